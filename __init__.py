@@ -1,0 +1,98 @@
+"""ssl-kit: self-supervised pre-training of any timm encoder, with the knowledge of each field in plugins.
+
+The names below are all that a plugin needs. They are imported on first use, so that importing
+ssl_kit costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .core.config import Config as Config
+    from .core.dataset import Dataset as Dataset
+    from .core.dataset import Image as Image
+    from .core.dataset import Index as Index
+    from .core.dataset import Sample as Sample
+    from .core.domain import Domain as Domain
+    from .core.encoder import Encoder as Encoder
+    from .core.errors import DataError as DataError
+    from .core.errors import PluginError as PluginError
+    from .core.errors import RunError as RunError
+    from .core.errors import SslKitError as SslKitError
+    from .core.errors import UnknownNameError as UnknownNameError
+    from .core.errors import UsageError as UsageError
+    from .core.evaluation import Evaluation as Evaluation
+    from .core.evaluation import EvaluationData as EvaluationData
+    from .core.evaluation import LabelledFeatures as LabelledFeatures
+    from .core.evaluation import Result as Result
+    from .core.files import file_path as file_path
+    from .core.files import index_files as index_files
+    from .core.hookspecs import hookimpl as hookimpl
+    from .core.nn import ema_ as ema_
+    from .core.nn import frozen_copy as frozen_copy
+    from .core.nn import full_precision as full_precision
+    from .core.nn import gather as gather
+    from .core.nn import mlp as mlp
+    from .core.nn import off_diagonal as off_diagonal
+    from .core.objective import Batch as Batch
+    from .core.objective import Objective as Objective
+    from .core.objective import Output as Output
+    from .core.objective import View as View
+    from .core.pairing import Partners as Partners
+    from .core.pretrained import Pretrained as Pretrained
+    from .core.statistics import Estimate as Estimate
+    from .core.statistics import confusion_by_group as confusion_by_group
+    from .core.views import only_with as only_with
+    from .core.views import resized_crop as resized_crop
+
+_MODULE_OF = {
+    "Batch": "objective",
+    "Config": "config",
+    "DataError": "errors",
+    "Dataset": "dataset",
+    "Domain": "domain",
+    "Encoder": "encoder",
+    "Estimate": "statistics",
+    "Evaluation": "evaluation",
+    "EvaluationData": "evaluation",
+    "Image": "dataset",
+    "Index": "dataset",
+    "LabelledFeatures": "evaluation",
+    "Objective": "objective",
+    "Output": "objective",
+    "Partners": "pairing",
+    "PluginError": "errors",
+    "Pretrained": "pretrained",
+    "Result": "evaluation",
+    "RunError": "errors",
+    "Sample": "dataset",
+    "SslKitError": "errors",
+    "UnknownNameError": "errors",
+    "UsageError": "errors",
+    "View": "objective",
+    "confusion_by_group": "statistics",
+    "ema_": "nn",
+    "file_path": "files",
+    "frozen_copy": "nn",
+    "full_precision": "nn",
+    "gather": "nn",
+    "hookimpl": "hookspecs",
+    "index_files": "files",
+    "mlp": "nn",
+    "off_diagonal": "nn",
+    "only_with": "views",
+    "resized_crop": "views",
+}
+__all__ = list(_MODULE_OF)  # noqa: PLE0605  derived, so that it cannot drift
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'ssl_kit' has no attribute '{name}'")
+    return getattr(importlib.import_module(f".core.{_MODULE_OF[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

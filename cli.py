@@ -1,0 +1,274 @@
+"""The command line: parse, call one public function, print."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .core.discovery import datasets, discovery, domains, encoders, evaluations, objectives
+from .core.errors import SslKitError
+
+_FLAGS = {
+    "domain": ("domain",),
+    "seed": ("seed",),
+    "data": ("data", "path"),
+    "labels": ("data", "labels"),
+    "holdout": ("data", "holdout"),
+    "pair_by": ("data", "pair_by"),
+    "max_skip": ("data", "max_skip"),
+    "objective": ("objective", "name"),
+    "encoder": ("encoder", "name"),
+    "init": ("encoder", "init"),
+    "image_size": ("encoder", "image_size"),
+    "epochs": ("train", "epochs"),
+    "batch_size": ("train", "batch_size"),
+    "workers": ("train", "workers"),
+    "precision": ("train", "precision"),
+    "max_time": ("train", "max_time"),
+    "on_collapse": ("train", "on_collapse"),
+}
+
+
+class Cli(click.Group):
+    """Turns ssl-kit's errors into one line, and offers the commands of plugins."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs a command; an error of ours is one line on stderr, any other keeps its traceback."""
+        try:
+            return super().main(*args, **kwargs)
+        except SslKitError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(error.exit_code)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names all commands, those of plugins included."""
+        discovery().add_commands(self)
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Finds a command; plugins are asked only for names that are not ours."""
+        command = super().get_command(ctx, name)
+        if command is None:
+            discovery().add_commands(self)
+            command = super().get_command(ctx, name)
+        return command
+
+
+@click.group(
+    cls=Cli, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="ssl-kit")
+@click.option("--plugins-dir", help="Folder of single-file plugins under development.")
+def main(plugins_dir: str | None) -> None:
+    """Self-supervised pre-training of any timm encoder on your kind of images.
+
+    \b
+    ssl-kit train --domain remote_sensing --data tiles/    pre-train an encoder
+    ssl-kit evaluate RUN                                   did it help?
+    """  # noqa: D301  \b is click's
+    if plugins_dir:
+        os.environ["SSL_KIT_PLUGINS_DIR"] = plugins_dir
+
+
+def _print(values: Any, as_json: bool, text: Callable[[], str]) -> None:
+    click.echo(json.dumps(values, indent=2, default=str) if as_json else text())
+
+
+def _columns(rows: list[Mapping[str, Any]], *names: str) -> str:
+    widths = [max([len(str(row[name])) for row in rows] or [0]) for name in names]
+    return "\n".join(
+        "  ".join(str(row[n]).ljust(w) for n, w in zip(names, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+domain_flag = click.option("--domain", default="", help="Kind of images; see 'ssl-kit domains'.")
+data_flag = click.option("--data", default="", help="Folder, file or dataset name.")
+labels_flag = click.option("--labels", default="", help="CSV with path, label, group, split.")
+
+
+def _nested(flags: Mapping[str, Any]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for name, value in flags.items():
+        if value is None:
+            continue
+        level = settings
+        for key in _FLAGS[name][:-1]:
+            level = level.setdefault(key, {})
+        level[_FLAGS[name][-1]] = value
+    return settings
+
+
+@main.command()
+@click.option("--domain", help="Kind of images; see 'ssl-kit domains'.")
+@click.option("--data", help="Folder, file or dataset name; the domain's demo if left out.")
+@click.option("--labels", help="CSV with path, label, group, split.")
+@click.option("--objective", help="Method; see 'ssl-kit objectives'. [simclr]")
+@click.option("--encoder", help="timm architecture. [resnet18]")
+@click.option("--init", help="scratch, imagenet, a run or a weights file. [scratch]")
+@click.option("--image-size", type=int, help="Pixels of a view. [64]")
+@click.option("--epochs", type=int, help="[100, or what fits into --max-time]")
+@click.option("--max-time", help="Wall time such as 10m or 1h30m.")
+@click.option("--batch-size", type=int, help="[128]")
+@click.option("--seed", type=int, help="[0]")
+@click.option("--workers", type=int, help="Loading processes. [chosen]")
+@click.option("--precision", help="auto, fp32, bf16 or fp16. [auto]")
+@click.option("--pair-by", help="Pairing of the domain that gives positives, or 'group'.")
+@click.option("--holdout", type=float, help="Share of groups kept for testing. [0.2]")
+@click.option("--max-skip", type=float, help="Share of unreadable images tolerated. [0.01]")
+@click.option("--on-collapse", help="warn or stop. [warn]")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder. [runs/...]")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run.")
+@click.option("--quiet", is_flag=True, help="Print warnings and the result only.")
+def train(
+    out: Path | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    resume: Path | None,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Pre-train an encoder on unlabelled images."""
+    from .core import actions, config as settings, report
+    from .core.progress import Progress
+
+    if resume:
+        report.refuse_with_resume(flags, out, config, assignments)
+        run, verdict = actions.go_on(resume, Progress(quiet))
+    else:
+        layers = [settings.read_toml(config)] if config else []
+        layers += [_nested(flags), *map(settings.parse_set, assignments)]
+        run, verdict = actions.start(layers, out, Progress(quiet))
+    click.echo(report.trained(run, verdict))
+
+
+@main.command()
+@click.argument("what", metavar="RUN|scratch|imagenet|WEIGHTS")
+@domain_flag
+@data_flag
+@labels_flag
+@click.option(
+    "--protocol", default="knn,linear", show_default=True, help="See 'ssl-kit evaluations'."
+)
+@click.option("--encoder", default="resnet18", show_default=True, help="Where WHAT is no run.")
+@click.option("--image-size", type=int, default=0, help="[the run's, or 64]")
+@click.option("--holdout", type=float, help="Share of groups to test on. [the run's, or 0.2]")
+@click.option("--allow-overlap", is_flag=True, help="Test on groups that were pre-trained on.")
+@json_flag
+def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
+    """Measure an encoder on labelled images, beside the untrained one."""
+    from .core import actions, report
+
+    comparisons, shared = actions.evaluate(what, protocol.split(","), **options)
+    values = report.evaluation_json(comparisons, shared)
+    _print(values, as_json, lambda: report.evaluation(comparisons, shared))
+
+
+@main.command()
+@click.argument("what", metavar="RUN|WEIGHTS")
+@domain_flag
+@data_flag
+@labels_flag
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="File ending in .npz.")
+@json_flag
+def embed(what: str, out: Path, as_json: bool, **options: str) -> None:
+    """Write the features of images to a file."""
+    from .core import actions
+
+    count, skipped = actions.embed_to_file(what, out, **options)
+    values = {"images": count, "file": str(out), "skipped": skipped}
+    _print(values, as_json, lambda: f"{count} images embedded in {out}, {len(skipped)} skipped")
+
+
+@main.command()
+@domain_flag
+@data_flag
+@click.option("--policy", default="default", show_default=True)
+@click.option("--image-size", type=int, default=64, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("views.png"), show_default=True
+)
+@json_flag
+def views(out: Path, as_json: bool, **options: Any) -> None:
+    """Draw augmented views, and tell what each augmentation clips."""
+    from .core import actions
+
+    clips = [
+        {"name": c.transform, "clipped": c.clipped} for c in actions.show_views(out=out, **options)
+    ]
+    shown = [{**c, "clipped": f"{100 * c['clipped']:5.1f} % of values clipped"} for c in clips]
+    values = {"file": str(out), "augmentations": clips}
+    _print(values, as_json, lambda: f"{_columns(shown, 'name', 'clipped')}\nThe sheet is in {out}")
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--format", "kind", default="timm", show_default=True, help="timm or safetensors.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder.")
+@json_flag
+def export(run: Path, kind: str, out: Path, as_json: bool) -> None:
+    """Hand the encoder of a run to other programs; what is written is checked."""
+    from .core.export import export as write
+    from .core.run import Run
+
+    gap = write(Run(run), kind, out)
+    values = {"folder": str(out), "format": kind, "largest_difference": gap}
+    _print(values, as_json, lambda: f"Written to {out}; features differ by at most {gap:.1g}.")
+
+
+def _listing(registry: Any, plural: str) -> None:
+    @main.command(plural, help=f"List the {plural}, or show one with its options.")
+    @click.argument("name", required=False)
+    @json_flag
+    def listing(name: str | None, as_json: bool) -> None:
+        from .core.listing import describe, entries
+
+        if name:
+            facts = describe(registry, name)
+            _print(facts, as_json, lambda: "\n".join(f"{k}: {v}" for k, v in facts.items()))
+        else:
+            rows = entries(registry)
+            _print(rows, as_json, lambda: _columns(rows, "name", "summary"))
+
+
+for _registry, _plural in (
+    (domains, "domains"),
+    (objectives, "objectives"),
+    (encoders, "encoders"),
+    (datasets, "datasets"),
+    (evaluations, "evaluations"),
+):
+    _listing(_registry, _plural)
+
+
+@main.command()
+@json_flag
+def plugins(as_json: bool) -> None:
+    """List the plugins that were found, and why one could not be used."""
+    from .core.listing import plugin_rows
+
+    rows = plugin_rows()
+    shown = [{**row, "state": f"FAILED: {row['error']}" if row["error"] else "ok"} for row in rows]
+    _print(rows, as_json, lambda: _columns(shown, "name", "from", "state"))
+
+
+@main.command()
+@json_flag
+def doctor(as_json: bool) -> None:
+    """Check this installation."""
+    from .core.listing import health
+
+    rows = health()
+    shown = [{**row, "ok": "ok " if row["ok"] else "BAD"} for row in rows]
+    _print(rows, as_json, lambda: _columns(shown, "ok", "check", "found"))
+    sys.exit(0 if all(row["ok"] for row in rows) else 1)

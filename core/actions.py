@@ -1,0 +1,186 @@
+"""What the commands do, as functions that can be called from Python too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .config import DataConfig, parse
+from .dataset import Dataset
+from .discovery import domains, evaluations
+from .domain import Domain
+from .errors import UsageError
+from .evaluation import Comparison, Evaluation, EvaluationData, compare, refuse_overlap
+from .loader import Skipped
+from .objective import View
+from .pretrained import Pretrained, embed, from_init, from_run
+from .progress import Progress
+from .run import Run, write_atomic
+from .setup import open_dataset, resolve
+from .sheet import Clip, contact_sheet
+from .splits import split
+from .train import train
+
+
+def start(
+    layers: Sequence[Mapping[str, Any]], out: Path | None, progress: Progress
+) -> tuple[Run, str]:
+    """Starts a run and trains it to the end.
+
+    Args:
+        layers: Nested settings, later ones win.
+        out: The run folder; a new one below runs/ if None.
+        progress: Shows what happens.
+
+    Returns:
+        The run and the verdict of the collapse watch.
+    """
+    config = resolve(*layers)
+    if out is None:
+        kind = f"{config.domain}-{config.objective.name}-{config.encoder.name}".replace("/", "-")
+        out = Path("runs") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"
+    run = Run.create(out, config)
+    return run, train(run, progress)
+
+
+def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:
+    """Continues an interrupted run to its end, exactly as if it had not been interrupted."""
+    run = Run(folder)
+    return run, train(run, progress)
+
+
+def load_model(
+    what: str, data: Dataset, pool: Any, encoder: str, image_size: int
+) -> tuple[Pretrained, Run | None]:
+    """Loads a run's encoder, or makes one with initial weights.
+
+    Args:
+        what: A run folder, "scratch", "imagenet" or a weights file.
+        data: The images it will see.
+        pool: Positions that statistics may be measured on.
+        encoder: Architecture, where `what` is no run.
+        image_size: Pixels; 0 is the run's.
+    """
+    if Path(what).is_dir():
+        run = Run(Path(what))
+        model = from_run(run)
+        model.image_size = image_size or model.image_size
+        return model, run
+    return from_init(what, encoder, image_size or 64, data, pool), None
+
+
+def data_of(
+    what: str, domain: str, data: str, labels: str, holdout: float | None = None
+) -> tuple[Domain, Dataset, DataConfig]:
+    """Opens the images for a command: a run's own unless others are named.
+
+    Args:
+        what: A run folder or anything else.
+        domain: Its name; that of the run if empty.
+        data: Path; that of the run if empty.
+        labels: CSV.
+        holdout: Share of groups for testing; that of the run if None.
+    """
+    asked: dict[str, Any] = {"path": data, "labels": labels} if data or labels else {}
+    value_range, below = None, DataConfig()
+    if Path(what).is_dir():
+        run = Run(Path(what))
+        below, domain = run.config.data, domain or run.config.domain
+        value_range = run.read_json("encoder.json")["value_range"]
+        if data:
+            below = below.model_copy(update={"labels": ""})
+    if holdout is not None:
+        asked["holdout"] = holdout
+    if not domain:
+        raise UsageError("Give --domain; 'ssl-kit domains' lists them.")
+    config = parse(
+        DataConfig, {**below.model_dump(), **{k: v for k, v in asked.items() if v != ""}}
+    )
+    kind: Domain = domains[domain]
+    return kind, open_dataset(kind, config, value_range), config
+
+
+def evaluate(
+    what: str,
+    protocols: Sequence[str],
+    *,
+    domain: str = "",
+    data: str = "",
+    labels: str = "",
+    encoder: str = "resnet18",
+    image_size: int = 0,
+    holdout: float | None = None,
+    allow_overlap: bool = False,
+) -> tuple[list[Comparison], int]:
+    """Evaluates a run beside its untrained encoder, or initial weights alone.
+
+    Args:
+        what: A run folder, "scratch", "imagenet" or a weights file.
+        protocols: Names of evaluations.
+        domain: Of the images; the run's if empty.
+        data: Path of labelled images; the run's if empty.
+        labels: CSV.
+        encoder: Architecture, where `what` is no run.
+        image_size: Pixels; 0 is the run's, or 64.
+        holdout: Share of groups to test on where no split is declared; the run's if None.
+        allow_overlap: Accept test groups that were pre-trained on.
+
+    Returns:
+        One comparison per protocol, and the number of test groups that were pre-trained on.
+    """
+    chosen: dict[str, Evaluation] = {}
+    for name in protocols:
+        kind: type[Evaluation] = evaluations[name]
+        chosen[name] = kind(kind.Config())
+    field, dataset, config = data_of(what, domain, data, labels, holdout)
+    splits = split(dataset.index, config.holdout)
+    found = EvaluationData(dataset, splits, field)
+    model, run = load_model(what, dataset, splits.train, encoder, image_size)
+    shared = refuse_overlap(run, found, allow_overlap) if run else 0
+    models = [model]
+    if run:
+        name = run.config.encoder.name
+        models.append(from_init("scratch", name, model.image_size, dataset, splits.train))
+    return compare(models, found, chosen), shared
+
+
+def embed_to_file(what: str, out: Path, domain: str, data: str, labels: str) -> tuple[int, Skipped]:
+    """Writes features of all images: an .npz with features, keys and labels.
+
+    Returns:
+        The number of images and those that could not be read.
+    """
+    if out.suffix != ".npz":
+        raise UsageError(f"--out must end in .npz, not '{out.name}'.")
+    field, dataset, _ = data_of(what, domain, data, labels)
+    everything = np.arange(len(dataset))
+    model, _ = load_model(what, dataset, everything, "resnet18", 0)
+    features, rows, skipped = embed(model, dataset, everything, field)
+    names = np.array(["", *dataset.index.classes])
+    columns = {
+        "features": features,
+        "keys": np.char.decode(dataset.index.keys[rows], "utf-8"),
+        "labels": names[dataset.index.labels[rows] + 1],
+    }
+    write_atomic(out, _npz(columns))
+    return len(rows), skipped
+
+
+def _npz(columns: Mapping[str, Any]) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **columns)
+    return buffer.getvalue()
+
+
+def show_views(
+    domain: str, data: str, out: Path, policy: str, image_size: int, seed: int
+) -> list[Clip]:
+    """Writes a contact sheet of a domain's views; see `contact_sheet`."""
+    field, dataset, _ = data_of("", domain, data, "")
+    return contact_sheet(field, dataset, View(image_size, policy=policy), out, seed=seed)

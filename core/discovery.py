@@ -1,0 +1,176 @@
+"""Finds plugins and fills the registries. Nothing is loaded before the first read."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points, version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from . import hookspecs
+from .errors import PluginError, UsageError
+from .registry import Entry, Registry
+
+BUILT_IN = "ssl-kit"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that was found. `error` says why it could not be used, "" if it could."""
+
+    name: str
+    origin: str
+    version: str
+    hooks: tuple[str, ...] = ()
+    error: str = ""
+
+
+class Discovery:
+    """All plugins of this process, each loaded on its own so that none can harm another.
+
+    `SSL_KIT_PLUGINS=a,b` limits which entry points are loaded; `SSL_KIT_PLUGINS_DIR` names a
+    folder of single-file plugins under development.
+    """
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self.manager.add_hookspecs(hookspecs)
+        self.plugins: list[Plugin] = []
+        self._commands_of: set[str] = set()
+        self._load(
+            BUILT_IN, BUILT_IN, version(BUILT_IN), lambda: _import(f"{__package__[:-5]}.plugins")
+        )
+        allowed = os.environ.get("SSL_KIT_PLUGINS")
+        for point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda point: point.name):
+            if allowed is None or point.name in allowed.split(","):
+                self._load(point.name, *_origin(point), point.load)
+        for file in _plugin_files():
+            self._load(file.stem, str(file), "", partial(_import_file, file))
+        self._fill()
+
+    def _load(self, name: str, origin: str, version: str, load: Callable[[], Any]) -> None:
+        try:
+            module = load()
+            self.manager.register(module, name=name)
+            hooks = _hooks_of(self.manager, module)
+            self.plugins.append(Plugin(name, origin, version, hooks))
+        except Exception as error:  # noqa: BLE001  a stranger's module may raise anything
+            self._fail(Plugin(name, origin, version), error)
+
+    def _fail(self, plugin: Plugin, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        failed = Plugin(plugin.name, plugin.origin, plugin.version, (), reason)
+        self.plugins = [p for p in self.plugins if p.name != plugin.name] + [failed]
+        if self.manager.has_plugin(plugin.name):
+            self.manager.unregister(name=plugin.name)
+
+    def _fill(self) -> None:
+        """Calls every register hook of every plugin on its own, so that origins are known."""
+        for plugin in list(self.plugins):
+            module = self.manager.get_plugin(plugin.name)
+            for hook in plugin.hooks:
+                if hook not in _REGISTRIES:
+                    continue
+                try:
+                    getattr(module, hook)(partial(_register, _REGISTRIES[hook], plugin))
+                except Exception as error:  # noqa: BLE001
+                    self._fail(plugin, error)
+                    break
+
+    def add_commands(self, cli: Any) -> None:
+        """Lets each plugin add its commands, once."""
+        for plugin in list(self.plugins):
+            if "register_commands" in plugin.hooks and plugin.name not in self._commands_of:
+                self._commands_of.add(plugin.name)
+                try:
+                    self.manager.get_plugin(plugin.name).register_commands(cli)
+                except Exception as error:  # noqa: BLE001
+                    self._fail(plugin, error)
+
+    @property
+    def failures(self) -> list[Plugin]:
+        """The plugins that could not be used."""
+        return [plugin for plugin in self.plugins if plugin.error]
+
+
+def _import(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def _origin(point: EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist else (point.value, "")
+
+
+def _plugin_files() -> list[Path]:
+    folder = os.environ.get("SSL_KIT_PLUGINS_DIR")
+    if not folder:
+        return []
+    if not Path(folder).is_dir():
+        raise UsageError(f"The plugins folder '{folder}' does not exist. Correct --plugins-dir.")
+    return sorted(Path(folder).glob("[!_]*.py"))
+
+
+def _import_file(file: Path) -> ModuleType:
+    import sys
+
+    sys.path.insert(0, str(file.parent))
+    try:
+        return importlib.import_module(file.stem)
+    finally:
+        sys.path.remove(str(file.parent))
+
+
+def _hooks_of(manager: pluggy.PluginManager, module: Any) -> tuple[str, ...]:
+    """Returns the hooks a module implements; a misspelt one is an error, not a silence."""
+    callers = manager.get_hookcallers(module) or []
+    known = {name for name in dir(hookspecs) if name.startswith("register_")}
+    unknown = sorted({caller.name for caller in callers} - known)
+    if unknown:
+        raise PluginError(
+            f"unknown hook {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+        )
+    return tuple(sorted(caller.name for caller in callers))
+
+
+def _register(
+    registry: Registry, plugin: Plugin, name: str, value: Any, summary: str = "", install: str = ""
+) -> None:
+    registry.add(Entry(name, value, summary, plugin.origin, plugin.version, install))
+
+
+@cache
+def discovery() -> Discovery:
+    """Loads all plugins, once a process."""
+    return Discovery()
+
+
+def _fill() -> None:
+    discovery()
+
+
+def _failed_plugins() -> str:
+    names = [f"{plugin.name} ({plugin.error})" for plugin in discovery().failures]
+    return f"These plugins failed to load: {'; '.join(names)}." if names else ""
+
+
+encoders = Registry("encoder", _fill, _failed_plugins)
+objectives = Registry("objective", _fill, _failed_plugins)
+datasets = Registry("dataset", _fill, _failed_plugins)
+domains = Registry("domain", _fill, _failed_plugins)
+evaluations = Registry("evaluation", _fill, _failed_plugins)
+
+_REGISTRIES = {
+    "register_encoders": encoders,
+    "register_objectives": objectives,
+    "register_datasets": datasets,
+    "register_domains": domains,
+    "register_evaluations": evaluations,
+}

@@ -1,0 +1,47 @@
+"""The contract of a domain: how images of one kind are read and how they may be altered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .objective import View
+
+if TYPE_CHECKING:
+    import albumentations as A
+
+    from .dataset import Index
+    from .pairing import Partners
+
+Policy = Callable[[View, Sequence[str]], "list[A.BasicTransform]"]
+"""Makes the transforms of a view from the request and the channel names. They get uint8 or float32
+in [0, 1], (H, W, C), and must end at `view.size`."""
+
+Pairing = Callable[["Index"], "Partners"]
+"""Says which images show the same thing as an image: neighbours, seasons, one patient."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The knowledge of one field.
+
+    Attributes:
+        name: What the user types.
+        summary: One plain sentence.
+        datasets: Names of the registered datasets that can open its files, the best first.
+        demo: Name of a registered dataset that needs no files and no network.
+        policies: Augmentation policies by name; "default" is required.
+        defaults: Settings of a run that suit the field, nested as in config.toml.
+        pairings: Ways to find positives that are not augmentations, by name.
+        objectives: Names of the objectives that come with the domain.
+    """
+
+    name: str
+    summary: str
+    datasets: tuple[str, ...]
+    demo: str
+    policies: Mapping[str, Policy]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    pairings: Mapping[str, Pairing] = field(default_factory=dict)
+    objectives: tuple[str, ...] = ()

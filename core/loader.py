@@ -1,0 +1,196 @@
+"""Loading: an endless stream of batches, each a pure function of its number."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from .dataset import Dataset, Sample
+from .errors import DataError
+from .objective import Batch
+from .pairing import Partners
+from .splits import Positions
+from .views import Renderer
+
+Skipped = list[tuple[str, str]]
+
+
+@dataclass
+class RawBatch:
+    """Views as they travel from a loading process: (B, H, W, C), uint8 or float32."""
+
+    views: list[Tensor]
+    indices: Tensor
+    skipped: Skipped = field(default_factory=list)
+
+    def pin_memory(self) -> RawBatch:
+        """Moves the views to pinned memory, for the copy to a GPU."""
+        self.views = [view.pin_memory() for view in self.views]
+        return self
+
+
+class ViewDataset(TorchDataset[RawBatch]):
+    """Renders whole batches. An unreadable image is replaced by the next readable one and named.
+
+    Args:
+        dataset: The images.
+        pool: Positions that replacements are taken from.
+        renderer: Makes the views.
+        partners: If given, every second view shows a partner of the image.
+        seed: Of the run; decides the partners.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        pool: Positions,
+        renderer: Renderer,
+        partners: Partners | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._dataset, self._pool, self._renderer = dataset, pool, renderer
+        self._partners, self._seed = partners, seed
+        self._bad: dict[int, str] = {}
+
+    def __getitem__(self, request: tuple[int, Positions]) -> RawBatch:
+        """Renders the batch of (epoch, positions)."""
+        epoch, positions = request
+        skipped: Skipped = []
+        views: list[list[Tensor]] = [[] for _ in self._renderer.views]
+        for position in positions.tolist():
+            images = self._images(position, epoch, skipped)
+            for v, rendered in enumerate(views):
+                image = images[v % len(images)].image
+                rendered.append(torch.from_numpy(self._renderer(image, epoch, position, v)))
+        indices = torch.from_numpy(np.asarray(positions, dtype=np.int64))
+        return RawBatch([torch.stack(rendered) for rendered in views], indices, skipped)
+
+    def _images(self, position: int, epoch: int, skipped: Skipped) -> list[Sample]:
+        """Returns the image, and its partner where images are paired."""
+        images = [self._readable(position, skipped)]
+        if self._partners is not None:
+            rng = np.random.default_rng((self._seed, epoch, position))
+            images.append(self._readable(self._partners.pick(position, rng), skipped))
+        return images
+
+    def _readable(self, position: int, skipped: Skipped) -> Sample:
+        for candidate in self._candidates(position):
+            try:
+                if candidate not in self._bad:
+                    return self._dataset[candidate]
+            except DataError as error:
+                self._bad[candidate] = str(error)
+            skipped.append((self._dataset.index.key(candidate), self._bad[candidate]))
+        raise DataError("None of the images can be read; see the files themselves.")
+
+    def _candidates(self, position: int) -> Iterator[int]:
+        """Yields the position, then the ones that may replace it."""
+        yield position
+        start = int(np.searchsorted(self._pool, position))
+        for step in range(1, len(self._pool)):
+            yield int(self._pool[(start + step) % len(self._pool)])
+
+
+class Stream(Sampler[tuple[int, Positions]]):
+    """The endless order of batches: each epoch a new permutation, its rest dropped.
+
+    Args:
+        pool: Positions to draw from.
+        batch_size: Of all processes together.
+        seed: Of the run.
+        start: Number of the first batch, from 0.
+        rank: This process.
+        world: Number of processes; each takes every world-th image of a batch.
+    """
+
+    def __init__(
+        self,
+        pool: Positions,
+        batch_size: int,
+        seed: int,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._pool, self._batch_size, self._seed = pool, batch_size, seed
+        self._start, self._rank, self._world = start, rank, world
+
+    def __iter__(self) -> Iterator[tuple[int, Positions]]:
+        per_epoch = len(self._pool) // self._batch_size
+        epoch, skip = divmod(self._start, per_epoch)
+        while True:
+            order = np.random.default_rng((self._seed, epoch)).permutation(self._pool)
+            for batch in range(skip, per_epoch):
+                rows = order[batch * self._batch_size : (batch + 1) * self._batch_size]
+                yield epoch, rows[self._rank :: self._world]
+            epoch, skip = epoch + 1, 0
+
+
+class Once(Sampler[tuple[int, Positions]]):
+    """Each position once, in order, in batches; for evaluation."""
+
+    def __init__(self, pool: Positions, batch_size: int) -> None:
+        self._pool, self._batch_size = pool, batch_size
+
+    def __iter__(self) -> Iterator[tuple[int, Positions]]:
+        for start in range(0, len(self._pool), self._batch_size):
+            yield 0, self._pool[start : start + self._batch_size]
+
+
+def make_loader(
+    views: ViewDataset, order: Sampler[tuple[int, Positions]], workers: int, pin: bool = False
+) -> DataLoader[RawBatch]:
+    """Loads batches in `workers` processes; -1 leaves one core to the training process."""
+    if workers < 0:
+        workers = max(0, min(8, len(os.sched_getaffinity(0)) - 1))
+    return DataLoader(
+        views,
+        sampler=order,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=pin,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+class Standardize:
+    """Turns travelling pixels into what the encoder sees: (x - mean) / std, channels last.
+
+    Args:
+        mean: Per channel, of values in [0, 1].
+        std: Per channel.
+        device: Where to compute.
+    """
+
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], device: torch.device | str
+    ) -> None:
+        self.device = torch.device(device)
+        self._mean = torch.tensor(mean, device=device).view(1, -1, 1, 1)
+        self._std = torch.tensor(std, device=device).view(1, -1, 1, 1)
+
+    def __call__(self, view: Tensor) -> Tensor:
+        """Maps (B, H, W, C) uint8 or float32 to (B, C, H, W) float32."""
+        unit = 255.0 if view.dtype == torch.uint8 else 1.0
+        x = view.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
+        return (x - self._mean * unit).div_(self._std * unit)
+
+
+def to_batch(raw: RawBatch, dataset: Dataset, standardize: Standardize) -> Batch:
+    """Moves a batch to the device and adds what the index knows."""
+    rows = raw.indices.numpy()
+    index = dataset.index
+    return Batch(
+        views=tuple(standardize(view) for view in raw.views),
+        indices=raw.indices.to(standardize.device),
+        groups=torch.from_numpy(index.groups[rows]).to(standardize.device),
+        positions=torch.from_numpy(index.positions[rows]).to(standardize.device),
+        keys=tuple(index.key(i) for i in rows),
+    )

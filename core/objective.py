@@ -1,0 +1,102 @@
+"""The contract of an objective: which views it needs, and a loss over them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from .config import Config
+from .encoder import Encoder
+
+
+@dataclass(frozen=True)
+class View:
+    """A request for one augmented version of an image; the domain's policy fulfils it.
+
+    Attributes:
+        size: Height and width in pixels.
+        scale: Range of the share of the image's area that a crop covers.
+        policy: Name of the domain's policy. Every domain has "default"; "weak" (hardly altered),
+            "upright" (not turned or mirrored upside down) and "eval" (the whole image) exist
+            without its doing.
+    """
+
+    size: int
+    scale: tuple[float, float] = (0.2, 1.0)
+    policy: str = "default"
+
+
+@dataclass
+class Batch:
+    """What an objective gets.
+
+    Attributes:
+        views: One standardised tensor (B, C, H, W) per requested view.
+        indices: (B,) position of each image in the dataset.
+        groups: (B,) number of each image's patient, slide, scene, ...; -1 where there is none.
+        positions: (B, P) place of each image in its slide, scene or recording; P may be 0.
+        keys: Name of each image, for messages.
+    """
+
+    views: tuple[Tensor, ...]
+    indices: Tensor
+    groups: Tensor
+    positions: Tensor
+    keys: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class Output(NamedTuple):
+    """What an objective returns: a scalar loss, and detached scalars worth plotting."""
+
+    loss: Tensor
+    metrics: Mapping[str, Tensor] = {}
+
+
+class Objective(nn.Module, ABC):
+    """A self-supervised method on top of an encoder.
+
+    Its state lives in parameters, submodules or buffers only, so that a saved and loaded run goes
+    on exactly. It never touches optimizer, device, augmentation or files.
+
+    Attributes:
+        paper: Link to the paper.
+        Config: Its options; the defaults are the paper's.
+        needs: What the encoder must provide: "map", "levels", "tokens".
+        defaults: Settings of the run that this method wants changed, nested as in config.toml.
+        phases: Optimizer steps per batch. If more than one, the loop calls
+            `forward(batch, phase)` for each and steps after each.
+    """
+
+    paper: ClassVar[str]
+    Config: ClassVar[type[Config]] = Config
+    needs: ClassVar[frozenset[str]] = frozenset()
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    phases: int = 1
+
+    def __init__(self, encoder: Encoder, config: Any) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+
+    @classmethod
+    @abstractmethod
+    def views(cls, config: Any, size: int) -> tuple[View, ...]:
+        """Returns the views of one image that the method needs, at `size` pixels."""
+
+    @abstractmethod
+    def forward(self, batch: Batch, phase: int = 0) -> Output:
+        """Returns the loss of a batch."""
+
+    def project(self, features: Tensor) -> Tensor | None:
+        """Maps features (B, D) to the space of the loss, for the collapse watch; None if none."""
+        return None
+
+    def after_step(self, step: int, steps: int) -> None:
+        """Called after each optimizer step `step` (from 1) of `steps`: teachers, queues."""

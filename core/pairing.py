@@ -1,0 +1,44 @@
+"""Positives that are not augmentations: which images show the same thing as an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .dataset import Index
+
+
+@dataclass(frozen=True)
+class Partners:
+    """Who may stand in for whom: image i with any of `members[starts[i]:stops[i]]`.
+
+    Rows may overlap, so that a group of a million images needs no more than its members.
+
+    Attributes:
+        members: (m,) positions in the dataset, int64; a row has none of them twice.
+        starts: (n,) first member of each image's row, int64.
+        stops: (n,) one past the last member of each image's row, int64.
+    """
+
+    members: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+
+    def pick(self, index: int, rng: np.random.Generator) -> int:
+        """Draws a partner other than the image, each with the same chance; itself if none."""
+        row = self.members[self.starts[index] : self.stops[index]]
+        row = row[row != index]
+        return int(row[rng.integers(len(row))]) if len(row) else index
+
+
+def same_group(index: Index) -> Partners:
+    """Pairs each image with the others of its group: slide, patient, place, recording."""
+    order = np.argsort(index.groups, kind="stable")
+    groups = index.groups[order]
+    starts = np.searchsorted(groups, index.groups, side="left")
+    stops = np.searchsorted(groups, index.groups, side="right")
+    return Partners(order, starts, stops)

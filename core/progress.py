@@ -1,0 +1,93 @@
+"""What a person sees while a training runs: a live line on a terminal, a line per epoch elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
+
+if TYPE_CHECKING:
+    from .setup import Setup
+
+
+class Progress:
+    """Shows a training.
+
+    Args:
+        quiet: Show nothing but warnings.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+        self._status = ""
+
+    def start(self, setup: Setup) -> None:
+        """Says what will be trained on what."""
+        config, dataset = setup.config, setup.dataset
+        held_out = len(setup.splits.test)
+        self.say(
+            f"{len(setup.pool)} images ({'/'.join(dataset.channels)})"
+            + (f", {held_out} more held out for testing" if held_out else "")
+            + f"; {config.objective.name} on {config.encoder.name} at "
+            f"{config.encoder.image_size} px, from {setup.loaded}"
+        )
+
+    def say(self, text: str) -> None:
+        """Prints a line."""
+        if not self._quiet:
+            self._console.print(text, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Prints a warning, quiet or not."""
+        self._console.print(text, style="yellow", soft_wrap=True)
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal and not self._quiet:
+            columns = (BarColumn(24), TextColumn("{task.description}"))
+            self._bar = Bar(*columns, console=self._console, transient=True)
+            self._task = self._bar.add_task("starting", total=None)
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def step(self, step: int, steps: int, max_time: float | None, elapsed: float) -> None:
+        """Moves the bar to a step; `steps` is 0 while the length is not known."""
+        if self._bar is None or self._task is None:
+            return
+        left = (steps - step) * elapsed / max(step, 1) if steps else (max_time or 0) - elapsed
+        text = f"{step}/{steps or '?'}  {self._status}  {_clock(left)} left"
+        self._bar.update(self._task, total=steps or None, completed=step, description=text)
+
+    def epoch(self, values: Mapping[str, Any], steps: int) -> None:
+        """Reports a line of metrics.jsonl."""
+        parts = [
+            f"loss {values['loss']:.4f}",
+            f"{values['images_per_second']:.0f} images/s",
+            f"waiting for data {100 * values['data_wait']:.0f} %",
+        ]
+        if "verdict" in values:
+            parts.append(f"{values['verdict']}, rank {values['rankme_centred']:.0f}")
+        self._status = "  ".join(parts)
+        if self._bar is None and float(values["epoch"]).is_integer():
+            self.say(f"epoch {values['epoch']:.0f}  step {values['step']}/{steps}  {self._status}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

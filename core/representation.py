@@ -1,0 +1,129 @@
+"""Label-free measures of a representation, in float64.
+
+Z is (n, D): one row per image. Z grouped is (n, q, D): q views of each of n images. Conventions
+differ between published tools, so each docstring states ours.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+def feature_std(z: Tensor) -> float:
+    """Mean over dimensions of the standard deviation of unit-length rows, times sqrt(D).
+
+    1 is healthy, 0 is constant. SimSiam (Chen & He 2021, https://arxiv.org/abs/2011.10566), fig. 2.
+    """
+    return float(normalize(z, dim=1).std(dim=0, correction=0).mean() * z.shape[1] ** 0.5)
+
+
+def mean_cosine(z: Tensor) -> float:
+    """Mean cosine similarity over all pairs of different rows; 1 is complete collapse."""
+    n = len(z)
+    mean = normalize(z, dim=1).mean(dim=0)
+    return float((n * mean.square().sum() - 1) / (n - 1))
+
+
+def rankme(z: Tensor, centred: bool = False) -> float:
+    """Effective rank exp(-sum p ln p) with p = s / sum(s) + 1e-7, s the singular values.
+
+    Between 1 and min(n, D). RankMe (Garrido et al. 2023, https://arxiv.org/abs/2210.02885), eq. 2
+    and 3: not centred; the centred variant tells whether the mean direction hides the rest.
+    """
+    s = torch.linalg.svdvals(z - z.mean(dim=0) if centred else z)
+    total = s.sum()
+    if total <= 0:
+        return 1.0
+    p = s / total + 1e-7
+    return float(torch.exp(-(p * p.log()).sum()))
+
+
+def alpha_req(z: Tensor) -> tuple[float, float]:
+    """Decay of the spectrum: ln(eigenvalue i) = -alpha ln(i) + c, fitted with weights 1 / i.
+
+    The eigenvalues are those of the centred covariance, i from 10 to 100 (from 3 to D / 3 where
+    D < 300). alpha near 1 is best; well above 1 few directions carry all. alpha-ReQ (Agrawal et
+    al. 2022, https://arxiv.org/abs/2202.05808).
+
+    Returns:
+        alpha and the R^2 of the fit; alpha means little below 0.9. (0, 0) if rank is too low.
+    """
+    centred = z - z.mean(dim=0)
+    values = torch.linalg.eigvalsh(centred.T @ centred / len(z)).flip(0)
+    first, last = (10, 100) if z.shape[1] >= 300 else (3, z.shape[1] // 3)
+    last = min(last, int((values > values[0] * 1e-12).sum()), len(z) - 1)
+    if last - first < 2:
+        return 0.0, 0.0
+    i = torch.arange(first, last + 1, dtype=values.dtype)
+    x, y, w = i.log(), values[first - 1 : last].log(), 1 / i
+    x_mean, y_mean = (w * x).sum() / w.sum(), (w * y).sum() / w.sum()
+    slope = (w * (x - x_mean) * (y - y_mean)).sum() / (w * (x - x_mean) ** 2).sum()
+    residual = (w * (y - y_mean - slope * (x - x_mean)) ** 2).sum()
+    return float(-slope), float(1 - residual / (w * (y - y_mean) ** 2).sum())
+
+
+def lidar(z: Tensor, delta: float = 1e-4) -> float:
+    """Effective rank of what tells images apart, given how much their views differ.
+
+    z is (n, q, D), q views of the same image together: mixing them up makes the value meaningless.
+    S_b and S_w are the scatter between and within images, S_w with delta I added; the value is the
+    exponential entropy of the eigenvalues of S_w^-1/2 S_b S_w^-1/2. LiDAR (Thilak et al. 2024,
+    https://arxiv.org/abs/2312.04000), eq. 1 and 2.
+    """
+    n, q, d = z.shape
+    means = z.mean(dim=1)
+    between = means - means.mean(dim=0)
+    within = (z - means[:, None]).flatten(0, 1)
+    s_b = between.T @ between / (n - 1)
+    s_w = within.T @ within / (n * (q - 1)) + delta * torch.eye(d, dtype=z.dtype)
+    values, vectors = torch.linalg.eigh(s_w)
+    root = vectors * values.rsqrt()  # its columns whiten: root.T @ s_w @ root = I
+    p = torch.linalg.eigvalsh(root.T @ s_b @ root).clamp(min=0)
+    if p.sum() <= 0:
+        return 1.0
+    p = p / p.sum() + 1e-7
+    return float(torch.exp(-(p * p.log()).sum()))
+
+
+def alignment(z: Tensor) -> float:
+    """Mean squared distance of two views on the unit sphere, z (n, q, D); 0 is identical.
+
+    Wang & Isola 2020 (https://arxiv.org/abs/2005.10242), eq. 5 with alpha = 2.
+    """
+    a, b = normalize(z[:, 0], dim=1), normalize(z[:, 1], dim=1)
+    return float((a - b).square().sum(dim=1).mean())
+
+
+def uniformity(z: Tensor) -> float:
+    """ln of the mean over pairs of different rows of exp(-2 squared distance), on the sphere.
+
+    0 is collapsed, about -4 uniform. Wang & Isola 2020, eq. 6 with t = 2.
+    """
+    return float(torch.pdist(normalize(z, dim=1)).square().mul(-2).exp().mean().log())
+
+
+def view_retrieval(z: Tensor) -> float:
+    """Share of images whose second view is the nearest, by cosine, to their first; z (n, q, D)."""
+    similarity = normalize(z[:, 0], dim=1) @ normalize(z[:, 1], dim=1).T
+    return float((similarity.argmax(dim=1) == torch.arange(len(z))).double().mean())
+
+
+def measure(z: Tensor) -> dict[str, float]:
+    """Takes all measures of z (n, q, D); keys are the names in metrics.jsonl."""
+    z = z.double().cpu()
+    rows = z.flatten(0, 1)
+    alpha, fit = alpha_req(rows)
+    return {
+        "feature_std": feature_std(rows),
+        "mean_cosine": mean_cosine(rows),
+        "rankme": rankme(rows),
+        "rankme_centred": rankme(rows, centred=True),
+        "alpha_req": alpha,
+        "alpha_req_r2": fit,
+        "lidar": lidar(z),
+        "alignment": alignment(z),
+        "uniformity": uniformity(z[:, 0]),
+        "view_retrieval": view_retrieval(z),
+    }

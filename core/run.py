@@ -1,0 +1,175 @@
+"""The run folder: what a training leaves, written so that a crash at any moment loses nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .config import RunConfig, parse, read_toml
+from .discovery import discovery
+from .errors import RunError, UsageError, explain_write_errors
+
+_RECORDED = ("ssl-kit", "torch", "torchvision", "timm", "albumentations", "accelerate", "numpy")
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Writes a file aside, syncs it to the disk, and renames it: readers see all of it or none."""
+    aside = path.with_name(f".{path.name}.tmp")
+    with explain_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with aside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
+
+
+class Run:
+    """A run folder.
+
+    Args:
+        folder: With at least `config.toml`.
+
+    Raises:
+        UsageError: If it is no run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.metrics = folder / "metrics.jsonl"
+        self.skipped = folder / "skipped.jsonl"
+        self.encoder = folder / "encoder.safetensors"
+        self.last = folder / "checkpoints" / "last.pt"
+        self.best = folder / "checkpoints" / "best.safetensors"
+        if not (folder / "config.toml").is_file():
+            raise UsageError(
+                f"'{folder}' is no run: it has no config.toml. Give the folder of a run."
+            )
+        self.config = parse(RunConfig, read_toml(folder / "config.toml"))
+
+    @classmethod
+    def create(cls, folder: Path, config: RunConfig) -> Run:
+        """Makes a new run folder.
+
+        Raises:
+            UsageError: If the folder holds a run already.
+            RunError: If it cannot be written.
+        """
+        if (folder / "config.toml").exists():
+            raise UsageError(
+                f"'{folder}' holds a run already. Go on with 'ssl-kit train --resume {folder}', or "
+                "choose another --out."
+            )
+        write_atomic(folder / "config.toml", config.to_toml().encode())
+        return cls(folder)
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+        """Writes a JSON file of the run."""
+        write_atomic(self.folder / name, (json.dumps(values, indent=2) + "\n").encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Reads a JSON file of the run.
+
+        Raises:
+            RunError: If it is not there yet.
+        """
+        try:
+            values: dict[str, Any] = json.loads((self.folder / name).read_text())
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"'{self.folder}' has no readable {name}: its training has not got far enough. "
+                f"Go on with 'ssl-kit train --resume {self.folder}'."
+            ) from error
+        return values
+
+    def append(self, path: Path, values: Mapping[str, Any]) -> None:
+        """Appends one object as a line of JSON."""
+        with explain_write_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drops what was logged after `step`, and half-written lines: a resumed run logs it anew."""
+        if self.metrics.exists():
+            kept = [line for line in _whole_lines(self.metrics) if json.loads(line)["step"] <= step]
+            write_atomic(self.metrics, "".join(line + "\n" for line in kept).encode())
+
+    def save_weights(
+        self, path: Path, state: Mapping[str, Tensor], channels: tuple[str, ...]
+    ) -> None:
+        """Writes an encoder as safetensors that plain timm loads, with its channel names."""
+        from safetensors.torch import save
+
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+        metadata = {"format": "pt", "channels": ",".join(channels)}
+        write_atomic(path, save(tensors, metadata))
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Writes the state that the run goes on from."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        write_atomic(self.last, buffer.getvalue())
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """Reads the last state, None if there is none yet.
+
+        Raises:
+            RunError: If the file is damaged.
+        """
+        if not self.last.is_file():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise RunError(
+                f"The checkpoint '{self.last}' is damaged ({type(error).__name__}). Delete it to "
+                "start this run anew."
+            ) from error
+        return state
+
+
+def _whole_lines(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [line for line in lines[:-1] if line]  # what follows the last newline is half a line
+
+
+def environment() -> dict[str, Any]:
+    """Returns versions, plugins, hardware and git state, for the manifest."""
+    versions = {"python": platform.python_version()}
+    for name in _RECORDED:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    cuda = torch.cuda.is_available()
+    return {
+        "versions": versions,
+        "plugins": {p.name: p.version for p in discovery().plugins if not p.error},
+        "hardware": {
+            "machine": platform.machine(),
+            "cores": len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+            if cuda
+            else [],
+        },
+        "git": git.stdout.strip() if git.returncode == 0 else "",
+    }

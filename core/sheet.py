@@ -1,0 +1,134 @@
+"""The contact sheet: what the views of a domain look like, and how much each augmentation clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .dataset import Dataset, Image
+from .domain import Domain
+from .errors import DataError
+from .objective import View
+from .run import write_atomic
+from .views import A, Renderer
+
+_CELL, _GAP, _HEAD = 112, 4, 24
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What one augmentation does to the ends of the range.
+
+    Attributes:
+        transform: Its name.
+        clipped: Mean share of values newly at the lowest or highest value, when it is applied.
+    """
+
+    transform: str
+    clipped: float
+
+
+def to_rgb(image: Image, channels: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Shows any image as (H, W, 3) uint8: red, green, blue if it has them, else the first bands."""
+    names = [c for c in ("red", "green", "blue") if c in channels]
+    picks = (
+        [channels.index(c) for c in names] if len(names) == 3 else list(range(len(channels)))[:3]
+    )
+    shown = image[..., picks if len(picks) == 3 else picks[:1] * 3]
+    if shown.dtype != np.uint8:
+        shown = (np.clip(shown, 0, 1) * 255).round()
+    return np.ascontiguousarray(shown, dtype=np.uint8)
+
+
+def contact_sheet(
+    domain: Domain,
+    dataset: Dataset,
+    view: View,
+    out: Path,
+    images: int = 6,
+    views: int = 8,
+    seed: int = 0,
+) -> list[Clip]:
+    """Writes a PNG: one row per image, the whole image first, then its augmented views.
+
+    Args:
+        domain: Its policy makes the views.
+        dataset: The images.
+        view: The request.
+        out: PNG file.
+        images: Rows.
+        views: Columns beside the image.
+        seed: Of the views.
+
+    Returns:
+        What each augmentation of the policy clips.
+    """
+    requests = (View(view.size, policy="eval"),) + (view,) * views
+    renderer = Renderer(domain.policies, requests, dataset.channels, seed)
+    shown = list(_readable(dataset, images))
+    rows = [
+        [_cell(to_rgb(renderer(image, 0, i, v), dataset.channels)) for v in range(len(requests))]
+        for i, image in shown
+    ]
+    titles = ["image", f"{domain.name}: policy '{view.policy}', {view.size} px"]
+    write_atomic(out, _png(rows, titles))
+    pipeline = renderer.pipelines[1]
+    return clipping(pipeline, [image for _, image in shown], seed)
+
+
+def _readable(dataset: Dataset, count: int) -> list[tuple[int, Image]]:
+    found: list[tuple[int, Image]] = []
+    for i in np.unique(np.linspace(0, len(dataset) - 1, count).astype(int)).tolist():
+        try:
+            found.append((i, dataset[i].image))
+        except DataError:
+            continue
+    if not found:
+        raise DataError("None of the images looked at can be read; see the files themselves.")
+    return found
+
+
+def clipping(pipeline: A.Compose, images: list[Image], seed: int, draws: int = 8) -> list[Clip]:
+    """Measures what each transform of a pipeline clips when it is applied, one after another."""
+    pipeline.set_random_seed(seed)
+    shares: dict[str, list[float]] = {type(t).__name__: [] for t in pipeline.transforms}
+    for image in images * draws:
+        for transform in pipeline.transforms:
+            after = transform(image=image, force_apply=True)["image"]
+            gained = _saturated(after) - _saturated(image)
+            shares[type(transform).__name__].append(max(0.0, gained))
+            image = after if pipeline.py_random.random() < transform.p else image
+            if after.shape != image.shape:
+                image = after  # geometry always applies
+    return [Clip(name, float(np.mean(values))) for name, values in shares.items()]
+
+
+def _saturated(image: Image) -> float:
+    top = 255 if image.dtype == np.uint8 else 1
+    return float(np.mean((image <= 0) | (image >= top)))
+
+
+def _cell(image: Image) -> Image:
+    big = image.shape[0] > _CELL
+    how = cv2.INTER_AREA if big else cv2.INTER_NEAREST
+    return cv2.resize(image, (_CELL, _CELL), interpolation=how)
+
+
+def _png(rows: list[list[Image]], titles: list[str]) -> bytes:
+    """Lays cells out on white with a title over the first and the second column."""
+    step = _CELL + _GAP
+    sheet = np.full((_HEAD + step * len(rows), _GAP + step * len(rows[0]), 3), 255, np.uint8)
+    for r, row in enumerate(rows):
+        for c, cell in enumerate(row):
+            x = _GAP + c * step + (_GAP if c else 0)
+            y = _HEAD + r * step
+            width = min(_CELL, sheet.shape[1] - x)
+            sheet[y : y + _CELL, x : x + width] = cell[:, :width]
+    for c, title in enumerate(titles):
+        at = (2 * _GAP + c * (step + _GAP), _HEAD - 8)
+        cv2.putText(sheet, title, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
+    return bytes(cv2.imencode(".png", sheet[..., ::-1])[1])

@@ -1,0 +1,116 @@
+"""Views: from a request and a policy to pixels, the same for any number of workers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks PyPI on import otherwise
+import albumentations as A  # noqa: E402
+import cv2  # noqa: E402
+
+from .dataset import Image
+from .domain import Policy
+from .errors import PluginError, UnknownNameError
+from .objective import View
+
+_log = logging.getLogger("ssl_kit")
+
+
+def resized_crop(view: View) -> A.BasicTransform:
+    """A random crop of `view.scale` of the area, resized to `view.size`: the usual first step."""
+    return A.RandomResizedCrop((view.size, view.size), scale=view.scale, area_for_downscale="image")
+
+
+def plain(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """A crop and nothing else: true for every image; "weak" and "upright" unless a domain has its own."""
+    return [resized_crop(view)]
+
+
+def whole(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """The "eval" policy: the shorter side to `view.size`, then the centre square."""
+    return [
+        A.SmallestMaxSize(view.size, area_for_downscale="image"),
+        A.CenterCrop(view.size, view.size, pad_if_needed=True),
+    ]
+
+
+def only_with(
+    needed: Sequence[str], channels: Sequence[str], *transforms: A.BasicTransform
+) -> list[A.BasicTransform]:
+    """Returns the transforms if the image has exactly the `needed` channels, else none.
+
+    What is left out is logged, so that an augmentation true for one kind of image is never
+    silently applied to another, nor silently missing.
+    """
+    if tuple(needed) == tuple(channels):
+        return list(transforms)
+    names = ", ".join(type(transform).__name__ for transform in transforms)
+    _log.info(
+        "Left out for channels %s: %s (needs %s).", "/".join(channels), names, "/".join(needed)
+    )
+    return []
+
+
+class Renderer:
+    """Makes the views of an image.
+
+    Randomness is a pure function of (seed, epoch, image, view): it does not depend on the number
+    of workers or processes, or on where a run was resumed.
+
+    Args:
+        policies: The domain's, by name.
+        views: The requests.
+        channels: Names of the image's channels.
+        seed: Of the run.
+    """
+
+    def __init__(
+        self,
+        policies: Mapping[str, Policy],
+        views: Sequence[View],
+        channels: Sequence[str],
+        seed: int,
+    ) -> None:
+        policies = {"weak": plain, "upright": plain, "eval": whole, **policies}
+        for view in views:
+            if view.policy not in policies:
+                raise UnknownNameError("augmentation policy", view.policy, policies)
+        self._policies, self.views = policies, tuple(views)
+        self._channels, self._seed = tuple(channels), seed
+
+    @cached_property
+    def pipelines(self) -> list[A.Compose]:
+        """One albumentations pipeline per view."""
+        cv2.setNumThreads(0)  # the loader's processes are the parallelism
+        return [A.Compose(self._policies[v.policy](v, self._channels)) for v in self.views]
+
+    def __call__(self, image: Image, epoch: int, index: int, view: int) -> Image:
+        """Renders view number `view` of an image.
+
+        Args:
+            image: (H, W, C), uint8 or float32 in [0, 1].
+            epoch: From 0.
+            index: Position of the image in the dataset.
+            view: Position of the view in the requests.
+
+        Returns:
+            (size, size, C), or (1, size, C) for signals, of the same type.
+        """
+        rng = np.random.default_rng((self._seed, epoch, index, view))
+        pipeline = self.pipelines[view]
+        pipeline.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+        out: Image = pipeline(image=image)["image"]
+        out = out[..., None] if out.ndim == 2 else out
+        size = self.views[view].size
+        if out.shape not in ((size, size, image.shape[2]), (1, size, image.shape[2])):
+            raise PluginError(
+                f"The policy '{self.views[view].policy}' made a view of shape {out.shape}; "
+                f"({size}, {size}, {image.shape[2]}) was asked for."
+            )
+        return np.ascontiguousarray(out, dtype=np.uint8 if image.dtype == np.uint8 else np.float32)

@@ -1,0 +1,99 @@
+"""Image files in folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import Field
+
+from ssl_kit import Config, DataError, Dataset, Image, file_path, index_files
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_NAMES = {"grey": ("grey",), "rgb": ("red", "green", "blue")}
+_ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}  # how a whole JPEG or PNG ends
+
+
+class ImageFolderConfig(Config):
+    """Options of the image folder."""
+
+    channels: Annotated[
+        Literal["auto", "grey", "rgb"],
+        Field(description="auto is grey where the first images have one channel"),
+    ] = "auto"
+
+
+class ImageFolder(Dataset):
+    """JPEG, PNG, BMP, WebP and TIFF, 8 or 16 bit, grey or RGB; an alpha channel is dropped.
+
+    Labels come from class folders, train/val/test folders or labels.csv (path, label, group,
+    split); a flat folder of unlabelled images needs nothing.
+    """
+
+    Config = ImageFolderConfig
+
+    def __init__(
+        self,
+        path: Path,
+        options: ImageFolderConfig,
+        labels: Path | None = None,
+        value_range: ArrayLike | None = None,
+    ) -> None:
+        super().__init__(value_range)
+        self._root = path
+        self.index = index_files(path, SUFFIXES, labels)
+        kind = options.channels if options.channels != "auto" else self._look()
+        self.channels = _NAMES[kind]
+        self._flag = cv2.IMREAD_GRAYSCALE if kind == "grey" else cv2.IMREAD_COLOR_RGB
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """Tells whether the path is such a file, or a folder with one somewhere."""
+        files = path.rglob("*") if path.is_dir() else iter([path])
+        return any(file.suffix.lower() in SUFFIXES for file in files)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        options: ImageFolderConfig,
+        labels: Path | None = None,
+        value_range: ArrayLike | None = None,
+    ) -> ImageFolder:
+        """Indexes the files; opens a few of them to learn their channels."""
+        return cls(path, options, labels, value_range)
+
+    def _look(self) -> str:
+        """Returns "grey" if the first readable images have one channel, else "rgb"."""
+        for i in range(min(16, len(self))):
+            try:
+                return "grey" if self._decode(i, cv2.IMREAD_UNCHANGED).ndim == 2 else "rgb"
+            except DataError:
+                continue
+        return "rgb"
+
+    def _decode(self, i: int, flag: int) -> Image:
+        try:
+            data = file_path(self._root, self.index.key(i)).read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot be opened: {error.strerror}") from error
+        if not data:
+            raise DataError("the file is empty")
+        end = _ENDS.get(data[:2])
+        if end and end not in data[-4096:]:
+            raise DataError("the file is cut off")
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+        except cv2.error as error:
+            raise DataError(f"cannot be decoded: {error.err}") from error
+        if image is None:
+            raise DataError("is no image that OpenCV can decode")
+        return image
+
+    def read(self, i: int) -> Image:
+        """Returns image i, (H, W, 1) or (H, W, 3) RGB, uint8 or uint16."""
+        image = self._decode(i, self._flag | cv2.IMREAD_ANYDEPTH)
+        return image[..., None] if image.ndim == 2 else image

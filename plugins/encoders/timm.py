@@ -1,0 +1,75 @@
+"""Every architecture of timm (https://github.com/huggingface/pytorch-image-models)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import timm
+from torch import Tensor
+
+from ...core.encoder import Encoder
+from ...core.errors import RunError, UnknownNameError
+
+
+class TimmEncoder(Encoder):
+    """A timm model without its head.
+
+    Args:
+        architecture: Any name of `timm.list_models()`.
+        channels: C.
+        image_size: Pixels; passed to models whose position embedding depends on it.
+    """
+
+    body: Any
+
+    def __init__(self, architecture: str, channels: int, image_size: int) -> None:
+        super().__init__(architecture, channels, image_size)
+        base = architecture.partition(".")[0]
+        if not timm.is_model(base):
+            raise UnknownNameError("timm architecture", architecture, timm.list_models())
+        cfg = timm.get_pretrained_cfg(architecture)
+        sized = {"img_size": image_size} if cfg and cfg.fixed_input_size else {}
+        self.body = timm.create_model(architecture, num_classes=0, in_chans=channels, **sized)
+        self.dim = getattr(self.body, "head_hidden_size", None) or self.body.num_features
+        if hasattr(self.body, "forward_intermediates"):
+            self.provides = frozenset({"map", "levels"})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to pooled features (B, D)."""
+        return cast(Tensor, self.body(x))
+
+    def map(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to the last feature map (B, D', h, w)."""
+        return self.levels(x)[-1]
+
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """Maps (B, C, H, W) to the pyramid of feature maps, finest first."""
+        maps = self.body.forward_intermediates(x, output_fmt="NCHW", intermediates_only=True)
+        return cast(list[Tensor], maps)
+
+    def imagenet(self) -> dict[str, Tensor]:
+        """Returns timm's pretrained weights, from its cache or the network.
+
+        Raises:
+            RunError: If they can be had from neither.
+        """
+        try:
+            model = timm.create_model(self.name, pretrained=True, num_classes=0)
+        except Exception as error:
+            raise RunError(
+                f"timm's ImageNet weights of '{self.name}' cannot be had here "
+                f"({type(error).__name__}). Download them elsewhere and give --init FILE."
+            ) from error
+        return cast(dict[str, Tensor], model.state_dict())
+
+    @property
+    def pretrained_statistics(self) -> tuple[list[float], list[float]] | None:
+        """Mean and standard deviation of RGB in [0, 1] that timm's weights expect."""
+        cfg = self.body.pretrained_cfg
+        return list(cfg["mean"]), list(cfg["std"])
+
+    @property
+    def first_layer(self) -> str:
+        """Key of the weight that sees the image."""
+        first = self.body.pretrained_cfg.get("first_conv") or ""
+        return f"{first}.weight" if isinstance(first, str) and first else ""

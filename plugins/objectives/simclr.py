@@ -1,0 +1,70 @@
+"""Pulls two views of an image together and pushes all other images of the batch away.
+
+A Simple Framework for Contrastive Learning of Visual Representations,
+Chen, Kornblith, Norouzi, Hinton, 2020. https://arxiv.org/abs/2002.05709
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from ssl_kit import Batch, Config, Encoder, Objective, Output, View, full_precision, gather, mlp
+
+
+@full_precision
+def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
+    """Normalised temperature-scaled cross entropy, eq. 1.
+
+    Args:
+        z1: (B, D) projections of the first views.
+        z2: (B, D) projections of the second views; row i shows the same image as row i of z1.
+        temperature: tau.
+
+    Returns:
+        Scalar mean over all 2B rows.
+    """
+    z = normalize(torch.cat([z1, z2]), dim=1)  # (2B, D)
+    similarity = z @ z.T / temperature
+    similarity = similarity.masked_fill(torch.eye(len(z), dtype=torch.bool, device=z.device), -1e9)
+    positives = torch.arange(len(z), device=z.device).roll(len(z1))
+    return cross_entropy(similarity, positives)
+
+
+class SimCLRConfig(Config):
+    """Defaults of section 4 and appendix B.9 (small images)."""
+
+    temperature: Annotated[float, Field(gt=0, description="tau of eq. 1")] = 0.5
+    hidden: Annotated[int, Field(ge=1, description="width of the projector; 0 is D")] = 512
+    out: Annotated[int, Field(ge=1, description="width of the projections")] = 128
+
+
+class SimCLR(Objective):
+    """Contrastive learning with the other images of the batch as negatives."""
+
+    paper = "https://arxiv.org/abs/2002.05709"
+    Config = SimCLRConfig
+
+    def __init__(self, encoder: Encoder, config: SimCLRConfig) -> None:
+        super().__init__(encoder, config)
+        self.projector = mlp(encoder.dim, config.hidden, config.out)
+
+    @classmethod
+    def views(cls, config: SimCLRConfig, size: int) -> tuple[View, ...]:
+        """Two views of the same kind."""
+        return (View(size), View(size))
+
+    def project(self, features: Tensor) -> Tensor:
+        """Maps (B, D) to (B, out)."""
+        projections: Tensor = self.projector(features)
+        return projections
+
+    def forward(self, batch: Batch, phase: int = 0) -> Output:
+        """NT-Xent of the two views."""
+        z = self.project(self.encoder(torch.cat(batch.views)))
+        z1, z2 = (gather(part) for part in z.chunk(2))
+        return Output(nt_xent(z1, z2, self.config.temperature))
