@@ -1,4 +1,4 @@
-"""ssl-kit: self-supervised pre-training of any timm encoder, with the knowledge of each field in plugins.
+"""ssl-kit: self-supervised pre-training of any timm encoder, each field's knowledge in plugins.
 
 The names below are all that a plugin needs. They are imported on first use, so that importing
 ssl_kit costs nothing.
@@ -85,7 +85,7 @@ _MODULE_OF = {
     "only_with": "views",
     "resized_crop": "views",
 }
-__all__ = list(_MODULE_OF)  # noqa: PLE0605  derived, so that it cannot drift
+__all__ = list(_MODULE_OF)  # derived, so that it cannot drift
 
 
 def __getattr__(name: str) -> Any:

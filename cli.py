@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def _print(values: Any, as_json: bool, text: Callable[[], str]) -> None:
     click.echo(json.dumps(values, indent=2, default=str) if as_json else text())
 
 
-def _columns(rows: list[Mapping[str, Any]], *names: str) -> str:
+def _columns(rows: Sequence[Mapping[str, Any]], *names: str) -> str:
     widths = [max([len(str(row[name])) for row in rows] or [0]) for name in names]
     return "\n".join(
         "  ".join(str(row[n]).ljust(w) for n, w in zip(names, widths, strict=True)).rstrip()
@@ -138,7 +138,8 @@ def train(
     **flags: Any,
 ) -> None:
     """Pre-train an encoder on unlabelled images."""
-    from .core import actions, config as settings, report
+    from .core import actions, report
+    from .core import config as settings
     from .core.progress import Progress
 
     if resume:
@@ -203,11 +204,9 @@ def views(out: Path, as_json: bool, **options: Any) -> None:
     """Draw augmented views, and tell what each augmentation clips."""
     from .core import actions
 
-    clips = [
-        {"name": c.transform, "clipped": c.clipped} for c in actions.show_views(out=out, **options)
-    ]
-    shown = [{**c, "clipped": f"{100 * c['clipped']:5.1f} % of values clipped"} for c in clips]
-    values = {"file": str(out), "augmentations": clips}
+    clips = {c.transform: c.clipped for c in actions.show_views(out=out, **options)}
+    shown = [{"name": n, "clipped": f"clips {100 * c:4.1f} %"} for n, c in clips.items()]
+    values = {"file": str(out), "clipped": clips}
     _print(values, as_json, lambda: f"{_columns(shown, 'name', 'clipped')}\nThe sheet is in {out}")
 
 
@@ -272,3 +271,7 @@ def doctor(as_json: bool) -> None:
     shown = [{**row, "ok": "ok " if row["ok"] else "BAD"} for row in rows]
     _print(rows, as_json, lambda: _columns(shown, "ok", "check", "found"))
     sys.exit(0 if all(row["ok"] for row in rows) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Configuration: defaults < objective < domain < --config file < flags < --set, strictly checked."""
+"""Configuration: defaults < objective < domain < --config < flags < --set, strictly checked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from pydantic import (
 )
 
 from .errors import UsageError, did_you_mean
-
 
 C = TypeVar("C", bound=BaseModel)
 

@@ -214,7 +214,8 @@ class Dataset(ABC):
         scaled = (image.astype(np.float32) - low.astype(np.float32)) / (high - low).astype(
             np.float32
         )
-        return np.nan_to_num(scaled, nan=0.0).clip(0, 1).astype(np.float32)
+        unit: Image = np.nan_to_num(scaled, nan=0.0).clip(0, 1).astype(np.float32)
+        return unit
 
     def __len__(self) -> int:
         return len(self.index)

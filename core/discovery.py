@@ -87,11 +87,12 @@ class Discovery:
 
     def add_commands(self, cli: Any) -> None:
         """Lets each plugin add its commands, once."""
+        hook = "register_commands"
         for plugin in list(self.plugins):
-            if "register_commands" in plugin.hooks and plugin.name not in self._commands_of:
+            if hook in plugin.hooks and plugin.name not in self._commands_of:
                 self._commands_of.add(plugin.name)
                 try:
-                    self.manager.get_plugin(plugin.name).register_commands(cli)
+                    getattr(self.manager.get_plugin(plugin.name), hook)(cli)
                 except Exception as error:  # noqa: BLE001
                     self._fail(plugin, error)
 

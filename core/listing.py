@@ -80,7 +80,7 @@ def _row(check: str, found: str, ok: bool = True) -> dict[str, Any]:
 def _device() -> str:
     import torch
 
-    from .train import choose_precision
+    from .plan import choose_precision
 
     name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
     return f"{name}, {choose_precision('auto')}"

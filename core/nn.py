@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 from collections.abc import Callable
-
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -26,7 +26,7 @@ def mlp(*widths: int, bias: bool = True, last_norm: bool = False) -> nn.Sequenti
         last_norm: Whether batch normalisation without scale and shift follows the last layer.
     """
     layers: list[nn.Module] = []
-    for i, (width, out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (width, out) in enumerate(itertools.pairwise(widths)):
         last = i == len(widths) - 2
         layers.append(nn.Linear(width, out, bias=bias and last and not last_norm))
         if not last:
@@ -74,7 +74,7 @@ class _Gather(torch.autograd.Function):
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx: object, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: object, grad: Tensor) -> Tensor:
         grad = grad.contiguous()
         dist.all_reduce(grad)
         return grad.chunk(world_size())[rank()]
@@ -87,7 +87,7 @@ def gather(x: Tensor) -> Tensor:
     *whole* loss from gathered tensors, DDP's mean over P processes of these sums is exactly the
     gradient of one process with the joined batch.
     """
-    return _Gather.apply(x) if world_size() > 1 else x  # type: ignore[no-any-return]
+    return _Gather.apply(x) if world_size() > 1 else x
 
 
 def off_diagonal(matrix: Tensor) -> Tensor:

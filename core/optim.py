@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
-from timm.optim import create_optimizer_v2
+from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
 from torch import nn
 
 from .config import OptimizerConfig
@@ -13,10 +14,11 @@ from .config import OptimizerConfig
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Makes the optimizer; biases and normalisation layers have no weight decay."""
-    extra = {} if config.name == "adamw" else {"momentum": config.momentum}
-    return create_optimizer_v2(
+    extra: dict[str, Any] = {} if config.name == "adamw" else {"momentum": config.momentum}
+    optimizer: torch.optim.Optimizer = create_optimizer_v2(
         model, opt=config.name, lr=config.lr, weight_decay=config.weight_decay, **extra
     )
+    return optimizer
 
 
 def learning_rate(step: int, steps: int, config: OptimizerConfig, batch_size: int) -> float:

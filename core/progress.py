@@ -1,4 +1,4 @@
-"""What a person sees while a training runs: a live line on a terminal, a line per epoch elsewhere."""
+"""What a person sees of a training: a live line on a terminal, a line per epoch elsewhere."""
 
 from __future__ import annotations
 

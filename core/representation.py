@@ -97,7 +97,7 @@ def alignment(z: Tensor) -> float:
 
 
 def uniformity(z: Tensor) -> float:
-    """ln of the mean over pairs of different rows of exp(-2 squared distance), on the sphere.
+    """Ln of the mean over pairs of different rows of exp(-2 squared distance), on the sphere.
 
     0 is collapsed, about -4 uniform. Wang & Isola 2020, eq. 6 with t = 2.
     """

@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import platform
-import subprocess
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +13,7 @@ import torch
 from torch import Tensor
 
 from .config import RunConfig, parse, read_toml
-from .discovery import discovery
 from .errors import RunError, UsageError, explain_write_errors
-
-_RECORDED = ("ssl-kit", "torch", "torchvision", "timm", "albumentations", "accelerate", "numpy")
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -102,7 +96,7 @@ class Run:
             file.write(json.dumps(values) + "\n")
 
     def truncate_metrics(self, step: int) -> None:
-        """Drops what was logged after `step`, and half-written lines: a resumed run logs it anew."""
+        """Drops what was logged after `step`, and half-written lines; they come anew."""
         if self.metrics.exists():
             kept = [line for line in _whole_lines(self.metrics) if json.loads(line)["step"] <= step]
             write_atomic(self.metrics, "".join(line + "\n" for line in kept).encode())
@@ -144,32 +138,3 @@ class Run:
 def _whole_lines(path: Path) -> list[str]:
     lines = path.read_text(encoding="utf-8").split("\n")
     return [line for line in lines[:-1] if line]  # what follows the last newline is half a line
-
-
-def environment() -> dict[str, Any]:
-    """Returns versions, plugins, hardware and git state, for the manifest."""
-    versions = {"python": platform.python_version()}
-    for name in _RECORDED:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    cuda = torch.cuda.is_available()
-    return {
-        "versions": versions,
-        "plugins": {p.name: p.version for p in discovery().plugins if not p.error},
-        "hardware": {
-            "machine": platform.machine(),
-            "cores": len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-            if cuda
-            else [],
-        },
-        "git": git.stdout.strip() if git.returncode == 0 else "",
-    }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import albumentations as A
 import cv2
 import numpy as np
 
@@ -14,7 +15,7 @@ from .domain import Domain
 from .errors import DataError
 from .objective import View
 from .run import write_atomic
-from .views import A, Renderer
+from .views import Renderer
 
 _CELL, _GAP, _HEAD = 112, 4, 24
 

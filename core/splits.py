@@ -63,6 +63,8 @@ def _draw(index: Index, among: NDArray[np.bool_], share: float) -> NDArray[np.bo
         return drawn
     singles = len(np.unique(groups)) == len(groups)
     splitter = StratifiedKFold if singles else StratifiedGroupKFold  # the latter is slow at 10^6
-    folded = splitter(n_splits=folds, shuffle=True, random_state=0).split(chosen, labels, groups)
+    folded = splitter(n_splits=folds, shuffle=True, random_state=0).split(
+        chosen, labels, None if singles else groups
+    )
     drawn[chosen[next(iter(folded))[1]]] = True
     return drawn

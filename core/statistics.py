@@ -36,38 +36,49 @@ def confusion_by_group(
         classes: K.
     """
     _, codes = np.unique(groups, return_inverse=True)
-    counts = np.zeros((codes.max() + 1, classes, classes))
+    counts: Floats = np.zeros((codes.max() + 1, classes, classes))
     np.add.at(counts, (codes, labels, predictions), 1)
     return counts
 
 
 def accuracy(confusion: Floats) -> Floats:
     """Share of images predicted right; confusion is (..., K, K)."""
-    return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1))
+    hits: Floats = np.trace(confusion, axis1=-2, axis2=-1)
+    total: Floats = confusion.sum(axis=(-2, -1))
+    return hits / total
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    """Divides, giving NaN where `whole` is 0."""
+    out: Floats = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=out, where=whole > 0)
+    return out
 
 
 def recalls(confusion: Floats) -> Floats:
     """(..., K) share of each true class predicted right; NaN for a class that is not there."""
     there = confusion.sum(axis=-1)
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return np.divide(hits, there, out=np.full_like(hits, np.nan), where=there > 0)
+    return _ratio(hits, there)
 
 
 def balanced_accuracy(confusion: Floats) -> Floats:
     """Mean recall over the classes that are there."""
-    return np.nanmean(recalls(confusion), axis=-1)
+    mean: Floats = np.nanmean(recalls(confusion), axis=-1)
+    return mean
 
 
 def f1_scores(confusion: Floats) -> Floats:
     """(..., K) harmonic mean of precision and recall; NaN where neither truth nor prediction."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     seen = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    return np.divide(2 * hits, seen, out=np.full_like(hits, np.nan), where=seen > 0)
+    return _ratio(2 * hits, seen)
 
 
 def macro_f1(confusion: Floats) -> Floats:
     """Mean F1 over classes."""
-    return np.nanmean(f1_scores(confusion), axis=-1)
+    mean: Floats = np.nanmean(f1_scores(confusion), axis=-1)
+    return mean
 
 
 METRICS = {

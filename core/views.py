@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks PyPI on import otherwise
-import albumentations as A  # noqa: E402
-import cv2  # noqa: E402
+import albumentations as A
+import cv2
 
 from .dataset import Image
 from .domain import Policy
@@ -28,7 +28,7 @@ def resized_crop(view: View) -> A.BasicTransform:
 
 
 def plain(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """A crop and nothing else: true for every image; "weak" and "upright" unless a domain has its own."""
+    """A crop and nothing else, true for every image: "weak" and "upright" of a domain without."""
     return [resized_crop(view)]
 
 
@@ -104,7 +104,7 @@ class Renderer:
         """
         rng = np.random.default_rng((self._seed, epoch, index, view))
         pipeline = self.pipelines[view]
-        pipeline.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+        pipeline.set_random_state(rng, random.Random(int(rng.integers(2**63))))  # noqa: S311
         out: Image = pipeline(image=image)["image"]
         out = out[..., None] if out.ndim == 2 else out
         size = self.views[view].size

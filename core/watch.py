@@ -25,8 +25,8 @@ _CURES = {
     "look at 'ssl-kit views', weaken the crops, or train longer",
     "DIMENSIONAL": "the features have lost most of their directions since the start: "
     "lower the learning rate, or raise the batch size or the objective's variance terms",
-    "COLLAPSED": "all images have the same features: lower the learning rate, lengthen the warm-up, "
-    "and check the teacher, the stop-gradient and that the images differ",
+    "COLLAPSED": "all images have the same features: lower the learning rate, lengthen the "
+    "warm-up, and check the teacher, the stop-gradient and that the images differ",
 }
 
 
@@ -80,7 +80,7 @@ class Watch:
         objective.eval()
         features, projected = [], []
         with torch.no_grad(), autocast():
-            for pixels in self._pixels.split(256):
+            for pixels in torch.split(self._pixels, 256):
                 h = objective.encoder(self._standardize(pixels))
                 z = objective.project(h)
                 features.append(h.float())

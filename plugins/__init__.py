@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.hookspecs import Register, hookimpl
+from ssl_kit.core.hookspecs import Register, hookimpl
 
 _HERE = __name__
 
@@ -42,7 +42,7 @@ def register_datasets(register: Register) -> None:
     register(
         "image_folder",
         f"{here}.image_folder:ImageFolder",
-        summary="JPEG, PNG, BMP, WebP and plain TIFF files in folders, with labels.csv if there is one.",
+        summary="JPEG, PNG, BMP, WebP and TIFF files in folders; labels.csv if there is one.",
     )
     register(
         "arrays",

@@ -24,10 +24,10 @@ class ArraysConfig(Config):
 
 
 class Arrays(Dataset):
-    """One .npy (n, H, W[, C]), memory-mapped; one .npz with images, labels, groups; or a folder of
-    .npy files with one image (H, W[, C]) each and labels as for an image folder.
+    """Images (H, W) or (H, W, C) of any number type; complex ones are taken by magnitude.
 
-    Any number type; complex images are taken by magnitude.
+    Either one .npy (n, H, W[, C]), memory-mapped; or one .npz with images, labels and groups; or
+    a folder with one image in each .npy, and labels as for an image folder.
     """
 
     Config = ArraysConfig

@@ -20,7 +20,7 @@ class Digits(Dataset):
 
         super().__init__([[0, 16]])
         digits = load_digits()
-        self._images = digits.images.astype(np.float32)
+        self._images: Image = digits.images.astype(np.float32)[..., None]
         keys = [f"digit{i:04d}" for i in range(len(self._images))]
         self.index = Index.build(keys, labels=[str(label) for label in digits.target])
 
@@ -42,4 +42,5 @@ class Digits(Dataset):
 
     def read(self, i: int) -> Image:
         """Returns digit i, (8, 8, 1), 0 to 16."""
-        return self._images[i][..., None]
+        image: Image = self._images[i]
+        return image

@@ -7,8 +7,7 @@ from typing import Any, cast
 import timm
 from torch import Tensor
 
-from ...core.encoder import Encoder
-from ...core.errors import RunError, UnknownNameError
+from ssl_kit import Encoder, RunError, UnknownNameError
 
 
 class TimmEncoder(Encoder):
@@ -28,7 +27,7 @@ class TimmEncoder(Encoder):
         if not timm.is_model(base):
             raise UnknownNameError("timm architecture", architecture, timm.list_models())
         cfg = timm.get_pretrained_cfg(architecture)
-        sized = {"img_size": image_size} if cfg and cfg.fixed_input_size else {}
+        sized: dict[str, Any] = {"img_size": image_size} if cfg and cfg.fixed_input_size else {}
         self.body = timm.create_model(architecture, num_classes=0, in_chans=channels, **sized)
         self.dim = getattr(self.body, "head_hidden_size", None) or self.body.num_features
         if hasattr(self.body, "forward_intermediates"):

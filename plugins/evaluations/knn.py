@@ -43,7 +43,7 @@ def knn_predict(
     known = normalize(torch.from_numpy(bank), dim=1)
     votes_for = torch.from_numpy(np.asarray(labels, dtype=np.int64))
     predictions = []
-    for chunk in normalize(torch.from_numpy(queries), dim=1).split(_CHUNK):
+    for chunk in torch.split(normalize(torch.from_numpy(queries), dim=1), _CHUNK):
         similarity, nearest = (chunk @ known.T).topk(min(k, len(known)), dim=1)
         weights = (similarity / temperature).softmax(dim=1)  # exp up to a factor per query
         votes = torch.zeros(len(chunk), classes).scatter_add_(1, votes_for[nearest], weights)

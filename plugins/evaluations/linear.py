@@ -1,4 +1,4 @@
-"""Linear probe: logistic regression on frozen features, its strength chosen on validation groups."""
+"""Linear probe: logistic regression on frozen features, its C chosen on validation groups."""
 
 from __future__ import annotations
 

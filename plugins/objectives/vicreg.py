@@ -29,7 +29,7 @@ from ssl_kit import (
 
 @full_precision
 def invariance(z1: Tensor, z2: Tensor) -> Tensor:
-    """s of eq. 5: mean squared difference; over elements, as in the authors' code.
+    """Invariance s of eq. 5: mean squared difference; over elements, as in the authors' code.
 
     Args:
         z1: (B, D) embeddings of the first views.
@@ -40,7 +40,7 @@ def invariance(z1: Tensor, z2: Tensor) -> Tensor:
 
 @full_precision
 def variance(z: Tensor, eps: float = 1e-4) -> Tensor:
-    """v of eq. 1 with gamma = 1: hinge on the standard deviation of each dimension.
+    """Variance v of eq. 1 with gamma = 1: hinge on the standard deviation of each dimension.
 
     Args:
         z: (B, D) embeddings.
@@ -51,7 +51,7 @@ def variance(z: Tensor, eps: float = 1e-4) -> Tensor:
 
 @full_precision
 def covariance(z: Tensor) -> Tensor:
-    """c of eq. 4: squared off-diagonal covariances, summed and divided by D.
+    """Covariance c of eq. 4: squared off-diagonal covariances, summed and divided by D.
 
     Args:
         z: (B, D) embeddings.
