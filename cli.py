@@ -60,20 +60,30 @@ class Cli(click.Group):
         return command
 
 
+def _use_plugins_dir(ctx: click.Context, option: click.Parameter, folder: str | None) -> None:
+    """Sets the folder before any command is looked up: its plugins may add commands."""
+    if folder:
+        os.environ["SSL_KIT_PLUGINS_DIR"] = folder
+
+
 @click.group(
     cls=Cli, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(package_name="ssl-kit")
-@click.option("--plugins-dir", help="Folder of single-file plugins under development.")
-def main(plugins_dir: str | None) -> None:
+@click.option(
+    "--plugins-dir",
+    is_eager=True,
+    expose_value=False,
+    callback=_use_plugins_dir,
+    help="Folder of single-file plugins under development.",
+)
+def main() -> None:
     """Self-supervised pre-training of any timm encoder on your kind of images.
 
     \b
     ssl-kit train --domain remote_sensing --data tiles/    pre-train an encoder
     ssl-kit evaluate RUN                                   did it help?
     """  # noqa: D301  \b is click's
-    if plugins_dir:
-        os.environ["SSL_KIT_PLUGINS_DIR"] = plugins_dir
 
 
 def _print(values: Any, as_json: bool, text: Callable[[], str]) -> None:

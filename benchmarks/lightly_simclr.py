@@ -1,8 +1,10 @@
 """The SimCLR example that lightly 1.6 publishes, on a folder, for a number of seconds.
 
-Runs in an environment of its own (`pip install lightly==1.6.0 torch torchvision safetensors`), never
-in ssl-kit's. After https://github.com/lightly-ai/lightly/blob/master/examples/pytorch/simclr.py:
-the same model, loss, optimizer, rate and transform; only the image size, batch size, data folder and
+Runs in an environment of its own, never in ssl-kit's:
+
+    pip install lightly==1.6.0 torch torchvision safetensors
+
+After https://github.com/lightly-ai/lightly/blob/master/examples/pytorch/simclr.py: the same model, loss, optimizer, rate and transform; only the image size, batch size, data folder and
 duration are arguments. It writes timm's names of the weights, so that both are judged alike.
 """
 
@@ -33,6 +35,28 @@ class SimCLR(nn.Module):
         return self.projection_head(self.backbone(x).flatten(start_dim=1))
 
 
+def train(model: SimCLR, loader: torch.utils.data.DataLoader, seconds: float) -> dict[str, float]:
+    """The loop of the example, ended by the clock; returns images/s without the first epoch."""
+    criterion = NTXentLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.06)
+    start = counted_from = time.monotonic()
+    images, epoch = 0, 0
+    while time.monotonic() - start < seconds:
+        for batch in loader:
+            x0, x1 = batch[0]
+            loss = criterion(model(x0), model(x1))
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            images += len(x0)
+            if time.monotonic() - start >= seconds:
+                break
+        epoch += 1
+        if epoch == 1:  # as for ssl-kit, the start-up is not counted
+            images, counted_from = 0, time.monotonic()
+    return {"images_per_second": images / (time.monotonic() - counted_from), "epochs": epoch}
+
+
 def main() -> None:
     """Trains, prints images/s as JSON, and saves the backbone."""
     parser = argparse.ArgumentParser()
@@ -54,30 +78,12 @@ def main() -> None:
         shuffle=True,
         drop_last=True,
         num_workers=args.workers,
-        persistent_workers=args.workers > 0,
     )
-    criterion = NTXentLoss()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.06)
-
-    start = time.monotonic()
-    images, counted_from, epoch = 0, start, 0
-    while time.monotonic() - start < args.seconds:
-        for batch in loader:
-            x0, x1 = batch[0]
-            loss = criterion(model(x0), model(x1))
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            images += len(x0)
-            if time.monotonic() - start >= args.seconds:
-                break
-        epoch += 1
-        if epoch == 1:  # as for ssl-kit, the first epoch with its start-up is not counted
-            images, counted_from = 0, time.monotonic()
-    rate = images / (time.monotonic() - counted_from)
+    found = train(model, loader, args.seconds)
     if args.out:
-        save_file({k: v.contiguous() for k, v in resnet.state_dict().items() if "fc" not in k}, args.out)
-    print(json.dumps({"images_per_second": rate, "epochs": epoch}))
+        state = resnet.state_dict()
+        save_file({k: v.contiguous() for k, v in state.items() if "fc" not in k}, args.out)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Images per second: ssl-kit end to end, lightly's SimCLR example, and the bare limit.
 
-    python benchmarks/throughput.py ../shared/data/rsscn7 --lightly /path/to/lightly-env/bin/python
+    python benchmarks/throughput.py ../shared/data/rsscn7 --lightly LIGHTLY_ENV/bin/python
 
 All three train a ResNet-18 with SimCLR on the same folder, two views an image. The bare limit is
 forward and backward of encoder, head and loss on random tensors at ssl-kit's precision: no reading,
@@ -10,6 +10,7 @@ and with 2, and the faster counts.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
@@ -28,10 +29,14 @@ def kit(data: str, size: int, batch_size: int, seconds: float) -> float:
         command = [sys.executable, "-m", "ssl_kit.cli", "train", "--quiet"]
         command += ["--domain", "remote_sensing", "--data", data, "--image-size", str(size)]
         command += ["--batch-size", str(batch_size), "--max-time", str(int(seconds))]
-        subprocess.run([*command, "--holdout", "0", "--out", str(out)], check=True, capture_output=True)
+        subprocess.run(
+            [*command, "--holdout", "0", "--out", str(out)], check=True, capture_output=True
+        )
         rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    steps = [b["step"] - a["step"] for a, b in zip(rows, rows[1:], strict=False)]
-    spent = [n * batch_size / row["images_per_second"] for n, row in zip(steps, rows[1:], strict=True)]
+    steps = [after["step"] - row["step"] for row, after in itertools.pairwise(rows)]
+    spent = [
+        n * batch_size / row["images_per_second"] for n, row in zip(steps, rows[1:], strict=True)
+    ]
     return sum(steps) * batch_size / sum(spent)
 
 
@@ -48,17 +53,18 @@ def bare(size: int, batch_size: int, seconds: float) -> float:
 def bare_loop(size: int, batch_size: int, seconds: float) -> float:
     """Forward and backward on random tensors."""
     import torch
+
+    from ssl_kit import Batch
     from ssl_kit.core.encoder import create_encoder
     from ssl_kit.core.plan import choose_precision
     from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig
-
-    from ssl_kit import Batch
 
     torch.manual_seed(0)
     model = SimCLR(create_encoder("resnet18", 3, size), SimCLRConfig())
     model = model.to(memory_format=torch.channels_last)
     views = tuple(
-        torch.randn(batch_size, 3, size, size).to(memory_format=torch.channels_last) for _ in range(2)
+        torch.randn(batch_size, 3, size, size).to(memory_format=torch.channels_last)
+        for _ in range(2)
     )
     nothing = torch.zeros(batch_size)
     batch = Batch(views, nothing, nothing, nothing[:, None], ())

@@ -13,14 +13,14 @@ from .config import DataConfig, parse
 from .dataset import Dataset
 from .discovery import domains, evaluations
 from .domain import Domain
-from .errors import UsageError
+from .errors import RunError, UsageError
 from .evaluation import Comparison, Evaluation, EvaluationData, compare, refuse_overlap
 from .loader import Skipped
 from .objective import View
 from .pretrained import Pretrained, embed, from_init, from_run
 from .progress import Progress
 from .run import Run, write_atomic
-from .setup import open_dataset, resolve
+from .setup import build, open_dataset, resolve
 from .sheet import Clip, contact_sheet
 from .splits import split
 from .train import train
@@ -43,14 +43,24 @@ def start(
     if out is None:
         kind = f"{config.domain}-{config.objective.name}-{config.encoder.name}".replace("/", "-")
         out = Path("runs") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"
+    setup = build(config)  # first: what does not fit together leaves no folder behind
     run = Run.create(out, config)
-    return run, train(run, progress)
+    return run, train(run, setup, progress)
 
 
 def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:
     """Continues an interrupted run to its end, exactly as if it had not been interrupted."""
     run = Run(folder)
-    return run, train(run, progress)
+    setup = build(run.config)
+    if run.last.exists():
+        before = run.read_json("manifest.json")["data"]["fingerprint"]
+        if before != setup.dataset.fingerprint():
+            raise RunError(
+                f"The images of '{setup.config.data.path}' are not those that '{folder}' was "
+                "started with. Restore them, or start a new run with --init "
+                f"'{folder}'."
+            )
+    return run, train(run, setup, progress)
 
 
 def load_model(

@@ -109,7 +109,7 @@ class Index:
 
     def key(self, i: int) -> str:
         """Returns the name of image i."""
-        return str(self.keys[i].decode())
+        return str(self.keys[i].decode(errors="surrogateescape"))
 
     def group_hashes(self, chosen: NDArray[np.int64] | slice = slice(None)) -> set[str]:
         """Returns a fingerprint of each group among the chosen images.
@@ -121,7 +121,15 @@ class Index:
 
 
 def _pack(texts: Sequence[str]) -> NDArray[np.bytes_]:
-    return np.array([text.encode() for text in texts] or [b""], dtype=np.bytes_)[: len(texts)]
+    packed = [text.encode(errors="surrogateescape") for text in texts]  # file names may be no UTF-8
+    return np.array(packed or [b""], dtype=np.bytes_)[: len(texts)]
+
+
+def _bulk(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Returns the 0.5th and 99.5th percentile of the finite values; (0, 1) if there are none."""
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, [0.5, 99.5]) if len(finite) else (0.0, 1.0)
+    return low, high if high > low else low + 1
 
 
 class Dataset(ABC):
@@ -198,12 +206,12 @@ class Dataset(ABC):
                 continue
             if image.dtype == np.uint8:
                 return np.tile([0.0, 255.0], (channels, 1))
-            flat = np.abs(image).reshape(-1, channels).astype(np.float64)
+            image = np.abs(image) if np.iscomplexobj(image) else image
+            flat = image.reshape(-1, channels).astype(np.float64)
             pixels.append(flat[:: max(1, len(flat) // 4096)])
         if not pixels:
             raise DataError("None of the images looked at can be read; see the files themselves.")
-        low, high = np.nanpercentile(np.concatenate(pixels), [0.5, 99.5], axis=0)
-        return np.stack([low, np.where(high > low, high, low + 1)], axis=1)
+        return np.array([_bulk(column) for column in np.concatenate(pixels).T])
 
     def scale(self, image: Image) -> Image:
         """Maps physical values to uint8 or to float32 in [0, 1]; complex values by magnitude."""
@@ -227,7 +235,7 @@ class Dataset(ABC):
             raise DataError(f"its shape {image.shape} is not (H, W, {len(self.channels)})")
         index = self.index
         label = index.classes[index.labels[i]] if index.labels[i] >= 0 else ""
-        group = index.group_names[index.groups[i]].decode()
+        group = index.group_names[index.groups[i]].decode(errors="surrogateescape")
         return Sample(
             self.scale(image), self.channels, self.value_range, index.key(i), label, group
         )
@@ -238,4 +246,5 @@ class Dataset(ABC):
         digest = hashlib.sha256()
         for part in (index.keys, index.labels, index.group_names, index.groups, index.splits):
             digest.update(part.tobytes())
+        digest.update("\n".join(index.classes).encode())
         return digest.hexdigest()[:16]

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
@@ -62,28 +62,27 @@ class Discovery:
             self.manager.register(module, name=name)
             hooks = _hooks_of(self.manager, module)
             self.plugins.append(Plugin(name, origin, version, hooks))
-        except Exception as error:  # noqa: BLE001  a stranger's module may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger may raise anything
             self._fail(Plugin(name, origin, version), error)
 
-    def _fail(self, plugin: Plugin, error: Exception) -> None:
+    def _fail(self, plugin: Plugin, error: BaseException) -> None:
         reason = f"{type(error).__name__}: {error}"
-        failed = Plugin(plugin.name, plugin.origin, plugin.version, (), reason)
-        self.plugins = [p for p in self.plugins if p.name != plugin.name] + [failed]
-        if self.manager.has_plugin(plugin.name):
-            self.manager.unregister(name=plugin.name)
+        if plugin in self.plugins:  # another of the same name stays
+            self.plugins.remove(plugin)
+        self.plugins.append(replace(plugin, hooks=(), error=reason))
 
     def _fill(self) -> None:
         """Calls every register hook of every plugin on its own, so that origins are known."""
         for plugin in list(self.plugins):
             module = self.manager.get_plugin(plugin.name)
-            for hook in plugin.hooks:
-                if hook not in _REGISTRIES:
-                    continue
+            errors: list[Exception] = []
+            for hook in [name for name in plugin.hooks if name in _REGISTRIES]:
                 try:
-                    getattr(module, hook)(partial(_register, _REGISTRIES[hook], plugin))
+                    getattr(module, hook)(partial(_register, _REGISTRIES[hook], plugin, errors))
                 except Exception as error:  # noqa: BLE001
-                    self._fail(plugin, error)
-                    break
+                    errors.append(error)
+            if errors:
+                self._fail(plugin, errors[0])
 
     def add_commands(self, cli: Any) -> None:
         """Lets each plugin add its commands, once."""
@@ -142,9 +141,19 @@ def _hooks_of(manager: pluggy.PluginManager, module: Any) -> tuple[str, ...]:
 
 
 def _register(
-    registry: Registry, plugin: Plugin, name: str, value: Any, summary: str = "", install: str = ""
+    registry: Registry,
+    plugin: Plugin,
+    errors: list[Exception],
+    name: str,
+    value: Any,
+    summary: str = "",
+    install: str = "",
 ) -> None:
-    registry.add(Entry(name, value, summary, plugin.origin, plugin.version, install))
+    """Registers a name; one that is taken or wrong leaves the plugin's other names alone."""
+    try:
+        registry.add(Entry(name, value, summary, plugin.origin, plugin.version, install))
+    except PluginError as error:
+        errors.append(error)
 
 
 @cache

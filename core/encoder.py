@@ -134,12 +134,12 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], Sequence[str]]:
                 names = (file.metadata() or {}).get("channels", "")
             return state, names.split(",") if names else RGB
         state = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(state.get("state_dict", state)), RGB
     except Exception as error:
         raise RunError(
             f"'{path}' is no readable weights file ({type(error).__name__}); "
             "give a .safetensors file or a torch state dict without pickled objects."
         ) from error
-    return dict(state.get("state_dict", state)), RGB
 
 
 def load_weights(

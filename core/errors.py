@@ -71,6 +71,9 @@ def explain_write_errors(path: Path) -> Iterator[None]:
             errno.EFBIG: "the file would be larger than allowed; raise the limit",
             errno.EROFS: "the file system is read-only; choose another --out",
             errno.EACCES: "permission is denied; choose another --out",
+            errno.EPERM: "permission is denied; choose another --out",
+            errno.ENAMETOOLONG: "the name is too long; choose another --out",
+            errno.EISDIR: "a folder is in the way; choose another --out",
             errno.ENOTDIR: "a file is in the way; choose another --out",
             errno.EEXIST: "a file is in the way; choose another --out",
         }

@@ -73,7 +73,14 @@ def _scan(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int]]:
                 if entry.is_dir():
                     stack.append(Path(entry.path))
                 elif entry.name.lower().endswith(suffixes):
-                    yield Path(entry.path).relative_to(root).as_posix(), entry.stat().st_size
+                    yield Path(entry.path).relative_to(root).as_posix(), _size(entry)
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:  # a link to nowhere is an unreadable image like any other
+        return 0
 
 
 def file_path(root: Path, key: str) -> Path:

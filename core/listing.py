@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from .discovery import discovery
+from .errors import PluginError
 from .registry import Registry
 
 _PARTS = ("torch", "torchvision", "timm", "albumentations", "accelerate", "numpy", "scikit-learn")
@@ -16,10 +17,15 @@ _PARTS = ("torch", "torchvision", "timm", "albumentations", "accelerate", "numpy
 
 def entries(registry: Registry) -> list[dict[str, str]]:
     """Returns name, summary and origin of everything in a registry."""
-    return [
-        {"name": e.name, "summary": e.summary, "plugin": f"{e.origin} {e.version}".strip()}
-        for e in map(registry.entry, registry)
-    ]
+    rows = []
+    for name in registry:
+        try:
+            e = registry.entry(name)
+            summary, plugin = e.summary, f"{e.origin} {e.version}".strip()
+        except PluginError as error:  # registered twice
+            summary, plugin = str(error), ""
+        rows.append({"name": name, "summary": summary, "plugin": plugin})
+    return rows
 
 
 def describe(registry: Registry, name: str) -> dict[str, Any]:

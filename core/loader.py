@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
@@ -45,6 +46,7 @@ class ViewDataset(TorchDataset[RawBatch]):
         renderer: Makes the views.
         partners: If given, every second view shows a partner of the image.
         seed: Of the run; decides the partners.
+        keep: Whether decoded images are kept in memory; see `fits_in_memory`.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class ViewDataset(TorchDataset[RawBatch]):
         renderer: Renderer,
         partners: Partners | None = None,
         seed: int = 0,
+        keep: bool = False,
     ) -> None:
+        self._keep, self._kept = keep, dict[int, Sample]()
         self._dataset, self._pool, self._renderer = dataset, pool, renderer
         self._partners, self._seed = partners, seed
         self._bad: dict[int, str] = {}
@@ -84,11 +88,19 @@ class ViewDataset(TorchDataset[RawBatch]):
         for candidate in self._candidates(position):
             try:
                 if candidate not in self._bad:
-                    return self._dataset[candidate]
+                    return self._read(candidate)
             except DataError as error:
                 self._bad[candidate] = str(error)
             skipped.append((self._dataset.index.key(candidate), self._bad[candidate]))
         raise DataError("None of the images can be read; see the files themselves.")
+
+    def _read(self, position: int) -> Sample:
+        sample = self._kept.get(position)
+        if sample is None:
+            sample = self._dataset[position]
+            if self._keep:
+                self._kept[position] = sample
+        return sample
 
     def _candidates(self, position: int) -> Iterator[int]:
         """Yields the position, then the ones that may replace it."""
@@ -144,12 +156,30 @@ class Once(Sampler[tuple[int, Positions]]):
             yield 0, self._pool[start : start + self._batch_size]
 
 
+def choose_workers(asked: int) -> int:
+    """Returns the number of loading processes; -1 leaves one core to the training process."""
+    return asked if asked >= 0 else max(0, min(8, len(os.sched_getaffinity(0)) - 1))
+
+
+def fits_in_memory(dataset: Dataset, pool: Positions, workers: int) -> bool:
+    """Tells whether every process may keep all decoded images in a quarter of the free memory.
+
+    Judged by the first image that can be read: decoding costs as much as augmenting.
+    """
+    for i in pool[:16].tolist():
+        try:
+            size = dataset[i].image.nbytes
+        except DataError:
+            continue
+        free: int = psutil.virtual_memory().available
+        return size * len(pool) * max(1, workers) < free / 4
+    return False
+
+
 def make_loader(
     views: ViewDataset, order: Sampler[tuple[int, Positions]], workers: int, pin: bool = False
 ) -> DataLoader[RawBatch]:
-    """Loads batches in `workers` processes; -1 leaves one core to the training process."""
-    if workers < 0:
-        workers = max(0, min(8, len(os.sched_getaffinity(0)) - 1))
+    """Loads batches in `workers` processes, or in this one if 0."""
     return DataLoader(
         views,
         sampler=order,

@@ -84,7 +84,9 @@ class Progress:
             parts.append(f"{values['verdict']}, rank {values['rankme_centred']:.0f}")
         self._status = "  ".join(parts)
         if self._bar is None and float(values["epoch"]).is_integer():
-            self.say(f"epoch {values['epoch']:.0f}  step {values['step']}/{steps}  {self._status}")
+            self.say(
+                f"epoch {values['epoch']:.0f}  step {values['step']}/{steps or '?'}  {self._status}"
+            )
 
 
 def _clock(seconds: float) -> str:

@@ -102,9 +102,8 @@ class Registry(Mapping[str, Any]):
         if entry is None:
             raise UnknownNameError(self.kind, name, self, self._hint())
         if entry.value is None:
-            raise UnknownNameError(
-                self.kind, name, self, f"It is not installed: run '{entry.install}'."
-            )
+            hint = f"It is not installed: run '{entry.install}'. {self._hint()}".rstrip()
+            raise UnknownNameError(self.kind, name, self, hint)
         return entry
 
     def __getitem__(self, name: str) -> Any:

@@ -37,7 +37,8 @@ def resolve(*layers: Mapping[str, Any]) -> RunConfig:
         raise UsageError(
             "Which domain are the images from? Give --domain; 'ssl-kit domains' lists them."
         )
-    below = domains[name].defaults
+    ours = {"objective": RunConfig.model_fields["objective"].default.model_dump()}
+    below = merge(ours, domains[name].defaults)
     chosen = parse(RunConfig, merge(below, asked)).objective
     objective: type[Objective] = objectives[chosen.name]
     config = parse(RunConfig, merge(objective.defaults, below, asked))

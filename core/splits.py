@@ -15,7 +15,10 @@ Positions = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Splits:
-    """Positions of the images of each part; unlabelled images are part of `train` only."""
+    """Positions of the images of each part.
+
+    Unlabelled images are part of `train`, unless their group is part of `test`.
+    """
 
     train: Positions
     val: Positions
@@ -36,7 +39,8 @@ def split(index: Index, holdout: float) -> Splits:
     everything = np.arange(len(index))
     test = index.splits == SPLITS.index("test")
     if not test.any() and holdout > 0:
-        test = _draw(index, index.labels >= 0, holdout)
+        drawn = _draw(index, index.labels >= 0, holdout)
+        test = np.isin(index.groups, index.groups[drawn])  # with what is unlabelled of its groups
     val = (index.splits == SPLITS.index("val")) & ~test
     if not val.any():
         val = _draw(index, (index.labels >= 0) & ~test, 0.25)

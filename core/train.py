@@ -22,7 +22,7 @@ from .optim import learning_rate, make_optimizer, set_learning_rate
 from .plan import Plan, choose_precision
 from .progress import Progress
 from .run import Run
-from .setup import Setup, build, partners_of
+from .setup import Setup, partners_of
 from .tally import Tally
 from .views import Renderer
 from .watch import VIEWS, Watch, cure
@@ -61,7 +61,7 @@ class Trainer:
             setup.statistics.mean, setup.statistics.std, self.accelerator.device
         )
         same = (View(self.config.encoder.image_size),) * VIEWS
-        self.watch = Watch(self._views(same, ""), setup.pool, self.standardize)
+        self.watch = Watch(self._views(same), setup.pool, self.standardize)
         self.plan = Plan(self.config.train, self.per_epoch)
         self.tally = Tally()
         self.step, self.elapsed, self.stop_signal = 0, 0.0, 0
@@ -190,11 +190,13 @@ class Trainer:
         self.plan = Plan(self.config.train, self.per_epoch, state["steps"])
         self._recorded_at = self.elapsed
 
-    def _views(self, views: tuple[View, ...], pair_by: str) -> loading.ViewDataset:
+    def _views(
+        self, views: tuple[View, ...], pair_by: str = "", keep: bool = False
+    ) -> loading.ViewDataset:
         setup, seed = self.setup, self.config.seed
         renderer = Renderer(setup.domain.policies, views, setup.dataset.channels, seed)
         partners = partners_of(setup.domain, setup.dataset, pair_by)
-        return loading.ViewDataset(setup.dataset, setup.pool, renderer, partners, seed)
+        return loading.ViewDataset(setup.dataset, setup.pool, renderer, partners, seed, keep)
 
     def _batches(self) -> Iterator[loading.RawBatch]:
         objective, accelerator = self.setup.objective, self.accelerator
@@ -207,9 +209,13 @@ class Trainer:
             accelerator.process_index,
             accelerator.num_processes,
         )
-        views = self._views(requests, self.config.data.pair_by)
+        workers = loading.choose_workers(self.config.train.workers)
+        keep = loading.fits_in_memory(
+            self.setup.dataset, self.setup.pool, workers * accelerator.num_processes
+        )
+        views = self._views(requests, self.config.data.pair_by, keep)
         pin = accelerator.device.type == "cuda"
-        return iter(loading.make_loader(views, order, self.config.train.workers, pin))
+        return iter(loading.make_loader(views, order, workers, pin))
 
     def _at_record(self) -> bool:
         in_epoch = self.step % self.per_epoch
@@ -292,17 +298,17 @@ def _signals(trainer: Trainer) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def train(run: Run, progress: Progress) -> str:
+def train(run: Run, setup: Setup, progress: Progress) -> str:
     """Trains a run from its configuration, or from its last checkpoint, to the end.
 
     Args:
         run: A created or interrupted run.
+        setup: What `build` made from the run's configuration.
         progress: Shows what happens.
 
     Returns:
         The verdict of the collapse watch.
     """
-    setup = build(run.config)
     progress.start(setup)
     trainer = Trainer(run, setup, progress)
     main = trainer.accelerator.is_main_process

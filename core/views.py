@@ -22,9 +22,32 @@ from .objective import View
 _log = logging.getLogger("ssl_kit")
 
 
+class _ResizedCrop(A.RandomResizedCrop):  # type: ignore[misc]
+    """Halves a large crop before it is resized: free of aliasing at a fraction of the cost."""
+
+    def apply(self, img: Image, crop_coords: tuple[int, int, int, int], **params: object) -> Image:
+        left, top, right, bottom = crop_coords
+        crop = img[top:bottom, left:right]
+        height, width = self.size
+        while crop.shape[0] >= 2 * height and crop.shape[1] >= 2 * width:
+            even = crop[: crop.shape[0] // 2 * 2, : crop.shape[1] // 2 * 2]
+            crop = resize(even, (even.shape[1] // 2, even.shape[0] // 2), cv2.INTER_AREA)
+        return resize(crop, (width, height), cv2.INTER_LINEAR)
+
+
+def resize(image: Image, size: tuple[int, int], interpolation: int) -> Image:
+    """Resizes (H, W, C) of any C to (width, height); OpenCV takes four channels at a time."""
+    parts = [
+        cv2.resize(image[..., c : c + 4], size, interpolation=interpolation)
+        for c in range(0, image.shape[2], 4)
+    ]
+    parts = [part[..., None] if part.ndim == 2 else part for part in parts]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
 def resized_crop(view: View) -> A.BasicTransform:
     """A random crop of `view.scale` of the area, resized to `view.size`: the usual first step."""
-    return A.RandomResizedCrop((view.size, view.size), scale=view.scale, area_for_downscale="image")
+    return _ResizedCrop((view.size, view.size), scale=view.scale)
 
 
 def plain(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:

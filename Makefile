@@ -1,0 +1,52 @@
+# make demo   set up, train on the built-in demo, evaluate
+# make test   set up, run the tests
+# make check  lint, types, tests against the built wheel
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO ?= runs/demo
+
+.PHONY: setup demo test test-all lint types wheel check clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml domains/remote_sensing/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet torch==2.14.1 torchvision==0.29.1
+	$(BIN)/pip install --quiet -e '.[dev]' -e domains/remote_sensing
+	touch $@
+
+demo: setup
+	rm -rf $(DEMO)
+	$(BIN)/ssl-kit train --domain remote_sensing --max-time 90s --out $(DEMO)
+	$(BIN)/ssl-kit evaluate $(DEMO) --protocol knn
+
+test: setup
+	$(BIN)/pytest
+
+test-all: setup
+	$(BIN)/pytest -m ''
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	mkdir -p .typing && ln -sfn .. .typing/ssl_kit
+	MYPYPATH=.typing $(BIN)/mypy -p ssl_kit.core -p ssl_kit.plugins -m ssl_kit.cli -m ssl_kit
+	MYPYPATH=.typing:domains/remote_sensing $(BIN)/mypy -p ssl_kit_remote_sensing
+
+# the wheel is installed alone and tried from another folder: an editable install hides what it lacks
+wheel: setup
+	rm -rf dist build
+	$(BIN)/python -m build --quiet --wheel
+	rm -rf build/wheel && $(BIN)/pip install --quiet --no-deps --target build/wheel dist/*.whl
+	cd build && PYTHONPATH=wheel ../$(BIN)/python -m ssl_kit.cli objectives
+	cd build && PYTHONPATH=wheel ../$(BIN)/python -m pytest -q -p no:cacheprovider ../tests/test_cli.py
+
+check: lint types test wheel
+
+clean:
+	rm -rf $(VENV) .typing build dist *.egg-info domains/*/*.egg-info

@@ -1,0 +1,34 @@
+"""Optical remote sensing: the table of contents; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ssl_kit import hookimpl
+
+_HERE = __name__
+
+
+@hookimpl
+def register_domains(register: Callable[..., None]) -> None:
+    """The domain."""
+    register(
+        "remote_sensing",
+        f"{_HERE}.domain:REMOTE_SENSING",
+        summary="Scenes from above: JPEG, PNG and GeoTIFF of any bands.",
+    )
+
+
+@hookimpl
+def register_datasets(register: Callable[..., None]) -> None:
+    """The GeoTIFF reader and the demo."""
+    register(
+        "geotiff",
+        f"{_HERE}.geotiff:GeoTiff",
+        summary="GeoTIFF and plain TIFF of any bands; large rasters are cut into tiles.",
+    )
+    register(
+        "remote_sensing_demo",
+        f"{_HERE}.demo:Demo",
+        summary="480 made-up 4-band tiles of six land covers, from sensor physics.",
+    )

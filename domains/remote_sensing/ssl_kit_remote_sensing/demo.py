@@ -1,0 +1,95 @@
+"""A dataset that needs no files: what a four-band satellite camera would see of made-up land."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ssl_kit import Config, Dataset, Image, Index
+
+from .scenes import BANDS, LAND_COVERS, SIZE, Map
+from .tiles import corners, tile_key
+
+_PER_CLASS = 20  # scenes
+_TILE = 64
+_MICROMETRES = np.array([0.490, 0.560, 0.665, 0.842])
+
+
+def observe(reflectance: Map, rng: np.random.Generator) -> Image:
+    """Returns what a push-broom camera, looking straight down, records of a surface.
+
+    Sunlight is dimmed by the air on both ways and by the sine of its elevation; air adds light of
+    its own, most at short wavelengths; optics blur; photons and electronics add noise.
+
+    Args:
+        reflectance: (H, W, 4) in [0, 1].
+        rng: Draws sun, air and camera.
+
+    Returns:
+        (H, W, 4) uint8.
+    """
+    sun = np.sin(np.radians(rng.uniform(25, 70)))
+    rayleigh = 0.00857 * _MICROMETRES**-4  # optical depth; Hansen and Travis 1974, leading term
+    aerosol = rng.uniform(0.03, 0.35) * _MICROMETRES**-1.3  # Angstrom's law
+    through = np.exp(-(0.5 * rayleigh + 0.2 * aerosol) * (1 / sun + 1))  # scattered ahead is kept
+    path = (0.75 * rayleigh / 4 + 0.08 * aerosol) / 1.0  # single scattering, reflectance units
+    radiance = sun * through * reflectance + path * np.sqrt(sun)
+    radiance = cv2.GaussianBlur(radiance.astype(np.float32), (0, 0), rng.uniform(0.4, 0.8))
+    full = rng.uniform(0.3, 0.55) * np.exp(rng.uniform(-0.1, 0.1, 4))  # exposure, calibration
+    photons = 4000 * np.clip(radiance / full, 0, None)  # a well of 4,000 electrons: a noisy camera
+    noisy = photons + np.sqrt(photons + 30.0**2) * rng.standard_normal(photons.shape, np.float32)
+    image: Image = np.clip(noisy * (255 / 4000), 0, 255).astype(np.uint8)
+    return image
+
+
+class Demo(Dataset):
+    """480 tiles, 64x64, blue, green, red and near infrared, six land covers, four tiles a scene.
+
+    Generated, not real: the same each time, made when first read. The covers share their
+    materials, and season, sun and haze vary, so that colour alone does not tell them apart.
+    """
+
+    channels = BANDS
+
+    def __init__(self) -> None:
+        super().__init__([[0, 255]] * len(BANDS))
+        self._corners: NDArray[np.int64] = corners(SIZE, SIZE, _TILE, _TILE)
+        self._scenes: dict[int, Image] = {}
+        covers = sorted(LAND_COVERS)
+        scenes = [f"scene{number:03d}" for number in range(_PER_CLASS * len(covers))]
+        tiles = [(scene, *corner) for scene in scenes for corner in self._corners.tolist()]
+        self.index = Index.build(
+            [tile_key(*tile) for tile in tiles],
+            labels=[covers[i // len(self._corners) % len(covers)] for i in range(len(tiles))],
+            groups=[scene for scene, _, _ in tiles],
+            positions=np.tile(self._corners + _TILE / 2, (len(scenes), 1)),
+        )
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """It opens no path."""
+        return False
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        options: Config,
+        labels: Path | None = None,
+        value_range: ArrayLike | None = None,
+    ) -> Demo:
+        """Sets out the scenes; the path is not looked at."""
+        return cls()
+
+    def read(self, i: int) -> Image:
+        """Returns tile i, (64, 64, 4) uint8."""
+        scene, tile = divmod(i, len(self._corners))
+        if scene not in self._scenes:
+            rng = np.random.default_rng((7, scene))
+            cover = sorted(LAND_COVERS)[scene % len(LAND_COVERS)]
+            self._scenes[scene] = observe(LAND_COVERS[cover](rng), rng)
+        row, col = self._corners[tile].tolist()
+        return self._scenes[scene][row : row + _TILE, col : col + _TILE]

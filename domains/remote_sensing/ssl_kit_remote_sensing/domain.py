@@ -1,0 +1,17 @@
+"""The domain, put together."""
+
+from __future__ import annotations
+
+from ssl_kit import Domain
+
+from .pairings import neighbour
+from .policies import default, upright, weak
+
+REMOTE_SENSING = Domain(
+    name="remote_sensing",
+    summary="Scenes from above: JPEG, PNG and GeoTIFF of any bands.",
+    datasets=("geotiff", "image_folder", "arrays"),
+    demo="remote_sensing_demo",
+    policies={"default": default, "weak": weak, "upright": upright},
+    pairings={"neighbour": neighbour},
+)

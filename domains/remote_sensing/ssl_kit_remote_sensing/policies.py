@@ -1,0 +1,34 @@
+"""How a scene from above may be altered while it stays the same place; the README argues each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import albumentations as A
+
+from ssl_kit import View, only_with, resized_crop
+
+from .bands import RGB, wavelengths
+from .transforms import BandDrop, Radiometry, Saturation
+
+
+def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """Crop, the eight symmetries of a square, light, air and sensor."""
+    return [
+        resized_crop(view),
+        A.D4(p=1),
+        Radiometry(wavelengths(channels)),
+        *only_with(RGB, channels, Saturation()),
+        *([BandDrop()] if len(channels) > len(RGB) else []),
+        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.2), p=0.3),
+    ]
+
+
+def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """Crop and the eight symmetries of a square."""
+    return [resized_crop(view), A.D4(p=1)]
+
+
+def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """Crop and mirror left to right: what predicts a rotation must still find its answer."""
+    return [resized_crop(view), A.HorizontalFlip(p=0.5)]

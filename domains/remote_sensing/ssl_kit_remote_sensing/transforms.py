@@ -1,0 +1,192 @@
+"""Radiometric augmentations for any number of bands.
+
+They run for every view, so each is one pass over the pixels: a table look-up for uint8, a
+multiplication and an addition for float32. albumentations has no types, hence the ignored errors.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import albumentations as A
+import cv2
+import numpy as np
+from albumentations.core.transforms_interface import BaseTransformInitSchema
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ssl_kit import Image
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Floats = NDArray[np.floating]
+
+_LEVELS = np.arange(256, dtype=np.float32)[:, None]
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, of red, green, blue
+_REFERENCE = 490.0  # nm, where an optical depth is given
+
+
+def band_means(image: Image) -> Floats:
+    """Returns the mean of each band, (C,), in the units of the image."""
+    bands = image.shape[-1] if image.ndim == 3 else 1
+    # NumPy's mean over pixels of uint8 takes ten times as long as this.
+    means = cv2.reduce(image.reshape(-1, bands), 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
+    return np.asarray(means, np.float32).reshape(bands)
+
+
+def affine(image: Image, gain: Floats, offset: Floats) -> Image:
+    """Returns gain * image + offset in each band, clipped to the range of the type.
+
+    Args:
+        image: (H, W, C) uint8, or float32 in [0, 1].
+        gain: (C,).
+        offset: (C,), as shares of the full range.
+    """
+    if image.dtype == np.uint8:
+        # The half rounds: the cast cuts off what is behind the point.
+        table = np.clip(_LEVELS * gain + (offset * 255 + 0.5), 0, 255).astype(np.uint8)
+        looked_up: Image = cv2.LUT(image, table.reshape(1, 256, -1))
+        return looked_up.reshape(image.shape)
+    out = image * gain
+    out += offset
+    return np.clip(out, 0, 1, out=out)
+
+
+class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
+    """What light, air and sensor do to the same ground: haze, then a gain and an offset per band.
+
+    Haze follows Koschmieder: L = t * x + (1 - t) * airlight with t = exp(-tau), and tau falls with
+    the wavelength as Angstrom's law says, tau = tau0 * (wavelength / 490 nm)^-alpha. The airlight
+    is white. Gain acts about the mean of the band (contrast), offset adds (brightness); each has a
+    part common to all bands (sun, exposure) and an independent one (calibration, white balance).
+
+    Args:
+        wavelengths: Of the bands in nm, () if not known: then the haze is the same in all.
+        gain: Largest |log gain| common to all bands.
+        offset: Largest |offset| common to all bands, as a share of the range.
+        spread: Largest independent part of a band, of both.
+        haze: Chance of haze.
+        depth: Largest optical depth of the haze at 490 nm.
+        p: Chance of the whole.
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What the arguments may be."""
+
+        wavelengths: tuple[float, ...]
+        gain: Annotated[float, Field(ge=0)]
+        offset: Share
+        spread: Share
+        haze: Share
+        depth: Annotated[float, Field(ge=0)]
+
+    def __init__(
+        self,
+        wavelengths: tuple[float, ...] = (),
+        gain: float = 0.4,
+        offset: float = 0.2,
+        spread: float = 0.12,
+        haze: float = 0.2,
+        depth: float = 0.5,
+        p: float = 0.8,
+    ) -> None:
+        super().__init__(p=p)
+        self.wavelengths = wavelengths
+        self.gain, self.offset, self.spread = gain, offset, spread
+        self.haze, self.depth = haze, depth
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws the optical depth and the gain and offset of each band."""
+        image = data["image"]
+        bands = image.shape[-1] if image.ndim == 3 else 1
+        draw = self.py_random.uniform
+        own = self.random_generator.uniform(-self.spread, self.spread, (2, bands))
+        through = np.ones(bands, np.float32)
+        if self.py_random.random() < self.haze:
+            through = self._transmission(draw(0, self.depth), draw(0.5, 2.0), bands)
+        return {
+            "through": through,
+            "gain": np.exp(own[0] + draw(-self.gain, self.gain)).astype(np.float32),
+            "offset": (own[1] + draw(-self.offset, self.offset)).astype(np.float32),
+        }
+
+    def _transmission(self, depth: float, alpha: float, bands: int) -> Floats:
+        if len(self.wavelengths) != bands:
+            return np.full(bands, math.exp(-depth), np.float32)
+        ratio = np.asarray(self.wavelengths) / _REFERENCE
+        return np.exp(-depth * ratio**-alpha).astype(np.float32)
+
+    def apply(
+        self, img: Image, through: Floats, gain: Floats, offset: Floats, **params: Any
+    ) -> Image:
+        """Applies haze, contrast and brightness as one gain and one offset per band."""
+        mean = band_means(img) / (255 if img.dtype == np.uint8 else 1)
+        hazy_mean = through * mean + (1 - through)
+        # gain * (t x + (1 - t) - m) + m + offset, sorted by powers of x
+        return affine(img, gain * through, gain * (1 - through - hazy_mean) + hazy_mean + offset)
+
+
+class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Moves red, green and blue towards or away from their grey value, or all the way to grey.
+
+    Args:
+        strength: Largest change of the distance from grey, as a share of it.
+        grey: Chance of no colour at all.
+        p: Chance of the whole.
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What the arguments may be."""
+
+        strength: Share
+        grey: Share
+
+    def __init__(self, strength: float = 0.5, grey: float = 0.2, p: float = 0.8) -> None:
+        super().__init__(p=p)
+        self.strength, self.grey = strength, grey
+
+    def get_params(self) -> dict[str, Any]:
+        """Draws what is left of the colour."""
+        if self.py_random.random() < self.grey:
+            return {"colour": 0.0}
+        return {"colour": 1 + self.py_random.uniform(-self.strength, self.strength)}
+
+    def apply(self, img: Image, colour: float, **params: Any) -> Image:
+        """Mixes the three bands with one matrix."""
+        matrix = colour * np.eye(3, dtype=np.float32) + (1 - colour) * _LUMA
+        out: Image = cv2.transform(img, matrix.astype(np.float32))
+        return out if img.dtype == np.uint8 else np.clip(out, 0, 1, out=out)
+
+
+class BandDrop(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Replaces some bands by their mean: no band alone may decide, and sensors differ in bands.
+
+    Args:
+        share: Largest share of the bands that is dropped, at least one band.
+        p: Chance of the whole.
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What the arguments may be."""
+
+        share: Share
+
+    def __init__(self, share: float = 0.25, p: float = 0.2) -> None:
+        super().__init__(p=p)
+        self.share = share
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws the bands."""
+        bands = data["image"].shape[-1]
+        count = self.py_random.randint(1, max(1, int(bands * self.share)))
+        return {"dropped": self.py_random.sample(range(bands), count)}
+
+    def apply(self, img: Image, dropped: list[int], **params: Any) -> Image:
+        """Fills the bands."""
+        out = img.copy()
+        out[..., dropped] = band_means(img)[dropped].astype(img.dtype)
+        return out

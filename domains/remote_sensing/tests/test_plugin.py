@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ssl_kit.core.discovery import datasets, domains
+from ssl_kit_remote_sensing.domain import REMOTE_SENSING
+
+
+def test_the_domain_is_found_by_its_name() -> None:
+    assert domains["remote_sensing"] is REMOTE_SENSING
+
+
+@pytest.mark.parametrize("name", ["geotiff", "remote_sensing_demo"])
+def test_its_datasets_are_found(name: str) -> None:
+    assert datasets[name].__module__.startswith("ssl_kit_remote_sensing")
+
+
+def test_the_table_of_contents_is_light() -> None:
+    code = (
+        "import sys, ssl_kit_remote_sensing as p; p.register_domains(lambda *a, **k: None); "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'rasterio', 'albumentations')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
