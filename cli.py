@@ -39,12 +39,20 @@ class Cli(click.Group):
     """Turns ssl-kit's errors into one line, and offers the commands of plugins."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs a command; an error of ours is one line on stderr, any other keeps its traceback."""
+        """Runs a command; a mistake is one line on stderr, any other error keeps its traceback."""
         try:
-            return super().main(*args, **kwargs)
-        except SslKitError as error:
-            click.echo(f"Error: {error}", err=True)
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
             sys.exit(error.exit_code)
+        except (SslKitError, click.ClickException) as error:
+            ours = isinstance(error, SslKitError)
+            click.echo(f"Error: {error if ours else error.format_message()}", err=True)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            click.echo("Error: Interrupted.", err=True)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names all commands, those of plugins included."""

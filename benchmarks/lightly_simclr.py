@@ -4,8 +4,9 @@ Runs in an environment of its own, never in ssl-kit's:
 
     pip install lightly==1.6.0 torch torchvision safetensors
 
-After https://github.com/lightly-ai/lightly/blob/master/examples/pytorch/simclr.py: the same model, loss, optimizer, rate and transform; only the image size, batch size, data folder and
-duration are arguments. It writes timm's names of the weights, so that both are judged alike.
+After https://github.com/lightly-ai/lightly/blob/master/examples/pytorch/simclr.py: the same model,
+loss, optimizer, rate and transform; only the image size, batch size, data folder and duration are
+arguments. It writes timm's names of the weights, so that both are judged alike.
 """
 
 import argparse

@@ -63,6 +63,11 @@ def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:
     return run, train(run, setup, progress)
 
 
+def _run(what: str) -> Run | None:
+    """Returns the run if a folder is meant, None for initial weights."""
+    return Run(Path(what)) if what and Path(what).is_dir() else None
+
+
 def load_model(
     what: str, data: Dataset, pool: Any, encoder: str, image_size: int
 ) -> tuple[Pretrained, Run | None]:
@@ -75,8 +80,8 @@ def load_model(
         encoder: Architecture, where `what` is no run.
         image_size: Pixels; 0 is the run's.
     """
-    if Path(what).is_dir():
-        run = Run(Path(what))
+    run = _run(what)
+    if run:
         model = from_run(run)
         model.image_size = image_size or model.image_size
         return model, run
@@ -97,8 +102,8 @@ def data_of(
     """
     asked: dict[str, Any] = {"path": data, "labels": labels} if data or labels else {}
     value_range, below = None, DataConfig()
-    if Path(what).is_dir():
-        run = Run(Path(what))
+    run = _run(what)
+    if run:
         below, domain = run.config.data, domain or run.config.domain
         value_range = run.read_json("encoder.json")["value_range"]
         if data:

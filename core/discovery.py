@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -119,13 +119,9 @@ def _plugin_files() -> list[Path]:
 
 
 def _import_file(file: Path) -> ModuleType:
-    import sys
-
-    sys.path.insert(0, str(file.parent))
-    try:
-        return importlib.import_module(file.stem)
-    finally:
-        sys.path.remove(str(file.parent))
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))  # and left there, for processes that we start
+    return importlib.import_module(file.stem)
 
 
 def _hooks_of(manager: pluggy.PluginManager, module: Any) -> tuple[str, ...]:

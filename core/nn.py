@@ -6,7 +6,7 @@ import copy
 import functools
 import itertools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -88,6 +88,80 @@ def gather(x: Tensor) -> Tensor:
     gradient of one process with the joined batch.
     """
     return _Gather.apply(x) if world_size() > 1 else x
+
+
+class _AllReduce(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        x = x.clone()
+        dist.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: object, grad: Tensor) -> Tensor:
+        grad = grad.contiguous()
+        dist.all_reduce(grad)
+        return grad
+
+
+def all_sum(x: Tensor) -> Tensor:
+    """Sums a tensor over all processes, differentiably."""
+    return _AllReduce.apply(x) if world_size() > 1 else x  # type: ignore[no-any-return]
+
+
+class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch normalisation over the joined batch of all processes; torch's own needs GPUs.
+
+    An activation and dropout that timm fuses into its layer are kept.
+    """
+
+    drop: nn.Module
+    act: nn.Module
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Maps (B, C, ...) to the same shape."""
+        if not self.training or world_size() == 1:
+            out = super().forward(input)
+            return cast(Tensor, self.act(self.drop(out)))
+        x = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
+        dims = [d for d in range(x.ndim) if d != 1]
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        count = all_sum(x.new_tensor(float(x.numel() // x.shape[1])))
+        mean = all_sum(x.sum(dims)) / count
+        centred = x - mean.view(shape)
+        var = all_sum(centred.square().sum(dims)) / count
+        if self.running_mean is not None and self.running_var is not None:
+            momentum = 0.1 if self.momentum is None else self.momentum
+            with torch.no_grad():
+                self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+                unbiased = var * count / (count - 1)
+                self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
+                if self.num_batches_tracked is not None:
+                    self.num_batches_tracked.add_(1)
+        out = centred * (var + self.eps).rsqrt().view(shape)
+        if self.affine:
+            out = out * self.weight.view(shape) + self.bias.view(shape)
+        return cast(Tensor, self.act(self.drop(out.to(input.dtype))))
+
+
+def sync_batch_norm(module: M) -> M:
+    """Replaces every batch normalisation inside a module by `SyncBatchNorm`; weights are shared."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.modules.batchnorm._BatchNorm):
+            tracks = child.track_running_stats
+            synced = SyncBatchNorm(
+                child.num_features, child.eps, child.momentum, child.affine, tracks
+            )
+            synced._parameters, synced._buffers = child._parameters, child._buffers
+            synced.drop = getattr(child, "drop", nn.Identity())
+            synced.act = getattr(child, "act", nn.Identity())
+            setattr(module, name, synced.train(child.training))
+        else:
+            sync_batch_norm(child)
+    return module
 
 
 def off_diagonal(matrix: Tensor) -> Tensor:

@@ -70,6 +70,7 @@ class Objective(nn.Module, ABC):
         Config: Its options; the defaults are the paper's.
         needs: What the encoder must provide: "map", "levels", "tokens".
         defaults: Settings of the run that this method wants changed, nested as in config.toml.
+        processes_differ: Why P processes cannot equal one with the joined batch; "" if they do.
         phases: Optimizer steps per batch. If more than one, the loop calls
             `forward(batch, phase)` for each and steps after each.
     """
@@ -78,6 +79,7 @@ class Objective(nn.Module, ABC):
     Config: ClassVar[type[Config]] = Config
     needs: ClassVar[frozenset[str]] = frozenset()
     defaults: ClassVar[Mapping[str, Any]] = {}
+    processes_differ: ClassVar[str] = ""
     phases: int = 1
 
     def __init__(self, encoder: Encoder, config: Any) -> None:

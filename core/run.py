@@ -109,7 +109,7 @@ class Run:
 
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         metadata = {"format": "pt", "channels": ",".join(channels)}
-        write_atomic(path, save(tensors, metadata))
+        write_atomic(path, _in_order(save(tensors, metadata)))
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Writes the state that the run goes on from."""
@@ -133,6 +133,15 @@ class Run:
                 "start this run anew."
             ) from error
         return state
+
+
+def _in_order(weights: bytes) -> bytes:
+    """Sorts the metadata, which safetensors shuffles: the same weights are the same bytes."""
+    end = 8 + int.from_bytes(weights[:8], "little")
+    header = json.loads(weights[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    return weights[:8] + text.ljust(end - 8) + weights[end:]
 
 
 def _whole_lines(path: Path) -> list[str]:

@@ -122,13 +122,12 @@ def _cell(image: Image) -> Image:
 def _png(rows: list[list[Image]], titles: list[str]) -> bytes:
     """Lays cells out on white with a title over the first and the second column."""
     step = _CELL + _GAP
-    sheet = np.full((_HEAD + step * len(rows), _GAP + step * len(rows[0]), 3), 255, np.uint8)
+    lefts = [_GAP + c * step + (_GAP if c else 0) for c in range(len(rows[0]))]
+    sheet = np.full((_HEAD + step * len(rows), lefts[-1] + step, 3), 255, np.uint8)
     for r, row in enumerate(rows):
-        for c, cell in enumerate(row):
-            x = _GAP + c * step + (_GAP if c else 0)
-            y = _HEAD + r * step
-            width = min(_CELL, sheet.shape[1] - x)
-            sheet[y : y + _CELL, x : x + width] = cell[:, :width]
+        for left, cell in zip(lefts, row, strict=True):
+            top = _HEAD + r * step
+            sheet[top : top + _CELL, left : left + _CELL] = cell
     for c, title in enumerate(titles):
         at = (2 * _GAP + c * (step + _GAP), _HEAD - 8)
         cv2.putText(sheet, title, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)

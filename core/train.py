@@ -97,10 +97,11 @@ class Trainer:
                 self.record()
             self.progress.step(self.step, self.plan.steps, self.config.train.max_time, self.elapsed)
             late = time.monotonic() - saved_at > self.config.train.checkpoint_every
-            if self._any(late or bool(self.stop_signal)):
+            whole = self.accelerator.sync_gradients  # half an accumulated step cannot be saved
+            if whole and self._any(late or bool(self.stop_signal)):
                 self.save()
                 saved_at = time.monotonic()
-            if self._any(bool(self.stop_signal)):
+            if whole and self._any(bool(self.stop_signal)):
                 raise RunError(
                     f"Stopped by a signal after step {self.step}. Go on with "
                     f"'ssl-kit train --resume {self.run.folder}'."
@@ -148,6 +149,9 @@ class Trainer:
         if self.accelerator.is_main_process:
             self.run.append(self.run.metrics, values)
             self.progress.epoch(values, self.plan.steps)
+        if values.get("verdict") == "COLLAPSED" and self.config.train.on_collapse == "stop":
+            self.save()
+            raise RunError(f"Stopped because the features collapsed: {cure('COLLAPSED')}.")
 
     def save(self) -> None:
         """Writes the checkpoint and the encoder so far."""
@@ -178,7 +182,13 @@ class Trainer:
             self.run.truncate_metrics(state["step"] if state else -1)
         if state is None:
             return
-        self.setup.objective.load_state_dict(state["objective"])
+        try:
+            self.setup.objective.load_state_dict(state["objective"])
+        except RuntimeError as error:
+            raise RunError(
+                f"The checkpoint '{self.run.last}' is of another encoder or objective than "
+                "config.toml says. Restore config.toml, or delete the checkpoint to start anew."
+            ) from error
         self.optimizer.load_state_dict(state["optimizer"])
         self.tally.load_state_dict(state["tally"])
         self.watch.load_state_dict(state["watch"])
@@ -232,9 +242,6 @@ class Trainer:
             self._save_encoder(self.run.best)
         if verdict != "OK":
             self.progress.warn(f"Collapse watch: {verdict}: {cure(verdict)}.")
-        if verdict == "COLLAPSED" and self.config.train.on_collapse == "stop":
-            self.save()
-            raise RunError(f"Stopped because the features collapsed: {cure(verdict)}.")
         return {**measures, "verdict": verdict}
 
     def _note_skipped(self, skipped: loading.Skipped) -> None:

@@ -22,7 +22,7 @@ from .objective import View
 _log = logging.getLogger("ssl_kit")
 
 
-class _ResizedCrop(A.RandomResizedCrop):  # type: ignore[misc]
+class ResizedCrop(A.RandomResizedCrop):  # type: ignore[misc]
     """Halves a large crop before it is resized: free of aliasing at a fraction of the cost."""
 
     def apply(self, img: Image, crop_coords: tuple[int, int, int, int], **params: object) -> Image:
@@ -47,7 +47,7 @@ def resize(image: Image, size: tuple[int, int], interpolation: int) -> Image:
 
 def resized_crop(view: View) -> A.BasicTransform:
     """A random crop of `view.scale` of the area, resized to `view.size`: the usual first step."""
-    return _ResizedCrop((view.size, view.size), scale=view.scale)
+    return ResizedCrop((view.size, view.size), scale=view.scale)
 
 
 def plain(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:

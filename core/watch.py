@@ -18,15 +18,17 @@ from .splits import Positions
 
 IMAGES, VIEWS = 256, 4
 SHARE_OF_TIME = 0.02
+_SPREAD = "projected_feature_std"
 
 _CURES = {
     "OK": "",
-    "SUSPECT": "views are hardly told apart, or a few directions carry everything: "
-    "look at 'ssl-kit views', weaken the crops, or train longer",
+    "SUSPECT": "images are hardly told apart, the projections draw together, or a few directions "
+    "carry everything: look at 'ssl-kit views', weaken the crops, or check what keeps images apart "
+    "(negatives, variance terms, stop-gradient)",
     "DIMENSIONAL": "the features have lost most of their directions since the start: "
     "lower the learning rate, or raise the batch size or the objective's variance terms",
-    "COLLAPSED": "all images have the same features: lower the learning rate, lengthen the "
-    "warm-up, and check the teacher, the stop-gradient and that the images differ",
+    "COLLAPSED": "all images have the same features or projections: lower the learning rate, "
+    "lengthen the warm-up, and check the teacher, the stop-gradient and that the images differ",
 }
 
 
@@ -37,6 +39,7 @@ class WatchState:
     Attributes:
         initial: Measures before the first step.
         best_rank: Highest RankMe of the features so far.
+        best_spread: Highest standard deviation of the projections since the first step.
         low: How often in a row the measures said collapse.
         first_loss: Loss of the first epoch.
         verdict: The latest.
@@ -44,6 +47,7 @@ class WatchState:
 
     initial: dict[str, float] = field(default_factory=dict)
     best_rank: float = 0.0
+    best_spread: float = 0.0
     low: int = 0
     first_loss: float | None = None
     verdict: str = "OK"
@@ -105,15 +109,16 @@ class Watch:
             loss: Mean of the epoch; None before the first step, which sets the reference.
             width: D of the encoder.
         """
-        state = self.state
+        state, width = self.state, min(width, len(self._pixels))
         if loss is None:
             state.initial, state.best_rank = dict(measures), measures["rankme_centred"]
             return state.verdict
         if state.first_loss is None:
             state.first_loss = loss
-        state.verdict = verdict(measures, state, loss, min(width, IMAGES * VIEWS))
-        state.low = state.low + 1 if _collapsed(measures, width) else 0
+        state.verdict = verdict(measures, state, loss, width)
+        state.low = state.low + 1 if _collapsed(measures, state.initial, width) else 0
         state.best_rank = max(state.best_rank, measures["rankme_centred"])
+        state.best_spread = max(state.best_spread, measures.get(_SPREAD, 0.0))
         return state.verdict
 
     def state_dict(self) -> dict[str, Any]:
@@ -125,31 +130,33 @@ class Watch:
         self.state = WatchState(**values)
 
 
-def _collapsed(measures: Mapping[str, float], width: int) -> bool:
-    return (
-        measures["feature_std"] < 0.05
-        or measures["rankme_centred"] / width < 0.02
-        or measures["uniformity"] > -0.02
-    )
+def _collapsed(measures: Mapping[str, float], initial: Mapping[str, float], width: int) -> bool:
+    """Tells whether features or projections have hardly any spread, and less than at the start."""
+    for name in ("feature_std", _SPREAD):
+        if measures.get(name, 1.0) < min(0.05, max(0.5 * initial.get(name, 1.0), 1e-3)):
+            return True
+    rank = measures["rankme_centred"]
+    return rank < min(0.02 * width, 0.5 * initial.get("rankme_centred", width))
 
 
 def verdict(measures: Mapping[str, float], state: WatchState, loss: float, width: int) -> str:
     """Judges measures against the values at initialisation: relative change is the signal.
 
     Args:
-        measures: Of the features.
+        measures: Of the features, and of the projections if there are any.
         state: With the values at initialisation.
         loss: Mean of the epoch.
         width: Largest rank possible.
     """
-    if _collapsed(measures, width) and state.low >= 1:
+    if _collapsed(measures, state.initial, width) and state.low >= 1:
         return "COLLAPSED"
     reference = max(state.best_rank, state.initial.get("rankme_centred", 0.0))
     falling = state.first_loss is None or loss <= state.first_loss
     if measures["rankme_centred"] < 0.25 * reference and falling:
         return "DIMENSIONAL"
-    steep = measures["alpha_req"] > 2.5 and measures["alpha_req_r2"] > 0.9
-    if steep or measures["view_retrieval"] < 5 / IMAGES:
+    steep = measures["alpha_req"] > 3.5 and measures["alpha_req_r2"] > 0.9
+    shrinking = measures.get(_SPREAD, 1.0) < 0.5 * state.best_spread
+    if steep or shrinking or measures["view_retrieval"] < 5 / IMAGES:
         return "SUSPECT"
     return "OK"
 

@@ -12,7 +12,7 @@ _RGB = ("red", "green", "blue")
 
 
 def simclr_views(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """Crop, flip, colour distortion and blur of SimCLR, appendix A; strength 0.5, for small images."""
+    """Crop, flip, colour distortion and blur of SimCLR, appendix A, at strength 0.5."""
     return [
         resized_crop(view),
         A.HorizontalFlip(p=0.5),

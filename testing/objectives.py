@@ -1,0 +1,238 @@
+"""What every objective must keep to."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+
+import torch
+from torch import Tensor
+
+from ssl_kit.core.encoder import create_encoder
+from ssl_kit.core.errors import UsageError
+from ssl_kit.core.objective import Batch, Objective, Output
+
+from .kit import require
+from .processes import two_processes_equal_one
+
+Kind = type[Objective]
+_SIZE, _STEPS = 32, 30
+
+
+def build(kind: Kind, channels: int = 3, size: int = _SIZE, seed: int = 0) -> Objective:
+    """Makes an objective on the smallest encoder that has what it needs."""
+    torch.manual_seed(seed)
+    for name in ("test_resnet", "test_vit"):
+        encoder = create_encoder(name, channels, size)
+        if kind.needs <= encoder.provides:
+            return kind(encoder, kind.Config())
+    raise UsageError(f"No small encoder has {', '.join(sorted(kind.needs))}.")
+
+
+def batch_for(objective: Objective, images: int = 8, size: int = _SIZE, seed: int = 0) -> Batch:
+    """Makes views of smooth random images: each a shifted, dimmed version of its image."""
+    random = torch.Generator().manual_seed(seed)
+    channels = objective.encoder.channels
+    coarse = torch.randn(images, channels, 6, 6, generator=random)
+    views = []
+    for view in objective.views(objective.config, size):
+        image = torch.nn.functional.interpolate(coarse, view.size + 8, mode="bicubic")
+        y, x = torch.randint(0, 9, (2,), generator=random).tolist()
+        gain = 0.8 + 0.4 * torch.rand(images, 1, 1, 1, generator=random)
+        views.append((gain * image[..., y : y + view.size, x : x + view.size]).contiguous())
+    rows = torch.arange(images)
+    keys = tuple(f"image{i}" for i in range(images))
+    return Batch(tuple(views), rows, rows, torch.zeros(images, 0), keys)
+
+
+def step(objective: Objective, batch: Batch, optimizer: torch.optim.Optimizer, n: int) -> Tensor:
+    """Takes all phases of training step n (from 1) and returns the loss of the last."""
+    for phase in range(objective.phases):
+        output = objective(batch, phase)
+        output.loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    objective.after_step(n, _STEPS)
+    loss: Tensor = output.loss.detach()
+    return loss
+
+
+def trained(kind: Kind, steps: int = 3) -> tuple[Objective, torch.optim.Optimizer, Batch]:
+    """Returns an objective after a few steps on one batch."""
+    objective = build(kind)
+    batch = batch_for(objective)
+    optimizer = torch.optim.AdamW(_trainable(objective), lr=1e-3)
+    for n in range(1, steps + 1):
+        step(objective, batch, optimizer, n)
+    return objective, optimizer, batch
+
+
+def _trainable(objective: Objective) -> list[torch.nn.Parameter]:
+    return [p for p in objective.parameters() if p.requires_grad]
+
+
+def loss_of(objective: Objective, batch: Batch, seed: int = 0) -> Tensor:
+    """Returns the loss of the first phase under a seed."""
+    torch.manual_seed(seed)
+    loss: Tensor = objective(batch, 0).loss.detach()
+    return loss
+
+
+def declares_itself(kind: Kind) -> None:
+    """It is an Objective with a docstring, a link to its paper and documented options."""
+    require(issubclass(kind, Objective), f"{kind} is no subclass of ssl_kit.Objective")
+    require(bool((kind.__doc__ or "").strip()), "the class has no docstring")
+    paper = getattr(kind, "paper", "")
+    require(paper.startswith("http"), f"`paper` is '{paper}', not a link")
+    bare = [name for name, f in kind.Config.model_fields.items() if not f.description]
+    require(not bare, f"options without Field(description=...): {', '.join(bare)}")
+
+
+def config_round_trips(kind: Kind) -> None:
+    """Its options survive config.toml, and an unknown one is refused."""
+    import tomli_w
+
+    config = kind.Config()
+    text = tomli_w.dumps(config.model_dump(exclude_none=True))
+    again = kind.Config.model_validate(tomllib.loads(text))
+    require(again == config, "options read back from TOML differ; use plain types")
+    try:
+        kind.Config.model_validate({"no_such_option": 1})
+    except ValueError:
+        return
+    require(False, "an unknown option is accepted; derive Config from ssl_kit.Config")
+
+
+def loss_is_a_finite_scalar(kind: Kind) -> None:
+    """`forward` returns an Output with a finite scalar loss and detached metrics."""
+    objective = build(kind)
+    for phase in range(objective.phases):
+        output = objective(batch_for(objective), phase)
+        require(isinstance(output, Output), f"forward returns {type(output).__name__}, no Output")
+        require(output.loss.ndim == 0, f"the loss has shape {tuple(output.loss.shape)}; reduce it")
+        require(bool(output.loss.isfinite()), f"the loss is {float(output.loss.detach())}")
+        attached = [name for name, m in output.metrics.items() if m.requires_grad]
+        require(not attached, f"metrics still attached to the graph: {attached}; detach them")
+
+
+def loss_falls(kind: Kind) -> None:
+    """Thirty steps on one small batch lower the loss."""
+    objective = build(kind)
+    batch = batch_for(objective)
+    optimizer = torch.optim.AdamW(_trainable(objective), lr=1e-3)
+    losses = [float(step(objective, batch, optimizer, n + 1)) for n in range(_STEPS)]
+    first, last = sum(losses[:3]) / 3, sum(losses[-3:]) / 3
+    require(last < first, f"the loss went from {first:.4f} to {last:.4f}; is its sign right?")
+
+
+def gradients_reach_what_is_trained(kind: Kind) -> None:
+    """Every trainable parameter gets a finite gradient, and nothing frozen does."""
+    objective = build(kind)
+    batch = batch_for(objective)
+    for phase in range(objective.phases):
+        objective(batch, phase).loss.backward()
+    for name, parameter in objective.named_parameters():
+        if not parameter.requires_grad:
+            require(parameter.grad is None, f"the frozen '{name}' gets a gradient")
+            continue
+        require(parameter.grad is not None, f"'{name}' gets no gradient; is it used and attached?")
+        finite = parameter.grad is not None and bool(parameter.grad.isfinite().all())
+        require(finite, f"the gradient of '{name}' is not finite")
+    require(any(p.grad is not None for p in objective.encoder.parameters()), "the encoder is cut off")
+
+
+def state_is_complete(kind: Kind) -> None:
+    """A trained objective's state dict gives a fresh object the same loss."""
+    objective, _, batch = trained(kind)
+    fresh = build(kind, seed=1)
+    fresh.load_state_dict(copy.deepcopy(objective.state_dict()))
+    before, after = loss_of(objective, batch), loss_of(fresh, batch)
+    require(
+        torch.equal(before, after),
+        f"the loss is {float(before):.6f}, and {float(after):.6f} after saving and loading; keep "
+        "all state in parameters, submodules or buffers",
+    )
+
+
+def resume_is_exact(kind: Kind) -> None:
+    """Six steps equal three, saved and loaded, and three more."""
+    whole, _, _ = trained(kind, 6)
+    objective, optimizer, batch = trained(kind, 3)
+    random = torch.get_rng_state()
+    fresh = build(kind, seed=1)
+    fresh.load_state_dict(copy.deepcopy(objective.state_dict()))
+    again = torch.optim.AdamW(_trainable(fresh), lr=1e-3)
+    again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    torch.set_rng_state(random)
+    for n in range(4, 7):
+        step(fresh, batch, again, n)
+    own = fresh.state_dict()
+    for name, value in whole.state_dict().items():
+        require(torch.equal(value, own[name]), f"'{name}' differs after a resume")
+
+
+def deterministic(kind: Kind) -> None:
+    """The same seed gives the same loss."""
+    a, b = build(kind), build(kind)
+    first, second = loss_of(a, batch_for(a)), loss_of(b, batch_for(b))
+    require(torch.equal(first, second), f"{float(first)} and {float(second)}; draw from torch only")
+
+
+def any_number_of_channels(kind: Kind) -> None:
+    """It works with 1, 2, 3, 4 and 13 channels."""
+    for channels in (1, 2, 3, 4, 13):
+        objective = build(kind, channels)
+        loss = loss_of(objective, batch_for(objective, 4))
+        require(bool(loss.isfinite()), f"the loss is {float(loss)} with {channels} channels")
+
+
+def odd_sizes(kind: Kind) -> None:
+    """It works at 48 pixels, and at 37 where the encoder does."""
+    sizes = (48,) if "tokens" in kind.needs else (48, 37)
+    for size in sizes:
+        objective = build(kind, size=size)
+        loss = loss_of(objective, batch_for(objective, 4, size))
+        require(bool(loss.isfinite()), f"the loss is {float(loss)} at {size} pixels")
+
+
+def small_batches(kind: Kind) -> None:
+    """A batch of 2, and a short one after a longer one, work."""
+    objective, _, _ = trained(kind, 1)
+    for images in (8, 5, 2):
+        loss = loss_of(objective, batch_for(objective, images))
+        require(bool(loss.isfinite()), f"the loss is {float(loss)} for {images} images")
+
+
+def half_precision(kind: Kind) -> None:
+    """Under bfloat16 autocast the loss is finite, float32, and near the one without."""
+    objective = build(kind)
+    batch = batch_for(objective)
+    expected = float(loss_of(objective, batch))
+    fresh = build(kind)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = loss_of(fresh, batch)
+    require(loss.dtype == torch.float32, f"the loss is {loss.dtype}; use @ssl_kit.full_precision")
+    near = abs(float(loss) - expected) <= 0.1 * abs(expected) + 0.1
+    require(near, f"the loss is {float(loss):.4f}, and {expected:.4f} without autocast")
+
+
+def processes_agree(kind: Kind) -> None:
+    """Two processes with half the batch each give the loss and gradients of one with all."""
+    two_processes_equal_one(kind)
+
+
+RULES = (
+    declares_itself,
+    config_round_trips,
+    loss_is_a_finite_scalar,
+    gradients_reach_what_is_trained,
+    deterministic,
+    loss_falls,
+    state_is_complete,
+    resume_is_exact,
+    small_batches,
+    any_number_of_channels,
+    odd_sizes,
+    half_precision,
+    processes_agree,
+)

@@ -1,0 +1,326 @@
+"""The command line, in this process but for what the imports of a fresh one matter to."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from ssl_kit.cli import main
+from ssl_kit.core.actions import start
+from ssl_kit.core.config import merge
+from ssl_kit.core.progress import Progress
+
+TINY = ("--domain", "natural", "--encoder", "test_resnet", "--image-size", "32", "--epochs", "1",
+        "--batch-size", "8", "--workers", "0", "--precision", "fp32")  # fmt: skip
+
+
+def works(*args):
+    done = CliRunner().invoke(main, [str(arg) for arg in args])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def fails(code, *args):
+    """Checks that a mistake is one line on stderr, and returns it."""
+    done = CliRunner().invoke(main, [str(arg) for arg in args])
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == code
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+@pytest.fixture
+def flat(tmp_path, shared_images):
+    """A flat folder of ten images without labels."""
+    return shutil.copytree(shared_images / "noise", tmp_path / "flat")
+
+
+def test_train_ends_with_what_to_do_next(shared_images, tmp_path):
+    out = tmp_path / "run"
+    said = works("train", *TINY, "--data", shared_images, "--out", out)
+    assert f'checkpoint_path="{out}/encoder.safetensors"' in said
+    assert f"ssl-kit evaluate {out}" in said
+    assert (out / "encoder.safetensors").is_file()
+
+
+def test_train_without_out_makes_a_folder_below_runs(shared_images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    works("train", *TINY, "--data", shared_images, "--quiet")
+    assert [p.name[:27] for p in (tmp_path / "runs").iterdir()] == ["natural-simclr-test_resnet-"]
+
+
+def test_train_takes_a_file_below_flags_below_set(shared_images, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text('domain = "natural"\nseed = 1\n[train]\nepochs = 5\nbatch_size = 4\n')
+    works("train", *TINY[2:], "--data", shared_images, "--out", tmp_path / "run", "--config", file,
+          "--set", "objective.out=8", "--set", "train.batch_size=12")  # fmt: skip
+    text = (tmp_path / "run" / "config.toml").read_text()
+    assert "seed = 1" in text
+    assert "epochs = 1" in text
+    assert "batch_size = 12" in text
+    assert "out = 8" in text
+
+
+def test_train_resumes(finished_run, tmp_path):
+    copy = shutil.copytree(finished_run.folder, tmp_path / "run")
+    assert str(copy) in works("train", "--resume", copy, "--quiet")
+
+
+def test_resume_takes_no_settings(finished_run):
+    assert "--resume goes on with" in fails(
+        2, "train", "--resume", finished_run.folder, "--epochs", 3
+    )
+
+
+def test_quiet_says_only_the_result(shared_images, tmp_path):
+    args = ["train", *TINY, "--data", str(shared_images), "--out", str(tmp_path / "a"), "--quiet"]
+    done = CliRunner().invoke(main, args)
+    assert "images" not in done.stderr
+    assert "Collapse watch" in done.stdout
+
+
+def test_evaluate_prints_the_run_beside_the_untrained(finished_run):
+    said = works("evaluate", finished_run.folder, "--protocol", "knn")
+    assert "knn" in said
+    assert "untrained" in said
+    assert "gain in accuracy" in said
+
+
+def test_evaluate_json(finished_run):
+    values = json.loads(works("evaluate", finished_run.folder, "--json"))
+    assert list(values["protocols"]) == ["knn", "linear"]
+    found = values["protocols"]["knn"]
+    assert list(found["models"]) == ["tiny", "untrained"]
+    metric = found["models"]["tiny"]["metrics"]["accuracy"]
+    assert metric["low"] <= metric["value"] <= metric["high"]
+    assert {"value", "low", "high"} == set(found["gain"])
+    assert values["overlapping_groups"] == 0
+
+
+def test_evaluate_initial_weights_alone(shared_images):
+    args = ("--domain", "natural", "--data", shared_images, "--encoder", "test_resnet")
+    said = works("evaluate", "scratch", *args, "--image-size", 32, "--protocol", "knn", "--json")
+    found = json.loads(said)["protocols"]["knn"]
+    assert list(found["models"]) == ["untrained"]
+    assert found["gain"] is None
+
+
+def test_evaluate_on_other_labels(finished_run, shared_images, tmp_path):
+    rows = [f"{n}/{i}.png,{'x' if i % 2 else 'y'}" for n in ("disc", "noise") for i in range(10)]
+    (tmp_path / "my.csv").write_text("\n".join(["path,label", *rows]))
+    args = ("--labels", tmp_path / "my.csv", "--allow-overlap", "--protocol", "knn", "--json")
+    values = json.loads(works("evaluate", finished_run.folder, *args))
+    classes = values["protocols"]["knn"]["models"]["tiny"]["classes"]
+    assert sorted(row["class"] for row in classes) == ["x", "y"]
+
+
+def test_embed(finished_run, flat, tmp_path):
+    out = tmp_path / "features.npz"
+    said = works("embed", finished_run.folder, "--data", flat, "--out", out, "--json")
+    assert json.loads(said) == {"images": 10, "file": str(out), "skipped": []}
+    with np.load(out) as found:
+        assert found["features"].shape == (10, 96)
+        assert found["keys"].tolist() == sorted(f"{i}.png" for i in range(10))
+        assert set(found["labels"]) == {""}
+
+
+def test_embed_counts_an_unreadable_image_once(finished_run, flat, tmp_path):
+    for i in (1, 2):
+        (flat / f"{i}.png").write_bytes(b"")
+    out = tmp_path / "features.npz"
+    said = works("embed", finished_run.folder, "--data", flat, "--out", out)
+    assert said == f"8 images embedded in {out}, 2 skipped\n"
+
+
+def test_views(shared_images, tmp_path):
+    out = tmp_path / "views.png"
+    args = ("--domain", "natural", "--data", shared_images, "--out", out)
+    assert "The sheet is in" in works("views", *args)
+    values = json.loads(works("views", *args, "--json"))
+    assert values["file"] == str(out)
+    assert 0 <= values["clipped"]["ColorJitter"] <= 1
+
+
+@pytest.mark.parametrize("kind", ["timm", "safetensors"])
+def test_export(finished_run, tmp_path, kind):
+    out = tmp_path / "export"
+    said = works("export", finished_run.folder, "--format", kind, "--out", out, "--json")
+    assert json.loads(said)["largest_difference"] <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("plural", "name"),
+    [
+        ("domains", "natural"),
+        ("objectives", "simclr"),
+        ("encoders", "timm"),
+        ("datasets", "image_folder"),
+        ("evaluations", "knn"),
+    ],
+)
+def test_listings(plural, name):
+    assert name in works(plural)
+    assert name in [row["name"] for row in json.loads(works(plural, "--json"))]
+    assert f"name: {name}" in works(plural, name)
+    assert json.loads(works(plural, name, "--json"))["name"] == name
+
+
+def test_an_objective_shows_paper_and_options():
+    facts = json.loads(works("objectives", "simclr", "--json"))
+    assert facts["paper"].startswith("https://")
+    assert facts["options"]["temperature"]["default"] == 0.5
+
+
+def test_plugins_and_doctor():
+    assert "ssl-kit" in works("plugins")
+    assert json.loads(works("plugins", "--json"))[0]["error"] == ""
+    assert "python" in works("doctor")
+    assert all(row["ok"] for row in json.loads(works("doctor", "--json")))
+
+
+def test_version_and_help():
+    assert "version" in works("--version")
+    assert "train" in works("-h")
+    assert "--max-time" in works("train", "--help")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], ["train", "--help"], ["objectives"], ["domains", "--json"], ["plugins"],
+     ["encoders"], ["datasets"], ["evaluations"]],
+)  # fmt: skip
+def test_lists_and_help_do_not_import_torch(args):
+    code = (
+        "import sys\nfrom ssl_kit.cli import main\n"
+        f"try:\n    main({args})\nexcept SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'timm', 'albumentations', 'sklearn', 'accelerate'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--domain", "naturel"), "Unknown domain 'naturel'. Did you mean 'natural'?"),
+        (("--domain", "natural", "--objective", "simcrl"), "Did you mean 'simclr'?"),
+        (("--domain", "natural", "--encoder", "test_resnt"), "Did you mean 'test_resnet'?"),
+        (("--domain", "natural", "--data", "gone"), "The data 'gone' do not exist"),
+        (("--domain", "natural", "--labels", "gone.csv"), "The labels 'gone.csv' do not exist"),
+        (("--domain", "natural", "--pair-by", "grop"), "Unknown pairing 'grop'"),
+        (("--domain", "natural", "--set", "sead=1"), "Unknown key 'sead'. Did you mean 'seed'?"),
+        (("--domain", "natural", "--set", "sead"), "--set takes key=value"),
+        (("--domain", "natural", "--set", "train.epochs=x"), "Wrong value for 'train.epochs'"),
+        (("--domain", "natural", "--precision", "fp8"), "Wrong value for 'train.precision'"),
+        (("--domain", "natural", "--max-time", "soon"), "90s, 10m or 1h30m"),
+        (("--domain", "natural", "--init", "gone.pth"), "'gone.pth' is none"),
+        (("--domain", "natural", "--config", "gone.toml"), "Cannot read the configuration"),
+        (("--domain", "natural", "--set", "data.reader=tif"), "Unknown dataset 'tif'"),
+        (("--domain", "natural", "--set", "data.options.chanels=1"), "'data.options.chanels'"),
+        (("--domain", "natural", "--epochs", "many"), "'many' is not a valid integer"),
+        (("--domain", "natural", "--epoch", "3"), "No such option"),
+        ((), "Give --domain"),
+        (("--resume", "gone"), "'gone' is no run"),
+    ],
+)
+def test_a_mistake_in_train_is_one_line_and_leaves_no_folder(args, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in fails(2, "train", *args)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_command_is_one_line():
+    assert "No such command 'trian'" in fails(2, "trian")
+
+
+def test_no_command_shows_the_help():
+    done = CliRunner().invoke(main, [])
+    assert done.exit_code == 2
+    assert "ssl-kit train" in done.output
+
+
+@pytest.mark.parametrize("there", [[], ["notes.txt"]])
+def test_a_folder_without_images_is_one_line(tmp_path, there):
+    (tmp_path / "data").mkdir()
+    for name in there:
+        (tmp_path / "data" / name).touch()
+    said = fails(1, "train", *TINY, "--data", tmp_path / "data", "--out", tmp_path / "run")
+    assert "finds no file it can read" in said
+
+
+def test_an_existing_run_folder_is_one_line(finished_run, shared_images):
+    said = fails(2, "train", *TINY, "--data", shared_images, "--out", finished_run.folder)
+    assert "holds a run already. Go on with" in said
+
+
+def test_a_file_in_the_way_of_the_run_is_one_line(shared_images, tmp_path):
+    (tmp_path / "file").touch()
+    args = ("train", *TINY, "--data", shared_images, "--quiet", "--out", tmp_path / "file" / "run")
+    assert "a file is in the way; choose another --out" in fails(1, *args)
+
+
+def test_a_mistake_in_evaluate_is_one_line(finished_run, flat):
+    run = finished_run.folder
+    assert "Unknown evaluation 'kn'" in fails(2, "evaluate", run, "--protocol", "kn")
+    assert "Unknown domain" in fails(2, "evaluate", run, "--domain", "nowhere")
+    assert "do not exist" in fails(2, "evaluate", run, "--data", "gone")
+    assert "data.holdout" in fails(2, "evaluate", run, "--holdout", 5)
+    assert "Give --domain" in fails(2, "evaluate", "scratch")
+    assert "is no run" in fails(2, "evaluate", flat)
+    assert "needs labelled images" in fails(2, "evaluate", run, "--data", flat)
+
+
+def test_evaluating_on_what_was_trained_on_is_refused_unless_said_aloud(tiny, tmp_path):
+    all_of_it = {"data": {"holdout": 0.0}, "train": {"epochs": 1}}
+    run, _ = start([merge(tiny, all_of_it)], tmp_path / "run", Progress(quiet=True))
+    args = ("evaluate", run.folder, "--holdout", 0.2, "--protocol", "knn")
+    assert "6 groups of the test part were pre-trained on" in fails(2, *args)
+    assert "WARNING: 6 test groups" in works(*args, "--allow-overlap")
+
+
+def test_images_with_other_channels_are_one_line(finished_run):
+    args = ("evaluate", finished_run.folder, "--data", "digits", "--protocol", "knn")
+    assert "The images have channels grey, but tiny was trained on red/green/blue" in fails(
+        2, *args
+    )
+
+
+def test_a_mistake_in_the_other_commands_is_one_line(finished_run, tmp_path):
+    run = finished_run.folder
+    assert "must end in .npz" in fails(2, "embed", run, "--out", tmp_path / "a.csv")
+    assert "Unknown export format" in fails(2, "export", run, "--format", "tf", "--out", "x")
+    assert "is not empty" in fails(2, "export", run, "--out", run)
+    assert "is no run" in fails(2, "export", tmp_path, "--out", "x")
+    assert "Unknown augmentation policy" in fails(
+        2, "views", "--domain", "natural", "--policy", "strange"
+    )
+    assert "Unknown objective" in fails(2, "objectives", "simcrl")
+
+
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_size_that_makes_no_sense_is_one_line(finished_run, size, tmp_path):
+    out = tmp_path / "views.png"
+    said = fails(2, "views", "--domain", "natural", "--image-size", size, "--out", out)
+    assert "--image-size" in said
+    if size:
+        assert "--image-size" in fails(2, "evaluate", finished_run.folder, "--image-size", size)
+
+
+def test_a_run_that_has_not_got_far_is_one_line(finished_run, tmp_path):
+    copy = tmp_path / "run"
+    copy.mkdir()
+    shutil.copy(finished_run.folder / "config.toml", copy)
+    assert "has not got far enough" in fails(1, "evaluate", copy)
+
+
+def test_weights_of_another_architecture_are_one_line(finished_run, shared_images, tmp_path):
+    args = ("--data", shared_images, "--init", finished_run.folder, "--out", tmp_path / "run")
+    encoder = ("--encoder", "test_byobnet")
+    assert "does not fit the encoder 'test_byobnet'" in fails(1, "train", *TINY, *encoder, *args)
