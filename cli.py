@@ -46,8 +46,8 @@ class Cli(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except (SslKitError, click.ClickException) as error:
-            ours = isinstance(error, SslKitError)
-            click.echo(f"Error: {error if ours else error.format_message()}", err=True)
+            text = error.format_message() if isinstance(error, click.ClickException) else error
+            click.echo(f"Error: {text}", err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             click.echo("Error: Interrupted.", err=True)

@@ -106,7 +106,7 @@ class _AllReduce(torch.autograd.Function):
 
 def all_sum(x: Tensor) -> Tensor:
     """Sums a tensor over all processes, differentiably."""
-    return _AllReduce.apply(x) if world_size() > 1 else x  # type: ignore[no-any-return]
+    return _AllReduce.apply(x) if world_size() > 1 else x
 
 
 class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):

@@ -63,8 +63,10 @@ def open_dataset(
     """
     path = Path(config.path)
     name = config.reader
-    if not config.path or (config.path in datasets and not path.exists()):
-        name = config.path or domain.demo
+    if not config.path:
+        name = name or domain.demo
+    elif config.path in datasets and not path.exists():
+        name = config.path
     elif not path.exists():
         raise UsageError(f"The data '{config.path}' do not exist. Give --data a folder or a file.")
     elif not name:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 
 from . import loader as loading
-from .errors import RunError, UsageError
+from .engine import agreed, any_process, divide_batch, make_accelerator, stop_signals
+from .errors import RunError
 from .manifest import describe
+from .nn import sync_batch_norm
 from .objective import Batch, Output, View
 from .optim import learning_rate, make_optimizer, set_learning_rate
-from .plan import Plan, choose_precision
+from .plan import Plan
 from .progress import Progress
 from .run import Run
 from .setup import Setup, partners_of
@@ -48,10 +46,12 @@ class Trainer:
     def __init__(self, run: Run, setup: Setup, progress: Progress) -> None:
         self.run, self.setup, self.progress = run, setup, progress
         self.config = setup.config
-        self.accelerator = _accelerator(self.config.train.precision, self.config.train.accumulate)
-        self.batch_size = _batch_size(
-            self.config.train.batch_size, len(setup.pool), self.accelerator.num_processes
-        )
+        settings = self.config.train
+        self.accelerator = make_accelerator(settings.precision, settings.accumulate)
+        processes = self.accelerator.num_processes
+        self.batch_size = divide_batch(settings.batch_size, len(setup.pool), processes)
+        if processes > 1:
+            sync_batch_norm(setup.objective)
         self.per_epoch = len(setup.pool) // self.batch_size
         self.model, self.optimizer = self.accelerator.prepare(
             setup.objective.to(memory_format=torch.channels_last),
@@ -82,7 +82,11 @@ class Trainer:
         saved_at = time.monotonic()
         started = saved_at - self.elapsed
         if self.step == 0:
-            self.watch.judge(self._look(), None, self.setup.encoder.dim)
+            self.watch.judge(
+                self.watch.look(self.setup.objective, self.accelerator.autocast),
+                None,
+                self.setup.encoder.dim,
+            )
         batches = self._batches()
         while not self.plan.steps or self.step < self.plan.steps:
             waiting = time.monotonic()
@@ -92,7 +96,7 @@ class Trainer:
             self.train_on(loading.to_batch(raw, self.setup.dataset, self.standardize))
             self.elapsed = time.monotonic() - started
             if self._any(self.plan.measured(self.step)):
-                self.plan.steps = self._agreed(self.plan.propose(self.step, self.elapsed))
+                self.plan.steps = agreed(self.plan.propose(self.step, self.elapsed))
             if self._at_record():
                 self.record()
             self.progress.step(self.step, self.plan.steps, self.config.train.max_time, self.elapsed)
@@ -231,12 +235,9 @@ class Trainer:
         in_epoch = self.step % self.per_epoch
         return in_epoch % _RECORD_STEPS == 0 or self.step == self.plan.steps
 
-    def _look(self) -> dict[str, float]:
-        return self.watch.look(self.setup.objective, self.accelerator.autocast)
-
     def _watch(self, loss: float) -> dict[str, Any]:
         best = self.watch.state.best_rank
-        measures = self._look()
+        measures = self.watch.look(self.setup.objective, self.accelerator.autocast)
         verdict = self.watch.judge(measures, loss, self.setup.encoder.dim)
         if measures["rankme_centred"] > best and self.accelerator.is_main_process:
             self._save_encoder(self.run.best)
@@ -262,47 +263,11 @@ class Trainer:
         self.run.save_weights(path, encoder.body.state_dict(), self.setup.dataset.channels)
 
     def _any(self, flag: bool) -> bool:
-        """Tells whether any process says so: all must enter a checkpoint at the same step."""
-        if self.accelerator.num_processes == 1:
-            return flag
-        votes = torch.tensor([int(flag)], device=self.accelerator.device)
-        return bool(self.accelerator.reduce(votes, reduction="sum"))
+        return any_process(self.accelerator, flag)
 
-    def _agreed(self, number: int) -> int:
-        """Returns the main process's number in all processes."""
-        return int(gather_object([number])[0])
-
-
-def _accelerator(precision: str, accumulate: int) -> Accelerator:
-    AcceleratorState._reset_state()  # an earlier run may have used another precision
-    return Accelerator(
-        mixed_precision=choose_precision(precision).replace("fp32", "no"),
-        gradient_accumulation_steps=accumulate,
-    )
-
-
-def _batch_size(asked: int, images: int, processes: int) -> int:
-    size = min(asked, images // processes * processes)
-    if size < 2:
-        raise UsageError(f"There are {images} images to train on. Give --data more of them.")
-    if size % processes:
-        raise UsageError(f"--batch-size {size} is no multiple of the {processes} processes.")
-    return size
-
-
-@contextmanager
-def _signals(trainer: Trainer) -> Iterator[None]:
-    """Lets Ctrl-C and a scheduler's SIGTERM end the run in good order, after the step under way."""
-
-    def ask(number: int, _frame: object) -> None:
-        trainer.stop_signal = number
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def stop(self, number: int) -> None:
+        """Ends the run in good order, after the step under way."""
+        self.stop_signal = number
 
 
 def train(run: Run, setup: Setup, progress: Progress) -> str:
@@ -322,7 +287,7 @@ def train(run: Run, setup: Setup, progress: Progress) -> str:
     torch.manual_seed(run.config.seed + trainer.accelerator.process_index)
     if main:
         describe(run, setup, {})
-    with _signals(trainer), progress:
+    with stop_signals(trainer.stop), progress:
         verdict = trainer.fit()
     if main:
         describe(

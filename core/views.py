@@ -26,6 +26,7 @@ class ResizedCrop(A.RandomResizedCrop):  # type: ignore[misc]
     """Halves a large crop before it is resized: free of aliasing at a fraction of the cost."""
 
     def apply(self, img: Image, crop_coords: tuple[int, int, int, int], **params: object) -> Image:
+        """Cuts out (left, top, right, bottom) and resizes it."""
         left, top, right, bottom = crop_coords
         crop = img[top:bottom, left:right]
         height, width = self.size

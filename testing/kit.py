@@ -42,6 +42,7 @@ class Check:
     function: Callable[[Any], None]
 
     def __call__(self) -> None:
+        """Checks the rule."""
         self.function(REGISTRIES[self.kind][self.name])
 
     def __str__(self) -> str:

@@ -138,7 +138,9 @@ def gradients_reach_what_is_trained(kind: Kind) -> None:
         require(parameter.grad is not None, f"'{name}' gets no gradient; is it used and attached?")
         finite = parameter.grad is not None and bool(parameter.grad.isfinite().all())
         require(finite, f"the gradient of '{name}' is not finite")
-    require(any(p.grad is not None for p in objective.encoder.parameters()), "the encoder is cut off")
+    require(
+        any(p.grad is not None for p in objective.encoder.parameters()), "the encoder is cut off"
+    )
 
 
 def state_is_complete(kind: Kind) -> None:

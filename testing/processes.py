@@ -1,4 +1,4 @@
-"""Two gloo processes on this machine, started once, for checks of what is computed across processes."""
+"""Two gloo processes on this machine, for checks of what is computed across processes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def two_processes_equal_one(kind: type[Objective], tolerance: float = 1e-6) -> N
         other = traces[0][1][name]
         scale = max(float(value.abs().max()), 1e-3) if value.numel() else 1.0
         gap = float((value - other).abs().max()) / scale if value.numel() else 0.0
-        require(gap <= tolerance, f"'{name}' differs by {gap:.2g} after two steps; is a gradient lost?")
+        require(
+            gap <= tolerance, f"'{name}' differs by {gap:.2g} after two steps; is a gradient lost?"
+        )
 
 
 @cache
@@ -70,7 +72,7 @@ def _member(kind: type[Objective], rank: int, store: str) -> Trace:
 
 
 def _run(kind: type[Objective], rank: int, world: int) -> Trace:
-    """Takes plain SGD steps; gradients are averaged over processes, as DistributedDataParallel does."""
+    """Takes plain SGD steps; gradients are averaged over processes, as torch's DDP does."""
     from .objectives import batch_for, build
 
     objective = sync_batch_norm(build(kind).double())
@@ -90,10 +92,12 @@ def _run(kind: type[Objective], rank: int, world: int) -> Trace:
                     if parameter.grad is not None:
                         if world > 1:
                             dist.all_reduce(parameter.grad)
-                        parameter -= _LR / world * parameter.grad
+                        parameter.sub_(parameter.grad, alpha=_LR / world)
         objective.after_step(step, 30)
         losses.append(float(loss.detach()))
-    state = {k: v.detach().clone() for k, v in objective.state_dict().items() if v.is_floating_point()}
+    state = {
+        k: v.detach().clone() for k, v in objective.state_dict().items() if v.is_floating_point()
+    }
     return losses, state
 
 

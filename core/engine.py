@@ -1,0 +1,65 @@
+"""The machine a training runs on: its accelerator, its processes, its signals."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object
+
+from .errors import UsageError
+from .plan import choose_precision
+
+
+def make_accelerator(precision: str, accumulate: int) -> Accelerator:
+    """Makes the accelerator for a precision (or "auto") and a number of batches a step."""
+    AcceleratorState._reset_state()  # an earlier run may have used another precision
+    return Accelerator(
+        mixed_precision=choose_precision(precision).replace("fp32", "no"),
+        gradient_accumulation_steps=accumulate,
+    )
+
+
+def divide_batch(asked: int, images: int, processes: int) -> int:
+    """Returns a batch size that the images suffice for and that divides among the processes.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    size = min(asked, images // processes * processes)
+    if size < 2:
+        raise UsageError(f"There are {images} images to train on. Give --data more of them.")
+    if size % processes:
+        raise UsageError(f"--batch-size {size} is no multiple of the {processes} processes.")
+    return size
+
+
+def any_process(accelerator: Accelerator, flag: bool) -> bool:
+    """Tells whether any process says so: all must enter a checkpoint at the same step."""
+    if accelerator.num_processes == 1:
+        return flag
+    votes = torch.tensor([int(flag)], device=accelerator.device)
+    return bool(accelerator.reduce(votes, reduction="sum"))
+
+
+def agreed(number: int) -> int:
+    """Returns the main process's number in all processes."""
+    return int(gather_object([number])[0])
+
+
+@contextmanager
+def stop_signals(ask: Callable[[int], None]) -> Iterator[None]:
+    """Calls `ask` at Ctrl-C and at a scheduler's SIGTERM, instead of dying on the spot."""
+    before = {
+        number: signal.signal(number, lambda n, _frame: ask(n))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
