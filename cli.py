@@ -14,26 +14,6 @@ import click
 from .core.discovery import datasets, discovery, domains, encoders, evaluations, objectives
 from .core.errors import SslKitError
 
-_FLAGS = {
-    "domain": ("domain",),
-    "seed": ("seed",),
-    "data": ("data", "path"),
-    "labels": ("data", "labels"),
-    "holdout": ("data", "holdout"),
-    "pair_by": ("data", "pair_by"),
-    "max_skip": ("data", "max_skip"),
-    "objective": ("objective", "name"),
-    "encoder": ("encoder", "name"),
-    "init": ("encoder", "init"),
-    "image_size": ("encoder", "image_size"),
-    "epochs": ("train", "epochs"),
-    "batch_size": ("train", "batch_size"),
-    "workers": ("train", "workers"),
-    "precision": ("train", "precision"),
-    "max_time": ("train", "max_time"),
-    "on_collapse": ("train", "on_collapse"),
-}
-
 
 class Cli(click.Group):
     """Turns ssl-kit's errors into one line, and offers the commands of plugins."""
@@ -112,18 +92,6 @@ data_flag = click.option("--data", default="", help="Folder, file or dataset nam
 labels_flag = click.option("--labels", default="", help="CSV with path, label, group, split.")
 
 
-def _nested(flags: Mapping[str, Any]) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    for name, value in flags.items():
-        if value is None:
-            continue
-        level = settings
-        for key in _FLAGS[name][:-1]:
-            level = level.setdefault(key, {})
-        level[_FLAGS[name][-1]] = value
-    return settings
-
-
 @main.command()
 @click.option("--domain", help="Kind of images; see 'ssl-kit domains'.")
 @click.option("--data", help="Folder, file or dataset name; the domain's demo if left out.")
@@ -165,7 +133,7 @@ def train(
         run, verdict = actions.go_on(resume, Progress(quiet))
     else:
         layers = [settings.read_toml(config)] if config else []
-        layers += [_nested(flags), *map(settings.parse_set, assignments)]
+        layers += [settings.from_flags(flags), *map(settings.parse_set, assignments)]
         run, verdict = actions.start(layers, out, Progress(quiet))
     click.echo(report.trained(run, verdict))
 
@@ -179,7 +147,7 @@ def train(
     "--protocol", default="knn,linear", show_default=True, help="See 'ssl-kit evaluations'."
 )
 @click.option("--encoder", default="resnet18", show_default=True, help="Where WHAT is no run.")
-@click.option("--image-size", type=int, default=0, help="[the run's, or 64]")
+@click.option("--image-size", type=click.IntRange(0), default=0, help="[the run's, or 64]")
 @click.option("--holdout", type=float, help="Share of groups to test on. [the run's, or 0.2]")
 @click.option("--allow-overlap", is_flag=True, help="Test on groups that were pre-trained on.")
 @json_flag
@@ -212,7 +180,7 @@ def embed(what: str, out: Path, as_json: bool, **options: str) -> None:
 @domain_flag
 @data_flag
 @click.option("--policy", default="default", show_default=True)
-@click.option("--image-size", type=int, default=64, show_default=True)
+@click.option("--image-size", type=click.IntRange(8), default=64, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("views.png"), show_default=True
@@ -289,6 +257,30 @@ def doctor(as_json: bool) -> None:
     shown = [{**row, "ok": "ok " if row["ok"] else "BAD"} for row in rows]
     _print(rows, as_json, lambda: _columns(shown, "ok", "check", "found"))
     sys.exit(0 if all(row["ok"] for row in rows) else 1)
+
+
+@main.group()
+def plugin() -> None:
+    """Check plugins."""
+
+
+@plugin.command()
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every plugin there is.")
+def check(name: str | None, everything: bool) -> None:
+    """Check that a plugin keeps to its contract; exit code 1 if it does not."""
+    from . import testing
+
+    if bool(name) == everything:
+        raise click.UsageError("Give a NAME or --all.")
+    failed = False
+    for kind, known in testing.everything() if everything else testing.find(str(name)):
+        for outcome in testing.run_checks(kind, known):
+            mark = "FAILED" if outcome.problem else "ok"
+            line = f"{mark:<7}{kind} {known}: {outcome.check.rule}"
+            click.echo(f"{line}\n       {outcome.problem}" if outcome.problem else line)
+            failed |= bool(outcome.problem)
+    sys.exit(int(failed))
 
 
 if __name__ == "__main__":

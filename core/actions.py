@@ -13,6 +13,7 @@ from .config import DataConfig, parse
 from .dataset import Dataset
 from .discovery import domains, evaluations
 from .domain import Domain
+from .engine import create_run
 from .errors import RunError, UsageError
 from .evaluation import Comparison, Evaluation, EvaluationData, compare, refuse_overlap
 from .loader import Skipped
@@ -44,7 +45,7 @@ def start(
         kind = f"{config.domain}-{config.objective.name}-{config.encoder.name}".replace("/", "-")
         out = Path("runs") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"
     setup = build(config)  # first: what does not fit together leaves no folder behind
-    run = Run.create(out, config)
+    run = create_run(out, config)
     return run, train(run, setup, progress)
 
 
@@ -178,7 +179,7 @@ def embed_to_file(what: str, out: Path, domain: str, data: str, labels: str) -> 
     names = np.array(["", *dataset.index.classes])
     columns = {
         "features": features,
-        "keys": np.char.decode(dataset.index.keys[rows], "utf-8"),
+        "keys": np.char.decode(dataset.index.keys[rows], "utf-8", "surrogateescape"),
         "labels": names[dataset.index.labels[rows] + 1],
     }
     write_atomic(out, _npz(columns))

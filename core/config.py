@@ -225,9 +225,7 @@ def parse_set(assignment: str) -> dict[str, Any]:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    for part in reversed(key.strip().split(".")):
-        value = {part: value}
-    return dict(value)
+    return _nest(key.strip().split("."), value)
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,3 +241,36 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
                 value = merge({} if renamed and key == "objective" else below, value)
             merged[key] = value
     return merged
+
+
+_KEY_OF_FLAG = {
+    "domain": ("domain",),
+    "seed": ("seed",),
+    "data": ("data", "path"),
+    "labels": ("data", "labels"),
+    "holdout": ("data", "holdout"),
+    "pair_by": ("data", "pair_by"),
+    "max_skip": ("data", "max_skip"),
+    "objective": ("objective", "name"),
+    "encoder": ("encoder", "name"),
+    "init": ("encoder", "init"),
+    "image_size": ("encoder", "image_size"),
+    "epochs": ("train", "epochs"),
+    "batch_size": ("train", "batch_size"),
+    "workers": ("train", "workers"),
+    "precision": ("train", "precision"),
+    "max_time": ("train", "max_time"),
+    "on_collapse": ("train", "on_collapse"),
+}
+
+
+def from_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Turns the flags of `ssl-kit train` that were given into nested settings."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    return merge(*(_nest(_KEY_OF_FLAG[name], value) for name, value in given.items()))
+
+
+def _nest(keys: Iterable[str], value: Any) -> dict[str, Any]:
+    for key in reversed(list(keys)):
+        value = {key: value}
+    return dict(value)

@@ -5,14 +5,27 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import broadcast_object_list, gather_object
 
+from .config import RunConfig
 from .errors import UsageError
 from .plan import choose_precision
+from .run import Run
+
+
+def create_run(folder: Path, config: RunConfig) -> Run:
+    """Makes a run folder in the main process, and opens it in all."""
+    state = PartialState()
+    folder = Path(broadcast_object_list([str(folder)])[0])  # its name may hold the time
+    if state.is_main_process:
+        Run.create(folder, config)
+    state.wait_for_everyone()
+    return Run(folder)
 
 
 def make_accelerator(precision: str, accumulate: int) -> Accelerator:

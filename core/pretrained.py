@@ -125,6 +125,6 @@ def embed(
             features.append(encoder(standardize(raw.views[0])).float().cpu().numpy())
             skipped += raw.skipped
             advance(len(raw.indices))
-    bad = {key for key, _ in skipped}
+    bad = dict(skipped)
     readable = np.array([dataset.index.key(i) not in bad for i in positions], dtype=bool)
-    return np.concatenate(features)[readable], positions[readable], skipped
+    return np.concatenate(features)[readable], positions[readable], list(bad.items())

@@ -162,6 +162,7 @@ def build(config: RunConfig) -> Setup:
     domain: Domain = domains[config.domain]
     kind: type[Objective] = objectives[config.objective.name]
     dataset = open_dataset(domain, config.data)
+    partners_of(domain, dataset, config.data.pair_by)  # a wrong name fails here
     torch.manual_seed(config.seed)
     encoder = create_encoder(config.encoder.name, len(dataset.channels), config.encoder.image_size)
     check_needs(encoder, config.objective.name, kind.needs)

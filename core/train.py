@@ -21,6 +21,7 @@ from .plan import Plan
 from .progress import Progress
 from .run import Run
 from .setup import Setup, partners_of
+from .skips import Skips
 from .tally import Tally
 from .views import Renderer
 from .watch import VIEWS, Watch, cure
@@ -39,7 +40,7 @@ class Trainer:
     Attributes:
         step: Batches done.
         elapsed: Seconds of training, those before a resume included.
-        skipped: Keys of the unreadable images met so far.
+        skips: The unreadable images met so far.
         stop_signal: A signal that asks to stop; 0 if there was none.
     """
 
@@ -65,7 +66,7 @@ class Trainer:
         self.plan = Plan(self.config.train, self.per_epoch)
         self.tally = Tally()
         self.step, self.elapsed, self.stop_signal = 0, 0.0, 0
-        self.skipped: list[str] = []
+        self.skips = Skips(run, len(setup.pool), self.config.data.max_skip)
         self._waited = self._recorded_at = 0.0
 
     def fit(self) -> str:
@@ -92,7 +93,7 @@ class Trainer:
             waiting = time.monotonic()
             raw = next(batches)
             self._waited += time.monotonic() - waiting
-            self._note_skipped(raw.skipped)
+            self.skips.note(raw.skipped)
             self.train_on(loading.to_batch(raw, self.setup.dataset, self.standardize))
             self.elapsed = time.monotonic() - started
             if self._any(self.plan.measured(self.step)):
@@ -174,7 +175,7 @@ class Trainer:
                 "step": self.step,
                 "steps": self.plan.steps,
                 "elapsed": self.elapsed,
-                "skipped": self.skipped,
+                "skipped": self.skips.keys,
             }
         )
         self._save_encoder(self.run.encoder)
@@ -200,7 +201,7 @@ class Trainer:
         torch.set_rng_state(rng["cpu"])
         if rng["cuda"]:
             torch.cuda.set_rng_state_all(rng["cuda"])
-        self.step, self.elapsed, self.skipped = state["step"], state["elapsed"], state["skipped"]
+        self.step, self.elapsed, self.skips.keys = state["step"], state["elapsed"], state["skipped"]
         self.plan = Plan(self.config.train, self.per_epoch, state["steps"])
         self._recorded_at = self.elapsed
 
@@ -245,19 +246,6 @@ class Trainer:
             self.progress.warn(f"Collapse watch: {verdict}: {cure(verdict)}.")
         return {**measures, "verdict": verdict}
 
-    def _note_skipped(self, skipped: loading.Skipped) -> None:
-        for key, reason in skipped:
-            if key not in self.skipped:
-                self.skipped.append(key)
-                self.run.append(self.run.skipped, {"key": key, "reason": reason})
-        if skipped and len(self.skipped) > self.config.data.max_skip * len(self.setup.pool):
-            key, reason = skipped[0]
-            raise RunError(
-                f"{len(self.skipped)} of {len(self.setup.pool)} images are unreadable, more than "
-                f"--max-skip {self.config.data.max_skip:g} allows; the first: '{key}': {reason}. "
-                f"All are listed in {self.run.skipped}. Repair or remove them, or raise --max-skip."
-            )
-
     def _save_encoder(self, path: Path) -> None:
         encoder = self.setup.encoder
         self.run.save_weights(path, encoder.body.state_dict(), self.setup.dataset.channels)
@@ -296,8 +284,9 @@ def train(run: Run, setup: Setup, progress: Progress) -> str:
             {
                 "steps": trainer.step,
                 "seconds": round(trainer.elapsed, 1),
-                "skipped": len(trainer.skipped),
+                "skipped": len(trainer.skips.keys),
                 "verdict": verdict,
             },
         )
+    trainer.accelerator.wait_for_everyone()  # the files are complete
     return verdict

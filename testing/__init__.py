@@ -18,13 +18,24 @@ Rules cannot see wrong mathematics: test your equations against a slow restateme
 
 from __future__ import annotations
 
-from .kit import Check, CheckFailed, Outcome, checks_for, parametrize_with_checks, run_checks
+from .kit import (
+    Check,
+    CheckFailed,
+    Outcome,
+    checks_for,
+    everything,
+    find,
+    parametrize_with_checks,
+    run_checks,
+)
 
 __all__ = [
     "Check",
     "CheckFailed",
     "Outcome",
     "checks_for",
+    "everything",
+    "find",
     "parametrize_with_checks",
     "run_checks",
 ]

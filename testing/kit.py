@@ -97,6 +97,23 @@ def run_checks(kind: str, name: str) -> Iterator[Outcome]:
         yield Outcome(check, problem, time.monotonic() - start)
 
 
+def everything() -> list[tuple[str, str]]:
+    """Returns (kind, name) of every plugin."""
+    return [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
+
+
+def find(name: str) -> list[tuple[str, str]]:
+    """Returns (kind, name) of the plugins of that name.
+
+    Raises:
+        UnknownNameError: If there is none.
+    """
+    found = [(kind, known) for kind, known in everything() if known == name]
+    if not found:
+        raise UnknownNameError("plugin", name, {known for _, known in everything()})
+    return found
+
+
 def parametrize_with_checks(kind: str, name: str) -> Any:
     """Returns a pytest decorator: one test per rule, with an argument `check` to call."""
     import pytest

@@ -222,7 +222,7 @@ def test_lists_and_help_do_not_import_torch(args):
         (("--domain", "natural", "--max-time", "soon"), "90s, 10m or 1h30m"),
         (("--domain", "natural", "--init", "gone.pth"), "'gone.pth' is none"),
         (("--domain", "natural", "--config", "gone.toml"), "Cannot read the configuration"),
-        (("--domain", "natural", "--set", "data.reader=tif"), "Unknown dataset 'tif'"),
+        (("--domain", "natural", "--data", ".", "--set", "data.reader=tif"), "dataset 'tif'"),
         (("--domain", "natural", "--set", "data.options.chanels=1"), "'data.options.chanels'"),
         (("--domain", "natural", "--epochs", "many"), "'many' is not a valid integer"),
         (("--domain", "natural", "--epoch", "3"), "No such option"),
@@ -271,7 +271,7 @@ def test_a_mistake_in_evaluate_is_one_line(finished_run, flat):
     assert "Unknown evaluation 'kn'" in fails(2, "evaluate", run, "--protocol", "kn")
     assert "Unknown domain" in fails(2, "evaluate", run, "--domain", "nowhere")
     assert "do not exist" in fails(2, "evaluate", run, "--data", "gone")
-    assert "data.holdout" in fails(2, "evaluate", run, "--holdout", 5)
+    assert "Wrong value for 'holdout'" in fails(2, "evaluate", run, "--holdout", 5)
     assert "Give --domain" in fails(2, "evaluate", "scratch")
     assert "is no run" in fails(2, "evaluate", flat)
     assert "needs labelled images" in fails(2, "evaluate", run, "--data", flat)

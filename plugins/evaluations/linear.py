@@ -30,7 +30,7 @@ class LinearConfig(Config):
     strengths: Annotated[
         tuple[float, ...], Field(min_length=1, description="values of C (1 / L2 penalty) to try")
     ] = (0.001, 0.01, 0.1, 1.0, 10.0)
-    iterations: Annotated[int, Field(ge=1, description="at most, of L-BFGS")] = 500
+    iterations: Annotated[int, Field(ge=1, description="at most, of L-BFGS")] = 200
 
 
 class Linear(Evaluation):

@@ -352,7 +352,8 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tiny, tmp_path):
     settings = merge(tiny, {"train": {"epochs": 60, "checkpoint_every": 0.2}})
     whole = train(settings, tmp_path / "whole")
     out, rng = tmp_path / "run", random.Random(0)
-    process = subprocess.Popen(command(settings, out))
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}  # as in this process: sums depend on it
+    process = subprocess.Popen(command(settings, out), env=env)
     for _ in range(6):
         while process.poll() is None and not (out / "config.toml").exists():
             time.sleep(0.05)
@@ -366,7 +367,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tiny, tmp_path):
         process.kill()
         process.wait()
         process = subprocess.Popen(
-            [sys.executable, "-m", "ssl_kit.cli", "train", "--quiet", "--resume", str(out)]
+            [sys.executable, "-m", "ssl_kit.cli", "train", "--quiet", "--resume", str(out)], env=env
         )
     assert process.wait() == 0
     assert Run(out).encoder.read_bytes() == whole.encoder.read_bytes()

@@ -1,0 +1,122 @@
+"""What every domain must keep to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ssl_kit.core.config import RunConfig, merge, parse
+from ssl_kit.core.dataset import Dataset, Image
+from ssl_kit.core.discovery import datasets, objectives
+from ssl_kit.core.domain import Domain
+from ssl_kit.core.objective import View
+from ssl_kit.core.setup import open_dataset, partners_of
+from ssl_kit.core.views import Renderer
+
+from .kit import require
+
+_VIEW = 32
+
+
+def demo_of(domain: Domain) -> Dataset:
+    """Opens the domain's demo."""
+    return open_dataset(domain, parse(RunConfig, {"domain": domain.name}).data)
+
+
+def _image(channels: int, dtype: str, size: int = 48) -> Image:
+    """Makes a smooth random image that reaches both ends of the range."""
+    import cv2
+
+    rng = np.random.default_rng(channels)
+    planes = [cv2.resize(rng.random((6, 6)), (size, size)) for _ in range(channels)]
+    image = np.stack(planes, axis=2)
+    image = (image - image.min()) / (image.max() - image.min())
+    out: Image = (image * 255).astype(np.uint8) if dtype == "uint8" else image.astype(np.float32)
+    return out
+
+
+def declares_itself(domain: Domain) -> None:
+    """It is a Domain with a summary, known datasets, a demo and a "default" policy."""
+    require(isinstance(domain, Domain), f"{type(domain).__name__} is no ssl_kit.Domain")
+    require(bool(domain.summary), "the summary is empty")
+    require("default" in domain.policies, 'there is no policy "default"')
+    unknown = [name for name in (*domain.datasets, domain.demo) if name not in datasets]
+    require(not unknown, f"datasets that nobody registers: {', '.join(unknown)}")
+    unknown = [name for name in domain.objectives if name not in objectives]
+    require(not unknown, f"objectives that nobody registers: {', '.join(unknown)}")
+
+
+def defaults_are_settings(domain: Domain) -> None:
+    """Its defaults are settings of a run."""
+    parse(RunConfig, merge({"domain": domain.name}, domain.defaults))
+
+
+def demo_needs_nothing(domain: Domain) -> None:
+    """The demo opens without files or network, twice the same, and its images can be read."""
+    first, second = demo_of(domain), demo_of(domain)
+    require(len(first) >= 32, f"the demo has {len(first)} images; at least 32 are needed")
+    require(first.fingerprint() == second.fingerprint(), "the demo's index changes")
+    for i in (0, len(first) - 1):
+        a, b = first[i].image, second[i].image
+        require(np.array_equal(a, b), f"image {i} of the demo changes; seed its generator")
+        require(a.dtype in (np.uint8, np.float32), f"image {i} is {a.dtype}")
+
+
+def policies_keep_shape_type_and_range(domain: Domain) -> None:
+    """Every policy works for 1, 2, 3, 4 and 13 channels, uint8 and float32, within the range."""
+    for count in (1, 2, 3, 4, 13):
+        names = {1: ("grey",), 3: ("red", "green", "blue")}.get(count)
+        channels = names or tuple(f"c{c}" for c in range(count))
+        for policy in {*domain.policies, "weak", "upright", "eval"}:
+            renderer = Renderer(domain.policies, (View(_VIEW, policy=policy),), channels, 0)
+            for dtype in ("uint8", "float32"):
+                image = _image(count, dtype)
+                _check_views(renderer, image, f"'{policy}', {count} channels, {dtype}")
+
+
+def _check_views(renderer: Renderer, image: Image, where: str) -> None:
+    for epoch in range(4):
+        before = image.copy()
+        view = renderer(image, epoch, 0, 0)
+        require(np.array_equal(image, before), f"{where}: the image itself is changed; copy it")
+        require(view.dtype == image.dtype, f"{where}: the type becomes {view.dtype}")
+        require(bool(np.isfinite(view).all()), f"{where}: values are not finite")
+        if view.dtype == np.float32:
+            low, high = float(view.min()), float(view.max())
+            require(low >= 0 and high <= 1, f"{where}: values reach [{low:.3f}, {high:.3f}]")
+
+
+def default_views_differ(domain: Domain) -> None:
+    """Two default views of an image of the demo differ, and are not constant."""
+    dataset = demo_of(domain)
+    views = (View(_VIEW), View(_VIEW))
+    renderer = Renderer(domain.policies, views, dataset.channels, 0)
+    image = dataset[0].image
+    a, b = renderer(image, 0, 0, 0), renderer(image, 0, 0, 1)
+    require(not np.array_equal(a, b), "they are equal; are transforms applied with p > 0?")
+    again = renderer(image, 0, 0, 0)
+    require(np.array_equal(a, again), "the same view differs the second time; use the transform's "
+            "own random generators (self.py_random, self.random_generator)")  # fmt: skip
+    require(float(a.std()) > 0, "a view is constant")
+
+
+def pairings_pair(domain: Domain) -> None:
+    """Every pairing gives partners inside the dataset."""
+    dataset = demo_of(domain)
+    rng = np.random.default_rng(0)
+    for name in (*domain.pairings, "group"):
+        partners = partners_of(domain, dataset, name)
+        if partners is None:
+            continue
+        picked = [partners.pick(i, rng) for i in range(len(dataset))]
+        inside = all(0 <= j < len(dataset) for j in picked)
+        require(inside, f"the pairing '{name}' gives positions outside the dataset")
+
+
+RULES = (
+    declares_itself,
+    defaults_are_settings,
+    demo_needs_nothing,
+    policies_keep_shape_type_and_range,
+    default_views_differ,
+    pairings_pair,
+)
