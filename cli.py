@@ -135,7 +135,8 @@ def train(
         layers = [settings.read_toml(config)] if config else []
         layers += [settings.from_flags(flags), *map(settings.parse_set, assignments)]
         run, verdict = actions.start(layers, out, Progress(quiet))
-    click.echo(report.trained(run, verdict))
+    if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+        click.echo(report.trained(run, verdict))
 
 
 @main.command()

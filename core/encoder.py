@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ class Encoder(nn.Module, ABC):
         body: The module whose state dict is shipped, with no key changed.
         channels: C, the number of input channels.
         dim: D, the width of the features.
+        arguments: What the architecture is built with, for whoever loads the shipped weights.
         provides: Which of "map", "levels" and "tokens" this architecture has.
     """
 
@@ -33,6 +35,7 @@ class Encoder(nn.Module, ABC):
         super().__init__()
         self.name, self.channels, self.image_size = name, channels, image_size
         self.dim = 0
+        self.arguments: dict[str, Any] = {}
         self.provides: frozenset[str] = frozenset()
 
     @abstractmethod

@@ -20,7 +20,7 @@ from .run import Run
 
 def create_run(folder: Path, config: RunConfig) -> Run:
     """Makes a run folder in the main process, and opens it in all."""
-    state = PartialState()
+    state = PartialState(cpu=_no_accelerator())
     folder = Path(broadcast_object_list([str(folder)])[0])  # its name may hold the time
     if state.is_main_process:
         Run.create(folder, config)
@@ -28,10 +28,16 @@ def create_run(folder: Path, config: RunConfig) -> Run:
     return Run(folder)
 
 
+def _no_accelerator() -> bool:
+    """Without being told, accelerate takes torchrun's processes on a CPU for single ones."""
+    return not torch.accelerator.is_available()
+
+
 def make_accelerator(precision: str, accumulate: int) -> Accelerator:
     """Makes the accelerator for a precision (or "auto") and a number of batches a step."""
     AcceleratorState._reset_state()  # an earlier run may have used another precision
     return Accelerator(
+        cpu=_no_accelerator(),
         mixed_precision=choose_precision(precision).replace("fp32", "no"),
         gradient_accumulation_steps=accumulate,
     )

@@ -25,15 +25,15 @@ def _timm(run: Run, model: Pretrained, out: Path) -> nn.Module:
         "mean": facts["mean"],
         "std": facts["std"],
         "num_classes": 0,
-        "channels": list(model.channels),
-        "value_range": facts["value_range"],
     }
     config = {
         "architecture": facts["architecture"],
         "num_classes": 0,
         "num_features": model.encoder.dim,
-        "model_args": {"in_chans": len(model.channels)},
+        "model_args": model.encoder.arguments,
         "pretrained_cfg": pretrained_cfg,
+        "channels": list(model.channels),
+        "value_range": facts["value_range"],
     }
     write_atomic(out / "config.json", (json.dumps(config, indent=2) + "\n").encode())
     _copy(run.encoder, out / "model.safetensors")
@@ -48,9 +48,8 @@ def _safetensors(run: Run, model: Pretrained, out: Path) -> nn.Module:
     facts = run.read_json("encoder.json")
     loaded: nn.Module = timm.create_model(
         facts["architecture"],
-        num_classes=0,
-        in_chans=len(model.channels),
         checkpoint_path=str(out / "encoder.safetensors"),
+        **model.encoder.arguments,
     )
     return loaded
 

@@ -55,6 +55,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
         "encoder.json",
         {
             "architecture": config.encoder.name,
+            "arguments": setup.encoder.arguments,
             "channels": list(dataset.channels),
             "value_range": dataset.value_range.tolist(),
             "mean": setup.statistics.mean,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ class Progress:
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=True, highlight=False)
+        alone = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
+        self._console = Console(stderr=True, highlight=False, quiet=not alone)
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._status = ""

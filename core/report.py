@@ -22,12 +22,13 @@ def trained(run: Run, verdict: str) -> str:
     facts = run.read_json("encoder.json")
     manifest = run.read_json("manifest.json")
     skipped = manifest["skipped"]
+    arguments = ", ".join(f"{name}={value}" for name, value in facts["arguments"].items())
     lines = [
         f"Collapse watch: {verdict}."
         + (f" {skipped} images were skipped, see {run.skipped}." if skipped else ""),
         f"The encoder is in {run.encoder}. Load it with",
-        f'    timm.create_model("{facts["architecture"]}", num_classes=0, '
-        f'in_chans={len(facts["channels"])}, checkpoint_path="{run.encoder}")',
+        f'    timm.create_model("{facts["architecture"]}", {arguments}, '
+        f'checkpoint_path="{run.encoder}")',
         "Did it help? Ask",
         f"    ssl-kit evaluate {run.folder}",
     ]

@@ -18,7 +18,7 @@ from .splits import Positions
 
 IMAGES, VIEWS = 256, 4
 SHARE_OF_TIME = 0.02
-_SPREAD, _RANK = "projected_feature_std", "projected_rankme_centred"
+_SPREAD = "projected_feature_std"
 
 _CURES = {
     "OK": "",
@@ -156,8 +156,7 @@ def verdict(measures: Mapping[str, float], state: WatchState, loss: float, width
         return "DIMENSIONAL"
     steep = measures["alpha_req"] > 3.5 and measures["alpha_req_r2"] > 0.9
     shrinking = measures.get(_SPREAD, 1.0) < 0.5 * state.best_spread
-    narrow = measures.get(_RANK, 1.0) < 0.2 * state.initial.get(_RANK, 0.0)
-    if steep or shrinking or narrow or measures["view_retrieval"] < 5 / IMAGES:
+    if steep or shrinking or measures["view_retrieval"] < 5 / IMAGES:
         return "SUSPECT"
     return "OK"
 

@@ -28,7 +28,8 @@ class TimmEncoder(Encoder):
             raise UnknownNameError("timm architecture", architecture, timm.list_models())
         cfg = timm.get_pretrained_cfg(architecture)
         sized: dict[str, Any] = {"img_size": image_size} if cfg and cfg.fixed_input_size else {}
-        self.body = timm.create_model(architecture, num_classes=0, in_chans=channels, **sized)
+        self.arguments = {"num_classes": 0, "in_chans": channels, **sized}
+        self.body = timm.create_model(architecture, **self.arguments)
         self.dim = getattr(self.body, "head_hidden_size", None) or self.body.num_features
         if hasattr(self.body, "forward_intermediates"):
             self.provides = frozenset({"map", "levels"})

@@ -177,6 +177,15 @@ def test_a_run_that_got_nowhere_starts_anew(finished_run, tiny, tmp_path):
     assert len(lines(run.metrics)) == 2
 
 
+def test_a_run_does_not_go_on_with_other_images(tiny, image_folder, tmp_path):
+    settings = merge(tiny, {"data": {"path": str(image_folder)}})
+    with pytest.raises(RunError, match="Stopped by a signal"):
+        train(settings, tmp_path / "run", progress=Interrupt(2, signal.SIGTERM))
+    (image_folder / "disc" / "0.png").unlink()
+    with pytest.raises(RunError, match="are not those that"):
+        go_on(tmp_path / "run", QUIET)
+
+
 def test_resuming_a_finished_run_changes_nothing(tiny, tmp_path):
     run = train(tiny, tmp_path / "run")
     before = run.encoder.read_bytes(), run.metrics.read_bytes()

@@ -27,7 +27,6 @@ HEALTHY = {
     "alpha_req_r2": 0.99,
     "view_retrieval": 0.5,
     "projected_feature_std": 0.9,
-    "projected_rankme_centred": 20.0,
 }
 
 
@@ -50,10 +49,11 @@ class NoStopGradient(Objective):
     """SimSiam (https://arxiv.org/abs/2011.10566) without the stop-gradient it needs."""
 
     paper = "https://arxiv.org/abs/2011.10566"
+    last_norm = False
 
     def __init__(self, encoder, config):
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, 64, 64, last_norm=True)
+        self.projector = mlp(encoder.dim, 64, 64, last_norm=self.last_norm)
         self.predictor = mlp(64, 16, 64)
 
     @classmethod
@@ -126,13 +126,19 @@ class Bench:
 
 @functools.cache
 def textured(dataset_class):
-    return Bench(dataset_class(list(textures())))
+    return Bench(coloured(dataset_class(list(textures()))))
 
 
 @pytest.fixture
 def bench(memory_dataset):
     """A bench of textures, made once."""
     return textured(memory_dataset)
+
+
+def coloured(dataset):
+    """Names the channels so that the policy alters colours, too."""
+    dataset.channels = ("red", "green", "blue")
+    return dataset
 
 
 def look(objective, watch):
@@ -183,7 +189,6 @@ def test_directions_are_compared_with_the_most_there_ever_were():
         {"alpha_req": 4.0},
         {"view_retrieval": 0.01},
         {"projected_feature_std": 0.4},
-        {"projected_rankme_centred": 3.5},
     ],
 )
 def test_what_may_be_wrong_is_suspect(changes):
@@ -272,11 +277,17 @@ def test_vicreg_without_variance_and_covariance_is_flagged(bench):
     assert bench.train(VICReg, hidden=64, out=64, variance=0, covariance=0)[-1] != "OK"
 
 
-def test_simsiam_without_stop_gradient_is_flagged(bench):
-    assert bench.train(NoStopGradient)[-1] != "OK"
+@pytest.mark.parametrize(("last_norm", "steps"), [(False, 96), (True, 192)])
+def test_simsiam_without_stop_gradient_is_flagged(bench, monkeypatch, last_norm, steps):
+    # a norm on the projections, as in the paper, makes the collapse slow and uneven
+    monkeypatch.setattr(NoStopGradient, "last_norm", last_norm)
+    verdicts = bench.train(NoStopGradient, steps)
+    late = verdicts[len(verdicts) // 2 :]
+    assert late.count("OK") < len(late) / 2
 
 
-@pytest.mark.parametrize("policy", ["weak", "default"])
-def test_constant_images_are_flagged(memory_dataset, policy):
-    grey = memory_dataset([np.full((32, 32, 3), 128, np.uint8)] * 256)
-    assert Bench(grey, policy).train(SimCLR, steps=36)[-1] == "COLLAPSED"
+@pytest.mark.parametrize(("policy", "expected"), [("weak", "COLLAPSED"), ("default", "SUSPECT")])
+def test_constant_images_are_flagged(memory_dataset, policy, expected):
+    grey = coloured(memory_dataset([np.full((32, 32, 3), 128, np.uint8)] * 256))
+    # the default policy gives each view its own colour: features differ, but not by image
+    assert Bench(grey, policy).train(SimCLR, steps=36)[-1] == expected

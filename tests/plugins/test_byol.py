@@ -1,0 +1,135 @@
+"""The loss and the momentum agree with the authors' code, too:
+https://github.com/google-deepmind/deepmind-research/tree/master/byol
+(`helpers.regression_loss`, `schedules.target_ema`)."""
+
+import math
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from ssl_kit import Batch
+from ssl_kit.core.encoder import create_encoder
+from ssl_kit.plugins.objectives.byol import BYOL, BYOLConfig, momentum, regression_loss
+
+
+@pytest.fixture
+def pair():
+    torch.manual_seed(0)
+    return torch.randn(2, 6, 5, dtype=torch.float64).unbind()
+
+
+@pytest.fixture
+def objective():
+    torch.manual_seed(0)
+    return BYOL(create_encoder("test_resnet", 3, 32), BYOLConfig(hidden=32, out=16))
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    image = torch.randn(8, 3, 32, 32)
+    none = torch.zeros(8, dtype=torch.long)
+    return Batch((image, image + 0.1 * torch.randn_like(image)), none, none, none[:, None], ())
+
+
+def slow_regression_loss(q, z):
+    """Eq. 2, squared distance of normalised vectors, with loops."""
+    total = 0.0
+    for a, b in zip(q.tolist(), z.tolist(), strict=True):
+        length_a = math.sqrt(sum(v * v for v in a))
+        length_b = math.sqrt(sum(v * v for v in b))
+        total += sum((x / length_a - y / length_b) ** 2 for x, y in zip(a, b, strict=True))
+    return total / len(q)
+
+
+def teacher_of(objective):
+    return {n: p for n, p in objective.named_parameters() if n.startswith("teacher_")}
+
+
+def test_loss_agrees_with_equation_2(pair):
+    found = regression_loss(*pair).item()
+    assert found == pytest.approx(slow_regression_loss(*pair), abs=1e-9)
+
+
+@pytest.mark.parametrize(("other", "expected"), [([2, 0], 0), ([0, 3], 2), ([-1, 0], 4)])
+def test_loss_of_equal_orthogonal_and_opposite_vectors(other, expected):
+    q, z = torch.tensor([[1.0, 0.0]]), torch.tensor([other], dtype=torch.float32)
+    assert regression_loss(q, z).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_images_may_be_permuted_together_but_not_apart(pair):
+    (q, z), order = pair, torch.tensor([3, 0, 5, 1, 4, 2])
+    torch.testing.assert_close(regression_loss(q[order], z[order]), regression_loss(q, z))
+    assert not torch.isclose(regression_loss(q[order], z), regression_loss(q, z))
+
+
+def test_length_does_not_matter(pair):
+    q, z = pair
+    torch.testing.assert_close(regression_loss(3 * q, 0.1 * z), regression_loss(q, z))
+
+
+def test_gradient_is_that_of_the_loss(pair):
+    q, z = (x.requires_grad_() for x in pair)
+    assert gradcheck(regression_loss, (q, z))
+
+
+def test_momentum_rises_from_its_base_to_one():
+    assert momentum(0, 100, 0.99) == pytest.approx(0.99)
+    assert momentum(50, 100, 0.99) == pytest.approx(0.995)
+    assert momentum(100, 100, 0.99) == 1.0
+
+
+def test_loss_is_that_of_both_directions(objective, batch):
+    z = torch.cat(batch.views)
+    q1, q2 = objective.predictor(objective.project(objective.encoder(z))).chunk(2)
+    z1, z2 = objective.teacher_projector(objective.teacher_encoder(z)).chunk(2)
+    expected = regression_loss(q1, z2) + regression_loss(q2, z1)
+    torch.testing.assert_close(objective(batch).loss, expected)
+
+
+def test_views_may_be_swapped(objective, batch):
+    loss = objective(batch).loss
+    batch.views = batch.views[::-1]
+    torch.testing.assert_close(objective(batch).loss, loss)
+
+
+def test_teacher_starts_as_the_student(objective):
+    own, teacher = objective.state_dict(), teacher_of(objective)
+    assert teacher
+    for name, value in teacher.items():
+        assert torch.equal(value, own[name.removeprefix("teacher_")])
+
+
+def test_gradient_reaches_the_student_and_not_the_teacher(objective, batch):
+    objective(batch).loss.backward()
+    teacher = teacher_of(objective)
+    for name, parameter in objective.named_parameters():
+        assert (parameter.grad is None) == (name in teacher), name
+
+
+def test_after_step_moves_the_teacher_by_equation_1(objective):
+    with torch.no_grad():
+        for name, parameter in objective.named_parameters():
+            if not name.startswith("teacher_"):
+                parameter += 1
+    before = {name: value.clone() for name, value in teacher_of(objective).items()}
+    tau = momentum(30, 100, objective.config.momentum)
+    objective.after_step(30, 100)
+    own = objective.state_dict()
+    for name, value in teacher_of(objective).items():
+        expected = tau * before[name] + (1 - tau) * own[name.removeprefix("teacher_")]
+        torch.testing.assert_close(value.detach(), expected)
+
+
+def test_learns_a_small_batch(objective, batch):
+    trained = [p for p in objective.parameters() if p.requires_grad]
+    optimizer, losses = torch.optim.AdamW(trained, lr=1e-3), []
+    for step in range(1, 7):
+        losses.append(objective(batch).loss)
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+        objective.after_step(step, 6)
+    assert all(loss.isfinite() for loss in losses)
+    assert losses[-1] < losses[0]

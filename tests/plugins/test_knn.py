@@ -1,0 +1,106 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from ssl_kit import LabelledFeatures
+from ssl_kit.plugins.evaluations import knn
+from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig, knn_predict
+
+
+@pytest.fixture
+def problem():
+    """Overlapping classes, so that many neighbours disagree."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=200)
+    features = rng.normal(size=(200, 6)) + 0.7 * np.eye(6)[labels]
+    return features.astype(np.float32), labels
+
+
+def found(features, labels, train, val, test):
+    rows = np.arange(len(labels))
+    groups = rows.astype(np.int64)
+    return LabelledFeatures(
+        features, labels.astype(np.int32), groups, ("a", "b", "c"), rows[train], rows[val],
+        rows[test],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("k", "temperature"), [(1, 0.07), (5, 0.07), (20, 0.5)])
+def test_predictions_agree_with_scikit_learn(problem, k, temperature):
+    features, labels = problem
+
+    def weigh(distances):
+        return np.exp((1 - distances) / temperature)
+
+    reference = KNeighborsClassifier(k, metric="cosine", algorithm="brute", weights=weigh)
+    expected = reference.fit(features[:150], labels[:150]).predict(features[150:])
+    predictions = knn_predict(features[:150], labels[:150], features[150:], 3, k, temperature)
+    assert (predictions == expected).all()
+
+
+def test_a_bank_smaller_than_k_is_used_whole(problem):
+    features, labels = problem
+    few = knn_predict(features[:9], labels[:9], features[150:], 3, 9, 0.07)
+    many = knn_predict(features[:9], labels[:9], features[150:], 3, 1000, 0.07)
+    assert (few == many).all()
+
+
+def test_chunks_change_nothing(problem, monkeypatch):
+    features, labels = problem
+    whole = knn_predict(features[:150], labels[:150], features[150:], 3, 5, 0.07)
+    monkeypatch.setattr(knn, "_CHUNK", 7)
+    parts = knn_predict(features[:150], labels[:150], features[150:], 3, 5, 0.07)
+    assert (parts == whole).all()
+
+
+def test_a_query_in_the_bank_has_its_label_at_k_1(problem):
+    features, labels = problem
+    assert (knn_predict(features, labels, features, 3, 1, 0.07) == labels).all()
+
+
+def test_near_neighbours_outvote_a_far_majority():
+    bank = np.array([[1, 0], [0, 1], [0, 1]], dtype=np.float32)
+    query = np.array([[1, 0.1]], dtype=np.float32)
+    assert knn_predict(bank, np.array([0, 1, 1]), query, 2, 3, 0.07).tolist() == [0]
+    assert knn_predict(bank, np.array([0, 1, 1]), query, 2, 3, 100.0).tolist() == [1]
+
+
+def test_length_of_features_does_not_matter(problem):
+    features, labels = problem
+    scale = np.linspace(0.1, 9, 50, dtype=np.float32)[:, None]
+    once = knn_predict(features[:150], labels[:150], features[150:], 3, 5, 0.07)
+    scaled = knn_predict(features[:150], labels[:150], features[150:] * scale, 3, 5, 0.07)
+    assert (once == scaled).all()
+
+
+def test_a_small_temperature_does_not_overflow(problem):
+    features, labels = problem
+    predictions = knn_predict(features, labels, features, 3, 20, 1e-4)
+    assert (predictions == labels).all()
+
+
+def test_training_and_validation_images_vote_and_test_images_are_counted(problem):
+    features, labels = problem
+    parts = found(features, labels, slice(100), slice(100, 150), slice(150, 200))
+    result = KNN(KNNConfig(k=5)).evaluate(None, SimpleNamespace(features=lambda model: parts))
+    expected = knn_predict(features[:150], labels[:150], features[150:], 3, 5, 0.07)
+    assert result.metrics["accuracy"].value == pytest.approx((expected == labels[150:]).mean())
+    assert result.counts.shape == (50, 3, 3)
+    assert result.details == {"k": 5}
+
+
+def test_labels_of_test_images_are_not_used(problem):
+    features, labels = problem
+    wrong = np.where(np.arange(200) < 150, labels, (labels + 1) % 3)
+    results = [
+        KNN(KNNConfig()).evaluate(
+            None, SimpleNamespace(features=lambda model, y=y: found(
+                features, y, slice(100), slice(100, 150), slice(150, 200)
+            ))
+        )
+        for y in (labels, wrong)
+    ]  # fmt: skip
+    predicted = [result.counts.sum(axis=1) for result in results]
+    assert (predicted[0] == predicted[1]).all()
