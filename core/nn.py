@@ -44,9 +44,11 @@ def full_precision(loss: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(loss)
     def wide(*args: P.args, **kwargs: P.kwargs) -> R:
-        device = next((a.device.type for a in args if isinstance(a, Tensor)), "cpu")
+        given = (*args, *kwargs.values())
+        device = next((a.device.type for a in given if isinstance(a, Tensor)), "cpu")
+        named = {name: _widen(value) for name, value in kwargs.items()}
         with torch.autocast(device, enabled=False):
-            return loss(*map(_widen, args), **kwargs)  # type: ignore[arg-type]
+            return loss(*map(_widen, args), **named)  # type: ignore[arg-type]
 
     return wide
 

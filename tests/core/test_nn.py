@@ -63,6 +63,10 @@ def test_full_precision_widens_half_and_passes_the_gradient(dtype):
     assert x.grad.dtype == dtype
 
 
+def test_full_precision_widens_arguments_given_by_name():
+    assert gram(x=torch.ones(2, 3, dtype=torch.bfloat16)).dtype == torch.float32
+
+
 def test_full_precision_keeps_float64():
     assert gram(torch.ones(2, 3, dtype=torch.float64)).dtype == torch.float64
 
@@ -127,9 +131,8 @@ def objectives():
     found = {}
     for cls, options in ((SimCLR, {}), (VICReg, {"out": 6})):
         objective = cls(encoder, cls.Config(**options))
-        for name, child in list(objective.named_children()):
-            if name != "encoder":
-                setattr(objective, name, nn.Linear(D, 6))
+        head = {SimCLR: "projector", VICReg: "expander"}[cls]
+        setattr(objective, head, nn.Linear(D, 6))
         found[cls.__name__] = objective.double()
     return found
 
