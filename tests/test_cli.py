@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ssl_kit.cli import main
-from ssl_kit.core.actions import start
+from ssl_kit.commands.actions import start
 from ssl_kit.core.config import merge
 from ssl_kit.core.progress import Progress
 

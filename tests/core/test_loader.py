@@ -11,7 +11,7 @@ from ssl_kit.core.loader import (
     Standardize,
     Stream,
     ViewDataset,
-    make_loader,
+    load,
     to_batch,
 )
 from ssl_kit.core.pairing import same_group
@@ -50,7 +50,7 @@ def test_the_same_batches_with_and_without_workers(memory_dataset, keep):
     found = []
     for workers in (0, 2):
         data = views_of(memory_dataset(noise()), views=views, keep=keep)
-        found.append(list(islice(make_loader(data, Stream(POOL, 6, 3), workers), 7)))
+        found.append(list(islice(load(data, Stream(POOL, 6, 3), workers), 7)))
     for one, two in zip(*found, strict=True):
         assert torch.equal(one.indices, two.indices)
         assert all(torch.equal(a, b) for a, b in zip(one.views, two.views, strict=True))
