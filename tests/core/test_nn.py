@@ -127,7 +127,7 @@ def objectives():
     found = {}
     for cls, options in ((SimCLR, {}), (VICReg, {"out": 6})):
         objective = cls(encoder, cls.Config(**options))
-        for name, child in list(objective.named_children()):
+        for name, _child in list(objective.named_children()):
             if name != "encoder":
                 setattr(objective, name, nn.Linear(D, 6))
         found[cls.__name__] = objective.double()
