@@ -35,7 +35,8 @@ lint: setup
 
 types: setup
 	mkdir -p .typing && ln -sfn .. .typing/ssl_kit
-	MYPYPATH=.typing $(BIN)/mypy -p ssl_kit.core -p ssl_kit.plugins -m ssl_kit.cli -m ssl_kit
+	MYPYPATH=.typing $(BIN)/mypy -p ssl_kit.core -p ssl_kit.commands -p ssl_kit.plugins \
+		-p ssl_kit.testing -m ssl_kit.cli -m ssl_kit
 	MYPYPATH=.typing:domains/remote_sensing $(BIN)/mypy -p ssl_kit_remote_sensing
 
 # the wheel is installed alone and tried from another folder: an editable install hides what it lacks

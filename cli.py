@@ -124,7 +124,7 @@ def train(
     **flags: Any,
 ) -> None:
     """Pre-train an encoder on unlabelled images."""
-    from .core import actions, report
+    from .commands import actions, report
     from .core import config as settings
     from .core.progress import Progress
 
@@ -154,7 +154,7 @@ def train(
 @json_flag
 def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
     """Measure an encoder on labelled images, beside the untrained one."""
-    from .core import actions, report
+    from .commands import actions, report
 
     comparisons, shared = actions.evaluate(what, protocol.split(","), **options)
     values = report.evaluation_json(comparisons, shared)
@@ -170,7 +170,7 @@ def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
 @json_flag
 def embed(what: str, out: Path, as_json: bool, **options: str) -> None:
     """Write the features of images to a file."""
-    from .core import actions
+    from .commands import actions
 
     count, skipped = actions.embed_to_file(what, out, **options)
     values = {"images": count, "file": str(out), "skipped": skipped}
@@ -189,7 +189,7 @@ def embed(what: str, out: Path, as_json: bool, **options: str) -> None:
 @json_flag
 def views(out: Path, as_json: bool, **options: Any) -> None:
     """Draw augmented views, and tell what each augmentation clips."""
-    from .core import actions
+    from .commands import actions
 
     clips = {c.transform: c.clipped for c in actions.show_views(out=out, **options)}
     shown = [{"name": n, "clipped": f"clips {100 * c:4.1f} %"} for n, c in clips.items()]
@@ -204,7 +204,7 @@ def views(out: Path, as_json: bool, **options: Any) -> None:
 @json_flag
 def export(run: Path, kind: str, out: Path, as_json: bool) -> None:
     """Hand the encoder of a run to other programs; what is written is checked."""
-    from .core.export import export as write
+    from .commands.export import export as write
     from .core.run import Run
 
     gap = write(Run(run), kind, out)
@@ -217,7 +217,7 @@ def _listing(registry: Any, plural: str) -> None:
     @click.argument("name", required=False)
     @json_flag
     def listing(name: str | None, as_json: bool) -> None:
-        from .core.listing import describe, entries
+        from .commands.listing import describe, entries
 
         if name:
             facts = describe(registry, name)
@@ -241,7 +241,7 @@ for _registry, _plural in (
 @json_flag
 def plugins(as_json: bool) -> None:
     """List the plugins that were found, and why one could not be used."""
-    from .core.listing import plugin_rows
+    from .commands.listing import plugin_rows
 
     rows = plugin_rows()
     shown = [{**row, "state": f"FAILED: {row['error']}" if row["error"] else "ok"} for row in rows]
@@ -252,7 +252,7 @@ def plugins(as_json: bool) -> None:
 @json_flag
 def doctor(as_json: bool) -> None:
     """Check this installation."""
-    from .core.listing import health
+    from .commands.listing import health
 
     rows = health()
     shown = [{**row, "ok": "ok " if row["ok"] else "BAD"} for row in rows]

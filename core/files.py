@@ -66,14 +66,21 @@ def _scan(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int]]:
         return
     stack = [root]
     while stack:
-        with os.scandir(stack.pop()) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    stack.append(Path(entry.path))
-                elif entry.name.lower().endswith(suffixes):
-                    yield Path(entry.path).relative_to(root).as_posix(), _size(entry)
+        for entry in _entries(stack.pop()):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                stack.append(Path(entry.path))
+            elif entry.name.lower().endswith(suffixes):
+                yield Path(entry.path).relative_to(root).as_posix(), _size(entry)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise DataError(f"The folder '{folder}' cannot be listed: {error.strerror}.") from error
 
 
 def _size(entry: os.DirEntry[str]) -> int:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from .dataset import Dataset, Sample
-from .errors import DataError
+from .errors import DataError, PluginError, SslKitError
 from .objective import Batch
 from .pairing import Partners
 from .splits import Positions
@@ -25,11 +25,15 @@ Skipped = list[tuple[str, str]]
 
 @dataclass
 class RawBatch:
-    """Views as they travel from a loading process: (B, H, W, C), uint8 or float32."""
+    """Views as they travel from a loading process: (B, H, W, C), uint8 or float32.
+
+    `error` is one that stops the run: raised over there, it would reach the user as a traceback.
+    """
 
     views: list[Tensor]
     indices: Tensor
     skipped: Skipped = field(default_factory=list)
+    error: SslKitError | None = None
 
     def pin_memory(self) -> RawBatch:
         """Moves the views to pinned memory, for the copy to a GPU."""
@@ -66,15 +70,21 @@ class ViewDataset(TorchDataset[RawBatch]):
     def __getitem__(self, request: tuple[int, Positions]) -> RawBatch:
         """Renders the batch of (epoch, positions)."""
         epoch, positions = request
+        indices = torch.from_numpy(np.asarray(positions, dtype=np.int64))
         skipped: Skipped = []
+        try:
+            return RawBatch(self._render(epoch, positions, skipped), indices, skipped)
+        except (DataError, PluginError) as error:
+            return RawBatch([], indices, skipped, error)
+
+    def _render(self, epoch: int, positions: Positions, skipped: Skipped) -> list[Tensor]:
         views: list[list[Tensor]] = [[] for _ in self._renderer.views]
         for position in positions.tolist():
             images = self._images(position, epoch, skipped)
             for v, rendered in enumerate(views):
                 image = images[v % len(images)].image
                 rendered.append(torch.from_numpy(self._renderer(image, epoch, position, v)))
-        indices = torch.from_numpy(np.asarray(positions, dtype=np.int64))
-        return RawBatch([torch.stack(rendered) for rendered in views], indices, skipped)
+        return [torch.stack(rendered) for rendered in views]
 
     def _images(self, position: int, epoch: int, skipped: Skipped) -> list[Sample]:
         """Returns the image, and its partner where images are paired."""
@@ -176,11 +186,16 @@ def fits_in_memory(dataset: Dataset, pool: Positions, workers: int) -> bool:
     return False
 
 
-def make_loader(
+def load(
     views: ViewDataset, order: Sampler[tuple[int, Positions]], workers: int, pin: bool = False
-) -> DataLoader[RawBatch]:
-    """Loads batches in `workers` processes, or in this one if 0."""
-    return DataLoader(
+) -> Iterator[RawBatch]:
+    """Yields batches, made in `workers` processes, or in this one if 0.
+
+    Raises:
+        DataError: If none of the images can be read.
+        PluginError: If a policy makes views of another shape than asked for.
+    """
+    loader: DataLoader[RawBatch] = DataLoader(
         views,
         sampler=order,
         batch_size=None,
@@ -188,6 +203,10 @@ def make_loader(
         pin_memory=pin,
         prefetch_factor=4 if workers else None,
     )
+    for raw in loader:
+        if raw.error is not None:
+            raise raw.error
+        yield raw
 
 
 class Standardize:

@@ -15,7 +15,7 @@ from .dataset import Dataset
 from .domain import Domain, Policy
 from .encoder import Encoder, create_encoder, initialise, load_weights, read_weights
 from .errors import UsageError
-from .loader import Once, Skipped, Standardize, ViewDataset, choose_workers, make_loader
+from .loader import Once, Skipped, Standardize, ViewDataset, choose_workers, load
 from .objective import View
 from .run import Run
 from .setup import Statistics, statistics_for
@@ -121,7 +121,7 @@ def embed(
     features: list[Any] = []
     skipped: Skipped = []
     with torch.inference_mode():
-        for raw in make_loader(views, Once(positions, _BATCH), choose_workers(workers)):
+        for raw in load(views, Once(positions, _BATCH), choose_workers(workers)):
             features.append(encoder(standardize(raw.views[0])).float().cpu().numpy())
             skipped += raw.skipped
             advance(len(raw.indices))

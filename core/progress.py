@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from types import TracebackType
@@ -29,6 +30,9 @@ class Progress:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._status = ""
+        handler = _Says(self)
+        logging.getLogger("ssl_kit").handlers[:] = [handler]  # the latest of this process
+        logging.getLogger("ssl_kit").setLevel(logging.INFO)
 
     def start(self, setup: Setup) -> None:
         """Says what will be trained on what."""
@@ -89,6 +93,21 @@ class Progress:
             self.say(
                 f"epoch {values['epoch']:.0f}  step {values['step']}/{steps or '?'}  {self._status}"
             )
+
+
+class _Says(logging.Handler):
+    """Shows what the package logs, each line once."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress, self._said = progress, set[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Shows a record."""
+        text = record.getMessage()
+        if text not in self._said:
+            self._said.add(text)
+            self._progress.say(text)
 
 
 def _clock(seconds: float) -> str:

@@ -95,11 +95,18 @@ class Run:
         with explain_write_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
 
+    def lines(self, path: Path) -> list[dict[str, Any]]:
+        """Reads the objects that `append` wrote; a half-written last line is left out."""
+        if not path.exists():
+            return []
+        whole = path.read_text(encoding="utf-8").split("\n")[:-1]
+        return [json.loads(line) for line in whole if line]
+
     def truncate_metrics(self, step: int) -> None:
         """Drops what was logged after `step`, and half-written lines; they come anew."""
         if self.metrics.exists():
-            kept = [line for line in _whole_lines(self.metrics) if json.loads(line)["step"] <= step]
-            write_atomic(self.metrics, "".join(line + "\n" for line in kept).encode())
+            kept = [json.dumps(v) + "\n" for v in self.lines(self.metrics) if v["step"] <= step]
+            write_atomic(self.metrics, "".join(kept).encode())
 
     def save_weights(
         self, path: Path, state: Mapping[str, Tensor], channels: tuple[str, ...]
@@ -142,8 +149,3 @@ def _in_order(weights: bytes) -> bytes:
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     return weights[:8] + text.ljust(end - 8) + weights[end:]
-
-
-def _whole_lines(path: Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [line for line in lines[:-1] if line]  # what follows the last newline is half a line

@@ -16,12 +16,12 @@ class Skips:
         share: How many of them may be unreadable, as a share.
 
     Attributes:
-        keys: The images met so far; saved with the checkpoint.
+        keys: The images met so far, before a resume too.
     """
 
     def __init__(self, run: Run, images: int, share: float) -> None:
         self._run, self._images, self._share = run, images, share
-        self.keys: list[str] = []
+        self.keys = {line["key"] for line in run.lines(run.skipped)}
 
     def note(self, skipped: Skipped) -> None:
         """Lists what is new.
@@ -31,7 +31,7 @@ class Skips:
         """
         for key, reason in skipped:
             if key not in self.keys:
-                self.keys.append(key)
+                self.keys.add(key)
                 self._run.append(self._run.skipped, {"key": key, "reason": reason})
         if skipped and len(self.keys) > self._share * self._images:
             key, reason = skipped[0]

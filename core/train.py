@@ -12,7 +12,7 @@ from accelerate.utils import gather_object
 
 from . import loader as loading
 from .engine import agreed, any_process, divide_batch, make_accelerator, stop_signals
-from .errors import RunError
+from .errors import RunError, UsageError
 from .manifest import describe
 from .nn import sync_batch_norm
 from .objective import Batch, Output, View
@@ -49,6 +49,11 @@ class Trainer:
         self.config = setup.config
         settings = self.config.train
         self.accelerator = make_accelerator(settings.precision, settings.accumulate)
+        if settings.accumulate > 1 and setup.objective.phases > 1:
+            raise UsageError(
+                f"'{self.config.objective.name}' takes several steps a batch, which cannot be "
+                "accumulated. Leave out train.accumulate."
+            )
         processes = self.accelerator.num_processes
         self.batch_size = divide_batch(settings.batch_size, len(setup.pool), processes)
         if processes > 1:
@@ -175,7 +180,6 @@ class Trainer:
                 "step": self.step,
                 "steps": self.plan.steps,
                 "elapsed": self.elapsed,
-                "skipped": self.skips.keys,
             }
         )
         self._save_encoder(self.run.encoder)
@@ -201,7 +205,7 @@ class Trainer:
         torch.set_rng_state(rng["cpu"])
         if rng["cuda"]:
             torch.cuda.set_rng_state_all(rng["cuda"])
-        self.step, self.elapsed, self.skips.keys = state["step"], state["elapsed"], state["skipped"]
+        self.step, self.elapsed = state["step"], state["elapsed"]
         self.plan = Plan(self.config.train, self.per_epoch, state["steps"])
         self._recorded_at = self.elapsed
 
@@ -230,7 +234,7 @@ class Trainer:
         )
         views = self._views(requests, self.config.data.pair_by, keep)
         pin = accelerator.device.type == "cuda"
-        return iter(loading.make_loader(views, order, workers, pin))
+        return loading.load(views, order, workers, pin)
 
     def _at_record(self) -> bool:
         in_epoch = self.step % self.per_epoch

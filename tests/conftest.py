@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from ssl_kit import DataError, Dataset, Index
-from ssl_kit.core.actions import start
+from ssl_kit.commands.actions import start
 from ssl_kit.core.progress import Progress
 from ssl_kit.core.run import Run
 

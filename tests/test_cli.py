@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ssl_kit.cli import main
-from ssl_kit.core.actions import start
+from ssl_kit.commands.actions import start
 from ssl_kit.core.config import merge
 from ssl_kit.core.progress import Progress
 
@@ -174,7 +174,7 @@ def test_listings(plural, name):
 def test_an_objective_shows_paper_and_options():
     facts = json.loads(works("objectives", "simclr", "--json"))
     assert facts["paper"].startswith("https://")
-    assert facts["options"]["temperature"]["default"] == 0.5
+    assert facts["options"]["temperature"]["default"] == 0.2
 
 
 def test_plugins_and_doctor():

@@ -12,7 +12,8 @@ from ssl_kit.core.discovery import datasets, discovery, domains, evaluations, ob
 
 ROOT = Path(ssl_kit.__file__).parent
 CORE = sorted((ROOT / "core").glob("*.py"))
-REST = sorted(file for part in ("plugins", "testing") for file in (ROOT / part).rglob("*.py"))
+PARTS = ("commands", "plugins", "testing")
+REST = sorted(file for part in PARTS for file in (ROOT / part).rglob("*.py"))
 SOURCES = [*CORE, *REST, ROOT / "cli.py", ROOT / "__init__.py"]
 README = Path(__file__).parents[1] / "README.md"
 

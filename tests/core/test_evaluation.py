@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import Estimate, Evaluation, EvaluationData, Result, UsageError, confusion_by_group
-from ssl_kit.core.actions import data_of, evaluate
+from ssl_kit.commands.actions import data_of, evaluate
 from ssl_kit.core.config import Config
 from ssl_kit.core.discovery import domains
 from ssl_kit.core.evaluation import compare, refuse_overlap

@@ -11,7 +11,7 @@ from ssl_kit.core.loader import (
     Standardize,
     Stream,
     ViewDataset,
-    make_loader,
+    load,
     to_batch,
 )
 from ssl_kit.core.pairing import same_group
@@ -50,7 +50,7 @@ def test_the_same_batches_with_and_without_workers(memory_dataset, keep):
     found = []
     for workers in (0, 2):
         data = views_of(memory_dataset(noise()), views=views, keep=keep)
-        found.append(list(islice(make_loader(data, Stream(POOL, 6, 3), workers), 7)))
+        found.append(list(islice(load(data, Stream(POOL, 6, 3), workers), 7)))
     for one, two in zip(*found, strict=True):
         assert torch.equal(one.indices, two.indices)
         assert all(torch.equal(a, b) for a, b in zip(one.views, two.views, strict=True))
@@ -121,11 +121,12 @@ def test_an_unreadable_image_is_opened_once_only(memory_dataset):
     assert opened.count(3) == 1
 
 
-def test_nothing_readable_ends_with_an_error(memory_dataset):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_nothing_readable_ends_with_a_plain_error(memory_dataset, workers):
     dataset = memory_dataset(images())
     dataset.images = ["broken"] * 20
-    with pytest.raises(DataError, match="None of the images"):
-        views_of(dataset)[0, np.array([0])]
+    with pytest.raises(DataError, match=r"^None of the images"):
+        next(load(views_of(dataset), Stream(POOL, 6, 3), workers))
 
 
 def test_kept_images_are_decoded_once(memory_dataset):

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from ssl_kit import Objective, Output, RunError, UsageError, View
-from ssl_kit.core.actions import go_on, start
+from ssl_kit.commands.actions import go_on, start
 from ssl_kit.core.config import merge
 from ssl_kit.core.discovery import objectives
 from ssl_kit.core.pretrained import from_run

@@ -12,9 +12,9 @@ import timm
 import torch
 from torch import nn
 
-from .errors import RunError, UnknownNameError, UsageError, explain_write_errors
-from .pretrained import Pretrained, from_run
-from .run import Run, write_atomic
+from ssl_kit.core.errors import RunError, UnknownNameError, UsageError, explain_write_errors
+from ssl_kit.core.pretrained import Pretrained, from_run
+from ssl_kit.core.run import Run, write_atomic
 
 
 def _timm(run: Run, model: Pretrained, out: Path) -> nn.Module:

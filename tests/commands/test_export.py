@@ -6,10 +6,10 @@ import torch
 from safetensors.torch import load_file
 
 from ssl_kit import RunError, UnknownNameError, UsageError
-from ssl_kit.core import export as module
-from ssl_kit.core.actions import start
+from ssl_kit.commands import export as module
+from ssl_kit.commands.actions import start
+from ssl_kit.commands.export import export
 from ssl_kit.core.config import merge
-from ssl_kit.core.export import export
 from ssl_kit.core.progress import Progress
 
 

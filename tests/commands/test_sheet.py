@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ssl_kit import DataError, View
+from ssl_kit.commands.sheet import clipping, contact_sheet, to_rgb
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.sheet import clipping, contact_sheet, to_rgb
 
 
 def bands(count, dtype=np.uint8):

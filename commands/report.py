@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .errors import UsageError
-from .evaluation import Comparison
-from .run import Run
+from ssl_kit.core.errors import UsageError
+from ssl_kit.core.evaluation import Comparison
+from ssl_kit.core.run import Run
 
 
 def refuse_with_resume(flags: Mapping[str, Any], *others: object) -> None:

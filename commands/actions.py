@@ -9,22 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from .config import DataConfig, parse
-from .dataset import Dataset
-from .discovery import domains, evaluations
-from .domain import Domain
-from .engine import create_run
-from .errors import RunError, UsageError
-from .evaluation import Comparison, Evaluation, EvaluationData, compare, refuse_overlap
-from .loader import Skipped
-from .objective import View
-from .pretrained import Pretrained, embed, from_init, from_run
-from .progress import Progress
-from .run import Run, write_atomic
-from .setup import build, open_dataset, resolve
+from ssl_kit.core.config import DataConfig, parse
+from ssl_kit.core.dataset import Dataset
+from ssl_kit.core.discovery import domains, evaluations
+from ssl_kit.core.domain import Domain
+from ssl_kit.core.engine import create_run
+from ssl_kit.core.errors import RunError, UsageError
+from ssl_kit.core.evaluation import Comparison, Evaluation, EvaluationData, compare, refuse_overlap
+from ssl_kit.core.loader import Skipped
+from ssl_kit.core.objective import View
+from ssl_kit.core.pretrained import Pretrained, embed, from_init, from_run
+from ssl_kit.core.progress import Progress
+from ssl_kit.core.run import Run, write_atomic
+from ssl_kit.core.setup import build, open_dataset, resolve
+from ssl_kit.core.splits import split
+from ssl_kit.core.train import train
+
 from .sheet import Clip, contact_sheet
-from .splits import split
-from .train import train
 
 
 def start(

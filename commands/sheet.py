@@ -10,12 +10,12 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from .dataset import Dataset, Image
-from .domain import Domain
-from .errors import DataError
-from .objective import View
-from .run import write_atomic
-from .views import Renderer
+from ssl_kit.core.dataset import Dataset, Image
+from ssl_kit.core.domain import Domain
+from ssl_kit.core.errors import DataError
+from ssl_kit.core.objective import View
+from ssl_kit.core.run import write_atomic
+from ssl_kit.core.views import Renderer
 
 _CELL, _GAP, _HEAD = 112, 4, 24
 

@@ -1,0 +1,80 @@
+"""SimCLR without the positive pair in the denominator, so that small batches suffice.
+
+Decoupled Contrastive Learning,
+Yeh, Hong, Hsu, Liu, Chen, LeCun, 2021. https://arxiv.org/abs/2110.06848
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ssl_kit import Batch, Config, Encoder, Objective, Output, View, full_precision, gather, mlp
+
+
+@full_precision
+def dcl(z1: Tensor, z2: Tensor, temperature: float, sigma: float = 0.0) -> Tensor:
+    """Decoupled contrastive loss, eq. 6; with `sigma` > 0 the weighted one, eq. 7 (DCLW).
+
+    For each row: -w s(z, z+) / tau + log of the sum over all rows of other images of
+    exp(s / tau), with w = 1, or w = 2 - exp(s(z, z+) / sigma) / mean of that over the batch.
+
+    Args:
+        z1: (B, D) projections of the first views.
+        z2: (B, D) projections of the second views; row i shows the same image as row i of z1.
+        temperature: tau.
+        sigma: Of the von Mises-Fisher weights; 0 is no weighting.
+
+    Returns:
+        Scalar mean over all 2B rows.
+    """
+    n = len(z1)
+    z = normalize(torch.cat([z1, z2]), dim=1)  # (2B, D)
+    similarity = z @ z.T
+    same_image = torch.eye(n, dtype=torch.bool, device=z.device).repeat(2, 2)
+    negatives = (similarity / temperature).masked_fill(same_image, -torch.inf).logsumexp(dim=1)
+    positive = similarity[:n, n:].diagonal()  # (B,)
+    weight = torch.ones_like(positive)
+    if sigma > 0:
+        weight = 2 - n * (positive / sigma).softmax(dim=0)
+    return (negatives - (weight * positive).repeat(2) / temperature).mean()
+
+
+class DCLConfig(Config):
+    """Defaults of section 4.1 and table 3; widths for encoders of ResNet-18's size."""
+
+    temperature: Annotated[float, Field(gt=0, description="tau of eq. 6")] = 0.1
+    sigma: Annotated[float, Field(ge=0, description="of DCLW's weights, 0.5; 0 is plain DCL")] = 0.0
+    hidden: Annotated[int, Field(ge=1, description="width inside the projector")] = 512
+    out: Annotated[int, Field(ge=1, description="width of the projections")] = 128
+
+
+class DCL(Objective):
+    """Decoupled contrastive learning, optionally weighted (DCLW)."""
+
+    paper = "https://arxiv.org/abs/2110.06848"
+    Config = DCLConfig
+
+    def __init__(self, encoder: Encoder, config: DCLConfig) -> None:
+        super().__init__(encoder, config)
+        self.projector = mlp(encoder.dim, config.hidden, config.out)
+
+    @classmethod
+    def views(cls, config: DCLConfig, size: int) -> tuple[View, ...]:
+        """Two views of the same kind."""
+        return (View(size), View(size))
+
+    def project(self, features: Tensor) -> Tensor:
+        """Maps (B, D) to (B, out)."""
+        projections: Tensor = self.projector(features)
+        return projections
+
+    def forward(self, batch: Batch, phase: int = 0) -> Output:
+        """DCL or DCLW of the two views."""
+        z = self.project(self.encoder(torch.cat(batch.views)))
+        z1, z2 = (gather(part) for part in z.chunk(2))
+        return Output(dcl(z1, z2, self.config.temperature, self.config.sigma))
