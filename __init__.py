@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from .core.dataset import Image as Image
     from .core.dataset import Index as Index
     from .core.dataset import Sample as Sample
+    from .core.discovery import objectives as objectives
     from .core.domain import Domain as Domain
     from .core.encoder import Encoder as Encoder
+    from .core.encoder import check_needs as check_needs
+    from .core.encoder import create_encoder as create_encoder
+    from .core.encoder import initialise as initialise
     from .core.errors import DataError as DataError
     from .core.errors import PluginError as PluginError
     from .core.errors import RunError as RunError
@@ -30,17 +34,30 @@ if TYPE_CHECKING:
     from .core.files import file_path as file_path
     from .core.files import index_files as index_files
     from .core.hookspecs import hookimpl as hookimpl
+    from .core.masking import MaskPatch as MaskPatch
+    from .core.masking import patchify as patchify
+    from .core.masking import random_mask as random_mask
+    from .core.masking import spread as spread
+    from .core.nn import Queue as Queue
+    from .core.nn import cosine_momentum as cosine_momentum
     from .core.nn import ema_ as ema_
+    from .core.nn import encode_views as encode_views
     from .core.nn import frozen_copy as frozen_copy
     from .core.nn import full_precision as full_precision
-    from .core.nn import gather as gather
+    from .core.nn import kmeans as kmeans
     from .core.nn import mlp as mlp
     from .core.nn import off_diagonal as off_diagonal
     from .core.objective import Batch as Batch
     from .core.objective import Objective as Objective
     from .core.objective import Output as Output
+    from .core.objective import Training as Training
     from .core.objective import View as View
+    from .core.objective import multi_crop as multi_crop
     from .core.pairing import Partners as Partners
+    from .core.parallel import all_sum as all_sum
+    from .core.parallel import draw_rows as draw_rows
+    from .core.parallel import draw_shared as draw_shared
+    from .core.parallel import gather as gather
     from .core.pretrained import Pretrained as Pretrained
     from .core.statistics import Estimate as Estimate
     from .core.statistics import confusion_by_group as confusion_by_group
@@ -60,10 +77,12 @@ _MODULE_OF = {
     "Image": "dataset",
     "Index": "dataset",
     "LabelledFeatures": "evaluation",
+    "MaskPatch": "masking",
     "Objective": "objective",
     "Output": "objective",
     "Partners": "pairing",
     "PluginError": "errors",
+    "Queue": "nn",
     "Pretrained": "pretrained",
     "Result": "evaluation",
     "RunError": "errors",
@@ -71,18 +90,33 @@ _MODULE_OF = {
     "SslKitError": "errors",
     "UnknownNameError": "errors",
     "UsageError": "errors",
+    "Training": "objective",
     "View": "objective",
+    "all_sum": "parallel",
+    "check_needs": "encoder",
     "confusion_by_group": "statistics",
+    "cosine_momentum": "nn",
+    "create_encoder": "encoder",
+    "draw_rows": "parallel",
+    "draw_shared": "parallel",
     "ema_": "nn",
+    "encode_views": "nn",
     "file_path": "files",
     "frozen_copy": "nn",
     "full_precision": "nn",
-    "gather": "nn",
+    "gather": "parallel",
+    "kmeans": "nn",
     "hookimpl": "hookspecs",
     "index_files": "files",
+    "initialise": "encoder",
     "mlp": "nn",
+    "multi_crop": "objective",
+    "objectives": "discovery",
     "off_diagonal": "nn",
     "only_with": "views",
+    "patchify": "masking",
+    "random_mask": "masking",
+    "spread": "masking",
     "resized_crop": "views",
 }
 __all__ = list(_MODULE_OF)  # derived, so that it cannot drift

@@ -44,14 +44,32 @@ class Encoder(nn.Module, ABC):
 
     def map(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to the last feature map (B, D', h, w)."""
-        raise UsageError(f"The encoder '{self.name}' has no feature map.")
+        return self.levels(x)[-1]
 
     def levels(self, x: Tensor) -> list[Tensor]:
         """Maps (B, C, H, W) to the pyramid of feature maps, finest first."""
+        return self.features(x)[1]
+
+    def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Returns what `forward` and `levels` return, from one pass."""
         raise UsageError(f"The encoder '{self.name}' has no pyramid of feature maps.")
 
+    @torch.no_grad()
+    def level_shapes(self, size: int) -> list[tuple[int, int, int]]:
+        """Returns (D, h, w) of each feature map of images of `size` pixels, finest first."""
+        training, weight = self.training, next(self.parameters())
+        self.eval()
+        maps = self.levels(weight.new_zeros(1, self.channels, size, size))
+        self.train(training)
+        return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
+
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Maps (B, C, H, W) to tokens (B, N, D); `keep` (B, M) has the patch indices to encode."""
+        """Maps (B, C, H, W) to tokens of patches (B, N, D).
+
+        Args:
+            x: Images.
+            keep: (B, M) numbers of the patches to encode, the others are dropped; all if None.
+        """
         raise UsageError(f"The encoder '{self.name}' has no tokens.")
 
     def imagenet(self) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
 
 from .config import RunConfig
 from .errors import UsageError
@@ -33,13 +33,20 @@ def _no_accelerator() -> bool:
     return not torch.accelerator.is_available()
 
 
-def make_accelerator(precision: str, accumulate: int) -> Accelerator:
-    """Makes the accelerator for a precision (or "auto") and a number of batches a step."""
+def make_accelerator(precision: str, accumulate: int, partial: bool = False) -> Accelerator:
+    """Makes the accelerator for a precision (or "auto") and a number of batches a step.
+
+    Args:
+        precision: fp32, bf16, fp16 or auto.
+        accumulate: Batches a step.
+        partial: Whether a step may leave some weights without a gradient.
+    """
     AcceleratorState._reset_state()  # an earlier run may have used another precision
     return Accelerator(
         cpu=_no_accelerator(),
         mixed_precision=choose_precision(precision).replace("fp32", "no"),
         gradient_accumulation_steps=accumulate,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=partial)],
     )
 
 

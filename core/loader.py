@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from .dataset import Dataset, Sample
+from .dataset import Dataset, Image, Sample
 from .errors import DataError, PluginError, SslKitError
 from .objective import Batch
 from .pairing import Partners
@@ -34,6 +36,7 @@ class RawBatch:
     indices: Tensor
     skipped: Skipped = field(default_factory=list)
     error: SslKitError | None = None
+    frames: list[Tensor] = field(default_factory=list)
 
     def pin_memory(self) -> RawBatch:
         """Moves the views to pinned memory, for the copy to a GPU."""
@@ -73,18 +76,24 @@ class ViewDataset(TorchDataset[RawBatch]):
         indices = torch.from_numpy(np.asarray(positions, dtype=np.int64))
         skipped: Skipped = []
         try:
-            return RawBatch(self._render(epoch, positions, skipped), indices, skipped)
+            views, frames = self._render(epoch, positions, skipped)
+            return RawBatch(views, indices, skipped, frames=frames)
         except (DataError, PluginError) as error:
             return RawBatch([], indices, skipped, error)
 
-    def _render(self, epoch: int, positions: Positions, skipped: Skipped) -> list[Tensor]:
-        views: list[list[Tensor]] = [[] for _ in self._renderer.views]
+    def _render(
+        self, epoch: int, positions: Positions, skipped: Skipped
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        views: list[list[Image]] = [[] for _ in self._renderer.views]
+        frames: list[list[NDArray[np.float32]]] = [[] for _ in self._renderer.views]
         for position in positions.tolist():
             images = self._images(position, epoch, skipped)
-            for v, rendered in enumerate(views):
+            for v in range(len(views)):
                 image = images[v % len(images)].image
-                rendered.append(torch.from_numpy(self._renderer(image, epoch, position, v)))
-        return [torch.stack(rendered) for rendered in views]
+                view, frame = self._renderer.locate(image, epoch, position, v)
+                views[v].append(view)
+                frames[v].append(frame)
+        return _stack(views), _stack(frames)
 
     def _images(self, position: int, epoch: int, skipped: Skipped) -> list[Sample]:
         """Returns the image, and its partner where images are paired."""
@@ -118,6 +127,10 @@ class ViewDataset(TorchDataset[RawBatch]):
         start = int(np.searchsorted(self._pool, position))
         for step in range(1, len(self._pool)):
             yield int(self._pool[(start + step) % len(self._pool)])
+
+
+def _stack(columns: Sequence[Sequence[NDArray[Any]]]) -> list[Tensor]:
+    return [torch.from_numpy(np.stack(column)) for column in columns]
 
 
 class Stream(Sampler[tuple[int, Positions]]):
@@ -242,4 +255,5 @@ def to_batch(raw: RawBatch, dataset: Dataset, standardize: Standardize) -> Batch
         groups=torch.from_numpy(index.groups[rows]).to(standardize.device),
         positions=torch.from_numpy(index.positions[rows]).to(standardize.device),
         keys=tuple(index.key(i) for i in rows),
+        frames=tuple(frame.to(standardize.device) for frame in raw.frames),
     )

@@ -5,12 +5,17 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+import math
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from .parallel import gather, rank, world_size
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,114 +63,6 @@ def _widen(value: object) -> object:
     return value.float() if half else value  # type: ignore[attr-defined]
 
 
-def world_size() -> int:
-    """Returns the number of processes."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def rank() -> int:
-    """Returns the number of this process, from 0."""
-    return dist.get_rank() if world_size() > 1 else 0
-
-
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: object, x: Tensor) -> Tensor:
-        parts = [torch.empty_like(x) for _ in range(world_size())]
-        dist.all_gather(parts, x.contiguous())
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: object, grad: Tensor) -> Tensor:
-        grad = grad.contiguous()
-        dist.all_reduce(grad)
-        return grad.chunk(world_size())[rank()]
-
-
-def gather(x: Tensor) -> Tensor:
-    """Concatenates (B, ...) of all processes to (P B, ...), in the order of the processes.
-
-    Differentiable: the gradient is the sum over the processes. Where every process computes the
-    *whole* loss from gathered tensors, DDP's mean over P processes of these sums is exactly the
-    gradient of one process with the joined batch.
-    """
-    return _Gather.apply(x) if world_size() > 1 else x
-
-
-class _AllReduce(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: object, x: Tensor) -> Tensor:
-        x = x.clone()
-        dist.all_reduce(x)
-        return x
-
-    @staticmethod
-    def backward(ctx: object, grad: Tensor) -> Tensor:
-        grad = grad.contiguous()
-        dist.all_reduce(grad)
-        return grad
-
-
-def all_sum(x: Tensor) -> Tensor:
-    """Sums a tensor over all processes, differentiably."""
-    return _AllReduce.apply(x) if world_size() > 1 else x
-
-
-class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation over the joined batch of all processes; torch's own needs GPUs.
-
-    An activation and dropout that timm fuses into its layer are kept.
-    """
-
-    drop: nn.Module
-    act: nn.Module
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        pass
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Maps (B, C, ...) to the same shape."""
-        if not self.training or world_size() == 1:
-            out = super().forward(input)
-            return cast(Tensor, self.act(self.drop(out)))
-        x = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
-        dims = [d for d in range(x.ndim) if d != 1]
-        shape = [1, -1] + [1] * (x.ndim - 2)
-        count = all_sum(x.new_tensor(float(x.numel() // x.shape[1])))
-        mean = all_sum(x.sum(dims)) / count
-        centred = x - mean.view(shape)
-        var = all_sum(centred.square().sum(dims)) / count
-        if self.running_mean is not None and self.running_var is not None:
-            momentum = 0.1 if self.momentum is None else self.momentum
-            with torch.no_grad():
-                self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
-                unbiased = var * count / (count - 1)
-                self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
-                if self.num_batches_tracked is not None:
-                    self.num_batches_tracked.add_(1)
-        out = centred * (var + self.eps).rsqrt().view(shape)
-        if self.affine:
-            out = out * self.weight.view(shape) + self.bias.view(shape)
-        return cast(Tensor, self.act(self.drop(out.to(input.dtype))))
-
-
-def sync_batch_norm(module: M) -> M:
-    """Replaces every batch normalisation inside a module by `SyncBatchNorm`; weights are shared."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.modules.batchnorm._BatchNorm):
-            tracks = child.track_running_stats
-            synced = SyncBatchNorm(
-                child.num_features, child.eps, child.momentum, child.affine, tracks
-            )
-            synced._parameters, synced._buffers = child._parameters, child._buffers
-            synced.drop = getattr(child, "drop", nn.Identity())
-            synced.act = getattr(child, "act", nn.Identity())
-            setattr(module, name, synced.train(child.training))
-        else:
-            sync_batch_norm(child)
-    return module
-
-
 def off_diagonal(matrix: Tensor) -> Tensor:
     """Returns the elements (D (D - 1),) of a square matrix that are not on its diagonal."""
     n = len(matrix)
@@ -184,3 +81,87 @@ def ema_(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     torch._foreach_lerp_([t for t, _ in pairs], [s for _, s in pairs], 1 - momentum)
     for t, s in zip(teacher.buffers(), student.buffers(), strict=True):
         t.copy_(s)
+
+
+def cosine_momentum(step: int, steps: int, base: float) -> float:
+    """Teacher momentum that rises from `base` to 1: 1 - (1 - base) (cos(pi k / K) + 1) / 2.
+
+    BYOL (Grill et al. 2020, https://arxiv.org/abs/2006.07733), section 3.2.
+    """
+    return 1 - (1 - base) * (math.cos(math.pi * step / steps) + 1) / 2
+
+
+class Queue(nn.Module):
+    """The newest rows of unit length that were pushed, newest first; random ones at the start.
+
+    Args:
+        length: Rows that are kept.
+        width: D.
+    """
+
+    rows: Tensor
+    pushed: Tensor
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("rows", normalize(torch.randn(length, width), dim=1))
+        self.register_buffer("pushed", torch.zeros((), dtype=torch.long))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def full(self) -> bool:
+        """Whether all random rows are gone."""
+        return int(self.pushed) >= len(self)
+
+    def forward(self) -> Tensor:
+        """Returns a copy (length, D): a later push leaves what a loss has used alone."""
+        return self.rows.clone()
+
+    @torch.no_grad()
+    def push(self, new: Tensor) -> None:
+        """Puts (B, D) of every process in front; the oldest rows fall off."""
+        new = gather(new.detach().to(self.rows.dtype))
+        self.rows.copy_(torch.cat([new, self.rows])[: len(self)])
+        self.pushed.add_(len(new))
+
+
+@torch.no_grad()
+def kmeans(x: Tensor, clusters: int, seed: int = 0) -> Tensor:
+    """Clusters rows (n, D) by k-means and returns the centres (clusters, D).
+
+    Every process must pass the same rows; the main process's centres count. With fewer rows than
+    clusters, the rows are repeated with a little noise.
+    """
+    from sklearn.cluster import KMeans
+
+    centres = torch.empty(clusters, x.shape[1], dtype=torch.float64)
+    if rank() == 0:
+        rows = x.detach().double().cpu().numpy()
+        if len(rows) < clusters:
+            noise = np.random.default_rng(seed).normal(size=(clusters, rows.shape[1]))
+            rows = np.resize(rows, noise.shape) + 1e-3 * (rows.std() + 1e-6) * noise
+        found = KMeans(clusters, n_init=1, max_iter=50, random_state=seed).fit(rows)
+        centres = torch.from_numpy(found.cluster_centers_)
+    centres = centres.to(x.device, x.dtype)
+    if world_size() > 1:
+        dist.broadcast(centres, src=0)
+    return centres
+
+
+def encode_views(encode: Callable[[Tensor], Tensor], views: Sequence[Tensor]) -> list[Tensor]:
+    """Encodes views of different sizes: one pass for each run of views of the same size.
+
+    Args:
+        encode: Maps (n, C, H, W) to (n, D).
+        views: (B, C, H, W) each.
+
+    Returns:
+        One (B, D) per view.
+    """
+    encoded: list[Tensor] = []
+    for _, same in itertools.groupby(views, key=lambda view: view.shape[-2:]):
+        part = list(same)
+        encoded += encode(torch.cat(part)).chunk(len(part))
+    return encoded

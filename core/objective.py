@@ -23,11 +23,31 @@ class View:
         policy: Name of the domain's policy. Every domain has "default"; "weak" (hardly altered),
             "upright" (not turned or mirrored upside down) and "eval" (the whole image) exist
             without its doing.
+        locate: Whether the objective must know where in the image the view lies: `Batch.frames`.
     """
 
     size: int
     scale: tuple[float, float] = (0.2, 1.0)
     policy: str = "default"
+    locate: bool = False
+
+
+def multi_crop(
+    size: int, small: int, cut: float = 0.25, policy: str = "default"
+) -> tuple[View, ...]:
+    """Two large views and `small` small ones of 3/7 of their size (a multiple of 16 pixels).
+
+    SwAV (Caron et al. 2020, https://arxiv.org/abs/2006.09882), section 3.2: 224 and 96 pixels.
+
+    Args:
+        size: Pixels of the large views.
+        small: Number of small views.
+        cut: Share of the image's area above which a crop is a large view.
+        policy: Of all of them.
+    """
+    little = max(16, round(size * 3 / 7 / 16) * 16)
+    large = (View(size, scale=(cut, 1.0), policy=policy),) * 2
+    return large + (View(little, scale=(0.05, cut), policy=policy),) * small
 
 
 @dataclass
@@ -40,6 +60,9 @@ class Batch:
         groups: (B,) number of each image's patient, slide, scene, ...; -1 where there is none.
         positions: (B, P) place of each image in its slide, scene or recording; P may be 0.
         keys: Name of each image, for messages.
+        frames: One per requested view: where it asked to be located, (B, 2, 3) affine maps from
+            positions in the view (x, y, 1), in pixels, to those in the image, in shares of its
+            width and height; else (B, 0, 3). Of a paired image they are its own.
     """
 
     views: tuple[Tensor, ...]
@@ -47,9 +70,27 @@ class Batch:
     groups: Tensor
     positions: Tensor
     keys: tuple[str, ...]
+    frames: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is known before the first step.
+
+    Attributes:
+        images: Number of images in the dataset; `Batch.indices` are below it.
+        steps_per_epoch: Steps an epoch.
+        mean: Per channel, of values in [0, 1]; views are (x - mean) / std.
+        std: Per channel.
+    """
+
+    images: int
+    steps_per_epoch: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 class Output(NamedTuple):
@@ -70,6 +111,7 @@ class Objective(nn.Module, ABC):
         Config: Its options; the defaults are the paper's.
         needs: What the encoder must provide: "map", "levels", "tokens".
         defaults: Settings of the run that this method wants changed, nested as in config.toml.
+        example: Options that checks build it with, where the defaults do not suffice.
         processes_differ: Why P processes cannot equal one with the joined batch; "" if they do.
         phases: Optimizer steps per batch. If more than one, the loop calls
             `forward(batch, phase)` for each and steps after each.
@@ -79,6 +121,7 @@ class Objective(nn.Module, ABC):
     Config: ClassVar[type[Config]] = Config
     needs: ClassVar[frozenset[str]] = frozenset()
     defaults: ClassVar[Mapping[str, Any]] = {}
+    example: ClassVar[Mapping[str, Any]] = {}
     processes_differ: ClassVar[str] = ""
     phases: int = 1
 
@@ -95,6 +138,12 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Returns the loss of a batch."""
+
+    def prepare(self, training: Training) -> None:
+        """Called once before the first step, and before a saved state is loaded.
+
+        Here an objective makes the buffers that have a row per image.
+        """
 
     def project(self, features: Tensor) -> Tensor | None:
         """Maps features (B, D) to the space of the loss, for the collapse watch; None if none."""

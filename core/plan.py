@@ -16,12 +16,15 @@ _KEPT_BACK = 0.04  # share of the time left for the collapse watch and the last 
 
 
 def choose_precision(asked: str) -> str:
-    """Returns fp32, bf16 or fp16; "auto" is bf16 where the machine computes in it."""
+    """Returns fp32, bf16 or fp16; "auto" is bf16 where that is faster.
+
+    Of CPUs those with AMX tiles; AVX512-BF16 alone is slower than fp32 (docs/decisions.md).
+    """
     if asked != "auto":
         return asked
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
 
 
 class Plan:

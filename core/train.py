@@ -14,9 +14,9 @@ from . import loader as loading
 from .engine import agreed, any_process, divide_batch, make_accelerator, stop_signals
 from .errors import RunError, UsageError
 from .manifest import describe
-from .nn import sync_batch_norm
-from .objective import Batch, Output, View
+from .objective import Batch, Output, Training, View
 from .optim import learning_rate, make_optimizer, set_learning_rate
+from .parallel import sync_batch_norm
 from .plan import Plan
 from .progress import Progress
 from .run import Run
@@ -48,7 +48,11 @@ class Trainer:
         self.run, self.setup, self.progress = run, setup, progress
         self.config = setup.config
         settings = self.config.train
-        self.accelerator = make_accelerator(settings.precision, settings.accumulate)
+        self.accelerator = make_accelerator(
+            settings.precision,
+            settings.accumulate,
+            partial=bool(setup.objective.needs) or setup.objective.phases > 1,
+        )
         if settings.accumulate > 1 and setup.objective.phases > 1:
             raise UsageError(
                 f"'{self.config.objective.name}' takes several steps a batch, which cannot be "
@@ -59,6 +63,10 @@ class Trainer:
         if processes > 1:
             sync_batch_norm(setup.objective)
         self.per_epoch = len(setup.pool) // self.batch_size
+        seen = setup.statistics
+        setup.objective.prepare(
+            Training(len(setup.dataset), self.per_epoch, tuple(seen.mean), tuple(seen.std))
+        )
         self.model, self.optimizer = self.accelerator.prepare(
             setup.objective.to(memory_format=torch.channels_last),
             make_optimizer(setup.objective, self.config.optimizer),

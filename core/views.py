@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks PyPI on import otherwise
 import albumentations as A
@@ -112,9 +113,21 @@ class Renderer:
     def pipelines(self) -> list[A.Compose]:
         """One albumentations pipeline per view."""
         cv2.setNumThreads(0)  # the loader's processes are the parallelism
-        return [A.Compose(self._policies[v.policy](v, self._channels)) for v in self.views]
+        return [
+            A.Compose(
+                self._policies[v.policy](v, self._channels),
+                keypoint_params=_CORNERS if v.locate else None,
+            )
+            for v in self.views
+        ]
 
     def __call__(self, image: Image, epoch: int, index: int, view: int) -> Image:
+        """Renders view number `view` of an image; see `locate` for the arguments."""
+        return self.locate(image, epoch, index, view)[0]
+
+    def locate(
+        self, image: Image, epoch: int, index: int, view: int
+    ) -> tuple[Image, NDArray[np.float32]]:
         """Renders view number `view` of an image.
 
         Args:
@@ -124,12 +137,15 @@ class Renderer:
             view: Position of the view in the requests.
 
         Returns:
-            (size, size, C), or (1, size, C) for signals, of the same type.
+            (size, size, C), or (1, size, C) for signals, of the same type; and its frame (2, 3),
+            (0, 3) where the view did not ask to be located.
         """
         rng = np.random.default_rng((self._seed, epoch, index, view))
         pipeline = self.pipelines[view]
         pipeline.set_random_state(rng, random.Random(int(rng.integers(2**63))))  # noqa: S311
-        out: Image = pipeline(image=image)["image"]
+        corners = {"keypoints": _corners(image)} if self.views[view].locate else {}
+        made = pipeline(image=image, **corners)
+        out: Image = made["image"]
         out = out[..., None] if out.ndim == 2 else out
         size = self.views[view].size
         if out.shape not in ((size, size, image.shape[2]), (1, size, image.shape[2])):
@@ -137,4 +153,23 @@ class Renderer:
                 f"The policy '{self.views[view].policy}' made a view of shape {out.shape}; "
                 f"({size}, {size}, {image.shape[2]}) was asked for."
             )
-        return np.ascontiguousarray(out, dtype=np.uint8 if image.dtype == np.uint8 else np.float32)
+        out = np.ascontiguousarray(out, dtype=np.uint8 if image.dtype == np.uint8 else np.float32)
+        return out, _frame(made["keypoints"]) if corners else _NOWHERE
+
+
+_CORNERS = A.KeypointParams("xy", remove_invisible=False)
+_NOWHERE = np.zeros((0, 3), np.float32)
+_UNIT = np.array([[0, 0], [1, 0], [0, 1]], np.float64)
+
+
+def _corners(image: Image) -> NDArray[np.float64]:
+    return _UNIT * [image.shape[1], image.shape[0]]
+
+
+def _frame(corners: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Solves for the affine map (2, 3) from where three corners went back to where they were.
+
+    What bends the image (elastic) is located as well as an affine map can.
+    """
+    there = np.column_stack([corners, np.ones(3)])
+    return np.linalg.solve(there, _UNIT).T.astype(np.float32)

@@ -5,6 +5,52 @@ from __future__ import annotations
 from ssl_kit.core.hookspecs import Register, hookimpl
 
 _HERE = __name__
+_OBJECTIVES = {
+    "amdim": ("AMDIM", "Matches one view's whole with the other's parts, at several scales."),
+    "barlow_twins": ("BarlowTwins", "Views agree; no feature repeats another."),
+    "byol": ("BYOL", "Predicts a moving teacher's view; no negatives."),
+    "colourisation": ("Colourisation", "Guesses the colours of an image from its brightness."),
+    "combination": ("Combination", "A weighted sum of several objectives on one encoder."),
+    "context_encoder": ("ContextEncoder", "Fills a cut-out region from its surroundings."),
+    "cutpaste": ("CutPaste", "Tells which kind of patch was pasted into an image."),
+    "data2vec": ("Data2Vec", "Predicts a teacher's features of hidden places."),
+    "dcl": ("DCL", "SimCLR without the positive in the denominator; small batches do."),
+    "deepcluster": (
+        "DeepCluster",
+        "Tells the cluster of an image's features, found anew each epoch.",
+    ),
+    "densecl": ("DenseCL", "Contrasts places as well as images; for detection and segmentation."),
+    "dino": ("DINO", "Small crops match a teacher's view of large ones."),
+    "distillation": ("Distillation", "Learns the features of another encoder."),
+    "ijepa": ("IJEPA", "Predicts features of hidden blocks from the rest; ViT."),
+    "jigsaw": ("Jigsaw", "Tells how the tiles of an image were shuffled."),
+    "lejepa": ("LeJEPA", "Views agree while features are made an isotropic Gaussian."),
+    "mae": ("MAE", "Restores the pixels of hidden patches from few visible ones; ViT."),
+    "masked_clusters": (
+        "MaskedClusters",
+        "Tells the cluster of hidden places, in the manner of HuBERT.",
+    ),
+    "moco": ("MoCo", "Contrasts an image with a queue of earlier ones."),
+    "moco_v3": ("MoCoV3", "Contrasts a prediction with a teacher's views of the batch."),
+    "nnclr": ("NNCLR", "Takes an image's nearest neighbour among earlier ones as its positive."),
+    "pirl": ("PIRL", "An image and its shuffled tiles share features, against a memory of others."),
+    "relative_patch": ("RelativePatch", "Tells where one patch lies as seen from another."),
+    "ressl": ("ReSSL", "Keeps the relations between images under augmentation."),
+    "rotation": ("Rotation", "Tells by how much an image was turned."),
+    "simclr": ("SimCLR", "Contrasts an image with all others of the batch."),
+    "simmim": ("SimMIM", "Restores the pixels of hidden patches; CNN and ViT."),
+    "simsiam": (
+        "SimSiam",
+        "Predicts one view from the other; a stopped gradient prevents collapse.",
+    ),
+    "smog": ("SMoG", "Contrasts images with groups that move along as they learn."),
+    "spark": ("SparK", "Masked modelling for CNNs: convolutions see visible places only."),
+    "swav": ("SwAV", "One view predicts the other's cluster; many small crops."),
+    "tico": ("TiCo", "Views agree; directions in common use are pushed apart."),
+    "vicreg": ("VICReg", "Views agree; variance kept, repetition removed."),
+    "vicregl": ("VICRegL", "VICReg on images and on matching places."),
+    "w_mse": ("WMSE", "Whitened views of an image agree."),
+}
 
 
 @hookimpl
@@ -21,18 +67,8 @@ def register_encoders(register: Register) -> None:
 def register_objectives(register: Register) -> None:
     """The objectives."""
     here = f"{_HERE}.objectives"
-    register("byol", f"{here}.byol:BYOL", summary="Predicts a moving teacher's view; no negatives.")
-    register(
-        "rotation", f"{here}.rotation:Rotation", summary="Tells by how much an image was turned."
-    )
-    register(
-        "simclr",
-        f"{here}.simclr:SimCLR",
-        summary="Contrasts an image with all others of the batch.",
-    )
-    register(
-        "vicreg", f"{here}.vicreg:VICReg", summary="Views agree; variance kept, repetition removed."
-    )
+    for name, (where, summary) in _OBJECTIVES.items():
+        register(name, f"{here}.{name}:{where}", summary=summary)
 
 
 @hookimpl

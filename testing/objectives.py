@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ssl_kit.core.encoder import create_encoder
 from ssl_kit.core.errors import UsageError
-from ssl_kit.core.objective import Batch, Objective, Output
+from ssl_kit.core.objective import Batch, Objective, Output, Training
 
 from .kit import require
 from .processes import two_processes_equal_one
 
 Kind = type[Objective]
-_SIZE, _STEPS = 32, 30
+_SIZE, _STEPS, _IMAGES = 32, 30, 16
 
 
 def build(kind: Kind, channels: int = 3, size: int = _SIZE, seed: int = 0) -> Objective:
@@ -25,7 +25,10 @@ def build(kind: Kind, channels: int = 3, size: int = _SIZE, seed: int = 0) -> Ob
     for name in ("test_resnet", "test_vit"):
         encoder = create_encoder(name, channels, size)
         if kind.needs <= encoder.provides:
-            return kind(encoder, kind.Config())
+            objective = kind(encoder, kind.Config.model_validate(dict(kind.example)))
+            seen = (0.5,) * channels, (0.25,) * channels
+            objective.prepare(Training(_IMAGES, 4, *seen))
+            return objective
     raise UsageError(f"No small encoder has {', '.join(sorted(kind.needs))}.")
 
 
@@ -34,15 +37,17 @@ def batch_for(objective: Objective, images: int = 8, size: int = _SIZE, seed: in
     random = torch.Generator().manual_seed(seed)
     channels = objective.encoder.channels
     coarse = torch.randn(images, channels, 6, 6, generator=random)
-    views = []
+    views, frames = [], []
     for view in objective.views(objective.config, size):
         image = torch.nn.functional.interpolate(coarse, view.size + 8, mode="bicubic")
         y, x = torch.randint(0, 9, (2,), generator=random).tolist()
         gain = 0.8 + 0.4 * torch.rand(images, 1, 1, 1, generator=random)
         views.append((gain * image[..., y : y + view.size, x : x + view.size]).contiguous())
+        corner = torch.tensor([[1.0, 0, x], [0, 1, y]]) / (view.size + 8)
+        frames.append(corner.repeat(images, 1, 1) if view.locate else torch.zeros(images, 0, 3))
     rows = torch.arange(images)
     keys = tuple(f"image{i}" for i in range(images))
-    return Batch(tuple(views), rows, rows, torch.zeros(images, 0), keys)
+    return Batch(tuple(views), rows, rows, torch.zeros(images, 0), keys, tuple(frames))
 
 
 def step(objective: Objective, batch: Batch, optimizer: torch.optim.Optimizer, n: int) -> Tensor:

@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ssl_kit.core.nn import sync_batch_norm
 from ssl_kit.core.objective import Batch, Objective
+from ssl_kit.core.parallel import sync_batch_norm
 
 from .kit import require
 
@@ -104,4 +104,7 @@ def _run(kind: type[Objective], rank: int, world: int) -> Trace:
 def _rows(batch: Batch, rows: Tensor) -> Batch:
     views = tuple(view[rows].double() for view in batch.views)
     keys = tuple(batch.keys[i] for i in rows.tolist())
-    return Batch(views, batch.indices[rows], batch.groups[rows], batch.positions[rows], keys)
+    frames = tuple(frame[rows].double() for frame in batch.frames)
+    return Batch(
+        views, batch.indices[rows], batch.groups[rows], batch.positions[rows], keys, frames
+    )

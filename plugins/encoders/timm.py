@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 import timm
+import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from ssl_kit import Encoder, RunError, UnknownNameError
@@ -30,22 +32,34 @@ class TimmEncoder(Encoder):
         sized: dict[str, Any] = {"img_size": image_size} if cfg and cfg.fixed_input_size else {}
         self.arguments = {"num_classes": 0, "in_chans": channels, **sized}
         self.body = timm.create_model(architecture, **self.arguments)
+        if getattr(self.body, "dynamic_img_size", True) is False:  # for views of other sizes
+            self.body = timm.create_model(architecture, dynamic_img_size=True, **self.arguments)
         self.dim = getattr(self.body, "head_hidden_size", None) or self.body.num_features
         if hasattr(self.body, "forward_intermediates"):
-            self.provides = frozenset({"map", "levels"})
+            self.provides |= {"map", "levels"}
+        if isinstance(self.body, VisionTransformer):
+            self.provides |= {"tokens"}
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to pooled features (B, D)."""
         return cast(Tensor, self.body(x))
 
-    def map(self, x: Tensor) -> Tensor:
-        """Maps (B, C, H, W) to the last feature map (B, D', h, w)."""
-        return self.levels(x)[-1]
+    def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Returns pooled features (B, D) and the feature maps, finest first, from one pass."""
+        last, maps = self.body.forward_intermediates(x, output_fmt="NCHW")
+        return self.body.forward_head(last), maps
 
-    def levels(self, x: Tensor) -> list[Tensor]:
-        """Maps (B, C, H, W) to the pyramid of feature maps, finest first."""
-        maps = self.body.forward_intermediates(x, output_fmt="NCHW", intermediates_only=True)
-        return cast(list[Tensor], maps)
+    def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Maps (B, C, H, W) to tokens (B, N, D), or (B, M, D) of the patches in `keep` (B, M)."""
+        body = self.body
+        tokens = body._pos_embed(body.patch_embed(x))
+        first = body.num_prefix_tokens
+        if keep is not None:
+            rows = keep[..., None].expand(-1, -1, tokens.shape[2])
+            kept = tokens[:, first:].gather(1, rows)
+            tokens = torch.cat([tokens[:, :first], kept], dim=1)
+        tokens = body.norm(body.blocks(body.norm_pre(tokens)))
+        return cast(Tensor, tokens[:, first:])
 
     def imagenet(self) -> dict[str, Tensor]:
         """Returns timm's pretrained weights, from its cache or the network.

@@ -6,7 +6,6 @@ Grill et al., 2020. https://arxiv.org/abs/2006.07733
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import torch
@@ -21,6 +20,7 @@ from ssl_kit import (
     Objective,
     Output,
     View,
+    cosine_momentum,
     ema_,
     frozen_copy,
     full_precision,
@@ -40,11 +40,6 @@ def regression_loss(q: Tensor, z: Tensor) -> Tensor:
         Scalar mean over rows, in [0, 4].
     """
     return (2 - 2 * cosine_similarity(q, z, dim=1)).mean()
-
-
-def momentum(step: int, steps: int, base: float) -> float:
-    """Teacher momentum: 1 - (1 - base) (cos(pi k / K) + 1) / 2, appendix A."""
-    return 1 - (1 - base) * (math.cos(math.pi * step / steps) + 1) / 2
 
 
 class BYOLConfig(Config):
@@ -88,6 +83,6 @@ class BYOL(Objective):
 
     def after_step(self, step: int, steps: int) -> None:
         """Moves the teacher towards the student, eq. 1."""
-        tau = momentum(step, steps, self.config.momentum)
+        tau = cosine_momentum(step, steps, self.config.momentum)
         ema_(self.teacher_encoder, self.encoder, tau)
         ema_(self.teacher_projector, self.projector, tau)

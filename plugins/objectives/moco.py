@@ -21,11 +21,11 @@ from ssl_kit import (
     Encoder,
     Objective,
     Output,
+    Queue,
     View,
     ema_,
     frozen_copy,
     full_precision,
-    gather,
     mlp,
 )
 
@@ -67,15 +67,13 @@ class MoCo(Objective):
 
     paper = "https://arxiv.org/abs/2003.04297"
     Config = MoCoConfig
-    queue: Tensor
 
     def __init__(self, encoder: Encoder, config: MoCoConfig) -> None:
         super().__init__(encoder, config)
         self.projector = mlp(encoder.dim, config.hidden, config.out)
         self.teacher_encoder = frozen_copy(self.encoder)
         self.teacher_projector = frozen_copy(self.projector)
-        self.register_buffer("queue", normalize(torch.randn(config.queue, config.out), dim=1))
-        self.register_buffer("newest", torch.zeros(0, config.out), persistent=False)
+        self.queue = Queue(config.queue, config.out)
 
     @classmethod
     def views(cls, config: MoCoConfig, size: int) -> tuple[View, ...]:
@@ -93,11 +91,11 @@ class MoCo(Objective):
         q = normalize(self.project(self.encoder(query)), dim=1)
         with torch.no_grad():
             k = normalize(self.teacher_projector(self.teacher_encoder(key)), dim=1)
-        self.newest = gather(k.to(self.queue.dtype))
-        return Output(info_nce(q, k, self.queue, self.config.temperature))
+        loss = info_nce(q, k, self.queue(), self.config.temperature)
+        self.queue.push(k)
+        return Output(loss)
 
     def after_step(self, step: int, steps: int) -> None:
-        """Moves the teacher, eq. 2, and puts the newest keys at the front of the queue."""
+        """Moves the teacher, eq. 2."""
         ema_(self.teacher_encoder, self.encoder, self.config.momentum)
         ema_(self.teacher_projector, self.projector, self.config.momentum)
-        self.queue.copy_(torch.cat([self.newest, self.queue])[: len(self.queue)])

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from ssl_kit import Batch
+from ssl_kit import Batch, cosine_momentum
 from ssl_kit.core.encoder import create_encoder
-from ssl_kit.plugins.objectives.byol import BYOL, BYOLConfig, momentum, regression_loss
+from ssl_kit.plugins.objectives.byol import BYOL, BYOLConfig, regression_loss
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ def test_gradient_is_that_of_the_loss(pair):
 
 
 def test_momentum_rises_from_its_base_to_one():
-    assert momentum(0, 100, 0.99) == pytest.approx(0.99)
-    assert momentum(50, 100, 0.99) == pytest.approx(0.995)
-    assert momentum(100, 100, 0.99) == 1.0
+    assert cosine_momentum(0, 100, 0.99) == pytest.approx(0.99)
+    assert cosine_momentum(50, 100, 0.99) == pytest.approx(0.995)
+    assert cosine_momentum(100, 100, 0.99) == 1.0
 
 
 def test_loss_is_that_of_both_directions(objective, batch):
@@ -114,7 +114,7 @@ def test_after_step_moves_the_teacher_by_equation_1(objective):
             if not name.startswith("teacher_"):
                 parameter += 1
     before = {name: value.clone() for name, value in teacher_of(objective).items()}
-    tau = momentum(30, 100, objective.config.momentum)
+    tau = cosine_momentum(30, 100, objective.config.momentum)
     objective.after_step(30, 100)
     own = objective.state_dict()
     for name, value in teacher_of(objective).items():
