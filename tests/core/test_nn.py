@@ -6,8 +6,23 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from ssl_kit import Batch, ema_, frozen_copy, full_precision, gather, mlp, off_diagonal
-from ssl_kit.core.nn import rank, world_size
+from ssl_kit import (
+    Batch,
+    Queue,
+    cosine_momentum,
+    draw_rows,
+    draw_shared,
+    ema_,
+    encode_views,
+    frozen_copy,
+    full_precision,
+    gather,
+    kmeans,
+    mlp,
+    multi_crop,
+    off_diagonal,
+)
+from ssl_kit.core.parallel import rank, world_size
 from ssl_kit.plugins.objectives.simclr import SimCLR
 from ssl_kit.plugins.objectives.vicreg import VICReg
 
@@ -120,6 +135,86 @@ def test_alone_there_is_nothing_to_gather():
     assert (rank(), world_size()) == (0, 1)
 
 
+def test_momentum_rises_along_half_a_cosine():
+    found = [cosine_momentum(step, 100, 0.9) for step in (0, 50, 100)]
+    assert found == pytest.approx([0.9, 0.95, 1.0])
+
+
+def test_a_queue_keeps_the_newest_first():
+    queue = Queue(3, 2)
+    queue.push(torch.tensor([[1.0, 0.0], [2.0, 0.0]]))
+    assert not queue.full
+    queue.push(torch.tensor([[3.0, 0.0], [4.0, 0.0]]))
+    assert queue.full
+    assert queue()[:, 0].tolist() == [3.0, 4.0, 1.0]
+
+
+def test_a_push_leaves_what_a_loss_has_used_alone():
+    queue, x = Queue(4, 2), torch.randn(3, 2, requires_grad=True)
+    loss = (x @ queue().T).sum()
+    queue.push(x)
+    loss.backward()
+    assert x.grad is not None
+
+
+def test_a_queue_is_all_in_its_state():
+    queue, fresh = Queue(4, 2), Queue(4, 2)
+    queue.push(torch.randn(5, 2))
+    fresh.load_state_dict(queue.state_dict())
+    assert fresh.full
+    assert torch.equal(fresh(), queue())
+
+
+def test_kmeans_finds_the_middle_of_groups_far_apart():
+    middles = torch.tensor([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
+    rows = middles.repeat_interleave(20, dim=0) + 0.1 * torch.randn(60, 2)
+    found = kmeans(rows, 3)
+    expected = rows.view(3, 20, 2).mean(dim=1)
+    order = torch.cdist(expected, found).argmin(dim=1)
+    torch.testing.assert_close(found[order], expected)
+
+
+def test_kmeans_of_fewer_rows_than_clusters_still_gives_centres():
+    found = kmeans(torch.randn(3, 2), 5)
+    assert found.shape == (5, 2)
+    assert len(found.unique(dim=0)) == 5
+
+
+def test_views_of_the_same_size_are_encoded_together():
+    passes = []
+
+    def encode(x):
+        passes.append(x.shape)
+        return x.mean(dim=(2, 3))
+
+    views = [torch.randn(2, 3, size, size) for size in (8, 8, 4, 4, 4)]
+    found = encode_views(encode, views)
+    assert passes == [(4, 3, 8, 8), (6, 3, 4, 4)]
+    for view, z in zip(views, found, strict=True):
+        torch.testing.assert_close(z, view.mean(dim=(2, 3)))
+
+
+def test_multi_crop_has_two_large_views_and_small_ones_of_a_multiple_of_16():
+    large, again, *small = multi_crop(224, 6, cut=0.3)
+    assert (large, large.size, large.scale) == (again, 224, (0.3, 1.0))
+    assert [(view.size, view.scale) for view in small] == [(96, (0.05, 0.3))] * 6
+
+
+def test_draws_are_uniform_and_follow_the_seed():
+    torch.manual_seed(3)
+    drawn = draw_rows(1000, 2, like=torch.zeros(1))
+    torch.manual_seed(3)
+    assert torch.equal(drawn, draw_shared(1000, 2, like=torch.zeros(1)))
+    assert 0 <= drawn.min() < 0.01
+    assert 0.99 < drawn.max() < 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_draws_are_never_half_precise(dtype):
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    assert draw_shared(2, like=torch.zeros(1, dtype=dtype)).dtype == wide
+
+
 # Two processes with half of the batch each must find the loss and the gradients of one process.
 
 
@@ -151,6 +246,10 @@ def one_of_two(rank, folder):
     store = dist.FileStore(str(folder / "store"), WORLD)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=WORLD)
     found = {"gathered": gather(torch.tensor([rank, rank + 10]))}
+    torch.manual_seed(rank + 5)
+    found["rows"] = draw_rows(2, 3, like=torch.zeros(1))
+    found["shared"] = draw_shared(3, like=torch.zeros(1))
+    found["centres"] = kmeans(torch.arange(12.0).view(6, 2), 2, seed=rank)
     views = torch.load(folder / "views.pt")
     for name, objective in objectives().items():
         loss, gradients = loss_and_gradients(objective, views.chunk(WORLD, dim=1)[rank])
@@ -181,6 +280,19 @@ def found_by_two(views, tmp_path_factory):
 def test_gather_joins_the_parts_in_the_order_of_the_processes(found_by_two):
     for found in found_by_two:
         assert found["gathered"].tolist() == [0, 10, 1, 11]
+
+
+def test_two_processes_draw_what_one_would_for_the_joined_batch(found_by_two):
+    torch.manual_seed(5)
+    rows = draw_rows(4, 3, like=torch.zeros(1))
+    assert torch.equal(torch.cat([found["rows"] for found in found_by_two]), rows)
+    shared = draw_shared(3, like=torch.zeros(1))
+    assert all(torch.equal(found["shared"], shared) for found in found_by_two)
+
+
+def test_all_processes_have_the_centres_of_the_first(found_by_two):
+    first, second = (found["centres"] for found in found_by_two)
+    assert torch.equal(first, second)
 
 
 @pytest.mark.parametrize("name", ["SimCLR", "VICReg"])
