@@ -262,7 +262,21 @@ def doctor(as_json: bool) -> None:
 
 @main.group()
 def plugin() -> None:
-    """Check plugins."""
+    """Make and check plugins."""
+
+
+@plugin.command()
+@click.argument("kind", metavar="objective|domain|dataset|evaluation")
+@click.argument("name")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path(), help="Where to put it. [here]"
+)
+def new(kind: str, name: str, out: Path) -> None:
+    """Write a small package with a working example, to be made your own."""
+    from .commands import scaffold
+
+    folder = scaffold.create(kind, name, out)
+    click.echo(scaffold.next_steps(kind, name, folder))
 
 
 @plugin.command()
@@ -274,14 +288,13 @@ def check(name: str | None, everything: bool) -> None:
 
     if bool(name) == everything:
         raise click.UsageError("Give a NAME or --all.")
-    failed = False
+    outcomes = []
     for kind, known in testing.everything() if everything else testing.find(str(name)):
         for outcome in testing.run_checks(kind, known):
-            mark = "FAILED" if outcome.problem else "ok"
-            line = f"{mark:<7}{kind} {known}: {outcome.check.rule}"
-            click.echo(f"{line}\n       {outcome.problem}" if outcome.problem else line)
-            failed |= bool(outcome.problem)
-    sys.exit(int(failed))
+            click.echo(outcome)
+            outcomes.append(outcome)
+    click.echo(testing.summary(outcomes))
+    sys.exit(int(any(outcome.problem for outcome in outcomes)))
 
 
 if __name__ == "__main__":

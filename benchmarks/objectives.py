@@ -133,13 +133,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("--out", type=Path, default=Path("docs/objectives.md"))
-    parser.add_argument("--results", type=Path, default=Path("runs/objectives.json"))
+    parser.add_argument("--results", type=Path, default=Path("docs/objectives.json"))
     parser.add_argument("--only", default="", help="Names, separated by commas.")
     parser.add_argument("--domain", default="remote_sensing")
     parser.add_argument("--encoder", default="resnet18")
     parser.add_argument("--vit", default="vit_tiny_patch16_224")
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--pool", type=int, default=1120, help="Images of an epoch, for the text.")
     parser.add_argument(
         "--teacher",

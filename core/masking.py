@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from .encoder import Encoder
+from .errors import UsageError
 from .parallel import draw_rows
 
 
@@ -33,7 +37,14 @@ def random_mask(batch: int, cells: int, ratio: float, like: Tensor) -> Tensor:
         cells: Number of patches.
         ratio: Share that is hidden.
         like: Gives the device.
+
+    Raises:
+        UsageError: If there are less than two cells.
     """
+    if cells < 2:
+        raise UsageError(
+            "An image of one patch cannot be hidden in part. Give a larger --image-size."
+        )
     hidden = min(max(1, round(ratio * cells)), cells - 1)
     order = draw_rows(batch, cells, like=like).argsort(dim=1).argsort(dim=1)
     return order < hidden
@@ -59,12 +70,30 @@ class MaskPatch(nn.Module):
         super().__init__()
         self.pixels = nn.Parameter(torch.zeros(channels, *size))
 
+    @classmethod
+    def fitting(cls, encoder: Encoder, places: int) -> MaskPatch:
+        """Makes one of about 1/`places` of an image's side: 2^k cells of the encoder's finest map.
+
+        Of a ViT, whose maps are all of its patches, that is one patch or more.
+        """
+        _, _, w = encoder.level_shapes(encoder.image_size)[0]
+        cell = math.ceil(encoder.image_size / w)
+        size = cell * 2 ** max(0, round(math.log2(encoder.image_size / places / cell)))
+        return cls(encoder.channels, (size, size))
+
+    def draw(self, x: Tensor, ratio: float) -> Tensor:
+        """Draws masks (B, h, w) for images (B, C, H, W), True where hidden."""
+        h, w = (math.ceil(a / b) for a, b in zip(x.shape[2:], self.pixels.shape[1:], strict=True))
+        return random_mask(len(x), h * w, ratio, like=x).view(-1, h, w)
+
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Fills the hidden places.
 
         Args:
-            x: (B, C, H, W); H and W are multiples of the patch.
-            mask: (B, h, w), True where hidden.
+            x: (B, C, H, W).
+            mask: (B, h, w), True where hidden. If H and W are no multiples, cells are a little
+                smaller than the patch.
         """
-        tiles = self.pixels.repeat(1, mask.shape[1], mask.shape[2])
-        return torch.where(spread(mask, (x.shape[2], x.shape[3])), tiles.to(x.dtype), x)
+        height, width = x.shape[2:]
+        tiles = self.pixels.repeat(1, mask.shape[1], mask.shape[2])[:, :height, :width]
+        return torch.where(spread(mask, (height, width)), tiles.to(x.dtype), x)

@@ -138,7 +138,7 @@ class Renderer:
 
         Returns:
             (size, size, C), or (1, size, C) for signals, of the same type; and its frame (2, 3),
-            (0, 3) where the view did not ask to be located.
+            (0, 3) where the view did not ask to be located. Pixel i reaches from i to i + 1.
         """
         rng = np.random.default_rng((self._seed, epoch, index, view))
         pipeline = self.pipelines[view]
@@ -154,7 +154,7 @@ class Renderer:
                 f"({size}, {size}, {image.shape[2]}) was asked for."
             )
         out = np.ascontiguousarray(out, dtype=np.uint8 if image.dtype == np.uint8 else np.float32)
-        return out, _frame(made["keypoints"]) if corners else _NOWHERE
+        return out, _frame(made["keypoints"], image) if corners else _NOWHERE
 
 
 _CORNERS = A.KeypointParams("xy", remove_invisible=False)
@@ -166,10 +166,14 @@ def _corners(image: Image) -> NDArray[np.float64]:
     return _UNIT * [image.shape[1], image.shape[0]]
 
 
-def _frame(corners: NDArray[np.float64]) -> NDArray[np.float32]:
+def _frame(corners: NDArray[np.float64], image: Image) -> NDArray[np.float32]:
     """Solves for the affine map (2, 3) from where three corners went back to where they were.
 
-    What bends the image (elastic) is located as well as an affine map can.
+    Albumentations scales points as if pixel i reached from i to i + 1, but mirrors and turns them
+    as if it were the point i: half a pixel is put right along each axis that was turned. What
+    bends the image (elastic) is located as well as an affine map can.
     """
-    there = np.column_stack([corners, np.ones(3)])
+    sides = (corners[1:] - corners[0]).T / [image.shape[1], image.shape[0]]
+    u, _, vt = np.linalg.svd(sides)
+    there = np.column_stack([corners + 0.5 - 0.5 * (u @ vt).sum(axis=1), np.ones(3)])
     return np.linalg.solve(there, _UNIT).T.astype(np.float32)

@@ -27,6 +27,7 @@ from .kit import (
     find,
     parametrize_with_checks,
     run_checks,
+    summary,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "find",
     "parametrize_with_checks",
     "run_checks",
+    "summary",
 ]

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ssl_kit.core.dataset import Dataset
+import cv2
+import numpy as np
+
+from ssl_kit.core.dataset import SPLITS, Dataset
 from ssl_kit.core.errors import SslKitError
 
-from .kit import require
+from .kit import explaining, require
 
 Kind = type[Dataset]
+_NOTHING = (
+    "not checked: it opens none of our example files; give the class a classmethod "
+    "`example(folder)` that writes some of its own"
+)
 
 
 def declares_itself(kind: Kind) -> None:
@@ -25,9 +34,10 @@ def accepts_no_foreign_folder(kind: Kind) -> None:
     """It does not claim an empty folder or one with foreign files."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        require(not kind.accepts(folder), "it accepts an empty folder")
+        cure = "`accepts` looks for the endings of its own files"
+        require(not kind.accepts(folder), f"it accepts an empty folder; {cure}")
         (folder / "notes.docx").write_bytes(b"words")
-        require(not kind.accepts(folder), "it accepts a folder with nothing but notes.docx")
+        require(not kind.accepts(folder), f"it accepts a folder with notes.docx only; {cure}")
 
 
 def rejects_garbage(kind: Kind) -> None:
@@ -41,8 +51,9 @@ def rejects_garbage(kind: Kind) -> None:
 
 
 _SUFFIXES = """
-.jpg .png .bmp .webp .tif .tiff .npy .npz .dcm .nii .nii.gz .mgz .svs .ndpi .mrxs .edf .bdf .gdf
-.fif .vhdr .set .txt .csv .wav .tar .ntf .nitf .raw .parquet
+.jpg .png .bmp .webp .tif .tiff .jp2 .pgm .ppm .pfm .exr .hdr .npy .npz .mat .h5 .hdf5 .nc .zarr
+.dcm .nii .nii.gz .mgz .mha .mhd .nrrd .svs .ndpi .mrxs .edf .bdf .gdf .fif .vhdr .set .txt .csv
+.wav .flac .tar .ntf .nitf .raw .bin .dat .fits .parquet
 """
 
 
@@ -66,7 +77,115 @@ def _must_refuse(kind: Kind, folder: Path, what: str) -> None:
     except Exception as error:
         require(False, f"{what} raises {type(error).__name__}: {error}; raise ssl_kit.DataError")
         raise
-    require(False, f"{what} is read as an image")
+    require(False, f"{what} is read as an image; raise ssl_kit.DataError")
 
 
-RULES = (declares_itself, accepts_no_foreign_folder, rejects_garbage)
+@contextmanager
+def _example(kind: Kind) -> Iterator[Path | None]:
+    """Yields a folder that the class opens: of its own or common files; empty for a demo.
+
+    None if there is nothing that it opens.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        own = Path(name, "own")
+        own.mkdir()
+        getattr(kind, "example", lambda folder: None)(own)
+        written = any(own.iterdir())
+        require(not written or kind.accepts(own), "it does not accept the files of its `example`")
+        folders = [own] if written else [_common(Path(name), s) for s in (".png", ".npy", ".tif")]
+        accepted = next((folder for folder in folders if kind.accepts(folder)), None)
+        yield accepted or (own if _is_demo(kind, own) else None)
+
+
+def _common(root: Path, suffix: str) -> Path:
+    """Writes two classes of three smooth RGB images of 48 pixels."""
+    folder, rng = root / suffix[1:], np.random.default_rng(0)
+    for label in ("a", "b"):
+        (folder / label).mkdir(parents=True)
+        for i in range(3):
+            image = cv2.resize(rng.integers(0, 256, (6, 6, 3), np.uint8), (48, 48))
+            file = folder / label / f"{i}{suffix}"
+            save = np.save if suffix == ".npy" else cv2.imwrite
+            save(str(file), image)
+    return folder
+
+
+def _is_demo(kind: Kind, folder: Path) -> bool:
+    """Tells whether it opens without files."""
+    try:
+        kind.open(folder, kind.Config())
+    except SslKitError:
+        return False
+    return True
+
+
+def index_is_consistent(kind: Kind) -> str:
+    """Names, labels, groups and splits fit together, and are the same when opened again."""
+    with _example(kind) as folder:
+        if folder is None:
+            return _NOTHING
+        dataset, again = (kind.open(folder, kind.Config()) for _ in range(2))
+        index, n = dataset.index, len(dataset)
+        require(n > 0, "there are no images")
+        columns = {"labels": index.labels, "groups": index.groups, "splits": index.splits,
+                   "positions": index.positions}  # fmt: skip
+        uneven = [name for name, column in columns.items() if len(column) != n]
+        require(not uneven, f"{', '.join(uneven)} and keys differ in length; use Index.build")
+        require(len(set(index.keys.tolist())) == n, "two images have the same key")
+        for name, column, low, count in (
+            ("labels", index.labels, -1, len(index.classes)),
+            ("groups", index.groups, 0, len(index.group_names)),
+            ("splits", index.splits, 0, len(SPLITS)),
+        ):
+            within = low <= column.min() and column.max() < count
+            require(bool(within), f"{name} are not from {low} to {count - 1}; use Index.build")
+        same = dataset.fingerprint() == again.fingerprint()
+        require(same, "opened again, the index differs; sort the files")
+        require(len(dataset.channels) == len(set(dataset.channels)), "two channels have one name")
+    return ""
+
+
+def images_keep_to_the_contract(kind: Kind) -> str:
+    """An image is (H, W, C), uint8 or float32 in [0, 1], and the same when read again."""
+    with _example(kind) as folder:
+        if folder is None:
+            return _NOTHING
+        dataset = kind.open(folder, kind.Config())
+        require(dataset.value_range.shape == (len(dataset.channels), 2),
+                f"value_range is {dataset.value_range.shape}, not (C, 2)")  # fmt: skip
+        for i in sorted({0, len(dataset) // 2, len(dataset) - 1}):
+            with explaining(f"reading image {i}; `read` returns (H, W, C) in physical values"):
+                image, again = dataset[i].image, dataset[i].image
+            known = image.dtype in (np.uint8, np.float32)
+            require(known, f"image {i} is {image.dtype}; leave the scaling to ssl_kit.Dataset")
+            right = image.dtype == np.uint8 or (image.min() >= 0 and image.max() <= 1)
+            require(bool(right), f"image {i} is not within [0, 1]; leave the scaling to "
+                    "ssl_kit.Dataset")  # fmt: skip
+            require(np.array_equal(image, again), f"image {i} differs when it is read again; leave "
+                    "what is random to the domain's policies")  # fmt: skip
+    return ""
+
+
+def keeps_the_value_range(kind: Kind) -> str:
+    """The value range that a run hands back is used instead of being measured again."""
+    with _example(kind) as folder:
+        if folder is None:
+            return _NOTHING
+        if not kind.accepts(folder):
+            return "not checked: it opens no files"
+        width = len(kind.open(folder, kind.Config()).channels)
+        asked = np.tile([-3.0, 1234.0], (width, 1))
+        kept = kind.open(folder, kind.Config(), None, asked).value_range
+        require(np.array_equal(kept, asked), "an encoder would see other values than it was "
+                "trained on; pass `value_range` to super().__init__")  # fmt: skip
+    return ""
+
+
+RULES = (
+    declares_itself,
+    accepts_no_foreign_folder,
+    rejects_garbage,
+    index_is_consistent,
+    images_keep_to_the_contract,
+    keeps_the_value_range,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from ssl_kit.core.config import RunConfig, merge, parse
@@ -12,7 +13,7 @@ from ssl_kit.core.objective import View
 from ssl_kit.core.setup import open_dataset, partners_of
 from ssl_kit.core.views import Renderer
 
-from .kit import require
+from .kit import explaining, require
 
 _VIEW = 32
 
@@ -22,16 +23,19 @@ def demo_of(domain: Domain) -> Dataset:
     return open_dataset(domain, parse(RunConfig, {"domain": domain.name}).data)
 
 
-def _image(channels: int, dtype: str, size: int = 48) -> Image:
-    """Makes a smooth random image that reaches both ends of the range."""
-    import cv2
-
+def _image(channels: int, dtype: str, height: int) -> Image:
+    """Makes a smooth random image that reaches both ends of the range, 48 wide."""
     rng = np.random.default_rng(channels)
-    planes = [cv2.resize(rng.random((6, 6)), (size, size)) for _ in range(channels)]
+    planes = [cv2.resize(rng.random((6, 6)), (48, height)) for _ in range(channels)]
     image = np.stack(planes, axis=2)
     image = (image - image.min()) / (image.max() - image.min())
     out: Image = (image * 255).astype(np.uint8) if dtype == "uint8" else image.astype(np.float32)
     return out
+
+
+def _height(domain: Domain) -> int:
+    """Returns the height of test images: 1 where the demo is of signals."""
+    return 1 if demo_of(domain)[0].image.shape[0] == 1 else 48
 
 
 def declares_itself(domain: Domain) -> None:
@@ -63,40 +67,75 @@ def demo_needs_nothing(domain: Domain) -> None:
 
 def policies_keep_shape_type_and_range(domain: Domain) -> None:
     """Every policy works for 1, 2, 3, 4 and 13 channels, uint8 and float32, within the range."""
+    height = _height(domain)
     for count in (1, 2, 3, 4, 13):
         names = {1: ("grey",), 3: ("red", "green", "blue")}.get(count)
         channels = names or tuple(f"c{c}" for c in range(count))
-        for policy in {*domain.policies, "weak", "upright", "eval"}:
+        for policy in _policies(domain):
             renderer = Renderer(domain.policies, (View(_VIEW, policy=policy),), channels, 0)
             for dtype in ("uint8", "float32"):
-                image = _image(count, dtype)
-                _check_views(renderer, image, f"'{policy}', {count} channels, {dtype}")
+                where = f"'{policy}', {count} channels, {dtype}"
+                _check_views(renderer, _image(count, dtype, height), where)
+
+
+def _policies(domain: Domain) -> list[str]:
+    return sorted({*domain.policies, "weak", "upright", "eval"})
 
 
 def _check_views(renderer: Renderer, image: Image, where: str) -> None:
     for epoch in range(4):
         before = image.copy()
-        view = renderer(image, epoch, 0, 0)
+        with explaining(f"{where}; what needs certain channels goes through ssl_kit.only_with"):
+            view = renderer(image, epoch, 0, 0)
+            made = renderer.pipelines[0](image=image)["image"]
         require(np.array_equal(image, before), f"{where}: the image itself is changed; copy it")
-        require(view.dtype == image.dtype, f"{where}: the type becomes {view.dtype}")
+        require(made.dtype == image.dtype, f"{where}: the type becomes {made.dtype}; keep it")
         require(bool(np.isfinite(view).all()), f"{where}: values are not finite")
         if view.dtype == np.float32:
             low, high = float(view.min()), float(view.max())
-            require(low >= 0 and high <= 1, f"{where}: values reach [{low:.3f}, {high:.3f}]")
+            inside = low >= 0 and high <= 1
+            require(inside, f"{where}: values reach [{low:.3f}, {high:.3f}]; clip to [0, 1]")
+
+
+def views_can_be_located(domain: Domain) -> None:
+    """Every policy tells where in the image a view lies, for methods that match places."""
+    dataset = demo_of(domain)
+    height = _height(domain)
+    image = _image(len(dataset.channels), "uint8", height)
+    for policy in _policies(domain):
+        view = View(_VIEW, policy=policy, locate=True)
+        renderer = Renderer(domain.policies, (view,), dataset.channels, 0)
+        with explaining(f"'{policy}'; what moves pixels is an albumentations.DualTransform and "
+                        "moves keypoints along (apply_to_keypoints)"):  # fmt: skip
+            for epoch in range(8):
+                _, frame = renderer.locate(image, epoch, 0, 0)
+                right = frame.shape == (2, 3) and bool(np.isfinite(frame).all())
+                require(right, f"the frame of a view is {frame.tolist()}")
+                pixels = _VIEW * min(_VIEW, height)
+                share = pixels * abs(float(np.linalg.det(frame[:, :2])))
+                require(share > 1e-3, f"a view covers {share:.2g} of its image")
 
 
 def default_views_differ(domain: Domain) -> None:
     """Two default views of an image of the demo differ, and are not constant."""
     dataset = demo_of(domain)
-    views = (View(_VIEW), View(_VIEW))
-    renderer = Renderer(domain.policies, views, dataset.channels, 0)
+    renderer = Renderer(domain.policies, (View(_VIEW),) * 2, dataset.channels, 0)
     image = dataset[0].image
     a, b = renderer(image, 0, 0, 0), renderer(image, 0, 0, 1)
-    require(not np.array_equal(a, b), "they are equal; are transforms applied with p > 0?")
-    again = renderer(image, 0, 0, 0)
-    require(np.array_equal(a, again), "the same view differs the second time; use the transform's "
-            "own random generators (self.py_random, self.random_generator)")  # fmt: skip
-    require(float(a.std()) > 0, "a view is constant")
+    require(not np.array_equal(a, b), "two views are equal; are transforms applied with p > 0?")
+    require(float(a.std()) > 0, "a view is constant; is the crop or the contrast too small?")
+
+
+def views_can_be_made_again(domain: Domain) -> None:
+    """The same view of the same image in the same epoch is the same, whoever makes it."""
+    dataset = demo_of(domain)
+    for policy in _policies(domain):
+        renderer = Renderer(domain.policies, (View(_VIEW, policy=policy),), dataset.channels, 0)
+        for i in range(4):
+            image = dataset[i].image
+            same = np.array_equal(renderer(image, 0, i, 0), renderer(image, 0, i, 0))
+            require(same, f"a view of '{policy}' differs the second time; use the transform's own "
+                    "random generators (self.py_random, self.random_generator)")  # fmt: skip
 
 
 def pairings_pair(domain: Domain) -> None:
@@ -109,7 +148,8 @@ def pairings_pair(domain: Domain) -> None:
             continue
         picked = [partners.pick(i, rng) for i in range(len(dataset))]
         inside = all(0 <= j < len(dataset) for j in picked)
-        require(inside, f"the pairing '{name}' gives positions outside the dataset")
+        require(inside, f"the pairing '{name}' gives positions outside the dataset; members are "
+                "positions from 0")  # fmt: skip
 
 
 RULES = (
@@ -117,6 +157,8 @@ RULES = (
     defaults_are_settings,
     demo_needs_nothing,
     policies_keep_shape_type_and_range,
+    views_can_be_located,
     default_views_differ,
+    views_can_be_made_again,
     pairings_pair,
 )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
 from ssl_kit.core.encoder import Encoder
 from ssl_kit.core.errors import SslKitError
 
-from .kit import require
+from .kit import explaining, require
 
 Kind = type[Encoder]
+_SIZE = 64
+_NOTHING = "not checked: name a small architecture or two in the class attribute `example`"
 
 
 def declares_itself(kind: Kind) -> None:
@@ -19,11 +26,105 @@ def declares_itself(kind: Kind) -> None:
 def refuses_unknown_architectures(kind: Kind) -> None:
     """An unknown architecture is an ssl-kit error in one line."""
     try:
-        kind("no_such_architecture", 3, 32)
+        kind("no_such_architecture", 3, _SIZE)
     except SslKitError as error:
         require(len(str(error).splitlines()) == 1, "the message has several lines")
         return
     require(False, "an unknown architecture is accepted; raise ssl_kit.UnknownNameError")
 
 
-RULES = (declares_itself, refuses_unknown_architectures)
+def _small(kind: Kind, channels: int = 3) -> Iterator[Encoder]:
+    """Yields the family's own examples, or timm's two smallest where it knows them."""
+    for name in getattr(kind, "example", ()) or ("test_resnet", "test_vit"):
+        try:
+            torch.manual_seed(0)
+            yield kind(name, channels, _SIZE).eval()
+        except SslKitError:
+            require(not getattr(kind, "example", ()), f"it refuses '{name}' of its `example`")
+
+
+def _images(encoder: Encoder) -> Tensor:
+    """Makes images, or signals for an encoder that takes only these."""
+    images = torch.randn(2, encoder.channels, _SIZE, _SIZE)
+    try:
+        encoder(images)
+    except RuntimeError:
+        return images[:, :, :1]
+    return images
+
+
+@torch.no_grad()
+def features_are_rows(kind: Kind) -> str:
+    """It maps images of 1, 3 and 13 channels to finite features (B, D), D being `dim`."""
+    seen = False
+    for channels in (1, 3, 13):
+        for encoder in _small(kind, channels):
+            with explaining(f"{encoder.name} with {channels} channels; the first layer takes C"):
+                features = encoder(_images(encoder))
+            shape, expected = tuple(features.shape), (2, encoder.dim)
+            require(shape == expected, f"{encoder.name}: features are {shape}, not (B, dim) = "
+                    f"{expected}; set `dim` and pool")  # fmt: skip
+            require(bool(features.isfinite().all()), f"{encoder.name}: features are not finite")
+            seen = True
+    return "" if seen else _NOTHING
+
+
+@torch.no_grad()
+def provides_what_it_says(kind: Kind) -> str:
+    """What is in `provides` (map, levels, tokens) is there, in the promised shapes."""
+    seen = False
+    for encoder in _small(kind):
+        images = _images(encoder)
+        with explaining(f"{encoder.name} lists {', '.join(sorted(encoder.provides))} in "
+                        "`provides`; leave out what it has not"):  # fmt: skip
+            if encoder.provides & {"map", "levels"}:
+                _check_levels(encoder, images)
+            if "tokens" in encoder.provides:
+                _check_tokens(encoder, images)
+        seen = True
+    return "" if seen else _NOTHING
+
+
+def _check_levels(encoder: Encoder, images: Tensor) -> None:
+    pooled, levels = encoder.features(images)
+    same = torch.allclose(pooled, encoder(images), rtol=1e-3, atol=1e-5)
+    require(same, "the pooled features of `features` are not those of `forward`")
+    shapes = [tuple(level.shape[1:]) for level in levels]
+    require(all(len(shape) == 3 for shape in shapes), f"levels are {shapes}, not (D, h, w) each")
+    require(torch.equal(encoder.map(images), levels[-1]), "`map` is not the last of `levels`")
+    areas = [h * w for _, h, w in shapes]
+    require(areas == sorted(areas, reverse=True), f"levels are {shapes}; the finest comes first")
+
+
+def _check_tokens(encoder: Encoder, images: Tensor) -> None:
+    tokens = encoder.tokens(images)
+    right = tokens.ndim == 3 and len(tokens) == 2
+    require(right, f"tokens are {tuple(tokens.shape)}, not (B, N, D)")
+    kept = encoder.tokens(images, torch.tensor([[0, 2], [1, 0]]))
+    shape, expected = tuple(kept.shape), (2, 2, tokens.shape[2])
+    require(shape == expected, f"tokens of 2 kept patches are {shape}, not {expected}")
+
+
+@torch.no_grad()
+def body_holds_the_weights(kind: Kind) -> str:
+    """The state of `body` alone brings a fresh encoder to the same features."""
+    seen = False
+    for encoder, fresh in zip(_small(kind), _small(kind), strict=True):
+        images = _images(encoder)
+        for value in fresh.parameters():
+            value.add_(0.1)
+        fresh.body.load_state_dict(encoder.body.state_dict())
+        same = torch.equal(encoder(images), fresh(images))
+        require(same, f"{encoder.name}: features differ after loading; only `body` is shipped, so "
+                "all weights must be in it")  # fmt: skip
+        seen = True
+    return "" if seen else _NOTHING
+
+
+RULES = (
+    declares_itself,
+    refuses_unknown_architectures,
+    features_are_rows,
+    provides_what_it_says,
+    body_holds_the_weights,
+)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import astuple
+from functools import cache
+
 import numpy as np
+import torch
 
 from ssl_kit.core.config import DataConfig
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.evaluation import Evaluation, EvaluationData
-from ssl_kit.core.pretrained import from_init
+from ssl_kit.core.evaluation import Evaluation, EvaluationData, Result
+from ssl_kit.core.pretrained import Pretrained, from_init
 from ssl_kit.core.setup import open_dataset
 from ssl_kit.core.splits import split
 
@@ -24,20 +29,55 @@ def declares_itself(kind: Kind) -> None:
     require(not bare, f"options without Field(description=...): {', '.join(bare)}")
 
 
-def estimates_are_sound(kind: Kind) -> None:
-    """On a small demo it gives the same finite estimates twice, each inside its interval."""
+@cache
+def _bench() -> tuple[Pretrained, EvaluationData]:
+    """An untrained encoder and labelled images; their features are computed once."""
     domain = domains["natural"]
     dataset = open_dataset(domain, DataConfig())
     splits = split(dataset.index, 0.2)
     model = from_init("scratch", "test_resnet", 16, dataset, splits.train)
-    data = EvaluationData(dataset, splits, domain, workers=0)
-    first, second = (kind(kind.Config()).evaluate(model, data) for _ in range(2))
-    require(bool(first.metrics), "there are no metrics")
-    for name, estimate in first.metrics.items():
-        require(np.isfinite(estimate.value), f"{name} is {estimate.value}")
+    return model, EvaluationData(dataset, splits, domain, workers=0)
+
+
+def _run(kind: Kind) -> Result:
+    model, data = _bench()
+    return kind(kind.Config()).evaluate(model, data)
+
+
+def estimates_are_sound(kind: Kind) -> None:
+    """On a small demo its estimates are finite, each inside its interval."""
+    found = _run(kind)
+    require(bool(found.metrics), "there are no metrics; see Result.of_classification")
+    for name, estimate in found.metrics.items():
+        require(bool(np.isfinite(estimate.value)), f"{name} is {estimate.value}; is a class empty?")
         inside = estimate.low <= estimate.value <= estimate.high
-        require(inside, f"{name} {estimate.value} is outside its interval")
-        require(estimate == second.metrics[name], f"{name} differs the second time; seed it")
+        require(inside, f"{name} {estimate.value} is outside its interval [{estimate.low}, "
+                f"{estimate.high}]; are both from the same images?")  # fmt: skip
 
 
-RULES = (declares_itself, estimates_are_sound)
+def estimates_are_the_same_again(kind: Kind) -> None:
+    """Asked again it estimates the same."""
+    first, second = _run(kind), _run(kind)
+    for name, estimate in first.metrics.items():
+        again = astuple(second.metrics[name])
+        same = np.array_equal(astuple(estimate), again, equal_nan=True)
+        require(same, f"{name} differs the second time; seed what is random")
+
+
+def leaves_the_encoder_alone(kind: Kind) -> None:
+    """The encoder's weights are what they were: the next protocol gets the same ones."""
+    model, data = _bench()
+    mine = copy.deepcopy(model)
+    fresh = EvaluationData(data.dataset, data.splits, data.domain, workers=0)
+    kind(kind.Config()).evaluate(mine, fresh)
+    before = model.encoder.state_dict()
+    changed = [k for k, v in mine.encoder.state_dict().items() if not torch.equal(v, before[k])]
+    require(not changed, f"it changes '{', '.join(changed[:3])}'; fine-tune a copy.deepcopy")
+
+
+RULES = (
+    declares_itself,
+    estimates_are_sound,
+    estimates_are_the_same_again,
+    leaves_the_encoder_alone,
+)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ssl_kit.core.discovery import datasets, domains, encoders, evaluations, objectives
-from ssl_kit.core.errors import SslKitError, UnknownNameError
+from ssl_kit.core.errors import PluginError, SslKitError, UnknownNameError
 from ssl_kit.core.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -33,17 +37,17 @@ class Check:
         kind: "objective", "domain", ...
         name: Of the plugin.
         rule: What must hold, from the rule's docstring.
-        function: Takes the loaded plugin.
+        function: Takes the loaded plugin; may return a remark, such as what was not checked.
     """
 
     kind: str
     name: str
     rule: str
-    function: Callable[[Any], None]
+    function: Callable[[Any], str | None]
 
-    def __call__(self) -> None:
-        """Checks the rule."""
-        self.function(REGISTRIES[self.kind][self.name])
+    def __call__(self) -> str:
+        """Checks the rule and returns the remark, "" if there is none."""
+        return self.function(REGISTRIES[self.kind][self.name]) or ""
 
     def __str__(self) -> str:
         return self.function.__name__
@@ -55,19 +59,44 @@ class Outcome:
 
     Attributes:
         check: The rule.
-        problem: "" if it holds.
+        problem: Which way it is broken and the likely cause, "" if it holds.
+        remark: What else there is to say.
         seconds: What it took.
     """
 
     check: Check
     problem: str
+    remark: str
     seconds: float
+
+    def __str__(self) -> str:
+        state, check = "FAILED" if self.problem else "ok", self.check
+        line = f"{state:<6} {self.seconds:5.1f} s  {check.kind} {check.name}: {check.rule}"
+        notes = [f"        {text}" for text in (self.problem, self.remark) if text]
+        return "\n".join([line, *notes])
 
 
 def require(holds: bool, problem: str) -> None:
     """Raises `CheckFailed` with the problem unless it holds."""
     if not holds:
         raise CheckFailed(problem)
+
+
+def can_be_imported(plugin: Any) -> None:
+    """It can be imported."""  # `Check` has done so
+
+
+@contextmanager
+def explaining(cause: str) -> Iterator[None]:
+    """Turns any error inside into a problem that names its likely cause.
+
+    Args:
+        cause: Follows the error's own text.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise CheckFailed(f"{_text(error)}; {cause}") from error
 
 
 def checks_for(kind: str, name: str) -> list[Check]:
@@ -79,22 +108,50 @@ def checks_for(kind: str, name: str) -> list[Check]:
     if kind not in REGISTRIES:
         raise UnknownNameError("kind of plugin", kind, REGISTRIES)
     REGISTRIES[kind].entry(name)
-    rules = importlib.import_module(f".{kind}s", __package__).RULES
+    rules = (can_be_imported, *importlib.import_module(f".{kind}s", __package__).RULES)
     return [Check(kind, name, (f.__doc__ or "").split("\n")[0], f) for f in rules]
 
 
 def run_checks(kind: str, name: str) -> Iterator[Outcome]:
-    """Runs the rules one after another; an unexpected error of the plugin is a problem too."""
+    """Runs the rules one after another; an unexpected error of the plugin is a problem too.
+
+    What cannot be imported is not checked any further.
+    """
     for check in checks_for(kind, name):
         start = time.monotonic()
-        problem = ""
+        problem = remark = ""
         try:
-            check()
-        except CheckFailed as error:
+            remark = check()
+        except PluginError as error:  # among them what cannot be imported
             problem = str(error)
         except Exception as error:  # noqa: BLE001  a plugin may raise anything
-            problem = f"{type(error).__name__}: {error}"
-        yield Outcome(check, problem, time.monotonic() - start)
+            problem = _text(error) + _where(error, check)
+        yield Outcome(check, problem, remark, time.monotonic() - start)
+        if problem and check.function is can_be_imported:
+            return
+
+
+def _text(error: BaseException) -> str:
+    """Puts an error into one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, SslKitError) else f"{type(error).__name__}: {text}"
+
+
+def _where(error: BaseException, check: Check) -> str:
+    """Names the line of the plugin's module that an error passed through last, if any."""
+    module = sys.modules.get(getattr(REGISTRIES[check.kind][check.name], "__module__", ""))
+    file = getattr(module, "__file__", None) or ""
+    frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    return f" ({Path(file).name}, line {lines[-1]})" if lines else ""
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Counts the rules that hold and those that do not."""
+    broken = sum(bool(outcome.problem) for outcome in outcomes)
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    kept = f"{len(outcomes) - broken} of {len(outcomes)} rules hold"
+    return f"{kept}, {broken} broken, in {seconds:.0f} s."
 
 
 def everything() -> list[tuple[str, str]]:

@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import tomllib
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ssl_kit.core.config import Config, RunConfig, merge, parse
+from ssl_kit.core.dataset import Dataset, Image, Index
 from ssl_kit.core.encoder import create_encoder
 from ssl_kit.core.errors import UsageError
-from ssl_kit.core.objective import Batch, Objective, Output, Training
+from ssl_kit.core.loader import Standardize, ViewDataset
+from ssl_kit.core.objective import Batch, Objective, Output, Training, View
+from ssl_kit.core.views import Renderer, plain
+from ssl_kit.core.watch import VIEWS, Watch
 
-from .kit import require
+from .kit import explaining, require
 from .processes import two_processes_equal_one
 
 Kind = type[Objective]
 _SIZE, _STEPS, _IMAGES = 32, 30, 16
+_RGB = ("red", "green", "blue")
 
 
-def build(kind: Kind, channels: int = 3, size: int = _SIZE, seed: int = 0) -> Objective:
+def build(
+    kind: Kind, channels: int = 3, size: int = _SIZE, seed: int = 0, images: int = _IMAGES
+) -> Objective:
     """Makes an objective on the smallest encoder that has what it needs."""
     torch.manual_seed(seed)
     for name in ("test_resnet", "test_vit"):
         encoder = create_encoder(name, channels, size)
         if kind.needs <= encoder.provides:
-            objective = kind(encoder, kind.Config.model_validate(dict(kind.example)))
+            objective = kind(encoder, config_of(kind))
             seen = (0.5,) * channels, (0.25,) * channels
-            objective.prepare(Training(_IMAGES, 4, *seen))
+            objective.prepare(Training(images, 4, *seen))
             return objective
     raise UsageError(f"No small encoder has {', '.join(sorted(kind.needs))}.")
+
+
+def config_of(kind: Kind) -> Any:
+    """Returns the options that checks build an objective with."""
+    return kind.Config.model_validate(dict(kind.example))
 
 
 def batch_for(objective: Objective, images: int = 8, size: int = _SIZE, seed: int = 0) -> Batch:
@@ -83,12 +101,20 @@ def loss_of(objective: Objective, batch: Batch, seed: int = 0) -> Tensor:
     return loss
 
 
+def require_finite(loss: Tensor) -> Tensor:
+    """Returns a loss that is finite; raises CheckFailed for another."""
+    require(bool(loss.isfinite()), f"the loss is {float(loss)}")
+    return loss
+
+
 def declares_itself(kind: Kind) -> None:
     """It is an Objective with a docstring, a link to its paper and documented options."""
     require(issubclass(kind, Objective), f"{kind} is no subclass of ssl_kit.Objective")
     require(bool((kind.__doc__ or "").strip()), "the class has no docstring")
     paper = getattr(kind, "paper", "")
     require(paper.startswith("http"), f"`paper` is '{paper}', not a link")
+    unknown = sorted(kind.needs - {"map", "levels", "tokens"})
+    require(not unknown, f"`needs` names {', '.join(unknown)}; there are map, levels and tokens")
     bare = [name for name, f in kind.Config.model_fields.items() if not f.description]
     require(not bare, f"options without Field(description=...): {', '.join(bare)}")
 
@@ -97,15 +123,33 @@ def config_round_trips(kind: Kind) -> None:
     """Its options survive config.toml, and an unknown one is refused."""
     import tomli_w
 
-    config = kind.Config()
+    config = config_of(kind)
     text = tomli_w.dumps(config.model_dump(exclude_none=True))
     again = kind.Config.model_validate(tomllib.loads(text))
     require(again == config, "options read back from TOML differ; use plain types")
     try:
-        kind.Config.model_validate({"no_such_option": 1})
+        kind.Config.model_validate({**kind.example, "no_such_option": 1})
     except ValueError:
         return
     require(False, "an unknown option is accepted; derive Config from ssl_kit.Config")
+
+
+def defaults_are_settings(kind: Kind) -> None:
+    """Its `defaults` are settings of a run."""
+    parse(RunConfig, merge({"domain": ""}, kind.defaults))
+
+
+def asks_for_views(kind: Kind) -> None:
+    """`views` returns a tuple of Views that every domain can make."""
+    views = kind.views(config_of(kind), _SIZE)
+    right = isinstance(views, tuple) and bool(views) and all(isinstance(v, View) for v in views)
+    require(right, f"views returns {views!r}, not a tuple of ssl_kit.View")
+    for view in views:
+        known = view.policy in ("default", "weak", "upright", "eval")
+        require(known, f"not every domain has a policy '{view.policy}'; ask for default, weak, "
+                "upright or eval")  # fmt: skip
+        low, high = view.scale
+        require(0 < low <= high <= 1, f"{view.scale} is no range of shares of an image's area")
 
 
 def loss_is_a_finite_scalar(kind: Kind) -> None:
@@ -127,7 +171,10 @@ def loss_falls(kind: Kind) -> None:
     optimizer = torch.optim.AdamW(_trainable(objective), lr=1e-3)
     losses = [float(step(objective, batch, optimizer, n + 1)) for n in range(_STEPS)]
     first, last = sum(losses[:3]) / 3, sum(losses[-3:]) / 3
-    require(last < first, f"the loss went from {first:.4f} to {last:.4f}; is its sign right?")
+    require(
+        last < first,
+        f"the loss went from {first:.4f} to {last:.4f}; is its gradient cut off or turned round?",
+    )
 
 
 def gradients_reach_what_is_trained(kind: Kind) -> None:
@@ -162,52 +209,68 @@ def state_is_complete(kind: Kind) -> None:
 
 
 def resume_is_exact(kind: Kind) -> None:
-    """Six steps equal three, saved and loaded, and three more."""
-    whole, _, _ = trained(kind, 6)
-    objective, optimizer, batch = trained(kind, 3)
-    random = torch.get_rng_state()
+    """Saved and loaded after three steps, it takes the next three as if nothing had happened."""
+    objective, optimizer, batch = trained(kind)
     fresh = build(kind, seed=1)
     fresh.load_state_dict(copy.deepcopy(objective.state_dict()))
     again = torch.optim.AdamW(_trainable(fresh), lr=1e-3)
     again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    torch.set_rng_state(random)
-    for n in range(4, 7):
-        step(fresh, batch, again, n)
+    random = torch.get_rng_state()
+    for one, its in ((objective, optimizer), (fresh, again)):
+        torch.set_rng_state(random)
+        for n in range(4, 7):
+            step(one, batch, its, n)
     own = fresh.state_dict()
-    for name, value in whole.state_dict().items():
-        require(torch.equal(value, own[name]), f"'{name}' differs after a resume")
+    for name, value in objective.state_dict().items():
+        require(
+            torch.equal(value, own[name]),
+            f"'{name}' differs after a resume; keep what `after_step` counts in a buffer",
+        )
 
 
 def deterministic(kind: Kind) -> None:
     """The same seed gives the same loss."""
     a, b = build(kind), build(kind)
     first, second = loss_of(a, batch_for(a)), loss_of(b, batch_for(b))
-    require(torch.equal(first, second), f"{float(first)} and {float(second)}; draw from torch only")
+    require(
+        torch.equal(first, second),
+        f"the loss is {float(first)}, then {float(second)}; initialise from torch's generator and "
+        "draw with ssl_kit.draw_rows",
+    )
 
 
-def any_number_of_channels(kind: Kind) -> None:
-    """It works with 1, 2, 3, 4 and 13 channels."""
+def any_number_of_channels(kind: Kind) -> str:
+    """It works with 1, 2, 3, 4 and 13 channels, or refuses a number saying why."""
+    refused = {}
     for channels in (1, 2, 3, 4, 13):
-        objective = build(kind, channels)
-        loss = loss_of(objective, batch_for(objective, 4))
-        require(bool(loss.isfinite()), f"the loss is {float(loss)} with {channels} channels")
+        try:
+            objective = build(kind, channels)
+        except UsageError as error:
+            require(channels != 3, f"it refuses 3 channels: {error}")
+            refused[channels] = str(error)
+            continue
+        with explaining(f"with {channels} channels; take C from encoder.channels, or refuse in "
+                        "__init__ with ssl_kit.UsageError"):  # fmt: skip
+            require_finite(loss_of(objective, batch_for(objective, 4)))
+    numbers, reasons = ", ".join(map(str, refused)), sorted(set(refused.values()))
+    return f"refuses {numbers} channels: {' '.join(reasons)}" if refused else ""
 
 
 def odd_sizes(kind: Kind) -> None:
     """It works at 48 pixels, and at 37 where the encoder does."""
     sizes = (48,) if "tokens" in kind.needs else (48, 37)
     for size in sizes:
-        objective = build(kind, size=size)
-        loss = loss_of(objective, batch_for(objective, 4, size))
-        require(bool(loss.isfinite()), f"the loss is {float(loss)} at {size} pixels")
+        with explaining(f"at {size} pixels; take sizes from tensors and encoder.level_shapes"):
+            objective = build(kind, size=size)
+            require_finite(loss_of(objective, batch_for(objective, 4, size)))
 
 
 def small_batches(kind: Kind) -> None:
     """A batch of 2, and a short one after a longer one, work."""
     objective, _, _ = trained(kind, 1)
     for images in (8, 5, 2):
-        loss = loss_of(objective, batch_for(objective, images))
-        require(bool(loss.isfinite()), f"the loss is {float(loss)} for {images} images")
+        with explaining(f"with {images} images; is the size of an earlier batch kept?"):
+            require_finite(loss_of(objective, batch_for(objective, images)))
 
 
 def half_precision(kind: Kind) -> None:
@@ -216,21 +279,102 @@ def half_precision(kind: Kind) -> None:
     batch = batch_for(objective)
     expected = float(loss_of(objective, batch))
     fresh = build(kind)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with (
+        explaining("under autocast; put what compares types under @ssl_kit.full_precision"),
+        torch.autocast("cpu", dtype=torch.bfloat16),
+    ):
         loss = loss_of(fresh, batch)
     require(loss.dtype == torch.float32, f"the loss is {loss.dtype}; use @ssl_kit.full_precision")
     near = abs(float(loss) - expected) <= 0.1 * abs(expected) + 0.1
     require(near, f"the loss is {float(loss):.4f}, and {expected:.4f} without autocast")
 
 
-def processes_agree(kind: Kind) -> None:
+def processes_agree(kind: Kind) -> str:
     """Two processes with half the batch each give the loss and gradients of one with all."""
-    two_processes_equal_one(kind)
+    return two_processes_equal_one(kind)
+
+
+def every_image_has_its_row(kind: Kind) -> None:
+    """It works for the last image of a large dataset."""
+    images = 1000
+    objective = build(kind, images=images)
+    batch = batch_for(objective)
+    batch.indices = batch.indices + images - len(batch)
+    with explaining("buffers with a row per image are made in `prepare`, training.images rows"):
+        require_finite(loss_of(objective, batch))
+        objective.after_step(1, _STEPS)
+
+
+@torch.no_grad()
+def project_is_a_function(kind: Kind) -> str:
+    """In evaluation mode `project` is a function of each image's features, and changes nothing."""
+    objective = build(kind).eval()
+    features = torch.randn(6, objective.encoder.dim)
+    before, random = copy.deepcopy(objective.state_dict()), torch.get_rng_state()
+    z = objective.project(features)
+    if z is None:
+        return "has no `project`: the watch looks at features only"
+    require(z.ndim == 2 and len(z) == 6, f"6 features are projected to {tuple(z.shape)}")
+    near = torch.allclose(objective.project(features[:3]), z[:3], rtol=1e-3, atol=1e-4)
+    drawn = not torch.equal(torch.get_rng_state(), random)
+    require(near and not drawn, "projections are noisy or depend on the rest of the batch; the "
+            "collapse watch needs plain ones")  # fmt: skip
+    changed = [k for k, v in objective.state_dict().items() if not torch.equal(v, before[k])]
+    require(not changed, f"looking changes {', '.join(changed)}; `project` must not")
+    return ""
+
+
+class _Blank(Dataset):
+    """Images that are all alike, such as the margins of a scan."""
+
+    channels = _RGB
+
+    def __init__(self) -> None:
+        super().__init__([[0, 255]] * 3)
+        self.index = Index.build([f"blank{i}" for i in range(32)])
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        return False
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        options: Config,
+        labels: Path | None = None,
+        value_range: ArrayLike | None = None,
+    ) -> Dataset:
+        return cls()
+
+    def read(self, i: int) -> Image:
+        return np.full((_SIZE, _SIZE, 3), 160, np.uint8)
+
+
+def collapse_is_seen(kind: Kind) -> None:
+    """On images that are all alike the loss is finite, and the collapse watch says COLLAPSED."""
+    objective, pool = build(kind), np.arange(32)
+    renderer = Renderer({"default": plain}, (View(_SIZE),) * VIEWS, _RGB, 0)
+    standardize = Standardize([0.5] * 3, [0.25] * 3, "cpu")
+    watch = Watch(ViewDataset(_Blank(), pool, renderer), pool, standardize)
+    optimizer = torch.optim.AdamW(_trainable(objective), lr=1e-3)
+    batch = batch_for(objective)
+    batch.views = tuple(torch.full_like(view, 0.5) for view in batch.views)
+    verdict, loss = "", None
+    for n in range(1, 4):
+        seen = watch.look(objective, contextlib.nullcontext)
+        verdict = watch.judge(seen, loss, objective.encoder.dim)
+        with explaining("on equal images; add a small number to what divides or is inverted"):
+            loss = float(require_finite(step(objective, batch, optimizer, n)))
+    require(verdict == "COLLAPSED", f"the watch says {verdict}: equal images have different "
+            "features; is noise or dropout left on in evaluation mode?")  # fmt: skip
 
 
 RULES = (
     declares_itself,
     config_round_trips,
+    defaults_are_settings,
+    asks_for_views,
     loss_is_a_finite_scalar,
     gradients_reach_what_is_trained,
     deterministic,
@@ -241,5 +385,8 @@ RULES = (
     any_number_of_channels,
     odd_sizes,
     half_precision,
+    every_image_has_its_row,
+    project_is_a_function,
+    collapse_is_seen,
     processes_agree,
 )

@@ -3,50 +3,68 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import multiprocessing
+import sys
 import tempfile
-from concurrent.futures import Future, ProcessPoolExecutor
-from functools import cache
-from pathlib import Path
+from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, ProcessPoolExecutor, wait
+from datetime import timedelta
+from functools import cache, reduce
+from typing import Any
 
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl_kit.core.objective import Batch, Objective
 from ssl_kit.core.parallel import sync_batch_norm
 
-from .kit import require
+from .kit import CheckFailed, require
 
 WORLD, _STEPS, _LR = 2, 2, 0.05
-Trace = tuple[list[float], dict[str, Tensor]]
+_PATIENCE = 60  # seconds that one process waits for the other
+State = dict[str, NDArray[Any]]  # arrays, which need no shared memory to travel
+Trace = tuple[list[float], State]
 
 
-def two_processes_equal_one(kind: type[Objective], tolerance: float = 1e-6) -> None:
+def two_processes_equal_one(kind: type[Objective], tolerance: float = 1e-6) -> str:
     """Compares two training steps in float64: the losses, and the weights they lead to.
 
     Args:
         kind: The objective.
         tolerance: Largest difference, relative to the largest value of a tensor.
+
+    Returns:
+        Why they are not compared, "" if they are.
+
+    Raises:
+        CheckFailed: If they differ, or the two processes do not get through.
     """
+    from .objectives import build
+
     if kind.processes_differ:
-        return
-    alone_losses, alone = _run(kind, 0, 1)
-    traces = [future.result(timeout=120) for future in _in_both(kind)]
+        return f"not compared: {kind.processes_differ}"
+    start = _state(build(kind).double())
+    alone_losses, alone = _run(kind, start, 0, 1)
+    traces = _in_both(kind, start)
     for step, loss in enumerate(alone_losses):
         mean = sum(losses[step] for losses, _ in traces) / WORLD
         require(
             abs(mean - loss) <= tolerance * max(1.0, abs(loss)),
             f"at step {step + 1} two processes have the loss {mean:.8f}, one has {loss:.8f}; "
-            "gather what the loss compares with ssl_kit.gather",
+            "gather what the loss compares with ssl_kit.gather, and draw with ssl_kit.draw_rows",
         )
     for name, value in alone.items():
         other = traces[0][1][name]
-        scale = max(float(value.abs().max()), 1e-3) if value.numel() else 1.0
-        gap = float((value - other).abs().max()) / scale if value.numel() else 0.0
+        scale = max(float(abs(value).max()), 1e-3) if value.size else 1.0
+        gap = float(abs(value - other).max()) / scale if value.size else 0.0
         require(
-            gap <= tolerance, f"'{name}' differs by {gap:.2g} after two steps; is a gradient lost?"
+            gap <= tolerance,
+            f"'{name}' differs by {gap:.2g} after two steps; compute the whole loss in every "
+            "process from what ssl_kit.gather returns, and gather what buffers keep",
         )
+    return ""
 
 
 @cache
@@ -57,25 +75,54 @@ def _pool() -> ProcessPoolExecutor:
     return pool
 
 
-def _in_both(kind: type[Objective]) -> list[Future[Trace]]:
-    store = Path(tempfile.mkdtemp()) / "store"
-    return [_pool().submit(_member, kind, rank, str(store)) for rank in range(WORLD)]
+def _in_both(kind: type[Objective], start: State) -> list[Trace]:
+    with tempfile.TemporaryDirectory() as folder:
+        work = kind.__module__, kind.__qualname__, sys.path, start, f"{folder}/store"
+        futures = [_pool().submit(_member, rank, *work) for rank in range(WORLD)]
+        done, pending = wait(futures, timeout=2 * _PATIENCE, return_when=FIRST_EXCEPTION)
+        error = next((e for e in (future.exception() for future in done) if e), None)
+        if error is None and not pending:
+            return [future.result() for future in futures]
+    if wait(futures, timeout=5).not_done or isinstance(error, BrokenExecutor):
+        _pool().shutdown(wait=False, cancel_futures=True)  # the next check gets others
+        _pool.cache_clear()
+    if isinstance(error, CheckFailed):
+        raise error
+    raise CheckFailed(
+        f"in two processes it fails ({error or 'they wait for each other'}); all must gather the "
+        "same tensors in the same order, whatever their rank and their images"
+    ) from error
 
 
-def _member(kind: type[Objective], rank: int, store: str) -> Trace:
+def _member(rank: int, module: str, name: str, path: list[str], start: State, store: str) -> Trace:
+    """Runs in each process; the class comes by name, so that a failing import is only an error."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=WORLD)
+    sys.path[:] = path  # that of a single-file plugin may be newer than this process
+    kind = _find(module, name)
+    dist.init_process_group(
+        "gloo", f"file://{store}", timedelta(seconds=_PATIENCE), rank=rank, world_size=WORLD
+    )
     try:
-        return _run(kind, rank, WORLD)
+        return _run(kind, start, rank, WORLD)
+    except Exception as error:  # noqa: BLE001  some cannot travel between processes
+        raise RuntimeError(f"{type(error).__name__}: {' '.join(str(error).split())}") from None
     finally:
         dist.destroy_process_group()
 
 
-def _run(kind: type[Objective], rank: int, world: int) -> Trace:
+def _find(module: str, name: str) -> Any:
+    try:
+        return reduce(getattr, name.split("."), importlib.import_module(module))
+    except (ImportError, AttributeError) as error:
+        raise CheckFailed(f"'{module}:{name}' cannot be imported by name: {error}") from error
+
+
+def _run(kind: type[Objective], start: State, rank: int, world: int) -> Trace:
     """Takes plain SGD steps; gradients are averaged over processes, as torch's DDP does."""
     from .objectives import batch_for, build
 
     objective = sync_batch_norm(build(kind).double())
+    objective.load_state_dict({name: torch.from_numpy(value) for name, value in start.items()})
     whole = batch_for(objective)
     order = torch.cat([whole.indices[part::WORLD] for part in range(WORLD)])
     share = len(whole) // world
@@ -87,18 +134,23 @@ def _run(kind: type[Objective], rank: int, world: int) -> Trace:
             objective.zero_grad()
             loss = objective(batch, phase).loss
             loss.backward()
-            with torch.no_grad():
-                for parameter in objective.parameters():
-                    if parameter.grad is not None:
-                        if world > 1:
-                            dist.all_reduce(parameter.grad)
-                        parameter.sub_(parameter.grad, alpha=_LR / world)
+            _descend(objective, world)
         objective.after_step(step, 30)
         losses.append(float(loss.detach()))
-    state = {
-        k: v.detach().clone() for k, v in objective.state_dict().items() if v.is_floating_point()
-    }
-    return losses, state
+    return losses, {k: v for k, v in _state(objective).items() if v.dtype.kind == "f"}
+
+
+@torch.no_grad()
+def _descend(objective: Objective, world: int) -> None:
+    for parameter in objective.parameters():
+        if parameter.grad is not None:
+            if world > 1:
+                dist.all_reduce(parameter.grad)
+            parameter.sub_(parameter.grad, alpha=_LR / world)
+
+
+def _state(objective: Objective) -> State:
+    return {name: value.numpy(force=True).copy() for name, value in objective.state_dict().items()}
 
 
 def _rows(batch: Batch, rows: Tensor) -> Batch:

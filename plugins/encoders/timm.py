@@ -45,8 +45,13 @@ class TimmEncoder(Encoder):
         return cast(Tensor, self.body(x))
 
     def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Returns pooled features (B, D) and the feature maps, finest first, from one pass."""
-        last, maps = self.body.forward_intermediates(x, output_fmt="NCHW")
+        """Returns pooled features (B, D) and the feature maps, finest first, from one pass.
+
+        Those of a ViT pass its last normalisation, as its tokens do: it is trained with them.
+        """
+        last, maps = self.body.forward_intermediates(
+            x, output_fmt="NCHW", norm="tokens" in self.provides
+        )
         return self.body.forward_head(last), maps
 
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ Chen, Fan, Girshick, He, 2020. https://arxiv.org/abs/2003.04297
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -49,7 +49,10 @@ def info_nce(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
 
 
 class MoCoConfig(Config):
-    """Defaults of MoCo v2; the queue is shorter, as suits sets of thousands of images."""
+    """Temperature of MoCo v2; the rest as suits encoders of ResNet-18's size and short runs.
+
+    The paper's queue of 65,536 is for a set of a million, its momentum of 0.999 for 10^6 steps.
+    """
 
     hidden: Annotated[int, Field(ge=1, description="width inside the projector")] = 512
     out: Annotated[int, Field(ge=1, description="width of the projections")] = 128
@@ -67,6 +70,7 @@ class MoCo(Objective):
 
     paper = "https://arxiv.org/abs/2003.04297"
     Config = MoCoConfig
+    example: ClassVar = {"queue": 16384}  # so long that few random rows leave: the loss rises then
 
     def __init__(self, encoder: Encoder, config: MoCoConfig) -> None:
         super().__init__(encoder, config)

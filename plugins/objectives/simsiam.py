@@ -10,7 +10,7 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, View, full_precision, mlp
@@ -42,8 +42,7 @@ class SimSiam(Objective):
 
     def __init__(self, encoder: Encoder, config: SimSiamConfig) -> None:
         super().__init__(encoder, config)
-        projector = mlp(encoder.dim, config.out, config.out, bias=False)
-        self.projector = nn.Sequential(projector, nn.BatchNorm1d(config.out))
+        self.projector = mlp(encoder.dim, config.out, config.out, last_norm=True)
         self.predictor = mlp(config.out, config.bottleneck, config.out)
 
     @classmethod

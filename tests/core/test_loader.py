@@ -191,3 +191,32 @@ def test_a_batch_knows_groups_positions_and_keys(memory_dataset):
     assert batch.groups.tolist() == dataset.index.groups[[3, 12]].tolist()
     assert batch.positions.tolist() == [[6, 7], [24, 25]]
     assert batch.views[0].shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_batch_has_the_frames_of_the_views_that_asked(memory_dataset, workers):
+    views = (View(8), View(6, locate=True))
+    data = views_of(memory_dataset(noise()), views=views)
+    raw = next(load(data, Stream(POOL, 6, 3), workers))
+    batch = to_batch(raw, memory_dataset(noise()), Standardize([0.5], [0.5], "cpu"))
+    assert [frame.shape for frame in batch.frames] == [(6, 0, 3), (6, 2, 3)]
+    renderer = Renderer(domains["natural"].policies, views, ("c0",), 0)
+    for row, index in enumerate(batch.indices.tolist()):
+        _, expected = renderer.locate(noise()[index], 0, index, 1)
+        np.testing.assert_array_equal(batch.frames[1][row].numpy(), expected)
+
+
+def test_frames_differ_from_image_to_image_and_epoch_to_epoch(memory_dataset):
+    data = views_of(memory_dataset(noise()), views=(View(8, locate=True),))
+    first, second = (data[epoch, POOL].frames[0] for epoch in (0, 1))
+    assert len(first.flatten(1).unique(dim=0)) > 15
+    assert not torch.equal(first, second)
+
+
+def test_asking_for_frames_changes_no_view(memory_dataset):
+    plain, located = (
+        views_of(memory_dataset(noise()), views=(View(8, locate=on),))[0, POOL]
+        for on in (False, True)
+    )
+    assert torch.equal(plain.views[0], located.views[0])
+    assert plain.frames[0].shape == (20, 0, 3)

@@ -1,6 +1,7 @@
 import logging
 
 import albumentations as A
+import cv2
 import numpy as np
 import pytest
 
@@ -114,3 +115,98 @@ def test_a_signal_is_an_image_of_height_1():
     crop = A.RandomCrop(1, 64)
     render = Renderer({"default": lambda v, c: [crop]}, [View(64)], ("c3", "c4"), 0)
     assert render(picture(2, np.float32, (1, 300)), 0, 0, 0).shape == (1, 64, 2)
+
+
+def ramp(height=60, width=80):
+    """An image whose two channels say where in it a pixel's centre lies, in shares."""
+    y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
+    return np.stack([x / width, y / height], axis=2)
+
+
+def centres_in_pixels(size):
+    y, x = np.mgrid[:size, :size] + 0.5
+    return np.stack([x, y, np.ones_like(x)], axis=2)
+
+
+def inside(view):
+    """Tells which pixels have no neighbour that is filled, or outside."""
+    shown = (view > 0).all(axis=2).astype(np.uint8)
+    return cv2.erode(shown, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+
+
+TURNED = {
+    "crop": [],
+    "mirror": [A.HorizontalFlip(p=1)],
+    "upside_down": [A.VerticalFlip(p=1)],
+    "transpose": [A.Transpose(p=1)],
+    "quarters": [A.RandomRotate90(p=1)],
+    "symmetries": [A.D4(p=1)],
+    "rotation": [A.Rotate(40, interpolation=1, p=1)],
+    "affine": [A.Affine(scale=(0.8, 1.2), rotate=(-30, 30), shear=(-10, 10), p=1)],
+    "pixels_only": [A.GaussianBlur(p=0), A.CoarseDropout(fill=-1, p=1)],
+}
+
+
+@pytest.mark.parametrize("name", TURNED)
+@pytest.mark.parametrize("size", [15, 32, 100])
+def test_a_frame_says_which_place_of_the_image_a_pixel_shows(name, size):
+    def policy(view, channels):
+        return [resized_crop(view), *TURNED[name]]
+
+    views = [View(size, scale=(0.3, 1), locate=True)]
+    render, image = Renderer({"default": policy}, views, ("x", "y"), 0), ramp()
+    for index in range(12):
+        view, frame = render.locate(image, 0, index, 0)
+        expected = centres_in_pixels(size) @ frame.T
+        inner = inside(view)
+        gap = np.linalg.inv(frame[:, :2]) @ (view - expected)[inner].T  # in pixels of the view
+        assert inner.sum() > 30
+        assert np.abs(gap).max() < 1
+        assert np.abs(np.median(gap, axis=1)).max() < 0.4
+
+
+@pytest.mark.parametrize("name", ["mirror", "quarters", "symmetries"])
+def test_a_frame_of_the_whole_image_is_exact(name):
+    def policy(view, channels):
+        return [A.Resize(view.size, view.size), *TURNED[name]]
+
+    views = [View(40, locate=True)]
+    render = Renderer({"default": policy}, views, ("x", "y"), 0)
+    for index in range(12):
+        view, frame = render.locate(ramp(40, 40), 0, index, 0)
+        np.testing.assert_allclose(centres_in_pixels(40) @ frame.T, view, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(60, 80), (80, 61), (20, 90)])
+def test_the_eval_view_is_located(size):
+    views = [View(32, policy="eval", locate=True)]
+    view, frame = Renderer({}, views, ("x", "y"), 0).locate(ramp(*size), 0, 0, 0)
+    expected = centres_in_pixels(32) @ frame.T
+    assert np.abs(view - expected)[inside(view)].max() < 0.6 / 32 * max(size) / min(size)
+
+
+def test_a_frame_of_the_uncut_image_is_its_scale():
+    policies = {"default": lambda view, channels: [A.Resize(view.size, view.size)]}
+    render = Renderer(policies, [View(16, locate=True)], ("x", "y"), 0)
+    _, frame = render.locate(ramp(), 0, 0, 0)
+    np.testing.assert_allclose(frame, [[1 / 16, 0, 0], [0, 1 / 16, 0]], atol=1e-7)
+
+
+def test_a_signal_is_located():
+    policies = {"default": lambda view, channels: [A.RandomCrop(1, 64)]}
+    render = Renderer(policies, [View(64, locate=True)], ("x", "y"), 0)
+    for index in range(5):
+        view, frame = render.locate(ramp(1, 300), 0, index, 0)
+        points = np.column_stack([np.arange(64) + 0.5, np.full(64, 0.5), np.ones(64)])
+        np.testing.assert_allclose(points @ frame.T, view[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["default", "weak", "upright", "eval"])
+def test_locating_a_view_leaves_its_pixels_alone(policy):
+    plain, located = (make(views=[View(16, policy=policy, locate=on)]) for on in (False, True))
+    for index in range(10):
+        view, frame = plain.locate(picture(), 0, index, 0)
+        again, known = located.locate(picture(), 0, index, 0)
+        np.testing.assert_array_equal(view, again)
+        assert (frame.shape, known.shape) == ((0, 3), (2, 3))
+        assert known.dtype == np.float32

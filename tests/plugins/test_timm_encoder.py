@@ -104,3 +104,49 @@ def test_imagenet_weights_that_cannot_be_had_say_what_to_do(monkeypatch):
     monkeypatch.setattr(timm, "create_model", fail)
     with pytest.raises(RunError, match=r"'test_resnet' cannot be had here .*--init FILE"):
         encoder.imagenet()
+
+
+@pytest.fixture
+def vit():
+    torch.manual_seed(0)
+    return TimmEncoder("test_vit", 3, 64).eval()
+
+
+def test_tokens_are_the_cells_of_the_map(vit):
+    x = torch.randn(2, 3, 64, 64)
+    tokens, cells = vit.tokens(x), vit.map(x)
+    assert tokens.shape == (2, 16, vit.dim)
+    torch.testing.assert_close(tokens, cells.flatten(2).transpose(1, 2))
+
+
+@pytest.mark.parametrize("name", ["test_vit", "resnet18"])
+def test_features_are_what_forward_and_levels_return(name):
+    encoder, x = TimmEncoder(name, 3, 64).eval(), torch.randn(2, 3, 64, 64)
+    pooled, maps = encoder.features(x)
+    torch.testing.assert_close(pooled, encoder(x))
+    assert all(torch.equal(a, b) for a, b in zip(maps, encoder.levels(x), strict=True))
+    assert [tuple(m.shape[1:]) for m in maps] == encoder.level_shapes(64)
+
+
+def test_the_last_normalisation_of_a_vit_is_trained_by_its_maps(vit):
+    vit.map(torch.randn(2, 3, 64, 64)).square().sum().backward()
+    assert vit.body.norm.weight.grad is not None
+
+
+def test_all_tokens_kept_are_all_tokens_in_their_order(vit):
+    x, order = torch.randn(2, 3, 64, 64), torch.stack([torch.randperm(16) for _ in range(2)])
+    expected = vit.tokens(x).gather(1, order[..., None].expand(-1, -1, vit.dim))
+    torch.testing.assert_close(vit.tokens(x, order), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_tokens_do_not_see_the_patches_that_are_dropped(vit):
+    x, keep = torch.randn(2, 3, 64, 64), torch.tensor([[0, 5, 6], [2, 3, 15]])
+    mask = torch.zeros(2, 16).scatter(1, keep, 1).bool().view(2, 1, 4, 4)
+    kept = mask.repeat_interleave(16, 2).repeat_interleave(16, 3)
+    tokens = vit.tokens(x, keep)
+    assert tokens.shape == (2, 3, vit.dim)
+    torch.testing.assert_close(vit.tokens(torch.where(kept, x, 9.0), keep), tokens)
+
+
+def test_tokens_of_images_of_another_size(vit):
+    assert vit.tokens(torch.randn(2, 3, 32, 48)).shape == (2, 6, vit.dim)

@@ -1,0 +1,94 @@
+"""Binary portable greymaps: a header in words, then the pixels.
+
+https://netpbm.sourceforge.net/doc/pgm.html
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import Field
+
+from ssl_kit import Config, DataError, Dataset, Image, file_path, index_files
+
+_GAP = rb"(?:\s|#[^\n]*\n)+"  # white space and comments
+_HEADER = re.compile(rb"P5" + _GAP + rb"(\d+)" + _GAP + rb"(\d+)" + _GAP + rb"(\d+)\s")
+
+
+def decode(data: bytes) -> Image:
+    """Decodes one file to (H, W, 1), uint8 or uint16.
+
+    Raises:
+        DataError: If it is no such file, or cut off.
+    """
+    header = _HEADER.match(data)
+    if header is None:
+        raise DataError("is no binary greymap: it does not start with P5, width, height, maximum")
+    width, height, top = (int(number) for number in header.groups())
+    kind = np.dtype(">u2" if top > 255 else "u1")
+    if len(data) - header.end() < width * height * kind.itemsize:
+        raise DataError("the file is cut off")
+    pixels = np.frombuffer(data, kind, width * height, header.end())
+    return pixels.astype(kind.newbyteorder("=")).reshape(height, width, 1)
+
+
+class ExampleNameConfig(Config):
+    """Options of the reader; users set them by --set data.options.NAME=VALUE."""
+
+    channel: Annotated[str, Field(description="name of the one channel")] = "grey"
+
+
+class ExampleName(Dataset):
+    """Greymaps in a folder; the scale of 16-bit ones is measured."""
+
+    Config = ExampleNameConfig
+
+    def __init__(
+        self,
+        path: Path,
+        options: ExampleNameConfig,
+        labels: Path | None = None,
+        value_range: ArrayLike | None = None,
+    ) -> None:
+        super().__init__(value_range)
+        self._root = path
+        self.index = index_files(path, (".pgm",), labels)
+        self.channels = (options.channel,)
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """Tells whether the path is such a file, or a folder with one somewhere."""
+        files = path.rglob("*") if path.is_dir() else iter([path])
+        return any(file.suffix.lower() == ".pgm" for file in files)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        options: ExampleNameConfig,
+        labels: Path | None = None,
+        value_range: ArrayLike | None = None,
+    ) -> ExampleName:
+        """Indexes the files; none is read yet."""
+        return cls(path, options, labels, value_range)
+
+    @classmethod
+    def example(cls, folder: Path) -> None:
+        """Writes a few files, for the checks."""
+        rng = np.random.default_rng(0)
+        for label in ("a", "b"):
+            (folder / label).mkdir()
+            for i in range(3):
+                pixels = rng.integers(0, 4096, (24, 32)).astype(">u2")
+                (folder / label / f"{i}.pgm").write_bytes(b"P5 32 24 4095\n" + pixels.tobytes())
+
+    def read(self, i: int) -> Image:
+        """Returns image i, (H, W, 1), in the values of the file."""
+        try:
+            return decode(file_path(self._root, self.index.key(i)).read_bytes())
+        except OSError as error:
+            raise DataError(f"cannot be opened: {error.strerror}") from error

@@ -1,0 +1,44 @@
+"""How images of this kind may be altered while they show the same thing, and what reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import albumentations as A
+
+from ssl_kit import Domain, View, resized_crop
+
+
+def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """Crop, the eight symmetries of a square, light, and focus.
+
+    Each is a claim about the images: that they have no upright and no handedness, that brightness
+    says nothing of what they show, and that a slight blur does not either. For an augmentation
+    that needs certain channels see `ssl_kit.only_with`.
+    """
+    return [
+        resized_crop(view),
+        A.D4(p=1),
+        A.RandomBrightnessContrast(0.3, 0.3, p=0.8),
+        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
+    ]
+
+
+def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """What hardly alters an image: crop and the eight symmetries."""
+    return [resized_crop(view), A.D4(p=1)]
+
+
+def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """For objectives that turn images themselves: crop and mirror left to right."""
+    return [resized_crop(view), A.HorizontalFlip(p=0.5)]
+
+
+EXAMPLE_NAME = Domain(
+    name="example_name",
+    summary="Images of example_name: PNG, TIFF and NumPy files.",
+    datasets=("image_folder", "arrays"),  # the first that accepts the files reads them
+    demo="example_name_demo",
+    policies={"default": default, "weak": weak, "upright": upright},
+    defaults={"encoder": {"image_size": 64}},  # any setting of a run that suits these images
+)

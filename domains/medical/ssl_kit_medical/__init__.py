@@ -1,0 +1,63 @@
+"""Medical images: the table of contents; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ssl_kit import hookimpl
+
+_HERE = __name__
+
+
+@hookimpl
+def register_domains(register: Callable[..., None]) -> None:
+    """The domain."""
+    register(
+        "medical",
+        f"{_HERE}.domain:MEDICAL",
+        summary="DICOM, NIfTI, radiographs and microscopy.",
+    )
+
+
+@hookimpl
+def register_datasets(register: Callable[..., None]) -> None:
+    """The readers and the demo."""
+    register(
+        "dicom",
+        f"{_HERE}.dicom:Dicom",
+        summary="DICOM files and series, compressed and multi-frame too; frame by frame.",
+    )
+    register(
+        "nifti",
+        f"{_HERE}.nifti:Nifti",
+        summary="NIfTI and MGH volumes, cut into slices.",
+    )
+    register(
+        "medical_demo",
+        f"{_HERE}.demo:Demo",
+        summary="768 made-up MR slices of 96 heads, from the physics of the scanner.",
+    )
+
+
+@hookimpl
+def register_objectives(register: Callable[..., None]) -> None:
+    """The pretext tasks."""
+    register(
+        "models_genesis",
+        f"{_HERE}.models_genesis:ModelsGenesis",
+        summary="Restores images whose values were bent, pixels shuffled and parts painted over.",
+    )
+    register(
+        "slice_order",
+        f"{_HERE}.slice_order:SliceOrder",
+        summary="Tells which of two slices of a volume comes first.",
+    )
+
+
+@hookimpl
+def register_encoders(register: Callable[..., None]) -> None:
+    """Attention around any CNN of timm, as in cbam/resnet18."""
+    where = f"{_HERE}.encoders"
+    register("cbam", f"{where}:CBAMEncoder", summary="A CNN with channel and spatial attention.")
+    register("se", f"{where}:SEEncoder", summary="A CNN with squeeze-and-excitation attention.")
+    register("eca", f"{where}:ECAEncoder", summary="A CNN with efficient channel attention.")

@@ -1,0 +1,77 @@
+"""A dataset that needs no files: made-up heads in a magnetic resonance scanner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ssl_kit import Config, Dataset, Image, Index
+
+from .phantom import SIZE, draw_head, scan
+from .transforms import bias_field
+
+FINDINGS = ("healthy", "hydrocephalus", "infarct", "tumour")
+_PATIENTS = 24  # of each finding
+_HEIGHTS = np.linspace(-0.25, 0.45, 8)  # of the slices
+_SEQUENCES = ((550.0, 15.0), (3500.0, 95.0), (2500.0, 25.0))  # T1, T2, proton density: TR, TE in ms
+
+
+class Demo(Dataset):
+    """768 slices, 64x64, grey: 96 patients with one of four findings, eight slices each.
+
+    Generated, not real: the same each time, made when first read. Sequence, coil, pose and anatomy
+    differ between patients, so that brightness alone does not tell the findings apart.
+    """
+
+    channels = ("grey",)
+
+    def __init__(self) -> None:
+        super().__init__([[0, 255]])
+        self._volumes: dict[int, Image] = {}
+        patients = np.arange(_PATIENTS * len(FINDINGS))
+        patient = np.repeat(patients, len(_HEIGHTS))
+        number = np.tile(np.arange(len(_HEIGHTS)), len(patients))
+        pairs = list(zip(patient.tolist(), number.tolist(), strict=True))
+        self.index = Index.build(
+            [f"patient{p:03d}#{n}" for p, n in pairs],
+            labels=[FINDINGS[p % len(FINDINGS)] for p, _ in pairs],
+            groups=[f"patient{p:03d}" for p, _ in pairs],
+            positions=np.column_stack([patient, patient, number]),
+        )
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """It opens no path."""
+        return False
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        options: Config,
+        labels: Path | None = None,
+        value_range: ArrayLike | None = None,
+    ) -> Demo:
+        """Sets out the patients; the path is not looked at."""
+        return cls()
+
+    def read(self, i: int) -> Image:
+        """Returns slice i, (64, 64, 1) uint8."""
+        patient, number = divmod(i, len(_HEIGHTS))
+        if patient not in self._volumes:
+            self._volumes[patient] = _volume(patient)
+        return self._volumes[patient][number]
+
+
+def _volume(patient: int) -> Image:
+    """Returns all slices of a patient, (n, 64, 64, 1), scaled together as a scanner's are not."""
+    rng = np.random.default_rng((11, patient))
+    head = draw_head(FINDINGS[patient % len(FINDINGS)], rng)
+    tr, te = _SEQUENCES[int(rng.integers(3))]
+    echo = tr * rng.uniform(0.85, 1.15), te * rng.uniform(0.85, 1.15)
+    coil = bias_field(rng.uniform(-1, 1, (3, 3)), (2 * SIZE, 2 * SIZE), rng.uniform(0, 0.4))
+    slices = np.stack([scan(head, height, echo, coil, rng) for height in _HEIGHTS.tolist()])
+    white = np.percentile(slices, 99.5)
+    return np.rint(slices / white * 255).clip(0, 255).astype(np.uint8)[..., None]

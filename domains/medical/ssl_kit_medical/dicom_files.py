@@ -1,0 +1,399 @@
+"""DICOM files through pydicom: what a header says, and one frame at a time.
+
+Nothing that identifies a patient leaves this module but as a hash: no message quotes a value of a
+file, and pydicom's own warnings and log lines, which do, are silenced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels import (
+    apply_color_lut,
+    apply_modality_lut,
+    as_pixel_options,
+    get_decoder,
+    pixel_array,
+)
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
+
+from ssl_kit import DataError, Image
+
+pydicom.config.logger.propagate = False  # its lines may quote a patient's name
+
+_HEADER = 2**26  # bytes of a header that are read at most
+_LARGEST = 2**28  # bytes of one frame; the largest mammograms have 2^26
+_AIR = -1024  # HU; what is below lies outside of the scanner's circle
+_PIXEL_TAGS = [
+    "Modality", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
+    "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
+    "ModalityLUTSequence", "SharedFunctionalGroupsSequence",
+    "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
+    "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData",
+    "SegmentedRedPaletteColorLookupTableData", "SegmentedGreenPaletteColorLookupTableData",
+    "SegmentedBluePaletteColorLookupTableData",
+    "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+]  # fmt: skip
+_INDEX_TAGS = [
+    *_PIXEL_TAGS, "SOPClassUID", "PatientID", "IssuerOfPatientID", "StudyInstanceUID",
+    "SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber", "SliceLocation", "EchoNumbers",
+    "TemporalPositionIdentifier", "ImagePositionPatient", "ImageOrientationPatient",
+]  # fmt: skip
+_JPEG_SIZES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # start of frame; F7 is JPEG-LS
+
+
+class Header(NamedTuple):
+    """What the index needs to know of a file.
+
+    Attributes:
+        frames: Number of images.
+        colour: Whether it is RGB, YCbCr or palette colour.
+        plain: Whether its grey values are bytes without a unit.
+        ct: Whether its values are Hounsfield units.
+        patient: Hash of the patient's identifier; 0 if there is none.
+        study: Hash of the study's; 0 if there is none.
+        volume: Hash of what tells volumes apart; 0 if there is no series.
+        place: Of the slice in the volume: mm along its normal, else a number that increases.
+    """
+
+    frames: int
+    colour: bool
+    plain: bool
+    ct: bool
+    patient: int
+    study: int
+    volume: int
+    place: float
+
+
+class Bounded:
+    """An open file that gives out no more bytes than it has, nor more than a budget in all.
+
+    Lengths that a file declares are asked for here: none is believed.
+    """
+
+    def __init__(self, file: BinaryIO, budget: int) -> None:
+        self._file, self._budget = file, budget
+        self.size = os.fstat(file.fileno()).st_size
+
+    def read(self, count: int = -1) -> bytes:
+        """Reads up to `count` bytes; only pydicom's inflating asks for all."""
+        left = max(0, self.size - self._file.tell())
+        wanted = left if count is None or count < 0 else min(count, left)
+        self._budget -= wanted
+        if self._budget < 0:
+            raise DataError("declares a part of absurd length")
+        data = self._file.read(wanted)
+        if count is None or count < 0:
+            _check_inflated(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Moves on."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Tells where it is."""
+        return self._file.tell()
+
+
+def _check_inflated(data: bytes) -> None:
+    """Refuses a deflated part that would grow beyond what one frame may take."""
+    inflate, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while data:
+        total += len(inflate.decompress(data, 2**20))
+        data = inflate.unconsumed_tail
+        if total > _LARGEST:
+            raise DataError("inflates to an absurd length")
+
+
+@contextmanager
+def _opened(path: Path, budget: int, failure: str) -> Iterator[Bounded]:
+    """Opens a file, and turns any error into one line that quotes nothing of it."""
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            bounded = Bounded(file, budget)
+            if not bounded.size:
+                raise DataError("the file is empty")
+            yield bounded
+    except DataError:
+        raise
+    except InvalidDicomError:
+        raise DataError("is no DICOM file: it does not start as one") from None
+    except OSError as error:
+        raise DataError(f"cannot be opened: {error.strerror}") from None
+    except Exception as error:
+        raise DataError(f"{failure} ({type(error).__name__})") from None
+
+
+def read_header(path: Path, modality: str = "") -> Header | None:
+    """Reads what the index needs to know.
+
+    Args:
+        path: The file.
+        modality: The only one that is wanted; "" for all.
+
+    Returns:
+        None if the file holds no image (a report, a structure set, a directory), or an unwanted.
+
+    Raises:
+        DataError: If the file is damaged or of a kind that cannot be read.
+    """
+    with _opened(path, _HEADER, "has a damaged header") as file:
+        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_INDEX_TAGS)  # type: ignore[arg-type]
+        if "Rows" not in ds:
+            if "Image Storage" in UID(str(ds.get("SOPClassUID", ""))).name:
+                raise DataError("is cut off before its image")
+            return None
+        if modality and ds.get("Modality") != modality:
+            return None
+        _check_size(ds, file)
+        return _describe(ds)
+
+
+def _check_size(ds: Dataset, file: Bounded) -> None:
+    """Compares what a header declares with what the file holds."""
+    height, width, samples, bits, frames = _shape(ds)
+    size = height * width * samples * bits / 8
+    if samples not in (1, 3) or not 0 < size <= _LARGEST or frames < 1:
+        raise DataError(
+            f"declares {frames} images of {height} x {width} x {samples} pixels of {bits} bits"
+        )
+    syntax = ds.file_meta.TransferSyntaxUID
+    if syntax == DeflatedExplicitVRLittleEndian:
+        needed, left = size * frames, float(_LARGEST)
+    elif syntax.is_encapsulated:
+        needed, left = 8.0 * frames, file.size - file.tell()
+    else:
+        subsampled = ds.get("PhotometricInterpretation") == "YBR_FULL_422"
+        needed, left = size * frames * (2 / 3 if subsampled else 1), file.size - file.tell() - 8
+    if needed > left:
+        raise DataError(
+            f"is cut off: its pixels take {needed:.0f} bytes, it has {max(0, left):.0f}"
+        )
+
+
+def _shape(ds: Dataset) -> tuple[int, int, int, int, int]:
+    """Returns height, width, samples per pixel, bits per sample, frames."""
+    return (
+        int(ds.Rows),
+        int(ds.Columns),
+        int(ds.get("SamplesPerPixel") or 1),
+        int(ds.get("BitsAllocated") or 0),
+        int(ds.get("NumberOfFrames") or 1),
+    )
+
+
+def _describe(ds: Dataset) -> Header:
+    study, series = str(ds.get("StudyInstanceUID") or ""), str(ds.get("SeriesInstanceUID") or "")
+    patient = str(ds.get("PatientID") or "").strip()
+    issuer = str(ds.get("IssuerOfPatientID") or "").strip()
+    frames = _shape(ds)[4]
+    across = [round(float(v), 3) for v in ds.get("ImageOrientationPatient") or ()]
+    apart = [ds.get("EchoNumbers"), ds.get("TemporalPositionIdentifier"), ds.Rows, ds.Columns]
+    one = ds.get("SOPInstanceUID") if frames > 1 else ""
+    return Header(
+        frames=frames,
+        colour=_is_colour(ds),
+        plain=_is_plain(ds),
+        ct=ds.get("Modality") == "CT",
+        patient=code(patient, issuer) if patient else code(study) if study else 0,
+        study=code(study) if study else 0,
+        volume=code(series, across, *apart, one) if series else 0,
+        place=_place(ds),
+    )
+
+
+def code(*parts: object) -> int:
+    """Returns a hash that no two things share in practice, but 0, and that fits into int64."""
+    text = "\0".join(str(part) for part in parts)
+    digest = hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1 or 1
+
+
+def _place(ds: Dataset) -> float:
+    """Returns how far along the normal of its plane a slice lies, in mm; else its number."""
+    across = [float(v) for v in ds.get("ImageOrientationPatient") or ()]
+    corner = [float(v) for v in ds.get("ImagePositionPatient") or ()]
+    place = float(ds.get("SliceLocation") or ds.get("InstanceNumber") or 0)
+    if len(across) == 6 and len(corner) == 3:
+        place = float(np.dot(np.cross(across[:3], across[3:]), corner))
+    return place if math.isfinite(place) else 0.0
+
+
+def _is_colour(ds: Dataset) -> bool:
+    return _shape(ds)[2] == 3 or ds.get("PhotometricInterpretation") == "PALETTE COLOR"
+
+
+def _is_plain(ds: Dataset) -> bool:
+    bits = (ds.get("BitsAllocated"), ds.get("BitsStored", 8), ds.get("PixelRepresentation", 0))
+    return (
+        bits == (8, 8, 0)
+        and not _is_colour(ds)
+        and _rescale(ds) == (1, 0)
+        and "ModalityLUTSequence" not in ds
+    )
+
+
+def _rescale(ds: Dataset) -> tuple[float, float]:
+    """Returns slope and intercept, which enhanced objects keep apart."""
+    for group in ds.get("SharedFunctionalGroupsSequence") or ():
+        for values in group.get("PixelValueTransformationSequence") or ():
+            ds = values
+    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
+    return 1.0 if slope is None else float(slope), float(intercept or 0)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the pixels of a file are, and how they are coded."""
+
+    ds: Dataset
+    syntax: UID
+    options: dict[str, Any]
+    offset: int
+
+
+def read_frame(path: Path, number: int) -> Image:
+    """Reads one frame.
+
+    Args:
+        path: The file.
+        number: Of the frame, from 0.
+
+    Returns:
+        (H, W, 3) uint8 of a colour image; (H, W, 1) of a grey one, in which more is brighter:
+        uint8 if it is plain, else float32 in physical units with NaN for padding.
+
+    Raises:
+        DataError: If it cannot be read; the message gives the reason.
+    """
+    with _opened(path, _HEADER + 4 * _LARGEST, "is damaged or cut off") as file:
+        stamp = path.stat()
+        source = _source(path, stamp.st_mtime_ns, stamp.st_size)
+        stored = _decode(file, source, number)
+        return _colour(stored, source.ds) if _is_colour(source.ds) else _grey(stored, source.ds)
+
+
+@lru_cache(maxsize=8)  # the header of a file with many frames is long
+def _source(path: Path, changed: int, size: int) -> _Source:
+    with path.open("rb") as opened:
+        file = Bounded(opened, _HEADER)
+        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_PIXEL_TAGS)  # type: ignore[arg-type]
+        _check_size(ds, file)
+        syntax = ds.file_meta.TransferSyntaxUID
+        options = as_pixel_options(ds, transfer_syntax_uid=syntax, pixel_keyword="PixelData")
+        if syntax != DeflatedExplicitVRLittleEndian:
+            implicit, little = ds.original_encoding  # found, where a file is not as it declares
+            order = "<" if little else ">"
+            if implicit:
+                _, element, _ = struct.unpack(f"{order}HHL", file.read(8))
+            else:
+                _, element, vr, _ = struct.unpack(f"{order}HH2s6s", file.read(12))
+                options["pixel_vr"] = vr.decode("ascii")
+            names = {0x08: "FloatPixelData", 0x09: "DoubleFloatPixelData"}
+            options["pixel_keyword"] = names.get(element, "PixelData")
+        return _Source(ds, syntax, options, file.tell())
+
+
+def _decode(file: Bounded, source: _Source, number: int) -> NDArray[Any]:
+    """Returns stored values, (H, W) or (H, W, 3) RGB."""
+    syntax, options = source.syntax, dict(source.options)
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        named = "a private form" if syntax.is_private or not syntax.name else syntax.name
+        raise DataError(f"is stored as {named}, which pydicom cannot decode") from None
+    if not decoder.is_available:
+        raise DataError(f"is stored as {syntax.name}; install a decoder of pydicom for it")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        whole = pydicom.dcmread(file, specific_tags=[*_PIXEL_TAGS, "PixelData"])  # type: ignore[arg-type]
+        return pixel_array(whole, index=number)
+    file.seek(source.offset)
+    if not syntax.is_encapsulated:
+        return decoder.as_array(file, index=number, **options)[0]  # type: ignore[arg-type]
+    table = options.pop("extended_offsets", None)
+    frames = options["number_of_frames"]
+    coded = get_frame(file, number, extended_offsets=table, number_of_frames=frames)  # type: ignore[arg-type]
+    if syntax != RLELossless and coded_size(coded) != (options["rows"], options["columns"]):
+        raise DataError("its compressed image is of another size than it declares")
+    options["number_of_frames"] = 1
+    return decoder.as_array(encapsulate([coded]), index=0, **options)[0]
+
+
+def coded_size(data: bytes) -> tuple[int, int] | None:
+    """Returns height and width that a JPEG, JPEG-LS or JPEG 2000 stream declares, None if none.
+
+    Decoders make room for what the stream says, whatever the header of the file says.
+    """
+    start = data.find(b"\xff\x4f\xff\x51", 0, 4096)
+    if start >= 0 and len(data) >= start + 24:
+        right, bottom, left, top = struct.unpack(">4L", data[start + 8 : start + 24])
+        return bottom - top, right - left
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker in _JPEG_SIZES:
+            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
+            return height, width
+        padding = marker == 0xFF
+        at += 1 if padding else 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
+    return None
+
+
+def _colour(stored: NDArray[Any], ds: Dataset) -> Image:
+    """Returns 8-bit RGB."""
+    bits = int(ds.get("BitsStored") or ds.BitsAllocated)
+    if ds.PhotometricInterpretation == "PALETTE COLOR":
+        stored = apply_color_lut(stored, ds)
+        bits = 8 * stored.dtype.itemsize
+    return (stored >> max(0, bits - 8)).astype(np.uint8)
+
+
+def _grey(stored: NDArray[Any], ds: Dataset) -> Image:
+    """Returns physical values in which more is brighter."""
+    stored = stored[..., None]
+    missing = _padding(stored, ds)
+    if ds.get("PhotometricInterpretation") == "MONOCHROME1":
+        bits = int(ds.get("BitsStored") or ds.BitsAllocated)
+        stored = (-1 if ds.get("PixelRepresentation") else 2**bits - 1) - stored
+    if _is_plain(ds):
+        return np.where(missing, np.uint8(0), stored)
+    if ds.get("ModalityLUTSequence"):
+        values = apply_modality_lut(stored, ds).astype(np.float32)
+    else:
+        slope, intercept = _rescale(ds)
+        values = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    if ds.get("Modality") == "CT":
+        values = np.maximum(values, np.float32(_AIR))
+    return np.where(missing, np.float32(np.nan), values)
+
+
+def _padding(stored: NDArray[Any], ds: Dataset) -> NDArray[np.bool_]:
+    """Returns where a scanner filled up the picture."""
+    value = ds.get("PixelPaddingValue")
+    if value is None:
+        return np.zeros(stored.shape, bool)
+    limit = ds.get("PixelPaddingRangeLimit")
+    low, high = sorted((value, value if limit is None else limit))
+    return (stored >= low) & (stored <= high)

@@ -1,0 +1,18 @@
+"""The domain, put together."""
+
+from __future__ import annotations
+
+from ssl_kit import Domain
+
+from .pairings import neighbour, study, volume
+from .policies import default, upright, weak
+
+MEDICAL = Domain(
+    name="medical",
+    summary="DICOM, NIfTI, radiographs and microscopy.",
+    datasets=("dicom", "nifti", "image_folder", "arrays"),
+    demo="medical_demo",
+    policies={"default": default, "weak": weak, "upright": upright},
+    pairings={"study": study, "volume": volume, "neighbour": neighbour},
+    objectives=("models_genesis", "slice_order"),
+)

@@ -1,0 +1,114 @@
+"""Families of encoders: any CNN of timm with an attention insert after each of its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ssl_kit import Encoder, UsageError, create_encoder
+
+from .attention import CBAM, ECA, Insert, SqueezeExcitation
+
+
+class AttentionEncoder(Encoder):
+    """A CNN with attention after each stage; at the start its features are the plain CNN's.
+
+    The weights have the plain CNN's names, and those of the inserts beside them under the
+    family's name.
+
+    Args:
+        architecture: What it is built around; a CNN whose stages timm lists.
+        channels: C.
+        image_size: Pixels.
+    """
+
+    family: ClassVar[str]
+    insert: ClassVar[type[Insert]]
+    body: Any
+
+    def __init__(self, architecture: str, channels: int, image_size: int) -> None:
+        super().__init__(f"{self.family}/{architecture}", channels, image_size)
+        plain = create_encoder(architecture, channels, image_size)
+        self._plain = (plain,)  # in a tuple, since its body is ours: no weight is to be kept twice
+        self.body, self.dim, self.arguments = plain.body, plain.dim, plain.arguments
+        self.provides = plain.provides - {"tokens"}
+        inserts = nn.ModuleDict()
+        for name, width in _stages(self.body):
+            insert = self.insert(width)
+            inserts[name.replace(".", "_")] = insert
+            self.body.get_submodule(name).register_forward_hook(insert.after)
+        self.body.add_module(self.family, inserts)
+        self._try(architecture)
+
+    def _try(self, architecture: str) -> None:
+        """Encodes nothing in particular: what is no CNN fails here, before any data are read."""
+        try:
+            if not len(getattr(self.body, self.family)):
+                raise UsageError("no stages are listed")
+            with torch.no_grad():
+                self.eval()(torch.zeros(1, self.channels, self.image_size, self.image_size))
+        except UsageError as error:
+            raise UsageError(
+                f"'{self.family}' goes around a CNN, and '{architecture}' is none: {error}."
+            ) from error
+        self.train()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to pooled features (B, D)."""
+        return self._plain[0].forward(x)
+
+    def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Returns pooled features (B, D) and the feature maps, finest first, from one pass."""
+        return self._plain[0].features(x)
+
+    def imagenet(self) -> dict[str, Tensor]:
+        """Returns the plain CNN's ImageNet weights, and the inserts as they are."""
+        own = {
+            name: value
+            for name, value in self.body.state_dict().items()
+            if name.startswith(f"{self.family}.")
+        }
+        return {**self._plain[0].imagenet(), **own}
+
+    @property
+    def pretrained_statistics(self) -> tuple[list[float], list[float]] | None:
+        """Mean and standard deviation of RGB in [0, 1] that the ImageNet weights expect."""
+        return self._plain[0].pretrained_statistics
+
+    @property
+    def first_layer(self) -> str:
+        """Key of the weight that sees the image."""
+        return self._plain[0].first_layer
+
+
+def _stages(body: Any) -> Iterator[tuple[str, int]]:
+    """Yields name and width of what ends a stage; not of a lone activation or norm, as a stem has.
+
+    Norms are left out because they are exchanged for others when several processes train.
+    """
+    for info in getattr(body, "feature_info", ()):
+        stage = body.get_submodule(info["module"])
+        norm = isinstance(stage, nn.modules.batchnorm._BatchNorm)
+        if next(stage.children(), None) is not None and not norm:
+            yield info["module"], info["num_chs"]
+
+
+class CBAMEncoder(AttentionEncoder):
+    """A CNN with channel and spatial attention: cbam/resnet18."""
+
+    family, insert = "cbam", CBAM
+
+
+class SEEncoder(AttentionEncoder):
+    """A CNN with squeeze-and-excitation attention: se/resnet18."""
+
+    family, insert = "se", SqueezeExcitation
+
+
+class ECAEncoder(AttentionEncoder):
+    """A CNN with efficient channel attention: eca/resnet18."""
+
+    family, insert = "eca", ECA

@@ -1,0 +1,102 @@
+"""Restores images whose values were bent, whose pixels were shuffled and whose parts are hidden.
+
+Models Genesis: Generic Autodidactic Models for 3D Medical Image Analysis,
+Zhou et al., 2019. https://arxiv.org/abs/1908.06912
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, mse_loss
+
+from ssl_kit import (
+    Batch,
+    Config,
+    Encoder,
+    Objective,
+    Output,
+    Training,
+    View,
+    draw_rows,
+    full_precision,
+)
+
+from .spoiling import bend, random_blocks, shuffle_within, windows
+
+
+@full_precision
+def restoration_loss(restored: Tensor, x: Tensor) -> Tensor:
+    """Mean squared error between (B, C, H, W) and the unspoilt image, in standardised units."""
+    return mse_loss(restored, x)
+
+
+class ModelsGenesisConfig(Config):
+    """Chances of the authors' code; the decoder's width suits encoders of ResNet-18's size."""
+
+    bend: Annotated[float, Field(ge=0, le=1, description="chance of bent values")] = 0.9
+    shuffle: Annotated[float, Field(ge=0, le=1, description="chance of shuffled pixels")] = 0.5
+    paint: Annotated[float, Field(ge=0, le=1, description="chance of hidden parts")] = 0.9
+    inpaint: Annotated[
+        float, Field(ge=0, le=1, description="share of those with the inside hidden")
+    ] = 0.2
+    hidden: Annotated[int, Field(ge=8, description="width of the decoder's first map")] = 128
+
+
+class ModelsGenesis(Objective):
+    """Restoration from the last map alone: without the paper's skip connections all must be there."""
+
+    paper = "https://arxiv.org/abs/1908.06912"
+    Config = ModelsGenesisConfig
+    needs = frozenset({"map"})
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, encoder: Encoder, config: ModelsGenesisConfig) -> None:
+        super().__init__(encoder, config)
+        self.register_buffer("mean", torch.full((1, encoder.channels, 1, 1), 0.5))
+        self.register_buffer("std", torch.full((1, encoder.channels, 1, 1), 0.25))
+        width, _, w = encoder.level_shapes(encoder.image_size)[-1]
+        layers: list[nn.Module] = []
+        for i in range(max(1, ceil(log2(encoder.image_size / w)))):
+            narrow = max(config.hidden >> i, 16)
+            conv = nn.Conv2d(width, narrow, 3, padding=1, bias=False)
+            layers += [nn.Upsample(scale_factor=2), conv, nn.BatchNorm2d(narrow), nn.ReLU()]
+            width = narrow
+        self.decoder = nn.Sequential(*layers, nn.Conv2d(width, encoder.channels, 3, padding=1))
+
+    def prepare(self, training: Training) -> None:
+        """Learns how to get back to values in [0, 1]."""
+        self.mean.copy_(torch.tensor(training.mean).view_as(self.mean))
+        self.std.copy_(torch.tensor(training.std).view_as(self.std))
+
+    @classmethod
+    def views(cls, config: ModelsGenesisConfig, size: int) -> tuple[View, ...]:
+        """One view that is hardly altered."""
+        return (View(size, policy="weak"),)
+
+    def spoil(self, x: Tensor) -> Tensor:
+        """Shuffles, bends and hides (B, C, H, W) in [0, 1], in the order of the authors' code."""
+        c, b = self.config, len(x)
+        coin = draw_rows(b, 9, like=x)
+        dice = coin[..., None, None, None]
+        mixed = shuffle_within(x, random_blocks(x), draw_rows(b, *x.shape[2:], like=x))
+        x = torch.where(dice[:, 0] < c.shuffle, mixed, x)
+        bent = bend(x, coin[:, 5:].view(b, 2, 2), coin[:, 4] < 0.5)
+        x = torch.where(dice[:, 1] < c.bend, bent, x)
+        inside, kept = windows(x, 1 / 6, 1 / 3), windows(x, 3 / 7, 4 / 7)
+        hidden = torch.where(dice[:, 3] < c.inpaint, inside, ~kept) & (dice[:, 2] < c.paint)
+        return torch.where(hidden, draw_rows(*x.shape, like=x), x)
+
+    def forward(self, batch: Batch, phase: int = 0) -> Output:
+        """How well the view is restored from its spoilt version."""
+        x = batch.views[0]
+        spoilt = self.spoil((x * self.std + self.mean).clamp(0, 1))
+        restored = self.decoder(self.encoder.map((spoilt - self.mean) / self.std))
+        loss = restoration_loss(interpolate(restored, size=x.shape[2:], mode="bilinear"), x)
+        guess = (x - x.mean(dim=0)).square().mean().clamp_min(1e-6)
+        return Output(loss, {"restoration_skill": 1 - loss.detach() / guess})

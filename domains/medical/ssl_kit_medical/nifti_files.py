@@ -1,0 +1,135 @@
+"""NIfTI and MGH files through nibabel: slices of one anatomical plane, read one at a time."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from numpy.typing import NDArray
+
+from ssl_kit import DataError, Image
+
+nib.imageglobals.logger.setLevel(logging.CRITICAL)  # it prints what it mends in headers
+
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # world axis (right, anterior, superior) across
+_LARGEST = 2**28  # bytes of one slice
+_THICKEST = 10.0  # times its width that a voxel is taken to be high
+_DENSEST = 1100  # times that deflated bytes can grow; 1032 by its format
+
+
+@contextmanager
+def _explained(failure: str) -> Iterator[None]:
+    """Turns any error of nibabel into one line that quotes nothing of the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except DataError:
+        raise
+    except ImageFileError:
+        raise DataError("is no NIfTI or MGH file") from None
+    except OSError as error:
+        raise DataError(f"{failure}: {error.strerror or 'it ends too soon'}") from None
+    except Exception as error:
+        raise DataError(f"{failure} ({type(error).__name__})") from None
+
+
+class Volume:
+    """One file. Slices are counted from the right, back or bottom of the body.
+
+    Args:
+        path: .nii, .nii.gz, .mgh or .mgz.
+        plane: Name of the plane of the slices.
+
+    Attributes:
+        slices: Number of slices.
+        times: Number of volumes; more than one in a functional file.
+
+    Raises:
+        DataError: If it cannot be used; the message gives the reason.
+    """
+
+    def __init__(self, path: Path, plane: str) -> None:
+        with _explained("has a damaged header"):
+            size = path.stat().st_size
+            if not size:
+                raise DataError("the file is empty")
+            image: Any = nib.load(path)
+            self._data = image.dataobj
+            shape = [int(n) for n in image.shape]
+            _check_size(shape, image.get_data_dtype(), size, path.suffix in (".gz", ".mgz"))
+            self._shape = shape + [1] * (4 - len(shape))
+            self._extra = len(shape) - 3
+            self._axes(image.affine, PLANES[plane])
+            self._square(image.header.get_zooms()[:3])
+        self.slices, self.times = self._shape[self._axis], self._shape[3]
+
+    def _axes(self, affine: NDArray[np.float64], across: int) -> None:
+        """Finds which axis of the array is which of the body's."""
+        world, self._sign = nib.io_orientation(affine).T  # type: ignore[no-untyped-call]
+        if np.isnan(world).any():
+            world, self._sign = np.arange(3.0), np.ones(3)
+        self._axis = world.tolist().index(across)
+        # Rows from top or front down, columns from the patient's right or front: both descend.
+        rest = [axis for axis in range(3) if axis != self._axis]
+        self._rows, self._columns = sorted(rest, key=lambda axis: -world[axis])
+
+    def _square(self, spacing: Sequence[float]) -> None:
+        """Finds the size of a slice in square pixels, none larger than those of the file."""
+        sides = [abs(float(spacing[axis])) for axis in (self._rows, self._columns)]
+        known = all(math.isfinite(side) and side > 0 for side in sides)
+        across = [side / min(sides) if known else 1.0 for side in sides]
+        down, right = (min(ratio, _THICKEST) for ratio in across)
+        height, width = self._shape[self._rows], self._shape[self._columns]
+        self._size = round(width * right), round(height * down)
+        if math.prod(self._size) * 8 > _LARGEST:
+            raise DataError(f"declares slices of absurd size, {height} x {width}")
+
+    def read(self, number: int, time: int) -> Image:
+        """Reads a slice as a radiologist looks at it, in square pixels, (H, W, 1) float32.
+
+        Only the slice is read, or inflated from the nearest known place before it.
+        """
+        last = self.slices - 1
+        with _explained("is damaged or cut off"):
+            values = self._cut(number if self._sign[self._axis] > 0 else last - number, time)
+            values = np.abs(values) if np.iscomplexobj(values) else values
+        values = values if self._rows < self._columns else values.T
+        down, right = (-1 if self._sign[axis] > 0 else 1 for axis in (self._rows, self._columns))
+        image: Image = np.ascontiguousarray(values[::down, ::right], dtype=np.float32)
+        if self._size != image.shape[::-1]:
+            image = cv2.resize(image, self._size, interpolation=cv2.INTER_LINEAR)
+        return image[..., None]
+
+
+    def _cut(self, at: int, time: int) -> NDArray[Any]:
+        """Returns a slice across an axis, its own axes in the file's order."""
+        rest = ([time] + [0] * self._extra)[: self._extra]
+        where: list[Any] = [slice(None)] * 3
+        where[self._axis] = at
+        if self._axis:
+            return np.asarray(self._data[(*where, *rest)])
+        # Across the axis whose voxels lie side by side: reading plane by plane is far quicker than
+        # voxel by voxel, and no larger.
+        planes = range(self._shape[2])
+        return np.stack([self._data[(slice(None), slice(None), z, *rest)][at] for z in planes], 1)
+
+
+def _check_size(shape: list[int], dtype: np.dtype[Any], size: int, packed: bool) -> None:
+    """Compares what a header declares with what the file holds."""
+    if dtype.kind not in "iufc":
+        raise DataError("its voxels are colours, which this reader cannot use")
+    if len(shape) < 3 or math.prod(shape[4:]) > 1 or min(shape) < 1:
+        raise DataError(f"its shape {shape} is no volume, nor a series of volumes")
+    needed = math.prod(shape) * dtype.itemsize
+    if needed > size * (_DENSEST if packed else 1):
+        raise DataError(f"is cut off: its voxels take {needed} bytes, the file has {size}")

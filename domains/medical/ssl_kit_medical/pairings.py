@@ -1,0 +1,69 @@
+"""Positives that are not augmentations: other images of the same patient, study or volume.
+
+Multi-Instance Contrastive Learning of "Big Self-Supervised Models Advance Medical Image
+Classification", Azizi et al., 2021, https://arxiv.org/abs/2101.05224: two images of one case are
+two views of it. The kit's own pairing "group" is the same patient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_kit import Index, Partners, UsageError
+
+from .volumes import PLACE, STUDY, VOLUME
+
+
+def study(index: Index) -> Partners:
+    """Pairs each image with the others of its study: other views, other sequences.
+
+    Raises:
+        UsageError: If no study has two images.
+    """
+    return _alike(index, STUDY)
+
+
+def volume(index: Index) -> Partners:
+    """Pairs each slice with the others of its volume.
+
+    Raises:
+        UsageError: If no volume has two slices.
+    """
+    return _alike(index, VOLUME)
+
+
+def neighbour(index: Index) -> Partners:
+    """Pairs each slice with the one before and the one behind it.
+
+    Raises:
+        UsageError: If no volume has two slices.
+    """
+    wide = _alike(index, VOLUME)
+    number = _column(index, VOLUME)
+    order = np.lexsort((index.positions[:, PLACE], number))
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return Partners(order, np.maximum(wide.starts, rank - 1), np.minimum(wide.stops, rank + 2))
+
+
+def _alike(index: Index, column: int) -> Partners:
+    number = _column(index, column)
+    order = np.argsort(number, kind="stable")
+    starts = np.searchsorted(number[order], number, side="left")
+    stops = np.searchsorted(number[order], number, side="right")
+    if not (stops - starts > 1).any():
+        raise UsageError(_NONE)
+    return Partners(order, starts, stops)
+
+
+def _column(index: Index, column: int) -> NDArray[np.int64]:
+    if index.positions.shape[1] != 3:
+        raise UsageError(_NONE)
+    return index.positions[:, column].astype(np.int64)
+
+
+_NONE = (
+    "No two images are of one study or volume. data.pair_by 'study', 'volume' and 'neighbour' need "
+    "DICOM series or NIfTI volumes; 'group' pairs by the groups that a labels.csv declares."
+)

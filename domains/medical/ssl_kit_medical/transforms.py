@@ -1,0 +1,153 @@
+"""What display, scanner and noise do to the same patient, for any number of channels.
+
+albumentations has no types, hence the ignored errors.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import albumentations as A
+import cv2
+import numpy as np
+from albumentations.core.transforms_interface import BaseTransformInitSchema
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ssl_kit import Image
+
+Share = Annotated[float, Field(ge=0, le=1)]
+_LEVELS = np.arange(256, dtype=np.float32) / 255
+
+
+def to_unit(image: Image) -> Image:
+    """Returns float32 in [0, 1]."""
+    return image.astype(np.float32) / 255 if image.dtype == np.uint8 else image
+
+
+def like(unit: Image, image: Image) -> Image:
+    """Returns values of about [0, 1], clipped, in the type of an image."""
+    unit = unit.clip(0, 1)
+    return np.rint(unit * 255).astype(np.uint8) if image.dtype == np.uint8 else unit
+
+
+class Elastic(A.ElasticTransform):  # type: ignore[misc]
+    """Bends an image; on average over the image nothing moves, so its points stay."""
+
+    def apply_to_keypoints(self, keypoints: NDArray[Any], **params: Any) -> NDArray[Any]:
+        """Returns the points; the library would drop those outside of the crop."""
+        return keypoints
+
+
+class Tone(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Another window and another display curve: x -> ((x - low) / (high - low))^gamma.
+
+    Args:
+        ends: Largest shift of black and of white, as a share of the range.
+        gamma: Largest |log gamma|.
+        p: Chance.
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What the arguments may be."""
+
+        ends: Annotated[float, Field(ge=0, lt=0.5)]
+        gamma: Annotated[float, Field(ge=0)]
+
+    def __init__(self, ends: float = 0.2, gamma: float = 0.4, p: float = 0.8) -> None:
+        super().__init__(p=p)
+        self.ends, self.gamma = ends, gamma
+
+    def get_params(self) -> dict[str, Any]:
+        """Draws black, white and gamma."""
+        draw = self.py_random.uniform
+        ends = draw(-self.ends, self.ends), 1 + draw(-self.ends, self.ends)
+        return {"low": ends[0], "high": ends[1], "gamma": np.exp(draw(-self.gamma, self.gamma))}
+
+    def apply(self, img: Image, low: float, high: float, gamma: float, **params: Any) -> Image:
+        """Maps the values; by a table for uint8."""
+        unit = _LEVELS if img.dtype == np.uint8 else img
+        mapped = (((unit - np.float32(low)) / np.float32(high - low)).clip(0, 1)) ** np.float32(
+            gamma
+        )
+        return like(mapped, img)[img] if img.dtype == np.uint8 else mapped
+
+
+class BiasField(A.ImageOnlyTransform):  # type: ignore[misc]
+    """A smooth factor, exp of a polynomial of low order: coil sensitivity, heel effect, vignetting.
+
+    Args:
+        strength: Largest |log factor|.
+        order: Of the polynomial.
+        p: Chance.
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What the arguments may be."""
+
+        strength: Annotated[float, Field(ge=0)]
+        order: Annotated[int, Field(ge=1)]
+
+    def __init__(self, strength: float = 0.4, order: int = 3, p: float = 0.5) -> None:
+        super().__init__(p=p)
+        self.strength, self.order = strength, order
+
+    def get_params(self) -> dict[str, Any]:
+        """Draws the coefficients of x^i y^j with 0 < i + j <= order, and the strength."""
+        size = self.order + 1
+        coefficients = self.random_generator.uniform(-1, 1, (size, size))
+        i, j = np.indices((size, size))
+        coefficients[(i + j > self.order) | (i + j == 0)] = 0
+        return {"coefficients": coefficients, "largest": self.py_random.uniform(0, self.strength)}
+
+    def apply(
+        self, img: Image, coefficients: NDArray[np.float64], largest: float, **params: Any
+    ) -> Image:
+        """Multiplies all channels by the field."""
+        field = bias_field(coefficients, img.shape[:2], largest)
+        return like(to_unit(img) * field[..., None], img)
+
+
+def bias_field(
+    coefficients: NDArray[np.float64], shape: tuple[int, ...], largest: float
+) -> NDArray[np.float32]:
+    """Returns exp(f), (H, W), with f a polynomial of zero mean whose largest magnitude is given."""
+    y, x = (np.linspace(-1, 1, length) if length > 1 else np.zeros(1) for length in shape)
+    f = np.polynomial.polynomial.polygrid2d(y, x, coefficients)
+    f = f - f.mean()
+    field: NDArray[np.float32] = np.exp(f * (largest / max(np.abs(f).max(), 1e-12)))
+    return field.astype(np.float32)
+
+
+class RicianNoise(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Noise of a magnitude, |x + n1 + i n2|; at a good signal that is Gaussian noise.
+
+    Gudbjartsson and Patz 1995, https://doi.org/10.1002/mrm.1910340618.
+
+    Args:
+        highest: Largest standard deviation of n1 and n2, as a share of the range.
+        p: Chance.
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What the arguments may be."""
+
+        highest: Share
+
+    def __init__(self, highest: float = 0.06, p: float = 0.5) -> None:
+        super().__init__(p=p)
+        self.highest = highest
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws the noise of both parts."""
+        sigma = self.py_random.uniform(0, self.highest)
+        shape = (2, *data["image"].shape)
+        drawn = self.random_generator.standard_normal(shape, dtype=np.float32)
+        return {"noise": drawn * np.float32(sigma)}
+
+    def apply(self, img: Image, noise: NDArray[np.float32], **params: Any) -> Image:
+        """Adds the noise to both parts and takes the magnitude."""
+        magnitude = cv2.magnitude(to_unit(img) + noise[0], noise[1])
+        return like(magnitude.reshape(img.shape), img)

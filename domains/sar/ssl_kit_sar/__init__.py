@@ -1,0 +1,59 @@
+"""Radar images: the table of contents; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ssl_kit import hookimpl
+
+_HERE = __name__
+
+
+@hookimpl
+def register_domains(register: Callable[..., None]) -> None:
+    """The domain."""
+    register(
+        "sar",
+        f"{_HERE}.domain:SAR",
+        summary="Radar images: target chips and scenes, complex or detected.",
+    )
+
+
+@hookimpl
+def register_datasets(register: Callable[..., None]) -> None:
+    """The readers and the demo."""
+    register(
+        "sar_raster",
+        f"{_HERE}.raster:SarRaster",
+        summary="Radar GeoTIFF, NITF (SICD) and .npy, complex or detected, in tiles.",
+    )
+    register(
+        "mstar_phoenix",
+        f"{_HERE}.phoenix:Phoenix",
+        summary="MSTAR target chips with their Phoenix header.",
+    )
+    register(
+        "sar_demo",
+        f"{_HERE}.demo:Demo",
+        summary="480 made-up chips of five vehicles, from scattering physics.",
+    )
+
+
+@hookimpl
+def register_objectives(register: Callable[..., None]) -> None:
+    """Methods made for radar."""
+    register(
+        "dca",
+        f"{_HERE}.dca:DCA",
+        summary="Tells a batch's images apart in every view, and aligns their features.",
+    )
+    register(
+        "despeckle",
+        f"{_HERE}.despeckle:Despeckle",
+        summary="Predicts one look of a place from another, independent one.",
+    )
+    register(
+        "azimuth",
+        f"{_HERE}.azimuth:Azimuth",
+        summary="Tells a target's azimuth, or by how much a chip was turned.",
+    )

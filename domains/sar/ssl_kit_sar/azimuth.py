@@ -1,0 +1,87 @@
+"""Tells the azimuth of a target, or, where it is not known, by how much its chip was turned.
+
+Unsupervised Representation Learning by Predicting Image Rotations,
+Gidaris, Singh, Komodakis, 2018. https://arxiv.org/abs/1803.07728
+Here the angle is continuous, and it is the azimuth itself where the header of a chip has it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import affine_grid, cosine_similarity, grid_sample
+
+from ssl_kit import Batch, Config, Encoder, Objective, Output, View, draw_rows, full_precision
+
+_TOLERANCE = 1e-3  # of the length of a position that is a direction
+
+
+@full_precision
+def direction_loss(predicted: Tensor, direction: Tensor) -> Tensor:
+    """Mean of 1 - cos of the angle between two directions, in [0, 2].
+
+    Args:
+        predicted: (B, 2), of any length.
+        direction: (B, 2).
+    """
+    return (1 - cosine_similarity(predicted, direction, dim=1)).mean()
+
+
+@torch.no_grad()
+def degrees_apart(predicted: Tensor, direction: Tensor) -> Tensor:
+    """Mean angle between two directions (B, 2), in degrees; 90 is chance."""
+    cos = cosine_similarity(predicted.float(), direction.float(), dim=1).clamp(-1, 1)
+    return cos.arccos().rad2deg().mean()
+
+
+def turned(x: Tensor, angles: Tensor) -> Tensor:
+    """Turns images counter-clockwise about their centre and blanks what is outside of a circle.
+
+    Blank is 0, the mean of standardised images; without it the corners would tell the angle.
+
+    Args:
+        x: (B, C, H, W).
+        angles: (B,) in radians.
+    """
+    cos, sin, none = angles.cos(), angles.sin(), torch.zeros_like(angles)
+    maps = torch.stack([cos, -sin, none, sin, cos, none], dim=1).view(-1, 2, 3).to(x.dtype)
+    grid = affine_grid(maps, list(x.shape), align_corners=False)
+    inside = (grid.square().sum(dim=-1) <= 1)[:, None]
+    return grid_sample(x, grid, align_corners=False) * inside
+
+
+class Azimuth(Objective):
+    """Pose as a pretext task: what tells a target's azimuth is its shape, its layover, its shadow.
+
+    Positions that are directions (cos, sin), as the reader of MSTAR chips gives them, are the
+    azimuths to be told. Any other image is turned in its plane by a random angle: its shadow, which
+    points away from the radar before, gives the answer, so it teaches less.
+    """
+
+    paper = "https://arxiv.org/abs/1803.07728"
+
+    def __init__(self, encoder: Encoder, config: Config) -> None:
+        super().__init__(encoder, config)
+        self.head = nn.Linear(encoder.dim, 2)
+
+    @classmethod
+    def views(cls, config: Config, size: int) -> tuple[View, ...]:
+        """One view that is neither turned nor mirrored."""
+        return (View(size, policy="upright"),)
+
+    def forward(self, batch: Batch, phase: int = 0) -> Output:
+        """Predicts (cos, sin) of the azimuth, or of the turn."""
+        x = batch.views[0]
+        angles = 2 * math.pi * draw_rows(len(x), like=x)
+        direction = torch.stack([angles.cos(), angles.sin()], dim=1)
+        if batch.positions.shape[1] == 2:
+            known = (batch.positions.norm(dim=1) - 1).abs() < _TOLERANCE
+            direction = torch.where(known[:, None], batch.positions.to(direction), direction)
+            x = torch.where(known[:, None, None, None], x, turned(x, angles))
+        else:
+            x = turned(x, angles)
+        predicted = self.head(self.encoder(x))
+        error = degrees_apart(predicted, direction)
+        return Output(direction_loss(predicted, direction), {"degrees": error})

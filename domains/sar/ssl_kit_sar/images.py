@@ -1,0 +1,135 @@
+"""What the readers of radar files have in common: from a signal to the values of an image."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from ssl_kit import Config, DataError, Dataset, Image, UsageError
+
+from .signals import RANGE_DB, compand, decibels, intensity, multilook, sublooks
+
+_TOP = 99.9  # percentile of the decibels that becomes the highest value
+_NEEDS_PHASE = ("complex", "sublooks")
+
+
+class SarConfig(Config):
+    """Options that all radar readers have."""
+
+    values: Annotated[
+        Literal["db", "amplitude", "sublooks", "complex"],
+        Field(
+            description="db: intensity in decibels; amplitude; sublooks: two halves of the azimuth "
+            "band in decibels; complex: real and imaginary part, amplitude in decibels"
+        ),
+    ] = "db"
+    calibration: Annotated[
+        float, Field(gt=0, description="factor of the intensity that gives sigma0 or beta0")
+    ] = 1.0
+    looks: Annotated[
+        tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
+        Field(description="pixels in azimuth and in range whose intensities are averaged"),
+    ] = (1, 1)
+
+
+class SarImages(Dataset):
+    """Images of a radar signal, range along the rows.
+
+    Decibels fill a range of 60 dB below the 99.9th percentile; amplitudes one from 0, so that a
+    factor stays a factor. Policies know both from the names of the channels.
+    """
+
+    options: SarConfig
+
+    def __init__(self, options: SarConfig, value_range: ArrayLike | None) -> None:
+        super().__init__(value_range)
+        self.options = options
+
+    @abstractmethod
+    def signal(self, i: int) -> NDArray[Any]:
+        """Returns image i, (H, W, P): complex64, or its intensity, float32; NaN is no data."""
+
+    def name_channels(self, polarisations: Sequence[str], has_phase: bool) -> None:
+        """Sets the channels that the polarisations become.
+
+        Raises:
+            UsageError: If the options ask for what the files do not hold.
+        """
+        values = self.options.values
+        if values in _NEEDS_PHASE and not has_phase:
+            raise UsageError(
+                f"data.options.values is '{values}', but the files are not complex. "
+                "Use 'db' or 'amplitude'."
+            )
+        if values == "complex" and self.options.looks != (1, 1):
+            raise UsageError("data.options.looks averages intensities; 'complex' has none.")
+        endings = {
+            "db": ("db",),
+            "amplitude": ("amplitude",),
+            "sublooks": ("look1_db", "look2_db"),
+            "complex": ("real", "imag"),
+        }[values]
+        self.channels = tuple(f"{name}_{end}" for end in endings for name in polarisations)
+
+    def read(self, i: int) -> Image:
+        """Returns image i, (H, W, C), float32, in the values asked for."""
+        signal, options = self.signal(i), self.options
+        if options.values == "complex":
+            parts = np.concatenate([signal.real, signal.imag], axis=2)
+            return parts * np.float32(options.calibration**0.5)
+        if options.values == "sublooks":
+            power = sublooks(signal)
+        else:
+            power = intensity(signal) if np.iscomplexobj(signal) else signal
+        power = multilook(power * np.float32(options.calibration), options.looks)
+        if 0 in power.shape:
+            raise DataError(f"has fewer pixels than data.options.looks {options.looks}")
+        return np.sqrt(power) if options.values == "amplitude" else decibels(power)
+
+    def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
+        """Returns 60 dB below the 99.9th percentile, or amplitudes from 0 to the 99.5th."""
+        options = self.options
+        if options.values == "amplitude":
+            top = super().measure_value_range(images)[:, 1]
+            return np.stack([np.zeros_like(top), top], axis=1)
+        if options.values == "complex":
+            top = 10 ** (self._tops(images) / 20)
+            return np.stack([-top, top], axis=1)
+        top = self._tops(images)
+        return np.stack([top - RANGE_DB, top], axis=1)
+
+    def _tops(self, images: int) -> NDArray[np.float64]:
+        """Returns the highest decibels that matter, per channel, in whole decibels."""
+        levels = []
+        for i in np.unique(np.linspace(0, len(self) - 1, images).astype(int)).tolist():
+            try:
+                image = self.read(i)
+            except DataError:
+                continue
+            if self.options.values == "complex":
+                real, imag = np.split(image, 2, axis=2)
+                image = np.tile(decibels(real**2 + imag**2), 2)
+            flat = image.reshape(-1, image.shape[2])
+            levels.append(flat[:: max(1, len(flat) // 4096)])
+        if not levels:
+            raise DataError("None of the images looked at can be read; see the files themselves.")
+        return np.array([_top(column) for column in np.concatenate(levels).T])
+
+    def scale(self, image: Image) -> Image:
+        """Maps values to float32 in [0, 1]; of complex ones 0.5 is zero, see `signals.compand`."""
+        if self.options.values != "complex":
+            return super().scale(image)
+        real, imag = np.split(np.nan_to_num(image, nan=0.0), 2, axis=2)
+        top = self.value_range[: real.shape[2], 1].astype(np.float32)
+        companded = compand((real + 1j * imag) / top)
+        return np.concatenate([companded.real, companded.imag], axis=2) / 2 + np.float32(0.5)
+
+
+def _top(levels: NDArray[np.float32]) -> float:
+    there = levels[np.isfinite(levels)]
+    return float(np.ceil(np.percentile(there, _TOP))) if len(there) else 0.0

@@ -1,0 +1,162 @@
+"""MSTAR target chips: an ASCII "Phoenix" header, then big-endian amplitudes and phases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ssl_kit import DataError, Index, file_path, index_files
+
+from .images import SarConfig, SarImages
+
+MAGIC = b"[PhoenixHeaderVer"
+SUFFIXES = tuple(f".{number:03d}" for number in range(1000))  # the chips end in a serial number
+_HEADER = 65536  # bytes that a header has at most; those of MSTAR have 1,600 to 2,100
+_SIDE = 4096  # pixels that a chip has at most
+_LOOKED_AT = 1000  # files of a folder that decide whether it is one of chips
+
+
+class Phoenix(SarImages):
+    """MSTAR chips: complex, with target type and azimuth from the header.
+
+    The label is the target type unless labels.csv gives another, the split that of a folder
+    "train" or "test" or of labels.csv, and a position is (cos, sin) of the target's azimuth: so
+    the objective `azimuth` knows it. A chip is a group of its own: declare the split by depression
+    angle, as is usual, because chips of neighbouring azimuths look alike.
+    """
+
+    Config = SarConfig
+
+    def __init__(
+        self,
+        path: Path,
+        options: SarConfig,
+        labels: Path | None = None,
+        value_range: ArrayLike | None = None,
+    ) -> None:
+        super().__init__(options, value_range)
+        self._root = path
+        found = index_files(path, SUFFIXES, labels)
+        headers = [self._header_or_none(found.key(i)) for i in range(len(found))]
+        if not any(headers):
+            raise DataError(f"None of the {len(found)} files in '{path}' is a Phoenix chip.")
+        declared = labels is not None or (path / "labels.csv").is_file()
+        self.index = replace(
+            found if declared else _with_types(found, headers),
+            positions=np.array([_direction(header) for header in headers], np.float32),
+        )
+        self.name_channels(("hh",), has_phase=True)
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """Tells whether the path is a chip, or one of the first files of a folder is."""
+        if not path.is_dir():
+            return _is_chip(path)
+        return any(_is_chip(file) for file in islice(path.rglob("*.[0-9][0-9][0-9]"), _LOOKED_AT))
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        options: SarConfig,
+        labels: Path | None = None,
+        value_range: ArrayLike | None = None,
+    ) -> Phoenix:
+        """Reads the header of each chip."""
+        return cls(path, options, labels, value_range)
+
+    def _header_or_none(self, key: str) -> dict[str, str] | None:
+        try:
+            return read_header(file_path(self._root, key))
+        except DataError:
+            return None  # reading it gives the reason
+
+    def signal(self, i: int) -> NDArray[Any]:
+        """Returns chip i, (H, W, 1), complex; range along the rows, as the files have it."""
+        return read_chip(file_path(self._root, self.index.key(i)))[..., None]
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """Reads the lines "name= value" of a Phoenix header.
+
+    Raises:
+        DataError: If the file has none.
+    """
+    text = _bytes(path, 0, _HEADER).partition(b"[EndofPhoenixHeader]")
+    if not text[0].startswith(MAGIC):
+        raise DataError("has no Phoenix header" if text[0] else "the file is empty")
+    if not text[1]:
+        raise DataError("its Phoenix header has no end")
+    lines = text[0].decode("ascii", "replace").splitlines()
+    pairs = (line.partition("=") for line in lines)
+    return {name.strip(): value.strip() for name, equals, value in pairs if equals}
+
+
+def read_chip(path: Path) -> NDArray[np.complex64]:
+    """Reads amplitudes and phases, (H, W) complex.
+
+    They are the last 8 bytes a pixel of the file: some files have a native header in between.
+
+    Raises:
+        DataError: If header and file do not fit together.
+    """
+    header = read_header(path)
+    rows, columns = (_number(header, f"NumberOf{name}") for name in ("Rows", "Columns"))
+    if not (0 < rows <= _SIDE and 0 < columns <= _SIDE):
+        raise DataError(f"declares {rows:g} x {columns:g} pixels, which is no target chip")
+    shape = 2, int(rows), int(columns)
+    length = 4 * int(np.prod(shape))
+    start = path.stat().st_size - length
+    if start < _number(header, "PhoenixHeaderLength"):
+        raise DataError(f"is cut off: {rows:g} x {columns:g} pixels need {length} bytes")
+    data = np.frombuffer(_bytes(path, start, length), ">f4").reshape(shape)
+    amplitude, phase = data.astype(np.float32)
+    return (amplitude * np.exp(1j * phase)).astype(np.complex64)
+
+
+def _bytes(path: Path, start: int, length: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+    except OSError as error:
+        raise DataError(f"cannot be opened: {error.strerror}") from error
+
+
+def _is_chip(path: Path) -> bool:
+    try:
+        return os.path.isfile(path) and _bytes(path, 0, len(MAGIC)) == MAGIC
+    except DataError:
+        return False
+
+
+def _number(header: Mapping[str, str], name: str) -> float:
+    try:
+        return float(header[name])
+    except (KeyError, ValueError) as error:
+        raise DataError(f"its Phoenix header has no number {name}") from error
+
+
+def _direction(header: Mapping[str, str] | None) -> tuple[float, float]:
+    """Returns (cos, sin) of the target's azimuth, (0, 0) if it is not known."""
+    try:
+        azimuth = np.radians(_number(header or {}, "TargetAz"))
+    except DataError:
+        return 0.0, 0.0
+    return float(np.cos(azimuth)), float(np.sin(azimuth))
+
+
+def _with_types(found: Index, headers: list[dict[str, str] | None]) -> Index:
+    """Labels an index with the target types, spelt "t72_tank" in the headers."""
+    named = Index.build(
+        [found.key(i) for i in range(len(found))],
+        labels=[(header or {}).get("TargetType", "") for header in headers],
+    )
+    return replace(found, labels=named.labels, classes=named.classes)

@@ -1,0 +1,194 @@
+"""Files with a radar signal: what they hold, and windows of them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from ssl_kit import DataError
+
+NITF = (".ntf", ".nitf")
+RASTERS = (".tif", ".tiff", *NITF)
+ARRAYS = (".npy",)
+_OPEN = 32  # files kept open in each process
+_GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_CACHEMAX": 128}  # MB
+_MOST_BANDS = 16
+_LARGEST_BLOCK = 2**28  # bytes that GDAL would allocate at once
+_BEST_COMPRESSION = 1100  # deflate reaches 1,032
+
+
+class Source(ABC):
+    """An open file.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+        names: Of the polarisations.
+        has_phase: Whether the pixels are complex.
+    """
+
+    height: int
+    width: int
+    names: tuple[str, ...]
+    has_phase: bool
+
+    @property
+    def kind(self) -> str:
+        """What the files of one dataset must have in common."""
+        return f"{len(self.names)}-band {'complex' if self.has_phase else 'real'}"
+
+    @abstractmethod
+    def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
+        """Returns a window (h, w, P), float32 or complex64, NaN where there is no data."""
+
+
+class ArraySource(Source):
+    """A .npy (H, W) or (H, W, P), mapped into memory."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except Exception as error:
+            raise DataError(f"is no NumPy array: {_why(error)}") from error
+        if array.dtype.kind not in "uifc" or array.ndim not in (2, 3) or 0 in array.shape:
+            raise DataError(f"holds {array.dtype} of shape {array.shape}, no image (H, W[, P])")
+        self._array = array if array.ndim == 3 else array[..., None]
+        self.height, self.width, bands = self._array.shape
+        if bands > _MOST_BANDS:
+            raise DataError(
+                f"its shape {array.shape} is not (H, W, polarisations); a stack of images is "
+                "opened with data.reader=arrays"
+            )
+        self.names = _number(bands)
+        self.has_phase = array.dtype.kind == "c"
+
+    def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
+        """Copies a window out of the file."""
+        window = self._array[top : top + height, left : left + width]
+        return window.astype(np.complex64 if self.has_phase else np.float32)
+
+
+class RasterSource(Source):
+    """A GeoTIFF or NITF; the I and Q bands of a SICD are one complex polarisation."""
+
+    def __init__(self, path: Path) -> None:
+        driver = "NITF" if path.suffix.lower() in NITF else "GTiff"
+        try:
+            with rasterio.Env(**_GDAL), warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                self._file = rasterio.open(path, driver=driver)
+        except RasterioError as error:
+            raise DataError(f"cannot be opened as {driver}: {_why(error)}") from error
+        file = self._file
+        self._check(path)
+        self.height, self.width = file.height, file.width
+        meanings = [_meaning(file, band) for band in file.indexes]
+        if "M" in meanings or "P" in meanings:
+            raise DataError("its pixels are amplitude and phase of 8 bits, which is not supported")
+        self._pairs = meanings[::2] == ["I"] * (file.count // 2) and "Q" in meanings
+        self.has_phase = self._pairs or file.dtypes[0].startswith("complex")
+        self.names = _names(file, self._pairs)
+
+    def _check(self, path: Path) -> None:
+        """Refuses what would take more memory or time than the file is worth."""
+        file = self._file
+        if file.subdatasets or not file.count:
+            raise DataError(f"has {len(file.subdatasets)} image segments; extract one of them")
+        if file.count > _MOST_BANDS:
+            raise DataError(f"has {file.count} bands; radar images have up to {_MOST_BANDS}")
+        size = np.dtype(file.dtypes[0].replace("complex_int16", "complex64")).itemsize
+        if max(h * w for h, w in file.block_shapes) * size > _LARGEST_BLOCK:
+            raise DataError(f"its blocks of {file.block_shapes[0]} pixels do not fit into memory")
+        if file.height * file.width * file.count * size > _BEST_COMPRESSION * path.stat().st_size:
+            raise DataError(
+                f"declares {file.height} x {file.width} pixels but is only "
+                f"{path.stat().st_size} bytes long"
+            )
+
+    def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
+        """Reads a window."""
+        file = self._file
+        try:
+            with rasterio.Env(**_GDAL):
+                data = file.read(window=Window(left, top, width, height))
+        except RasterioError as error:
+            raise DataError(f"is damaged or cut off: {_why(error)}") from error
+        if self._pairs:
+            data = data[0::2].astype(np.float32) + 1j * data[1::2].astype(np.float32)
+        out = data.astype(np.complex64 if self.has_phase else np.float32)
+        if file.nodata is not None and np.isfinite(file.nodata):
+            out[data == file.nodata] = np.nan
+        return np.ascontiguousarray(out.transpose(1, 2, 0))
+
+
+class Sources:
+    """Files, the last used of them kept open in each process."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._open: OrderedDict[Path, Source] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the open files behind: a spawned process opens its own."""
+        return {"_open": OrderedDict(), "_pid": -1}
+
+    def __getitem__(self, path: Path) -> Source:
+        """Opens a file, or returns it if it is open.
+
+        Raises:
+            DataError: If it cannot be used.
+        """
+        if self._pid != os.getpid():  # a fork: its files share their place with the parent's
+            self._open, self._pid = OrderedDict(), os.getpid()
+        if path not in self._open:
+            self._open[path] = open_source(path)
+        self._open.move_to_end(path)
+        if len(self._open) > _OPEN:
+            self._open.popitem(last=False)
+        return self._open[path]
+
+
+def open_source(path: Path) -> Source:
+    """Opens a file by its ending.
+
+    Raises:
+        DataError: If it cannot be used.
+    """
+    try:
+        if not path.stat().st_size:
+            raise DataError("the file is empty")
+        return (ArraySource if path.suffix.lower() in ARRAYS else RasterSource)(path)
+    except OSError as error:
+        raise DataError(f"cannot be opened: {error.strerror or error}") from error
+
+
+def _why(error: Exception) -> str:
+    text = str(error.__cause__ or error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")
+
+
+def _meaning(file: Any, band: int) -> str:
+    """Returns what a band of a NITF is: I, Q, M, P, or nothing in particular."""
+    return str(file.tags(band).get("NITF_ISUBCAT", "")).strip() if file.driver == "NITF" else ""
+
+
+def _names(file: Any, pairs: bool) -> tuple[str, ...]:
+    """Returns the names that a file gives its bands, else sar, or band1, band2, ..."""
+    names = tuple((text or "").strip().lower() for text in file.descriptions)
+    if pairs or not all(names) or len(set(names)) < len(names):
+        return _number(file.count // 2 if pairs else file.count)
+    return names
+
+
+def _number(bands: int) -> tuple[str, ...]:
+    return ("sar",) if bands == 1 else tuple(f"band{band + 1}" for band in range(bands))

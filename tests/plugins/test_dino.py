@@ -1,0 +1,210 @@
+"""The loss agrees with the authors' code, too:
+https://github.com/facebookresearch/dino/blob/main/main_dino.py (`DINOLoss`)."""
+
+import math
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+from torch.nn.functional import one_hot
+
+from ssl_kit import Batch, cosine_momentum
+from ssl_kit.core.encoder import create_encoder
+from ssl_kit.plugins.objectives.dino import (
+    DINO,
+    DINOConfig,
+    dino_loss,
+    last_layer,
+    teacher_distribution,
+)
+
+
+@pytest.fixture
+def logits():
+    """Of 4 views of 6 images, for 5 outputs."""
+    torch.manual_seed(0)
+    return torch.randn(4, 6, 5, dtype=torch.float64)
+
+
+@pytest.fixture
+def targets():
+    torch.manual_seed(1)
+    return torch.randn(2, 6, 5, dtype=torch.float64).softmax(dim=2)
+
+
+def make(**options):
+    torch.manual_seed(0)
+    small = {"hidden": 32, "bottleneck": 16, "out": 24, "freeze": 0, "crops": 2}
+    return DINO(create_encoder("test_resnet", 3, 32), DINOConfig(**{**small, **options}))
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    image = torch.randn(8, 3, 32, 32)
+    large = tuple(image + 0.1 * torch.randn_like(image) for _ in range(2))
+    none = torch.zeros(8, dtype=torch.long)
+    views = (*large, image[..., :16, :16].clone(), image[..., 16:, 16:].clone())
+    return Batch(views, none, none, none[:, None], ())
+
+
+def slow_softmax(values, temperature):
+    """Eq. 1 for a list of numbers."""
+    powers = [math.exp(v / temperature) for v in values]
+    return [p / sum(powers) for p in powers]
+
+
+def slow_loss(logits, targets, temperature):
+    """Eq. 3 with eq. 2, loop by loop; the mean over the pairs of views."""
+    total, pairs = 0.0, 0
+    for i in range(len(targets)):
+        for v in range(len(logits)):
+            if v != i:
+                pairs += 1
+                for row, target in zip(logits[v].tolist(), targets[i].tolist(), strict=True):
+                    p = slow_softmax(row, temperature)
+                    total -= sum(t * math.log(s) for t, s in zip(target, p, strict=True)) / 6
+    return total / pairs
+
+
+def teacher_of(objective):
+    return {n: p for n, p in objective.named_parameters() if n.startswith("teacher_")}
+
+
+@pytest.mark.parametrize("temperature", [0.1, 1.0])
+def test_loss_agrees_with_equation_3(logits, targets, temperature):
+    found = dino_loss(logits, targets, temperature).item()
+    assert found == pytest.approx(slow_loss(logits, targets, temperature), abs=1e-9)
+
+
+def test_teacher_is_centred_and_sharpened(logits):
+    centre = torch.arange(5, dtype=torch.float64)
+    found = teacher_distribution(logits[0], centre, torch.tensor(0.5).double())
+    for row, expected in zip(found.tolist(), logits[0].tolist(), strict=True):
+        shifted = [v - c for v, c in zip(expected, range(5), strict=True)]
+        assert row == pytest.approx(slow_softmax(shifted, 0.5), abs=1e-9)
+
+
+def test_loss_of_equal_logits_is_that_of_guessing(targets):
+    found = dino_loss(torch.ones(3, 6, 5).double(), targets, 0.1).item()
+    assert found == pytest.approx(math.log(5), abs=1e-9)
+
+
+def test_no_view_is_compared_with_itself():
+    targets = one_hot(torch.tensor([[0], [1]]), 2).double()
+    right, wrong = -math.log(math.e / (math.e + 1)), -math.log(1 / (math.e + 1))
+    assert dino_loss(targets, targets, 1.0).item() == pytest.approx(wrong)
+    assert dino_loss(targets.flip(0), targets, 1.0).item() == pytest.approx(right)
+
+
+def test_views_may_be_swapped_and_images_permuted_together(logits, targets):
+    loss, order = dino_loss(logits, targets, 0.1), torch.tensor([3, 0, 5, 1, 4, 2])
+    swapped = dino_loss(logits[[1, 0, 3, 2]], targets.flip(0), 0.1)
+    torch.testing.assert_close(swapped, loss)
+    torch.testing.assert_close(dino_loss(logits[:, order], targets[:, order], 0.1), loss)
+    assert not torch.isclose(dino_loss(logits[:, order], targets, 0.1), loss)
+
+
+def test_gradients_are_those_of_the_functions(logits, targets):
+    logits.requires_grad_()
+    assert gradcheck(lambda s: dino_loss(s, targets, 0.1), (logits,))
+    weight = torch.randn(4, 5).double().requires_grad_()
+    assert gradcheck(last_layer, (logits[0], weight))
+
+
+def test_asks_for_two_large_and_several_small_views():
+    views = DINO.views(DINOConfig(crops=3), 112)
+    assert [view.size for view in views] == [112, 112, 48, 48, 48]
+
+
+def test_teacher_sees_the_large_views_only(batch):
+    objective, seen = make(), []
+    objective.teacher_encoder.register_forward_hook(lambda m, x, y: seen.append(x[0].shape))
+    objective(batch)
+    assert seen == [(16, 3, 32, 32)]
+
+
+def test_loss_is_that_of_all_views_against_the_teacher(batch):
+    objective, free = make(), torch.tensor(1.0)
+    large, small = torch.cat(batch.views[:2]), torch.cat(batch.views[2:])
+    features = torch.cat([objective.encoder(large), objective.encoder(small)])
+    logits = objective.head(features, free).view(4, 8, 24)
+    taught = objective.teacher_head(objective.teacher_encoder(large), free)
+    targets = teacher_distribution(taught, torch.zeros(24), torch.tensor(0.04)).view(2, 8, 24)
+    torch.testing.assert_close(objective(batch).loss, dino_loss(logits, targets, 0.1))
+
+
+def test_centre_follows_the_teacher_by_equation_4(batch):
+    objective = make(centring=0.8)
+    taught = objective.teacher_encoder(torch.cat(batch.views[:2]))
+    mean = objective.teacher_head(taught, torch.tensor(1.0)).mean(dim=0)
+    objective(batch)
+    torch.testing.assert_close(objective.centre, 0.2 * mean)
+    objective(batch)
+    torch.testing.assert_close(objective.centre, (0.8 * 0.2 + 0.2) * mean)
+
+
+def test_temperature_of_the_teacher_rises_and_its_entropy_with_it(batch):
+    objective = make(teacher_start=0.01, teacher_temperature=1.0, warmup=0.5).eval()
+    entropies = []
+    for step in (0, 2, 5, 10):
+        objective.progress.fill_(step / 10)
+        objective.centre.zero_()
+        entropies.append(objective(batch).metrics["teacher_entropy"].item())
+    assert entropies[0] < entropies[1] < entropies[2]
+    assert entropies[2] == pytest.approx(entropies[3])
+
+
+def test_the_last_layer_stays_until_it_is_free(batch):
+    objective = make(freeze=0.5)
+    objective(batch).loss.backward()
+    assert not objective.head.last.grad.any()
+    assert objective.head.layers[0].weight.grad.any()
+    objective.after_step(5, 10)
+    objective(batch).loss.backward()
+    assert objective.head.last.grad.any()
+
+
+def test_metrics_say_when_all_images_are_alike(batch):
+    objective = make()
+    batch.views = tuple(torch.ones_like(view) for view in batch.views)
+    metrics = objective(batch).metrics
+    both = [metrics["teacher_entropy"].item(), metrics["mean_teacher_entropy"].item()]
+    assert both[0] == pytest.approx(both[1], abs=1e-3)
+
+
+def test_gradient_reaches_the_student_and_not_the_teacher(batch):
+    objective = make()
+    objective(batch).loss.backward()
+    teacher = teacher_of(objective)
+    for name, parameter in objective.named_parameters():
+        assert (parameter.grad is None) == (name in teacher), name
+
+
+def test_after_step_moves_the_teacher(batch):
+    objective = make()
+    with torch.no_grad():
+        for name, parameter in objective.named_parameters():
+            if not name.startswith("teacher_"):
+                parameter += 1
+    before = {name: value.clone() for name, value in teacher_of(objective).items()}
+    m = cosine_momentum(30, 100, objective.config.momentum)
+    objective.after_step(30, 100)
+    own = objective.state_dict()
+    for name, value in teacher_of(objective).items():
+        expected = m * before[name] + (1 - m) * own[name.removeprefix("teacher_")]
+        torch.testing.assert_close(value.detach(), expected)
+
+
+def test_learns_a_small_batch(batch):
+    objective = make()
+    trained = [p for p in objective.parameters() if p.requires_grad]
+    optimizer, losses = torch.optim.AdamW(trained, lr=1e-3), []
+    for step in range(1, 11):
+        losses.append(objective(batch).loss)
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+        objective.after_step(step, 10)
+    assert all(loss.isfinite() for loss in losses)
+    assert losses[-1] < losses[0]

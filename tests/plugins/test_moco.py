@@ -1,0 +1,119 @@
+"""The loss agrees with the authors' code, too:
+https://github.com/facebookresearch/moco/blob/main/moco/builder.py (`MoCo.forward`)."""
+
+import math
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+from torch.nn.functional import normalize
+
+from ssl_kit import Batch
+from ssl_kit.core.encoder import create_encoder
+from ssl_kit.plugins.objectives.moco import MoCo, MoCoConfig, info_nce
+
+
+@pytest.fixture
+def rows():
+    torch.manual_seed(0)
+    return normalize(torch.randn(19, 5, dtype=torch.float64), dim=1).split([6, 6, 7])
+
+
+@pytest.fixture
+def objective():
+    torch.manual_seed(0)
+    return MoCo(create_encoder("test_resnet", 3, 32), MoCoConfig(hidden=32, out=16, queue=20))
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    image = torch.randn(8, 3, 32, 32)
+    none = torch.zeros(8, dtype=torch.long)
+    return Batch((image, image + 0.1 * torch.randn_like(image)), none, none, none[:, None], ())
+
+
+def slow_info_nce(q, k, queue, temperature):
+    """Eq. 1 with loops: the sum is over one positive and all keys of the queue."""
+
+    def exp(a, b):
+        return math.exp(sum(x * y for x, y in zip(a, b, strict=True)) / temperature)
+
+    total = 0.0
+    for query, key in zip(q.tolist(), k.tolist(), strict=True):
+        positive = exp(query, key)
+        total -= math.log(positive / (positive + sum(exp(query, old) for old in queue.tolist())))
+    return total / len(q)
+
+
+@pytest.mark.parametrize("temperature", [0.07, 0.2, 1.0])
+def test_loss_agrees_with_equation_1(rows, temperature):
+    found = info_nce(*rows, temperature).item()
+    assert found == pytest.approx(slow_info_nce(*rows, temperature), abs=1e-9)
+
+
+def test_loss_of_equal_views_with_an_orthogonal_queue():
+    q, queue = torch.tensor([[1.0, 0.0, 0.0]]).double(), torch.eye(3, dtype=torch.float64)[1:]
+    assert info_nce(q, q, queue, 1.0).item() == pytest.approx(math.log((math.e + 2) / math.e))
+
+
+def test_loss_of_equal_rows_is_that_of_guessing():
+    z = normalize(torch.ones(9, 3, dtype=torch.float64), dim=1)
+    assert info_nce(z[:2], z[:2], z[2:], 0.2).item() == pytest.approx(math.log(8), abs=1e-9)
+
+
+def test_images_may_be_permuted_together_but_not_apart(rows):
+    (q, k, queue), order = rows, torch.tensor([3, 0, 5, 1, 4, 2])
+    loss = info_nce(q, k, queue, 0.2)
+    torch.testing.assert_close(info_nce(q[order], k[order], queue.flip(0), 0.2), loss)
+    assert not torch.isclose(info_nce(q, k[order], queue, 0.2), loss)
+
+
+def test_gradient_is_that_of_the_loss(rows):
+    q, k, queue = rows
+    assert gradcheck(lambda q: info_nce(q, k, queue, 0.2), (q.clone().requires_grad_(),))
+
+
+def test_keys_come_from_the_teacher_and_their_negatives_from_the_queue(objective, batch):
+    query, key = batch.views
+    queue = objective.queue().clone()
+    q = normalize(objective.projector(objective.encoder(query)), dim=1)
+    k = normalize(objective.teacher_projector(objective.teacher_encoder(key)), dim=1)
+    torch.testing.assert_close(objective(batch).loss, info_nce(q, k, queue, 0.2))
+
+
+def test_keys_join_the_queue_after_the_loss_newest_first(objective, batch):
+    before = objective.queue()
+    k = normalize(objective.teacher_projector(objective.teacher_encoder(batch.views[1])), dim=1)
+    objective(batch)
+    torch.testing.assert_close(objective.queue(), torch.cat([k, before[:12]]))
+    assert int(objective.queue.pushed) == 8
+
+
+def test_gradient_reaches_the_student_and_not_the_teacher(objective, batch):
+    objective(batch).loss.backward()
+    for name, parameter in objective.named_parameters():
+        assert (parameter.grad is None) == name.startswith("teacher_"), name
+
+
+def test_after_step_moves_the_teacher_by_equation_2(objective):
+    with torch.no_grad():
+        for parameter in objective.encoder.parameters():
+            parameter += 1
+    objective.after_step(30, 100)
+    pairs = zip(objective.teacher_encoder.parameters(), objective.encoder.parameters(), strict=True)
+    for teacher, student in pairs:
+        torch.testing.assert_close(teacher, student.detach() - 0.99)
+
+
+def test_learns_a_small_batch(objective, batch):
+    trained = [p for p in objective.parameters() if p.requires_grad]
+    optimizer, losses = torch.optim.AdamW(trained, lr=1e-3), []
+    for step in range(1, 9):
+        losses.append(objective(batch).loss)
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+        objective.after_step(step, 8)
+    assert all(loss.isfinite() for loss in losses)
+    assert losses[-1] < losses[3]  # from where the queue holds keys only

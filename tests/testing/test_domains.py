@@ -1,0 +1,130 @@
+"""The checker is checked: each broken plugin breaks one rule, and is told why."""
+
+import re
+from dataclasses import replace
+
+import albumentations as A
+import numpy as np
+import pytest
+
+from ssl_kit import Partners, resized_crop
+from ssl_kit.plugins.datasets.digits import Digits
+from ssl_kit.plugins.domains.natural import NATURAL
+from ssl_kit.testing import domains
+
+RULES = domains.RULES
+
+
+def policy(*transforms):
+    return {**NATURAL.policies, "default": lambda view, channels: [resized_crop(view), *transforms]}
+
+
+class Brighter(A.ImageOnlyTransform):
+    """Leaves the range."""
+
+    def apply(self, img, **params):
+        return img if img.dtype == np.uint8 else img * 1.5
+
+
+class Widened(A.ImageOnlyTransform):
+    """Computes in float64 and stays there."""
+
+    def apply(self, img, **params):
+        return img / 1.0
+
+
+class FirstThree(A.ImageOnlyTransform):
+    """Takes the first three channels for colours."""
+
+    def apply(self, img, **params):
+        img = img.copy()
+        img[..., 2] = img[..., 0]
+        return img
+
+
+class Shifted(A.DualTransform):
+    """Moves pixels and does not say where to."""
+
+    def apply(self, img, **params):
+        return np.roll(img, 3, axis=1)
+
+
+class Unseeded(A.ImageOnlyTransform):
+    """Draws from a generator that nobody seeds."""
+
+    def apply(self, img, **params):
+        return np.roll(img, np.random.default_rng().integers(100), axis=1)
+
+
+class Flickering(Digits):
+    """A demo that differs each time."""
+
+    def read(self, i):
+        return super().read(i) * np.random.default_rng().random((8, 8, 1))
+
+
+def astray(index):
+    n = len(index)
+    return Partners(np.arange(1, n + 1), np.arange(n), np.arange(1, n + 1))
+
+
+BROKEN = [
+    ("declares_itself", {"datasets": ("image_floder",)}, "nobody registers: image_floder"),
+    ("defaults_are_settings", {"defaults": {"trian": {}}}, "Did you mean 'train'?"),
+    ("demo_needs_nothing", {"demo": "flickering"}, "seed its generator"),
+    ("policies_keep_shape_type_and_range", {"policies": policy(A.HorizontalFlip(), Brighter(p=1))},
+     "'default', 1 channels, float32: .*clip to"),
+    ("policies_keep_shape_type_and_range", {"policies": policy(A.HorizontalFlip(), Widened(p=1))},
+     "the type becomes float64"),
+    ("views_can_be_located", {"policies": policy(A.HorizontalFlip(), Shifted(p=1))},
+     "'default'; what moves pixels is an albumentations.DualTransform"),
+    ("default_views_differ", {"policies": {**NATURAL.policies, "default": lambda view, channels: [
+        A.Resize(view.size, view.size)]}}, "transforms applied with p > 0"),
+    ("views_can_be_made_again", {"policies": policy(Unseeded(p=1))}, "self.random_generator"),
+    ("pairings_pair", {"pairings": {"next": astray}}, "'next' gives positions outside"),
+]  # fmt: skip
+
+
+def test_there_is_a_broken_plugin_for_each_rule():
+    assert list(dict.fromkeys(rule for rule, _, _ in BROKEN)) == [r.__name__ for r in RULES]
+
+
+def test_a_sound_plugin_breaks_none(check):
+    assert check(RULES, NATURAL) == {}
+
+
+@pytest.mark.parametrize(("rule", "changes", "cause"), BROKEN)
+def test_a_broken_plugin_breaks_its_rule_only_and_is_told_why(
+    check, register, rule, changes, cause
+):
+    register("dataset", "flickering", Flickering)
+    found = check(RULES, replace(NATURAL, **changes))
+    assert list(found) == [rule], found
+    assert re.search(cause, found[rule]), found[rule]
+
+
+def test_a_transform_for_other_channels_is_told_what_to_use(check):
+    broken = replace(NATURAL, policies=policy(FirstThree(p=1)))
+    found = check([domains.policies_keep_shape_type_and_range], broken)
+    assert (
+        "'default', 1 channels, uint8; what needs certain channels goes through"
+        in (found["policies_keep_shape_type_and_range"])
+    )
+
+
+def test_a_domain_of_signals_is_checked_with_signals(check, register, memory_dataset):
+    wave = np.random.default_rng(0).random((1, 64, 2)).astype(np.float32)
+
+    class Waves(memory_dataset):
+        @classmethod
+        def open(cls, *args):
+            return cls([wave] * 32, [[0, 1], [0, 1]])
+
+    def cut(view, channels):
+        return [A.RandomCrop(1, view.size), A.HorizontalFlip(p=0.5)]
+
+    register("dataset", "waves", Waves)
+    signals = replace(
+        NATURAL, demo="waves", policies=dict.fromkeys(("default", "weak", "upright", "eval"), cut)
+    )
+    assert check(RULES, signals) == {}

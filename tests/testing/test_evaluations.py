@@ -1,0 +1,85 @@
+"""The checker is checked: each broken plugin breaks one rule, and is told why."""
+
+import re
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+import pytest
+import torch
+from pydantic import Field
+
+from ssl_kit import Estimate
+from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig
+from ssl_kit.testing import evaluations
+
+RULES = evaluations.RULES
+
+
+class SilentOption(KNN):
+    """Has an option that nobody explains."""
+
+    class Config(KNNConfig):
+        weight: Annotated[float, Field(ge=0)] = 1.0
+
+
+class Outside(KNN):
+    """Takes the interval from other images than the value."""
+
+    def evaluate(self, model, data):
+        return replace(super().evaluate(model, data), metrics={"accuracy": Estimate(0.9, 0.5, 0.6)})
+
+
+class Nothing(KNN):
+    """Divides by the number of images of a class that has none."""
+
+    def evaluate(self, model, data):
+        empty = Estimate(float("nan"), float("nan"), float("nan"))
+        return replace(super().evaluate(model, data), metrics={"accuracy": empty})
+
+
+class Unseeded(KNN):
+    """Draws from a generator that nobody seeds."""
+
+    def evaluate(self, model, data):
+        found = super().evaluate(model, data)
+        off = np.random.default_rng().normal()
+        metrics = {
+            name: Estimate(e.value + off, e.low + off, e.high + off)
+            for name, e in found.metrics.items()
+        }
+        return replace(found, metrics=metrics)
+
+
+class TunesTheEncoder(KNN):
+    """Trains the encoder that the next protocol will get."""
+
+    def evaluate(self, model, data):
+        found = super().evaluate(model, data)
+        with torch.no_grad():
+            next(model.encoder.parameters()).mul_(1.01)
+        return found
+
+
+BROKEN = [
+    ("declares_itself", SilentOption, "weight"),
+    ("estimates_are_sound", Outside, "outside its interval"),
+    ("estimates_are_sound", Nothing, "accuracy is nan"),
+    ("estimates_are_the_same_again", Unseeded, "seed what is random"),
+    ("leaves_the_encoder_alone", TunesTheEncoder, "fine-tune a copy"),
+]
+
+
+def test_there_is_a_broken_plugin_for_each_rule():
+    assert list(dict.fromkeys(rule for rule, _, _ in BROKEN)) == [r.__name__ for r in RULES]
+
+
+def test_a_sound_plugin_breaks_none(check):
+    assert check(RULES, KNN) == {}
+
+
+@pytest.mark.parametrize(("rule", "plugin", "cause"), BROKEN)
+def test_a_broken_plugin_breaks_its_rule_only_and_is_told_why(check, rule, plugin, cause):
+    found = check(RULES, plugin)
+    assert list(found) == [rule], found
+    assert re.search(cause, found[rule]), found[rule]

@@ -1,0 +1,98 @@
+"""The checker is checked: each broken plugin breaks one rule, and is told why."""
+
+import re
+
+import broken_objectives as broken
+import pytest
+
+from ssl_kit.testing import objectives
+
+RULES = objectives.RULES
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch):
+    """SimCLR needs fewer than others."""
+    monkeypatch.setattr(objectives, "_STEPS", 8)
+
+
+BROKEN = {
+    "declares_itself": (broken.NoPaper, "not a link"),
+    "config_round_trips": (broken.AnyOption, "derive Config from ssl_kit.Config"),
+    "defaults_are_settings": (broken.MisspeltDefault, "Did you mean 'optimizer'?"),
+    "asks_for_views": (broken.OwnPolicy, "not every domain has a policy 'stained'"),
+    "loss_is_a_finite_scalar": (broken.AttachedMetric, "half.*detach them"),
+    "gradients_reach_what_is_trained": (broken.UnusedLayer, "'forgotten.weight' gets no gradient"),
+    "deterministic": (broken.NumpyWeights, "initialise from torch's generator"),
+    "loss_falls": (broken.WrongWay, "turned round"),
+    "state_is_complete": (broken.HiddenOffset, "keep all state in"),
+    "resume_is_exact": (broken.HiddenCounter, "'teacher.*keep what `after_step` counts"),
+    "small_batches": (broken.KeptLabels, "with 5 images; is the size of an earlier batch kept?"),
+    "any_number_of_channels": (broken.ThreeChannels, "take C from encoder.channels"),
+    "odd_sizes": (broken.EvenSizes, "at 37 pixels; take sizes from tensors"),
+    "half_precision": (broken.HalfLoss, "use @ssl_kit.full_precision"),
+    "every_image_has_its_row": (broken.SmallMemory, "training.images rows"),
+    "project_is_a_function": (broken.NoisyProjection, "projections are noisy"),
+    "collapse_is_seen": (broken.NoisyEncoder, "noise or dropout left on"),
+    "processes_agree": (broken.AloneTogether, "gather what the loss compares"),
+}
+
+
+def test_there_is_a_broken_plugin_for_each_rule():
+    assert list(BROKEN) == [rule.__name__ for rule in RULES]
+
+
+def test_a_sound_plugin_breaks_none(check):
+    assert check(RULES, broken.Sound) == {}
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_a_broken_plugin_breaks_its_rule_only_and_is_told_why(check, rule):
+    plugin, cause = BROKEN[rule]
+    found = check(RULES, plugin)
+    assert list(found) == [rule], found
+    assert re.search(cause, found[rule]), found[rule]
+
+
+def test_a_number_of_channels_may_be_refused_saying_why():
+    remark = objectives.any_number_of_channels(broken.NoGrey)
+    assert remark == "refuses 1 channels: Colours are needed; these images have one channel."
+
+
+def test_three_channels_may_not_be_refused(check):
+    found = check([objectives.any_number_of_channels], broken.NoColours)
+    assert "it refuses 3 channels: Three channels" in found["any_number_of_channels"]
+
+
+def test_a_loss_that_is_not_finite_on_equal_images_is_found(check):
+    found = check([objectives.collapse_is_seen], broken.InvertedSpread)
+    assert "add a small number to what divides" in found["collapse_is_seen"]
+
+
+def test_processes_that_do_not_do_the_same_are_told_so(check):
+    found = check([objectives.processes_agree], broken.NeedsTheFirst)
+    assert "all must gather the same" in found["processes_agree"]
+
+
+def test_after_processes_failed_the_next_check_works(check):
+    check([objectives.processes_agree], broken.NeedsTheFirst)
+    assert check([objectives.processes_agree], broken.Sound) == {}
+
+
+def test_what_cannot_be_equal_is_not_compared():
+    class Apart(broken.Sound):
+        """Differs by design."""
+
+        processes_differ = "each process has a queue of its own"
+
+    assert objectives.processes_agree(Apart) == (
+        "not compared: each process has a queue of its own"
+    )
+
+
+def test_a_class_that_other_processes_cannot_import_is_told_so(check):
+    class Local(broken.Sound):
+        """Defined inside a function."""
+
+    found = check([objectives.processes_agree], Local)
+    assert "cannot be imported" in found["processes_agree"]
