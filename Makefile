@@ -7,15 +7,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO ?= runs/demo
+DOMAINS := $(sort $(patsubst domains/%/pyproject.toml,%,$(wildcard domains/*/pyproject.toml)))
 
 .PHONY: setup demo test test-all lint types wheel check clean
 
 setup: $(READY)
 
-$(READY): pyproject.toml domains/remote_sensing/pyproject.toml
+$(READY): pyproject.toml $(DOMAINS:%=domains/%/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet torch==2.14.1 torchvision==0.29.1
-	$(BIN)/pip install --quiet -e '.[dev]' -e domains/remote_sensing
+	$(BIN)/pip install --quiet -e '.[dev]' $(DOMAINS:%=-e domains/%)
 	touch $@
 
 demo: setup
@@ -37,7 +38,9 @@ types: setup
 	mkdir -p .typing && ln -sfn .. .typing/ssl_kit
 	MYPYPATH=.typing $(BIN)/mypy -p ssl_kit.core -p ssl_kit.commands -p ssl_kit.plugins \
 		-p ssl_kit.testing -m ssl_kit.cli -m ssl_kit
-	MYPYPATH=.typing:domains/remote_sensing $(BIN)/mypy -p ssl_kit_remote_sensing
+	for domain in $(DOMAINS); do \
+		MYPYPATH=.typing:domains/$$domain $(BIN)/mypy -p ssl_kit_$$domain || exit 1; \
+	done
 
 # the wheel is installed alone and tried from another folder: an editable install hides what it lacks
 wheel: setup

@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="resnet18")
     parser.add_argument("--vit", default="vit_tiny_patch16_224")
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--pool", type=int, default=1120, help="Images of an epoch, for the text.")
     parser.add_argument(
         "--teacher",

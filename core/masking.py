@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .encoder import Encoder
 from .errors import UsageError
-from .parallel import draw_rows
+from .parallel import draw_rows, draw_shared
 
 
 def patchify(x: Tensor, patch: int | tuple[int, int]) -> Tensor:
@@ -55,6 +58,20 @@ def spread(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return interpolate(mask[:, None].float(), size=size, mode="nearest").bool()
 
 
+@contextmanager
+def _batches_counted(network: nn.Module, times: int) -> Iterator[None]:
+    """Lets batches count `times`-fold in the running statistics of batch normalisation."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1 - (1 - (norm.momentum or 0.1)) ** times
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
 class MaskPatch(nn.Module):
     """A learned patch that stands in hidden places, in pixels.
 
@@ -97,3 +114,21 @@ class MaskPatch(nn.Module):
         height, width = x.shape[2:]
         tiles = self.pixels.repeat(1, mask.shape[1], mask.shape[2])[:, :height, :width]
         return torch.where(spread(mask, (height, width)), tiles.to(x.dtype), x)
+
+    def levels(self, encoder: Encoder, x: Tensor, mask: Tensor) -> list[Tensor]:
+        """Returns an encoder's maps, finest first, of images with hidden places.
+
+        Running statistics of batch normalisation are taken from whole images, for which the
+        encoder is used later: a quarter of the batches is passed once more, without gradient.
+
+        Args:
+            encoder: To be trained.
+            x: (B, C, H, W).
+            mask: (B, h, w), True where hidden.
+        """
+        normalised = any(isinstance(module, _BatchNorm) for module in encoder.modules())
+        if normalised and self.training and float(draw_shared(1, like=x)) < 0.25:
+            with _batches_counted(encoder, 4), torch.no_grad():
+                encoder(x)
+        with _batches_counted(encoder, 0):
+            return encoder.levels(self(x, mask))

@@ -53,6 +53,13 @@ _OBJECTIVES = {
 }
 
 
+_FIELDS = {
+    "medical": "DICOM, NIfTI, radiographs and microscopy.",
+    "remote_sensing": "Scenes from above: JPEG, PNG and GeoTIFF of any bands.",
+    "sar": "Radar: complex and detected images, MSTAR, Sentinel-1.",
+}
+
+
 @hookimpl
 def register_encoders(register: Register) -> None:
     """The encoder families."""
@@ -100,12 +107,8 @@ def register_domains(register: Register) -> None:
         f"{_HERE}.domains.natural:NATURAL",
         summary="Ordinary photographs; SimCLR's views.",
     )
-    register(
-        "remote_sensing",
-        None,
-        summary="Scenes from above: JPEG, PNG and GeoTIFF of any bands.",
-        install="pip install -e domains/remote_sensing",
-    )
+    for name, summary in _FIELDS.items():
+        register(name, None, summary=summary, install=f"pip install -e domains/{name}")
 
 
 @hookimpl

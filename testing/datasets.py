@@ -127,9 +127,8 @@ def index_is_consistent(kind: Kind) -> str:
         dataset, again = (kind.open(folder, kind.Config()) for _ in range(2))
         index, n = dataset.index, len(dataset)
         require(n > 0, "there are no images")
-        columns = {"labels": index.labels, "groups": index.groups, "splits": index.splits,
-                   "positions": index.positions}  # fmt: skip
-        uneven = [name for name, column in columns.items() if len(column) != n]
+        columns = ("labels", "groups", "splits", "positions")
+        uneven = [name for name in columns if len(getattr(index, name)) != n]
         require(not uneven, f"{', '.join(uneven)} and keys differ in length; use Index.build")
         require(len(set(index.keys.tolist())) == n, "two images have the same key")
         for name, column, low, count in (

@@ -26,7 +26,7 @@ from .kit import explaining, require
 from .processes import two_processes_equal_one
 
 Kind = type[Objective]
-_SIZE, _STEPS, _IMAGES = 32, 30, 16
+_SIZE, _STEPS, _IMAGES = 32, 20, 16
 _RGB = ("red", "green", "blue")
 
 
@@ -165,7 +165,7 @@ def loss_is_a_finite_scalar(kind: Kind) -> None:
 
 
 def loss_falls(kind: Kind) -> None:
-    """Thirty steps on one small batch lower the loss."""
+    """Twenty steps on one small batch lower the loss."""
     objective = build(kind)
     batch = batch_for(objective)
     optimizer = torch.optim.AdamW(_trainable(objective), lr=1e-3)
@@ -315,7 +315,8 @@ def project_is_a_function(kind: Kind) -> str:
     if z is None:
         return "has no `project`: the watch looks at features only"
     require(z.ndim == 2 and len(z) == 6, f"6 features are projected to {tuple(z.shape)}")
-    near = torch.allclose(objective.project(features[:3]), z[:3], rtol=1e-3, atol=1e-4)
+    alone = objective.project(features[:3])
+    near = alone is not None and torch.allclose(alone, z[:3], rtol=1e-3, atol=1e-4)
     drawn = not torch.equal(torch.get_rng_state(), random)
     require(near and not drawn, "projections are noisy or depend on the rest of the batch; the "
             "collapse watch needs plain ones")  # fmt: skip
@@ -360,12 +361,13 @@ def collapse_is_seen(kind: Kind) -> None:
     optimizer = torch.optim.AdamW(_trainable(objective), lr=1e-3)
     batch = batch_for(objective)
     batch.views = tuple(torch.full_like(view, 0.5) for view in batch.views)
-    verdict, loss = "", None
+    watch.judge(watch.look(objective, contextlib.nullcontext), None, objective.encoder.dim)
     for n in range(1, 4):
-        seen = watch.look(objective, contextlib.nullcontext)
-        verdict = watch.judge(seen, loss, objective.encoder.dim)
         with explaining("on equal images; add a small number to what divides or is inverted"):
             loss = float(require_finite(step(objective, batch, optimizer, n)))
+    seen = watch.look(objective, contextlib.nullcontext)
+    for _ in range(2):  # low once may be chance
+        verdict = watch.judge(seen, loss, objective.encoder.dim)
     require(verdict == "COLLAPSED", f"the watch says {verdict}: equal images have different "
             "features; is noise or dropout left on in evaluation mode?")  # fmt: skip
 

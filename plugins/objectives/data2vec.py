@@ -99,7 +99,7 @@ class Data2Vec(Objective):
         """Distance to the teacher's features; their spread over images tells of collapse."""
         x = batch.views[0]
         mask = self.cover.draw(x, self.config.ratio)
-        predicted = self.head(self.encoder.levels(self.cover(x, mask))[-1])  # (B, D, h, w)
+        predicted = self.head(self.cover.levels(self.encoder, x, mask)[-1])  # (B, D, h, w)
         target = self.target(x)
         hidden = spread(mask, (x.shape[2], x.shape[3])).to(x.dtype)
         share = adaptive_avg_pool2d(hidden, predicted.shape[2:]).flatten(1)

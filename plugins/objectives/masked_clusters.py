@@ -76,7 +76,7 @@ class MaskedClusters(Objective):
 
     paper = "https://arxiv.org/abs/2106.07447"
     Config = MaskedClustersConfig
-    needs = frozenset({"map", "levels"})
+    needs = frozenset({"levels"})
     iteration: Tensor
     fitted: Tensor
 
@@ -122,9 +122,10 @@ class MaskedClusters(Objective):
             self.fitted.fill_(True)
         return torch.cdist(rows.flatten(0, 1).to(centres), centres).argmin(dim=1).view(len(x), -1)
 
-    def predict(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Predicts code embeddings (B, N, width) of a grid of N places of images."""
-        made = F.pixel_shuffle(self.head(self.encoder.map(x)), self.parts)
+    def predict(self, x: Tensor, spans: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Predicts code embeddings (B, N, width) of a grid of N places, some spans hidden."""
+        level = self.cover.levels(self.encoder, x, spans)[-1]
+        made = F.pixel_shuffle(self.head(level), self.parts)
         return made[..., : grid[0], : grid[1]].flatten(2).transpose(1, 2)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
@@ -133,7 +134,7 @@ class MaskedClusters(Objective):
         grid = math.ceil(x.shape[2] / self.place), math.ceil(x.shape[3] / self.place)
         targets, spans = self.targets(x, grid), self.cover.draw(x, c.ratio)
         mask = spread(spans, grid).flatten(1)
-        predicted = self.predict(self.cover(x, spans), grid)
+        predicted = self.predict(x, spans, grid)
         loss, accuracy = masked_prediction_loss(predicted, self.codes, targets, mask, c.temperature)
         share = targets.flatten().bincount(minlength=c.clusters) / targets.numel()
         return Output(loss, {"masked_accuracy": accuracy, "cluster_entropy": entr(share).sum()})

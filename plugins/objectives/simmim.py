@@ -57,7 +57,7 @@ class SimMIM(Objective):
 
     paper = "https://arxiv.org/abs/2111.09886"
     Config = SimMIMConfig
-    needs = frozenset({"map", "levels"})
+    needs = frozenset({"levels"})
 
     def __init__(self, encoder: Encoder, config: SimMIMConfig) -> None:
         super().__init__(encoder, config)
@@ -73,7 +73,7 @@ class SimMIM(Objective):
 
     def restore(self, x: Tensor, mask: Tensor) -> Tensor:
         """Predicts images (B, C, H, W) from what the masks (B, h, w) leave of them."""
-        pixels = self.head(self.encoder.map(self.cover(x, mask)))  # (B, C P, h', w')
+        pixels = self.head(self.cover.levels(self.encoder, x, mask)[-1])  # (B, C P, h', w')
         size = pixels.shape[2] * self.cell[0], pixels.shape[3] * self.cell[1]
         restored = fold(pixels.flatten(2), size, self.cell, stride=self.cell)
         return restored[..., : x.shape[2], : x.shape[3]]

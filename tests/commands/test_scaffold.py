@@ -159,8 +159,8 @@ def test_the_tests_of_all_kinds_pass_at_once(tmp_path):
         paths.append(str(folder))
         tests.append(str(folder / "tests"))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "-k", "not processes",
-         "--rootdir", str(tmp_path), *tests],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error",
+         "-k", "not processes", "--rootdir", str(tmp_path), *tests],
         env={**os.environ, "SSL_KIT_PLUGINS_DIR": str(shims), "OMP_NUM_THREADS": "1",
              "PYTHONPATH": os.pathsep.join(paths)},
         cwd=tmp_path, capture_output=True, text=True, check=False,

@@ -1,8 +1,11 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from ssl_kit import MaskPatch, UsageError, patchify, random_mask, spread
+from ssl_kit.core import masking
 from ssl_kit.core.encoder import create_encoder
 
 LIKE = torch.zeros(())
@@ -91,3 +94,50 @@ def test_the_patch_is_learned_from_hidden_places():
     cover, x = MaskPatch(1, (2, 2)), torch.zeros(1, 1, 4, 4)
     cover(x, torch.tensor([[[True, True], [False, False]]])).sum().backward()
     assert cover.pixels.grad.flatten().tolist() == [2.0] * 4
+
+
+class Whole:
+    """Says of every draw that the whole images are passed, or not."""
+
+    def __init__(self, chance):
+        self.chance = chance
+
+    def __call__(self, *shape, like):
+        return torch.full(shape, self.chance)
+
+
+def covered(monkeypatch, chance):
+    """Returns an encoder that has seen a batch with hidden places, and the images."""
+    monkeypatch.setattr(masking, "draw_shared", Whole(chance))
+    torch.manual_seed(0)
+    encoder, x = create_encoder("test_resnet", 3, 32), torch.randn(4, 3, 32, 32) + 2
+    cover = MaskPatch.fitting(encoder, 7)
+    maps = cover.levels(encoder, x, cover.draw(x, 0.6))
+    return encoder, x, maps, cover
+
+
+def test_running_statistics_are_of_whole_images(monkeypatch):
+    encoder, x, maps, _ = covered(monkeypatch, 0.0)
+    other = copy.deepcopy(encoder)
+    norm = other.body.bn1
+    norm.reset_running_stats()
+    norm.momentum = 1 - 0.9**4  # as after four such batches
+    with torch.no_grad():
+        other.train()(x)
+    torch.testing.assert_close(encoder.body.bn1.running_mean, norm.running_mean)
+    torch.testing.assert_close(encoder.body.bn1.running_var, norm.running_var)
+    assert encoder.body.bn1.momentum == 0.1
+    maps[-1].sum().backward()  # undisturbed by the other pass
+
+
+def test_running_statistics_are_not_of_hidden_places(monkeypatch):
+    encoder, *_ = covered(monkeypatch, 0.9)
+    assert not encoder.body.bn1.running_mean.any()
+
+
+def test_maps_are_of_images_with_hidden_places(monkeypatch):
+    encoder, x, _, cover = covered(monkeypatch, 0.9)
+    torch.manual_seed(5)
+    mask = cover.draw(x, 0.6)
+    for a, b in zip(cover.levels(encoder, x, mask), encoder.levels(cover(x, mask)), strict=True):
+        assert torch.equal(a, b)

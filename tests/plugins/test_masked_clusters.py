@@ -98,14 +98,16 @@ def test_a_map_too_coarse_is_split(name, size, places):
     objective = make(name, size)
     assert size / objective.place == places
     x, grid = torch.randn(2, 3, size, size), (places, places)
-    assert objective.eval().predict(x, grid).shape == (2, places * places, 16)
+    predicted = objective.predict(x, objective.cover.draw(x, 0.5), grid)
+    assert predicted.shape == (2, places * places, 16)
 
 
 def test_parts_of_a_cell_lie_where_they_belong():
     objective = make(size=64, width=1)  # 2 x 2 cells of 4 x 4 places each
     torch.nn.init.zeros_(objective.head.weight)
     objective.head.bias.data = torch.arange(16.0)
-    found = objective.eval().predict(torch.randn(1, 3, 64, 64), (8, 8)).view(8, 8)
+    x = torch.randn(2, 3, 64, 64)
+    found = objective.predict(x, objective.cover.draw(x, 0.5), (8, 8))[0].view(8, 8)
     assert torch.equal(found, torch.arange(16.0).view(4, 4).repeat(2, 2))
 
 

@@ -7,6 +7,7 @@ from ssl_kit.cli import main
 from ssl_kit.plugins.datasets.digits import Digits
 from ssl_kit.plugins.evaluations.knn import KNN
 
+
 @pytest.fixture
 def check():
     def run(*args):

@@ -62,7 +62,8 @@ class Demo(Dataset):
         patient, number = divmod(i, len(_HEIGHTS))
         if patient not in self._volumes:
             self._volumes[patient] = _volume(patient)
-        return self._volumes[patient][number]
+        image: Image = self._volumes[patient][number]
+        return image
 
 
 def _volume(patient: int) -> Image:
@@ -74,4 +75,5 @@ def _volume(patient: int) -> Image:
     coil = bias_field(rng.uniform(-1, 1, (3, 3)), (2 * SIZE, 2 * SIZE), rng.uniform(0, 0.4))
     slices = np.stack([scan(head, height, echo, coil, rng) for height in _HEIGHTS.tolist()])
     white = np.percentile(slices, 99.5)
-    return np.rint(slices / white * 255).clip(0, 255).astype(np.uint8)[..., None]
+    volume: Image = np.rint(slices / white * 255).clip(0, 255).astype(np.uint8)
+    return volume[..., None]

@@ -77,7 +77,7 @@ class Dicom(Volumes):
             self._cut(table),
             declared=bool(labels) or (path / "labels.csv").is_file(),
         )
-        self._choose(table[table["frames"] > 0])
+        self._choose(np.delete(table, list(self._broken)))
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -131,7 +131,7 @@ class Dicom(Volumes):
         part = np.arange(len(file)) - np.repeat(np.cumsum(frames) - frames, frames)
         own = np.array([code(key.decode(errors="replace")) for key in self._files.keys])
         study = np.where(table["study"], table["study"], own)
-        patient = table["patient"] if self._asked.group == "patient" else table["study"]
+        group = table[self._asked.group]
         several = frames[file] > 1
         names = [self._files.key(i) for i in range(len(table))]
         numbered = zip(file.tolist(), part.tolist(), several.tolist(), strict=True)
@@ -142,14 +142,14 @@ class Dicom(Volumes):
             study=study[file],
             volume=np.where(table["volume"], table["volume"], own)[file],
             place=np.where(several, part, table["place"][file]),
-            groups=[f"patient {number:016x}" if number else "" for number in patient.tolist()],
+            groups=[f"{number:016x}" if number else "" for number in group.tolist()],
         )
 
     def _choose(self, table: NDArray[Any]) -> None:
         """Decides on channels and scaling from what most images are."""
-        good = np.array([i not in self._broken for i in np.flatnonzero(table["frames"])], bool)
+        table = table[table["frames"] > 0]
         frames, colour = table["frames"], table["colour"]
-        most = (frames * colour).sum() * 2 > (frames * good).sum()
+        most = (frames * colour).sum() * 2 > frames.sum()
         kind = self._asked.channels
         self._rgb = most if kind == "auto" else kind == "rgb"
         count, window = self._asked.slices, self._asked.window
@@ -159,8 +159,7 @@ class Dicom(Volumes):
                 "grey ones. Leave them out, or give data.options.channels grey."
             )
         self.channels = _RGB if self._rgb else slice_names(count)
-        plain = (table["plain"] | ~good).all()
-        units = (table["ct"] | ~good).all() and not colour.any()
+        plain, units = table["plain"].all(), table["ct"].all() and not colour.any()
         self._scale_by("bytes" if self._rgb or plain else "dataset" if units else "volume")
 
     def values(self, i: int) -> Image:

@@ -25,13 +25,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels import (
-    apply_color_lut,
-    apply_modality_lut,
-    as_pixel_options,
-    get_decoder,
-    pixel_array,
-)
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import as_pixel_options, pixel_array
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
 
 from ssl_kit import DataError, Image
@@ -42,10 +38,10 @@ _HEADER = 2**26  # bytes of a header that are read at most
 _LARGEST = 2**28  # bytes of one frame; the largest mammograms have 2^26
 _AIR = -1024  # HU; what is below lies outside of the scanner's circle
 _PIXEL_TAGS = [
-    "Modality", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
-    "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-    "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
-    "ModalityLUTSequence", "SharedFunctionalGroupsSequence",
+    "Modality", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration",
+    "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit",
+    "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
+    "RescaleIntercept", "ModalityLUTSequence", "SharedFunctionalGroupsSequence",
     "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
     "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData",
@@ -141,8 +137,9 @@ def _opened(path: Path, budget: int, failure: str) -> Iterator[Bounded]:
     except InvalidDicomError:
         raise DataError("is no DICOM file: it does not start as one") from None
     except OSError as error:
-        raise DataError(f"cannot be opened: {error.strerror}") from None
-    except Exception as error:
+        reason = f"cannot be opened: {error.strerror}" if error.errno else failure
+        raise DataError(reason) from None
+    except Exception as error:  # noqa: BLE001  pydicom and decoders may raise anything
         raise DataError(f"{failure} ({type(error).__name__})") from None
 
 
@@ -160,15 +157,22 @@ def read_header(path: Path, modality: str = "") -> Header | None:
         DataError: If the file is damaged or of a kind that cannot be read.
     """
     with _opened(path, _HEADER, "has a damaged header") as file:
-        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_INDEX_TAGS)  # type: ignore[arg-type]
+        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_INDEX_TAGS)
         if "Rows" not in ds:
-            if "Image Storage" in UID(str(ds.get("SOPClassUID", ""))).name:
+            if _should_have_an_image(ds):
                 raise DataError("is cut off before its image")
             return None
         if modality and ds.get("Modality") != modality:
             return None
         _check_size(ds, file)
         return _describe(ds)
+
+
+def _should_have_an_image(ds: Dataset) -> bool:
+    """Tells whether a file says that it is an image, or nothing that is known."""
+    kind = UID(str(ds.file_meta.get("MediaStorageSOPClassUID") or ds.get("SOPClassUID", "")))
+    images = ("Image", "Dose", "Segmentation", "Parametric Map")
+    return kind.name == str(kind) or any(word in kind.name for word in images)
 
 
 def _check_size(ds: Dataset, file: Bounded) -> None:
@@ -299,18 +303,17 @@ def read_frame(path: Path, number: int) -> Image:
 def _source(path: Path, changed: int, size: int) -> _Source:
     with path.open("rb") as opened:
         file = Bounded(opened, _HEADER)
-        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_PIXEL_TAGS)  # type: ignore[arg-type]
+        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_PIXEL_TAGS)
         _check_size(ds, file)
         syntax = ds.file_meta.TransferSyntaxUID
         options = as_pixel_options(ds, transfer_syntax_uid=syntax, pixel_keyword="PixelData")
         if syntax != DeflatedExplicitVRLittleEndian:
-            implicit, little = ds.original_encoding  # found, where a file is not as it declares
-            order = "<" if little else ">"
-            if implicit:
-                _, element, _ = struct.unpack(f"{order}HHL", file.read(8))
-            else:
-                _, element, vr, _ = struct.unpack(f"{order}HH2s6s", file.read(12))
-                options["pixel_vr"] = vr.decode("ascii")
+            order = "<" if syntax.is_little_endian else ">"
+            _, element, vr = struct.unpack(f"{order}HH2s", file.read(6))
+            explicit = vr in (b"OB", b"OW", b"OF", b"OD")  # whatever the file says it is
+            if explicit:
+                options["pixel_vr"] = vr.decode()
+            file.seek(6 if explicit else 2, 1)
             names = {0x08: "FloatPixelData", 0x09: "DoubleFloatPixelData"}
             options["pixel_keyword"] = names.get(element, "PixelData")
         return _Source(ds, syntax, options, file.tell())
@@ -327,14 +330,14 @@ def _decode(file: Bounded, source: _Source, number: int) -> NDArray[Any]:
     if not decoder.is_available:
         raise DataError(f"is stored as {syntax.name}; install a decoder of pydicom for it")
     if syntax == DeflatedExplicitVRLittleEndian:
-        whole = pydicom.dcmread(file, specific_tags=[*_PIXEL_TAGS, "PixelData"])  # type: ignore[arg-type]
+        whole = pydicom.dcmread(file, specific_tags=[*_PIXEL_TAGS, "PixelData"])
         return pixel_array(whole, index=number)
     file.seek(source.offset)
     if not syntax.is_encapsulated:
         return decoder.as_array(file, index=number, **options)[0]  # type: ignore[arg-type]
     table = options.pop("extended_offsets", None)
     frames = options["number_of_frames"]
-    coded = get_frame(file, number, extended_offsets=table, number_of_frames=frames)  # type: ignore[arg-type]
+    coded = get_frame(file, number, extended_offsets=table, number_of_frames=frames)
     if syntax != RLELossless and coded_size(coded) != (options["rows"], options["columns"]):
         raise DataError("its compressed image is of another size than it declares")
     options["number_of_frames"] = 1
@@ -396,4 +399,5 @@ def _padding(stored: NDArray[Any], ds: Dataset) -> NDArray[np.bool_]:
         return np.zeros(stored.shape, bool)
     limit = ds.get("PixelPaddingRangeLimit")
     low, high = sorted((value, value if limit is None else limit))
-    return (stored >= low) & (stored <= high)
+    padded: NDArray[np.bool_] = (stored >= low) & (stored <= high)
+    return padded

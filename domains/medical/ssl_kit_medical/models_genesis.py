@@ -48,7 +48,7 @@ class ModelsGenesisConfig(Config):
 
 
 class ModelsGenesis(Objective):
-    """Restoration from the last map alone: without the paper's skip connections all must be there."""
+    """Restores from the last map alone: the paper's skip connections would carry pixels past it."""
 
     paper = "https://arxiv.org/abs/1908.06912"
     Config = ModelsGenesisConfig

@@ -85,8 +85,8 @@ class Nifti(Volumes):
         """Returns what slices there are, and one for each file that cannot be used."""
         keys, counts, numbers, times, subjects, visits = [], [], [], [], [], []
         for each in range(len(self._files)):
-            name = self._files.key(file)
-            number, time = self._slices(file, margin)
+            name = self._files.key(each)
+            number, time = self._slices(each, margin)
             keys += [f"{name}#{place}" for place in _places(number, time)]
             counts.append(len(number))
             numbers.append(number)
@@ -104,7 +104,7 @@ class Nifti(Volumes):
         return Parts(
             keys=keys,
             file=file,
-            part=time * 2**15 + number,
+            part=time * 2**15 + number,  # no side of a volume is longer than 2^15 - 1
             study=np.array(visits)[file],
             volume=file * 2**15 + time,
             place=number.astype(np.float64),

@@ -14,6 +14,7 @@ import cv2
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.openers import ImageOpener
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, Image
@@ -39,7 +40,7 @@ def _explained(failure: str) -> Iterator[None]:
         raise DataError("is no NIfTI or MGH file") from None
     except OSError as error:
         raise DataError(f"{failure}: {error.strerror or 'it ends too soon'}") from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  nibabel may raise anything
         raise DataError(f"{failure} ({type(error).__name__})") from None
 
 
@@ -63,6 +64,8 @@ class Volume:
             size = path.stat().st_size
             if not size:
                 raise DataError("the file is empty")
+            if path.suffix in (".mgh", ".mgz"):
+                _check_mark(path)
             image: Any = nib.load(path)
             self._data = image.dataobj
             shape = [int(n) for n in image.shape]
@@ -110,7 +113,6 @@ class Volume:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_LINEAR)
         return image[..., None]
 
-
     def _cut(self, at: int, time: int) -> NDArray[Any]:
         """Returns a slice across an axis, its own axes in the file's order."""
         rest = ([time] + [0] * self._extra)[: self._extra]
@@ -120,8 +122,17 @@ class Volume:
             return np.asarray(self._data[(*where, *rest)])
         # Across the axis whose voxels lie side by side: reading plane by plane is far quicker than
         # voxel by voxel, and no larger.
-        planes = range(self._shape[2])
-        return np.stack([self._data[(slice(None), slice(None), z, *rest)][at] for z in planes], 1)
+        across = np.empty(self._shape[1:3], np.result_type(self._data.dtype, np.float32))
+        for z in range(self._shape[2]):
+            across[:, z] = self._data[(slice(None), slice(None), z, *rest)][at]
+        return across
+
+
+def _check_mark(path: Path) -> None:
+    """Looks for the version number of MGH; where it is missing, nibabel leaves the file open."""
+    with ImageOpener(str(path), "rb") as file:
+        if file.read(4) != b"\0\0\0\1":
+            raise DataError("is no NIfTI or MGH file")
 
 
 def _check_size(shape: list[int], dtype: np.dtype[Any], size: int, packed: bool) -> None:

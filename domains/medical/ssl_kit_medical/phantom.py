@@ -7,10 +7,11 @@ spin echo; the sensitivity of a coil; sampling in k-space; noise in both of its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 Map = NDArray[np.float64]
 _GRID = 128  # pixels, height and width of what is scanned
@@ -79,7 +80,8 @@ def draw_head(finding: str, rng: np.random.Generator) -> Head:
 
 def _inside(radius: Map, soft: float = 0.03) -> Map:
     """Returns the share of tissue in each pixel, from a radius that is 1 at its border."""
-    return 1 / (1 + np.exp((radius - 1) / soft))
+    share: Map = expit((1 - radius) / soft)
+    return share
 
 
 def layers(head: Head, height: float) -> list[tuple[Map, Tissue]]:
@@ -143,7 +145,11 @@ def _lesion(head: Head, x: Map, y: Map, angle: Map, height: float) -> list[tuple
 
 
 def scan(
-    head: Head, height: float, echo: tuple[float, float], coil: Map, rng: np.random.Generator
+    head: Head,
+    height: float,
+    echo: tuple[float, float],
+    coil: NDArray[Any],
+    rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Returns the magnitude image of a slice, (64, 64), in arbitrary units.
 
@@ -164,4 +170,5 @@ def scan(
     sampled = k_space[first : first + SIZE, first : first + SIZE] * (SIZE / _GRID) ** 2
     noise = rng.standard_normal((2, SIZE, SIZE)) * 0.03 * np.abs(signal).max()
     image = np.fft.ifft2(np.fft.ifftshift(sampled)) + noise[0] + 1j * noise[1]
-    return np.abs(image).astype(np.float32)
+    magnitude: NDArray[np.float32] = np.abs(image).astype(np.float32)
+    return magnitude

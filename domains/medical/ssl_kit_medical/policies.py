@@ -1,7 +1,6 @@
 """How an image of a patient may be altered while it shows the same; the README argues each.
 
-Three colours are taken for microscopy, where nothing has an upright; all else for radiographs and
-slices, which do.
+What has colour is microscopy, which has no upright; all else are radiographs and slices, which do.
 """
 
 from __future__ import annotations
@@ -14,43 +13,34 @@ import albumentations as A
 
 from ssl_kit import View, only_with, resized_crop
 
-from .transforms import BiasField, Elastic, RicianNoise, Tone
+from .transforms import BiasField, Elastic, RicianNoise, Symmetries, Tone
 
 _RGB = ("red", "green", "blue")
 _LEAST = 0.4  # share of an image that a large crop keeps: a finding may be small
 
 
 def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """Crop, pose, display, shading and noise; symmetries and stain for microscopy."""
-    if tuple(channels) == _RGB:
-        return [
-            crop(view),
-            A.D4(p=1),
-            Tone(p=0.5),
-            *only_with(_RGB, channels, A.ColorJitter(0.2, 0.2, 0.2, 0.03, p=0.8)),
-            BiasField(strength=0.25, p=0.5),
-            A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.2), p=0.3),
-            RicianNoise(highest=0.03, p=0.3),
-        ]
+    """Crop, pose, soft tissue, display, shading, focus and noise; symmetries and stain of cells."""
     return [
-        crop(view),
+        *weak(view, channels),
         A.Affine(rotate=(-10, 10), p=0.5),
         elastic(view.size),
-        Tone(p=0.8),
-        BiasField(p=0.5),
+        Tone(),
+        *only_with(_RGB, channels, A.ColorJitter(0, 0, 0.2, 0.03, p=0.8)),
+        BiasField(),
         A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
-        RicianNoise(p=0.5),
+        RicianNoise(),
     ]
 
 
 def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """Crop, and the eight symmetries of microscopy."""
-    return [crop(view), *([A.D4(p=1)] if tuple(channels) == _RGB else [])]
+    """Crop, and the eight symmetries of cells."""
+    return [crop(view), *only_with(_RGB, channels, Symmetries())]
 
 
 def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """Crop; left and right may change places in microscopy only: a heart is on the left."""
-    return [crop(view), *([A.HorizontalFlip(p=0.5)] if tuple(channels) == _RGB else [])]
+    """Crop, and mirroring left to right of cells only: a heart is on the left."""
+    return [crop(view), *only_with(_RGB, channels, Symmetries(("e", "h")))]
 
 
 def crop(view: View) -> A.BasicTransform:

@@ -31,6 +31,38 @@ def like(unit: Image, image: Image) -> Image:
     return np.rint(unit * 255).astype(np.uint8) if image.dtype == np.uint8 else unit
 
 
+class Symmetries(A.D4):  # type: ignore[misc]
+    """Some of the eight symmetries of a square, for what has colour.
+
+    Three equal channels are a radiograph in a file for colours: it stays as it is.
+
+    Args:
+        elements: Names of the symmetries to choose from, as the library has them.
+        p: Chance.
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What the arguments may be."""
+
+        elements: tuple[str, ...]
+
+    def __init__(
+        self,
+        elements: tuple[str, ...] = ("e", "r90", "r180", "r270", "v", "hvt", "h", "t"),
+        p: float = 1,
+    ) -> None:
+        super().__init__(p=p)
+        self.elements = elements
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws a symmetry."""
+        image = data["image"]
+        grey = np.array_equal(image[..., :-1], image[..., 1:])
+        return {"group_element": "e" if grey else self.py_random.choice(self.elements)}
+
+
 class Elastic(A.ElasticTransform):  # type: ignore[misc]
     """Bends an image; on average over the image nothing moves, so its points stay."""
 
@@ -54,7 +86,7 @@ class Tone(A.ImageOnlyTransform):  # type: ignore[misc]
         ends: Annotated[float, Field(ge=0, lt=0.5)]
         gamma: Annotated[float, Field(ge=0)]
 
-    def __init__(self, ends: float = 0.2, gamma: float = 0.4, p: float = 0.8) -> None:
+    def __init__(self, ends: float = 0.15, gamma: float = 0.4, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.ends, self.gamma = ends, gamma
 

@@ -71,11 +71,11 @@ def test_cbam_is_equations_1_to_3_with_twice_the_gate() -> None:
                     for m in range(3):
                         y, x_ = i + k - 1, j + m - 1
                         if 0 <= y < 4 and 0 <= x_ < 5:
-                            column = [float(middle[c][y, x_]) for c in range(6)]
+                            column = [middle[c][y, x_].item() for c in range(6)]
                             z += kernel[0][k][m] * sum(column) / 6 + kernel[1][k][m] * max(column)
                 for c in range(6):
-                    expected = float(middle[c][i, j]) * 2 * sigmoid(2 * z)
-                    assert abs(float(out[b, c, i, j]) - expected) < 1e-9
+                    expected = middle[c][i, j].item() * 2 * sigmoid(2 * z)
+                    assert abs(out[b, c, i, j].item() - expected) < 1e-9
 
 
 def test_eca_is_equation_5_with_twice_the_gate() -> None:

@@ -92,7 +92,8 @@ def test_rescales(write_dicom) -> None:
 
 def test_rescales_by_a_table(write_dicom) -> None:
     table = pydicom.Dataset()
-    table.LUTDescriptor, table.LUTData = [4, 0, 16], [10, 20, 40, 80]
+    table.LUTDescriptor = [4, 0, 16]
+    table.LUTData = np.array([10, 20, 40, 80], "uint16").tobytes()
     path = write_dicom(np.array([[0, 1], [2, 3]], "uint16"), ModalityLUTSequence=[table])
     assert opened(path).values(0).ravel().tolist() == [10, 20, 40, 80]
 
@@ -132,10 +133,10 @@ def test_padding_is_black_and_not_measured(write_dicom) -> None:
 
 
 def test_a_window_is_the_value_range(write_dicom) -> None:
-    path = write_dicom(np.array([[-2000, -1350, -600, 150, 2000]], "int16"))
+    path = write_dicom(np.array([[-2000, -1000, -600, 150, 2000]], "int16"))
     data = opened(path, window="lung")
     assert data.value_range.tolist() == [[-1350, 150]]
-    assert data[0].image.ravel().tolist() == [0, 0, 0.5, 1, 1]
+    assert data[0].image.ravel() == pytest.approx([326 / 1500, 350 / 1500, 0.5, 1, 1])
     assert opened(path, window=(40, 80)).value_range.tolist() == [[0, 80]]
 
 
@@ -279,6 +280,16 @@ def test_what_holds_no_image_is_left_out(write_dicom, tmp_path: Path) -> None:
         delattr(report, tag)
     report.save_as(path)
     assert keys(opened(tmp_path)) == ["a.dcm"]
+
+
+def test_what_is_broken_or_left_out_does_not_decide(write_dicom, tmp_path: Path) -> None:
+    write_dicom(np.zeros((4, 4, 3), "uint8"), "a.dcm", Modality="US")
+    (tmp_path / "b.dcm").write_bytes(b"garbage")
+    write_dicom(ramp(), "c.dcm")
+    data = opened(tmp_path, modality="CT")
+    assert data.channels == ("grey",)
+    assert data._scaling == "dataset"
+    assert keys(data) == ["b.dcm", "c.dcm"]
 
 
 def test_survives_pickling_and_forking(write_series) -> None:

@@ -38,7 +38,8 @@ def halves(x: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Two of (B, C, h, w).
     """
-    cells = pixel_unshuffle(x, 2).unflatten(1, (x.shape[1], 4))  # (B, C, 4, h, w)
+    cells = pixel_unshuffle(x, 2)
+    cells = cells.view(len(x), x.shape[1], 4, *cells.shape[2:])  # (B, C, 4, h, w)
     sorted_cells = cells.take_along_dim(draws.argsort(dim=1)[:, None], dim=2)
     return sorted_cells[:, :, :2].mean(dim=2), sorted_cells[:, :, 2:].mean(dim=2)
 

@@ -72,6 +72,14 @@ class Phoenix(SarImages):
         """Reads the header of each chip."""
         return cls(path, options, labels, value_range)
 
+    @classmethod
+    def example(cls, folder: Path) -> None:
+        """Writes a few small chips: files that the conformance rules can look at."""
+        rng = np.random.default_rng(0)
+        for number, kind in enumerate(("bmp2_tank", "t72_tank", "bmp2_tank", "t72_tank")):
+            chip = rng.standard_normal((24, 20)) + 1j * rng.standard_normal((24, 20))
+            (folder / f"HB{number:05d}.{number:03d}").write_bytes(encode(chip, kind, 90.0 * number))
+
     def _header_or_none(self, key: str) -> dict[str, str] | None:
         try:
             return read_header(file_path(self._root, key))
@@ -81,6 +89,32 @@ class Phoenix(SarImages):
     def signal(self, i: int) -> NDArray[Any]:
         """Returns chip i, (H, W, 1), complex; range along the rows, as the files have it."""
         return read_chip(file_path(self._root, self.index.key(i)))[..., None]
+
+
+def encode(chip: NDArray[np.complexfloating], kind: str, azimuth: float, native: int = 0) -> bytes:
+    """Returns the contents of a file that holds a chip, with what this reader needs of a header.
+
+    Args:
+        chip: (H, W).
+        kind: Target type.
+        azimuth: Of the target, in degrees.
+        native: Bytes of a native header, left empty.
+    """
+    rows, columns = chip.shape
+    lines = [
+        "[PhoenixHeaderVer01.04]",
+        "PhoenixHeaderLength= {length:05d}",
+        f"native_header_length= {native}",
+        f"NumberOfColumns= {columns}",
+        f"NumberOfRows= {rows}",
+        f"TargetType= {kind}",
+        f"TargetAz= {azimuth:.6f}",
+        "[EndofPhoenixHeader]",
+        "",
+    ]
+    text = "\n".join(lines)
+    header = text.format(length=len(text.format(length=0))).encode()
+    return header + bytes(native) + np.stack([np.abs(chip), np.angle(chip)]).astype(">f4").tobytes()
 
 
 def read_header(path: Path) -> dict[str, str]:
@@ -118,7 +152,8 @@ def read_chip(path: Path) -> NDArray[np.complex64]:
         raise DataError(f"is cut off: {rows:g} x {columns:g} pixels need {length} bytes")
     data = np.frombuffer(_bytes(path, start, length), ">f4").reshape(shape)
     amplitude, phase = data.astype(np.float32)
-    return (amplitude * np.exp(1j * phase)).astype(np.complex64)
+    chip: NDArray[np.complex64] = (amplitude * np.exp(1j * phase)).astype(np.complex64)
+    return chip
 
 
 def _bytes(path: Path, start: int, length: int) -> bytes:

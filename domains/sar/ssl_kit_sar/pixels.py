@@ -48,7 +48,8 @@ _ENDS = ("db", "real", "imag")
 
 def to_unit(image: Image) -> Reals:
     """Returns a copy, float32 in [0, 1]."""
-    return image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
+    unit: Reals = image.astype(np.float32) / np.float32(255 if image.dtype == np.uint8 else 1)
+    return unit
 
 
 def from_unit(unit: Reals, like: Image) -> Image:

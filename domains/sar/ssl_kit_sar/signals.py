@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Reals = NDArray[np.float32]
-Complexes = NDArray[np.complex64]
+Complexes = NDArray[np.complexfloating]
 RANGE_DB = 60.0  # from the lowest to the highest value of an image in decibels
 
 
@@ -24,7 +24,8 @@ def intensity(signal: NDArray[Any]) -> Reals:
 def decibels(power: Reals) -> Reals:
     """Returns 10 log10 of intensities; -inf for 0."""
     with np.errstate(divide="ignore"):
-        return 10 * np.log10(power)
+        levels: Reals = 10 * np.log10(power)
+    return levels
 
 
 def multilook(power: Reals, looks: tuple[int, int]) -> Reals:
@@ -38,7 +39,8 @@ def multilook(power: Reals, looks: tuple[int, int]) -> Reals:
         return power
     h, w = power.shape[0] // across, power.shape[1] // along
     cells = power[: h * across, : w * along].reshape(h, across, w, along, -1)
-    return cells.mean((1, 3), dtype=np.float32)
+    looked: Reals = cells.mean((1, 3), dtype=np.float32)
+    return looked
 
 
 def centroid(spectrum: Complexes, axis: int) -> int:
@@ -72,7 +74,7 @@ def sublooks(signal: Complexes) -> Reals:
     return np.concatenate(halves, axis=2).astype(np.float32)
 
 
-def compand(signal: Complexes) -> Complexes:
+def compand(signal: Complexes) -> NDArray[np.complex64]:
     """Replaces the amplitude by its place in the range of decibels and keeps the phase.
 
     Args:
@@ -83,10 +85,13 @@ def compand(signal: Complexes) -> Complexes:
     """
     amplitude = np.abs(signal)
     level = np.clip(1 + 2 * decibels(amplitude) / RANGE_DB, 0, 1)
-    return (signal * (level / np.maximum(amplitude, 1e-30))).astype(np.complex64)
+    companded: NDArray[np.complex64] = (signal * (level / np.maximum(amplitude, 1e-30))).astype(
+        np.complex64
+    )
+    return companded
 
 
-def expand(companded: Complexes) -> Complexes:
+def expand(companded: Complexes) -> NDArray[np.complex64]:
     """Reverses `compand`; what was clipped to 0 stays 0."""
     level = np.abs(companded)
     amplitude = np.where(level > 0, 10 ** ((level - 1) * (RANGE_DB / 20)), 0)

@@ -75,7 +75,7 @@ class ArraySource(Source):
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
         """Copies a window out of the file."""
         window = self._array[top : top + height, left : left + width]
-        return window.astype(np.complex64 if self.has_phase else np.float32)
+        return np.asarray(window, np.complex64 if self.has_phase else np.float32).copy()
 
 
 class RasterSource(Source):

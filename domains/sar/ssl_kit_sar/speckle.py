@@ -21,7 +21,13 @@ from ssl_kit import Image
 from .pixels import Meaning, Reals, amplify, from_intensity, from_unit, to_intensity, to_unit
 
 Positive = Annotated[float, Field(gt=0)]
+_COPIES = ("red", "green", "blue")  # of a picture: one band, three times
 _STANDS_OUT = 2.0  # local mean over that of the clutter: 3 dB
+
+
+def _independent(channels: tuple[str, ...]) -> int:
+    """Returns how many channels have speckle of their own."""
+    return 1 if channels == _COPIES else len(channels)
 
 
 def level(factor: Reals) -> Reals:
@@ -59,7 +65,7 @@ class Speckle(A.ImageOnlyTransform):  # type: ignore[misc]
         """Draws the number of looks and the speckle."""
         low, high = map(math.log, self.looks)
         looks = math.exp(self.py_random.uniform(low, high))
-        shape = (*params["shape"][:2], len(self.channels))
+        shape = (*params["shape"][:2], _independent(self.channels))
         gamma = self.random_generator.standard_gamma(looks, shape, np.float32) / looks
         return {"decibels": level(gamma)}
 
@@ -136,7 +142,9 @@ class Respeckle(A.ImageOnlyTransform):  # type: ignore[misc]
         image = data["image"].reshape(*params["shape"][:2], len(self.channels))
         power = to_intensity(to_unit(image), Meaning.of(self.channels))
         mean, keep, looks = homogeneity(power, self.window)
-        gamma = self.random_generator.standard_gamma(looks, power.shape).astype(np.float32)
+        looks = looks[: _independent(self.channels)]
+        shape = (*power.shape[:2], len(looks))
+        gamma = self.random_generator.standard_gamma(looks, shape).astype(np.float32)
         return {"made": keep * power + (1 - keep) * mean * (gamma / looks)}
 
     def apply(self, img: Image, made: Reals, **params: Any) -> Image:

@@ -110,13 +110,15 @@ def record(
 def clutter(rng: np.random.Generator, *shape: int) -> NDArray[np.complex64]:
     """Draws circular Gaussian numbers of unit power: fully developed speckle of one look."""
     real, imag = rng.standard_normal((2, *shape), np.float32) / np.float32(np.sqrt(2))
-    return (real + 1j * imag).astype(np.complex64)
+    drawn: NDArray[np.complex64] = (real + 1j * imag).astype(np.complex64)
+    return drawn
 
 
 def _ground(along_across: Floats, azimuth: float, centre: Floats) -> Floats:
     """Turns positions on the vehicle (n, 2) into (n, 2) azimuth and ground range."""
     cos, sin = np.cos(azimuth), np.sin(azimuth)
-    return along_across @ np.array([[cos, sin], [-sin, cos]]) + centre
+    turned: Floats = along_across @ np.array([[cos, sin], [-sin, cos]]) + centre
+    return turned
 
 
 def _pixels(ground: Floats) -> Floats:
@@ -134,7 +136,8 @@ def _shadow(vehicle: Vehicle, azimuth: float, depression: float, centre: Floats)
         outline = _pixels(np.concatenate([corners, *thrown] if low <= 0.5 else thrown))
         hull = cv2.convexHull((outline * _FINER).round().astype(np.int32))
         cv2.fillConvexPoly(mask, hull, 1)
-    return cv2.resize(mask.astype(np.float64), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    shares = cv2.resize(mask.astype(np.float64), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return np.asarray(shares, np.float64)
 
 
 def _scatterers(

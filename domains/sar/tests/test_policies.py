@@ -187,6 +187,13 @@ def test_homogeneity_against_loops() -> None:
     assert np.allclose(keep[1:-1, 1:-1, 0], expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("transform", [Speckle, LogNormalSpeckle, Respeckle])
+def test_a_grey_picture_in_three_channels_stays_grey(transform: Any) -> None:
+    original = np.repeat(image(("grey",), "uint8"), 3, axis=2)
+    made = transform(("red", "green", "blue"), p=1)(image=original)["image"]
+    assert np.ptp(made, axis=2).max() <= 1
+
+
 def test_uint8_images_get_the_same_treatment() -> None:
     original = image(("grey",), "uint8")
     for transform in (Speckle, LogNormalSpeckle, Respeckle, Gain):

@@ -10,7 +10,7 @@ import pytest
 
 from ssl_kit import DataError, UsageError
 from ssl_kit_sar.images import SarConfig
-from ssl_kit_sar.phoenix import Phoenix
+from ssl_kit_sar.phoenix import Phoenix, encode
 from ssl_kit_sar.raster import SarRaster, SarRasterConfig
 from ssl_kit_sar.sources import ArraySource, RasterSource
 from ssl_kit_sar.targets import clutter
@@ -18,32 +18,6 @@ from ssl_kit_sar.targets import clutter
 
 def speckle(height: int, width: int, bands: int = 1, seed: int = 0) -> np.ndarray:
     return clutter(np.random.default_rng(seed), height, width, bands)
-
-
-def phoenix(
-    chip: np.ndarray, kind: str = "t72_tank", azimuth: float = 30.0, native: int = 0
-) -> bytes:
-    """Returns (H, W) complex as MSTAR's files are: header, native header, amplitudes, phases."""
-    rows, columns = chip.shape
-    lines = [
-        "[PhoenixHeaderVer01.04]",
-        "PhoenixHeaderLength= {length:05d}",
-        f"PhoenixSigSize= {8 * chip.size:07d}",
-        "PhoenixHeaderCallingSequence= phxsplit",
-        f"native_header_length= {native}",
-        "Filename= HB03787.015",
-        f"NumberOfColumns= {columns}",
-        f"NumberOfRows= {rows}",
-        f"TargetType= {kind}",
-        f"TargetAz= {azimuth:.6f}",
-        "DesiredDepression= 17",
-        "[EndofPhoenixHeader]",
-        "",
-    ]
-    text = "\n".join(lines)
-    header = text.format(length=len(text.format(length=0))).encode()
-    blocks = np.stack([np.abs(chip), np.angle(chip)]).astype(">f4").tobytes()
-    return header + bytes(native) + blocks
 
 
 def opened(path: Path, labels: Path | None = None, **options: Any) -> SarRaster:
@@ -349,8 +323,8 @@ def chips(folder: Path, **options: Any) -> Phoenix:
 @pytest.mark.parametrize("native", [0, 512])
 def test_reads_phoenix_chips(tmp_path: Path, native: int) -> None:
     z = speckle(20, 30)[..., 0]
-    (tmp_path / "HB00001.015").write_bytes(phoenix(z, "t72_tank", 90, native))
-    (tmp_path / "HB00002.016").write_bytes(phoenix(z, "bmp2_tank", 180, native))
+    (tmp_path / "HB00001.015").write_bytes(encode(z, "t72_tank", 90, native))
+    (tmp_path / "HB00002.016").write_bytes(encode(z, "bmp2_tank", 180, native))
     data = chips(tmp_path, values="amplitude")
     assert Phoenix.accepts(tmp_path)
     assert data.channels == ("hh_amplitude",)
@@ -365,7 +339,7 @@ def test_labels_and_splits_of_chips_can_be_declared(tmp_path: Path) -> None:
     for name in ("train/a/1.015", "test/b/2.015"):
         path = tmp_path / name
         path.parent.mkdir(parents=True)
-        path.write_bytes(phoenix(speckle(16, 16)[..., 0]))
+        path.write_bytes(encode(speckle(16, 16)[..., 0], "t72_tank", 30))
     index = chips(tmp_path).index
     assert index.classes == ("t72_tank",)
     assert index.splits.tolist() == [3, 1]
@@ -374,7 +348,7 @@ def test_labels_and_splits_of_chips_can_be_declared(tmp_path: Path) -> None:
 
 
 def test_broken_chips_have_plain_reasons(tmp_path: Path) -> None:
-    good = phoenix(speckle(20, 20)[..., 0])
+    good = encode(speckle(20, 20)[..., 0], "t72_tank", 30)
     text = good[: good.index(b"[EndofPhoenixHeader]") + 20]
     contents = {
         "0.000": (good, ""),
@@ -397,7 +371,7 @@ def test_broken_chips_have_plain_reasons(tmp_path: Path) -> None:
 
 
 def test_a_chip_without_azimuth_has_no_direction(tmp_path: Path) -> None:
-    chip = phoenix(speckle(16, 16)[..., 0]).replace(b"TargetAz", b"TargetXy")
+    chip = encode(speckle(16, 16)[..., 0], "t72_tank", 30).replace(b"TargetAz", b"TargetXy")
     (tmp_path / "1.000").write_bytes(chip)
     assert chips(tmp_path).index.positions.tolist() == [[0, 0]]
 
