@@ -123,7 +123,7 @@ class Colourisation(Objective):
     def fit(self, colours: Tensor) -> None:
         """Chooses the palette from the different colours among (n, C) of every process."""
         rows = gather(colours)
-        different = rows.unique(dim=0)
+        different = torch.unique(rows, dim=0)
         some = different[:: max(1, len(different) // _FITTED_ON)]
         self.palette.copy_(kmeans(some, len(self.palette)))
         self.frequency.copy_(soft_encode(rows, self.palette).mean(dim=0))
