@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .core.config import Config as Config
+    from .core.config import parse as parse
     from .core.dataset import Dataset as Dataset
     from .core.dataset import Image as Image
     from .core.dataset import Index as Index
@@ -114,6 +115,7 @@ _MODULE_OF = {
     "objectives": "discovery",
     "off_diagonal": "nn",
     "only_with": "views",
+    "parse": "config",
     "patchify": "masking",
     "random_mask": "masking",
     "spread": "masking",

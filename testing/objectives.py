@@ -84,14 +84,15 @@ def trained(kind: Kind, steps: int = 3) -> tuple[Objective, torch.optim.Optimize
     """Returns an objective after a few steps on one batch."""
     objective = build(kind)
     batch = batch_for(objective)
-    optimizer = torch.optim.AdamW(_trainable(objective), lr=1e-3)
+    optimizer = _optimizer(objective)
     for n in range(1, steps + 1):
         step(objective, batch, optimizer, n)
     return objective, optimizer, batch
 
 
-def _trainable(objective: Objective) -> list[torch.nn.Parameter]:
-    return [p for p in objective.parameters() if p.requires_grad]
+def _optimizer(objective: Objective) -> torch.optim.Optimizer:
+    trainable = [p for p in objective.parameters() if p.requires_grad]
+    return torch.optim.AdamW(trainable, lr=1e-3, fused=True)
 
 
 def loss_of(objective: Objective, batch: Batch, seed: int = 0) -> Tensor:
@@ -168,7 +169,7 @@ def loss_falls(kind: Kind) -> None:
     """Twenty steps on one small batch lower the loss."""
     objective = build(kind)
     batch = batch_for(objective)
-    optimizer = torch.optim.AdamW(_trainable(objective), lr=1e-3)
+    optimizer = _optimizer(objective)
     losses = [float(step(objective, batch, optimizer, n + 1)) for n in range(_STEPS)]
     first, last = sum(losses[:3]) / 3, sum(losses[-3:]) / 3
     require(
@@ -213,7 +214,7 @@ def resume_is_exact(kind: Kind) -> None:
     objective, optimizer, batch = trained(kind)
     fresh = build(kind, seed=1)
     fresh.load_state_dict(copy.deepcopy(objective.state_dict()))
-    again = torch.optim.AdamW(_trainable(fresh), lr=1e-3)
+    again = _optimizer(fresh)
     again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     random = torch.get_rng_state()
     for one, its in ((objective, optimizer), (fresh, again)):
@@ -358,7 +359,7 @@ def collapse_is_seen(kind: Kind) -> None:
     renderer = Renderer({"default": plain}, (View(_SIZE),) * VIEWS, _RGB, 0)
     standardize = Standardize([0.5] * 3, [0.25] * 3, "cpu")
     watch = Watch(ViewDataset(_Blank(), pool, renderer), pool, standardize)
-    optimizer = torch.optim.AdamW(_trainable(objective), lr=1e-3)
+    optimizer = _optimizer(objective)
     batch = batch_for(objective)
     batch.views = tuple(torch.full_like(view, 0.5) for view in batch.views)
     watch.judge(watch.look(objective, contextlib.nullcontext), None, objective.encoder.dim)

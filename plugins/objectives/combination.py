@@ -26,8 +26,8 @@ from ssl_kit import (
     View,
     check_needs,
     objectives,
+    parse,
 )
-from ssl_kit.core.config import parse
 
 Parts = Mapping[str, Mapping[str, Any]]
 Weight = Annotated[float, Field(gt=0, description="of this part's loss")]
