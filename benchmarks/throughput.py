@@ -33,6 +33,8 @@ def kit(data: str, size: int, batch_size: int, seconds: float) -> float:
             [*command, "--holdout", "0", "--out", str(out)], check=True, capture_output=True
         )
         rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    if len(rows) < 2:
+        raise SystemExit("Too short for a record after the first: give --seconds for two epochs.")
     steps = [after["step"] - row["step"] for row, after in itertools.pairwise(rows)]
     spent = [
         n * batch_size / row["images_per_second"] for n, row in zip(steps, rows[1:], strict=True)
