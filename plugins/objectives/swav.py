@@ -6,7 +6,7 @@ Caron, Misra, Mairal, Goyal, Bojanowski, Joulin, 2020. https://arxiv.org/abs/200
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -75,17 +75,17 @@ def swapped_prediction(scores: Tensor, codes: Tensor, temperature: float) -> Ten
 class SwAVConfig(Config):
     """Defaults of section 4 and appendix A; prototypes and widths as suit thousands of images.
 
-    The paper has 3000 prototypes for 1000 classes, 6 small views, and for batches of 256 a queue
-    of 3840.
+    The paper has 3000 prototypes for 1000 classes, 6 small views, and a queue of 3840 only for
+    batches of 256 and after 15 epochs: in short runs, features of earlier steps mislead.
     """
 
     crops: Annotated[int, Field(ge=0, description="small views beside the two large ones")] = 4
     hidden: Annotated[int, Field(ge=1, description="width inside the projector")] = 512
     out: Annotated[int, Field(ge=1, description="width of the projections")] = 128
-    prototypes: Annotated[int, Field(ge=2, description="K")] = 256
+    prototypes: Annotated[int, Field(ge=2, description="K")] = 64
     temperature: Annotated[float, Field(gt=0, description="tau of eq. 2")] = 0.1
     epsilon: Annotated[float, Field(gt=0, description="of eq. 3")] = 0.05
-    queue: Annotated[int, Field(ge=0, description="earlier images that help find codes")] = 1024
+    queue: Annotated[int, Field(ge=0, description="earlier images that help find codes")] = 0
     freeze: Annotated[
         float, Field(ge=0, le=1, description="share of the steps before prototypes are learned")
     ] = 0.02
@@ -100,6 +100,7 @@ class SwAV(Objective):
 
     paper = "https://arxiv.org/abs/2006.09882"
     Config = SwAVConfig
+    example: ClassVar[dict[str, int]] = {"queue": 12}
     progress: Tensor
 
     def __init__(self, encoder: Encoder, config: SwAVConfig) -> None:

@@ -35,7 +35,7 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "medical_demo",
         f"{_HERE}.demo:Demo",
-        summary="768 made-up MR slices of 96 heads, from the physics of the scanner.",
+        summary="768 made-up MR slices of 192 heads, from the physics of the scanner.",
     )
 
 

@@ -27,7 +27,7 @@ def test_is_labelled_evenly_with_one_finding_a_patient() -> None:
     index = demo().index
     assert index.classes == FINDINGS
     assert np.bincount(index.labels).tolist() == [192] * 4
-    for group in range(96):
+    for group in range(192):
         assert len(set(index.labels[index.groups == group].tolist())) == 1
 
 
