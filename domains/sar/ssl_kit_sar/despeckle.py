@@ -105,6 +105,7 @@ class Despeckle(Objective):
         width, h, _ = encoder.level_shapes(encoder.image_size)[-1]
         self.stride = max(1, round(encoder.image_size / h))
         self.head = nn.Conv2d(width, channels * self.stride**2, 1)
+        nn.init.zeros_(self.head.weight)  # a random guess is far off, and correcting it kills units
 
     @classmethod
     def views(cls, config: DespeckleConfig, size: int) -> tuple[View, ...]:

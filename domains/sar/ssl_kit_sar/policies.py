@@ -16,20 +16,20 @@ from .aperture import LookMix, PhaseOffset, SubAperture, look_pairs
 from .pixels import Meaning
 from .speckle import Gain, LogNormalSpeckle, Respeckle
 
-_LEAST = 0.6  # share of the area that a large view shows: size tells targets apart
+_LEAST = 0.85  # share of the area that a large view shows: size tells targets apart
 
 
-def frame(view: View, channels: Sequence[str], least: float = _LEAST) -> list[A.BasicTransform]:
+def frame(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """A square crop that keeps proportions, and nearly the scale: targets are told by their size.
 
-    Of a view that may be the whole image the smallest crop is `least` of the area; small views of
+    Of a view that may be the whole image the smallest crop is 85 % of the area; small views of
     multi-crop methods get what they ask for. Complex images are cut without resizing, which would
     filter them.
     """
     if Meaning.of(channels).real:
         return [A.RandomCrop(view.size, view.size, pad_if_needed=True, fill=0.5)]
     low, high = view.scale
-    low = min(max(low, least), high) if high == 1 else low
+    low = min(max(low, _LEAST), high) if high == 1 else low
     return [
         A.RandomResizedCrop(
             (view.size, view.size), (low, high), ratio=(1, 1), area_for_downscale="image"
@@ -71,7 +71,7 @@ def dca(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """The views of DCA's authors, but for the free rotation, which makes up corners."""
     names = tuple(channels)
     return [
-        *frame(view, names, least=0.85),
+        *frame(view, names),
         A.HorizontalFlip(p=0.5),
         Gain(names, decibels=3, p=0.4),
         LogNormalSpeckle(names),
