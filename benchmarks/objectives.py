@@ -50,7 +50,8 @@ def row(name: str, args: argparse.Namespace) -> dict[str, Any]:
         out = Path(folder) / "run"
         command = ["train", "--domain", args.domain, "--data", args.data, "--objective", name]
         command += ["--encoder", encoder, "--image-size", str(args.size), "--quiet"]
-        command += ["--epochs", str(args.epochs), "--out", str(out)]
+        command += ["--epochs", str(args.epochs), "--batch-size", str(args.batch_size)]
+        command += ["--out", str(out)]
         extra = list(EXTRA.get(name, []))
         if name == "distillation":
             teacher = Path(args.teacher)
@@ -95,12 +96,12 @@ def page(rows: dict[str, dict[str, Any]], args: argparse.Namespace) -> str:
         "`python benchmarks/objectives.py ../shared/data/rsscn7 --out docs/objectives.md`",
         f"(ssl-kit {version('ssl-kit')}, torch {version('torch')}); do not edit.",
         "",
-        f"Every objective saw the same {images:,} images ({args.epochs} epochs of "
-        f"{args.pool:,}) at {args.size} px from random weights, with its defaults, in the domain "
-        f"`{args.domain}`. kNN and linear probe are accuracies in percent on held-out images with "
-        "95 % intervals over groups; *gain* is kNN over the same encoder untrained, paired. RankMe "
-        "is centred, of the features. This is little training: the order would be another after "
-        "a night.",
+        f"Every objective saw the same {images:,} images ({args.epochs} epochs of {args.pool:,}, "
+        f"batches of {args.batch_size}) at {args.size} px from random weights, with its defaults, "
+        f"in the domain `{args.domain}`. kNN and linear probe are accuracies in percent on "
+        "held-out images with 95 % intervals over groups; *gain* is kNN over the same encoder "
+        "untrained, paired. RankMe is centred, of the features. This is little training: the "
+        "order would be another after a night.",
         "",
     ]
     for encoder in dict.fromkeys(r["encoder"] for r in rows.values()):
@@ -139,7 +140,8 @@ def main() -> None:
     parser.add_argument("--encoder", default="resnet18")
     parser.add_argument("--vit", default="vit_tiny_patch16_224")
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--pool", type=int, default=1120, help="Images of an epoch, for the text.")
     parser.add_argument(
         "--teacher",

@@ -27,6 +27,7 @@ class Encoder(nn.Module, ABC):
         dim: D, the width of the features.
         arguments: What the architecture is built with, for whoever loads the shipped weights.
         provides: Which of "map", "levels" and "tokens" this architecture has.
+        prefix: Number of tokens (class, registers) before those of the patches.
     """
 
     body: nn.Module
@@ -34,7 +35,7 @@ class Encoder(nn.Module, ABC):
     def __init__(self, name: str, channels: int, image_size: int) -> None:
         super().__init__()
         self.name, self.channels, self.image_size = name, channels, image_size
-        self.dim = 0
+        self.dim = self.prefix = 0
         self.arguments: dict[str, Any] = {}
         self.provides: frozenset[str] = frozenset()
 
@@ -64,7 +65,7 @@ class Encoder(nn.Module, ABC):
         return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
 
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Maps (B, C, H, W) to tokens of patches (B, N, D).
+        """Maps (B, C, H, W) to tokens (B, prefix + N, D), those of the N patches row by row.
 
         Args:
             x: Images.

@@ -18,13 +18,15 @@ _KEPT_BACK = 0.04  # share of the time left for the collapse watch and the last 
 def choose_precision(asked: str) -> str:
     """Returns fp32, bf16 or fp16; "auto" is bf16 where that is faster.
 
-    Of CPUs those with AMX tiles; AVX512-BF16 alone is slower than fp32 (docs/decisions.md).
+    Of CPUs those with AMX tiles and AMD's with AVX512-BF16 (docs/decisions.md has the figures).
     """
     if asked != "auto":
         return asked
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
+    cpu = torch.cpu.get_capabilities()
+    fast = cpu.get("amx_bf16") or (cpu.get("avx512_bf16") and "AMD" in cpu.get("cpu_name", ""))
+    return "bf16" if fast else "fp32"
 
 
 class Plan:

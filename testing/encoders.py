@@ -99,9 +99,9 @@ def _check_levels(encoder: Encoder, images: Tensor) -> None:
 def _check_tokens(encoder: Encoder, images: Tensor) -> None:
     tokens = encoder.tokens(images)
     right = tokens.ndim == 3 and len(tokens) == 2
-    require(right, f"tokens are {tuple(tokens.shape)}, not (B, N, D)")
+    require(right, f"tokens are {tuple(tokens.shape)}, not (B, prefix + N, D)")
     kept = encoder.tokens(images, torch.tensor([[0, 2], [1, 0]]))
-    shape, expected = tuple(kept.shape), (2, 2, tokens.shape[2])
+    shape, expected = tuple(kept.shape), (2, encoder.prefix + 2, tokens.shape[2])
     require(shape == expected, f"tokens of 2 kept patches are {shape}, not {expected}")
 
 

@@ -39,6 +39,7 @@ class TimmEncoder(Encoder):
             self.provides |= {"map", "levels"}
         if isinstance(self.body, VisionTransformer):
             self.provides |= {"tokens"}
+            self.prefix = self.body.num_prefix_tokens
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to pooled features (B, D)."""
@@ -55,16 +56,14 @@ class TimmEncoder(Encoder):
         return self.body.forward_head(last), maps
 
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Maps (B, C, H, W) to tokens (B, N, D), or (B, M, D) of the patches in `keep` (B, M)."""
+        """Maps (B, C, H, W) to tokens (B, prefix + N, D); of patches `keep` (B, M) only, if any."""
         body = self.body
         tokens = body._pos_embed(body.patch_embed(x))
-        first = body.num_prefix_tokens
         if keep is not None:
             rows = keep[..., None].expand(-1, -1, tokens.shape[2])
-            kept = tokens[:, first:].gather(1, rows)
-            tokens = torch.cat([tokens[:, :first], kept], dim=1)
-        tokens = body.norm(body.blocks(body.norm_pre(tokens)))
-        return cast(Tensor, tokens[:, first:])
+            kept = tokens[:, self.prefix :].gather(1, rows)
+            tokens = torch.cat([tokens[:, : self.prefix], kept], dim=1)
+        return cast(Tensor, body.norm(body.blocks(body.norm_pre(tokens))))
 
     def imagenet(self) -> dict[str, Tensor]:
         """Returns timm's pretrained weights, from its cache or the network.

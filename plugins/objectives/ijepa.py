@@ -7,14 +7,14 @@ https://arxiv.org/abs/2301.08243
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from pydantic import Field
 from timm.layers.pos_embed_sincos import build_sincos2d_pos_embed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm, smooth_l1_loss
+from torch.nn.functional import layer_norm, pad, smooth_l1_loss
 
 from ssl_kit import (
     Batch,
@@ -127,21 +127,21 @@ class IJEPA(Objective):
     def predict(self, x: Tensor, keep: Tensor, targets: Tensor) -> Tensor:
         """Predicts the features (B T, m, D) of target cells (B, T, m) from cells (B, M)."""
         places = build_sincos2d_pos_embed([*self.grid], self.config.width, device=x.device).to(x)
-        context = self.embed(self.encoder.tokens(x, keep)) + places[keep]
+        where = pad(places[keep], (0, 0, self.encoder.prefix, 0))
+        context = self.embed(self.encoder.tokens(x, keep)) + where
         queries = self.mask_token + places[targets]  # (B, T, m, width)
         context = context[:, None].expand(-1, targets.shape[1], -1, -1)
         tokens = torch.cat([context, queries], dim=2).flatten(0, 1)
-        predicted: Tensor = self.predictor(tokens)[:, keep.shape[1] :]
-        return predicted
+        return cast(Tensor, self.predictor(tokens)[:, context.shape[2] :])
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Distance of predicted to the teacher's features; their spread tells of collapse."""
         x = batch.views[0]
         keep, targets = self.draw_blocks(x)
         with torch.no_grad():
-            seen = self.teacher.tokens(x)  # (B, N, D)
-        rows = torch.arange(len(x), device=x.device)[:, None, None]
-        loss = prediction_loss(self.predict(x, keep, targets), seen[rows, targets].flatten(0, 1))
+            seen = self.teacher.tokens(x)[:, self.teacher.prefix :]  # (B, N, D)
+        wanted = seen[torch.arange(len(x))[:, None, None], targets].flatten(0, 1)
+        loss = prediction_loss(self.predict(x, keep, targets), wanted)
         return Output(loss, {"target_std": seen.flatten(0, 1).float().std(dim=0).mean()})
 
     def after_step(self, step: int, steps: int) -> None:

@@ -88,11 +88,13 @@ class MAE(Objective):
         """
         keep = (~mask).nonzero()[:, 1].view(len(x), -1)
         seen = self.embed(self.encoder.tokens(x, keep))
+        first, seen = seen.split([self.encoder.prefix, keep.shape[1]], dim=1)
         tokens = self.mask_token.to(seen.dtype).expand(*mask.shape, -1)
         tokens = tokens.masked_scatter(~mask[..., None], seen)
         grid = [x.shape[2] // self.patch[0], x.shape[3] // self.patch[1]]
         places = build_sincos2d_pos_embed(grid, self.config.width, device=x.device)
-        restored: Tensor = self.decoder(tokens + places.to(tokens.dtype))
+        tokens = torch.cat([first, tokens + places.to(tokens.dtype)], dim=1)
+        restored: Tensor = self.decoder(tokens)[:, self.encoder.prefix :]
         return restored
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:

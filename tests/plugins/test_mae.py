@@ -104,13 +104,18 @@ def test_hidden_pixels_do_not_influence_what_is_restored(objective, batch):
     assert not torch.allclose(objective.restore(other.flip(0), mask), restored)
 
 
+def test_the_class_token_is_trained(objective, batch):
+    objective(batch).loss.backward()
+    assert objective.encoder.body.cls_token.grad.any()
+
+
 def test_tokens_lie_where_they_were(objective, batch):
     x, mask = batch.views[0], random_mask(4, 16, 0.75, batch.views[0])
-    objective.decoder = nn.Identity()
+    objective.decoder = nn.Identity()  # the class token is cut off behind it
     found = objective.restore(x, mask) - build_sincos2d_pos_embed([4, 4], 32)
     for row in range(4):
         keep = (~mask[row]).nonzero().T
-        own = objective.embed(objective.encoder.tokens(x[row : row + 1], keep))[0]
+        own = objective.embed(objective.encoder.tokens(x[row : row + 1], keep))[0, 1:]
         torch.testing.assert_close(found[row][~mask[row]], own, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(found[row][mask[row]], objective.mask_token.expand(12, -1))
 

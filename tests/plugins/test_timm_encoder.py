@@ -112,11 +112,17 @@ def vit():
     return TimmEncoder("test_vit", 3, 64).eval()
 
 
-def test_tokens_are_the_cells_of_the_map(vit):
+def patches(vit, *args):
+    """Tokens without that of the class."""
+    return vit.tokens(*args)[:, vit.prefix :]
+
+
+def test_tokens_are_the_class_token_and_the_cells_of_the_map(vit):
     x = torch.randn(2, 3, 64, 64)
     tokens, cells = vit.tokens(x), vit.map(x)
-    assert tokens.shape == (2, 16, vit.dim)
-    torch.testing.assert_close(tokens, cells.flatten(2).transpose(1, 2))
+    assert vit.prefix == 1
+    torch.testing.assert_close(tokens[:, 0], vit(x))  # it pools by the class token
+    torch.testing.assert_close(tokens[:, 1:], cells.flatten(2).transpose(1, 2))
 
 
 @pytest.mark.parametrize("name", ["test_vit", "resnet18"])
@@ -135,8 +141,8 @@ def test_the_last_normalisation_of_a_vit_is_trained_by_its_maps(vit):
 
 def test_all_tokens_kept_are_all_tokens_in_their_order(vit):
     x, order = torch.randn(2, 3, 64, 64), torch.stack([torch.randperm(16) for _ in range(2)])
-    expected = vit.tokens(x).gather(1, order[..., None].expand(-1, -1, vit.dim))
-    torch.testing.assert_close(vit.tokens(x, order), expected, rtol=1e-4, atol=1e-5)
+    expected = patches(vit, x).gather(1, order[..., None].expand(-1, -1, vit.dim))
+    torch.testing.assert_close(patches(vit, x, order), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_tokens_do_not_see_the_patches_that_are_dropped(vit):
@@ -144,9 +150,9 @@ def test_tokens_do_not_see_the_patches_that_are_dropped(vit):
     mask = torch.zeros(2, 16).scatter(1, keep, 1).bool().view(2, 1, 4, 4)
     kept = mask.repeat_interleave(16, 2).repeat_interleave(16, 3)
     tokens = vit.tokens(x, keep)
-    assert tokens.shape == (2, 3, vit.dim)
+    assert tokens.shape == (2, 1 + 3, vit.dim)
     torch.testing.assert_close(vit.tokens(torch.where(kept, x, 9.0), keep), tokens)
 
 
 def test_tokens_of_images_of_another_size(vit):
-    assert vit.tokens(torch.randn(2, 3, 32, 48)).shape == (2, 6, vit.dim)
+    assert vit.tokens(torch.randn(2, 3, 32, 48)).shape == (2, 1 + 6, vit.dim)
