@@ -48,11 +48,14 @@ class TimmEncoder(Encoder):
     def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns pooled features (B, D) and the feature maps, finest first, from one pass.
 
-        Those of a ViT pass its last normalisation, as its tokens do: it is trained with them.
+        The last map is what is pooled: behind the convolutional head of an EfficientNet, behind
+        the last normalisation of a ViT. So whoever trains with maps trains them as well.
         """
         last, maps = self.body.forward_intermediates(
             x, output_fmt="NCHW", norm="tokens" in self.provides
         )
+        if last.shape[2:] == maps[-1].shape[2:]:
+            maps[-1] = last
         return self.body.forward_head(last), maps
 
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:

@@ -139,6 +139,14 @@ def test_the_last_normalisation_of_a_vit_is_trained_by_its_maps(vit):
     assert vit.body.norm.weight.grad is not None
 
 
+@pytest.mark.parametrize("name", ["test_efficientnet", "resnet18", "test_vit", "test_convnext"])
+def test_all_weights_are_trained_by_the_last_map(name):
+    encoder = TimmEncoder(name, 3, 64)
+    encoder.map(torch.randn(2, 3, 64, 64)).square().sum().backward()
+    without = {n for n, p in encoder.body.named_parameters() if p.grad is None}
+    assert all(name.startswith("head.norm") for name in without)  # ConvNeXt's is behind the pooling
+
+
 def test_all_tokens_kept_are_all_tokens_in_their_order(vit):
     x, order = torch.randn(2, 3, 64, 64), torch.stack([torch.randperm(16) for _ in range(2)])
     expected = patches(vit, x).gather(1, order[..., None].expand(-1, -1, vit.dim))
