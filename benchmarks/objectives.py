@@ -51,7 +51,7 @@ def row(name: str, args: argparse.Namespace) -> dict[str, Any]:
         command = ["train", "--domain", args.domain, "--data", args.data, "--objective", name]
         command += ["--encoder", encoder, "--image-size", str(args.size), "--quiet"]
         command += ["--epochs", str(args.epochs), "--batch-size", str(args.batch_size)]
-        command += ["--out", str(out)]
+        command += ["--holdout", str(args.holdout), "--out", str(out)]
         extra = list(EXTRA.get(name, []))
         if name == "distillation":
             teacher = Path(args.teacher)
@@ -138,11 +138,12 @@ def main() -> None:
     parser.add_argument("--only", default="", help="Names, separated by commas.")
     parser.add_argument("--domain", default="remote_sensing")
     parser.add_argument("--encoder", default="resnet18")
-    parser.add_argument("--vit", default="vit_tiny_patch16_224")
+    parser.add_argument("--vit", default="vit_small_patch8_224")
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--pool", type=int, default=1120, help="Images of an epoch, for the text.")
+    parser.add_argument("--holdout", type=float, default=0.5, help="Share of images to test on.")
+    parser.add_argument("--pool", type=int, default=700, help="Images of an epoch, for the text.")
     parser.add_argument(
         "--teacher",
         default="../shared/weights/tf_efficientnet_lite0.imagenet.safetensors",

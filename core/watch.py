@@ -156,7 +156,9 @@ def verdict(measures: Mapping[str, float], state: WatchState, loss: float, width
         return "DIMENSIONAL"
     steep = measures["alpha_req"] > 3.5 and measures["alpha_req_r2"] > 0.9
     shrinking = measures.get(_SPREAD, 1.0) < 0.5 * state.best_spread
-    if steep or shrinking or measures["view_retrieval"] < 5 / IMAGES:
+    found = measures["view_retrieval"]  # near chance from the start where the views are strong
+    lost = found < 5 / IMAGES and found < 0.5 * state.initial.get("view_retrieval", 1.0)
+    if steep or shrinking or lost:
         return "SUSPECT"
     return "OK"
 

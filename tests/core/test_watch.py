@@ -195,6 +195,11 @@ def test_what_may_be_wrong_is_suspect(changes):
     assert judge(**changes) == "SUSPECT"
 
 
+def test_views_too_strong_to_be_found_from_the_start_are_no_sign():
+    state = WatchState({**HEALTHY, "view_retrieval": 0.004}, best_rank=30.0)
+    assert judge(state, view_retrieval=0.008) == "OK"
+
+
 def test_a_steep_spectrum_counts_only_where_it_is_a_power_law():
     assert judge(alpha_req=4.0, alpha_req_r2=0.8) == "OK"
 
