@@ -176,6 +176,20 @@ class Dataset(ABC):
             DataError: If there is nothing in it that can be read.
         """
 
+    @classmethod
+    def example(cls, folder: Path) -> Path | None:
+        """Writes a few small files that this class opens: the rules are checked on them.
+
+        A reader of files has one; a demo, which opens without any, needs none.
+
+        Args:
+            folder: Empty.
+
+        Returns:
+            What to open, `folder` or a file in it; None if there is nothing to write.
+        """
+        return None
+
     @abstractmethod
     def read(self, i: int) -> Image:
         """Returns image i as stored, (H, W, C), in physical values.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,10 @@ class Encoder(nn.Module, ABC):
         arguments: What the architecture is built with, for whoever loads the shipped weights.
         provides: Which of "map", "levels" and "tokens" this architecture has.
         prefix: Number of tokens (class, registers) before those of the patches.
+        example: Small architectures of the family; `ssl-kit plugin check` builds them.
     """
 
+    example: ClassVar[tuple[str, ...]] = ()
     body: nn.Module
 
     def __init__(self, name: str, channels: int, image_size: int) -> None:

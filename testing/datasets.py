@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ssl_kit.core.dataset import SPLITS, Dataset
@@ -16,10 +15,7 @@ from ssl_kit.core.errors import SslKitError
 from .kit import explaining, require
 
 Kind = type[Dataset]
-_NOTHING = (
-    "not checked: it opens none of our example files; give the class a classmethod "
-    "`example(folder)` that writes some of its own"
-)
+_NOTHING = "not checked: give the class a classmethod `example(folder)` that writes a few files"
 
 
 def declares_itself(kind: Kind) -> None:
@@ -82,32 +78,15 @@ def _must_refuse(kind: Kind, folder: Path, what: str) -> None:
 
 @contextmanager
 def _example(kind: Kind) -> Iterator[Path | None]:
-    """Yields a folder that the class opens: of its own or common files; empty for a demo.
-
-    None if there is nothing that it opens.
-    """
+    """Yields what the class opens: files of its `example`, an empty folder for a demo, or None."""
     with tempfile.TemporaryDirectory() as name:
-        own = Path(name, "own")
-        own.mkdir()
-        getattr(kind, "example", lambda folder: None)(own)
-        written = any(own.iterdir())
-        require(not written or kind.accepts(own), "it does not accept the files of its `example`")
-        folders = [own] if written else [_common(Path(name), s) for s in (".png", ".npy", ".tif")]
-        accepted = next((folder for folder in folders if kind.accepts(folder)), None)
-        yield accepted or (own if _is_demo(kind, own) else None)
-
-
-def _common(root: Path, suffix: str) -> Path:
-    """Writes two classes of three smooth RGB images of 48 pixels."""
-    folder, rng = root / suffix[1:], np.random.default_rng(0)
-    for label in ("a", "b"):
-        (folder / label).mkdir(parents=True)
-        for i in range(3):
-            image = cv2.resize(rng.integers(0, 256, (6, 6, 3), np.uint8), (48, 48))
-            file = folder / label / f"{i}{suffix}"
-            save = np.save if suffix == ".npy" else cv2.imwrite
-            save(str(file), image)
-    return folder
+        folder = Path(name)
+        path = kind.example(folder) or folder
+        if any(folder.iterdir()):
+            require(kind.accepts(path), "it does not accept the files of its `example`")
+            yield path
+        else:
+            yield folder if _is_demo(kind, folder) else None
 
 
 def _is_demo(kind: Kind, folder: Path) -> bool:

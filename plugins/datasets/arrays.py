@@ -70,6 +70,14 @@ class Arrays(Dataset):
         """Opens the file or indexes the folder."""
         return cls(path, options, labels, value_range)
 
+    @classmethod
+    def example(cls, folder: Path) -> Path:
+        """Writes one file of float32 images with labels."""
+        images = np.random.default_rng(0).normal(5, 2, (6, 24, 20, 2)).astype(np.float32)
+        path = folder / "stack.npz"
+        np.savez(path, images=images, labels=["a", "b"] * 3)
+        return path
+
     def read(self, i: int) -> Image:
         """Returns image i, (H, W, C)."""
         image = self._load(i) if self._stack is None else np.asarray(self._stack[i])

@@ -66,6 +66,16 @@ class ImageFolder(Dataset):
         """Indexes the files; opens a few of them to learn their channels."""
         return cls(path, options, labels, value_range)
 
+    @classmethod
+    def example(cls, folder: Path) -> Path:
+        """Writes two classes of three PNG files each, one of them with 16 bits."""
+        rng = np.random.default_rng(0)
+        for i, dtype in enumerate([np.uint8] * 5 + [np.uint16]):
+            image = rng.integers(0, np.iinfo(dtype).max, (24, 20, 3), dtype)
+            (folder / "ab"[i % 2]).mkdir(exist_ok=True)
+            cv2.imwrite(str(folder / "ab"[i % 2] / f"{i}.png"), image)
+        return folder
+
     def _look(self) -> str:
         """Returns "grey" if the first readable images have one channel, else "rgb"."""
         for i in range(min(16, len(self))):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import timm
 import torch
@@ -21,6 +21,7 @@ class TimmEncoder(Encoder):
         image_size: Pixels; passed to models whose position embedding depends on it.
     """
 
+    example: ClassVar[tuple[str, ...]] = ("test_resnet", "test_vit")
     body: Any
 
     def __init__(self, architecture: str, channels: int, image_size: int) -> None:

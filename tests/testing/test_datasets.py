@@ -44,7 +44,7 @@ def test_an_example_must_be_accepted(check):
     assert "does not accept the files of its `example`" in found["index_is_consistent"]
 
 
-def test_what_opens_no_common_file_is_told_how_to_be_checked():
+def test_what_writes_no_example_is_told_how_to_be_checked():
     remark = datasets.index_is_consistent(broken.NoExample)
     assert "give the class a classmethod `example(folder)`" in remark
     assert datasets.images_keep_to_the_contract(broken.NoExample) == remark

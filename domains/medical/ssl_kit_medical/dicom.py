@@ -15,6 +15,7 @@ from pydantic import Field
 from ssl_kit import DataError, Image, Index, UsageError, file_path, index_files
 
 from .dicom_files import Header, code, read_frame, read_header
+from .dicom_writing import write_dicom
 from .volumes import Parts, VolumeConfig, Volumes, slice_names
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -98,6 +99,17 @@ class Dicom(Volumes):
     ) -> Dicom:
         """Reads the header of each file, no pixels."""
         return cls(path, options, labels, value_range)
+
+    @classmethod
+    def example(cls, folder: Path) -> Path:
+        """Writes a series of three slices, and two frames of another patient."""
+        rng = np.random.default_rng(0)
+        for z in range(3):
+            pixels = rng.integers(-1000, 1000, (24, 20), np.int16)
+            write_dicom(folder / f"{z}.dcm", pixels, PatientID="1", SliceLocation=2.5 * z)
+        frames = rng.integers(-1000, 1000, (2, 16, 20), np.int16)
+        write_dicom(folder / "frames.dcm", frames, PatientID="2", SeriesInstanceUID="1.2.3.5")
+        return folder
 
     def _look(self) -> tuple[NDArray[Any], dict[int, str]]:
         """Returns a row per file, with no frames where it is left out; and why files are broken."""

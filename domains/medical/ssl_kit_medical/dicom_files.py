@@ -28,9 +28,16 @@ from pydicom.errors import InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import as_pixel_options, pixel_array
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    RLELossless,
+)
 
 from ssl_kit import DataError, Image
+
+from . import decoders
 
 pydicom.config.logger.propagate = False  # its lines may quote a patient's name
 
@@ -54,6 +61,7 @@ _INDEX_TAGS = [
     "SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber", "SliceLocation", "EchoNumbers",
     "TemporalPositionIdentifier", "ImagePositionPatient", "ImageOrientationPatient",
 ]  # fmt: skip
+_END, _TAIL = b"\xff\xd9", 64  # how a JPEG or JPEG-LS stream ends, but for some padding
 _JPEG_SIZES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # start of frame; F7 is JPEG-LS
 
 
@@ -338,10 +346,21 @@ def _decode(file: Bounded, source: _Source, number: int) -> NDArray[Any]:
     table = options.pop("extended_offsets", None)
     frames = options["number_of_frames"]
     coded = get_frame(file, number, extended_offsets=table, number_of_frames=frames)
-    if syntax != RLELossless and coded_size(coded) != (options["rows"], options["columns"]):
-        raise DataError("its compressed image is of another size than it declares")
+    _check_coded(coded, syntax, (options["rows"], options["columns"]))
     options["number_of_frames"] = 1
+    if decoders.NAME in decoder.available_plugins:  # before any other that is installed
+        options["decoding_plugin"] = decoders.NAME
     return decoder.as_array(encapsulate([coded]), index=0, **options)[0]
+
+
+def _check_coded(coded: bytes, syntax: UID, size: tuple[int, int]) -> None:
+    """Refuses what a decoder would take too much memory or time for, or fill up in silence."""
+    if syntax == RLELossless:
+        return
+    if coded_size(coded) != size:
+        raise DataError("its compressed image is of another size than it declares")
+    if syntax not in JPEG2000TransferSyntaxes and _END not in coded[-_TAIL:]:
+        raise DataError("its compressed image is cut off")
 
 
 def coded_size(data: bytes) -> tuple[int, int] | None:

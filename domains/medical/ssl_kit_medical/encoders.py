@@ -25,6 +25,7 @@ class AttentionEncoder(Encoder):
         image_size: Pixels.
     """
 
+    example: ClassVar[tuple[str, ...]] = ("test_resnet",)
     family: ClassVar[str]
     insert: ClassVar[type[Insert]]
     body: Any

@@ -15,7 +15,7 @@ from pydantic import Field
 from ssl_kit import DataError, Image, file_path, index_files
 
 from .dicom_files import code
-from .nifti_files import Volume
+from .nifti_files import Volume, write_nifti
 from .volumes import Parts, VolumeConfig, Volumes, slice_names
 
 SUFFIXES = (".nii", ".nii.gz", ".mgh", ".mgz")
@@ -77,6 +77,15 @@ class Nifti(Volumes):
     ) -> Nifti:
         """Reads the header of each file, no voxels."""
         return cls(path, options, labels, value_range)
+
+    @classmethod
+    def example(cls, folder: Path) -> Path:
+        """Writes a deflated volume of one subject, and a series of three of another."""
+        rng = np.random.default_rng(0)
+        shapes = {"sub-01_T1w.nii.gz": (20, 24, 6), "sub-02_bold.nii": (12, 10, 4, 3)}
+        for name, shape in shapes.items():
+            write_nifti(folder / name, rng.integers(0, 2000, shape, np.int16))
+        return folder
 
     def _path(self, file: int) -> Path:
         return file_path(self._root, self._files.key(file))

@@ -128,6 +128,14 @@ class Volume:
         return across
 
 
+def write_nifti(
+    path: Path, voxels: NDArray[Any], affine: NDArray[np.float64] | None = None
+) -> None:
+    """Writes a volume; without an affine its axes are those of the body, in mm."""
+    image = nib.Nifti1Image(voxels, np.eye(4) if affine is None else affine)  # type: ignore[no-untyped-call]
+    nib.save(image, path)
+
+
 def _check_mark(path: Path) -> None:
     """Looks for the version number of MGH; where it is missing, nibabel leaves the file open."""
     with ImageOpener(str(path), "rb") as file:

@@ -60,6 +60,13 @@ def test_colours_are_right_whatever_the_coding(real_data: Path) -> None:
         assert np.abs(image[5, 50].astype(int) - [255, 0, 0]).max() <= 2  # the first bar is red
 
 
+def test_jpeg_of_12_bits_is_like_another_form_of_its_image(real_data: Path) -> None:
+    folder = real_data / "dicom"
+    a, b = (opened(folder / f"{name}.dcm").values(0) for name in ("JPGExtended", "JPEG2000"))
+    assert a.max() > 255
+    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.9  # both are lossy
+
+
 def test_palette_colour_is_looked_up(real_data: Path) -> None:
     data = opened(real_data / "dicom" / "examples_palette.dcm")
     assert data.channels == ("red", "green", "blue")

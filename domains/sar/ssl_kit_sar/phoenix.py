@@ -73,12 +73,13 @@ class Phoenix(SarImages):
         return cls(path, options, labels, value_range)
 
     @classmethod
-    def example(cls, folder: Path) -> None:
-        """Writes a few small chips: files that the conformance rules can look at."""
+    def example(cls, folder: Path) -> Path:
+        """Writes four small chips."""
         rng = np.random.default_rng(0)
         for number, kind in enumerate(("bmp2_tank", "t72_tank", "bmp2_tank", "t72_tank")):
             chip = rng.standard_normal((24, 20)) + 1j * rng.standard_normal((24, 20))
             (folder / f"HB{number:05d}.{number:03d}").write_bytes(encode(chip, kind, 90.0 * number))
+        return folder
 
     def _header_or_none(self, key: str) -> dict[str, str] | None:
         try:

@@ -102,6 +102,15 @@ class SarRaster(SarImages):
         """Reads the header of each file and decides on its tiles."""
         return cls(path, options, labels, value_range)
 
+    @classmethod
+    def example(cls, folder: Path) -> Path:
+        """Writes two small complex scenes, of which one is cut into two tiles."""
+        rng = np.random.default_rng(0)
+        for name, height in (("a", 300), ("b", 60)):
+            parts = rng.standard_normal((2, height, 64), np.float32)
+            np.save(folder / f"{name}.npy", parts[0] + 1j * parts[1])
+        return folder
+
     def _source(self, file: int) -> Source:
         return self._sources[file_path(self._root, self._files.key(file))]
 

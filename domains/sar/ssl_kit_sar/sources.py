@@ -62,8 +62,8 @@ class ArraySource(Source):
             raise DataError(f"is no NumPy array: {_why(error)}") from error
         if array.dtype.kind not in "uifc" or array.ndim not in (2, 3) or 0 in array.shape:
             raise DataError(f"holds {array.dtype} of shape {array.shape}, no image (H, W[, P])")
-        self._array = array if array.ndim == 3 else array[..., None]
-        self.height, self.width, bands = self._array.shape
+        self._path = path
+        self.height, self.width, bands = array.shape if array.ndim == 3 else (*array.shape, 1)
         if bands > _MOST_BANDS:
             raise DataError(
                 f"its shape {array.shape} is not (H, W, polarisations); a stack of images is "
@@ -73,9 +73,11 @@ class ArraySource(Source):
         self.has_phase = array.dtype.kind == "c"
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
-        """Copies a window out of the file."""
-        window = self._array[top : top + height, left : left + width]
-        return np.asarray(window, np.complex64 if self.has_phase else np.float32).copy()
+        """Copies a window out of the file; mapped anew each time, or what was read would stay."""
+        array = np.load(self._path, mmap_mode="r", allow_pickle=False)
+        window = array[top : top + height, left : left + width]
+        copy = np.array(window, np.complex64 if self.has_phase else np.float32)
+        return copy if copy.ndim == 3 else copy[..., None]
 
 
 class RasterSource(Source):

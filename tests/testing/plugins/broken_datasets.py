@@ -35,6 +35,7 @@ class Sound(Dataset):
                 image = np.full((8, 8), 10000 * i + 99, np.uint16)
                 image[:4] += 100
                 cv2.imwrite(str(folder / label / f"{i}.pgm"), image)
+        return folder
 
     def file(self, i):
         return file_path(self.root, self.index.key(i))
@@ -136,6 +137,7 @@ class NotItsOwn(Sound):
     @classmethod
     def example(cls, folder):
         Path(folder, "readme.txt").write_text("nothing")
+        return folder
 
 
 class NoExample(Sound):

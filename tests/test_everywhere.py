@@ -1,0 +1,65 @@
+"""Any objective trains in any domain: two steps of each on a few images of the domain's demo."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from ssl_kit import UsageError
+from ssl_kit.core import setup
+from ssl_kit.core.config import DataConfig
+from ssl_kit.core.discovery import domains, objectives
+from ssl_kit.core.encoder import create_encoder
+from ssl_kit.core.progress import Progress
+from ssl_kit.core.run import Run
+from ssl_kit.core.setup import open_dataset
+from ssl_kit.core.train import train
+
+IMAGES, BATCH, SIZE = 16, 8, 32
+ENCODERS = ("test_resnet", "test_vit")
+PAIRS = [pytest.param(d, o, id=f"{d}-{o}") for d in domains for o in objectives]
+
+
+@cache
+def few(domain):
+    """Opens a domain's demo once in a process, and cuts it down to its first images."""
+    demo = open_dataset(domains[domain], DataConfig())
+    columns = ("keys", "labels", "groups", "splits", "positions")
+    demo.index = replace(demo.index, **{c: getattr(demo.index, c)[:IMAGES] for c in columns})
+    demo.read = cache(demo.read)
+    return demo
+
+
+@cache
+def smallest(needs):
+    """Names a small encoder that has what an objective needs."""
+    return next(n for n in ENCODERS if needs <= create_encoder(n, 3, SIZE).provides)
+
+
+@pytest.mark.parametrize(("domain", "objective"), PAIRS)
+def test_trains(domain, objective, tmp_path, monkeypatch):
+    monkeypatch.setattr(setup, "open_dataset", lambda *_: few(domain))
+    kind = objectives[objective]
+    narrow = {name: 64 for name in ("hidden", "out") if name in kind.Config.model_fields}
+    settings = {
+        "domain": domain,
+        "data": {"holdout": 0},
+        "encoder": {"name": smallest(kind.needs), "image_size": SIZE},
+        "objective": {"name": objective, **narrow, **kind.example},
+        "train": {"epochs": 1, "batch_size": BATCH, "workers": 0, "precision": "fp32"},
+    }
+    try:
+        config = setup.resolve(settings)
+        parts = setup.build(config)
+        run = Run.create(tmp_path / "run", config)
+        train(run, parts, Progress(quiet=True))
+    except UsageError as error:
+        if objective in domains[domain].objectives:
+            raise
+        pytest.skip(str(error))
+    last = run.lines(run.metrics)[-1]
+    assert last["step"] == IMAGES // BATCH
+    assert math.isfinite(last["loss"])
