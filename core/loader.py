@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class ViewDataset(TorchDataset[RawBatch]):
     ) -> None:
         self._keep, self._kept = keep, dict[int, Sample]()
         self._dataset, self._pool, self._renderer = dataset, pool, renderer
-        self._partners, self._seed = partners, seed
+        self._partners, self._seed = partners.within(pool) if partners else None, seed
         self._bad: dict[int, str] = {}
 
     def __getitem__(self, request: tuple[int, Positions]) -> RawBatch:
@@ -96,15 +97,17 @@ class ViewDataset(TorchDataset[RawBatch]):
         return _stack(views), _stack(frames)
 
     def _images(self, position: int, epoch: int, skipped: Skipped) -> list[Sample]:
-        """Returns the image, and its partner where images are paired."""
-        images = [self._readable(position, skipped)]
+        """Returns the image, and where images are paired its partner: itself if unreadable."""
+        images = [self._readable(self._candidates(position), skipped)]
         if self._partners is not None:
             rng = np.random.default_rng((self._seed, epoch, position))
-            images.append(self._readable(self._partners.pick(position, rng), skipped))
+            partner = self._partners.pick(position, rng)
+            either = chain([partner], self._candidates(position))
+            images.append(self._readable(either, skipped))
         return images
 
-    def _readable(self, position: int, skipped: Skipped) -> Sample:
-        for candidate in self._candidates(position):
+    def _readable(self, candidates: Iterable[int], skipped: Skipped) -> Sample:
+        for candidate in candidates:
             try:
                 if candidate not in self._bad:
                     return self._read(candidate)

@@ -34,6 +34,12 @@ class Partners:
         row = row[row != index]
         return int(row[rng.integers(len(row))]) if len(row) else index
 
+    def within(self, pool: NDArray[np.int64]) -> Partners:
+        """Returns the same without images outside the pool (p,): no test image is a partner."""
+        kept = np.isin(self.members, pool)
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return Partners(self.members[kept], before[self.starts], before[self.stops])
+
 
 def same_group(index: Index) -> Partners:
     """Pairs each image with the others of its group: slide, patient, place, recording."""

@@ -148,6 +148,13 @@ def test_every_second_view_shows_a_partner(memory_dataset):
     assert shown(raw, 1) == shown(raw, 3) == ((POOL + 10) % 20).tolist()
 
 
+def test_no_partner_comes_from_outside_the_pool(memory_dataset):
+    dataset = memory_dataset(images(), groups=["one"] * 20)
+    requests = (View(8, policy="weak"),) * 2
+    views = views_of(dataset, POOL[:4], views=requests, partners=same_group(dataset.index))
+    assert set(shown(views[0, POOL[:4]], 1)) <= set(POOL[:4].tolist())
+
+
 def test_partners_change_with_the_epoch_and_the_seed(memory_dataset):
     dataset = memory_dataset(images(), groups=["one"] * 20)
     requests = (View(8, policy="weak"),) * 2

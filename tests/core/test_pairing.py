@@ -38,3 +38,10 @@ def test_a_partner_depends_on_the_random_numbers_only(partners):
 def test_a_group_of_many_needs_no_more_than_its_members():
     index = Index.build([str(i) for i in range(1000)], groups=["one"] * 1000)
     assert len(same_group(index).members) == 1000
+
+
+def test_what_is_not_in_the_pool_is_no_partner(partners):
+    inside = partners.within(np.array([0, 1, 3, 4]))
+    assert set(draws(inside, 0)) == {4}
+    assert set(draws(inside, 1)) == {1}
+    assert set(draws(inside, 3)) == {3}

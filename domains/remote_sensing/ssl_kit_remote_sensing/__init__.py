@@ -25,7 +25,7 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "geotiff",
         f"{_HERE}.geotiff:GeoTiff",
-        summary="GeoTIFF and plain TIFF of any bands; large rasters are cut into tiles.",
+        summary="GeoTIFF and JPEG 2000 of any bands, or a file a band; large ones in tiles.",
     )
     register(
         "remote_sensing_demo",

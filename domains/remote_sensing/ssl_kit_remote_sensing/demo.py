@@ -13,8 +13,11 @@ from ssl_kit import Config, Dataset, Image, Index
 from .scenes import BANDS, LAND_COVERS, SIZE, Map
 from .tiles import corners, tile_key
 
-_PER_CLASS = 20  # scenes
+_PER_CLASS = 10  # places
+_DATES = ("20200115", "20200715")
 _TILE = 64
+_PIXEL = 10.0  # metres
+_APART = 5000.0  # metres from place to place
 _MICROMETRES = np.array([0.490, 0.560, 0.665, 0.842])
 
 
@@ -49,7 +52,9 @@ class Demo(Dataset):
     """480 tiles, 64x64, blue, green, red and near infrared, six land covers, four tiles a scene.
 
     Generated, not real: the same each time, made when first read. The covers share their
-    materials, and season, sun and haze vary, so that colour alone does not tell them apart.
+    materials, and season, sun and haze vary from place to place, so that colour alone does not
+    tell them apart. Each place is seen on two dates: the land is the same, sun, haze and camera
+    are not. A place is a group.
     """
 
     channels = BANDS
@@ -59,13 +64,14 @@ class Demo(Dataset):
         self._corners: NDArray[np.int64] = corners(SIZE, SIZE, _TILE, _TILE)
         self._scenes: dict[int, Image] = {}
         covers = sorted(LAND_COVERS)
-        scenes = [f"scene{number:03d}" for number in range(_PER_CLASS * len(covers))]
-        tiles = [(scene, *corner) for scene in scenes for corner in self._corners.tolist()]
+        places = np.arange(_PER_CLASS * len(covers))
+        scenes = [(place, date) for date in _DATES for place in places.tolist()]
+        tiles = [(place, date, *tile) for place, date in scenes for tile in self._corners.tolist()]
         self.index = Index.build(
-            [tile_key(*tile) for tile in tiles],
-            labels=[covers[i // len(self._corners) % len(covers)] for i in range(len(tiles))],
-            groups=[scene for scene, _, _ in tiles],
-            positions=np.tile(self._corners + _TILE / 2, (len(scenes), 1)),
+            [tile_key(f"place{place:02d}_{date}", row, col) for place, date, row, col in tiles],
+            labels=[covers[place % len(covers)] for place, _, _, _ in tiles],
+            groups=[f"place{place:02d}" for place, _, _, _ in tiles],
+            positions=np.array([_position(place, row, col) for place, _, row, col in tiles]),
         )
 
     @classmethod
@@ -88,8 +94,18 @@ class Demo(Dataset):
         """Returns tile i, (64, 64, 4) uint8."""
         scene, tile = divmod(i, len(self._corners))
         if scene not in self._scenes:
-            rng = np.random.default_rng((7, scene))
-            cover = sorted(LAND_COVERS)[scene % len(LAND_COVERS)]
-            self._scenes[scene] = observe(LAND_COVERS[cover](rng), rng)
+            date, place = divmod(scene, _PER_CLASS * len(LAND_COVERS))
+            rng = np.random.default_rng((7, place))
+            cover = sorted(LAND_COVERS)[place % len(LAND_COVERS)]
+            reflectance = LAND_COVERS[cover](rng)
+            rng = np.random.default_rng((7, place, date)) if date else rng
+            self._scenes[scene] = observe(reflectance, rng)
         row, col = self._corners[tile].tolist()
         return self._scenes[scene][row : row + _TILE, col : col + _TILE]
+
+
+def _position(place: int, row: int, col: int) -> tuple[float, ...]:
+    """Returns what `geotiff` says of a tile, for places on a flat map."""
+    down, right = row + _TILE / 2, col + _TILE / 2
+    east, north = place % 10 * _APART + right * _PIXEL, place // 10 * _APART - down * _PIXEL
+    return (down, right, east, north, 0, _TILE * _PIXEL, 1.5 * _TILE * _PIXEL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ssl_kit import Domain
 
-from .pairings import neighbour
+from .pairings import neighbour, neighbours, seasons
 from .policies import default, upright, weak
 
 REMOTE_SENSING = Domain(
@@ -13,5 +13,5 @@ REMOTE_SENSING = Domain(
     datasets=("geotiff", "image_folder", "arrays"),
     demo="remote_sensing_demo",
     policies={"default": default, "weak": weak, "upright": upright},
-    pairings={"neighbour": neighbour},
+    pairings={"neighbour": neighbour, "neighbours": neighbours, "seasons": seasons},
 )

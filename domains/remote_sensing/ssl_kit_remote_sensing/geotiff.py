@@ -1,62 +1,43 @@
-"""GeoTIFF of any bands; large rasters are cut into tiles that are read one at a time."""
+"""GeoTIFF and JPEG 2000 of any bands; large scenes are cut into tiles, read one at a time."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
+import rasterio
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field
+from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from ssl_kit import Config, DataError, Dataset, Image, Index, UsageError, file_path, index_files
+from ssl_kit import DataError, Dataset, Image, file_path, index_files
 
-from .rasters import Header, Rasters
-from .tiles import Ints, corners, shares, tile_key
+from .cutting import Cutter, group_of, grouped, index_of
+from .headers import Header
+from .options import GeoTiffConfig
+from .rasters import Rasters
+from .recipe import Recipe
+from .stacks import Assembler, Fault, Scene, alike, labelled_by_scene
 
-SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (".tif", ".tiff", ".jp2")
 _PICTURES = (".jpg", ".jpeg", ".png")
 _LOOKED_AT = 1000  # entries of a folder that decide whether it is one of TIFFs
 _SAMPLED = 64  # pixels, height and width of what the value range is measured on
 
 
-class GeoTiffConfig(Config):
-    """Options of the GeoTIFF reader."""
-
-    tile: Annotated[
-        int, Field(ge=16, description="pixels, height and width of the tiles of a large raster")
-    ] = 256
-    stride: Annotated[
-        int | None, Field(ge=1, description="pixels from tile to tile; a tile if left out")
-    ] = None
-    max_nodata: Annotated[
-        float, Field(ge=0, le=1, description="tiles with a larger share of no data are left out")
-    ] = 0.5
-    nodata: Annotated[
-        float | None, Field(description="value that means no data, besides what the files say")
-    ] = None
-    bands: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...],
-        Field(description="numbers of the bands to use, from 1; all if left out"),
-    ] = ()
-    band_names: Annotated[
-        tuple[str, ...], Field(description="names of these bands; the file's if left out")
-    ] = ()
-
-
 class GeoTiff(Dataset):
-    """GeoTIFF and plain TIFF: integers up to 32 bit, float32 and float64, any number of bands.
+    """GeoTIFF, plain TIFF and JPEG 2000: integers up to 32 bit, float32 and float64, any bands.
 
-    Pixels without data become the low end of the value range: those that the file declares, NaN
-    and infinity, and, in uint16 and uint32 files that declare nothing, 0 in all bands. An alpha
-    band is a mask. Labels,
-    groups and splits are declared per file, as for an image folder, and hold for all its tiles; a
-    file is a group if none is declared. The files must agree in number of bands and in type: those
-    that differ from the most frequent kind are unreadable, which is counted.
+    A scene is a file with all bands, or a file for each band. Pixels without data become the low
+    end of the value range: those that the file declares, NaN and infinity, and, in uint16 and
+    uint32 files that declare nothing, 0 in all bands. An alpha band is a mask. Labels, groups and
+    splits are declared per file, as for an image folder, and hold for all its tiles; a file is a
+    group if none is declared. The scenes must agree in number of bands and in type: those that
+    differ from the most frequent kind are unreadable, which is counted.
     """
 
     Config = GeoTiffConfig
@@ -69,13 +50,19 @@ class GeoTiff(Dataset):
         value_range: ArrayLike | None = None,
     ) -> None:
         super().__init__(value_range)
-        self._root, self._options = path, options
-        self._rasters = Rasters(options.nodata)
+        self._root = path
+        self._rasters = Rasters(options.nodata, options.resolution, options.sensor == "naip")
         self._files = index_files(path, SUFFIXES, labels)
-        headers, self._broken = self._look()
-        self._dtype = headers[next(iter(headers))].dtype
-        self._bands, self.channels = _choose(next(iter(headers.values())), options)
-        self._cut(headers)
+        headers, faults = self._look()
+        scenes = Assembler(headers, self._path, self._files.key, options).scenes()
+        scenes, odd = alike(scenes, path)
+        self._recipe = Recipe(scenes[0], self._path(scenes[0].files[0]).as_posix(), options)
+        self.channels = self._recipe.channels
+        self._uint8 = scenes[0].dtype == "uint8"
+        if labels is None and not (path / "labels.csv").is_file() and labelled_by_scene(scenes):
+            self._files = replace(self._files, labels=self._files.labels * 0 - 1, classes=())
+        self._cut(scenes, [*faults, *odd], options)
+        self._keep(scenes)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -101,140 +88,144 @@ class GeoTiff(Dataset):
         """Reads the header of each file and decides on its tiles."""
         return cls(path, options, labels, value_range)
 
+    @classmethod
+    def example(cls, folder: Path) -> None:
+        """Writes two small scenes: files that the conformance rules can look at."""
+        rng = np.random.default_rng(0)
+        for number in range(2):
+            pixels = rng.integers(1, 4000, (4, 300, 280), dtype=np.uint16)
+            with rasterio.open(
+                folder / f"{number}.tif", "w", driver="GTiff", height=300, width=280, count=4,
+                dtype="uint16", crs="EPSG:32632", compress="deflate",
+                transform=Affine(10, 0, 5e5 + 4000 * number, 0, -10, 5e6),
+            ) as raster:  # fmt: skip
+                raster.write(pixels)
+                raster.descriptions = ("blue", "green", "red", "nir")
+
     def _path(self, file: int) -> Path:
         return file_path(self._root, self._files.key(file))
 
-    def _look(self) -> tuple[dict[int, Header], dict[int, str]]:
-        """Returns the headers of the files that fit together, and what is wrong with the others."""
+    def _look(self) -> tuple[dict[int, Header], list[Fault]]:
+        """Returns the headers of the files that can be used, and what is wrong with the others."""
         headers: dict[int, Header] = {}
-        broken: dict[int, str] = {}
+        faults: list[Fault] = []
         for file in range(len(self._files)):
             try:
                 headers[file] = self._rasters.header(self._path(file))
             except (DataError, OSError) as error:
-                broken[file] = str(error)
+                faults.append(Fault(self._files.key(file), file, str(error)))
         if not headers:
             raise DataError(
-                f"None of the {len(broken)} TIFF files in '{self._root}' can be used; "
-                f"'{self._files.key(0)}' {broken[0]}."
+                f"None of the {len(faults)} TIFF files in '{self._root}' can be used; "
+                f"'{faults[0].key}' {faults[0].reason}."
             )
-        kinds = Counter(header.kind for header in headers.values())
-        kind, count = kinds.most_common(1)[0]
-        if 2 * count <= len(headers) and len(kinds) > 1:
-            seen = ", ".join(f"{n} {name}" for name, n in kinds.most_common(4))
-            raise DataError(
-                f"The TIFF files in '{self._root}' are of {len(kinds)} kinds ({seen}), and one "
-                "encoder sees one kind. Give --data one file, or a folder for each kind."
-            )
-        for file in [file for file, header in headers.items() if header.kind != kind]:
-            broken[file] = f"is {headers.pop(file).kind} where most files are {kind}"
-        return headers, broken
+        return headers, faults
 
-    def _cut(self, headers: dict[int, Header]) -> None:
-        """Sets the index: the tiles of the good files, and one entry for each broken one."""
-        files, places, sizes, keys = [], [], [], []
-        for file in range(len(self._files)):
-            header = headers.get(file)
-            corner = self._corners(file, header) if header else np.zeros((1, 2), np.int64)
-            tile = self._options.tile
-            size = (min(tile, header.height), min(tile, header.width)) if header else (0, 0)
-            name = self._files.key(file)
-            whole = header is None or size == (header.height, header.width)
-            keys += [name] if whole else [tile_key(name, row, col) for row, col in corner.tolist()]
-            files.append(np.full(len(corner), file))
-            places.append(corner)
-            sizes.append(np.tile(size, (len(corner), 1)))
-        if not keys:
-            raise DataError(
-                f"All tiles of '{self._root}' have too little data. Raise data.options.max_nodata."
-            )
-        self._file = np.concatenate(files).astype(np.int32)
-        self._corner = np.concatenate(places).astype(np.int32)
-        self._size = np.concatenate(sizes).astype(np.int32)
-        of_files = self._files
-        self.index = Index(
-            keys=np.array([key.encode() for key in keys], dtype=np.bytes_),
-            labels=of_files.labels[self._file],
-            classes=of_files.classes,
-            groups=of_files.groups[self._file],
-            group_names=of_files.group_names,
-            splits=of_files.splits[self._file],
-            positions=(self._corner + self._size / 2).astype(np.float32),
+    def _cut(self, scenes: list[Scene], faults: list[Fault], options: GeoTiffConfig) -> None:
+        """Sets the index: the tiles of the good scenes, and one entry for each fault."""
+        cutter = Cutter(self._rasters, self._path, options)
+        tiles = cutter.cut(scenes)
+        own = [group_of(self._files, scene.first) for scene in scenes]
+        groups, kept = grouped(scenes, tiles, own, options)
+        faults = [*faults, *cutter.faults]
+        if not kept.any() and not faults:
+            raise DataError(_NO_TILES.format(self._root))
+        groups = [group for group, keep in zip(groups, kept.tolist(), strict=True) if keep]
+        self._tiles = tiles[kept]
+        self.index, self._tile = index_of(scenes, self._tiles, groups, faults, self._files, options)
+        reasons = {fault.key: fault.reason for fault in faults}
+        broken = np.flatnonzero(self._tile < 0).tolist()
+        self._broken = {i: reasons[self.index.key(i)] for i in broken}
+
+    def _keep(self, scenes: list[Scene]) -> None:
+        """Keeps of the scenes what reading needs, in arrays that processes share."""
+        chosen = list(self._recipe.positions)
+        stacked = len(scenes[0].files) > 1
+        files = [[s.files[i] for i in chosen] if stacked else s.files for s in scenes]
+        self._sources = np.array(files, np.int32)
+        self._bands = np.array([[scene.bands[i] for i in chosen] for scene in scenes], np.int16)
+        self._grid = np.array([scene.grid for scene in scenes], np.int32)
+        gains = [[scene.calibration[i] or (1.0, 0.0) for i in chosen] for scene in scenes]
+        self._gains, which = np.unique(
+            np.array(gains, np.float32).transpose(0, 2, 1), axis=0, return_inverse=True
         )
-
-    def _corners(self, file: int, header: Header) -> Ints:
-        """Returns (n, 2) first row and column of the tiles of a file that hold enough data."""
-        tile = self._options.tile
-        found = corners(header.height, header.width, tile, self._options.stride or tile)
-        if not header.masked or len(found) == 1:
-            return found
-        step = max(1, tile // 16)  # 16 x 16 looks at each tile
-        try:
-            mask = self._rasters.thin_mask(self._path(file), header, self._bands[0], step)
-        except DataError as error:
-            self._broken[file] = str(error)
-            return found[:1]
-        masked = shares(mask, (header.height, header.width), tile, found)
-        return found[masked <= self._options.max_nodata]
+        self._gain = which.reshape(-1).astype(np.int32)
 
     def read(self, i: int) -> Image:
         """Returns tile i, (H, W, C), uint8 with 0 or float32 with NaN where there is no data."""
-        height, width = self._size[i].tolist()
+        if i in self._broken:
+            raise DataError(self._broken[i])
+        height, width = self._tiles.size[self._tile[i]].tolist()
         return self._window(i, (height, width))
 
     def _window(self, i: int, shape: tuple[int, int]) -> Image:
-        file = int(self._file[i])
-        if file in self._broken:
-            raise DataError(self._broken[file])
-        (row, col), (height, width) = self._corner[i].tolist(), self._size[i].tolist()
-        window = Window(col, row, width, height)
+        """Reads a tile, thinned out to (h, w)."""
+        tile = int(self._tile[i])
+        scene = int(self._tiles.scene[tile])
+        (row, col), (height, width) = (
+            self._tiles.corner[tile].tolist(), self._tiles.size[tile].tolist()
+        )  # fmt: skip
         try:
-            return self._rasters.read(self._path(file), self._bands, window, shape)
+            parts = [
+                self._rasters.read(path, bands, Window(col, row, width, height), shape, like)
+                for path, bands, like in self._layers(scene)
+            ]
         except OSError as error:
             raise DataError(f"cannot be opened: {error.strerror}") from error
+        data = np.concatenate([part[0] for part in parts]).transpose(1, 2, 0)
+        missing = np.concatenate([part[1] for part in parts]).transpose(1, 2, 0)
+        if self._uint8 and self._recipe.plain:
+            return np.ascontiguousarray(np.where(missing, np.uint8(0), data))
+        pixels = np.where(missing, np.float32(np.nan), data.astype(np.float32))
+        return self._recipe(np.ascontiguousarray(pixels), self._gains[self._gain[scene]])
+
+    def _layers(self, scene: int) -> Iterator[tuple[Path, tuple[int, ...], Path | None]]:
+        """Yields the files of a scene, the bands to read from each, and whose grid to use."""
+        files, bands = self._sources[scene].tolist(), self._bands[scene].tolist()
+        grid = self._path(int(self._grid[scene]))
+        if len(files) == 1:
+            yield self._path(files[0]), tuple(bands), grid
+        else:
+            for file, band in zip(files, bands, strict=True):
+                yield self._path(file), (band,), grid
 
     def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
         """Returns 0 and 255 for uint8, else the 1st and 99th percentile of each band's data.
 
+        An index has -1 and 1.
+
         Args:
             images: How many tiles, evenly spread over the dataset, are looked at, thinned out.
         """
-        if self._dtype == "uint8":
-            return np.tile([0.0, 255.0], (len(self.channels), 1))
+        bands = self._bands.shape[1]
+        if self._uint8:
+            ends = [np.full((1, 1, bands), value, np.float32) for value in (0, 255)]
+            made = [self._recipe(end, self._gains[0])[0, 0] for end in ends]
+            return self._recipe.value_range(np.stack(made, axis=1).astype(np.float64))
         pixels = []
-        for i in np.unique(np.linspace(0, len(self) - 1, images).astype(int)).tolist():
-            height, width = np.minimum(self._size[i], _SAMPLED).tolist()
+        readable = np.flatnonzero(self._tile >= 0)
+        for i in readable[:: max(1, -(-len(readable) // images))].tolist():
+            height, width = np.minimum(self._tiles.size[self._tile[i]], _SAMPLED).tolist()
             try:
                 pixels.append(self._window(i, (height, width)).reshape(-1, len(self.channels)))
             except DataError:
                 continue
         if not pixels:
             raise DataError("None of the tiles looked at can be read; see the files themselves.")
-        return np.array([_range(band) for band in np.concatenate(pixels).T])
+        measured = np.array([_range(band) for band in np.concatenate(pixels).T])
+        return self._recipe.value_range(measured)
+
+
+_NO_TILES = (
+    "All tiles of '{}' have too little data, too many clouds or lie too near to another block. "
+    "Raise data.options.max_nodata or max_cloud, or lower buffer."
+)
 
 
 def _range(values: NDArray[np.float32]) -> tuple[float, float]:
     there = values[np.isfinite(values)].astype(np.float64)
     low, high = np.percentile(there, [1, 99]) if len(there) else (0.0, 1.0)
     return float(low), float(high if high > low else low + 1)
-
-
-def _choose(header: Header, options: GeoTiffConfig) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Returns the numbers and names of the bands to use."""
-    bands = options.bands or header.bands
-    named = dict(zip(header.bands, header.names, strict=True))
-    absent = [band for band in bands if band not in named]
-    if absent or len(set(bands)) < len(bands):
-        raise UsageError(
-            f"data.options.bands is {list(bands)}, but the files have bands "
-            f"1 to {len(header.bands)}, each to be used once."
-        )
-    names = options.band_names or tuple(named[band] for band in bands)
-    if len(names) != len(bands):
-        raise UsageError(
-            f"data.options.band_names has {len(names)} names for {len(bands)} bands: {list(bands)}."
-        )
-    return bands, names
 
 
 def _suffixes(folder: Path) -> Iterator[str]:

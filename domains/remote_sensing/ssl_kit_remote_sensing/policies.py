@@ -8,7 +8,7 @@ import albumentations as A
 
 from ssl_kit import View, only_with, resized_crop
 
-from .bands import RGB, wavelengths
+from .bands import INDICES, RGB, THERMAL, canonical, wavelengths
 from .transforms import BandDrop, Radiometry, Saturation
 
 
@@ -17,7 +17,11 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     return [
         resized_crop(view),
         A.D4(p=1),
-        Radiometry(wavelengths(channels)),
+        Radiometry(
+            wavelengths(channels),
+            sunlit=tuple(canonical(name) not in THERMAL for name in channels),
+            measured=tuple(name not in INDICES for name in channels),
+        ),
         *only_with(RGB, channels, Saturation()),
         *([BandDrop()] if len(channels) > len(RGB) else []),
         A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.2), p=0.3),

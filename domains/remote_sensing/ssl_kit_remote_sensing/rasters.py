@@ -2,59 +2,42 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections import OrderedDict
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.enums import Interleaving, Resampling
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
+from rasterio.transform import Affine
+from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from ssl_kit import DataError, Image
 
+from .headers import Header, declares, header_of
+
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-_NEVER_MISSING = ("uint8", "int8", "int16", "int32")  # unless declared
 # Landsat, Sentinel-2 and most others write 0 outside of the scene, and often do not declare it.
-_ZERO_FILLED = (np.dtype("uint16"), np.dtype("uint32"))
-_OPEN = 32  # files kept open in each process
+_ZERO_FILLED = ("uint16", "uint32")
+_OPEN = 64  # files kept open in each process
 _GDAL = {
     # Without this GDAL lists the whole folder for every file it opens.
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
-    "GDAL_CACHEMAX": 128,  # MB; its own default is a share of the machine, in each process
+    # Bytes: rasterio does not take it for MB as GDAL does. GDAL's own default is a share of the
+    # machine, in each process.
+    "GDAL_CACHEMAX": 128 << 20,
 }
-_COLOURS = {"red", "green", "blue", "nir", "rededge", "coastal", "yellow", "pan"}
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of itself.
-
-    Attributes:
-        height: Of the raster in pixels.
-        width: Of the raster in pixels.
-        bands: 1-based numbers of its bands, without an alpha band, which is a mask.
-        names: Of these bands.
-        dtype: Of the pixels.
-        masked: Whether some pixels may hold no data.
-    """
-
-    height: int
-    width: int
-    bands: tuple[int, ...]
-    names: tuple[str, ...]
-    dtype: str
-    masked: bool
-
-    @property
-    def kind(self) -> str:
-        """What the files of one dataset must have in common."""
-        return f"{len(self.bands)}-band {self.dtype}"
+_DRIVERS = {".jp2": "JP2OpenJPEG"}
+_BLOCK = 1 << 30  # bytes that GDAL may have to decode for one pixel
+_PACKED = 50_000  # pixels for each byte of a file, more than any compression of real data
 
 
 class Rasters:
@@ -62,12 +45,17 @@ class Rasters:
 
     Args:
         nodata: Value that means no data, besides what the files themselves declare.
+        resolution: Size of a pixel of all grids in the unit of the map, None for the files' own.
+        no_alpha: No band is a mask, whatever the files say. GDAL calls the fourth band of uint8
+            files alpha unless it is told otherwise; so does it one with a description of its own.
     """
 
-    def __init__(self, nodata: float | None) -> None:
-        self.nodata = nodata
+    def __init__(
+        self, nodata: float | None, resolution: float | None = None, no_alpha: bool = False
+    ) -> None:
+        self.nodata, self.resolution, self.no_alpha = nodata, resolution, no_alpha
         self._pid = os.getpid()
-        self._open: OrderedDict[Path, Any] = OrderedDict()
+        self._open: OrderedDict[tuple[Path, Path], tuple[Any, ExitStack]] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves the open files behind: a spawned process opens its own."""
@@ -82,113 +70,148 @@ class Rasters:
         with rasterio.Env(**_GDAL), _open(path) as raster:
             if raster.dtypes[0] not in DTYPES:
                 raise DataError(f"its pixels are {raster.dtypes[0]}, which this reader cannot use")
-            bands = tuple(
-                number
-                for number, meaning in zip(raster.indexes, raster.colorinterp, strict=True)
-                if meaning != ColorInterp.alpha
-            )
-            dtype = raster.dtypes[0]
-            masked = _declares(raster) or self.nodata is not None or dtype not in _NEVER_MISSING
-            return Header(raster.height, raster.width, bands, _names(raster, bands), dtype, masked)
+            _check_size(raster, path)
+            header = header_of(raster, self.no_alpha)
+            return replace(header, masked=header.masked or self.nodata is not None)
 
     def read(
-        self, path: Path, bands: tuple[int, ...], window: Window, shape: tuple[int, int]
-    ) -> Image:
-        """Reads a window of a file, thinned out to a shape.
+        self,
+        path: Path,
+        bands: tuple[int, ...],
+        window: Window,
+        shape: tuple[int, int],
+        like: Path | None = None,
+    ) -> tuple[Image, NDArray[np.bool_]]:
+        """Reads a window, thinned out to a shape.
 
         Args:
             path: The file.
             bands: 1-based numbers.
-            window: In pixels of the file.
+            window: In pixels of the grid.
             shape: (h, w) of the result; that of the window for every pixel.
+            like: The file whose grid it is; resampled to it where that of `path` is another.
 
         Returns:
-            (h, w, C): uint8 with 0 where there is no data, or float32 with NaN there.
+            (C, h, w) pixels as stored, and where they hold no data.
 
         Raises:
             DataError: If the file is damaged.
         """
         with rasterio.Env(**_GDAL):
-            data, missing = self._load(self._get(path), bands, window, shape)
-        if data.dtype == np.uint8:
-            filled = np.where(missing, np.uint8(0), data)
-        else:
-            filled = np.where(missing, np.float32(np.nan), data.astype(np.float32))
-        return np.ascontiguousarray(filled.transpose(1, 2, 0))
+            return self._load(self._get(path, like or path), bands, window, shape)
 
-    def thin_mask(self, path: Path, header: Header, band: int, step: int) -> NDArray[np.bool_]:
-        """Returns where a band has no data, (H / step, W / step), from one pixel in step x step.
+    def thin(
+        self, path: Path, band: int, shape: tuple[int, int]
+    ) -> tuple[Image, NDArray[np.bool_]]:
+        """Reads a whole band thinned out to (h, w), the nearest pixel for each.
 
         GDAL reads block by block, or an overview, so that memory stays flat.
+
+        Returns:
+            (h, w) pixels, and where they hold no data.
 
         Raises:
             DataError: If the file is damaged.
         """
-        shape = (max(1, header.height // step), max(1, header.width // step))
-        everything = Window(0, 0, header.width, header.height)
         with rasterio.Env(**_GDAL), _open(path) as raster:
-            mask: NDArray[np.bool_] = self._load(raster, (band,), everything, shape)[1][0]
-        return mask
+            everything = Window(0, 0, raster.width, raster.height)
+            data, missing = self._load(raster, (band,), everything, shape)
+        return data[0], missing[0]
 
     def _load(
         self, raster: Any, bands: tuple[int, ...], window: Window, shape: tuple[int, int]
     ) -> tuple[Image, NDArray[np.bool_]]:
         """Returns (C, h, w) pixels, and where they hold no data."""
+        masked = declares(raster, self.no_alpha)
         try:
-            got = raster.read(
-                list(bands), window=window, out_shape=(len(bands), *shape), masked=True
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NodataShadowWarning)  # GDAL's rule is ours
+                got = raster.read(
+                    list(bands), window=window, out_shape=(len(bands), *shape), masked=masked
+                )
         except (RasterioError, IndexError) as error:
             raise DataError(f"is damaged or cut off: {_reason(error)}") from error
-        data, missing = got.data, np.ma.getmaskarray(got)
+        data, missing = np.ma.getdata(got), np.ma.getmaskarray(got)
         if self.nodata is not None:
             missing = missing | (data == self.nodata)
-        elif data.dtype in _ZERO_FILLED and not _declares(raster):
+        elif data.dtype.name in _ZERO_FILLED and not masked:
             missing = missing | (data == 0).all(0)
         if data.dtype.kind == "f":
             missing = missing | ~np.isfinite(data)
         return data, missing
 
-    def _get(self, path: Path) -> Any:
+    def _get(self, path: Path, like: Path) -> Any:
         if self._pid != os.getpid():  # a fork: its files share their place with the parent's
             self._open, self._pid = OrderedDict(), os.getpid()
-        if path not in self._open:
-            self._open[path] = _open(path)
-        self._open.move_to_end(path)
+        key = (path, like)
+        if key not in self._open:
+            with ExitStack() as stack:
+                raster = self._on_grid(stack.enter_context(_open(path)), like, stack)
+                self._open[key] = (raster, stack.pop_all())
+        self._open.move_to_end(key)
         if len(self._open) > _OPEN:
-            self._open.popitem(last=False)[1].close()
-        return self._open[path]
+            self._open.popitem(last=False)[1][1].close()
+        return self._open[key][0]
+
+    def _on_grid(self, raster: Any, like: Path, stack: ExitStack) -> Any:
+        """Returns a raster as seen on the grid of a file; bilinear, larger pixels are averages."""
+        if self.resolution is None and Path(raster.name) == like:
+            return raster
+        with _open(like) as other:
+            own = header_of(raster, self.no_alpha)
+            grid = header_of(other, self.no_alpha).at(self.resolution)
+        if own.same_grid(grid):
+            return raster
+        if not own.crs or not grid.crs:
+            raise DataError("has another size than its scene, and no map that tells where it lies")
+        nodata = self.nodata if self.nodata is not None else raster.nodata
+        if (
+            nodata is None
+            and not declares(raster, self.no_alpha)
+            and raster.dtypes[0] in _ZERO_FILLED
+        ):
+            nodata = 0
+        if nodata is None and raster.dtypes[0].startswith("float"):
+            nodata = math.nan
+        fill = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
+        try:
+            warped = WarpedVRT(
+                raster, crs=grid.crs, transform=Affine(*grid.transform), height=grid.height,
+                width=grid.width, resampling=Resampling.bilinear, **fill,
+            )  # fmt: skip
+        except (RasterioError, ValueError) as error:
+            raise DataError(f"cannot be put on the grid of its scene: {_reason(error)}") from error
+        return stack.enter_context(warped)
 
 
 def _open(path: Path) -> Any:
     if not path.stat().st_size:
         raise DataError("the file is empty")
+    driver = _DRIVERS.get(path.suffix.lower(), "GTiff")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a plain TIFF is fine here
-            return rasterio.open(path, driver="GTiff")
+            return rasterio.open(path, driver=driver)
     except RasterioError as error:
-        raise DataError(f"is no TIFF that can be opened: {_reason(error)}") from error
+        kind = "TIFF" if driver == "GTiff" else "JPEG 2000 file"
+        raise DataError(f"is no {kind} that can be opened: {_reason(error)}") from error
+
+
+def _check_size(raster: Any, path: Path) -> None:
+    """Refuses a file whose header asks for more than it can hold."""
+    height, width = raster.block_shapes[0]
+    together = raster.count if raster.interleaving == Interleaving.pixel else 1
+    if height * width * together * np.dtype(raster.dtypes[0]).itemsize > _BLOCK:
+        raise DataError(
+            f"its blocks are {height} x {width} pixels, too large to read one at a time; "
+            "rewrite it in tiles, for example with 'rio convert --co tiled=true'"
+        )
+    if raster.height * raster.width > _PACKED * path.stat().st_size:
+        raise DataError(f"says it has {raster.height} x {raster.width} pixels, which its "
+                        f"{path.stat().st_size} bytes cannot hold")  # fmt: skip
 
 
 def _reason(error: Exception) -> str:
     """Returns the message of what lies beneath: rasterio's own often only points there."""
     cause = error.__cause__ or error
-    return str(cause).strip().rstrip(".")
-
-
-def _names(raster: Any, bands: tuple[int, ...]) -> tuple[str, ...]:
-    """Returns the described names, or the colours, or band1, band2, ..."""
-    described = tuple((raster.descriptions[band - 1] or "").strip().lower() for band in bands)
-    if all(described) and len(set(described)) == len(described):
-        return described
-    colours = [raster.colorinterp[band - 1].name.lower() for band in bands]
-    return tuple(
-        colour if colour in _COLOURS and colours.count(colour) == 1 else f"band{band}"
-        for band, colour in zip(bands, colours, strict=True)
-    )
-
-
-def _declares(raster: Any) -> bool:
-    """Tells whether a file says which of its pixels hold no data."""
-    return any(flag.name != "all_valid" for flag in raster.mask_flag_enums[0])
+    return " ".join(str(cause).split()).rstrip(".")

@@ -14,18 +14,18 @@ def tile_key(scene: str, row: int, col: int) -> str:
     return f"{scene}{_MARK}{row},{col}"
 
 
-def parse_keys(keys: NDArray[np.bytes_]) -> tuple[Ints, Ints]:
+def parse_keys(keys: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], Ints, Ints]:
     """Takes names apart; one that is no tile's is a scene of its own, with its corner at 0, 0.
 
     Returns:
-        (n,) number of the scene, and (n, 2) first row and column.
+        (s,) names of the scenes, (n,) number of the scene, and (n, 2) first row and column.
     """
     head, mark, tail = np.strings.rpartition(keys, _MARK.encode())
     row, comma, col = np.strings.partition(tail, b",")
     tiled = (mark != b"") & (comma != b"") & np.strings.isdigit(row) & np.strings.isdigit(col)
     corner = [np.where(tiled, number, b"0").astype(np.int64) for number in (row, col)]
-    scenes = np.unique(np.where(tiled, head, keys), return_inverse=True)[1]
-    return scenes.astype(np.int64), np.stack(corner, axis=1)
+    names, scenes = np.unique(np.where(tiled, head, keys), return_inverse=True)
+    return names, scenes.astype(np.int64), np.stack(corner, axis=1)
 
 
 def corners(height: int, width: int, tile: int, stride: int) -> Ints:

@@ -62,6 +62,10 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
 
     Args:
         wavelengths: Of the bands in nm, () if not known: then the haze is the same in all.
+        sunlit: Of each band, whether it shows sunlight: a thermal band has no haze and no part
+            in what is common. () for all.
+        measured: Of each band, whether it is one: an index, a ratio in which light and
+            exposure cancel, stays as it is. () for all.
         gain: Largest |log gain| common to all bands.
         offset: Largest |offset| common to all bands, as a share of the range.
         spread: Largest independent part of a band, of both.
@@ -74,6 +78,8 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
         """What the arguments may be."""
 
         wavelengths: tuple[float, ...]
+        sunlit: tuple[bool, ...]
+        measured: tuple[bool, ...]
         gain: Annotated[float, Field(ge=0)]
         offset: Share
         spread: Share
@@ -83,6 +89,8 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
     def __init__(
         self,
         wavelengths: tuple[float, ...] = (),
+        sunlit: tuple[bool, ...] = (),
+        measured: tuple[bool, ...] = (),
         gain: float = 0.4,
         offset: float = 0.2,
         spread: float = 0.12,
@@ -92,6 +100,7 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
     ) -> None:
         super().__init__(p=p)
         self.wavelengths = wavelengths
+        self.sunlit, self.measured = sunlit, measured
         self.gain, self.offset, self.spread = gain, offset, spread
         self.haze, self.depth = haze, depth
 
@@ -102,14 +111,17 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
         image = data["image"]
         bands = image.shape[-1] if image.ndim == 3 else 1
         draw = self.py_random.uniform
-        own = self.random_generator.uniform(-self.spread, self.spread, (2, bands))
+        measured = _flags(self.measured, bands)
+        common = measured * _flags(self.sunlit, bands)
+        own = measured * self.random_generator.uniform(-self.spread, self.spread, (2, bands))
         through = np.ones(bands, np.float32)
         if self.py_random.random() < self.haze:
-            through = self._transmission(draw(0, self.depth), draw(0.5, 2.0), bands)
+            hazy = self._transmission(draw(0, self.depth), draw(0.5, 2.0), bands)
+            through = np.where(common > 0, hazy, through)
         return {
             "through": through,
-            "gain": np.exp(own[0] + draw(-self.gain, self.gain)).astype(np.float32),
-            "offset": (own[1] + draw(-self.offset, self.offset)).astype(np.float32),
+            "gain": np.exp(own[0] + common * draw(-self.gain, self.gain)).astype(np.float32),
+            "offset": (own[1] + common * draw(-self.offset, self.offset)).astype(np.float32),
         }
 
     def _transmission(self, depth: float, alpha: float, bands: int) -> Floats:
@@ -126,6 +138,11 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
         hazy_mean = through * mean + (1 - through)
         # gain * (t x + (1 - t) - m) + m + offset, sorted by powers of x
         return affine(img, gain * through, gain * (1 - through - hazy_mean) + hazy_mean + offset)
+
+
+def _flags(given: tuple[bool, ...], bands: int) -> Floats:
+    """Returns 1 for each band that has the flag, all of them if none is given, (C,)."""
+    return np.asarray(given or (True,) * bands, np.float32)
 
 
 class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]

@@ -36,17 +36,18 @@ def write_tif(tmp_path: Path) -> WriteTif:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptions = profile.pop("descriptions", None)
+        pixel, at = profile.pop("pixel", 10), profile.pop("at", (5e5, 5e6))
+        profile.setdefault("crs", "EPSG:32633")
+        profile.setdefault("transform", Affine(pixel, 0, at[0], 0, -pixel, at[1]))
         height, width, count = image.shape
         with rasterio.open(
             path,
             "w",
-            driver="GTiff",
+            driver=profile.pop("driver", "GTiff"),
             height=height,
             width=width,
             count=count,
             dtype=image.dtype,
-            crs="EPSG:32633",
-            transform=Affine(10, 0, 5e5, 0, -10, 5e6),
             **profile,
         ) as raster:
             raster.write(image.transpose(2, 0, 1))

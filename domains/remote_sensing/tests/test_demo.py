@@ -6,7 +6,7 @@ import numpy as np
 
 from ssl_kit import Config
 from ssl_kit_remote_sensing.demo import Demo
-from ssl_kit_remote_sensing.pairings import neighbour
+from ssl_kit_remote_sensing.pairings import neighbour, neighbours, seasons
 
 
 def demo() -> Demo:
@@ -34,11 +34,11 @@ def test_is_labelled_evenly() -> None:
     assert np.bincount(index.labels).tolist() == [80] * 6
 
 
-def test_a_group_is_a_scene_of_one_cover() -> None:
+def test_a_group_is_a_place_of_one_cover() -> None:
     index = demo().index
-    for group in range(120):
+    for group in range(60):
         labels = index.labels[index.groups == group]
-        assert len(labels) == 4
+        assert len(labels) == 8
         assert len(set(labels.tolist())) == 1
 
 
@@ -53,3 +53,21 @@ def test_no_image_is_flat_or_mostly_saturated() -> None:
 def test_the_four_tiles_of_a_scene_touch() -> None:
     partners = neighbour(demo().index)
     assert (partners.stops - partners.starts == 3).all()
+
+
+def test_each_place_is_seen_on_two_dates() -> None:
+    data = demo()
+    made = seasons(data.index)
+    for i in range(0, len(data), 37):
+        (other,) = made.members[made.starts[i] : made.stops[i]].tolist()
+        assert data.index.groups[other] == data.index.groups[i]
+        a, b = data.read(i).astype(float), data.read(other).astype(float)
+        assert not np.array_equal(a, b)
+        assert np.corrcoef(a[..., 3].ravel(), b[..., 3].ravel())[0, 1] > 0.5
+
+
+def test_neighbours_are_the_tiles_of_the_place() -> None:
+    index = demo().index
+    made = neighbours(index)
+    assert (made.stops - made.starts == 7).all()
+    assert (index.groups[made.members] == np.repeat(index.groups, 7)).all()

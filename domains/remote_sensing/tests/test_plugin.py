@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from ssl_kit.core.discovery import datasets, domains
+from ssl_kit.testing import parametrize_with_checks
 from ssl_kit_remote_sensing.domain import REMOTE_SENSING
 
 
@@ -24,3 +26,18 @@ def test_the_table_of_contents_is_light() -> None:
         "sys.exit(any(name in sys.modules for name in ('torch', 'rasterio', 'albumentations')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@parametrize_with_checks("domain", "remote_sensing")
+def test_domain(check: Any) -> None:
+    check()
+
+
+@parametrize_with_checks("dataset", "geotiff")
+def test_reader(check: Any) -> None:
+    check()
+
+
+@parametrize_with_checks("dataset", "remote_sensing_demo")
+def test_demo(check: Any) -> None:
+    check()

@@ -99,3 +99,32 @@ def test_dropped_bands_are_flat() -> None:
 def test_wavelengths_need_every_name() -> None:
     assert wavelengths(("Blue", "nir")) == (490.0, 842.0)
     assert wavelengths(("blue", "band2")) == ()
+
+
+def test_light_leaves_indices_as_they_are_and_thermal_bands_nearly() -> None:
+    channels = ("red", "nir", "thermal", "ndvi")
+    made = REMOTE_SENSING.policies["default"](View(32), channels)
+    light = next(transform for transform in made if isinstance(transform, Radiometry))
+    strong = Radiometry(light.wavelengths, light.sunlit, light.measured, spread=0, haze=1, p=1)
+    original = image(4, "float32")
+    for seed in range(20):
+        strong.set_random_seed(seed)
+        view = strong(image=original)["image"]
+        assert np.allclose(view[..., 2:], original[..., 2:], atol=1e-6)
+        assert not np.allclose(view[..., :2], original[..., :2], atol=1e-2)
+    own = Radiometry(light.wavelengths, light.sunlit, light.measured, spread=0.1, p=1)
+    view = own(image=original)["image"]
+    assert np.allclose(view[..., 3], original[..., 3], atol=1e-6)
+    assert not np.allclose(view[..., 2], original[..., 2], atol=1e-4)
+
+
+def test_grey_haze_leaves_indices_as_they_are() -> None:
+    made = REMOTE_SENSING.policies["default"](View(32), ("a", "b", "ndvi"))
+    light = next(transform for transform in made if isinstance(transform, Radiometry))
+    assert light.wavelengths == ()
+    assert light.measured == (True, True, False)
+
+
+def test_colours_with_an_index_are_not_desaturated() -> None:
+    made = REMOTE_SENSING.policies["default"](View(32), (*RGB, "ndvi"))
+    assert not any(isinstance(transform, Saturation) for transform in made)

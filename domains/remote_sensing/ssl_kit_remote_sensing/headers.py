@@ -1,0 +1,110 @@
+"""What a raster file says of itself."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from rasterio.enums import ColorInterp
+
+_NEVER_MISSING = ("uint8", "int8", "int16", "int32")  # unless declared
+_COLOURS = {"red", "green", "blue", "nir", "rededge", "coastal", "yellow", "pan"}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself.
+
+    Attributes:
+        height: Of the raster in pixels.
+        width: Of the raster in pixels.
+        bands: 1-based numbers of its bands, without an alpha band, which is a mask.
+        names: Of these bands: described, or a colour, or "".
+        dtype: Of the pixels.
+        masked: Whether some pixels may hold no data.
+        crs: Reference system of the map as WKT, "" if there is none.
+        transform: a, b, c, d, e, f of x = a col + b row + c, y = d col + e row + f.
+        calibration: Gain and offset of each band; () if the file declares none.
+    """
+
+    height: int
+    width: int
+    bands: tuple[int, ...]
+    names: tuple[str, ...]
+    dtype: str
+    masked: bool
+    crs: str = ""
+    transform: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    calibration: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def pixel(self) -> float:
+        """Width of a pixel in the unit of the map."""
+        return math.hypot(self.transform[0], self.transform[3])
+
+    def at(self, resolution: float | None) -> Header:
+        """Returns the grid over the same ground with pixels of another size."""
+        if resolution is None or math.isclose(resolution, self.pixel, rel_tol=1e-6):
+            return self
+        factor = resolution / self.pixel
+        a, b, c, d, e, f = self.transform
+        return replace(
+            self,
+            height=max(1, round(self.height / factor)),
+            width=max(1, round(self.width / factor)),
+            transform=(a * factor, b * factor, c, d * factor, e * factor, f),
+        )
+
+    def same_grid(self, other: Header) -> bool:
+        """Tells whether pixels of both cover the same ground, to a hundredth of a pixel."""
+        if (self.height, self.width, self.crs) != (other.height, other.width, other.crs):
+            return False
+        near = 0.01 * self.pixel
+        return bool(np.allclose(self.transform, other.transform, rtol=1e-9, atol=near))
+
+
+def _alphas(raster: Any) -> list[int]:
+    """Returns the numbers of the bands that are called alpha and nothing else."""
+    meanings = zip(raster.indexes, raster.colorinterp, raster.descriptions, strict=True)
+    return [
+        number
+        for number, meaning, name in meanings
+        if meaning == ColorInterp.alpha and (name or "").strip().lower() in ("", "alpha", "mask")
+    ]
+
+
+def header_of(raster: Any, no_alpha: bool) -> Header:
+    """Reads the header of an open raster; `no_alpha` as in `Rasters`."""
+    left_out = [] if no_alpha else _alphas(raster)
+    bands = tuple(number for number in raster.indexes if number not in left_out)
+    tags = tuple((raster.scales[band - 1], raster.offsets[band - 1]) for band in bands)
+    dtype = raster.dtypes[0]
+    return Header(
+        height=raster.height,
+        width=raster.width,
+        bands=bands,
+        names=_names(raster, bands),
+        dtype=dtype,
+        masked=declares(raster, no_alpha) or dtype not in _NEVER_MISSING,
+        crs=sys.intern(raster.crs.to_wkt()) if raster.crs else "",
+        transform=tuple(raster.transform)[:6],
+        calibration=tags if any(tag != (1.0, 0.0) for tag in tags) else (),
+    )
+
+
+def _names(raster: Any, bands: tuple[int, ...]) -> tuple[str, ...]:
+    """Returns the described names, or the colours, or ""."""
+    described = tuple((raster.descriptions[band - 1] or "").strip() for band in bands)
+    if all(described) and len({name.lower() for name in described}) == len(described):
+        return described
+    colours = [raster.colorinterp[band - 1].name.lower() for band in bands]
+    return tuple(c if c in _COLOURS and colours.count(c) == 1 else "" for c in colours)
+
+
+def declares(raster: Any, no_alpha: bool) -> bool:
+    """Tells whether a file says which of its pixels hold no data."""
+    flags = {flag.name for flag in raster.mask_flag_enums[0]} - {"all_valid"}
+    return bool(flags) and ("alpha" not in flags or (bool(_alphas(raster)) and not no_alpha))
