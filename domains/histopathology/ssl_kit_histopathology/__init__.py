@@ -1,0 +1,49 @@
+"""Stained tissue: the table of contents; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ssl_kit import hookimpl
+
+_HERE = __name__
+
+
+@hookimpl
+def register_domains(register: Callable[..., None]) -> None:
+    """The domain."""
+    register(
+        "histopathology",
+        f"{_HERE}.domain:HISTOPATHOLOGY",
+        summary="Stained tissue: whole slides and folders of patches.",
+    )
+
+
+@hookimpl
+def register_datasets(register: Callable[..., None]) -> None:
+    """The reader of whole slides and the demo."""
+    register(
+        "slides",
+        f"{_HERE}.slides:Slides",
+        summary="Whole slides through OpenSlide, the tissue cut into tiles at one resolution.",
+    )
+    register(
+        "histopathology_demo",
+        f"{_HERE}.demo:Demo",
+        summary="588 made-up tiles of five tissues on twelve slides, from the law of absorption.",
+    )
+
+
+@hookimpl
+def register_objectives(register: Callable[..., None]) -> None:
+    """The pretext tasks."""
+    register(
+        "magnification",
+        f"{_HERE}.magnification:Magnification",
+        summary="Tells at which magnification a part of an image is shown.",
+    )
+    register(
+        "cross_stain",
+        f"{_HERE}.cross_stain:CrossStain",
+        summary="Predicts how much of one stain there is from the other alone.",
+    )

@@ -1,0 +1,35 @@
+"""Positives from the slide: what lies side by side is usually the same tissue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ssl_kit import Index, Partners, UsageError
+
+from .graph import eight_neighbours
+from .tiles import slides_of
+
+
+def neighbours(index: Index) -> Partners:
+    """Pairs each tile with the up to eight around it on its slide.
+
+    Raises:
+        UsageError: If no two tiles lie side by side.
+    """
+    if index.positions.shape[1] != 2:
+        raise UsageError(_NONE)
+    places = index.positions.astype(np.int64)
+    apart = np.ptp(places[:, 0]) + 2  # slides one below the other, with a free row between them
+    edges = eight_neighbours(places + np.outer(slides_of(index.keys) * apart, [1, 0]))
+    if not edges.size:
+        raise UsageError(_NONE)
+    numbers = np.arange(len(index))
+    starts = np.searchsorted(edges[0], numbers, side="left")
+    stops = np.searchsorted(edges[0], numbers, side="right")
+    return Partners(edges[1], starts, stops)
+
+
+_NONE = (
+    "No two images are tiles side by side, so data.pair_by 'neighbours' finds no pairs. It needs "
+    "whole slides; 'group' pairs the patches of a slide by the groups that a labels.csv declares."
+)

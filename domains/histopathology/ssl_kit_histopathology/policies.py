@@ -1,0 +1,45 @@
+"""How stained tissue may be altered while it stays the same tissue; the README argues each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import albumentations as A
+
+from ssl_kit import View, only_with, resized_crop
+
+from .transforms import Bend, Macenko, Reinhard, StainJitter
+
+_RGB = ("red", "green", "blue")
+
+
+def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """Crop, the eight symmetries of a square, stain, bending, focus and compression."""
+    return [
+        resized_crop(view),
+        A.D4(p=1),
+        Bend(p=0.3),
+        *only_with(_RGB, channels, StainJitter()),
+        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
+        *only_with(_RGB, channels, A.ImageCompression(quality_range=(40, 95), p=0.3)),
+    ]
+
+
+def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """Crop and the eight symmetries of a square."""
+    return [resized_crop(view), A.D4(p=1)]
+
+
+def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """Crop and mirror left to right: what predicts a rotation must still find its answer."""
+    return [resized_crop(view), A.HorizontalFlip(p=0.5)]
+
+
+def macenko(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """The default, after the stains were brought to a reference by Macenko's method."""
+    return [*only_with(_RGB, channels, Macenko()), *default(view, channels)]
+
+
+def reinhard(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """The default, after the colours were brought to a reference by Reinhard's method."""
+    return [*only_with(_RGB, channels, Reinhard()), *default(view, channels)]

@@ -1,0 +1,171 @@
+"""Whole slides through OpenSlide: what they say of themselves, and regions of them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openslide
+
+from ssl_kit import DataError, Image
+
+_OPEN = 16  # slides kept open in each process
+_CACHE = 64 * 2**20  # bytes of decoded tiles, of all of them together
+_NO_SCANNER = 20.0  # microns per pixel; what is coarser is the resolution of a printer or screen
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a slide says of itself.
+
+    Attributes:
+        height: Of the finest level in pixels.
+        width: Of the finest level in pixels.
+        mpp: Microns per pixel of the finest level.
+        downsamples: Of each level, the finest first.
+        identity: The same for all files of one DICOM slide; "" for other formats.
+    """
+
+    height: int
+    width: int
+    mpp: float
+    downsamples: tuple[float, ...]
+    identity: str
+
+
+class SlideFiles:
+    """Slides, the last used of them kept open in each process."""
+
+    def __init__(self) -> None:
+        self._pid = -1
+        self._open: OrderedDict[Path, Any] = OrderedDict()
+        self._cache: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the open slides behind: a spawned process opens its own."""
+        return {"_open": OrderedDict(), "_pid": -1, "_cache": None}
+
+    def read(self, path: Path, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image:
+        """Reads a region of a slide that is kept open.
+
+        Args:
+            path: The slide.
+            level: Number of the level, 0 is the finest.
+            corner: (row, column) of the region's first pixel, in pixels of the finest level.
+            size: (height, width) of the region in pixels of its level.
+
+        Returns:
+            (height, width, 3) RGB; white where the slide has nothing.
+
+        Raises:
+            DataError: If the file is damaged.
+        """
+        slide = self._get(path)
+        try:
+            return read_region(slide, level, corner, size)
+        except DataError:
+            self._open.pop(path).close()  # OpenSlide refuses all work on a slide that failed once
+            raise
+
+    def _get(self, path: Path) -> Any:
+        if self._pid != os.getpid():  # a fork: its slides share their place with the parent's
+            self._open, self._pid = OrderedDict(), os.getpid()
+            self._cache = openslide.OpenSlideCache(_CACHE)
+        if path not in self._open:
+            self._open[path] = _open(path)
+            self._open[path].set_cache(self._cache)
+        self._open.move_to_end(path)
+        if len(self._open) > _OPEN:
+            self._open.popitem(last=False)[1].close()
+        return self._open[path]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Opens a slide for a while.
+
+    Raises:
+        DataError: If it is none, or damaged.
+    """
+    slide = _open(path)
+    try:
+        yield slide
+    finally:
+        slide.close()
+
+
+def _open(path: Path) -> Any:
+    try:
+        if not path.stat().st_size:
+            raise DataError("the file is empty")
+        return openslide.OpenSlide(path)
+    except OSError as error:
+        raise DataError(f"cannot be opened: {error.strerror}") from error
+    except openslide.OpenSlideUnsupportedFormatError as error:
+        raise DataError(
+            "is no slide that OpenSlide opens: it takes TIFFs with tiles (vips tiffsave --tile "
+            "--pyramid makes one) and scanners' own files"
+        ) from error
+    except openslide.OpenSlideError as error:
+        raise DataError(f"is damaged: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "no reason"
+
+
+def read_header(slide: Any, assumed: float | None) -> Header:
+    """Returns what an open slide says of itself.
+
+    Args:
+        slide: From `opened`.
+        assumed: Microns per pixel of slides that do not say.
+
+    Raises:
+        DataError: If it does not say how large its pixels are, and nothing is assumed.
+    """
+    properties = slide.properties
+    sides = [_number(properties.get(f"openslide.mpp-{axis}", "")) for axis in "xy"]
+    known = all(0 < side <= _NO_SCANNER for side in sides)
+    mpp = sum(sides) / 2 if known else assumed
+    if mpp is None:
+        power = _number(properties.get("openslide.objective-power", ""))
+        hint = f" (its objective is {power:g}x, so perhaps {10 / power:g})" if power > 0 else ""
+        raise DataError(
+            f"does not say how many microns a pixel has; set data.options.assume_mpp{hint}"
+        )
+    width, height = slide.dimensions
+    dicom = properties.get("openslide.vendor") == "dicom"
+    identity = properties.get("openslide.quickhash-1", "") if dicom else ""
+    return Header(height, width, mpp, tuple(slide.level_downsamples), identity)
+
+
+def _number(text: str) -> float:
+    """Returns a finite number, or 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+def read_region(slide: Any, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image:
+    """Reads a region of an open slide; see `SlideFiles.read`."""
+    try:
+        region = slide.read_region(corner[::-1], level, size[::-1])
+    except openslide.OpenSlideError as error:
+        raise DataError(f"is damaged or cut off: {_reason(error)}") from error
+    rgba: Image = np.asarray(region)
+    alpha = rgba[..., 3:]
+    rgb: Image = rgba[..., :3]
+    if alpha.min() == 255:
+        return np.ascontiguousarray(rgb)
+    share = alpha.astype(np.float32) / 255  # OpenSlide has nothing to show there: white
+    return np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)

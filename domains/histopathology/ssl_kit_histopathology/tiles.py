@@ -1,0 +1,169 @@
+"""Tiles of a slide: where they are, what they are called, which of them hold tissue."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_kit import DataError, UsageError
+
+Ints = NDArray[np.int64]
+_MARK = "#"
+_ENOUGH_ALIKE = 0.05  # a level whose pixels differ less from those asked for is read as it is
+_ENLARGED = 2.0  # times that a slide's finest level is enlarged at most
+_WIDEST = 4096  # pixels, side of what is read for one tile
+_MOST = 2**24  # tiles of a slide
+
+
+def tile_key(slide: str, row: int, col: int) -> str:
+    """Returns the name of the tile of a slide in that row and column."""
+    return f"{slide}{_MARK}{row},{col}"
+
+
+def slides_of(keys: NDArray[np.bytes_]) -> Ints:
+    """Returns the number of the slide, (n,), of each tile's name."""
+    heads = np.strings.rpartition(keys, _MARK.encode())[0]
+    return np.unique(heads, return_inverse=True)[1].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A label of one place on a slide; x and y are pixels of the finest level."""
+
+    slide: str
+    x: float
+    y: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a slide is cut into tiles.
+
+    Attributes:
+        level: That is read.
+        side: Pixels of that level, height and width of a tile before it is resized.
+        pixels: Of the finest level, height and width of a tile.
+        stride: Pixels of the finest level from tile to tile.
+    """
+
+    level: int
+    side: int
+    pixels: float
+    stride: float
+
+    @classmethod
+    def choose(
+        cls, mpp: float, downsamples: Sequence[float], wanted: float, tile: int, stride: int
+    ) -> Tiling:
+        """Chooses the coarsest level that is fine enough.
+
+        Args:
+            mpp: Microns per pixel of the finest level.
+            downsamples: Of each level, the finest first.
+            wanted: Microns per pixel of the tiles.
+            tile: Pixels, height and width of a tile.
+            stride: Pixels from tile to tile.
+
+        Raises:
+            DataError: If the slide is much coarser, or much finer without a level near it.
+        """
+        ratio = wanted / mpp
+        if ratio * _ENLARGED < 1 - _ENOUGH_ALIKE:
+            raise DataError(
+                f"has {mpp:g} microns per pixel, much coarser than data.options.mpp {wanted:g}"
+            )
+        fine = [n for n, down in enumerate(downsamples) if down <= ratio * (1 + _ENOUGH_ALIKE)]
+        level = fine[-1] if fine else 0
+        shrunk = ratio / downsamples[level]
+        side = tile if abs(shrunk - 1) <= _ENOUGH_ALIKE else max(1, round(tile * shrunk))
+        if side > _WIDEST:
+            raise DataError(
+                f"has no level near {wanted:g} microns per pixel: a tile would be read from "
+                f"{side} x {side} pixels; lower data.options.mpp or data.options.tile"
+            )
+        pixels = side * downsamples[level]
+        return cls(level, side, pixels, pixels * stride / tile)
+
+    def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Returns how many rows and columns of whole tiles a slide has.
+
+        Raises:
+            DataError: If there are too many to be true.
+        """
+        rows, cols = (
+            int((length - self.pixels + 0.5) // self.stride) + 1
+            if length + 0.5 >= self.pixels
+            else 0
+            for length in (height, width)
+        )
+        if rows * cols > _MOST:
+            raise DataError(f"would have {rows} x {cols} tiles; raise data.options.stride or mpp")
+        return rows, cols
+
+    def corner(self, row: int, col: int) -> tuple[int, int]:
+        """Returns row and column of a tile's first pixel, of the finest level."""
+        return round(row * self.stride), round(col * self.stride)
+
+    def place(self, mark: Mark) -> tuple[int, int]:
+        """Returns row and column of the tile that starts last before a mark."""
+        return int((mark.y + 0.5) // self.stride), int((mark.x + 0.5) // self.stride)
+
+
+def shares(mask: NDArray[np.bool_], size: tuple[int, int], tiling: Tiling) -> NDArray[np.float64]:
+    """Returns the share of true pixels of each tile, (rows, columns).
+
+    Args:
+        mask: (h, w), a small picture of the slide.
+        size: (H, W) of the slide in pixels of the finest level.
+        tiling: Of the slide.
+    """
+    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1))
+    sums[1:, 1:] = mask.cumsum(0).cumsum(1)  # summed-area table: any rectangle from four values
+    ends = []
+    for count, length, pixels in zip(tiling.shape(*size), size, mask.shape, strict=True):
+        first = np.arange(count) * tiling.stride * (pixels / length)
+        low = np.minimum(np.floor(first).astype(np.int64), pixels - 1)
+        last = np.ceil(first + tiling.pixels * pixels / length - 1e-6).astype(np.int64)
+        ends.append((low, np.clip(last, low + 1, pixels)))
+    (top, bottom), (left, right) = ends
+    corners = (np.ix_(bottom, right), np.ix_(top, right), np.ix_(bottom, left), np.ix_(top, left))
+    inside = sums[corners[0]] - sums[corners[1]] - sums[corners[2]] + sums[corners[3]]
+    found: NDArray[np.float64] = inside / np.outer(bottom - top, right - left)
+    return found
+
+
+def read_marks(table: Path) -> tuple[list[Mark], dict[str, str]]:
+    """Reads the rows of a labels CSV that have an x and a y, and so are of one tile.
+
+    Returns:
+        These, and the labels of the rows without, by slide; both empty if the CSV has no such
+        columns.
+
+    Raises:
+        UsageError: If an x or y is no number.
+    """
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        lines = list(csv.DictReader(file))
+    marks: list[Mark] = []
+    whole: dict[str, str] = {}
+    if not lines or not {"x", "y"} <= set(lines[0]):
+        return marks, whole
+    for number, line in enumerate(lines, start=2):
+        label, x, y = (line.get(column) or "" for column in ("label", "x", "y"))
+        if not x and not y:
+            whole[line["path"]] = label
+            continue
+        try:
+            marks.append(Mark(line["path"], float(x), float(y), label))
+        except ValueError as error:
+            raise UsageError(
+                f"'{table}' line {number}: x and y are pixels of the slide's finest level, not "
+                f"'{x}' and '{y}'."
+            ) from error
+    return marks, whole

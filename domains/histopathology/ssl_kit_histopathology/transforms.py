@@ -1,0 +1,116 @@
+"""What staining, cutting and scanning do to the same tissue.
+
+albumentations has no types, hence the ignored errors.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import albumentations as A
+import cv2
+import numpy as np
+from albumentations.core.transforms_interface import BaseTransformInitSchema
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ssl_kit import Image
+
+from .stains import jitter, macenko, reinhard
+
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class StainJitter(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Other amounts of haematoxylin, eosin and DAB, each c becoming alpha c + beta.
+
+    Tellez et al. 2018, https://arxiv.org/abs/1808.05896, with the strength called HED-strong in
+    https://arxiv.org/abs/1902.06543, whose beta is in other units. For RGB.
+
+    Args:
+        scale: alpha is within 1 - scale and 1 + scale.
+        shift: beta is within -shift and shift, in units of optical density.
+        p: Chance.
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What the arguments may be."""
+
+        scale: NotNegative
+        shift: NotNegative
+
+    def __init__(self, scale: float = 0.2, shift: float = 0.05, p: float = 0.8) -> None:
+        super().__init__(p=p)
+        self.scale, self.shift = scale, shift
+
+    def get_params(self) -> dict[str, Any]:
+        """Draws alpha and beta."""
+        drawn = self.random_generator.uniform(-1, 1, (2, 3))
+        return {"alpha": 1 + self.scale * drawn[0], "beta": self.shift * drawn[1]}
+
+    def apply(
+        self, img: Image, alpha: NDArray[np.float64], beta: NDArray[np.float64], **params: Any
+    ) -> Image:
+        """Changes the concentrations."""
+        return jitter(img, alpha, beta)
+
+
+class Macenko(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Stain normalisation by Macenko's method; see `stains.macenko`. For RGB."""
+
+    def __init__(self, p: float = 1) -> None:
+        super().__init__(p=p)
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """Brings the stains to the reference."""
+        return macenko(img)
+
+
+class Reinhard(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Colour normalisation by Reinhard's method; see `stains.reinhard`. For RGB."""
+
+    def __init__(self, p: float = 1) -> None:
+        super().__init__(p=p)
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """Brings the colours to the reference."""
+        return reinhard(img)
+
+
+class Bend(A.ElasticTransform):  # type: ignore[misc]
+    """Bends a section smoothly, as cutting and mounting do.
+
+    The library smooths a displacement of each pixel; one of a few points, resized, is the same at
+    a fraction of the cost. On average nothing moves, so that points stay where they are.
+
+    Args:
+        strength: Standard deviation of the displacement, as a share of the side.
+        p: Chance.
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What the arguments may be."""
+
+        strength: NotNegative
+
+    def __init__(self, strength: float = 0.015, p: float = 0.3) -> None:
+        super().__init__(border_mode=cv2.BORDER_REFLECT_101, p=p)
+        self.strength = strength
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws the displacement of 5 x 5 points."""
+        height, width = params["shape"][:2]
+        drawn = self.random_generator.standard_normal((5, 5, 2), dtype=np.float32)
+        drawn -= drawn.mean(axis=(0, 1))
+        field = cv2.resize(
+            drawn * np.float32(self.strength), (width, height), interpolation=cv2.INTER_CUBIC
+        )
+        map_x = np.arange(width, dtype=np.float32) + field[..., 0] * width
+        map_y = np.arange(height, dtype=np.float32)[:, None] + field[..., 1] * height
+        return {"map_x": map_x, "map_y": map_y}
+
+    def apply_to_keypoints(self, keypoints: NDArray[Any], **params: Any) -> NDArray[Any]:
+        """Returns the points; the library would drop those outside of the crop."""
+        return keypoints

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ssl_kit_histopathology import tissue as module
+from ssl_kit_histopathology.graph import eight_neighbours
+from ssl_kit_histopathology.slide_files import opened, read_header
+from ssl_kit_histopathology.tiles import Tiling, shares, slides_of, tile_key
+from ssl_kit_histopathology.tissue import overview, tissue_mask
+
+Make = Callable[..., np.ndarray]
+
+
+def test_tissue_is_told_from_glass(tissue: Make, glass: Make) -> None:
+    picture = glass(60, 60)
+    picture[20:40, 10:50] = tissue(20, 40)
+    expected = np.zeros((60, 60), bool)
+    expected[20:40, 10:50] = True
+    assert (tissue_mask(picture) == expected).mean() > 0.98
+
+
+def test_pale_tissue_counts(glass: Make) -> None:
+    picture = glass(60, 60)
+    picture[:, :30] = (225, 200, 220)
+    assert tissue_mask(picture)[:, :29].all()
+
+
+def test_a_slide_that_is_all_tissue_is_kept_whole(tissue: Make) -> None:
+    assert tissue_mask(tissue(60, 60)).all()
+
+
+@pytest.mark.parametrize("level", [0, 5, 120, 240, 255])
+def test_what_has_no_colour_is_no_tissue(level: int) -> None:
+    noise = np.random.default_rng(0).integers(-2, 3, (60, 60, 3))
+    assert not tissue_mask((level + noise).clip(0, 255).astype(np.uint8)).any()
+
+
+@pytest.mark.parametrize("block", [40, 64, 1024])
+def test_the_overview_is_the_slide_made_small(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, block: int, tissue: Make
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK", block)
+    image = tissue(256, 384)
+    with opened(write(image, levels=2)) as slide:
+        header = read_header(slide, None)
+        tiling = Tiling.choose(header.mpp, header.downsamples, 0.5, 64, 64)
+        small = overview(slide, header, tiling)
+    expected = cv2.resize(image, (96, 64), interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - expected).max() <= 1
+
+
+def slow_shares(mask: np.ndarray, tile: int, stride: int) -> list[list[float]]:
+    height, width = mask.shape
+    return [
+        [float(mask[r : r + tile, c : c + tile].mean()) for c in range(0, width - tile + 1, stride)]
+        for r in range(0, height - tile + 1, stride)
+    ]
+
+
+@pytest.mark.parametrize("stride", [8, 4])
+def test_shares_against_loops(stride: int) -> None:
+    mask = np.random.default_rng(0).random((24, 36)) < 0.5
+    tiling = Tiling.choose(0.5, [1.0], 0.5, 8, stride)
+    assert np.allclose(shares(mask, (24, 36), tiling), slow_shares(mask, 8, stride))
+
+
+def test_shares_of_a_picture_coarser_than_tiles() -> None:
+    mask = np.array([[True, False]])
+    tiling = Tiling.choose(0.5, [1.0], 0.5, 8, 8)
+    assert shares(mask, (16, 64), tiling).tolist() == [[1] * 4 + [0] * 4] * 2
+
+
+def test_names_tell_the_slide() -> None:
+    names = [tile_key("b/x#1.svs", 0, 1), tile_key("a.svs", 12, 3), tile_key("b/x#1.svs", 7, 7)]
+    assert slides_of(np.array([name.encode() for name in names])).tolist() == [1, 0, 1]
+
+
+# Graph
+
+
+def slow_neighbours(positions: np.ndarray) -> list[tuple[int, int]]:
+    return [
+        (i, j)
+        for i, a in enumerate(positions.tolist())
+        for j, b in enumerate(positions.tolist())
+        if i != j and max(abs(a[0] - b[0]), abs(a[1] - b[1])) == 1
+    ]
+
+
+def test_edges_against_loops() -> None:
+    grid = np.argwhere(np.random.default_rng(0).random((9, 11)) < 0.6)
+    positions = np.random.default_rng(1).permutation(grid) - 4
+    edges = eight_neighbours(positions)
+    assert edges.T.tolist() == [list(edge) for edge in slow_neighbours(positions)]
+
+
+def test_a_full_square_has_all_its_edges() -> None:
+    edges = eight_neighbours([(r, c) for r in range(3) for c in range(3)])
+    assert np.bincount(edges[0]).tolist() == [3, 5, 3, 5, 8, 5, 3, 5, 3]
+
+
+def test_the_end_of_a_row_is_not_beside_the_start_of_the_next() -> None:
+    assert eight_neighbours([(0, 5), (1, 0)]).shape == (2, 0)
+
+
+@pytest.mark.parametrize("positions", [np.zeros((0, 2)), [(3, 3)]])
+def test_no_neighbours(positions: object) -> None:
+    assert eight_neighbours(positions).shape == (2, 0)
+
+
+def test_positions_may_be_floats_of_an_index() -> None:
+    assert eight_neighbours(np.array([[0, 0], [0, 1]], np.float32)).tolist() == [[0, 1], [1, 0]]
