@@ -10,13 +10,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .core.budgets import draw_labels as draw_labels
     from .core.config import Config as Config
     from .core.config import parse as parse
     from .core.dataset import Dataset as Dataset
     from .core.dataset import Image as Image
     from .core.dataset import Index as Index
     from .core.dataset import Sample as Sample
+    from .core.discovery import evaluations as evaluations
     from .core.discovery import objectives as objectives
+    from .core.domain import Corruption as Corruption
     from .core.domain import Domain as Domain
     from .core.encoder import Encoder as Encoder
     from .core.encoder import check_needs as check_needs
@@ -31,9 +34,10 @@ if TYPE_CHECKING:
     from .core.evaluation import Evaluation as Evaluation
     from .core.evaluation import EvaluationData as EvaluationData
     from .core.evaluation import LabelledFeatures as LabelledFeatures
-    from .core.evaluation import Result as Result
     from .core.files import file_path as file_path
     from .core.files import index_files as index_files
+    from .core.finetuning import FineTuningConfig as FineTuningConfig
+    from .core.finetuning import fine_tune as fine_tune
     from .core.hookspecs import hookimpl as hookimpl
     from .core.masking import MaskPatch as MaskPatch
     from .core.masking import patchify as patchify
@@ -60,14 +64,19 @@ if TYPE_CHECKING:
     from .core.parallel import draw_shared as draw_shared
     from .core.parallel import gather as gather
     from .core.pretrained import Pretrained as Pretrained
+    from .core.representation import measure as measure
+    from .core.result import Result as Result
+    from .core.result import average as average
+    from .core.result import difference as difference
+    from .core.result import verdict as verdict
     from .core.statistics import Estimate as Estimate
-    from .core.statistics import confusion_by_group as confusion_by_group
     from .core.views import only_with as only_with
     from .core.views import resized_crop as resized_crop
 
 _MODULE_OF = {
     "Batch": "objective",
     "Config": "config",
+    "Corruption": "domain",
     "DataError": "errors",
     "Dataset": "dataset",
     "Domain": "domain",
@@ -75,6 +84,7 @@ _MODULE_OF = {
     "Estimate": "statistics",
     "Evaluation": "evaluation",
     "EvaluationData": "evaluation",
+    "FineTuningConfig": "finetuning",
     "Image": "dataset",
     "Index": "dataset",
     "LabelledFeatures": "evaluation",
@@ -85,7 +95,7 @@ _MODULE_OF = {
     "PluginError": "errors",
     "Queue": "nn",
     "Pretrained": "pretrained",
-    "Result": "evaluation",
+    "Result": "result",
     "RunError": "errors",
     "Sample": "dataset",
     "SslKitError": "errors",
@@ -94,15 +104,19 @@ _MODULE_OF = {
     "Training": "objective",
     "View": "objective",
     "all_sum": "parallel",
+    "average": "result",
     "check_needs": "encoder",
-    "confusion_by_group": "statistics",
     "cosine_momentum": "nn",
     "create_encoder": "encoder",
+    "difference": "result",
+    "draw_labels": "budgets",
     "draw_rows": "parallel",
     "draw_shared": "parallel",
     "ema_": "nn",
     "encode_views": "nn",
+    "evaluations": "discovery",
     "file_path": "files",
+    "fine_tune": "finetuning",
     "frozen_copy": "nn",
     "full_precision": "nn",
     "gather": "parallel",
@@ -110,6 +124,7 @@ _MODULE_OF = {
     "hookimpl": "hookspecs",
     "index_files": "files",
     "initialise": "encoder",
+    "measure": "representation",
     "mlp": "nn",
     "multi_crop": "objective",
     "objectives": "discovery",
@@ -120,6 +135,7 @@ _MODULE_OF = {
     "random_mask": "masking",
     "spread": "masking",
     "resized_crop": "views",
+    "verdict": "result",
 }
 __all__ = list(_MODULE_OF)  # derived, so that it cannot drift
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -76,6 +77,11 @@ def main() -> None:
 
 def _print(values: Any, as_json: bool, text: Callable[[], str]) -> None:
     click.echo(json.dumps(values, indent=2, default=str) if as_json else text())
+
+
+def _command() -> str:
+    """Returns the command as it was typed."""
+    return shlex.join(["ssl-kit", *sys.argv[1:]])
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], *names: str) -> str:
@@ -162,6 +168,61 @@ def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
 
 
 @main.command()
+@click.argument("what", metavar="RUN|scratch|imagenet|WEIGHTS")
+@domain_flag
+@data_flag
+@labels_flag
+@click.option("--encoder", default="resnet18", show_default=True, help="Where WHAT is no run.")
+@click.option("--image-size", type=click.IntRange(0), default=0, help="[the run's, or 64]")
+@click.option("--holdout", type=float, help="Share of groups to test on. [the run's, or 0.2]")
+@click.option("--allow-overlap", is_flag=True, help="Test on groups that were pre-trained on.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
+              help="Option of 'ssl-kit evaluations finetune'.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder.")
+@click.option("--quiet", is_flag=True, help="Print warnings and the result only.")
+@json_flag
+def finetune(what: str, out: Path, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Train a classifier on labelled images, starting from an encoder."""
+    from .commands import finetune as tuning
+    from .core.progress import Progress
+
+    values = tuning.finetune(what, out, _command(), Progress(quiet), **options)
+    _print(values, as_json, lambda: tuning.text(values, out))
+
+
+@main.command()
+@click.argument("arms", nargs=-1, required=True, metavar="RUN|scratch|imagenet|random-frozen...")
+@domain_flag
+@data_flag
+@labels_flag
+@click.option("--protocol", default="linear", show_default=True, help="linear, knn or finetune.")
+@click.option("--budgets", default="10,50,all", show_default=True,
+              help="Labels: images a class, or shares like 0.1.")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True,
+              help="Draws of labels and of random weights.")  # fmt: skip
+@click.option("--imagenet-weights", default="", help="File. [timm's own]")
+@click.option("--encoder", default="", help="Without a run. [resnet18]")
+@click.option("--image-size", type=click.IntRange(0), default=0, help="[the run's, or 64]")
+@click.option("--holdout", type=float, help="Share of groups to test on. [the run's, or 0.2]")
+@click.option("--allow-overlap", is_flag=True, help="Test on groups that were pre-trained on.")
+@click.option("--set", "assignments", multiple=True, metavar="PROTOCOL.KEY=VALUE",
+              help="Option of the protocol or of fine-tuning.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), required=True,
+              help="Folder; an interrupted comparison goes on.")  # fmt: skip
+@click.option("--quiet", is_flag=True, help="Print warnings and the result only.")
+@json_flag
+def compare(arms: tuple[str, ...], out: Path, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Tell whether pre-training helped: several encoders at several label budgets."""
+    from .commands import compare as comparing
+    from .commands.verdicts import table
+    from .core.progress import Progress
+
+    asked = comparing.plan(arms, **options)
+    values = comparing.compare(asked, out, _command(), Progress(quiet))
+    _print(values, as_json, lambda: f"{table(values)}\nThe results are in {out}/compare.json")
+
+
+@main.command()
 @click.argument("what", metavar="RUN|WEIGHTS")
 @domain_flag
 @data_flag
@@ -186,6 +247,7 @@ def embed(what: str, out: Path, as_json: bool, **options: str) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("views.png"), show_default=True
 )
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting.")
 @json_flag
 def views(out: Path, as_json: bool, **options: Any) -> None:
     """Draw augmented views, and tell what each augmentation clips."""
@@ -210,6 +272,26 @@ def export(run: Path, kind: str, out: Path, as_json: bool) -> None:
     gap = write(Run(run), kind, out)
     values = {"folder": str(out), "format": kind, "largest_difference": gap}
     _print(values, as_json, lambda: f"Written to {out}; features differ by at most {gap:.1g}.")
+
+
+@main.command("report")
+@click.argument("folder", metavar="RUN|COMPARISON", type=click.Path(path_type=Path))
+@click.option("--data", default="", help="Images of the run, where they have moved.")
+@click.option("--out", type=click.Path(path_type=Path), help="[report.html in the folder]")
+@click.option("--serve", "live", is_flag=True, help="Show a running training, refreshed.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
+@json_flag
+def write_report(
+    folder: Path, data: str, out: Path | None, live: bool, port: int, as_json: bool
+) -> None:
+    """Write a run or a comparison as one HTML file."""
+    from .commands.html import page
+
+    if live:
+        page.serve(folder, port, click.echo)
+    else:
+        file = page.write_report(folder, data, out)
+        _print({"file": str(file)}, as_json, lambda: f"The report is in {file}")
 
 
 def _listing(registry: Any, plural: str) -> None:

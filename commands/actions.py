@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ssl_kit.core.config import DataConfig, parse
+from ssl_kit.core.config import DataConfig, merge, parse, parse_set
 from ssl_kit.core.dataset import Dataset
 from ssl_kit.core.discovery import domains, evaluations
 from ssl_kit.core.domain import Domain
 from ssl_kit.core.engine import create_run
-from ssl_kit.core.errors import RunError, UsageError
+from ssl_kit.core.errors import RunError, UsageError, did_you_mean
 from ssl_kit.core.evaluation import Comparison, Evaluation, EvaluationData, compare, refuse_overlap
 from ssl_kit.core.loader import Skipped
 from ssl_kit.core.objective import View
@@ -121,6 +121,34 @@ def data_of(
     return kind, open_dataset(kind, config, value_range), config
 
 
+def choose(protocols: Sequence[str], assignments: Sequence[str] = ()) -> dict[str, Evaluation]:
+    """Makes evaluations with the options that were set.
+
+    Args:
+        protocols: Their names.
+        assignments: Such as "knn.k=10", each for one of the protocols.
+
+    Raises:
+        UsageError: If an option is for none of them, unknown or wrong.
+    """
+    options = merge(*map(parse_set, assignments))
+    stray = sorted(set(options) - set(protocols))
+    if stray:
+        raise UsageError(
+            f"'{stray[0]}' is not among the protocols asked for. "
+            f"{did_you_mean(stray[0], protocols)} An option is set like "
+            f"{protocols[0]}.NAME=VALUE; see 'ssl-kit evaluations {protocols[0]}'."
+        )
+    chosen: dict[str, Evaluation] = {}
+    for name in protocols:
+        kind: type[Evaluation] = evaluations[name]
+        given = options.get(name, {})
+        if not isinstance(given, Mapping):
+            raise UsageError(f"--set {name}=... sets no option; write {name}.OPTION=VALUE.")
+        chosen[name] = kind(parse(kind.Config, given, name))
+    return chosen
+
+
 def evaluate(
     what: str,
     protocols: Sequence[str],
@@ -132,6 +160,7 @@ def evaluate(
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,
+    assignments: Sequence[str] = (),
 ) -> tuple[list[Comparison], int]:
     """Evaluates a run beside its untrained encoder, or initial weights alone.
 
@@ -145,14 +174,12 @@ def evaluate(
         image_size: Pixels; 0 is the run's, or 64.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
+        assignments: Options of the protocols, such as "knn.k=10".
 
     Returns:
         One comparison per protocol, and the number of test groups that were pre-trained on.
     """
-    chosen: dict[str, Evaluation] = {}
-    for name in protocols:
-        kind: type[Evaluation] = evaluations[name]
-        chosen[name] = kind(kind.Config())
+    chosen = choose(protocols, assignments)
     field, dataset, config = data_of(what, domain, data, labels, holdout)
     splits = split(dataset.index, config.holdout)
     found = EvaluationData(dataset, splits, field)
@@ -196,8 +223,27 @@ def _npz(columns: Mapping[str, Any]) -> bytes:
 
 
 def show_views(
-    domain: str, data: str, out: Path, policy: str, image_size: int, seed: int
+    domain: str,
+    data: str,
+    out: Path,
+    policy: str,
+    image_size: int,
+    seed: int,
+    assignments: Sequence[str] = (),
 ) -> list[Clip]:
-    """Writes a contact sheet of a domain's views; see `contact_sheet`."""
-    field, dataset, _ = data_of("", domain, data, "")
+    """Writes a contact sheet of a domain's views; see `contact_sheet`.
+
+    Args:
+        domain: Its name.
+        data: Path; the demo if empty.
+        out: PNG file.
+        policy: Name of the augmentation policy.
+        image_size: Pixels of a view.
+        seed: Of the views.
+        assignments: Settings of the images as `train` takes them, such as "data.options.tile=64".
+    """
+    asked = merge({"domain": domain, "data": {"path": data}}, *map(parse_set, assignments))
+    config = resolve(asked if domain else {**asked, "domain": None})
+    field: Domain = domains[config.domain]
+    dataset = open_dataset(field, config.data)
     return contact_sheet(field, dataset, View(image_size, policy=policy), out, seed=seed)

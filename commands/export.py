@@ -10,8 +10,10 @@ from typing import Any
 
 import timm
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+from ssl_kit.core.encoder import create_encoder
 from ssl_kit.core.errors import RunError, UnknownNameError, UsageError, explain_write_errors
 from ssl_kit.core.pretrained import Pretrained, from_run
 from ssl_kit.core.run import Run, write_atomic
@@ -20,6 +22,10 @@ from ssl_kit.core.run import Run, write_atomic
 def _timm(run: Run, model: Pretrained, out: Path) -> nn.Module:
     """Writes a folder for `timm.create_model("local-dir:FOLDER")`."""
     facts = run.read_json("encoder.json")
+    if not timm.is_model(facts["architecture"].partition(".")[0]):
+        raise UsageError(
+            f"'{facts['architecture']}' is no architecture of timm's. Use --format safetensors."
+        )
     pretrained_cfg: dict[str, Any] = {
         "input_size": [len(model.channels), model.image_size, model.image_size],
         "mean": facts["mean"],
@@ -46,12 +52,9 @@ def _safetensors(run: Run, model: Pretrained, out: Path) -> nn.Module:
     for name in ("encoder.json", "encoder.safetensors"):
         _copy(run.folder / name, out / name)
     facts = run.read_json("encoder.json")
-    loaded: nn.Module = timm.create_model(
-        facts["architecture"],
-        checkpoint_path=str(out / "encoder.safetensors"),
-        **model.encoder.arguments,
-    )
-    return loaded
+    loaded = create_encoder(facts["architecture"], len(model.channels), model.image_size)
+    loaded.body.load_state_dict(load_file(out / "encoder.safetensors"))
+    return loaded.body
 
 
 def _copy(source: Path, target: Path) -> None:

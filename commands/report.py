@@ -8,6 +8,7 @@ from typing import Any
 
 from ssl_kit.core.errors import UsageError
 from ssl_kit.core.evaluation import Comparison
+from ssl_kit.core.result import Result, verdict
 from ssl_kit.core.run import Run
 
 
@@ -17,14 +18,14 @@ def refuse_with_resume(flags: Mapping[str, Any], *others: object) -> None:
         raise UsageError("--resume goes on with the settings of the run; give no others beside it.")
 
 
-def trained(run: Run, verdict: str) -> str:
+def trained(run: Run, watched: str) -> str:
     """Says where the encoder is, how to load it, and what to do next."""
     facts = run.read_json("encoder.json")
     manifest = run.read_json("manifest.json")
     skipped = manifest["skipped"]
     arguments = ", ".join(f"{name}={value}" for name, value in facts["arguments"].items())
     lines = [
-        f"Collapse watch: {verdict}."
+        f"Collapse watch: {watched}."
         + (f" {skipped} images were skipped, see {run.skipped}." if skipped else ""),
         f"The encoder is in {run.encoder}. Load it with",
         f'    timm.create_model("{facts["architecture"]}", {arguments}, '
@@ -43,6 +44,7 @@ def evaluation_json(comparisons: Sequence[Comparison], shared: int) -> dict[str,
             c.protocol: {
                 "models": {name: result.to_json() for name, result in c.results.items()},
                 "gain": asdict(c.gain) if c.gain else None,
+                "gains": {metric: asdict(gain) for metric, gain in c.gains.items()},
             }
             for c in comparisons
         },
@@ -50,26 +52,41 @@ def evaluation_json(comparisons: Sequence[Comparison], shared: int) -> dict[str,
 
 
 def evaluation(comparisons: Sequence[Comparison], shared: int) -> str:
-    """Returns a table of estimates in percent with 95 % intervals."""
-    lines = ["percent, with 95 % bootstrap intervals over groups"]
+    """Returns a table for each protocol: metrics down, encoders and the gain across."""
+    lines = ["percent, with 95 % intervals; * is what the verdict goes by"]
     if shared:
         lines.append(
             f"WARNING: {shared} test groups were pre-trained on; these figures flatter the run."
         )
-    for c in comparisons:
-        lines.append("")
-        metrics = list(next(iter(c.results.values())).metrics)
-        lines.append(f"{c.protocol:<24}" + "".join(f"{name:<24}" for name in metrics))
-        for name, result in c.results.items():
-            cells = "".join(f"{result.metrics[metric]!s:<24}" for metric in metrics)
-            lines.append(f"  {name[:22]:<22}{cells}".rstrip())
-        if c.gain:
-            lines.append(f"  {'gain in accuracy':<22}{c.gain!s}: {_verdict(c)}")
+    for comparison in comparisons:
+        lines += ["", *_table(comparison)]
+        if comparison.gain:
+            lines.append(f"  Pre-training: {_VERDICTS[verdict(comparison.gain)]}.")
     return "\n".join(lines)
 
 
-def _verdict(comparison: Comparison) -> str:
-    gain = comparison.gain
-    if gain is None or gain.low <= 0 <= gain.high:
-        return "no evidence of a difference"
-    return "pre-training helped" if gain.low > 0 else "pre-training hurt"
+_VERDICTS = {
+    "helps": "helped",
+    "hurts": "hurt",
+    "no evidence": "no evidence of a difference",
+}
+
+
+def _table(comparison: Comparison) -> list[str]:
+    first = next(iter(comparison.results.values()))
+    names = [name[:22] for name in comparison.results]
+    rows = [[comparison.protocol, *names, *(["gain"] if comparison.gains else [])]]
+    for metric in _shown(first):
+        mark = " *" if metric == first.main else ""
+        found = [result.metrics[metric] for result in comparison.results.values()]
+        found += [comparison.gains[metric]] if comparison.gains else []
+        rows.append([f"  {metric}{mark}", *(e.text(percent=bool(first.main)) for e in found)])
+    widths = [2 + max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    return [line.rstrip() for line in lines]
+
+
+def _shown(result: Result) -> list[str]:
+    """Names the metrics to print: of several settings the main one's, "accuracy@10", ..., only."""
+    kind, at, _ = result.main.partition("@")
+    return [m for m in result.metrics if not at or m.startswith(f"{kind}@")]

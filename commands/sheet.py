@@ -72,7 +72,7 @@ def contact_sheet(
     renderer = Renderer(domain.policies, requests, dataset.channels, seed)
     shown = list(_readable(dataset, images))
     rows = [
-        [_cell(to_rgb(renderer(image, 0, i, v), dataset.channels)) for v in range(len(requests))]
+        [_cell(renderer(image, 0, i, v), dataset.channels) for v in range(len(requests))]
         for i, image in shown
     ]
     titles = ["image", f"{domain.name}: policy '{view.policy}', {view.size} px"]
@@ -113,10 +113,24 @@ def _saturated(image: Image) -> float:
     return float(np.mean((image <= 0) | (image >= top)))
 
 
-def _cell(image: Image) -> Image:
+def _cell(image: Image, channels: tuple[str, ...]) -> Image:
+    if image.shape[0] == 1:
+        return _curves(image[0])
     big = image.shape[0] > _CELL
     how = cv2.INTER_AREA if big else cv2.INTER_NEAREST
-    return cv2.resize(image, (_CELL, _CELL), interpolation=how)
+    return cv2.resize(to_rgb(image, channels), (_CELL, _CELL), interpolation=how)
+
+
+def _curves(signal: Image, most: int = 4) -> Image:
+    """Draws the first channels of a signal (T, C) below each other."""
+    unit = signal[:, :most] / (255 if signal.dtype == np.uint8 else 1)
+    cell = np.full((_CELL, _CELL, 3), 245, np.uint8)
+    height = _CELL / unit.shape[1]
+    x = np.linspace(0, _CELL - 1, len(unit))
+    for c, values in enumerate(unit.T):
+        line = np.column_stack([x, (c + 1 - values) * height]).round().astype(np.int32)
+        cv2.polylines(cell, [line], False, (40, 70, 120), 1, cv2.LINE_AA)
+    return cell
 
 
 def _png(rows: list[list[Image]], titles: list[str]) -> bytes:

@@ -23,6 +23,21 @@ Pairing = Callable[["Index"], "Partners"]
 
 
 @dataclass(frozen=True)
+class Corruption:
+    """A way in which images of a field get worse, for measuring how features stand it.
+
+    Attributes:
+        transform: Makes the transform from a strength; it gets what policies get.
+        strengths: What to try, from mild to severe, in the unit that the field thinks in.
+        unit: Of the strengths: "dB", "quality", ...
+    """
+
+    transform: Callable[[float], A.BasicTransform]
+    strengths: tuple[float, ...]
+    unit: str
+
+
+@dataclass(frozen=True)
 class Domain:
     """The knowledge of one field.
 
@@ -35,6 +50,7 @@ class Domain:
         defaults: Settings of a run that suit the field, nested as in config.toml.
         pairings: Ways to find positives that are not augmentations, by name.
         objectives: Names of the objectives that come with the domain.
+        corruptions: Ways in which its images get worse, by name.
     """
 
     name: str
@@ -45,3 +61,4 @@ class Domain:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     pairings: Mapping[str, Pairing] = field(default_factory=dict)
     objectives: tuple[str, ...] = ()
+    corruptions: Mapping[str, Corruption] = field(default_factory=dict)

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .config import Config
 from .dataset import Dataset
-from .domain import Domain
+from .domain import Domain, Policy
+from .embedding import embed_views
 from .errors import UsageError
+from .objective import View
 from .pretrained import Pretrained, embed
+from .result import Result, difference
 from .run import Run
 from .splits import Positions, Splits
-from .statistics import Estimate, difference, metrics_of, per_class
+from .statistics import Estimate
+from .views import whole
 
-__all__ = ["Estimate", "Evaluation", "EvaluationData", "LabelledFeatures", "Result"]
+if TYPE_CHECKING:
+    import albumentations as A
+
+_Embedded = tuple[Pretrained, NDArray[np.float32], Positions]
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,36 @@ class LabelledFeatures:
     val: Positions
     test: Positions
 
+    @property
+    def known(self) -> Positions:
+        """Rows whose labels may be learnt from in the end: training and validation images."""
+        return np.concatenate([self.train, self.val])
+
+    def result(
+        self, answers: NDArray[Any], validation: NDArray[Any] | None = None, **details: Any
+    ) -> Result:
+        """Judges what was said of the test images; see `Result.of_classification`.
+
+        Args:
+            answers: (n_test, K) probabilities, or (n_test,) class numbers.
+            validation: (n_val, K) probabilities of the validation images, from a model that has
+                not learnt from them.
+            details: Anything else worth keeping, as plain values.
+        """
+        labels, test = self.labels, self.test
+        chosen_on = None if validation is None else (labels[self.val], validation)
+        return Result.of_classification(
+            labels[test], answers, self.groups[test], self.classes, chosen_on, **details
+        )
+
 
 @dataclass
 class EvaluationData:
-    """Labelled images in three parts, and their features for any encoder.
+    """Images in three parts, labelled as a rule, and their features for any encoder.
 
     Attributes:
         dataset: All images.
-        splits: The parts.
+        splits: The parts, with what is unlabelled.
         domain: Its policies make the views.
         workers: Loading processes.
     """
@@ -60,60 +90,88 @@ class EvaluationData:
     splits: Splits
     domain: Domain
     workers: int = -1
-    _features: dict[int, LabelledFeatures] = field(default_factory=dict)
+    _embedded: dict[int, _Embedded] = field(default_factory=dict, repr=False)
 
-    def __post_init__(self) -> None:
+    @property
+    def parts(self) -> Splits:
+        """Positions of the labelled images of each part.
+
+        Raises:
+            UsageError: If there are none to learn from or to test on.
+        """
         labels = self.dataset.index.labels
-        if not (labels[self.splits.train] >= 0).any() or not (labels[self.splits.test] >= 0).any():
+        there = self.splits
+        parts = Splits(*(p[labels[p] >= 0] for p in (there.train, there.val, there.test)))
+        if not len(parts.train) or not len(parts.test):
             raise UsageError(
                 "An evaluation needs labelled images to learn from and to test on. Put them into "
                 "class folders, or give --labels a CSV with path, label, and group or split; a "
                 "class needs at least 5 groups."
             )
+        if len(np.unique(labels[np.concatenate([parts.train, parts.val])])) < 2:
+            raise UsageError("An evaluation needs labels of at least two classes to learn from.")
+        return parts
 
     def features(self, model: Pretrained) -> LabelledFeatures:
         """Embeds all labelled images, once per encoder."""
-        if id(model) not in self._features:
-            index = self.dataset.index
+        parts, index = self.parts, self.dataset.index
+        if id(model) not in self._embedded:  # it keeps the model, so that no other gets its id
             chosen = np.flatnonzero(index.labels >= 0)
-            features, rows, _ = embed(model, self.dataset, chosen, self.domain, self.workers)
-            parts = [
-                np.flatnonzero(np.isin(rows, part))
-                for part in (self.splits.train, self.splits.val, self.splits.test)
-            ]
-            self._features[id(model)] = LabelledFeatures(
-                features, index.labels[rows], index.groups[rows], index.classes, *parts
-            )
-        return self._features[id(model)]
+            self._embedded[id(model)] = (model, *self.embed(model, chosen))
+        _, features, rows = self._embedded[id(model)]
+        found = [np.flatnonzero(np.isin(rows, p)) for p in (parts.train, parts.val, parts.test)]
+        return LabelledFeatures(
+            features, index.labels[rows], index.groups[rows], index.classes, *found
+        )
+
+    def embed(
+        self, model: Pretrained, positions: Positions
+    ) -> tuple[NDArray[np.float32], Positions]:
+        """Embeds the images at some positions, labelled or not.
+
+        Returns:
+            (n, D) features, and the positions of the images that could be read.
+        """
+        return embed(model, self.dataset, positions, self.domain, self.workers)[:2]
+
+    def embed_views(
+        self, model: Pretrained, positions: Positions, views: int
+    ) -> NDArray[np.float32]:
+        """Embeds several random views of each image: (n, views, D) of those that can be read."""
+        return embed_views(model, self.dataset, positions, self.domain, views, self.workers)
+
+    def limited(self, labelled: Positions) -> EvaluationData:
+        """Returns the same data with the labels of some images only, besides those of the test.
+
+        Features are shared, so that nothing is embedded twice. Validation images count among the
+        labels: where some class is in only one of the two parts, all of them are learnt from and
+        the validation part is empty.
+
+        Args:
+            labelled: Positions of training and validation images; see `draw_labels`.
+        """
+        train = np.intersect1d(self.splits.train, labelled)
+        val = np.intersect1d(self.splits.val, labelled)
+        labels = self.dataset.index.labels
+        if set(labels[train]) != set(labels[val]):
+            train, val = np.union1d(train, val), val[:0]
+        return replace(self, splits=Splits(train, val, self.splits.test))
+
+    def seen_through(self, transform: A.BasicTransform) -> EvaluationData:
+        """Returns the same images, altered before the "eval" policy sees them.
+
+        Args:
+            transform: One of albumentations or of its kind; gets what policies get.
+        """
+        policy = partial(_after, transform, self.domain.policies.get("eval", whole))
+        domain = replace(self.domain, policies={**self.domain.policies, "eval": policy})
+        return replace(self, domain=domain, _embedded={})
 
 
-@dataclass
-class Result:
-    """What an evaluation found.
-
-    Attributes:
-        metrics: Estimates by name.
-        rows: One per class.
-        counts: (G, K, K) confusion counts of the test part by group, for paired comparisons.
-        details: Anything else worth keeping, as plain values.
-    """
-
-    metrics: Mapping[str, Estimate]
-    rows: list[dict[str, Any]]
-    counts: NDArray[np.float64]
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of_classification(
-        cls, data: LabelledFeatures, counts: NDArray[np.float64], **details: Any
-    ) -> Result:
-        """Makes the result of a classification from its confusion counts by group."""
-        return cls(metrics_of(counts), per_class(counts, data.classes), counts, details)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values."""
-        metrics = {name: asdict(value) for name, value in self.metrics.items()}
-        return {"metrics": metrics, "classes": self.rows, **self.details}
+def _after(
+    transform: A.BasicTransform, policy: Policy, view: View, channels: Sequence[str]
+) -> list[A.BasicTransform]:
+    return [transform, *policy(view, channels)]
 
 
 class Evaluation(ABC):
@@ -122,17 +180,19 @@ class Evaluation(ABC):
     Validation picks; the test part is looked at once.
 
     Attributes:
-        Config: Its options.
+        Config: Its options; `--set NAME.option=value` sets them.
+        quick: Options that `ssl-kit plugin check` runs it with, where its defaults take long.
     """
 
     Config: ClassVar[type[Config]] = Config
+    quick: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, config: Any) -> None:
         self.config = config
 
     @abstractmethod
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Evaluates one encoder."""
+        """Evaluates one encoder, without changing it."""
 
 
 def refuse_overlap(run: Run, data: EvaluationData, allow: bool) -> int:
@@ -159,12 +219,18 @@ class Comparison:
     Attributes:
         protocol: Name of the evaluation.
         results: By name of the encoder.
-        gain: Accuracy of the first over the second, paired; None if there is only one.
+        gains: By how much the first exceeds the second, paired, by metric; empty if there is
+            only one.
     """
 
     protocol: str
     results: dict[str, Result]
-    gain: Estimate | None
+    gains: dict[str, Estimate]
+
+    @property
+    def gain(self) -> Estimate | None:
+        """Gain in the main metric; None if there is no control, or no metric to prefer one by."""
+        return self.gains.get(next(iter(self.results.values())).main)
 
 
 def compare(
@@ -175,6 +241,6 @@ def compare(
     for name, protocol in protocols.items():
         results = {model.name: protocol.evaluate(model, data) for model in models}
         first, *others = results.values()
-        gain = difference(first.counts, others[0].counts) if others else None
-        comparisons.append(Comparison(name, results, gain))
+        gains = {m: difference(first, others[0], m) for m in first.metrics} if others else {}
+        comparisons.append(Comparison(name, results, gains))
     return comparisons

@@ -38,6 +38,7 @@ class RawBatch:
     skipped: Skipped = field(default_factory=list)
     error: SslKitError | None = None
     frames: list[Tensor] = field(default_factory=list)
+    partners: Positions | None = None
 
     def pin_memory(self) -> RawBatch:
         """Moves the views to pinned memory, for the copy to a GPU."""
@@ -78,7 +79,10 @@ class ViewDataset(TorchDataset[RawBatch]):
         skipped: Skipped = []
         try:
             views, frames = self._render(epoch, positions, skipped)
-            return RawBatch(views, indices, skipped, frames=frames)
+            partners = None
+            if self._partners is not None:
+                partners = np.array([self._partner(p, epoch) for p in positions.tolist()])
+            return RawBatch(views, indices, skipped, frames=frames, partners=partners)
         except (DataError, PluginError) as error:
             return RawBatch([], indices, skipped, error)
 
@@ -100,11 +104,13 @@ class ViewDataset(TorchDataset[RawBatch]):
         """Returns the image, and where images are paired its partner: itself if unreadable."""
         images = [self._readable(self._candidates(position), skipped)]
         if self._partners is not None:
-            rng = np.random.default_rng((self._seed, epoch, position))
-            partner = self._partners.pick(position, rng)
-            either = chain([partner], self._candidates(position))
+            either = chain([self._partner(position, epoch)], self._candidates(position))
             images.append(self._readable(either, skipped))
         return images
+
+    def _partner(self, position: int, epoch: int) -> int:
+        rng = np.random.default_rng((self._seed, epoch, position))
+        return self._partners.pick(position, rng) if self._partners else position
 
     def _readable(self, candidates: Iterable[int], skipped: Skipped) -> Sample:
         for candidate in candidates:
@@ -252,6 +258,7 @@ def to_batch(raw: RawBatch, dataset: Dataset, standardize: Standardize) -> Batch
     """Moves a batch to the device and adds what the index knows."""
     rows = raw.indices.numpy()
     index = dataset.index
+    there = None if raw.partners is None else torch.from_numpy(index.positions[raw.partners])
     return Batch(
         views=tuple(standardize(view) for view in raw.views),
         indices=raw.indices.to(standardize.device),
@@ -259,4 +266,5 @@ def to_batch(raw: RawBatch, dataset: Dataset, standardize: Standardize) -> Batch
         positions=torch.from_numpy(index.positions[rows]).to(standardize.device),
         keys=tuple(index.key(i) for i in rows),
         frames=tuple(frame.to(standardize.device) for frame in raw.frames),
+        partner_positions=None if there is None else there.to(standardize.device),
     )

@@ -63,6 +63,8 @@ class Batch:
         frames: One per requested view: where it asked to be located, (B, 2, 3) affine maps from
             positions in the view (x, y, 1), in pixels, to those in the image, in shares of its
             width and height; else (B, 0, 3). Of a paired image they are its own.
+        partner_positions: (B, P) those of the images that every second view shows; None where
+            images are not paired.
     """
 
     views: tuple[Tensor, ...]
@@ -71,6 +73,7 @@ class Batch:
     positions: Tensor
     keys: tuple[str, ...]
     frames: tuple[Tensor, ...] = ()
+    partner_positions: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -1,7 +1,8 @@
-"""Metrics of classification, and how sure they are: bootstrap over groups."""
+"""How sure a figure is: bootstrap over groups, the same for all that was tested on them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,129 +10,120 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS = 2000
+_CELLS = 2**17  # of a block of weights: what a processor keeps near it
 Floats = NDArray[np.float64]
+Weights = NDArray[np.float32]
+
+Statistic = Callable[[Weights], Mapping[str, Floats]]
+"""Maps weights (G, R), how often each group counts in each draw, to metrics, (R,) each."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % bootstrap interval."""
+    """A value with its 95 % interval; the ends are NaN where there is none."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
-        return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+        return self.text()
+
+    def text(self, percent: bool = True) -> str:
+        """Returns "75.0 [70.0, 80.0]", in percent or as it is."""
+        numbers = (self.value, self.low, self.high)
+        value, low, high = (f"{100 * n:.1f}" if percent else f"{n:.4g}" for n in numbers)
+        return value if np.isnan(self.low) else f"{value} [{low}, {high}]"
 
 
-def confusion_by_group(
-    labels: NDArray[Any], predictions: NDArray[Any], groups: NDArray[Any], classes: int
-) -> Floats:
-    """Counts (G, K, K): group, true class, predicted class.
-
-    Args:
-        labels: (n,) class numbers.
-        predictions: (n,) class numbers.
-        groups: (n,) group numbers of any values.
-        classes: K.
-    """
-    _, codes = np.unique(groups, return_inverse=True)
-    counts: Floats = np.zeros((codes.max() + 1, classes, classes))
-    np.add.at(counts, (codes, labels, predictions), 1)
-    return counts
+def codes_of(groups: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+    """Numbers groups from 0 in sorted order: (n,) codes, and how many groups there are."""
+    names, codes = np.unique(groups, return_inverse=True)
+    return codes.astype(np.int64), len(names)
 
 
-def accuracy(confusion: Floats) -> Floats:
-    """Share of images predicted right; confusion is (..., K, K)."""
-    hits: Floats = np.trace(confusion, axis1=-2, axis2=-1)
-    total: Floats = confusion.sum(axis=(-2, -1))
-    return hits / total
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    """Divides, giving NaN where `whole` is 0."""
-    out: Floats = np.full(part.shape, np.nan)
-    np.divide(part, whole, out=out, where=whole > 0)
-    return out
-
-
-def recalls(confusion: Floats) -> Floats:
-    """(..., K) share of each true class predicted right; NaN for a class that is not there."""
-    there = confusion.sum(axis=-1)
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return _ratio(hits, there)
-
-
-def balanced_accuracy(confusion: Floats) -> Floats:
-    """Mean recall over the classes that are there."""
-    mean: Floats = np.nanmean(recalls(confusion), axis=-1)
-    return mean
-
-
-def f1_scores(confusion: Floats) -> Floats:
-    """(..., K) harmonic mean of precision and recall; NaN where neither truth nor prediction."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    seen = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    return _ratio(2 * hits, seen)
-
-
-def macro_f1(confusion: Floats) -> Floats:
-    """Mean F1 over classes."""
-    mean: Floats = np.nanmean(f1_scores(confusion), axis=-1)
-    return mean
-
-
-METRICS = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "macro_f1": macro_f1,
-}
-
-
-def resample(counts: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
-    """Bootstraps groups: sums (draws, K, K) of as many groups as there are, with replacement.
+def resample(groups: int, rows: int, draws: int = DRAWS, seed: int = 0) -> Iterator[Weights]:
+    """Draws as many groups as there are, with replacement.
 
     The draws depend on the number of groups and `seed` only: two arms tested on the same groups
     are resampled alike, so that differences of their draws are paired.
+
+    Args:
+        groups: G.
+        rows: Of the largest array that a block will become, such as the number of images.
+        draws: R.
+        seed: Of the draws.
+
+    Yields:
+        Blocks of columns of (G, R): how often each group was drawn.
     """
-    rng, g = np.random.default_rng(seed), len(counts)
-    flat = counts.reshape(g, -1)
-    out = np.empty((draws, flat.shape[1]))
-    for draw in range(draws):
-        out[draw] = np.bincount(rng.integers(g, size=g), minlength=g) @ flat
-    return out.reshape(draws, *counts.shape[1:])
+    rng = np.random.default_rng(seed)
+    block = max(8, min(256, _CELLS // max(groups, rows, 1)))
+    for start in range(0, draws, block):
+        columns = min(block, draws - start)
+        drawn = rng.integers(groups, size=(columns, groups))
+        drawn += groups * np.arange(columns)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=columns * groups)
+        yield np.ascontiguousarray(counts.reshape(columns, groups).T, dtype=np.float32)
+
+
+def bootstrap(
+    statistic: Statistic, groups: int, rows: int = 0
+) -> tuple[dict[str, Estimate], dict[str, Floats]]:
+    """Estimates metrics and keeps their bootstrap draws.
+
+    Args:
+        statistic: Gives the metrics of weighted groups.
+        groups: G.
+        rows: See `resample`.
+
+    Returns:
+        Estimates with percentile intervals, and draws (R,), by name.
+    """
+    values = statistic(np.ones((groups, 1), dtype=np.float32))
+    blocks = [statistic(weights) for weights in resample(groups, rows)]
+    draws = {name: np.concatenate([block[name] for block in blocks]) for name in values}
+    return {name: estimate(values[name][0], draws[name]) for name in values}, draws
 
 
 def estimate(value: float, draws: Floats) -> Estimate:
     """Makes an estimate from a value and its bootstrap draws (percentile interval)."""
+    if np.isnan(draws).all():
+        return Estimate(float(value), np.nan, np.nan)
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     return Estimate(float(value), float(low), float(high))
 
 
-def metrics_of(counts: Floats) -> dict[str, Estimate]:
-    """Estimates every metric from confusion counts (G, K, K)."""
-    total, drawn = counts.sum(axis=0), resample(counts)
-    return {name: estimate(float(f(total)), f(drawn)) for name, f in METRICS.items()}
+def means(values: Mapping[str, NDArray[Any]], groups: NDArray[Any]) -> tuple[Statistic, int]:
+    """Makes the statistic "mean over rows" of some values.
+
+    Args:
+        values: (n,) each, by name.
+        groups: (n,) group numbers of any values.
+
+    Returns:
+        The statistic and the number of groups.
+    """
+    codes, g = codes_of(groups)
+    sizes = np.bincount(codes, minlength=g)
+    sums = {name: np.bincount(codes, weights=v, minlength=g) for name, v in values.items()}
+
+    def statistic(weights: Weights) -> dict[str, Floats]:
+        total = sizes @ weights.astype(np.float64)
+        return {name: (s @ weights.astype(np.float64)) / total for name, s in sums.items()}
+
+    return statistic, g
 
 
-def difference(counts: Floats, control: Floats, metric: str = "accuracy") -> Estimate:
-    """Estimates by how much a metric exceeds the control's, paired over the same groups."""
-    f = METRICS[metric]
-    value = float(f(counts.sum(axis=0)) - f(control.sum(axis=0)))
-    return estimate(value, f(resample(counts)) - f(resample(control)))
+def wilcoxon(ours: Floats, theirs: Floats) -> float:
+    """P-value of the Wilcoxon signed-rank test over groups; 1 if no group differs.
 
+    Args:
+        ours: (G,) a score of each group.
+        theirs: (G,) that of the other arm.
+    """
+    from scipy import stats
 
-def per_class(counts: Floats, classes: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Returns a row per class: name, number of test images, recall, precision, F1."""
-    total = counts.sum(axis=0)
-    transposed, f1 = recalls(total.T), f1_scores(total)
-    return [
-        {
-            "class": name,
-            "images": int(total[k].sum()),
-            "recall": float(recalls(total)[k]),
-            "precision": float(transposed[k]),
-            "f1": float(f1[k]),
-        }
-        for k, name in enumerate(classes)
-    ]
+    if np.array_equal(ours, theirs):
+        return 1.0
+    return float(stats.wilcoxon(ours, theirs).pvalue)

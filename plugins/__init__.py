@@ -53,7 +53,21 @@ _OBJECTIVES = {
 }
 
 
+_EVALUATIONS = {
+    "episodes": ("Episodes", "N classes told apart from K images of each, 600 times."),
+    "few_labels": ("FewLabels", "A protocol with k labels of each class, drawn several times."),
+    "finetune": ("FineTune", "The encoder trained on with labels, all of it or some layers."),
+    "knn": ("KNN", "Weighted vote of the 20 nearest training images."),
+    "label_fractions": ("LabelFractions", "A protocol with shares of the labelled groups."),
+    "linear": ("Linear", "Logistic regression on frozen features."),
+    "retrieval": ("Retrieval", "Ranks training images by likeness: mAP and recall."),
+    "robustness": ("Robustness", "Accuracy as test images get worse in ways the field knows."),
+    "spectrum": ("Spectrum", "Rank and spread of features; needs no labels."),
+}
+
 _FIELDS = {
+    "eeg": "EEG and wearable recordings, as signals or as images.",
+    "histopathology": "Whole slides and patches of stained tissue.",
     "medical": "DICOM, NIfTI, radiographs and microscopy.",
     "remote_sensing": "Scenes from above: JPEG, PNG and GeoTIFF of any bands.",
     "sar": "Radar: complex and detected images, MSTAR, Sentinel-1.",
@@ -115,5 +129,5 @@ def register_domains(register: Register) -> None:
 def register_evaluations(register: Register) -> None:
     """The evaluations."""
     here = f"{_HERE}.evaluations"
-    register("knn", f"{here}.knn:KNN", summary="Weighted vote of the 20 nearest training images.")
-    register("linear", f"{here}.linear:Linear", summary="Logistic regression on frozen features.")
+    for name, (where, summary) in _EVALUATIONS.items():
+        register(name, f"{here}.{name}:{where}", summary=summary)

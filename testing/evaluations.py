@@ -11,10 +11,12 @@ import torch
 
 from ssl_kit.core.config import DataConfig
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.evaluation import Evaluation, EvaluationData, Result
+from ssl_kit.core.evaluation import Evaluation, EvaluationData
 from ssl_kit.core.pretrained import Pretrained, from_init
+from ssl_kit.core.result import Result
 from ssl_kit.core.setup import open_dataset
 from ssl_kit.core.splits import split
+from ssl_kit.core.statistics import DRAWS
 
 from .kit import require
 
@@ -39,25 +41,51 @@ def _bench() -> tuple[Pretrained, EvaluationData]:
     return model, EvaluationData(dataset, splits, domain, workers=0)
 
 
-def _run(kind: Kind) -> Result:
+@cache
+def _found(kind: Kind) -> Result:
     model, data = _bench()
-    return kind(kind.Config()).evaluate(model, data)
+    before = copy.deepcopy(model.encoder.state_dict())
+    found = kind(kind.Config(**kind.quick)).evaluate(model, data)
+    model.encoder.load_state_dict(before)  # the next plugin gets the same
+    return found
+
+
+@cache
+def _again(kind: Kind) -> tuple[Result, list[str]]:
+    """Evaluates a copy of the encoder; also names what of its weights was changed."""
+    model, data = _bench()
+    mine = copy.deepcopy(model)
+    fresh = EvaluationData(data.dataset, data.splits, data.domain, workers=0)
+    found = kind(kind.Config(**kind.quick)).evaluate(mine, fresh)
+    before = model.encoder.state_dict()
+    weights = mine.encoder.state_dict().items()
+    return found, [name for name, weight in weights if not torch.equal(weight, before[name])]
 
 
 def estimates_are_sound(kind: Kind) -> None:
-    """On a small demo its estimates are finite, each inside its interval."""
-    found = _run(kind)
+    """On a small demo its estimates are finite, each inside its interval if it has one."""
+    found = _found(kind)
     require(bool(found.metrics), "there are no metrics; see Result.of_classification")
     for name, estimate in found.metrics.items():
         require(bool(np.isfinite(estimate.value)), f"{name} is {estimate.value}; is a class empty?")
-        inside = estimate.low <= estimate.value <= estimate.high
-        require(inside, f"{name} {estimate.value} is outside its interval [{estimate.low}, "
+        inside = np.isnan(estimate.low) or estimate.low <= estimate.value <= estimate.high
+        require(bool(inside), f"{name} {estimate.value} is outside its interval [{estimate.low}, "
                 f"{estimate.high}]; are both from the same images?")  # fmt: skip
+
+
+def arms_can_be_compared(kind: Kind) -> None:
+    """Its main metric is one of its metrics and has bootstrap draws; or it has none."""
+    found = _found(kind)
+    if found.main:
+        require(found.main in found.metrics, f"the main metric '{found.main}' is not reported")
+        drawn = found.draws.get(found.main, np.zeros(0))
+        require(drawn.shape == (DRAWS,), f"the main metric '{found.main}' has {len(drawn)} draws; "
+                "make results with Result.of_classification or Result.of_means")  # fmt: skip
 
 
 def estimates_are_the_same_again(kind: Kind) -> None:
     """Asked again it estimates the same."""
-    first, second = _run(kind), _run(kind)
+    first, second = _found(kind), _again(kind)[0]
     for name, estimate in first.metrics.items():
         again = astuple(second.metrics[name])
         same = np.array_equal(astuple(estimate), again, equal_nan=True)
@@ -66,18 +94,14 @@ def estimates_are_the_same_again(kind: Kind) -> None:
 
 def leaves_the_encoder_alone(kind: Kind) -> None:
     """The encoder's weights are what they were: the next protocol gets the same ones."""
-    model, data = _bench()
-    mine = copy.deepcopy(model)
-    fresh = EvaluationData(data.dataset, data.splits, data.domain, workers=0)
-    kind(kind.Config()).evaluate(mine, fresh)
-    before = model.encoder.state_dict()
-    changed = [k for k, v in mine.encoder.state_dict().items() if not torch.equal(v, before[k])]
+    _, changed = _again(kind)
     require(not changed, f"it changes '{', '.join(changed[:3])}'; fine-tune a copy.deepcopy")
 
 
 RULES = (
     declares_itself,
     estimates_are_sound,
+    arms_can_be_compared,
     estimates_are_the_same_again,
     leaves_the_encoder_alone,
 )

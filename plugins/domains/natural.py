@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import albumentations as A
+import numpy as np
+from numpy.typing import NDArray
 
-from ssl_kit import Domain, View, only_with, resized_crop
+from ssl_kit import Corruption, Domain, Image, View, only_with, resized_crop
 
 _RGB = ("red", "green", "blue")
 
@@ -27,10 +30,46 @@ def mirrored(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     return [resized_crop(view), A.HorizontalFlip(p=0.5)]
 
 
+class Noise(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Adds white Gaussian noise at a ratio of the mean squares of image and noise.
+
+    Args:
+        snr: The ratio in dB.
+    """
+
+    def __init__(self, snr: float) -> None:
+        super().__init__(p=1)
+        self.snr = snr
+
+    def apply(self, img: Image, noise: NDArray[np.float32], **params: object) -> Image:
+        """Adds the noise and keeps the range of the type."""
+        top = 255 if img.dtype == np.uint8 else 1
+        noisy: Image = (img.astype(np.float32) + noise).clip(0, top)
+        return noisy.round().astype(np.uint8) if top == 255 else noisy
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws the noise."""
+        image = data["image"].astype(np.float32)
+        sigma = float(np.sqrt(np.square(image).mean() / 10 ** (self.snr / 10)))
+        drawn = self.random_generator.standard_normal(image.shape, dtype=np.float32)
+        return {"noise": sigma * drawn}
+
+
+def jpeg(quality: float) -> A.BasicTransform:
+    """Compression by JPEG at a quality of 1 to 100."""
+    return A.ImageCompression("jpeg", (int(quality), int(quality)), p=1)
+
+
 NATURAL = Domain(
     name="natural",
     summary="Ordinary photographs; SimCLR's views.",
     datasets=("image_folder", "arrays"),
     demo="digits",
     policies={"default": simclr_views, "weak": mirrored, "upright": mirrored},
+    corruptions={
+        "noise": Corruption(Noise, (20, 10, 5, 0), "dB"),
+        "JPEG": Corruption(jpeg, (50, 25, 10, 5), "quality"),
+    },
 )

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch.nn.functional import normalize
 
-from ssl_kit import Config, Evaluation, EvaluationData, Pretrained, Result, confusion_by_group
+from ssl_kit import Config, Evaluation, EvaluationData, LabelledFeatures, Pretrained, Result
 
-_CHUNK = 1024
+_CHUNK = 512
 
 
 def knn_predict(
@@ -26,8 +26,8 @@ def knn_predict(
     classes: int,
     k: int,
     temperature: float,
-) -> NDArray[np.int64]:
-    """Predicts each query by the votes of its k nearest neighbours, section 3.4.
+) -> NDArray[np.float32]:
+    """Lets the k nearest neighbours of each query vote, section 3.4.
 
     Args:
         bank: (n, D) features of the training images.
@@ -38,17 +38,17 @@ def knn_predict(
         temperature: A neighbour at cosine similarity s votes with weight exp(s / temperature).
 
     Returns:
-        (m,) classes.
+        (m, K) shares of the votes.
     """
     known = normalize(torch.from_numpy(bank), dim=1)
     votes_for = torch.from_numpy(np.asarray(labels, dtype=np.int64))
-    predictions = []
-    for chunk in torch.split(normalize(torch.from_numpy(queries), dim=1), _CHUNK):
+    shares = torch.zeros(len(queries), classes)
+    for start in range(0, len(queries), _CHUNK):
+        chunk = normalize(torch.from_numpy(queries[start : start + _CHUNK]), dim=1)
         similarity, nearest = (chunk @ known.T).topk(min(k, len(known)), dim=1)
         weights = (similarity / temperature).softmax(dim=1)  # exp up to a factor per query
-        votes = torch.zeros(len(chunk), classes).scatter_add_(1, votes_for[nearest], weights)
-        predictions.append(votes.argmax(dim=1))
-    return torch.cat(predictions).numpy()
+        shares[start : start + _CHUNK].scatter_add_(1, votes_for[nearest], weights)
+    return shares.numpy()
 
 
 class KNNConfig(Config):
@@ -66,17 +66,23 @@ class KNN(Evaluation):
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Votes of the training and validation images on the test images."""
         found = data.features(model)
-        bank = np.concatenate([found.train, found.val])
-        predictions = knn_predict(
+        return found.result(*self.answer(found), k=self.config.k)
+
+    def answer(
+        self, found: LabelledFeatures
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Returns (n_test, K) and, of training images alone, (n_val, K) shares of the votes."""
+        validation = self._votes(found, found.train, found.val) if len(found.val) else None
+        return self._votes(found, found.known, found.test), validation
+
+    def _votes(
+        self, found: LabelledFeatures, bank: NDArray[np.int64], queries: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        return knn_predict(
             found.features[bank],
             found.labels[bank],
-            found.features[found.test],
+            found.features[queries],
             len(found.classes),
             self.config.k,
             self.config.temperature,
         )
-        test = found.test
-        counts = confusion_by_group(
-            found.labels[test], predictions, found.groups[test], len(found.classes)
-        )
-        return Result.of_classification(found, counts, k=self.config.k)

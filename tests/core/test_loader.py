@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_kit import DataError, View
+from ssl_kit import DataError, Index, View
 from ssl_kit.core.discovery import domains
 from ssl_kit.core.loader import (
     Once,
@@ -146,6 +146,18 @@ def test_every_second_view_shows_a_partner(memory_dataset):
     raw = views[0, POOL]
     assert shown(raw, 0) == shown(raw, 2) == POOL.tolist()
     assert shown(raw, 1) == shown(raw, 3) == ((POOL + 10) % 20).tolist()
+
+
+def test_an_objective_is_told_where_the_partners_are(memory_dataset):
+    groups = [f"place{i % 10}" for i in range(20)]
+    dataset = memory_dataset(images(), groups=groups)
+    where = np.arange(20.0)[:, None]
+    dataset.index = Index.build([str(i) for i in range(20)], groups=groups, positions=where)
+    views = views_of(dataset, partners=same_group(dataset.index))
+    standardize = Standardize([0.5], [0.5], "cpu")
+    batch = to_batch(views[0, POOL], dataset, standardize)
+    assert batch.partner_positions[:, 0].tolist() == ((POOL + 10) % 20).tolist()
+    assert to_batch(views_of(dataset)[0, POOL], dataset, standardize).partner_positions is None
 
 
 def test_no_partner_comes_from_outside_the_pool(memory_dataset):

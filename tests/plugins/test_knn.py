@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from ssl_kit import LabelledFeatures
+from ssl_kit.core.metrics import operating_point
 from ssl_kit.plugins.evaluations import knn
 from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig, knn_predict
 
@@ -28,16 +30,16 @@ def found(features, labels, train, val, test):
 
 
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.07), (5, 0.07), (20, 0.5)])
-def test_predictions_agree_with_scikit_learn(problem, k, temperature):
+def test_shares_of_the_votes_agree_with_scikit_learn(problem, k, temperature):
     features, labels = problem
 
     def weigh(distances):
         return np.exp((1 - distances) / temperature)
 
     reference = KNeighborsClassifier(k, metric="cosine", algorithm="brute", weights=weigh)
-    expected = reference.fit(features[:150], labels[:150]).predict(features[150:])
-    predictions = knn_predict(features[:150], labels[:150], features[150:], 3, k, temperature)
-    assert (predictions == expected).all()
+    expected = reference.fit(features[:150], labels[:150]).predict_proba(features[150:])
+    shares = knn_predict(features[:150], labels[:150], features[150:], 3, k, temperature)
+    np.testing.assert_allclose(shares, expected, atol=1e-5)
 
 
 def test_a_bank_smaller_than_k_is_used_whole(problem):
@@ -57,14 +59,15 @@ def test_chunks_change_nothing(problem, monkeypatch):
 
 def test_a_query_in_the_bank_has_its_label_at_k_1(problem):
     features, labels = problem
-    assert (knn_predict(features, labels, features, 3, 1, 0.07) == labels).all()
+    shares = knn_predict(features, labels, features, 3, 1, 0.07)
+    assert (shares == np.eye(3)[labels]).all()
 
 
 def test_near_neighbours_outvote_a_far_majority():
     bank = np.array([[1, 0], [0, 1], [0, 1]], dtype=np.float32)
     query = np.array([[1, 0.1]], dtype=np.float32)
-    assert knn_predict(bank, np.array([0, 1, 1]), query, 2, 3, 0.07).tolist() == [0]
-    assert knn_predict(bank, np.array([0, 1, 1]), query, 2, 3, 100.0).tolist() == [1]
+    assert knn_predict(bank, np.array([0, 1, 1]), query, 2, 3, 0.07).argmax() == 0
+    assert knn_predict(bank, np.array([0, 1, 1]), query, 2, 3, 100.0).argmax() == 1
 
 
 def test_length_of_features_does_not_matter(problem):
@@ -72,23 +75,23 @@ def test_length_of_features_does_not_matter(problem):
     scale = np.linspace(0.1, 9, 50, dtype=np.float32)[:, None]
     once = knn_predict(features[:150], labels[:150], features[150:], 3, 5, 0.07)
     scaled = knn_predict(features[:150], labels[:150], features[150:] * scale, 3, 5, 0.07)
-    assert (once == scaled).all()
+    np.testing.assert_allclose(once, scaled, atol=1e-4)
 
 
 def test_a_small_temperature_does_not_overflow(problem):
     features, labels = problem
-    predictions = knn_predict(features, labels, features, 3, 20, 1e-4)
-    assert (predictions == labels).all()
+    shares = knn_predict(features, labels, features, 3, 20, 1e-4)
+    assert (shares.argmax(axis=1) == labels).all()
 
 
 def test_training_and_validation_images_vote_and_test_images_are_counted(problem):
     features, labels = problem
     parts = found(features, labels, slice(100), slice(100, 150), slice(150, 200))
     result = KNN(KNNConfig(k=5)).evaluate(None, SimpleNamespace(features=lambda model: parts))
-    expected = knn_predict(features[:150], labels[:150], features[150:], 3, 5, 0.07)
+    expected = knn_predict(features[:150], labels[:150], features[150:], 3, 5, 0.07).argmax(axis=1)
     assert result.metrics["accuracy"].value == pytest.approx((expected == labels[150:]).mean())
-    assert result.counts.shape == (50, 3, 3)
-    assert result.details == {"k": 5}
+    assert result.by_group.tolist() == (expected == labels[150:]).tolist()
+    assert result.details["k"] == 5
 
 
 def test_labels_of_test_images_are_not_used(problem):
@@ -102,5 +105,16 @@ def test_labels_of_test_images_are_not_used(problem):
         )
         for y in (labels, wrong)
     ]  # fmt: skip
-    predicted = [result.counts.sum(axis=1) for result in results]
-    assert (predicted[0] == predicted[1]).all()
+    predicted = [np.sum(result.details["confusion"], axis=0).tolist() for result in results]
+    assert predicted[0] == predicted[1]
+
+
+def test_validation_images_are_scored_by_training_images_alone(problem):
+    features, labels = problem
+    pair = found(features, labels % 2, slice(100), slice(100, 150), slice(150, 200))
+    pair = replace(pair, classes=("a", "b"))
+    result = KNN(KNNConfig(k=5)).evaluate(None, SimpleNamespace(features=lambda model: pair))
+    shares = knn_predict(features[:100], labels[:100] % 2, features[100:150], 2, 5, 0.07)[:, 1]
+    assert result.details["operating_point"]["threshold"] == pytest.approx(
+        operating_point(labels[100:150] % 2 == 1, shares.astype(float))
+    )

@@ -38,6 +38,20 @@ class Nothing(KNN):
         return replace(super().evaluate(model, data), metrics={"accuracy": empty})
 
 
+class Undrawn(KNN):
+    """Reports a main metric that nobody can take the difference of."""
+
+    def evaluate(self, model, data):
+        return replace(super().evaluate(model, data), draws={})
+
+
+class Unnamed(KNN):
+    """Prefers arms by a metric that it does not report."""
+
+    def evaluate(self, model, data):
+        return replace(super().evaluate(model, data), main="acuracy")
+
+
 class Unseeded(KNN):
     """Draws from a generator that nobody seeds."""
 
@@ -65,6 +79,8 @@ BROKEN = [
     ("declares_itself", SilentOption, "weight"),
     ("estimates_are_sound", Outside, "outside its interval"),
     ("estimates_are_sound", Nothing, "accuracy is nan"),
+    ("arms_can_be_compared", Undrawn, "has 0 draws"),
+    ("arms_can_be_compared", Unnamed, "'acuracy' is not reported"),
     ("estimates_are_the_same_again", Unseeded, "seed what is random"),
     ("leaves_the_encoder_alone", TunesTheEncoder, "fine-tune a copy"),
 ]

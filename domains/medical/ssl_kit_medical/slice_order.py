@@ -95,7 +95,7 @@ class SliceOrder(Objective):
     def _slices(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """Returns views, and place and volume of what each of their rows shows."""
         where = [batch.positions if batch.positions.shape[1] else batch.indices[:, None].float()]
-        partners = getattr(batch, "partner_positions", None)
+        partners = batch.partner_positions
         views = batch.views[:1] if partners is None else batch.views
         if partners is not None:
             where.append(partners if partners.shape[1] else where[0])

@@ -92,7 +92,7 @@ def test_a_partner_is_a_slice_of_its_own_place() -> None:
     given = batch([[5.0], [6.0], [7.0], [7.0]], groups=(0, 1, 2, 3))
     with pytest.raises(UsageError, match=r"data\.pair_by 'volume'"):
         objective()(given)
-    given.partner_positions = torch.tensor([[4.0], [6.0], [9.0], [8.0]])  # type: ignore[attr-defined]
+    given.partner_positions = torch.tensor([[4.0], [6.0], [9.0], [8.0]])
     assert counted(objective(), given) == 3
     assert objective()(given).loss.isfinite()
 

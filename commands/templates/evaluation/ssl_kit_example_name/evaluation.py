@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.spatial.distance import cdist
 
-from ssl_kit import Config, Evaluation, EvaluationData, Pretrained, Result, confusion_by_group
+from ssl_kit import Config, Evaluation, EvaluationData, Pretrained, Result
 
 
 def predict(
@@ -52,14 +52,11 @@ class ExampleName(Evaluation):
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Learns from training and validation images; the test images are looked at once."""
         found = data.features(model)
-        known, test = np.concatenate([found.train, found.val]), found.test
+        known = found.known
         predictions = predict(
             found.features[known],
             found.labels[known],
-            found.features[test],
+            found.features[found.test],
             self.config.metric,
         )
-        counts = confusion_by_group(
-            found.labels[test], predictions, found.groups[test], len(found.classes)
-        )
-        return Result.of_classification(found, counts, metric=self.config.metric)
+        return found.result(predictions, metric=self.config.metric)

@@ -1,0 +1,250 @@
+"""Charts as plain geometry in viewBox units; the templates draw it as SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .axes import Axis, labels, linear_axis, log_axis, number, tight_axis
+
+Point = tuple[float, float]
+Place = Callable[[float, float], Point]
+Tip = tuple[float, float, str] | tuple[float, float, str, int]
+
+COLOURS = 8
+_SHAPES = (
+    "m-3.4,0a3.4,3.4 0 1,0 6.8,0a3.4,3.4 0 1,0 -6.8,0",  # circle
+    "m-3,-3h6v6h-6z",  # square
+    "m0,-3.9l3.9,6.8h-7.8z",  # triangle
+    "m0,-4.2l4.2,4.2l-4.2,4.2l-4.2,-4.2z",  # diamond
+)
+_MOST_POINTS = 160
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis.
+
+    Attributes:
+        at: Place in viewBox units.
+        label: Its text.
+    """
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a line chart is asked to show.
+
+    Attributes:
+        name: For legend and tooltip.
+        points: (x, y), in the order of x.
+        bars: (low, high) of each point, or nothing.
+        dots: Whether each point has a mark.
+    """
+
+    name: str
+    points: Sequence[Point]
+    bars: Sequence[Point] = ()
+    dots: bool = False
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A line as it is drawn: SVG paths, one mark, and (x, low, high) bars."""
+
+    name: str
+    number: int
+    path: str
+    shape: str
+    marks: str = ""
+    bars: list[tuple[float, float, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart ready to be drawn.
+
+    Attributes:
+        title: What it shows.
+        summary: The same for those who cannot see it.
+        width: Of the viewBox.
+        height: Of the viewBox.
+        box: Left, top, right, bottom of the plot inside of it.
+        x_label: Name of the horizontal axis.
+        x_ticks: Its marks.
+        y_ticks: Marks of the vertical axis.
+        lines: What is drawn.
+        tips: What a tooltip says at which point.
+        latest: The last value, as text; "" if there are several lines.
+    """
+
+    title: str
+    summary: str
+    width: int
+    height: int
+    box: tuple[int, int, int, int]
+    x_label: str
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+    lines: list[Drawn]
+    tips: list[Tip]
+    latest: str = ""
+
+
+def thin(points: Sequence[Point], most: int = _MOST_POINTS) -> list[int]:
+    """Returns which points to keep: evenly spread, the first and the last among them."""
+    n = len(points)
+    return (
+        sorted({round(i * (n - 1) / max(1, most - 1)) for i in range(most)})
+        if n > most
+        else list(range(n))
+    )
+
+
+def line_chart(
+    title: str,
+    lines: Sequence[Line],
+    *,
+    x_label: str = "epoch",
+    zero: bool = False,
+    log_x: bool = False,
+    log_y: bool = False,
+    size: tuple[int, int] = (340, 190),
+    box: tuple[int, int, int, int] = (46, 10, 328, 158),
+    x_marks: Sequence[tuple[float, str]] = (),
+    show: Callable[[float], str] = number,
+    dodge: float = 0,
+) -> Chart | None:
+    """Lays out a line chart; None if there is nothing finite to show.
+
+    Args:
+        title: What it shows.
+        lines: What to draw; points that are not finite (or not positive on a log axis) are dropped.
+        x_label: Name of the horizontal axis.
+        zero: Start the vertical axis at 0.
+        log_x: Logarithmic horizontal axis.
+        log_y: Logarithmic vertical axis.
+        size: Width and height of the viewBox.
+        box: Left, top, right, bottom of the plot.
+        x_marks: Values and texts of the horizontal axis; chosen if left out.
+        show: Writes a value in tooltips.
+        dodge: Units by which lines are moved apart sideways, so that bars do not hide each other.
+    """
+    lines = [line for line in (_usable(line, log_x, log_y) for line in lines) if line.points]
+    if not lines:
+        return None
+    xs = [x for line in lines for x, _ in line.points] + [x for x, _ in x_marks]
+    ys = [y for line in lines for ends in (line.points, line.bars) for _, y in ends]
+    ys += [low for line in lines for low, _ in line.bars]
+    x_axis = log_axis(xs) if log_x else tight_axis(xs)
+    y_axis = log_axis(ys) if log_y else linear_axis(ys, zero, 5 if size[1] < 250 else 8)
+    place = _placer(x_axis, y_axis, box)
+    places = [_beside(place, dodge * (k - (len(lines) - 1) / 2)) for k in range(len(lines))]
+    last = [f"{line.name}: {show(line.points[-1][1])}" for line in lines]
+    marks = x_marks or list(zip(x_axis.values, labels(x_axis), strict=True))
+    heights = zip(y_axis.values, labels(y_axis), strict=True)
+    return Chart(
+        title=title,
+        summary=f"{title} over {x_label}. At the end {'; '.join(last)}.",
+        width=size[0],
+        height=size[1],
+        box=box,
+        x_label=x_label,
+        x_ticks=[Tick(place(x, y_axis.low)[0], text) for x, text in marks],
+        y_ticks=[Tick(place(x_axis.low, y)[1], text) for y, text in heights],
+        lines=[_drawn(line, k, places[k]) for k, line in enumerate(lines)],
+        tips=[t for k, line in enumerate(lines) for t in _tips(line, places[k], x_label, show)],
+        latest=show(lines[0].points[-1][1]) if len(lines) == 1 else "",
+    )
+
+
+def _placer(x_axis: Axis, y_axis: Axis, box: tuple[int, int, int, int]) -> Place:
+    left, top, right, bottom = box
+    return lambda x, y: (
+        round(left + x_axis.share(x) * (right - left), 1),
+        round(bottom - y_axis.share(y) * (bottom - top), 1),
+    )
+
+
+def _beside(place: Place, units: float) -> Place:
+    return lambda x, y: (round(place(x, y)[0] + units, 1), place(x, y)[1])
+
+
+def _usable(line: Line, log_x: bool, log_y: bool) -> Line:
+    def fits(point: Point) -> bool:
+        x, y = point
+        fine = math.isfinite(x) and math.isfinite(y)
+        return fine and (x > 0 or not log_x) and (y > 0 or not log_y)
+
+    kept = [i for i in thin(line.points) if fits(line.points[i])]
+    bars = [line.bars[i] for i in kept] if line.bars else []
+    return Line(line.name, [line.points[i] for i in kept], bars, line.dots)
+
+
+def _drawn(line: Line, number: int, place: Place) -> Drawn:
+    placed = [place(x, y) for x, y in line.points]
+    dots = placed if line.dots or len(placed) == 1 else []
+    shape = shape_of(number)
+    bars = [
+        (place(x, low)[0], place(x, low)[1], place(x, high)[1])
+        for (x, _), (low, high) in zip(line.points, line.bars, strict=bool(line.bars))
+    ]
+    path = "M" + "L".join(f"{x:g},{y:g}" for x, y in placed)
+    marks = "".join(f"M{x:g},{y:g}{shape}" for x, y in dots)
+    return Drawn(line.name, number % COLOURS, path, shape, marks, bars)
+
+
+def _tips(line: Line, place: Place, x_label: str, show: Callable[[float], str]) -> list[Tip]:
+    tips: list[Tip] = []
+    for i, (x, y) in enumerate(line.points):
+        text = f"{line.name} {show(y)}"
+        if line.bars:
+            text += f" [{show(line.bars[i][0])}, {show(line.bars[i][1])}]"
+        tips.append((*place(x, y), f"{text}, {x_label} {number(x)}"))
+    return tips
+
+
+def shape_of(number: int) -> str:
+    """Returns the mark of series `number`, a relative SVG path: no two share colour and mark."""
+    return _SHAPES[(number + number // COLOURS) % len(_SHAPES)]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Points of one class in a map.
+
+    Attributes:
+        name: Of the class.
+        number: Of its colour; -1 for no class.
+        path: All marks, as one SVG path.
+        shape: One mark, for the legend.
+        count: Number of points.
+    """
+
+    name: str
+    number: int
+    path: str
+    shape: str
+    count: int
+
+
+def clouds(points: Sequence[Point], classes: Sequence[int], names: Sequence[str]) -> list[Cloud]:
+    """Draws a scatter: one path per class.
+
+    Args:
+        points: (x, y) in viewBox units.
+        classes: Number of each point's class, -1 for none.
+        names: Of the classes.
+    """
+    drawn = []
+    for k in sorted(set(classes)):
+        shape = shape_of(max(k, 0))
+        own = [p for p, c in zip(points, classes, strict=True) if c == k]
+        path = "".join(f"M{x:g},{y:g}{shape}" for x, y in own)
+        name = names[k] if k >= 0 else "no label"
+        drawn.append(Cloud(name, k % COLOURS if k >= 0 else -1, path, shape, len(own)))
+    return drawn

@@ -1,0 +1,118 @@
+"""Text files with one sample a line, read by number of line without reading all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_kit import DataError
+
+_BLOCK = 2**20  # bytes read at once
+_APART = 1024  # lines between two remembered places
+_MOST_COLUMNS = 1024
+
+
+class Lines:
+    """The numbers in a text file.
+
+    Attributes:
+        head: The first lines, split into fields; they need not be numbers.
+        count: Number of lines behind the first `skip`.
+    """
+
+    def __init__(self, path: Path, head: int) -> None:
+        """Counts the lines, in one pass and little memory.
+
+        Args:
+            path: Of the file.
+            head: Number of lines kept in `head`.
+
+        Raises:
+            DataError: If it is empty or no text.
+        """
+        self._path = path
+        try:
+            self._scan()
+            with path.open("rb") as file:
+                first = [file.readline(_BLOCK) for _ in range(head)]
+        except OSError as error:
+            raise DataError(f"cannot be opened: {error.strerror or error}") from error
+        text = [line.decode("utf-8-sig", errors="replace").strip() for line in first]
+        self._delimiter = next((mark for mark in ";\t," if mark in text[-1] or mark in text[0]), "")
+        self.head = [self._split(line) for line in text]
+        self.skip = 0
+
+    @property
+    def count(self) -> int:
+        """Number of lines behind the first `skip`."""
+        return max(0, self._lines - self.skip)
+
+    def _scan(self) -> None:
+        """Remembers where every 1024th line begins, and how many there are."""
+        end, lines, starts = _end_of_text(self._path), 0, [np.zeros(1, np.int64)]
+        if not end:
+            raise DataError("the file is empty")
+        with self._path.open("rb") as file:
+            for at in range(0, end, _BLOCK):
+                block = np.frombuffer(file.read(min(_BLOCK, end - at)), np.uint8)
+                if not block.all():
+                    raise DataError("is no text: it holds zero bytes")
+                breaks = np.flatnonzero(block == ord("\n"))
+                if len(block) == _BLOCK and not len(breaks):
+                    raise DataError(f"is no table: a line is longer than {_BLOCK} bytes")
+                chosen = breaks[-(lines + 1) % _APART :: _APART]  # a line begins behind each
+                starts.append(at + chosen.astype(np.int64) + 1)
+                lines += len(breaks)
+        self._starts, self._lines = np.concatenate(starts), lines + 1
+
+    def _split(self, line: str) -> list[str]:
+        fields = [field.strip().strip('"') for field in line.split(self._delimiter or None)]
+        if len(fields) > _MOST_COLUMNS:
+            raise DataError(f"has {len(fields)} columns; up to {_MOST_COLUMNS} are read")
+        return fields
+
+    def read(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Returns lines start to stop, counted behind the first `skip`, (n, columns).
+
+        Raises:
+            DataError: If they are not numbers.
+        """
+        first, last = start + self.skip, min(stop + self.skip, self._lines)
+        try:
+            with self._path.open("rb") as file:
+                file.seek(int(self._starts[first // _APART]))
+                for _ in range(first % _APART):
+                    file.readline(_BLOCK)
+                text = [file.readline(_BLOCK) for _ in range(last - first)]
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror or error}") from error
+        try:
+            return np.loadtxt(
+                [line.decode("utf-8-sig", errors="replace") for line in text],
+                delimiter=self._delimiter or None,
+                comments=None,
+                ndmin=2,
+            )
+        except ValueError:
+            raise DataError(
+                f"its lines {first + 1} to {last} are not numbers in equal columns"
+            ) from None
+
+
+def _end_of_text(path: Path) -> int:
+    """Returns the number of bytes before what is blank at the end."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _BLOCK))
+        return max(0, size - _BLOCK) + len(file.read(_BLOCK).rstrip())
+
+
+def is_number(text: str) -> bool:
+    """Tells whether a field is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

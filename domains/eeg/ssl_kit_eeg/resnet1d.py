@@ -1,0 +1,129 @@
+"""Encoders of raw signals: residual networks along time.
+
+After Wang, Yan, Oates 2016, Time Series Classification from Scratch with Deep Neural Networks,
+https://arxiv.org/abs/1611.06455, with the stages of an ordinary ResNet.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from ssl_kit import Encoder, UnknownNameError
+
+_STEM, _KERNEL = 15, 7  # samples
+
+
+def _conv(inside: int, outside: int, kernel: int, stride: int) -> nn.Conv2d:
+    """A convolution along time; rows of an image are not mixed."""
+    padding = (0, kernel // 2)
+    return nn.Conv2d(inside, outside, (1, kernel), (1, stride), padding, bias=False)
+
+
+class Block(nn.Module):
+    """Two convolutions and a short cut."""
+
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = _conv(inside, outside, _KERNEL, stride)
+        self.bn1 = nn.BatchNorm2d(outside)
+        self.conv2 = _conv(outside, outside, _KERNEL, 1)
+        self.bn2 = nn.BatchNorm2d(outside)
+        self.short: nn.Module = nn.Identity()
+        if stride > 1 or inside != outside:
+            self.short = nn.Sequential(_conv(inside, outside, 1, stride), nn.BatchNorm2d(outside))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, D, h, w) to (B, D', h, w / stride)."""
+        y = self.bn1(self.conv1(x)).relu()
+        return cast(Tensor, (self.bn2(self.conv2(y)) + self.short(x)).relu())
+
+
+class ResNet1d(nn.Module):
+    """A residual network for signals (B, C, 1, T); it halves the time five times.
+
+    Args:
+        channels: C.
+        width: Of the first of four stages; each doubles it.
+        depth: Blocks in a stage.
+    """
+
+    def __init__(self, channels: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            _conv(channels, width, _STEM, 2), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+        self.pool = nn.MaxPool2d((1, 3), (1, 2), (0, 1))
+        widths = [width * 2**stage for stage in range(4)]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                Block(widths[max(0, stage - 1)], widths[stage], 1 if stage == 0 else 2),
+                *(Block(widths[stage], widths[stage], 1) for _ in range(depth - 1)),
+            )
+            for stage in range(4)
+        )
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Returns what the stem and each stage give, (B, D, h, w), finest first."""
+        maps = [cast(Tensor, self.stem(x))]
+        for number, stage in enumerate(self.stages):
+            maps.append(stage(maps[-1] if number else self.pool(maps[-1])))
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, 1, T) to the means over time (B, D)."""
+        return self.maps(x)[-1].mean(dim=(2, 3))
+
+
+class ResNet1dEncoder(Encoder):
+    """Residual networks along time: resnet1d/tiny, small or base.
+
+    Images of more than one row are signals too, one in each row, and rows are averaged.
+
+    Args:
+        architecture: One of `SIZES`.
+        channels: C.
+        image_size: Samples of a view.
+    """
+
+    SIZES: ClassVar[dict[str, tuple[int, int]]] = {  # width and depth
+        "tiny": (8, 1),
+        "small": (32, 1),
+        "base": (64, 2),
+    }
+    example = ("tiny",)
+
+    body: ResNet1d
+
+    def __init__(self, architecture: str, channels: int, image_size: int) -> None:
+        super().__init__(f"resnet1d/{architecture}", channels, image_size)
+        if architecture not in self.SIZES:
+            raise UnknownNameError("architecture of resnet1d", architecture, self.SIZES)
+        width, depth = self.SIZES[architecture]
+        self.arguments: dict[str, Any] = {"channels": channels, "width": width, "depth": depth}
+        self.body, self.dim = ResNet1d(**self.arguments), 8 * width
+        self.provides = frozenset({"map", "levels"})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, 1, T) to pooled features (B, D)."""
+        return cast(Tensor, self.body(x))
+
+    def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Returns pooled features (B, D) and the feature maps, finest first, from one pass."""
+        maps = self.body.maps(x)
+        return maps[-1].mean(dim=(2, 3)), maps
+
+    @torch.no_grad()
+    def level_shapes(self, size: int) -> list[tuple[int, int, int]]:
+        """Returns (D, 1, w) of each feature map of signals of `size` samples, finest first."""
+        training, weight = self.training, next(self.parameters())
+        maps = self.eval().levels(weight.new_zeros(1, self.channels, 1, size))
+        self.train(training)
+        return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
+
+    @property
+    def first_layer(self) -> str:
+        """Key of the weight that sees the signal."""
+        return "stem.0.weight"

@@ -1,0 +1,120 @@
+"""Tells which of six transformations a signal went through.
+
+Self-supervised ECG Representation Learning for Emotion Recognition, Sarkar, Etemad, 2020.
+https://arxiv.org/abs/2002.03898
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from ssl_kit import Batch, Config, Encoder, Objective, Output, View, draw_rows, full_precision
+
+from .alterations import NAMES, PIECES, STRETCHED, versions
+
+_HIDDEN = 128
+_WEIGHTS = (0.195, 0.195, 0.195, 0.0125, 0.0125, 0.195, 0.195)  # of the published code
+
+
+@full_precision
+def recognition_loss(logits: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum over the tasks of binary cross-entropies, eq. 2: L = sum_j a_j L_j.
+
+    Args:
+        logits: (B, 7, K), of each version of each signal for each task; version j is the one that
+            task j is about.
+        weights: (K,) of the tasks.
+    """
+    truth = torch.eye(logits.shape[1], device=logits.device, dtype=logits.dtype)
+    each = binary_cross_entropy_with_logits(logits, truth.expand_as(logits), reduction="none")
+    return (each.mean(dim=(0, 1)) * weights).sum()
+
+
+@torch.no_grad()
+def accuracy(logits: Tensor) -> Tensor:
+    """Share of the versions (B, 7, 7) whose own task has the highest answer; 1/7 is chance."""
+    own = torch.arange(logits.shape[1], device=logits.device)
+    return (logits.argmax(dim=2) == own).float().mean()
+
+
+class Head(nn.Module):
+    """Two hidden layers of 128 and a logit, for one task."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(dim, _HIDDEN)
+        self.second = nn.Linear(_HIDDEN, _HIDDEN)
+        self.last = nn.Linear(_HIDDEN, 1)
+
+    def forward(self, features: Tensor, kept: Tensor) -> Tensor:
+        """Maps (n, D) to (n,).
+
+        Args:
+            features: (n, D).
+            kept: (n, 2, 128) factors of the hidden units: dropout.
+        """
+        hidden = self.first(features).relu() * kept[:, 0]
+        hidden = self.second(hidden).relu() * kept[:, 1]
+        return self.last(hidden)[:, 0]  # type: ignore[no-any-return]
+
+
+class TransformRecognitionConfig(Config):
+    """Options of the heads."""
+
+    weights: Annotated[
+        tuple[float, float, float, float, float, float, float],
+        Field(description=f"of the tasks {', '.join(NAMES)}"),
+    ] = _WEIGHTS
+    dropout: Annotated[float, Field(ge=0, lt=1, description="in the heads")] = 0.6
+
+
+class TransformRecognition(Objective):
+    """Signal-transformation recognition: every window in seven versions, a head for each.
+
+    Noise at 15 dB, amplitude x 1.1, negated, backwards, 20 pieces permuted, 9 pieces stretched or
+    squeezed by 1.05. All act along the last axis, of each channel alike.
+    """
+
+    paper = "https://arxiv.org/abs/2002.03898"
+    Config = TransformRecognitionConfig
+
+    weights: Tensor
+
+    def __init__(self, encoder: Encoder, config: TransformRecognitionConfig) -> None:
+        super().__init__(encoder, config)
+        self.heads = nn.ModuleList(Head(encoder.dim) for _ in NAMES)
+        self.register_buffer("weights", torch.tensor(config.weights), persistent=False)
+
+    @classmethod
+    def views(cls, config: TransformRecognitionConfig, size: int) -> tuple[View, ...]:
+        """One view, shifted in time and otherwise as it is."""
+        return (View(size, policy="weak"),)
+
+    def forward(self, batch: Batch, phase: int = 0) -> Output:
+        """Loss over the seven versions of each window."""
+        x = batch.views[0]
+        made = versions(
+            x,
+            draw_rows(len(x), *x.shape[1:], like=x),
+            draw_rows(len(x), PIECES, like=x),
+            draw_rows(len(x), STRETCHED, like=x),
+        )
+        features = self.encoder(made.flatten(0, 1))
+        kept = self._dropout(len(x), features)
+        logits = [head(features, kept[:, j]) for j, head in enumerate(self.heads)]
+        answers = torch.stack(logits, dim=1).view(len(x), len(NAMES), len(NAMES))
+        loss = recognition_loss(answers, self.weights)
+        return Output(loss, {"accuracy": accuracy(answers)})
+
+    def _dropout(self, rows: int, features: Tensor) -> Tensor:
+        """Returns the factors of the heads' hidden units, (rows * 7, 7, 2, 128)."""
+        tasks, share = len(NAMES), self.config.dropout if self.training else 0.0
+        if not share:
+            return features.new_ones(rows * tasks, tasks, 2, _HIDDEN)
+        drawn = draw_rows(rows, tasks, tasks, 2, _HIDDEN, like=features)
+        return ((drawn >= share).to(features.dtype) / (1 - share)).flatten(0, 1)

@@ -1,0 +1,107 @@
+"""Windows of EEG: what the reader and the demo have in common; from a signal to an image."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from ssl_kit import Config, Dataset, Image, UsageError
+
+from .electrodes import Places, flat
+from .pictures import BANDS, Reals, map_weights, mel, scalogram, spectrogram, topography
+
+RECORDING, TIME = range(2)  # columns of Index.positions
+_HEADROOM = 3  # spikes are that much larger than the bulk, and must not be cut off
+_TIME_FREQUENCY: Mapping[str, Callable[[Reals, float], Image]] = {
+    "spectrogram": spectrogram,
+    "mel": mel,
+    "scalogram": scalogram,
+}
+
+
+class WindowConfig(Config):
+    """Options of everything that shows windows of EEG."""
+
+    image: Annotated[
+        Literal["spectrogram", "mel", "scalogram", "signal", "grid", "topography"],
+        Field(
+            description="what a window becomes. Pictures of time and frequency, one channel for "
+            "each electrode: spectrogram, mel, scalogram. signal: the samples, height 1, for "
+            "encoders of one dimension. grid: electrodes x time. topography: maps of the scalp, "
+            "one for each band"
+        ),
+    ] = "spectrogram"
+
+
+class Windows(Dataset):
+    """Windows of EEG as images. Policies know what an image is from the names of its channels.
+
+    A subclass calls `_show` once it knows its electrodes. Positions are the number of the
+    recording and the time of the window's start in it, in seconds.
+    """
+
+    def __init__(self, image: str, value_range: ArrayLike | None) -> None:
+        super().__init__(value_range)
+        self._image = image
+        self._weights = np.zeros((0, 0), np.float32)
+
+    @abstractmethod
+    def signal(self, i: int) -> Reals:
+        """Returns window i, (C, n), in microvolts."""
+
+    def _show(self, electrodes: Sequence[str], rate: float, known: Places) -> None:
+        """Sets the channels.
+
+        Args:
+            electrodes: Names of the C rows of `signal`.
+            rate: Hz.
+            known: Places of electrodes that are not in the 10-05 system.
+
+        Raises:
+            UsageError: If there are too few electrodes for a map.
+        """
+        self.electrodes, self.rate = tuple(electrodes), rate
+        if self._image == "signal":
+            self.channels = tuple(f"{name}_uv" for name in electrodes)
+        elif self._image == "grid":
+            self.channels = ("grid",)
+        elif self._image == "topography":
+            self._placed, places = flat(electrodes, known)
+            if len(self._placed) < max(4, len(electrodes) / 2):  # else A1 is no ear lobe
+                raise UsageError(
+                    f"data.options.image=topography needs the places of 4 electrodes and of half "
+                    f"of them; the 10-05 system has {len(self._placed)} of {len(electrodes)} "
+                    f"({', '.join(electrodes[:8])})."
+                )
+            self._weights = map_weights(places)
+            self.channels = tuple(f"{band}_map" for band in BANDS)
+        else:
+            self.channels = tuple(f"{name}_{self._image}" for name in electrodes)
+
+    def read(self, i: int) -> Image:
+        """Returns the image of window i, (H, W, C) float32: microvolts, or decibels."""
+        x = self.signal(i)
+        if self._image == "signal":
+            return np.ascontiguousarray(x.T[None])
+        if self._image == "grid":
+            return x[..., None]
+        if self._image == "topography":
+            return topography(x[self._placed], self.rate, self._weights)
+        return _TIME_FREQUENCY[self._image](x, self.rate)
+
+    def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
+        """Returns the 0.5th and 99.5th percentile of decibels.
+
+        Of microvolts three times the 99.5th percentile of their size on both sides: zero becomes
+        0.5, so that a policy can flip signs, and spikes are not cut off.
+        """
+        measured = super().measure_value_range(images)
+        if self._image not in ("signal", "grid"):
+            return measured
+        top = _HEADROOM * np.abs(measured).max(axis=1)
+        return np.stack([-top, top], axis=1)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from ssl_kit import Batch, UsageError
+from ssl_kit.core.encoder import create_encoder
+from ssl_kit_eeg.forecasting import Forecasting, ForecastingConfig, forecast_loss, split
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def test_loss_is_the_mean_over_channels_and_steps() -> None:
+    a, b = torch.randn(2, 3, 2, 1, 4, dtype=torch.float64)
+    total = 0.0
+    for row in range(3):
+        for channel in range(2):
+            for step in range(4):
+                total += float(a[row, channel, 0, step] - b[row, channel, 0, step]) ** 2
+    assert forecast_loss(a, b).item() == pytest.approx(total / 24, abs=1e-9)
+
+
+def test_gradient_is_that_of_the_loss() -> None:
+    predicted = torch.randn(2, 2, 1, 3, dtype=torch.float64, requires_grad=True)
+    future = torch.randn(2, 2, 1, 3, dtype=torch.float64)
+    assert gradcheck(lambda p: forecast_loss(p, future), (predicted,))
+
+
+def test_the_past_does_not_hold_the_future() -> None:
+    x = torch.arange(20.0).view(1, 2, 1, 10)
+    past, future, last = split(x, 3, bands=8)
+    assert past[0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert future[0, 0, 0].tolist() == [7, 8, 9]
+    assert last[0, :, 0, 0].tolist() == [6, 16]
+
+
+def test_rows_of_a_picture_are_averaged() -> None:
+    x = torch.randn(2, 1, 16, 10, dtype=torch.float64)
+    _, future, last = split(x, 2, bands=4)
+    means = x.numpy().reshape(2, 1, 4, 4, 10).mean(axis=3)
+    np.testing.assert_allclose(future, means[..., 8:])
+    np.testing.assert_allclose(last, means[..., 7:8])
+
+
+def objective(**options) -> Forecasting:
+    return Forecasting(create_encoder("resnet1d/tiny", 2, 64), ForecastingConfig(**options))
+
+
+def batch(x: torch.Tensor) -> Batch:
+    rows = torch.arange(len(x))
+    return Batch((x,), rows, rows, torch.zeros(len(x), 0), ("",) * len(x))
+
+
+def test_skill_is_0_for_persistence_and_1_for_the_truth() -> None:
+    made, x = objective(), torch.randn(4, 2, 1, 64)
+    made.encoder.forward = lambda past: torch.cat([past[:, :, 0, -1], torch.zeros(4, 62)], dim=1)
+    torch.nn.init.zeros_(made.head.weight)
+    torch.nn.init.zeros_(made.head.bias)
+    made.head.weight.data[0, 0] = made.head.weight.data[8, 1] = 1
+    output = made(batch(x))
+    assert output.metrics["skill"].item() == pytest.approx(0, abs=1e-6)
+    made.encoder.forward = lambda past: torch.cat([x[:, :, 0, -1], torch.zeros(4, 62)], dim=1)
+    assert made(batch(x)).metrics["skill"].item() == pytest.approx(1, abs=1e-6)
+
+
+def test_more_than_half_of_a_view_is_refused() -> None:
+    with pytest.raises(UsageError, match="more than half"):
+        objective(steps=40)

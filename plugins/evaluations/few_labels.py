@@ -1,0 +1,73 @@
+"""How well do a few labels of each class do? Several draws of them, so that luck is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from ssl_kit import (
+    Config,
+    Evaluation,
+    EvaluationData,
+    Pretrained,
+    Result,
+    average,
+    draw_labels,
+    evaluations,
+    parse,
+)
+
+
+class BudgetsConfig(Config):
+    """What protocols at several label budgets have in common."""
+
+    repeats: Annotated[int, Field(ge=1, description="draws of the labels")] = 5
+    protocol: Annotated[str, Field(description="what is done with the labels")] = "linear"
+    options: dict[str, Any] = Field(default_factory=dict, description="of that protocol")
+
+
+def at_budgets(
+    config: BudgetsConfig, model: Pretrained, data: EvaluationData, budgets: Mapping[str, float]
+) -> Result:
+    """Evaluates with smaller numbers of labels; the first budget decides between arms.
+
+    Args:
+        config: Which protocol, and how often labels are drawn; all labels are drawn once.
+        model: The encoder.
+        data: Labels are drawn from its training and validation part.
+        budgets: By name; see `draw_labels`.
+    """
+    kind: type[Evaluation] = evaluations[config.protocol]
+    protocol = kind(parse(kind.Config, config.options, "options"))
+    index, parts = data.dataset.index, data.parts
+    known = np.concatenate([parts.train, parts.val])
+    found, used = {}, {}
+    for name, budget in budgets.items():
+        repeats = 1 if budget == 1.0 and isinstance(budget, float) else config.repeats
+        draws = [draw_labels(index, known, budget, seed) for seed in range(repeats)]
+        found[name] = average([protocol.evaluate(model, data.limited(draw)) for draw in draws])
+        used[name] = float(np.mean([len(draw) for draw in draws]))
+    return Result.of_parts(found, next(iter(budgets)), protocol=config.protocol, labels=used)
+
+
+class FewLabelsConfig(BudgetsConfig):
+    """Options of the protocol."""
+
+    counts: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(min_length=1, description="labels of each class; the first decides"),
+    ] = (5, 10, 50)
+
+
+class FewLabels(Evaluation):
+    """How well do k labels of each class do, over repeated draws?"""
+
+    Config = FewLabelsConfig
+
+    def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
+        """Draws k labels of each class, nested for larger k, and runs the protocol on them."""
+        budgets = {str(count): count for count in self.config.counts}
+        return at_budgets(self.config, model, data, budgets)

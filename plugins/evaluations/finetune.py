@@ -1,0 +1,26 @@
+"""Fine-tuning: the encoder and a linear head are trained on the labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ssl_kit import (
+    Evaluation,
+    EvaluationData,
+    FineTuningConfig,
+    Pretrained,
+    Result,
+    fine_tune,
+)
+
+
+class FineTune(Evaluation):
+    """How well does a classifier do that was trained from the encoder's weights?"""
+
+    Config = FineTuningConfig
+    quick: ClassVar[Mapping[str, Any]] = {"epochs": 1}
+
+    def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
+        """Chooses the number of epochs on the validation images, and tests once."""
+        return fine_tune(model, data, self.config).result

@@ -1,0 +1,32 @@
+"""How well does a share of the labelled groups do: some patients, slides or scenes of all?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ssl_kit import Evaluation, EvaluationData, Pretrained, Result
+
+from .few_labels import BudgetsConfig, at_budgets
+
+
+class LabelFractionsConfig(BudgetsConfig):
+    """Options of the protocol."""
+
+    repeats: Annotated[int, Field(ge=1, description="draws of the labels")] = 3
+    fractions: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=1)], ...],
+        Field(min_length=1, description="of the labelled groups of each class; the first decides"),
+    ] = (0.01, 0.1, 1.0)
+
+
+class LabelFractions(Evaluation):
+    """How well do shares of the labelled groups do, nested and stratified by class?"""
+
+    Config = LabelFractionsConfig
+
+    def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
+        """Draws whole groups, at least one of each class, and runs the protocol on them."""
+        budgets = {f"{100 * share:g}%": float(share) for share in self.config.fractions}
+        return at_budgets(self.config, model, data, budgets)

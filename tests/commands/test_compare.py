@@ -1,0 +1,371 @@
+"""Comparisons: fair arms, cells that are computed once, honest words."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.torch import save_file
+
+from ssl_kit import DataError, Estimate, Result, RunError, UsageError, create_encoder
+from ssl_kit.cli import main
+from ssl_kit.commands.actions import start
+from ssl_kit.commands.arms import Arm, architecture_of, parse_arms
+from ssl_kit.commands.compare import compare, parse_budgets, plan
+from ssl_kit.commands.verdicts import summary, table
+from ssl_kit.core.progress import Progress
+from ssl_kit.core.statistics import DRAWS
+from ssl_kit.plugins.encoders.timm import TimmEncoder
+from ssl_kit.plugins.evaluations.finetune import FineTune
+from ssl_kit.plugins.evaluations.knn import KNN
+
+FAST = ("finetune.epochs=1", "finetune.batch_size=8")
+
+
+@pytest.fixture
+def ask(finished_run):
+    """Plans a comparison of the tiny run and others on its images."""
+
+    def asked(*arms, **options):
+        given = {"protocol": "knn", "budgets": "2,all", "seeds": 2, "assignments": FAST, **options}
+        made = plan([str(finished_run.folder), *arms], **given)
+        made.data.workers = 0
+        return made
+
+    return asked
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The evaluations that are made, by the name of the model."""
+    made = []
+    for kind in (KNN, FineTune):
+
+        def evaluate(self, model, data, kind=kind, original=kind.evaluate):
+            made.append((kind.__name__, model.name, len(data.parts.train) + len(data.parts.val)))
+            return original(self, model, data)
+
+        monkeypatch.setattr(kind, "evaluate", evaluate)
+    return made
+
+
+def run_it(asked, out):
+    return compare(asked, out, "ssl-kit compare", Progress(quiet=True))
+
+
+def test_each_arm_budget_and_seed_is_one_cell(ask, counted, tmp_path):
+    values = run_it(ask("scratch", "random-frozen"), tmp_path)
+    tiny = [("KNN", "tiny", 6), ("KNN", "tiny", 24), ("KNN", "tiny", 6)]  # "all" has no seed
+    scratch = [("FineTune", "scratch", n) for n in (6, 24, 6, 24)]
+    random = [("KNN", "random-frozen", n) for n in (6, 24, 6, 24)]
+    assert counted == tiny + scratch + random
+    assert [row["repeats"] for row in values["results"]] == [2, 2, 2, 1, 2, 2]
+
+
+def test_nothing_is_computed_twice(ask, counted, tmp_path):
+    first = run_it(ask("random-frozen"), tmp_path)
+    made = len(counted)
+    second = run_it(ask("random-frozen"), tmp_path)
+    assert len(counted) == made
+    assert {**second, "time": ""} == {**first, "time": ""}
+
+
+def test_an_interrupted_comparison_goes_on(ask, counted, tmp_path, monkeypatch):
+    whole = run_it(ask(), tmp_path / "whole")
+    original, counted[:] = KNN.evaluate, []
+
+    def tires(self, model, data):
+        if len(counted) == 2:
+            raise KeyboardInterrupt
+        return original(self, model, data)
+
+    monkeypatch.setattr(KNN, "evaluate", tires)
+    with pytest.raises(KeyboardInterrupt):
+        run_it(ask(), tmp_path / "cut")
+    assert not (tmp_path / "cut" / "compare.json").exists()
+    monkeypatch.setattr(KNN, "evaluate", original)
+    values = run_it(ask(), tmp_path / "cut")
+    assert len(counted) == 3
+    metrics = [[row["metrics"] for row in found["results"]] for found in (whole, values)]
+    assert metrics[0] == metrics[1]
+
+
+def test_arms_budgets_and_seeds_may_be_added(ask, counted, tmp_path):
+    run_it(ask(budgets="2", seeds=1), tmp_path)
+    run_it(ask("random-frozen", budgets="2,3", seeds=2), tmp_path)
+    assert [name for _, name, _ in counted] == ["tiny"] * 4 + ["random-frozen"] * 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"assignments": (*FAST, "knn.k=3")}, "knn.k: 20 there, 3 now"),
+        ({"image_size": 40}, "image_size: 32 there, 40 now"),
+        ({"holdout": 0.3, "allow_overlap": True}, "holdout: 0.2 there, 0.3 now"),
+        ({"protocol": "linear"}, "protocol: knn there, linear now"),
+    ],
+)
+def test_other_settings_are_refused(ask, tmp_path, changed, named):
+    run_it(ask(budgets="2", seeds=1), tmp_path)
+    with pytest.raises(UsageError, match=named):
+        run_it(ask(budgets="2", seeds=1, **changed), tmp_path)
+
+
+def test_other_weights_of_a_run_are_refused(ask, finished_run, tmp_path):
+    asked = ask(budgets="2", seeds=1)
+    run_it(asked, tmp_path / "out")
+    copy = shutil.copytree(finished_run.folder, tmp_path / "tiny")
+    (copy / "encoder.safetensors").write_bytes(finished_run.best.read_bytes() + b" ")
+    asked.arms[0] = parse_arms([str(copy)], "")[0]
+    with pytest.raises(UsageError, match="another arm tiny"):
+        run_it(asked, tmp_path / "out")
+
+
+def test_a_damaged_cell_is_named(ask, tmp_path):
+    run_it(ask(budgets="2", seeds=1), tmp_path)
+    (tmp_path / "cells" / "tiny" / "2-0.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(DataError, match=r"2-0\.npz.*Delete it"):
+        run_it(ask(budgets="2", seeds=1), tmp_path)
+
+
+def test_larger_budgets_hold_smaller_ones(ask):
+    asked = ask(budgets="2,4,all")
+    for seed in range(3):
+        few, more, every = (
+            set(np.concatenate([d.parts.train, d.parts.val]).tolist())
+            for d in (asked.limited(budget, seed) for budget in asked.budgets)
+        )
+        assert few < more < every
+
+
+def test_the_test_part_is_the_same_in_every_cell(ask):
+    asked = ask()
+    parts = [asked.limited(b, s).parts.test.tolist() for b in asked.budgets for s in range(3)]
+    assert all(part == parts[0] for part in parts)
+
+
+def test_scratch_is_fine_tuned_as_a_whole_whatever_is_asked(ask):
+    options = (*FAST, "finetune.freeze=last:1", "finetune.layer_decay=0.5")
+    for protocol in ("knn", "finetune"):
+        asked = ask("scratch", protocol=protocol, assignments=options)
+        run, scratch = (arm.protocol(protocol, asked.chosen, 1) for arm in asked.arms)
+        assert isinstance(scratch, FineTune)
+        assert (scratch.config.freeze, scratch.config.layer_decay) == ("none", 1.0)
+        assert (scratch.config.seed, scratch.config.epochs) == (1, 1)
+    assert (run.config.freeze, run.config.layer_decay, run.config.seed) == ("last:1", 0.5, 1)
+
+
+def test_random_frozen_is_frozen_under_fine_tuning_too(ask):
+    asked = ask("random-frozen", protocol="finetune")
+    assert asked.arms[1].protocol("finetune", asked.chosen, 0).config.freeze == "all"
+
+
+def test_imagenet_without_weights_says_so(ask, tmp_path, monkeypatch):
+    def nowhere(self):
+        raise RunError("timm's ImageNet weights cannot be had here")
+
+    monkeypatch.setattr(TimmEncoder, "imagenet", nowhere)
+    values = run_it(ask("imagenet", budgets="2"), tmp_path)
+    assert values["arms"][1]["unavailable"] == "timm's ImageNet weights cannot be had here"
+    assert {row["arm"] for row in values["results"]} == {"tiny"}
+    assert values["differences"] == []
+    assert "'imagenet' is not compared: timm's ImageNet weights cannot be had" in table(values)
+    assert not (tmp_path / "cells" / "imagenet").exists()
+
+
+def test_imagenet_weights_from_a_file(ask, tmp_path):
+    file = tmp_path / "weights.safetensors"
+    save_file(create_encoder("test_resnet", 3, 32).body.state_dict(), file)
+    asked = ask("imagenet", budgets="2", seeds=1, imagenet_weights=str(file))
+    arm = run_it(asked, tmp_path / "out")["arms"][1]
+    assert arm["source"] == str(file)
+    assert "90 of 90 weights match" in arm["weights"]
+
+
+def test_a_wrong_weights_file_is_an_error(ask, tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"no")
+    asked = ask("imagenet", budgets="2", imagenet_weights=str(tmp_path / "w.safetensors"))
+    with pytest.raises(RunError, match="no readable weights file"):
+        run_it(asked, tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def greedy(shared_images, tmp_path_factory):
+    """A run that was trained on all images."""
+    settings = {
+        "domain": "natural",
+        "data": {"path": str(shared_images), "holdout": 0.0},
+        "encoder": {"name": "test_resnet", "image_size": 32},
+        "train": {"epochs": 1, "batch_size": 8, "workers": 0, "precision": "fp32"},
+    }
+    return start([settings], tmp_path_factory.mktemp("runs") / "greedy", Progress(quiet=True))[0]
+
+
+def test_an_overlap_is_refused(greedy):
+    with pytest.raises(UsageError, match="6 groups of the test part were pre-trained on"):
+        plan([str(greedy.folder)], holdout=0.2)
+
+
+def test_an_allowed_overlap_is_told(greedy, tmp_path):
+    asked = plan([str(greedy.folder)], holdout=0.2, allow_overlap=True, protocol="knn", budgets="2")
+    asked.data.workers = 0
+    values = run_it(asked, tmp_path)
+    assert values["leak"]["shared"] == {"greedy": 6}
+    assert values["arms"][0]["shared_test_groups"] == 6
+    assert "WARNING: Groups of the test part were pre-trained on: 6 by 'greedy'" in table(values)
+
+
+def made_up(shift, seeds=3, groups=50, start=0):
+    """Results of `seeds` seeds with made-up draws, the same draws of groups in each."""
+    shared = np.random.default_rng(1).normal(0, 0.05, DRAWS)
+    results = []
+    for seed in range(seeds):
+        own = np.random.default_rng(seed + start).normal(0, 0.01, DRAWS)
+        value = 0.7 + shift + 0.01 * seed
+        results.append(
+            Result(
+                {"accuracy": Estimate(value, 0, 1)},
+                {"accuracy": value + shared + own},
+                "accuracy",
+                by_group=np.full(groups, value) + np.arange(groups) * 1e-4,
+                details={"labels": 6, "seconds": 0.0},
+            )
+        )
+    return results
+
+
+def judged(ask, **arms):
+    asked = ask(budgets="2", seeds=3)
+    asked.arms[:] = [Arm(name, "random-frozen") for name in arms]
+    results = {
+        (name, "2", seed): result
+        for name, found in arms.items()
+        for seed, result in enumerate(found)
+    }
+    return summary(asked, results, "ssl-kit compare")
+
+
+@pytest.mark.parametrize(
+    ("shift", "words"),
+    [(0.1, "helps"), (-0.1, "hurts"), (0.0, "no evidence"), (0.01, "no evidence")],
+)
+def test_verdicts(ask, shift, words):
+    found = judged(ask, ours=made_up(shift), theirs=made_up(0.0, start=9))["differences"][0]
+    assert (found["arm"], found["against"]) == ("ours", "theirs")
+    assert found["verdict"] == words
+    assert found["metrics"]["accuracy"]["value"] == pytest.approx(shift)
+
+
+def test_the_interval_is_that_of_a_loop_over_draws_of_groups_and_seeds(ask):
+    ours, theirs = made_up(0.03), made_up(0.0, start=9)
+    found = judged(ask, ours=ours, theirs=theirs)["differences"][0]["metrics"]["accuracy"]
+    taken = np.random.default_rng(3).integers(3, size=(3, DRAWS))
+    gains = []
+    for draw in range(DRAWS):
+        seeds = taken[:, draw]  # the same seeds of both arms: they had the same labels
+        mean = [sum(arm[s].draws["accuracy"][draw] for s in seeds) / 3 for arm in (ours, theirs)]
+        gains.append(mean[0] - mean[1])
+    low, high = np.percentile(gains, [2.5, 97.5])
+    assert (found["low"], found["high"]) == pytest.approx((low, high))
+
+
+def test_pairing_removes_what_arms_have_in_common(ask):
+    values = judged(ask, ours=made_up(0.03), theirs=made_up(0.0, start=9))
+    gain = values["differences"][0]["metrics"]["accuracy"]
+    alone = values["results"][0]["metrics"]["accuracy"]
+    assert gain["high"] - gain["low"] < (alone["high"] - alone["low"]) / 3
+
+
+def test_every_pair_at_every_budget_is_judged(ask, tmp_path):
+    values = run_it(ask("random-frozen"), tmp_path)
+    pairs = [(d["arm"], d["against"], d["budget"]) for d in values["differences"]]
+    assert pairs == [("tiny", "random-frozen", "2"), ("tiny", "random-frozen", "all")]
+
+
+def test_compare_json_is_plain_json_with_everything_a_report_needs(ask, tmp_path):
+    run_it(ask("random-frozen", budgets="2"), tmp_path)
+
+    def no_constant(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    text = (tmp_path / "compare.json").read_text()
+    values = json.loads(text, parse_constant=no_constant)
+    assert set(values) == {
+        "format", "command", "time", "versions", "hardware", "settings", "data", "encoder",
+        "image_size", "protocol", "main", "seeds", "budgets", "arms", "results", "differences",
+        "leak",
+    }  # fmt: skip
+    assert values["budgets"] == [{"name": "2", "labels": [6, 6]}]
+    assert values["data"]["test"] == 6
+    row = values["results"][0]
+    assert set(row) == {"arm", "budget", "repeats", "metrics", "classes", "confusion", "by_seed",
+                        "epochs", "seconds"}  # fmt: skip
+    assert np.sum(row["confusion"]) == 2 * 6
+    assert np.mean(row["by_seed"]["accuracy"]) == pytest.approx(row["metrics"]["accuracy"]["value"])
+    assert values["leak"]["statement"].startswith("No group of the test part")
+
+
+@pytest.mark.parametrize(
+    ("text", "budgets"),
+    [
+        ("10,50,all", ("10", "50", "all")),
+        ("0.01, 0.1,1.0", ("0.01", "0.1", "all")),
+        ("5,5", ("5",)),
+    ],
+)
+def test_budgets(text, budgets):
+    assert parse_budgets(text) == budgets
+
+
+@pytest.mark.parametrize("text", ["", "0", "ten", "2.5", "-1", "0.0", "10,,50"])
+def test_what_is_no_budget(text):
+    with pytest.raises(UsageError, match="A label budget is"):
+        parse_budgets(text)
+
+
+def test_arms_of_the_same_name_go_by_their_paths(finished_run, tmp_path):
+    copy = shutil.copytree(finished_run.folder, tmp_path / "other" / "tiny")
+    arms = parse_arms([str(finished_run.folder), str(copy), "scratch"], "")
+    assert len({arm.name for arm in arms}) == 3
+
+
+@pytest.mark.parametrize("arms", [["scratch", "scratch"], ["nowhere"], ["scrach"]])
+def test_what_is_no_arm(arms):
+    with pytest.raises(UsageError, match="An arm is"):
+        parse_arms(arms, "")
+
+
+def test_arms_of_different_architectures_are_refused(finished_run):
+    arms = parse_arms([str(finished_run.folder)], "")
+    with pytest.raises(UsageError, match="one architecture, not resnet18, test_resnet"):
+        architecture_of(arms, "resnet18", 0)
+    assert architecture_of(arms, "", 0) == ("test_resnet", 32)
+    assert architecture_of([], "", 0) == ("resnet18", 64)
+
+
+def test_a_stray_option_is_an_error(ask):
+    with pytest.raises(UsageError, match="'linear' is not among the protocols"):
+        ask(assignments=("linear.iterations=3",))
+
+
+def test_the_command_line_on_real_digits(tmp_path):
+    args = [
+        "compare",
+        "scratch",
+        "random-frozen",
+        "--domain",
+        "natural",
+        "--encoder",
+        "test_resnet",
+    ]
+    args += ["--image-size", "16", "--protocol", "knn", "--budgets", "4", "--seeds", "1", "--quiet"]
+    args += ["--set", "finetune.epochs=1", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, args)
+    assert done.exit_code == 0, done.output
+    assert "accuracy in percent, mean of 1 seeds" in done.stdout
+    assert "scratch against random-frozen" in done.stdout
+    again = CliRunner().invoke(main, [*args, "--json"])
+    values = json.loads(again.stdout)
+    assert values["data"]["classes"] == list("0123456789")
+    assert values["budgets"] == [{"name": "4", "labels": [40]}]
