@@ -216,7 +216,10 @@ def _chart(values: Json, main: str) -> Chart | None:
         ]
         rows.sort(key=lambda row: row[0])
         points = [(x, 100 * e["value"]) for x, e in rows]
-        bars = [(100 * (e["low"] or e["value"]), 100 * (e["high"] or e["value"])) for _, e in rows]
+        bars = [
+            tuple(100 * (e["value"] if e[end] is None else e[end]) for end in ("low", "high"))
+            for _, e in rows
+        ]
         lines.append(Line(arm["name"], points, bars, dots=True))
     title = f"{main.replace('_', ' ').capitalize()} in percent against the number of labels"
     return line_chart(
