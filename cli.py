@@ -157,6 +157,8 @@ def train(
 @click.option("--image-size", type=click.IntRange(0), default=0, help="[the run's, or 64]")
 @click.option("--holdout", type=float, help="Share of groups to test on. [the run's, or 0.2]")
 @click.option("--allow-overlap", is_flag=True, help="Test on groups that were pre-trained on.")
+@click.option("--set", "assignments", multiple=True, metavar="PROTOCOL.KEY=VALUE",
+              help="Option of a protocol; see 'ssl-kit evaluations NAME'.")  # fmt: skip
 @json_flag
 def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
     """Measure an encoder on labelled images, beside the untrained one."""

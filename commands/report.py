@@ -23,17 +23,35 @@ def trained(run: Run, watched: str) -> str:
     facts = run.read_json("encoder.json")
     manifest = run.read_json("manifest.json")
     skipped = manifest["skipped"]
-    arguments = ", ".join(f"{name}={value}" for name, value in facts["arguments"].items())
     lines = [
         f"Collapse watch: {watched}."
         + (f" {skipped} images were skipped, see {run.skipped}." if skipped else ""),
         f"The encoder is in {run.encoder}. Load it with",
-        f'    timm.create_model("{facts["architecture"]}", {arguments}, '
-        f'checkpoint_path="{run.encoder}")',
+        *(f"    {line}" for line in how_to_load(run, facts)),
         "Did it help? Ask",
         f"    ssl-kit evaluate {run.folder}",
+        "What happened? Look at",
+        f"    ssl-kit report {run.folder}",
     ]
     return "\n".join(lines)
+
+
+def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:
+    """Returns lines of Python that load a run's encoder: plain timm's for an architecture of its.
+
+    Args:
+        run: With an encoder.
+        facts: Its encoder.json.
+    """
+    name = facts["architecture"]
+    if "/" in name:  # of a family that a plugin registered
+        channels, size = len(facts["channels"]), facts["image_size"]
+        return [
+            f'encoder = ssl_kit.create_encoder("{name}", {channels}, {size}).body',
+            f'encoder.load_state_dict(safetensors.torch.load_file("{run.encoder}"))',
+        ]
+    arguments = ", ".join(f"{name}={value!r}" for name, value in facts["arguments"].items())
+    return [f'timm.create_model("{name}", {arguments}, checkpoint_path="{run.encoder}")']
 
 
 def evaluation_json(comparisons: Sequence[Comparison], shared: int) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from .config import Config
 from .dataset import Dataset
 from .domain import Domain, Policy
-from .embedding import embed_views
 from .errors import UsageError
 from .objective import View
-from .pretrained import Pretrained, embed
+from .pretrained import Pretrained, embed, embed_views
 from .result import Result, difference
 from .run import Run
 from .splits import Positions, Splits
@@ -138,7 +137,9 @@ class EvaluationData:
         self, model: Pretrained, positions: Positions, views: int
     ) -> NDArray[np.float32]:
         """Embeds several random views of each image: (n, views, D) of those that can be read."""
-        return embed_views(model, self.dataset, positions, self.domain, views, self.workers)
+        asked = (View(model.image_size),) * views
+        found = embed_views(model, self.dataset, positions, self.domain, asked, self.workers)
+        return found[0]
 
     def limited(self, labelled: Positions) -> EvaluationData:
         """Returns the same data with the labels of some images only, besides those of the test.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -98,31 +97,52 @@ def embed(
     workers: int = -1,
     advance: Callable[[int], None] = lambda n: None,
 ) -> tuple[NDArray[np.float32], Positions, Skipped]:
-    """Maps images to features with the "eval" view.
+    """Maps images to features (n, D) with the "eval" view; see `embed_views`."""
+    views = (View(model.image_size, policy="eval"),)
+    features, rows, skipped = embed_views(
+        model, dataset, positions, domain, views, workers, advance
+    )
+    return features[:, 0], rows, skipped
+
+
+def embed_views(
+    model: Pretrained,
+    dataset: Dataset,
+    positions: Positions,
+    domain: Domain,
+    views: Sequence[View],
+    workers: int = -1,
+    advance: Callable[[int], None] = lambda n: None,
+) -> tuple[NDArray[np.float32], Positions, Skipped]:
+    """Maps images to features of several views each; the same ones every time.
 
     Args:
         model: Put into evaluation mode.
         dataset: The images.
         positions: Which of them.
-        domain: Its policies make the view.
+        domain: Its policies make the views.
+        views: q requests of one size.
         workers: Loading processes.
         advance: Called with the number of images done.
 
     Returns:
-        (n, D) features, the positions they belong to, and the images that could not be read.
+        (n, q, D) features, the positions they belong to, and the images that could not be read.
     """
     model.check(dataset)
     policies: Mapping[str, Policy] = domain.policies
-    renderer = Renderer(policies, (View(model.image_size, policy="eval"),), dataset.channels, 0)
+    renderer = Renderer(policies, views, dataset.channels, 0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder = model.encoder.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     standardize = Standardize(model.statistics.mean, model.statistics.std, device)
-    views = ViewDataset(dataset, positions, renderer)
-    features: list[Any] = []
+    shown = ViewDataset(dataset, positions, renderer)
+    features: list[NDArray[np.float32]] = []
     skipped: Skipped = []
+    batches = Once(positions, max(1, _BATCH // len(views)))
     with torch.inference_mode():
-        for raw in load(views, Once(positions, _BATCH), choose_workers(workers)):
-            features.append(encoder(standardize(raw.views[0])).float().cpu().numpy())
+        for raw in load(shown, batches, choose_workers(workers)):
+            pixels = torch.stack(raw.views, dim=1).flatten(0, 1)
+            rows = encoder(standardize(pixels)).float().cpu()
+            features.append(rows.view(-1, len(views), rows.shape[1]).numpy())
             skipped += raw.skipped
             advance(len(raw.indices))
     bad = dict(skipped)

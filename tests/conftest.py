@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from ssl_kit import DataError, Dataset, Index
 from ssl_kit.commands.actions import start
@@ -20,6 +21,7 @@ from ssl_kit.core.progress import Progress
 from ssl_kit.core.run import Run
 
 torch.set_num_threads(1)  # many times faster for the small work of tests
+threadpool_limits(1)
 DATA = Path(os.environ.get("SSL_KIT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

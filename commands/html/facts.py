@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ssl_kit.commands.report import how_to_load
 from ssl_kit.core.errors import RunError
 from ssl_kit.core.run import Run
 from ssl_kit.core.watch import cure
@@ -129,16 +130,14 @@ def facts(
 
 
 def loading(run: Run, encoder: Record) -> str:
-    """Returns Python lines that load the encoder with plain timm; "" if there is none yet."""
+    """Returns Python lines that load the encoder and use it; "" if there is none yet."""
     if not encoder or not run.encoder.is_file():
         return ""
-    arguments = [f"{name}={value!r}" for name, value in encoder["arguments"].items()]
-    lines = [f'"{encoder["architecture"]}"', *arguments, f'checkpoint_path="{run.encoder}"']
+    first, *more = how_to_load(run, encoder)
     size, channels = encoder["image_size"], len(encoder["channels"])
     return (
-        "import timm\n\nencoder = timm.create_model(\n"
-        + "".join(f"    {line},\n" for line in lines)
-        + ").eval()\n"
+        "\n".join([first if more else f"encoder = {first}", *more])
+        + "\nencoder.eval()\n"
         + f"# x: (B, {channels}, {size}, {size}), {_scaling(encoder['value_range'])};\n"
         + "# then standardised per channel:\n"
         + f"mean = {_short(encoder['mean'])}\nstd = {_short(encoder['std'])}\n"
