@@ -85,7 +85,8 @@ class MaskPatch(nn.Module):
 
     def __init__(self, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
-        self.pixels = nn.Parameter(torch.zeros(channels, *size))
+        # not constant: max pooling over equal values would pick any of them
+        self.pixels = nn.Parameter(0.02 * torch.randn(channels, *size))
 
     @classmethod
     def fitting(cls, encoder: Encoder, places: int) -> MaskPatch:

@@ -6,7 +6,8 @@ He, Chen, Xie, Li, Dollar, Girshick, 2021. https://arxiv.org/abs/2111.06377
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -62,6 +63,7 @@ class MAE(Objective):
     paper = "https://arxiv.org/abs/2111.06377"
     Config = MAEConfig
     needs = frozenset({"levels", "tokens"})
+    defaults: ClassVar[Mapping[str, Any]] = {"optimizer": {"lr": 5e-4}}  # as suits a ViT
 
     def __init__(self, encoder: Encoder, config: MAEConfig) -> None:
         super().__init__(encoder, config)

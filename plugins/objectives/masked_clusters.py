@@ -117,7 +117,8 @@ class MaskedClusters(Objective):
         rows = self.describe(x, grid)
         centres = self.get_buffer("centres" if self.iteration > 0 else "pixel_centres")
         if not self.fitted:
-            different = torch.unique(gather(rows).flatten(0, 1), dim=0)  # blank places once
+            known = gather(rows).flatten(0, 1).round(decimals=5)
+            different = torch.unique(known, dim=0)  # blank places once
             centres.copy_(kmeans(different, len(centres)))
             self.fitted.fill_(True)
         return torch.cdist(rows.flatten(0, 1).to(centres), centres).argmin(dim=1).view(len(x), -1)

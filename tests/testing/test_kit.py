@@ -135,6 +135,7 @@ def test_pytest_gets_one_test_for_each_rule():
         "can_be_imported",
         "declares_itself",
         "estimates_are_sound",
+        "arms_can_be_compared",
         "estimates_are_the_same_again",
         "leaves_the_encoder_alone",
     ]
