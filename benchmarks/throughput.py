@@ -27,7 +27,8 @@ def kit(data: str, size: int, batch_size: int, seconds: float) -> float:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         command = [sys.executable, "-m", "ssl_kit.cli", "train", "--quiet"]
-        command += ["--domain", "remote_sensing", "--data", data, "--image-size", str(size)]
+        command += ["--domain", "remote_sensing", "--data", data, "--objective", "simclr"]
+        command += ["--image-size", str(size)]
         command += ["--batch-size", str(batch_size), "--max-time", str(int(seconds))]
         subprocess.run(
             [*command, "--holdout", "0", "--out", str(out)], check=True, capture_output=True

@@ -13,5 +13,6 @@ REMOTE_SENSING = Domain(
     datasets=("geotiff", "image_folder", "arrays"),
     demo="remote_sensing_demo",
     policies={"default": default, "weak": weak, "upright": upright},
+    defaults={"objective": {"name": "tico"}},  # the best of docs/objectives.md on few scenes
     pairings={"neighbour": neighbour, "neighbours": neighbours, "seasons": seasons},
 )
