@@ -27,7 +27,20 @@ EXTRA = {
     ],
 }
 # Where a method is known to do badly at this size, and who says so.
-NOTES: dict[str, str] = {}
+NOTES: dict[str, str] = {
+    "mae": "It gains in the linear probe. Features of a masked auto-encoder are strong but not "
+    "ready for a neighbour search ([He et al. 2021](https://arxiv.org/abs/2111.06377), 4.3).",
+    "ijepa": "It gains in the linear probe. The paper trains for 300 epochs of ImageNet and more "
+    "([Assran et al. 2023](https://arxiv.org/abs/2301.08243), table 1).",
+    "simmim": "Hidden pixels disturb what a plain CNN computes; `spark` is the answer to that "
+    "([Tian et al. 2023](https://arxiv.org/abs/2301.03580)).",
+    "byol": "Its teacher moves slowly: the paper trains for 300 epochs of ImageNet and more "
+    "([Grill et al. 2020](https://arxiv.org/abs/2006.07733), 3.3).",
+    "rotation": "A scene from above has no upright, so there is little to tell "
+    "([Reed et al. 2021](https://arxiv.org/abs/2009.07724)).",
+    "relative_patch": "Textures from above tell little about places "
+    "([Doersch et al. 2015](https://arxiv.org/abs/1505.05192) had objects).",
+}
 
 
 def run(command: list[str]) -> tuple[str, float]:
@@ -100,8 +113,9 @@ def page(rows: dict[str, dict[str, Any]], args: argparse.Namespace) -> str:
         f"batches of {args.batch_size}) at {args.size} px from random weights, with its defaults, "
         f"in the domain `{args.domain}`. kNN and linear probe are accuracies in percent on "
         "held-out images with 95 % intervals over groups; *gain* is kNN over the same encoder "
-        "untrained, paired. RankMe is centred, of the features. This is little training: the "
-        "order would be another after a night.",
+        "untrained, paired. RankMe is centred, of the features. images/s is as it was, on a "
+        "machine that did other work as well (`benchmarks/throughput.py` measures speed). This is "
+        "little training: the order would be another after a night.",
         "",
     ]
     for encoder in dict.fromkeys(r["encoder"] for r in rows.values()):
