@@ -1,11 +1,13 @@
 """Opens the pages in a real browser: no console error, no request, nothing wider than a phone."""
 
+import itertools
 import json
 import re
 import shutil
 import subprocess
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -92,31 +94,37 @@ def test_a_page_opens_without_error_or_request_and_fits(file, tmp_path, width):
     assert found["page"] <= found["window"]
 
 
+class Growing:
+    """Stands for metrics.jsonl: another state each time it is looked at."""
+
+    def __init__(self):
+        self.states = itertools.count()
+
+    def exists(self):
+        return True
+
+    def stat(self):
+        return SimpleNamespace(st_mtime_ns=next(self.states), st_size=0)
+
+
 def test_the_live_view_renews_itself(finished_run, tmp_path):
-    file, made, ended = tmp_path / "metrics.jsonl", [], threading.Event()
+    made = []
 
     def render():
         made.append(1)
         live = page.run_page(finished_run, live=True)
         return live.replace(b"</h1>", b" version %d</h1>" % len(made))
 
-    def train():
-        while not ended.wait(0.05):
-            with file.open("a") as metrics:
-                metrics.write("{}\n")
-
-    with make_server(render, [file], 0) as server:
-        threads = [threading.Thread(target=work) for work in (server.serve_forever, train)]
-        for thread in threads:
-            thread.start()
+    # a real file would change by the clock, and the browser's time is virtual
+    with make_server(render, [Growing()], 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
         address = f"http://127.0.0.1:{server.server_port}/"
         try:
             dom, console, asked = visit(tmp_path, address)
         finally:
-            ended.set()
             server.shutdown()
-            for thread in threads:
-                thread.join()
+            thread.join()
     assert int(re.search(r"version (\d+)</h1>", dom)[1]) > 1
     assert console == []
     assert {url for url in asked if not url.startswith(address)} == set()
