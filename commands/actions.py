@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -149,9 +150,27 @@ def choose(protocols: Sequence[str], assignments: Sequence[str] = ()) -> dict[st
     return chosen
 
 
-def evaluate(
+@dataclass(frozen=True)
+class Judged:
+    """An encoder and the labelled images that it is to be judged on.
+
+    Attributes:
+        model: With its weights.
+        run: Where it comes from; None for initial weights.
+        data: In three parts.
+        path: Of the images.
+        shared: Number of test groups that were pre-trained on.
+    """
+
+    model: Pretrained
+    run: Run | None
+    data: EvaluationData
+    path: str
+    shared: int
+
+
+def judged(
     what: str,
-    protocols: Sequence[str],
     *,
     domain: str = "",
     data: str = "",
@@ -160,13 +179,11 @@ def evaluate(
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,
-    assignments: Sequence[str] = (),
-) -> tuple[list[Comparison], int]:
-    """Evaluates a run beside its untrained encoder, or initial weights alone.
+) -> Judged:
+    """Loads an encoder and labelled images for it.
 
     Args:
         what: A run folder, "scratch", "imagenet" or a weights file.
-        protocols: Names of evaluations.
         domain: Of the images; the run's if empty.
         data: Path of labelled images; the run's if empty.
         labels: CSV.
@@ -174,22 +191,39 @@ def evaluate(
         image_size: Pixels; 0 is the run's, or 64.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
+
+    Raises:
+        UsageError: If test groups were pre-trained on and that was not allowed.
+    """
+    field, dataset, config = data_of(what, domain, data, labels, holdout)
+    found = EvaluationData(dataset, split(dataset.index, config.holdout), field)
+    model, run = load_model(what, dataset, found.splits.train, encoder, image_size)
+    shared = refuse_overlap(run, found, allow_overlap) if run else 0
+    return Judged(model, run, found, config.path, shared)
+
+
+def evaluate(
+    what: str, protocols: Sequence[str], *, assignments: Sequence[str] = (), **options: Any
+) -> tuple[list[Comparison], int]:
+    """Evaluates a run beside its untrained encoder, or initial weights alone.
+
+    Args:
+        what: A run folder, "scratch", "imagenet" or a weights file.
+        protocols: Names of evaluations.
         assignments: Options of the protocols, such as "knn.k=10".
+        options: See `judged`.
 
     Returns:
         One comparison per protocol, and the number of test groups that were pre-trained on.
     """
     chosen = choose(protocols, assignments)
-    field, dataset, config = data_of(what, domain, data, labels, holdout)
-    splits = split(dataset.index, config.holdout)
-    found = EvaluationData(dataset, splits, field)
-    model, run = load_model(what, dataset, splits.train, encoder, image_size)
-    shared = refuse_overlap(run, found, allow_overlap) if run else 0
-    models = [model]
-    if run:
-        name = run.config.encoder.name
-        models.append(from_init("scratch", name, model.image_size, dataset, splits.train))
-    return compare(models, found, chosen), shared
+    found = judged(what, **options)
+    model, data, models = found.model, found.data, [found.model]
+    if found.run:
+        name = found.run.config.encoder.name
+        control = from_init("scratch", name, model.image_size, data.dataset, data.splits.train)
+        models.append(control)
+    return compare(models, data, chosen), found.shared
 
 
 def embed_to_file(what: str, out: Path, domain: str, data: str, labels: str) -> tuple[int, Skipped]:

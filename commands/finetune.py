@@ -13,15 +13,13 @@ from safetensors.torch import save
 
 from ssl_kit.core.classifier import Classifier
 from ssl_kit.core.errors import RunError, UsageError
-from ssl_kit.core.evaluation import EvaluationData, refuse_overlap
 from ssl_kit.core.finetuning import FineTuned, fine_tune
 from ssl_kit.core.manifest import environment
 from ssl_kit.core.pretrained import Pretrained
 from ssl_kit.core.progress import Progress
 from ssl_kit.core.run import write_atomic
-from ssl_kit.core.splits import split
 
-from .actions import choose, data_of, load_model
+from .actions import choose, judged
 from .arms import FINETUNE
 
 _TOLERANCE = 1e-4  # of a logit, relative to the largest
@@ -33,14 +31,8 @@ def finetune(
     command: str,
     progress: Progress,
     *,
-    domain: str = "",
-    data: str = "",
-    labels: str = "",
-    encoder: str = "resnet18",
-    image_size: int = 0,
-    holdout: float | None = None,
-    allow_overlap: bool = False,
     assignments: Sequence[str] = (),
+    **options: Any,
 ) -> dict[str, Any]:
     """Trains a classifier from an encoder's weights, tests it once, and writes it.
 
@@ -49,14 +41,8 @@ def finetune(
         out: New or empty folder.
         command: That was typed, for the record.
         progress: Shows what happens.
-        domain: Of the images; the run's if empty.
-        data: Path of labelled images; the run's if empty.
-        labels: CSV.
-        encoder: Architecture, where `what` is no run.
-        image_size: Pixels; 0 is the run's, or 64.
-        holdout: Share of groups to test on where no split is declared; the run's if None.
-        allow_overlap: Accept test groups that were pre-trained on.
         assignments: Options of fine-tuning, such as "epochs=10".
+        options: See `judged`.
 
     Returns:
         What is in `metrics.json`.
@@ -68,24 +54,22 @@ def finetune(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"'{out}' is not empty. Choose another --out.")
     evaluation = choose([FINETUNE], [f"{FINETUNE}.{text}" for text in assignments])[FINETUNE]
-    field, dataset, config = data_of(what, domain, data, labels, holdout)
-    found = EvaluationData(dataset, split(dataset.index, config.holdout), field)
-    model, run = load_model(what, dataset, found.splits.train, encoder, image_size)
-    shared = refuse_overlap(run, found, allow_overlap) if run else 0
+    found = judged(what, **options)
+    model, data = found.model, found.data
 
     def show(done: int, epochs: int, loss: float) -> None:
         progress.say(f"epoch {done}/{epochs}  loss {loss:.4f}")
 
-    progress.say(f"{len(found.parts.train)} + {len(found.parts.val)} labelled images, from "
-                 f"{model.loaded}")  # fmt: skip
-    tuned = fine_tune(model, found, evaluation.config, show)
+    parts, dataset = data.parts, data.dataset
+    progress.say(f"{len(parts.train)} + {len(parts.val)} labelled images, from {model.loaded}")
+    tuned = fine_tune(model, data, evaluation.config, show)
     values = {
         **tuned.result.to_json(),
-        "overlapping_groups": shared,
+        "overlapping_groups": found.shared,
         "config": evaluation.config.model_dump(mode="json"),
         "encoder": what,
         "initial_weights": model.loaded,
-        "data": {"path": config.path, "fingerprint": dataset.fingerprint()},
+        "data": {"path": found.path, "fingerprint": dataset.fingerprint()},
         "command": command,
         "versions": environment()["versions"],
     }
