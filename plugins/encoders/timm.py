@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, cast
 
 import timm
@@ -10,6 +11,18 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from ssl_kit import Encoder, RunError, UnknownNameError
+
+_TINY = 16  # pixels; of a usual CNN's 32 to a cell, so that its last stage gets maps of one
+
+
+def _precision_for(x: Tensor) -> AbstractContextManager[Any]:
+    """Leaves mixed precision on a CPU for images (B, C, H, W) of 16 pixels and less.
+
+    oneDNN's gradients of bfloat16 convolutions over maps of one cell hold memory that nobody wrote.
+    """
+    if x.device.type == "cpu" and max(x.shape[2:]) <= _TINY:
+        return torch.autocast("cpu", enabled=False)
+    return nullcontext()
 
 
 class TimmEncoder(Encoder):
@@ -44,7 +57,8 @@ class TimmEncoder(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to pooled features (B, D)."""
-        return cast(Tensor, self.body(x))
+        with _precision_for(x):
+            return cast(Tensor, self.body(x))
 
     def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns pooled features (B, D) and the feature maps, finest first, from one pass.
@@ -52,12 +66,13 @@ class TimmEncoder(Encoder):
         The last map is what is pooled: behind the convolutional head of an EfficientNet, behind
         the last normalisation of a ViT. So whoever trains with maps trains them as well.
         """
-        last, maps = self.body.forward_intermediates(
-            x, output_fmt="NCHW", norm="tokens" in self.provides
-        )
-        if last.shape[2:] == maps[-1].shape[2:]:
-            maps[-1] = last
-        return self.body.forward_head(last), maps
+        with _precision_for(x):
+            last, maps = self.body.forward_intermediates(
+                x, output_fmt="NCHW", norm="tokens" in self.provides
+            )
+            if last.shape[2:] == maps[-1].shape[2:]:
+                maps[-1] = last
+            return self.body.forward_head(last), maps
 
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """Maps (B, C, H, W) to tokens (B, prefix + N, D); of patches `keep` (B, M) only, if any."""

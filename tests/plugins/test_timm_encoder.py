@@ -112,6 +112,18 @@ def vit():
     return TimmEncoder("test_vit", 3, 64).eval()
 
 
+def test_gradients_of_tiny_images_are_those_of_full_precision():
+    def gradients(mixed):
+        torch.manual_seed(0)
+        encoder, x = TimmEncoder("test_resnet", 3, 16), torch.randn(8, 3, 16, 16)
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            (encoder(x).sum() + encoder.map(x).square().sum()).backward()
+        return [p.grad for p in encoder.parameters()]
+
+    for mixed, full in zip(gradients(True), gradients(False), strict=True):
+        torch.testing.assert_close(mixed, full)
+
+
 def patches(vit, *args):
     """Tokens without that of the class."""
     return vit.tokens(*args)[:, vit.prefix :]
