@@ -5,6 +5,7 @@ import multiprocessing
 import pickle
 import shutil
 from collections.abc import Callable
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -327,12 +328,9 @@ def test_travels_without_its_open_slides(write: Write, tissue: Make) -> None:
     assert np.array_equal(pickle.loads(pickle.dumps(data)).read(2), image)
 
 
-def _sum_of(data: Slides) -> int:
-    return int(data.read(2).sum())
-
-
 @pytest.mark.slow
 def test_a_spawned_process_reads_the_same(write: Write, tissue: Make) -> None:
     data = opened(write(tissue(128, 128)), tile=64)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(_sum_of, (data,)) == _sum_of(data)
+        there = pool.apply(methodcaller("read", 2), (data,))  # the child cannot import this file
+    assert np.array_equal(there, data.read(2))
