@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .core.objective import View as View
     from .core.objective import multi_crop as multi_crop
     from .core.pairing import Partners as Partners
+    from .core.pairing import side_by_side as side_by_side
     from .core.parallel import all_sum as all_sum
     from .core.parallel import draw_rows as draw_rows
     from .core.parallel import draw_shared as draw_shared
@@ -135,6 +136,7 @@ _MODULE_OF = {
     "random_mask": "masking",
     "spread": "masking",
     "resized_crop": "views",
+    "side_by_side": "pairing",
     "verdict": "result",
 }
 __all__ = list(_MODULE_OF)  # derived, so that it cannot drift

@@ -159,6 +159,7 @@ def train(
 @click.option("--allow-overlap", is_flag=True, help="Test on groups that were pre-trained on.")
 @click.option("--set", "assignments", multiple=True, metavar="PROTOCOL.KEY=VALUE",
               help="Option of a protocol; see 'ssl-kit evaluations NAME'.")  # fmt: skip
+@click.option("--features", type=click.Path(path_type=Path), help="Folder that keeps features.")
 @json_flag
 def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
     """Measure an encoder on labelled images, beside the untrained one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,8 @@ def judged(
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,
+    features: Path | None = None,
+    protocols: Iterable[Evaluation] = (),
 ) -> Judged:
     """Loads an encoder and labelled images for it.
 
@@ -191,14 +193,17 @@ def judged(
         image_size: Pixels; 0 is the run's, or 64.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
+        features: Folder that features of labelled images are kept in.
+        protocols: What will be run, since it may report on more than the test part.
 
     Raises:
         UsageError: If test groups were pre-trained on and that was not allowed.
     """
     field, dataset, config = data_of(what, domain, data, labels, holdout)
-    found = EvaluationData(dataset, split(dataset.index, config.holdout), field)
+    parts = split(dataset.index, config.holdout)
+    found = EvaluationData(dataset, parts, field, store=features)
     model, run = load_model(what, dataset, found.splits.train, encoder, image_size)
-    shared = refuse_overlap(run, found, allow_overlap) if run else 0
+    shared = refuse_overlap(run, found, allow_overlap, protocols) if run else 0
     return Judged(model, run, found, config.path, shared)
 
 
@@ -217,7 +222,7 @@ def evaluate(
         One comparison per protocol, and the number of test groups that were pre-trained on.
     """
     chosen = choose(protocols, assignments)
-    found = judged(what, **options)
+    found = judged(what, protocols=chosen.values(), **options)
     model, data, models = found.model, found.data, [found.model]
     if found.run:
         name = found.run.config.encoder.name

@@ -177,7 +177,7 @@ def plan(
     for arm in rows:
         if arm.run:
             _same_scaling(arm, dataset)
-            arm.shared = refuse_overlap(arm.run, found, allow_overlap)
+            arm.shared = refuse_overlap(arm.run, found, allow_overlap, [chosen[protocol]])
     return Plan(
         rows,
         protocol,

@@ -63,6 +63,7 @@ def evaluation_json(comparisons: Sequence[Comparison], shared: int) -> dict[str,
                 "models": {name: result.to_json() for name, result in c.results.items()},
                 "gain": asdict(c.gain) if c.gain else None,
                 "gains": {metric: asdict(gain) for metric, gain in c.gains.items()},
+                "wilcoxon_p": c.p,
             }
             for c in comparisons
         },
@@ -80,6 +81,9 @@ def evaluation(comparisons: Sequence[Comparison], shared: int) -> str:
         lines += ["", *_table(comparison)]
         if comparison.gain:
             lines.append(f"  Pre-training: {_VERDICTS[verdict(comparison.gain)]}.")
+        if comparison.p is not None:
+            lines.append(f"  Wilcoxon signed-rank test over groups: p = {comparison.p:.2g}.")
+        lines += _groups(comparison)
     return "\n".join(lines)
 
 
@@ -102,6 +106,20 @@ def _table(comparison: Comparison) -> list[str]:
     widths = [2 + max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
     return [line.rstrip() for line in lines]
+
+
+def _groups(comparison: Comparison) -> list[str]:
+    """Returns remarks, and a row for each group where a protocol has rows of groups."""
+    found = comparison.results.values()
+    first = next(iter(found))
+    lines = [f"  {remark}" for remark in first.details.get("remarks", ())]
+    if not first.details.get("groups"):
+        return lines
+    lines.append(f"  group   images  {first.main} of each group, encoders as above")
+    for number, row in enumerate(first.details["groups"]):
+        scores = (f"{100 * result.by_group[number]:.1f}" for result in found)
+        lines.append(f"  {row['group']:<6}{row['images']:>8}  {'  '.join(scores)}")
+    return lines
 
 
 def _shown(result: Result) -> list[str]:

@@ -7,13 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .config import Config
 from .errors import DataError
+
+if TYPE_CHECKING:
+    import albumentations as A
 
 SPLITS = ("", "train", "val", "test")
 Image = NDArray[Any]
@@ -253,6 +256,16 @@ class Dataset(ABC):
         return Sample(
             self.scale(image), self.channels, self.value_range, index.key(i), label, group
         )
+
+    def through(self, transform: A.BasicTransform) -> Dataset | None:
+        """Returns the same data, altered before they become images; None where they are images.
+
+        A dataset that makes pictures of signals alters the signals.
+
+        Args:
+            transform: Gets (1, T, C) float32 in [0, 1], 0.5 being zero.
+        """
+        return None
 
     def fingerprint(self) -> str:
         """Returns 16 hex digits that change when the names, sizes, labels or splits change."""

@@ -27,12 +27,13 @@ class Corruption:
     """A way in which images of a field get worse, for measuring how features stand it.
 
     Attributes:
-        transform: Makes the transform from a strength; it gets what policies get.
+        transform: Makes the transform from a strength and the channel names; it gets what
+            policies get. None where such images do not get worse in this way.
         strengths: What to try, from mild to severe, in the unit that the field thinks in.
         unit: Of the strengths: "dB", "quality", ...
     """
 
-    transform: Callable[[float], A.BasicTransform]
+    transform: Callable[[float, Sequence[str]], A.BasicTransform | None]
     strengths: tuple[float, ...]
     unit: str
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,8 @@ from .pretrained import Pretrained, embed, embed_views
 from .result import Result, difference
 from .run import Run
 from .splits import Positions, Splits
-from .statistics import Estimate
+from .statistics import Estimate, wilcoxon
+from .stored import stored
 from .views import whole
 
 if TYPE_CHECKING:
@@ -83,12 +85,14 @@ class EvaluationData:
         splits: The parts, with what is unlabelled.
         domain: Its policies make the views.
         workers: Loading processes.
+        store: Folder that features of labelled images are kept in; None to compute them.
     """
 
     dataset: Dataset
     splits: Splits
     domain: Domain
     workers: int = -1
+    store: Path | None = None
     _embedded: dict[int, _Embedded] = field(default_factory=dict, repr=False)
 
     @property
@@ -112,16 +116,30 @@ class EvaluationData:
         return parts
 
     def features(self, model: Pretrained) -> LabelledFeatures:
-        """Embeds all labelled images, once per encoder."""
+        """Embeds all labelled images, once per encoder, and sorts them into parts."""
         parts, index = self.parts, self.dataset.index
-        if id(model) not in self._embedded:  # it keeps the model, so that no other gets its id
-            chosen = np.flatnonzero(index.labels >= 0)
-            self._embedded[id(model)] = (model, *self.embed(model, chosen))
-        _, features, rows = self._embedded[id(model)]
+        features, rows = self.labelled(model)
         found = [np.flatnonzero(np.isin(rows, p)) for p in (parts.train, parts.val, parts.test)]
         return LabelledFeatures(
             features, index.labels[rows], index.groups[rows], index.classes, *found
         )
+
+    def labelled(self, model: Pretrained) -> tuple[NDArray[np.float32], Positions]:
+        """Embeds all labelled images, once per encoder.
+
+        Returns:
+            (n, D) features, and the positions of the images that could be read.
+        """
+        if id(model) not in self._embedded:  # it keeps the model, so that no other gets its id
+            chosen = np.flatnonzero(self.dataset.index.labels >= 0)
+            embed = partial(self.embed, model)
+            found = (
+                stored(self.store, model, self.dataset, chosen, embed)
+                if self.store
+                else embed(chosen)
+            )
+            self._embedded[id(model)] = (model, *found)
+        return self._embedded[id(model)][1:]
 
     def embed(
         self, model: Pretrained, positions: Positions
@@ -161,12 +179,17 @@ class EvaluationData:
     def seen_through(self, transform: A.BasicTransform) -> EvaluationData:
         """Returns the same images, altered before the "eval" policy sees them.
 
+        What is made of signals is altered before it is an image; see `Dataset.through`.
+
         Args:
             transform: One of albumentations or of its kind; gets what policies get.
         """
+        dataset = self.dataset.through(transform)
+        if dataset is not None:
+            return replace(self, dataset=dataset, store=None, _embedded={})
         policy = partial(_after, transform, self.domain.policies.get("eval", whole))
         domain = replace(self.domain, policies={**self.domain.policies, "eval": policy})
-        return replace(self, domain=domain, _embedded={})
+        return replace(self, domain=domain, store=None, _embedded={})
 
 
 def _after(
@@ -195,22 +218,45 @@ class Evaluation(ABC):
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Evaluates one encoder, without changing it."""
 
+    def tested(self, data: EvaluationData) -> Positions:
+        """Returns the positions of what it reports on: no run may be pre-trained on their groups.
 
-def refuse_overlap(run: Run, data: EvaluationData, allow: bool) -> int:
-    """Counts the test groups that the run was pre-trained on.
+        The test part, unless a protocol makes parts of its own.
+        """
+        return data.splits.test
+
+
+def refuse_overlap(
+    run: Run, data: EvaluationData, allow: bool, protocols: Iterable[Evaluation] = ()
+) -> int:
+    """Counts the test groups that the run was pre-trained on: those that protocols report on.
+
+    Args:
+        run: Its manifest has hashes of the groups.
+        data: Its test part counts always.
+        allow: Do not refuse.
+        protocols: Which evaluations will be run.
 
     Raises:
         UsageError: If there are any and that was not allowed.
     """
     trained = set(run.read_json("manifest.json")["groups"])
-    shared = trained & data.dataset.index.group_hashes(data.splits.test)
+    index = data.dataset.index
+    shared = trained & index.group_hashes(data.splits.test)
     if shared and not allow:
         raise UsageError(
             f"{len(shared)} groups of the test part were pre-trained on, so its result would "
             "flatter the run. Pre-train with the same --data (its test part is then left out), or "
             "say --allow-overlap."
         )
-    return len(shared)
+    reported = shared.union(*(trained & index.group_hashes(p.tested(data)) for p in protocols))
+    if len(reported) > len(shared) and not allow:
+        raise UsageError(
+            f"{len(reported)} groups that a protocol reports on were pre-trained on, without their "
+            "labels, so its result would flatter the run. Pre-train on other groups, or set the "
+            "protocol to report on the test part alone where it can, or say --allow-overlap."
+        )
+    return len(reported)
 
 
 @dataclass(frozen=True)
@@ -232,6 +278,17 @@ class Comparison:
     def gain(self) -> Estimate | None:
         """Gain in the main metric; None if there is no control, or no metric to prefer one by."""
         return self.gains.get(next(iter(self.results.values())).main)
+
+    @property
+    def p(self) -> float | None:
+        """P-value of the Wilcoxon signed-rank test over groups.
+
+        None without a control, and below six groups, where it cannot get under 0.05.
+        """
+        scores = [result.by_group for result in self.results.values()]
+        if len(scores) < 2 or len(scores[0]) < 6 or len(scores[0]) != len(scores[1]):
+            return None
+        return wilcoxon(scores[0], scores[1])
 
 
 def compare(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from .dataset import Index
@@ -39,6 +39,23 @@ class Partners:
         kept = np.isin(self.members, pool)
         before = np.concatenate([[0], np.cumsum(kept)])
         return Partners(self.members[kept], before[self.starts], before[self.stops])
+
+
+def side_by_side(places: ArrayLike) -> NDArray[np.int64]:
+    """Joins what lies side by side: in rows and columns each with the up to eight around it.
+
+    Args:
+        places: (n, P) whole numbers.
+
+    Returns:
+        (2, e): from one to its neighbour, each pair in both directions, sorted.
+    """
+    from scipy.spatial import cKDTree
+
+    tree = cKDTree(np.asarray(places, dtype=np.float64))
+    pairs = tree.query_pairs(1, p=np.inf, output_type="ndarray").T.astype(np.int64)
+    edges = np.concatenate([pairs, pairs[::-1]], axis=1)
+    return edges[:, np.lexsort((edges[1], edges[0]))]
 
 
 def same_group(index: Index) -> Partners:

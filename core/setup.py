@@ -177,8 +177,15 @@ def build(config: RunConfig) -> Setup:
 def statistics_for(
     encoder: Encoder, init: str, dataset: Dataset, pool: np.ndarray[Any, Any]
 ) -> Statistics:
-    """Returns what the initial RGB weights expect, else what is measured on the images."""
+    """Returns what initial RGB weights expect, else what is measured on the images.
+
+    A channel that is none of the three gets the mean of theirs. Measured figures would stretch
+    images of little contrast: weights of ImageNet then told radar targets apart much worse.
+    """
     expected = encoder.pretrained_statistics
-    if init != "scratch" and tuple(dataset.channels) == RGB and expected is not None:
-        return Statistics(*expected)
+    if init != "scratch" and expected is not None:
+        named = [dict(zip(RGB, values, strict=True)) for values in expected]
+        return Statistics(
+            *([of.get(c, sum(of.values()) / 3) for c in dataset.channels] for of in named)
+        )
     return pixel_statistics(dataset, pool)

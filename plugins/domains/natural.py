@@ -57,7 +57,40 @@ class Noise(A.ImageOnlyTransform):  # type: ignore[misc]
         return {"noise": sigma * drawn}
 
 
-def jpeg(quality: float) -> A.BasicTransform:
+class Contrast(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Brings values towards the mean of their channel.
+
+    Args:
+        left: What is left of the distance from it.
+    """
+
+    def __init__(self, left: float) -> None:
+        super().__init__(p=1)
+        self.left = left
+
+    def apply(self, img: Image, **params: object) -> Image:
+        """Mixes image and mean."""
+        mean = img.mean(axis=(0, 1), dtype=np.float32)
+        mixed: Image = mean + np.float32(self.left) * (img - mean)
+        return mixed.round().astype(np.uint8) if img.dtype == np.uint8 else mixed.clip(0, 1)
+
+
+def noise(snr: float, channels: Sequence[str]) -> A.BasicTransform | None:
+    """White noise at a ratio in dB."""
+    return Noise(snr)
+
+
+def blur(sigma: float, channels: Sequence[str]) -> A.BasicTransform | None:
+    """Gaussian blur; `sigma` in pixels."""
+    return A.GaussianBlur(blur_limit=0, sigma_limit=(sigma, sigma), p=1)
+
+
+def contrast(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
+    """So many percent of the contrast are left."""
+    return Contrast(percent / 100)
+
+
+def jpeg(quality: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Compression by JPEG at a quality of 1 to 100."""
     return A.ImageCompression("jpeg", (int(quality), int(quality)), p=1)
 
@@ -69,7 +102,9 @@ NATURAL = Domain(
     demo="digits",
     policies={"default": simclr_views, "weak": mirrored, "upright": mirrored},
     corruptions={
-        "noise": Corruption(Noise, (20, 10, 5, 0), "dB"),
+        "noise": Corruption(noise, (20, 10, 5, 0), "dB"),
+        "blur": Corruption(blur, (1, 2, 3, 4), "px"),
+        "contrast": Corruption(contrast, (40, 30, 20, 10), "% left"),
         "JPEG": Corruption(jpeg, (50, 25, 10, 5), "quality"),
     },
 )

@@ -70,6 +70,8 @@ class Robustness(Evaluation):
             )
         for kind, corruption in data.domain.corruptions.items():
             for strength in corruption.strengths:
-                seen = data.seen_through(corruption.transform(strength))
-                features, _ = seen.embed(model, data.parts.test)
+                transform = corruption.transform(strength, data.dataset.channels)
+                if transform is None:
+                    continue
+                features, _ = data.seen_through(transform).embed(model, data.parts.test)
                 yield f"{kind} {strength:g} {corruption.unit}".strip(), features

@@ -68,6 +68,30 @@ def test_an_overlap_is_refused_unless_said_aloud(finished_run, labelled):
     assert refuse_overlap(finished_run, data, allow=True) == 18
 
 
+class OnEverything(Scripted):
+    """Makes parts of its own of all images."""
+
+    def tested(self, data):
+        return np.arange(len(data.dataset))
+
+
+def test_what_a_protocol_reports_on_counts_too(finished_run, labelled):
+    protocols = [Scripted(Config()), OnEverything(Config())]
+    assert refuse_overlap(finished_run, labelled, False, protocols[:1]) == 0
+    with pytest.raises(UsageError, match="groups that a protocol reports on were pre-trained on"):
+        refuse_overlap(finished_run, labelled, False, protocols)
+    assert refuse_overlap(finished_run, labelled, True, protocols) > 18
+
+
+def test_a_signed_rank_test_over_groups_goes_with_the_gain(labelled):
+    from scipy.stats import wilcoxon
+
+    found = scripted(labelled, 30, 10)
+    scores = [result.by_group for result in found.results.values()]
+    assert found.p == pytest.approx(wilcoxon(*scores).pvalue)
+    assert scripted(labelled, 30).p is None
+
+
 @pytest.mark.parametrize("labels", [[""] * 20, ["a"] * 20, ["a", "b"] * 2 + [""] * 16])
 def test_labels_are_needed_to_learn_and_to_test(memory_dataset, labels):
     dataset = memory_dataset([np.zeros((8, 8, 1), np.uint8)] * 20, labels=labels)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ssl_kit import Index
+from ssl_kit import Index, side_by_side
 from ssl_kit.core.pairing import same_group
 
 
@@ -45,3 +45,37 @@ def test_what_is_not_in_the_pool_is_no_partner(partners):
     assert set(draws(inside, 0)) == {4}
     assert set(draws(inside, 1)) == {1}
     assert set(draws(inside, 3)) == {3}
+
+
+def slow_neighbours(positions: np.ndarray) -> list[tuple[int, int]]:
+    return [
+        (i, j)
+        for i, a in enumerate(positions.tolist())
+        for j, b in enumerate(positions.tolist())
+        if i != j and max(abs(a[0] - b[0]), abs(a[1] - b[1])) == 1
+    ]
+
+
+def test_edges_against_loops() -> None:
+    grid = np.argwhere(np.random.default_rng(0).random((9, 11)) < 0.6)
+    positions = np.random.default_rng(1).permutation(grid) - 4
+    edges = side_by_side(positions)
+    assert edges.T.tolist() == [list(edge) for edge in slow_neighbours(positions)]
+
+
+def test_a_full_square_has_all_its_edges() -> None:
+    edges = side_by_side([(r, c) for r in range(3) for c in range(3)])
+    assert np.bincount(edges[0]).tolist() == [3, 5, 3, 5, 8, 5, 3, 5, 3]
+
+
+def test_the_end_of_a_row_is_not_beside_the_start_of_the_next() -> None:
+    assert side_by_side([(0, 5), (1, 0)]).shape == (2, 0)
+
+
+@pytest.mark.parametrize("positions", [np.zeros((0, 2)), [(3, 3)]])
+def test_no_neighbours(positions: object) -> None:
+    assert side_by_side(positions).shape == (2, 0)
+
+
+def test_positions_may_be_floats_of_an_index() -> None:
+    assert side_by_side(np.array([[0, 0], [0, 1]], np.float32)).tolist() == [[0, 1], [1, 0]]

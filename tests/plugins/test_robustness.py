@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import albumentations as A
 import numpy as np
 import pytest
 
@@ -7,7 +8,7 @@ from ssl_kit import Corruption, EvaluationData, UsageError
 from ssl_kit.core.discovery import domains
 from ssl_kit.core.pretrained import from_init
 from ssl_kit.core.splits import split
-from ssl_kit.plugins.domains.natural import NATURAL, Noise, jpeg
+from ssl_kit.plugins.domains.natural import NATURAL, Noise, jpeg, noise
 from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
 from ssl_kit.plugins.evaluations.robustness import Robustness, RobustnessConfig
@@ -20,7 +21,7 @@ def bench(memory_dataset):
     bright = np.arange(60) % 2
     images = [rng.integers(40 + 60 * b, 90 + 60 * b, (16, 16, 3)).astype(np.uint8) for b in bright]
     dataset = memory_dataset(images, labels=["dark", "bright"] * 30)
-    field = replace(NATURAL, corruptions={"noise": Corruption(Noise, (40, -30), "dB")})
+    field = replace(NATURAL, corruptions={"noise": Corruption(noise, (40, -30), "dB")})
     data = EvaluationData(dataset, split(dataset.index, 0.3), field, workers=0)
     return from_init("scratch", "test_resnet", 16, dataset, data.splits.train), data
 
@@ -73,7 +74,7 @@ def test_compression_costs_more_at_low_quality(kind, channels):
     image = image.astype(kind)
     gaps = []
     for quality in (90, 10):
-        made = jpeg(quality)(image=image)["image"]
+        made = jpeg(quality, ())(image=image)["image"]
         assert (made.dtype, made.shape) == (kind, image.shape)
         gaps.append(np.abs(made.astype(float) - image).mean())
     assert gaps[0] < gaps[1]
@@ -81,6 +82,14 @@ def test_compression_costs_more_at_low_quality(kind, channels):
 
 def test_corruptions_go_from_mild_to_severe():
     corruptions = domains["natural"].corruptions
-    assert set(corruptions) == {"noise", "JPEG"}
+    assert set(corruptions) == {"noise", "blur", "contrast", "JPEG"}
+    image = np.random.default_rng(0).integers(60, 190, (48, 48, 3)).astype(np.uint8)
     for corruption in corruptions.values():
-        assert list(corruption.strengths) == sorted(corruption.strengths, reverse=True)
+        gaps = []
+        for strength in corruption.strengths:
+            transform = corruption.transform(strength, ("red", "green", "blue"))
+            pipeline = A.Compose([transform])
+            pipeline.set_random_seed(0)
+            made = pipeline(image=image)["image"].astype(float)
+            gaps.append(np.abs(made - image).mean())
+        assert gaps == sorted(gaps)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ssl_kit import Corruption, Domain
+from ssl_kit import Domain
 
+from .corruptions import CORRUPTIONS
 from .pairings import neighbour, recording
-from .policies import default, noisy, upright, weak, whole
+from .policies import default, upright, weak, whole
 
 EEG = Domain(
     name="eeg",
@@ -20,5 +21,5 @@ EEG = Domain(
         "temporal_shuffling",
         "forecasting",
     ),
-    corruptions={"noise": Corruption(noisy, strengths=(20, 10, 5, 0), unit="dB")},
+    corruptions=CORRUPTIONS,
 )

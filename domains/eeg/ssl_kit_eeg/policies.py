@@ -67,11 +67,6 @@ def whole(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     return excerpt(view, kind_of(channels), place=0.5)
 
 
-def noisy(decibels: float) -> A.BasicTransform:
-    """White noise at a signal-to-noise ratio: a worse amplifier."""
-    return Noise((decibels, decibels), p=1)
-
-
 def excerpt(view: View, kind: Kind, place: float | None = None) -> list[A.BasicTransform]:
     """A part of the time. Signals are cut and never resized: that would change frequencies.
 

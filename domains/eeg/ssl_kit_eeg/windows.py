@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal
 
+import albumentations as A
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
@@ -14,8 +16,10 @@ from ssl_kit import Config, Dataset, Image, UsageError
 
 from .electrodes import Places, flat
 from .pictures import BANDS, Reals, map_weights, mel, scalogram, spectrogram, topography
+from .transforms import ZERO
 
 RECORDING, TIME = range(2)  # columns of Index.positions
+_ROOM = 30  # for what is added to a signal, as a multiple of its largest value
 _HEADROOM = 3  # spikes are that much larger than the bulk, and must not be cut off
 _TIME_FREQUENCY: Mapping[str, Callable[[Reals, float], Image]] = {
     "spectrogram": spectrogram,
@@ -49,6 +53,7 @@ class Windows(Dataset):
         super().__init__(value_range)
         self._image = image
         self._weights = np.zeros((0, 0), np.float32)
+        self._worse: A.BasicTransform | None = None
 
     @abstractmethod
     def signal(self, i: int) -> Reals:
@@ -85,7 +90,7 @@ class Windows(Dataset):
 
     def read(self, i: int) -> Image:
         """Returns the image of window i, (H, W, C) float32: microvolts, or decibels."""
-        x = self.signal(i)
+        x = self.signal(i) if self._worse is None else self._altered(i)
         if self._image == "signal":
             return np.ascontiguousarray(x.T[None])
         if self._image == "grid":
@@ -93,6 +98,22 @@ class Windows(Dataset):
         if self._image == "topography":
             return topography(x[self._placed], self.rate, self._weights)
         return _TIME_FREQUENCY[self._image](x, self.rate)
+
+    def through(self, transform: A.BasicTransform) -> Windows:
+        """Returns the same windows, altered before they become images."""
+        measured = self.value_range  # of what is not altered
+        other = copy.copy(self)
+        other._worse, other._value_range = transform, measured
+        return other
+
+    def _altered(self, i: int) -> Reals:
+        """Returns window i after the transform, (C, n) microvolts; random by i alone."""
+        x = self.signal(i)
+        scale = _ROOM * max(float(np.abs(x).max()), 1e-6)
+        pipeline = A.Compose([self._worse])
+        pipeline.set_random_seed(i)
+        made = pipeline(image=np.ascontiguousarray(x.T[None]) / np.float32(2 * scale) + ZERO)
+        return np.asarray((made["image"][0].T - ZERO) * (2 * scale), np.float32)
 
     def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
         """Returns the 0.5th and 99.5th percentile of decibels.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ssl_kit import Domain
 
+from .corruptions import CORRUPTIONS
 from .pairings import neighbours
 from .policies import default, macenko, reinhard, upright, weak
 
@@ -23,4 +24,5 @@ HISTOPATHOLOGY = Domain(
     defaults={"data": {"max_skip": 0.1}},
     pairings={"neighbours": neighbours},
     objectives=("magnification", "cross_stain"),
+    corruptions=CORRUPTIONS,
 )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssl_kit import Index, Partners, UsageError
+from ssl_kit import Index, Partners, UsageError, side_by_side
 
-from .graph import eight_neighbours
 from .tiles import slides_of
 
 
@@ -20,7 +19,7 @@ def neighbours(index: Index) -> Partners:
         raise UsageError(_NONE)
     places = index.positions.astype(np.int64)
     apart = np.ptp(places[:, 0]) + 2  # slides one below the other, with a free row between them
-    edges = eight_neighbours(places + np.outer(slides_of(index.keys) * apart, [1, 0]))
+    edges = side_by_side(places + np.outer(slides_of(index.keys) * apart, [1, 0]))
     if not edges.size:
         raise UsageError(_NONE)
     numbers = np.arange(len(index))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from ssl_kit_histopathology import tissue as module
-from ssl_kit_histopathology.graph import eight_neighbours
 from ssl_kit_histopathology.slide_files import opened, read_header
 from ssl_kit_histopathology.tiles import Tiling, shares, slides_of, tile_key
 from ssl_kit_histopathology.tissue import overview, tissue_mask
@@ -78,40 +77,3 @@ def test_shares_of_a_picture_coarser_than_tiles() -> None:
 def test_names_tell_the_slide() -> None:
     names = [tile_key("b/x#1.svs", 0, 1), tile_key("a.svs", 12, 3), tile_key("b/x#1.svs", 7, 7)]
     assert slides_of(np.array([name.encode() for name in names])).tolist() == [1, 0, 1]
-
-
-# Graph
-
-
-def slow_neighbours(positions: np.ndarray) -> list[tuple[int, int]]:
-    return [
-        (i, j)
-        for i, a in enumerate(positions.tolist())
-        for j, b in enumerate(positions.tolist())
-        if i != j and max(abs(a[0] - b[0]), abs(a[1] - b[1])) == 1
-    ]
-
-
-def test_edges_against_loops() -> None:
-    grid = np.argwhere(np.random.default_rng(0).random((9, 11)) < 0.6)
-    positions = np.random.default_rng(1).permutation(grid) - 4
-    edges = eight_neighbours(positions)
-    assert edges.T.tolist() == [list(edge) for edge in slow_neighbours(positions)]
-
-
-def test_a_full_square_has_all_its_edges() -> None:
-    edges = eight_neighbours([(r, c) for r in range(3) for c in range(3)])
-    assert np.bincount(edges[0]).tolist() == [3, 5, 3, 5, 8, 5, 3, 5, 3]
-
-
-def test_the_end_of_a_row_is_not_beside_the_start_of_the_next() -> None:
-    assert eight_neighbours([(0, 5), (1, 0)]).shape == (2, 0)
-
-
-@pytest.mark.parametrize("positions", [np.zeros((0, 2)), [(3, 3)]])
-def test_no_neighbours(positions: object) -> None:
-    assert eight_neighbours(positions).shape == (2, 0)
-
-
-def test_positions_may_be_floats_of_an_index() -> None:
-    assert eight_neighbours(np.array([[0, 0], [0, 1]], np.float32)).tolist() == [[0, 1], [1, 0]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ssl_kit import Domain
 
+from .corruptions import CORRUPTIONS
 from .pairings import neighbour, study, volume
 from .policies import default, upright, weak
 
@@ -15,4 +16,5 @@ MEDICAL = Domain(
     policies={"default": default, "weak": weak, "upright": upright},
     pairings={"study": study, "volume": volume, "neighbour": neighbour},
     objectives=("models_genesis", "slice_order"),
+    corruptions=CORRUPTIONS,
 )

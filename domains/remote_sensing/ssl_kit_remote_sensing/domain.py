@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ssl_kit import Domain
 
+from .corruptions import CORRUPTIONS
 from .pairings import neighbour, neighbours, seasons
 from .policies import default, upright, weak
 
@@ -15,4 +16,5 @@ REMOTE_SENSING = Domain(
     policies={"default": default, "weak": weak, "upright": upright},
     defaults={"objective": {"name": "tico"}},  # the best of docs/objectives.md on few scenes
     pairings={"neighbour": neighbour, "neighbours": neighbours, "seasons": seasons},
+    corruptions=CORRUPTIONS,
 )

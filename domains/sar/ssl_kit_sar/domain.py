@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ssl_kit import Domain
 
+from .corruptions import CORRUPTIONS
 from .policies import dca, default, upright, weak, whole
 
 SAR = Domain(
@@ -19,4 +20,5 @@ SAR = Domain(
         "eval": whole,
     },
     objectives=("dca", "despeckle", "azimuth"),
+    corruptions=CORRUPTIONS,
 )

@@ -1,0 +1,100 @@
+"""Does context tell a slide's label? Slides of real tiles whose label is how four of them lie.
+
+    python benchmarks/assembled_slides.py ../shared/data/lc25000_lung slides
+    ssl-kit evaluate WEIGHTS --encoder tf_efficientnet_lite0 --domain histopathology --data slides \
+        --protocol bags --set bags.pooling=graph --set bags.maps=maps
+
+No set of whole slides with labels is at hand, so these are assembled, not scanned: 6 x 6 tiles of
+LC25000, four of squamous carcinoma among benign ones, as a square in the class "nest" and no two
+side by side in the class "apart". What a slide is made of says nothing about its class. 120 slides
+are for training, 40 for validation and 60 for testing; no original image is in two of these parts.
+About 1.1 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ssl_kit_histopathology.tiff import write_slide
+
+ODD, COMMON = "lung_scc", "lung_n"
+SIDE, TILE = 6, 224
+SLIDES = {"train": 120, "val": 40, "test": 60}
+
+
+def tiles_of_parts(folder: Path, rng: np.random.Generator) -> dict[tuple[str, str], list[Path]]:
+    """Returns the tiles of each class and part; a group is in one part."""
+    with (folder / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = defaultdict(list)
+    for kind in (ODD, COMMON):
+        groups = sorted({row["group"] for row in rows if row["label"] == kind})
+        order = [groups[i] for i in rng.permutation(len(groups))]
+        bounds = {"train": 0.6, "val": 0.8, "test": 1.0}
+        part_of = {
+            group: next(part for part, end in bounds.items() if i < end * len(order))
+            for i, group in enumerate(order)
+        }
+        for row in rows:
+            if row["label"] == kind:
+                found[kind, part_of[row["group"]]].append(folder / row["path"])
+    return found
+
+
+def places(nest: bool, rng: np.random.Generator) -> set[tuple[int, int]]:
+    """Draws where the four odd tiles lie, as (row, column)."""
+    if nest:
+        row, column = rng.integers(SIDE - 1, size=2).tolist()
+        return {(row + r, column + c) for r in (0, 1) for c in (0, 1)}
+    while True:
+        drawn = [divmod(i, SIDE) for i in rng.choice(SIDE**2, 4, replace=False).tolist()]
+        gaps = [
+            max(abs(a[0] - b[0]), abs(a[1] - b[1])) for i, a in enumerate(drawn) for b in drawn[:i]
+        ]
+        if min(gaps) > 1:
+            return set(drawn)
+
+
+def assemble(
+    odd: set[tuple[int, int]], tiles: dict[str, list[Path]], rng: np.random.Generator
+) -> np.ndarray[Any, Any]:
+    """Returns a slide, (H, W, 3) RGB."""
+    slide = np.zeros((SIDE * TILE, SIDE * TILE, 3), np.uint8)
+    for row, column in np.ndindex(SIDE, SIDE):
+        drawn = tiles[ODD if (row, column) in odd else COMMON]
+        tile = np.asarray(cv2.imread(str(drawn[rng.choice(len(drawn))])))[..., ::-1]
+        slide[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE] = tile
+    return slide
+
+
+def main() -> None:
+    """Writes the slides and labels.csv."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("tiles", type=Path, help="LC25000 lung, with labels.csv")
+    parser.add_argument("out", type=Path, help="new folder")
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    tiles = tiles_of_parts(asked.tiles, rng)
+    table = [("path", "label", "group", "split")]
+    for part, count in SLIDES.items():
+        mine = {kind: tiles[kind, part] for kind in (ODD, COMMON)}
+        for i in range(count):
+            nest, name = i % 2 == 1, f"s{len(table) - 1:03}.tif"
+            write_slide(asked.out / name, [assemble(places(nest, rng), mine, rng)], 0.5, tile=TILE)
+            table.append((name, "nest" if nest else "apart", name, part))
+    with (asked.out / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(table)
+
+
+if __name__ == "__main__":
+    main()

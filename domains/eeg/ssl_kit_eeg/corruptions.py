@@ -1,0 +1,143 @@
+"""How biosignals get worse; strengths go from mild to severe.
+
+Windows of EEG are changed before they become pictures (`Windows.through`), so transforms get
+signals (1, T, C) unless the files themselves are pictures. albumentations has no types, hence the
+ignored errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import albumentations as A
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_kit import Corruption, Image
+
+from .kinds import kind_of
+from .transforms import DropChannels, Mask, Noise, like, to_unit
+
+Reals = NDArray[np.float32]
+_MADE = {"spectrogram", "mel", "scalogram"}  # pictures that are made of windows here
+_RATE = 128.0  # Hz, to which `recordings` resamples unless told otherwise
+_MAINS = 50.0  # Hz
+_EEG = ("eeg_uv",)
+
+
+class LineNoise(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Adds a sine of 50 Hz, of the same phase in all channels.
+
+    Args:
+        decibels: Ratio of the powers of a channel and of the sine.
+    """
+
+    def __init__(self, decibels: float) -> None:
+        super().__init__(p=1)
+        self.decibels = decibels
+
+    def get_params(self) -> dict[str, Any]:
+        """Draws the phase."""
+        return {"phase": self.py_random.uniform(0, 2 * np.pi)}
+
+    def apply(self, img: Image, phase: float, **params: Any) -> Image:
+        """Adds the sine."""
+        turn = 2 * np.pi * _MAINS / _RATE * np.arange(img.shape[1]) + phase
+        return _add(img, np.sqrt(2) * np.sin(turn)[None, :, None], 10 ** (-self.decibels / 20))
+
+
+class Drift(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Adds half a period of a cosine over the window: an electrode dries, or skin sweats.
+
+    Args:
+        times: Its standard deviation, as a multiple of that of the channel.
+    """
+
+    def __init__(self, times: float) -> None:
+        super().__init__(p=1)
+        self.times = times
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws the direction of each channel."""
+        return {"sign": self.random_generator.choice((-1.0, 1.0), data["image"].shape[2])}
+
+    def apply(self, img: Image, sign: NDArray[np.float64], **params: Any) -> Image:
+        """Adds the drift; the mean stays."""
+        place = (np.arange(img.shape[1]) + 0.5) / img.shape[1]
+        return _add(img, np.sqrt(2) * np.cos(np.pi * place)[None, :, None] * sign, self.times)
+
+
+def _add(image: Image, wave: NDArray[np.float64], times: float) -> Image:
+    """Adds a wave of unit power, `times` the standard deviation of each channel."""
+    unit = to_unit(image)
+    spread = unit.std(axis=1, keepdims=True)
+    return like(unit + (times * wave * spread).astype(np.float32), image)
+
+
+class Contact(Mask):
+    """`Mask` of a stretch that is always as long as it may be."""
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws its beginning, for a shorter one within a longer one."""
+        length = params["shape"][self.axis]
+        width = round(self.most * length)
+        first = round(self.py_random.random() * (length - width))
+        return {"hidden": slice(first, first + width)}
+
+
+class Silent(DropChannels):
+    """`DropChannels` of a share that is always the largest; one channel at least stays."""
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws the channels: those of a smaller share are among those of a larger one."""
+        channels = data["image"].shape[self.axis]
+        order = self.random_generator.permutation(channels).tolist()
+        return {"silent": order[: min(channels - 1, max(1, round(self.most * channels)))]}
+
+
+def _signals(channels: Sequence[str]) -> bool:
+    """Tells whether the channels are signals, or made of signals here."""
+    ends = {name.rpartition("_")[2] for name in channels}
+    return kind_of(channels) != "picture" or ends <= _MADE
+
+
+def noise(decibels: float, channels: Sequence[str] = _EEG) -> A.BasicTransform | None:
+    """White noise at a ratio of powers: a worse amplifier. Of pictures in files: on decibels."""
+    return Noise((decibels, decibels), p=1)
+
+
+def line(decibels: float, channels: Sequence[str] = _EEG) -> A.BasicTransform | None:
+    """Noise of the mains at a ratio of powers; EEG only, since pictures end at 45 Hz."""
+    return LineNoise(decibels) if kind_of(channels) in ("eeg", "grid") else None
+
+
+def drift(times: float, channels: Sequence[str] = _EEG) -> A.BasicTransform | None:
+    """Slow drift, a multiple of the signal's standard deviation; not of pictures in files."""
+    return Drift(times) if _signals(channels) else None
+
+
+def contact(percent: float, channels: Sequence[str] = _EEG) -> A.BasicTransform | None:
+    """All channels are flat for so many percent of the time."""
+    return Contact(1, percent / 100, p=1)
+
+
+def electrodes(percent: float, channels: Sequence[str] = _EEG) -> A.BasicTransform | None:
+    """So many percent of the channels are flat; none for one channel."""
+    several = len(channels) > 1 or kind_of(channels) in ("grid", "map")
+    return Silent(2, percent / 100, p=1) if several and _signals(channels) else None
+
+
+CORRUPTIONS: Mapping[str, Corruption] = {
+    "noise": Corruption(noise, (20, 10, 5, 0), "dB"),
+    "line noise": Corruption(line, (10, 0, -10, -20), "dB"),
+    "drift": Corruption(drift, (0.5, 1, 2, 4), "times"),
+    "contact": Corruption(contact, (10, 25, 50, 75), "% flat"),
+    "electrodes": Corruption(electrodes, (10, 25, 50, 75), "% flat"),
+}

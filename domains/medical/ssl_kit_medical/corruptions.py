@@ -1,0 +1,146 @@
+"""How images of patients get worse; strengths go from mild to severe.
+
+Three equal channels are a grey image in a file for colours, and stay equal. albumentations has no
+types, hence the ignored errors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_kit import Corruption, Image
+
+from .transforms import BiasField, RicianNoise, Tone, like, to_unit
+
+Reals = NDArray[np.float32]
+_RGB = ("red", "green", "blue")
+
+
+def _planes(image: Image) -> int:
+    """Returns how many channels have noise of their own."""
+    return 1 if np.array_equal(image[..., :-1], image[..., 1:]) else image.shape[2]
+
+
+class Magnitude(RicianNoise):
+    """`RicianNoise` whose standard deviation is always the highest."""
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws the noise of both parts."""
+        image = data["image"]
+        shape = (2, *image.shape[:2], _planes(image))
+        drawn = self.random_generator.standard_normal(shape, dtype=np.float32)
+        whole = np.broadcast_to(drawn * np.float32(self.highest), (2, *image.shape))
+        return {"noise": np.ascontiguousarray(whole)}
+
+
+class Photons(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Poisson noise of a detector, brightness being the number of photons.
+
+    Args:
+        photons: In a pixel of full brightness.
+    """
+
+    def __init__(self, photons: float) -> None:
+        super().__init__(p=1)
+        self.photons = photons
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Counts photons."""
+        expected = to_unit(data["image"])[..., : _planes(data["image"])] * self.photons
+        return {"counted": self.random_generator.poisson(expected) / self.photons}
+
+    def apply(self, img: Image, counted: NDArray[np.float64], **params: Any) -> Image:
+        """Returns what was counted."""
+        return like(np.broadcast_to(counted.astype(np.float32), img.shape), img)
+
+
+class Shading(BiasField):
+    """`BiasField` whose largest factor is always the strongest."""
+
+    def get_params(self) -> dict[str, Any]:
+        """Draws the shape of the field."""
+        return {**super().get_params(), "largest": self.strength}
+
+
+class Window(Tone):
+    """Both ends of the window are shifted by `ends` of its width, up or down."""
+
+    def get_params(self) -> dict[str, Any]:
+        """Draws the direction."""
+        shift = self.py_random.choice((-1, 1)) * self.ends
+        return {"low": shift, "high": 1 + shift, "gamma": 1.0}
+
+
+class Coarser(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Averages over larger pixels, then enlarges; the library's own fails beyond four channels.
+
+    Args:
+        times: How many times longer a pixel's side is.
+    """
+
+    def __init__(self, times: float) -> None:
+        super().__init__(p=1)
+        self.times = times
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """Does so, a channel at a time."""
+        size = img.shape[1::-1]
+        small = [max(1, round(side / self.times)) for side in size]
+        out = np.empty_like(img)
+        for c in range(img.shape[2]):
+            plane = np.ascontiguousarray(img[..., c])
+            plane = cv2.resize(plane, small, interpolation=cv2.INTER_AREA)
+            out[..., c] = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
+        return out
+
+
+def rician(percent: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+    """Rician noise of a standard deviation in percent of the range."""
+    return Magnitude(percent / 100, p=1)
+
+
+def photons(count: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+    """So many photons in a white pixel."""
+    return Photons(count)
+
+
+def shading(times: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+    """A bias field of up to a factor."""
+    return Shading(math.log(times), p=1)
+
+
+def window(percent: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+    """A window shifted by so many percent of its width."""
+    return Window(percent / 100, 0, p=1)
+
+
+def motion(pixels: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+    """Motion while exposed, along a line of so many pixels: radiographs and microscopy."""
+    length = int(pixels)
+    return A.MotionBlur((length, length), allow_shifted=False, direction_range=(0, 0), p=1)
+
+
+def resolution(times: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+    """Pixels so many times larger; enlarged again to the size it had."""
+    return Coarser(times)
+
+
+CORRUPTIONS: Mapping[str, Corruption] = {
+    "Rician noise": Corruption(rician, (2, 5, 10, 20), "% of the range"),
+    "photon noise": Corruption(photons, (1000, 300, 100, 30), "photons"),
+    "shading": Corruption(shading, (1.25, 1.5, 2, 3), "times"),
+    "window": Corruption(window, (5, 10, 20, 30), "% of its width"),
+    "motion": Corruption(motion, (3, 5, 9, 17), "px"),
+    "resolution": Corruption(resolution, (1.5, 2, 4, 8), "times coarser"),
+}

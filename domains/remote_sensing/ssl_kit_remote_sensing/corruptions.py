@@ -1,0 +1,209 @@
+"""How scenes from above get worse; strengths go from mild to severe.
+
+albumentations has no types, hence the ignored errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_kit import Corruption, Image
+
+from .bands import INDICES, RGB, THERMAL, canonical, wavelengths
+from .transforms import Radiometry
+
+Reals = NDArray[np.float32]
+_ANGSTROM = 1.3  # exponent of continental aerosol
+_CLOUD_GRIDS = (3, 5, 9, 17)  # points along the side: billows of four sizes
+_EDGE = 0.5  # width of a cloud's rim, in deviations of the field that it is cut from
+
+
+def _unit(image: Image) -> Reals:
+    unit: Reals = image.astype(np.float32) / np.float32(255 if image.dtype == np.uint8 else 1)
+    return unit
+
+
+def _like(unit: Reals, image: Image) -> Image:
+    """Returns values of about [0, 1], clipped, in the type and shape of an image."""
+    unit = unit.clip(0, 1).reshape(image.shape)
+    return np.rint(unit * 255).astype(np.uint8) if image.dtype == np.uint8 else unit
+
+
+class Haze(Radiometry):
+    """The haze of `Radiometry` alone, always of the optical depth `depth` at 490 nm."""
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Returns what passes through the haze in each band."""
+        bands = len(self.sunlit)
+        hazy = self._transmission(self.depth, _ANGSTROM, bands)
+        through = np.where(np.logical_and(self.sunlit, self.measured), hazy, 1)
+        ones = np.ones(bands, np.float32)
+        return {"through": through.astype(np.float32), "gain": ones, "offset": 0 * ones}
+
+
+class Clouds(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Covers a share of the image with opaque clouds that have soft rims.
+
+    Args:
+        share: Of the pixels that are more than half cloud.
+        colours: Of a cloud in each channel, (C,) in [0, 1].
+    """
+
+    def __init__(self, share: float, colours: tuple[float, ...]) -> None:
+        super().__init__(p=1)
+        self.share, self.colours = share, colours
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws a rough surface and floods it up to the share."""
+        height, width = params["shape"][:2]
+        field = np.zeros((height, width), np.float32)
+        for points in _CLOUD_GRIDS:
+            drawn = self.random_generator.standard_normal((points, points), dtype=np.float32)
+            field += cv2.resize(drawn / points, (width, height), interpolation=cv2.INTER_CUBIC)
+        above = (field - np.quantile(field, 1 - self.share)) / (_EDGE * field.std())
+        return {"opacity": np.clip(0.5 + above, 0, 1).astype(np.float32)[..., None]}
+
+    def apply(self, img: Image, opacity: Reals, **params: Any) -> Image:
+        """Mixes image and cloud."""
+        unit = _unit(img).reshape(*opacity.shape[:2], -1)
+        return _like(unit + opacity * (np.asarray(self.colours, np.float32) - unit), img)
+
+
+class SensorNoise(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Adds white Gaussian noise to each band.
+
+    Args:
+        decibels: Ratio of the mean squares of a band and of its noise.
+    """
+
+    def __init__(self, decibels: float) -> None:
+        super().__init__(p=1)
+        self.decibels = decibels
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws noise of unit power."""
+        return {"white": self.random_generator.standard_normal(data["image"].shape, np.float32)}
+
+    def apply(self, img: Image, white: Reals, **params: Any) -> Image:
+        """Adds it."""
+        unit = _unit(img)
+        sigma = np.sqrt(np.square(unit).mean(axis=(0, 1)) * 10 ** (-self.decibels / 10))
+        return _like(unit + white * sigma.astype(np.float32), img)
+
+
+class Misregistration(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Shifts every band but the first, each in a direction of its own.
+
+    Args:
+        pixels: Length of the shift.
+    """
+
+    def __init__(self, pixels: float) -> None:
+        super().__init__(p=1)
+        self.pixels = pixels
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws the directions."""
+        angles = self.random_generator.uniform(0, 2 * np.pi, data["image"].shape[2] - 1)
+        return {"shifts": self.pixels * np.stack([np.cos(angles), np.sin(angles)], axis=1)}
+
+    def apply(self, img: Image, shifts: NDArray[np.float64], **params: Any) -> Image:
+        """Shifts the bands; what comes in from outside mirrors what is inside."""
+        out = img.copy()
+        for band, (right, down) in enumerate(shifts, start=1):
+            out[..., band] = cv2.warpAffine(
+                np.ascontiguousarray(img[..., band]),
+                np.array([[1, 0, right], [0, 1, down]]),
+                img.shape[1::-1],
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REFLECT_101,
+            )
+        return out
+
+
+class Coarser(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Averages over larger pixels, then enlarges; the library's own fails beyond four channels.
+
+    Args:
+        times: How many times longer a pixel's side is.
+    """
+
+    def __init__(self, times: float) -> None:
+        super().__init__(p=1)
+        self.times = times
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """Does so, a channel at a time."""
+        size = img.shape[1::-1]
+        small = [max(1, round(side / self.times)) for side in size]
+        out = np.empty_like(img)
+        for c in range(img.shape[2]):
+            plane = np.ascontiguousarray(img[..., c])
+            plane = cv2.resize(plane, small, interpolation=cv2.INTER_AREA)
+            out[..., c] = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
+        return out
+
+
+def haze(depth: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+    """Aerosol of an optical depth at 490 nm; none for images without a band of sunlight."""
+    sunlit = tuple(canonical(name) not in THERMAL for name in channels)
+    measured = tuple(name not in INDICES for name in channels)
+    if not any(np.logical_and(sunlit, measured)):
+        return None
+    return Haze(
+        wavelengths(channels), sunlit, measured, gain=0, offset=0, spread=0, depth=depth, p=1
+    )
+
+
+def clouds(percent: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+    """Clouds over so many percent: white, cold in thermal bands, and of an index of 0."""
+    colours = [
+        0.5 if name in INDICES else 0.0 if canonical(name) in THERMAL else 1.0 for name in channels
+    ]
+    return Clouds(percent / 100, tuple(colours))
+
+
+def noise(decibels: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+    """Noise of the sensor, in each band at the same ratio."""
+    return SensorNoise(decibels)
+
+
+def resolution(times: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+    """A pixel on the ground is so many times longer; enlarged again to the size it had."""
+    return Coarser(times)
+
+
+def misregistration(pixels: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+    """Bands lie beside each other by so many pixels; none for one band."""
+    return Misregistration(pixels) if len(channels) > 1 else None
+
+
+def jpeg(quality: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+    """Compression by JPEG at a quality of 1 to 100: pictures of one or three bands."""
+    if len(channels) not in (1, 3):
+        return None
+    return A.ImageCompression("jpeg", (int(quality), int(quality)), p=1)
+
+
+CORRUPTIONS: Mapping[str, Corruption] = {
+    "haze": Corruption(haze, (0.25, 0.5, 1, 2), "optical depth"),
+    "clouds": Corruption(clouds, (10, 25, 50, 75), "% cover"),
+    "noise": Corruption(noise, (30, 20, 10, 5), "dB"),
+    "resolution": Corruption(resolution, (1.5, 2, 4, 8), "times coarser"),
+    "misregistration": Corruption(misregistration, (0.5, 1, 2, 4), "px"),
+    "JPEG": Corruption(jpeg, (50, 25, 10, 5), "quality"),
+}

@@ -1,0 +1,178 @@
+"""How radar images get worse; strengths go from mild to severe.
+
+Complex channels are changed as signals. Of detected ones only the intensity is known, so that they
+are changed as a detected product would be. albumentations has no types, hence the ignored errors.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_kit import Corruption, Image
+
+from .aperture import window_band
+from .pixels import (
+    Meaning,
+    Reals,
+    from_intensity,
+    from_unit,
+    phasors,
+    put_phasors,
+    to_intensity,
+    to_unit,
+)
+from .signals import compand, expand
+from .speckle import Speckle
+
+Complex = NDArray[np.complex64]
+_COPIES = ("red", "green", "blue")  # of a picture: one band, three times
+_GREY = ("grey",)
+
+
+class _Worse(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Changes the intensity of detected channels and the signal of complex ones.
+
+    Args:
+        channels: Names of the channels.
+        strength: See the subclass.
+    """
+
+    def __init__(self, channels: tuple[str, ...], strength: float) -> None:
+        super().__init__(p=1)
+        self.channels, self.strength = channels, strength
+
+    def apply(self, img: Image, noise: Complex | None = None, **params: Any) -> Image:
+        """Changes the image."""
+        kinds = Meaning.of(self.channels)
+        unit = to_unit(img.reshape(*img.shape[:2], len(self.channels)))
+        out = unit.copy()
+        detected = [*kinds.decibels, *kinds.amplitude]
+        if detected:
+            power = to_intensity(unit, kinds)
+            power[..., detected] = self.detected(power[..., detected], noise)
+            out[..., detected] = from_intensity(power, kinds)[..., detected]
+        if kinds.real:
+            signal = self.signal(expand(phasors(unit, kinds)), noise)
+            put_phasors(out, compand(signal), kinds)
+        return from_unit(out, img).reshape(img.shape)
+
+    @abstractmethod
+    def detected(self, power: Reals, noise: Complex | None) -> Reals:
+        """Changes intensities (H, W, P)."""
+
+    @abstractmethod
+    def signal(self, signal: Complex, noise: Complex | None) -> Complex:
+        """Changes complex values (H, W, P)."""
+
+
+class ThermalNoise(_Worse):
+    """Adds circular Gaussian noise to the signal; of a detected image the phase is left out.
+
+    That does no harm: the noise has no preferred phase, so the magnitude of the sum (Rician) does
+    not depend on that of the signal. The strength is the ratio of mean powers, in dB.
+    """
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draws noise of unit power: of all copies of a band the same."""
+        bands = 1 if self.channels == _COPIES else len(self.channels)
+        shape = (2, *params["shape"][:2], bands)
+        real, imag = self.random_generator.standard_normal(shape, np.float32)
+        return {"noise": ((real + 1j * imag) / np.sqrt(2)).astype(np.complex64)}
+
+    def _sigma(self, power: Reals) -> Reals:
+        sigma: Reals = np.sqrt(power.mean(axis=(0, 1)) * 10 ** (-self.strength / 10))
+        return sigma.astype(np.float32)
+
+    def detected(self, power: Reals, noise: Complex | None) -> Reals:
+        """Returns |sqrt(power) + noise|^2."""
+        return np.abs(self.signal(np.sqrt(power).astype(np.complex64), noise)) ** 2
+
+    def signal(self, signal: Complex, noise: Complex | None) -> Complex:
+        """Adds the noise."""
+        assert noise is not None  # noqa: S101  drawn above
+        few = noise[..., : signal.shape[2]]
+        return signal + few * self._sigma(np.abs(signal) ** 2)
+
+
+class Resolution(_Worse):
+    """Makes the resolution cell so many times longer and wider.
+
+    Complex: the middle of both bands is kept, under a Hamming window. Detected: intensities are
+    averaged over the larger cells, as in a product with more looks, so that speckle falls as well.
+    """
+
+    def detected(self, power: Reals, noise: Complex | None) -> Reals:
+        """Averages over cells, and interpolates."""
+        size = power.shape[1::-1]
+        small = tuple(max(1, round(side / self.strength)) for side in size)
+        made = [
+            cv2.resize(
+                cv2.resize(np.ascontiguousarray(band), small, interpolation=cv2.INTER_AREA),
+                size,
+                interpolation=cv2.INTER_LINEAR,
+            )
+            for band in np.moveaxis(power, 2, 0)
+        ]
+        return np.stack(made, axis=2)
+
+    def signal(self, signal: Complex, noise: Complex | None) -> Complex:
+        """Limits the band in range and in azimuth."""
+        return window_band(window_band(signal, 0, 1 / self.strength, 0), 1, 1 / self.strength, 0)
+
+
+class Defocus(_Worse):
+    """Smears each point over so many pixels of azimuth: its motion was compensated wrongly.
+
+    Complex: the phase pi w f^2 over the azimuth frequency f (cycles per pixel, -1/2 to 1/2), whose
+    group delay -w f covers w pixels. Detected: intensities averaged over as many, which is its
+    limit for many pixels and random phases.
+    """
+
+    def detected(self, power: Reals, noise: Complex | None) -> Reals:
+        """Averages along azimuth."""
+        kernel = (round(self.strength), 1)
+        blurred = cv2.blur(power, kernel, borderType=cv2.BORDER_REFLECT_101)
+        return np.asarray(blurred, np.float32).reshape(power.shape)
+
+    def signal(self, signal: Complex, noise: Complex | None) -> Complex:
+        """Turns the phases of the azimuth spectrum."""
+        frequency = np.fft.fftfreq(signal.shape[1])[:, None]
+        error = np.exp(1j * np.pi * self.strength * frequency**2)
+        return np.fft.ifft(np.fft.fft(signal, axis=1) * error, axis=1).astype(np.complex64)
+
+
+def speckle(looks: float, channels: Sequence[str] = _GREY) -> A.BasicTransform | None:
+    """Gamma speckle of so many looks, on top of the speckle that is there."""
+    return Speckle(tuple(channels), (looks, looks), p=1)
+
+
+def noise(decibels: float, channels: Sequence[str] = _GREY) -> A.BasicTransform | None:
+    """Thermal noise at a ratio of mean powers."""
+    return ThermalNoise(tuple(channels), decibels)
+
+
+def resolution(times: float, channels: Sequence[str] = _GREY) -> A.BasicTransform | None:
+    """Resolution cells so many times longer and wider."""
+    return Resolution(tuple(channels), times)
+
+
+def defocus(pixels: float, channels: Sequence[str] = _GREY) -> A.BasicTransform | None:
+    """Azimuth smeared over so many pixels."""
+    return Defocus(tuple(channels), pixels)
+
+
+CORRUPTIONS: Mapping[str, Corruption] = {
+    "speckle": Corruption(speckle, (8, 4, 2, 1), "looks"),
+    "noise": Corruption(noise, (20, 10, 5, 0), "dB"),
+    "resolution": Corruption(resolution, (1.5, 2, 3, 4), "times coarser"),
+    "defocus": Corruption(defocus, (3, 5, 9, 17), "px"),
+}

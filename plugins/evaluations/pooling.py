@@ -1,0 +1,218 @@
+"""Small networks that say of what class a bag of feature vectors is.
+
+Bags lie one after the other without padding, so that a bag gets the same answer in any company.
+Hidden layers have no bias: all but gated attention are then homogeneous in the tiles, and the
+gradient times input of all tiles adds up to the logit without its bias (Euler's theorem).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+
+class Bag(NamedTuple):
+    """The tiles of one bag.
+
+    Attributes:
+        tiles: (n, D) features.
+        edges: (2, e) from tile to neighbour, each pair in both directions; e may be 0.
+    """
+
+    tiles: Tensor
+    edges: Tensor
+
+
+class Joined(NamedTuple):
+    """Several bags.
+
+    Attributes:
+        tiles: (N, D) features.
+        edges: (2, E) from tile to neighbour.
+        bag: (N,) number of the bag of each tile, from 0.
+        bags: B.
+    """
+
+    tiles: Tensor
+    edges: Tensor
+    bag: Tensor
+    bags: int
+
+
+def join(bags: Sequence[Bag]) -> Joined:
+    """Lays bags one after the other."""
+    sizes = torch.tensor([len(bag.tiles) for bag in bags])
+    starts = sizes.cumsum(0) - sizes
+    edges = [bag.edges + start for bag, start in zip(bags, starts, strict=True)]
+    number = torch.arange(len(bags)).repeat_interleave(sizes)
+    return Joined(torch.cat([bag.tiles for bag in bags]), torch.cat(edges, 1), number, len(bags))
+
+
+def sum_within(values: Tensor, bag: Tensor, bags: int) -> Tensor:
+    """Adds up the rows of each bag: (N, ...) to (B, ...)."""
+    return values.new_zeros(bags, *values.shape[1:]).index_add(0, bag, values)
+
+
+def max_within(values: Tensor, bag: Tensor, bags: int) -> Tensor:
+    """Takes the largest of each column over the rows of each bag: (N, D) to (B, D)."""
+    rows = bag[:, None].expand_as(values)
+    empty = values.new_zeros(bags, values.shape[1])
+    return empty.scatter_reduce(0, rows, values, "amax", include_self=False)
+
+
+def softmax_within(scores: Tensor, bag: Tensor, bags: int) -> Tensor:
+    """Turns scores (N, 1) into weights that add up to 1 in each bag."""
+    raised = (scores - max_within(scores.detach(), bag, bags)[bag]).exp()
+    return raised / sum_within(raised, bag, bags)[bag]
+
+
+def propagate(values: Tensor, edges: Tensor) -> Tensor:
+    """Mixes each tile with its neighbours: D^-1/2 (A + I) D^-1/2 H.
+
+    Semi-Supervised Classification with Graph Convolutional Networks (Kipf, Welling 2017,
+    https://arxiv.org/abs/1609.02907), eq. 2, without its weights. D counts a tile itself too.
+
+    Args:
+        values: (N, D), the H.
+        edges: (2, E), the places of the ones in A.
+    """
+    here, there = edges
+    scale = (1 + here.bincount(minlength=len(values))).to(values).rsqrt()[:, None]
+    scaled = values * scale
+    mixed: Tensor = scale * scaled.index_add(0, here, scaled[there])
+    return mixed
+
+
+class Pooling(nn.Module, ABC):
+    """Embeds tiles, pools them, and gives each bag its logits.
+
+    Args:
+        known: (N, D) features to learn from; tiles are standardised as these are.
+        classes: K.
+        hidden: Width that tiles are pooled in.
+    """
+
+    vectors = 1  # that a bag is pooled to
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, known: Tensor, classes: int, hidden: int) -> None:
+        super().__init__()
+        std = known.std(dim=0, correction=0)
+        self.register_buffer("mean", known.mean(dim=0))
+        self.register_buffer("std", std.where(std > 1e-6, torch.ones(())))
+        self.embed = nn.Linear(known.shape[1], hidden, bias=False)
+        self.head = nn.Linear(self.vectors * hidden, classes)
+
+    def forward(self, bags: Joined) -> Tensor:
+        """Returns logits (B, K)."""
+        return self._logits(self._standardised(bags))
+
+    def saliency(self, bags: Joined, classes: Tensor) -> Tensor:
+        """Returns (N,) how much each tile speaks for a class of its bag; below 0 is against.
+
+        Gradient times input: the tiles of a bag add up to its logit without the bias.
+
+        Args:
+            bags: B of them.
+            classes: (B,) class numbers.
+        """
+        shown = self._standardised(bags)
+        tiles = shown.tiles.requires_grad_()
+        asked = self._logits(shown).gather(1, classes[:, None])
+        (gradient,) = torch.autograd.grad(asked.sum(), tiles)
+        return (gradient * tiles.detach()).sum(dim=1)
+
+    def embedded(self, bags: Joined) -> Tensor:
+        """Returns tiles (N, hidden), before they are pooled."""
+        return relu(self.embed(bags.tiles))
+
+    @abstractmethod
+    def pool(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
+        """Maps embedded tiles (N, hidden) to bags (B, vectors * hidden)."""
+
+    def _standardised(self, bags: Joined) -> Joined:
+        return bags._replace(tiles=(bags.tiles - self.mean) / self.std)
+
+    def _logits(self, bags: Joined) -> Tensor:
+        logits: Tensor = self.head(self.pool(self.embedded(bags), bags.bag, bags.bags))
+        return logits
+
+
+class Mean(Pooling):
+    """All tiles count alike."""
+
+    def pool(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
+        """Means over tiles."""
+        return sum_within(tiles, bag, bags) / bag.bincount(minlength=bags)[:, None]
+
+
+class Max(Pooling):
+    """Of each feature the tile that has most of it counts."""
+
+    def pool(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
+        """Maxima over tiles."""
+        return max_within(tiles, bag, bags)
+
+
+class GatedAttention(Pooling):
+    """A weighted mean, the weights learnt.
+
+    Attention-based Deep Multiple Instance Learning (Ilse, Tomczak, Welling 2018,
+    https://arxiv.org/abs/1802.04712), eq. 7 and 9.
+    """
+
+    def __init__(self, known: Tensor, classes: int, hidden: int) -> None:
+        super().__init__(known, classes, hidden)
+        self.v, self.u = (nn.Linear(hidden, hidden, bias=False) for _ in range(2))
+        self.w = nn.Linear(hidden, 1, bias=False)
+
+    def weights(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
+        """Returns (N, 1) the weights of embedded tiles."""
+        return softmax_within(self.w(self.v(tiles).tanh() * self.u(tiles).sigmoid()), bag, bags)
+
+    def pool(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
+        """Weighted means over tiles."""
+        return sum_within(self.weights(tiles, bag, bags) * tiles, bag, bags)
+
+    def saliency(self, bags: Joined, classes: Tensor) -> Tensor:
+        """Returns (N,) the weights: where it looked, whatever the class."""
+        with torch.no_grad():
+            tiles = self.embedded(self._standardised(bags))
+            return self.weights(tiles, bags.bag, bags.bags).squeeze(1)
+
+
+class Graph(Pooling):
+    """Two graph convolutions, then mean and maximum side by side: tiles count with their context.
+
+    Kipf, Welling 2017, https://arxiv.org/abs/1609.02907, eq. 2.
+    """
+
+    vectors = 2
+
+    def __init__(self, known: Tensor, classes: int, hidden: int) -> None:
+        super().__init__(known, classes, hidden)
+        self.second = nn.Linear(hidden, hidden, bias=False)
+
+    def embedded(self, bags: Joined) -> Tensor:
+        """Returns tiles (N, hidden) that know those up to two steps away."""
+        first = relu(propagate(self.embed(bags.tiles), bags.edges))
+        return relu(propagate(self.second(first), bags.edges))
+
+    def pool(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
+        """Means and maxima over tiles."""
+        means = sum_within(tiles, bag, bags) / bag.bincount(minlength=bags)[:, None]
+        return torch.cat([means, max_within(tiles, bag, bags)], dim=1)
+
+
+POOLINGS: dict[str, type[Pooling]] = {
+    "mean": Mean,
+    "max": Max,
+    "attention": GatedAttention,
+    "graph": Graph,
+}

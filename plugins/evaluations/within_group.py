@@ -1,0 +1,231 @@
+"""Within a group: learn from the earlier time of a subject, test on the later, subject by subject.
+
+The within-subject protocol of MOABB (Jayaram, Barachant, 2018, https://arxiv.org/abs/1805.06427)
+in the order of time, and the personalisation of SIM-CNN (Eom, Eom, Washington, 2023,
+https://doi.org/10.1101/2023.08.25.23294640).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from ssl_kit import (
+    Config,
+    Evaluation,
+    EvaluationData,
+    Pretrained,
+    Result,
+    UsageError,
+    difference,
+    evaluations,
+    parse,
+)
+
+from .leave_one_out import few_groups, over_groups
+
+Positions = NDArray[np.int64]
+
+
+class WithinGroupConfig(Config):
+    """Options of the protocol."""
+
+    protocol: Annotated[
+        str, Field(description="what is done in each group; it chooses on the validation time")
+    ] = "linear"
+    options: dict[str, Any] = Field(default_factory=dict, description="of that protocol")
+    train: Annotated[
+        float, Field(gt=0, lt=1, description="share of a group's labelled images, the earliest")
+    ] = 0.6
+    val: Annotated[float, Field(gt=0, lt=1, description="share of them, next in time")] = 0.2
+    gap: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="least distance from the start of an image to the start of one of a later "
+            "part, in units of the last column of positions (seconds); a window or more where "
+            "windows overlap",
+        ),
+    ] = 60.0
+    minimum: Annotated[
+        int, Field(ge=1, description="images of each class in each part that a group must have")
+    ] = 2
+    others: Annotated[
+        bool, Field(description="also test what has learnt from all other groups instead")
+    ] = True
+
+    @model_validator(mode="after")
+    def _leaves_a_test_part(self) -> WithinGroupConfig:
+        if self.train + self.val >= 1:
+            raise ValueError("train and val together leave no time to test on")
+        return self
+
+
+def cut_in_time(
+    positions: NDArray[Any], train: float, val: float, gap: float
+) -> tuple[Positions, Positions, Positions]:
+    """Cuts images in the order of time.
+
+    Args:
+        positions: (n, P) the recording, in P - 1 columns, and the time in it.
+        train: Share of the images, the earliest.
+        val: Share of them, next in time.
+        gap: Least time between images of two parts in one recording. Images of the earlier part
+            that are closer to the later one are left out.
+
+    Returns:
+        Rows of the three parts, in the order of time.
+    """
+    order = np.lexsort(positions.T[::-1])
+    ends = np.round(np.cumsum([train, val]) * len(order)).astype(int)
+    first, second, third = np.split(order, ends)
+
+    def before(rows: Positions, later: Positions) -> Positions:
+        if not len(later):
+            return rows
+        start = positions[later[0]]
+        elsewhere = (positions[rows, :-1] != start[:-1]).any(axis=1)
+        far: Positions = rows[elsewhere | (positions[rows, -1] + gap <= start[-1])]
+        return far
+
+    return before(before(first, second), third), before(second, third), third
+
+
+class WithinGroup(Evaluation):
+    """How well does a model of one subject's earlier time do on its later time?
+
+    Figures are means over groups, each counting once, with intervals over groups; those ending in
+    "_of_others" are of models that have learnt from the earlier time of all other groups. Every
+    labelled group takes part, whichever part of the data it is in, unless a part of its time has
+    too few images of a class; groups are named by number. The encoder is not trained here: a run
+    must not have been pre-trained on the later time.
+    """
+
+    Config = WithinGroupConfig
+    quick: ClassVar[Mapping[str, Any]] = {"gap": 1.0, "minimum": 1, "others": False}
+
+    def tested(self, data: EvaluationData) -> Positions:
+        """Returns the positions of the images that are reported on."""
+        return np.sort(np.concatenate([parts.test for parts in self.cut(data)[0].values()]))
+
+    def cut(self, data: EvaluationData) -> tuple[dict[int, Any], dict[int, str]]:
+        """Cuts the labelled images of each group in three parts, as `EvaluationData.splits` has.
+
+        Returns:
+            The parts by number of the group, and why other groups are left out.
+
+        Raises:
+            UsageError: If nothing is known of time, or fewer than two groups can be used.
+        """
+        index, given, options = data.dataset.index, data.splits, self.config
+        if not index.positions.shape[1]:
+            raise UsageError(
+                "These images have no place in time, so that a group cannot be cut in time. Use a "
+                "reader of recordings; 'leave_one_out' needs no time."
+            )
+        rows = np.sort(np.concatenate([given.train, given.val, given.test]))
+        rows = rows[index.labels[rows] >= 0]
+        kept, left_out = {}, {}
+        for group in np.unique(index.groups[rows]).tolist():
+            mine = rows[index.groups[rows] == group]
+            cuts = cut_in_time(index.positions[mine], options.train, options.val, options.gap)
+            train, val, test = (np.sort(mine[cut]) for cut in cuts)
+            parts = replace(given, train=train, val=val, test=test)
+            reason = _lacking(parts, index.labels, index.labels[mine], options.minimum)
+            if reason:
+                left_out[group] = reason
+            else:
+                kept[group] = parts
+        if len(kept) < 2:
+            first = f" Group {min(left_out)} {left_out[min(left_out)]}." if left_out else ""
+            raise UsageError(
+                f"{len(kept)} of {len(kept) + len(left_out)} groups can be cut in time; two are "
+                f"needed.{first} Change train, val, gap or minimum of the protocol."
+            )
+        return kept, left_out
+
+    def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
+        """Runs the protocol on each group alone, and on all others for it."""
+        kept, left_out = self.cut(data)
+        options = self.config
+        kind: type[Evaluation] = evaluations[options.protocol]
+        protocol = kind(parse(kind.Config, options.options, "options"))
+        own = {g: protocol.evaluate(model, replace(data, splits=s)) for g, s in kept.items()}
+        main = "balanced_accuracy"
+        if any(main not in result.metrics for result in own.values()):
+            main = next(iter(own.values())).main
+        found = over_groups({g: _values(result) for g, result in own.items()}, main)
+        rows = [_row(g, kept[g], result) for g, result in own.items()]
+        details = {**found.details, "groups": rows, "remarks": _remarks(kept, left_out)}
+        details["left_out"] = [{"group": g, "reason": why} for g, why in left_out.items()]
+        details["protocol"] = options.protocol
+        found = replace(found, details=details)
+        if not options.others:
+            return found
+        general = {
+            g: protocol.evaluate(model, replace(data, splits=_of_others(kept, g))) for g in kept
+        }
+        return _beside(found, over_groups({g: _values(r) for g, r in general.items()}, main))
+
+
+def _lacking(parts: Any, labels: NDArray[Any], mine: NDArray[Any], minimum: int) -> str:
+    """Says why a group cannot be used, "" if it can."""
+    classes = np.unique(mine)
+    if len(classes) < 2:
+        return "has images of one class only"
+    for name, rows in (("training", parts.train), ("validation", parts.val), ("test", parts.test)):
+        fewest = min(int((labels[rows] == k).sum()) for k in classes)
+        if fewest < minimum:
+            return f"has {fewest} images of a class in its {name} time, not {minimum}"
+    return ""
+
+
+def _of_others(kept: Mapping[int, Any], group: int) -> Any:
+    """Returns the earlier time of all other groups, with the test part of this one."""
+    others = [parts for other, parts in kept.items() if other != group]
+    train = np.sort(np.concatenate([parts.train for parts in others]))
+    return replace(
+        kept[group], train=train, val=np.sort(np.concatenate([parts.val for parts in others]))
+    )
+
+
+def _values(result: Result) -> dict[str, float]:
+    return {name: e.value for name, e in result.metrics.items() if np.isfinite(e.value)}
+
+
+def _row(group: int, parts: Any, result: Result) -> dict[str, Any]:
+    """Returns a group's row: how many images of each part, its metrics, what was chosen."""
+    counts = {"train": len(parts.train), "val": len(parts.val), "images": len(parts.test)}
+    chosen = {k: v for k, v in result.details.items() if k in ("C", "epochs")}
+    confusion = {k: v for k, v in result.details.items() if k == "confusion"}
+    return {"group": group, **counts, **chosen, **_values(result), **confusion}
+
+
+def _remarks(kept: Mapping[int, Any], left_out: Mapping[int, str]) -> list[str]:
+    few = few_groups(len(kept))
+    if not left_out:
+        return few
+    total = len(kept) + len(left_out)
+    named = [f"{group} {why}" for group, why in list(left_out.items())[:3]]
+    more = "; ..." if len(left_out) > 3 else ""
+    return [f"{len(left_out)} of {total} groups are left out: {'; '.join(named)}{more}.", *few]
+
+
+def _beside(own: Result, others: Result) -> Result:
+    """Adds what has learnt from the other groups to a result."""
+    theirs = {row: float(v) for row, v in enumerate(others.by_group)}
+    rows = [
+        {**row, f"{own.main}_of_others": theirs[i]} for i, row in enumerate(own.details["groups"])
+    ]
+    gain = asdict(difference(own, others, own.main))
+    return replace(
+        own,
+        metrics={**own.metrics, **{f"{m}_of_others": e for m, e in others.metrics.items()}},
+        draws={**own.draws, **{f"{m}_of_others": d for m, d in others.draws.items()}},
+        details={**own.details, "groups": rows, "own_against_others": gain},
+    )

@@ -1,0 +1,62 @@
+import csv
+
+import cv2
+import numpy as np
+import pytest
+
+from ssl_kit import RunError
+from ssl_kit.plugins.evaluations.saliency import heat_map, overview, write_pictures, write_table
+
+PLACES = np.array([[0, 0], [0, 2], [1, 1]], np.float32)
+
+
+def centres(picture, cell=32):
+    return picture[cell // 2 :: cell, cell // 2 :: cell].tolist()
+
+
+def test_red_is_for_blue_is_against_white_is_nothing_and_grey_is_no_image():
+    red, white, blue, grey = [255, 0, 0], [255] * 3, [128, 128, 255], [160] * 3
+    picture = heat_map(PLACES + 7, np.array([2.0, 0.0, -1.0]))
+    assert picture.shape == (64, 96, 3)
+    assert centres(picture) == [[red, grey, white], [grey, blue, grey]]
+
+
+def test_places_may_be_pixels():
+    values = np.array([2.0, 0.0, -1.0])
+    np.testing.assert_array_equal(heat_map(PLACES * 224, values), heat_map(PLACES, values))
+
+
+def test_images_without_any_say_are_white():
+    assert centres(heat_map(PLACES[:1], np.zeros(1))) == [[[255] * 3]]
+
+
+def test_a_huge_bag_makes_a_small_picture_that_shows_its_peak():
+    places = np.stack([np.arange(0, 100_000, 7), np.arange(0, 100_000, 7)], axis=1)
+    values = np.full(len(places), 0.1)
+    values[4001] = 1
+    picture = heat_map(places + np.arange(len(places))[:, None] % 2, values)
+    assert max(picture.shape) <= 1024
+    assert (picture == [255, 0, 0]).all(axis=2).any()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_an_overview_has_each_image_at_its_place(channels):
+    images = [np.full((50, 40, channels), v, np.uint8) for v in (10, 20)]
+    images.append(np.full((8, 8, channels), 1.0, np.float32))
+    seen = centres(overview(PLACES, images))
+    assert seen == [[[10] * 3, [160] * 3, [20] * 3], [[160] * 3, [255] * 3, [160] * 3]]
+
+
+def test_files_are_written_into_new_folders(tmp_path):
+    picture = heat_map(PLACES, np.array([1.0, 0.5, -1.0]))
+    write_pictures(tmp_path / "a" / "b.png", picture, picture)
+    assert cv2.imread(str(tmp_path / "a" / "b.png")).shape == (64, 200, 3)
+    write_table(tmp_path / "a" / "c.csv", ("x", "y"), [("a,b", 1), ("odd\udcff", 2)])
+    with (tmp_path / "a" / "c.csv").open(errors="surrogateescape", newline="") as file:
+        assert list(csv.reader(file)) == [["x", "y"], ["a,b", "1"], ["odd\udcff", "2"]]
+
+
+def test_a_folder_that_cannot_be_made_is_a_plain_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="Cannot write"):
+        write_table(tmp_path / "file" / "c.csv", ("x",), [])
