@@ -158,7 +158,7 @@ def train(
 @click.option("--holdout", type=float, help="Share of groups to test on. [the run's, or 0.2]")
 @click.option("--allow-overlap", is_flag=True, help="Test on groups that were pre-trained on.")
 @click.option("--set", "assignments", multiple=True, metavar="PROTOCOL.KEY=VALUE",
-              help="Option of a protocol; see 'ssl-kit evaluations NAME'.")  # fmt: skip
+              help="Option of a protocol ('ssl-kit evaluations') or data.KEY=VALUE.")  # fmt: skip
 @click.option("--features", type=click.Path(path_type=Path), help="Folder that keeps features.")
 @json_flag
 def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
@@ -209,7 +209,7 @@ def finetune(what: str, out: Path, quiet: bool, as_json: bool, **options: Any) -
 @click.option("--holdout", type=float, help="Share of groups to test on. [the run's, or 0.2]")
 @click.option("--allow-overlap", is_flag=True, help="Test on groups that were pre-trained on.")
 @click.option("--set", "assignments", multiple=True, metavar="PROTOCOL.KEY=VALUE",
-              help="Option of the protocol or of fine-tuning.")  # fmt: skip
+              help="Option of the protocol or of fine-tuning, or data.KEY=VALUE.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True,
               help="Folder; an interrupted comparison goes on.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Print warnings and the result only.")

@@ -92,7 +92,12 @@ def load_model(
 
 
 def data_of(
-    what: str, domain: str, data: str, labels: str, holdout: float | None = None
+    what: str,
+    domain: str,
+    data: str,
+    labels: str,
+    holdout: float | None = None,
+    assignments: Sequence[str] = (),
 ) -> tuple[Domain, Dataset, DataConfig]:
     """Opens the images for a command: a run's own unless others are named.
 
@@ -102,6 +107,7 @@ def data_of(
         data: Path; that of the run if empty.
         labels: CSV.
         holdout: Share of groups for testing; that of the run if None.
+        assignments: Those of "data.*" are settings of the images as `train` takes them.
     """
     asked: dict[str, Any] = {"path": data, "labels": labels} if data or labels else {}
     value_range, below = None, DataConfig()
@@ -115,9 +121,9 @@ def data_of(
         asked["holdout"] = holdout
     if not domain:
         raise UsageError("Give --domain; 'ssl-kit domains' lists them.")
-    config = parse(
-        DataConfig, {**below.model_dump(), **{k: v for k, v in asked.items() if v != ""}}
-    )
+    said = {"data": {k: v for k, v in asked.items() if v != ""}}
+    layers = merge({"data": below.model_dump()}, said, *map(parse_set, assignments))
+    config = parse(DataConfig, layers["data"], "data")
     kind: Domain = domains[domain]
     return kind, open_dataset(kind, config, value_range), config
 
@@ -127,12 +133,13 @@ def choose(protocols: Sequence[str], assignments: Sequence[str] = ()) -> dict[st
 
     Args:
         protocols: Their names.
-        assignments: Such as "knn.k=10", each for one of the protocols.
+        assignments: Such as "knn.k=10", each for one of the protocols; "data.*" is for `data_of`.
 
     Raises:
         UsageError: If an option is for none of them, unknown or wrong.
     """
     options = merge(*map(parse_set, assignments))
+    options.pop("data", None)
     stray = sorted(set(options) - set(protocols))
     if stray:
         raise UsageError(
@@ -181,6 +188,7 @@ def judged(
     allow_overlap: bool = False,
     features: Path | None = None,
     protocols: Iterable[Evaluation] = (),
+    assignments: Sequence[str] = (),
 ) -> Judged:
     """Loads an encoder and labelled images for it.
 
@@ -195,11 +203,12 @@ def judged(
         allow_overlap: Accept test groups that were pre-trained on.
         features: Folder that features of labelled images are kept in.
         protocols: What will be run, since it may report on more than the test part.
+        assignments: Settings of the images; see `data_of`.
 
     Raises:
         UsageError: If test groups were pre-trained on and that was not allowed.
     """
-    field, dataset, config = data_of(what, domain, data, labels, holdout)
+    field, dataset, config = data_of(what, domain, data, labels, holdout, assignments)
     parts = split(dataset.index, config.holdout)
     found = EvaluationData(dataset, parts, field, store=features)
     model, run = load_model(what, dataset, found.splits.train, encoder, image_size)
@@ -215,14 +224,14 @@ def evaluate(
     Args:
         what: A run folder, "scratch", "imagenet" or a weights file.
         protocols: Names of evaluations.
-        assignments: Options of the protocols, such as "knn.k=10".
+        assignments: Options of the protocols, such as "knn.k=10", and settings of the images.
         options: See `judged`.
 
     Returns:
         One comparison per protocol, and the number of test groups that were pre-trained on.
     """
     chosen = choose(protocols, assignments)
-    found = judged(what, protocols=chosen.values(), **options)
+    found = judged(what, protocols=chosen.values(), assignments=assignments, **options)
     model, data, models = found.model, found.data, [found.model]
     if found.run:
         name = found.run.config.encoder.name

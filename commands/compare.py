@@ -162,7 +162,8 @@ def plan(
         labels: CSV.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
-        assignments: Options of the protocol or of fine-tuning, such as "finetune.epochs=10".
+        assignments: Options of the protocol or of fine-tuning, such as "finetune.epochs=10", or
+                of the images, such as "data.options.tile=64".
 
     Raises:
         UsageError: If it is no fair comparison, or test groups were pre-trained on.
@@ -172,7 +173,7 @@ def plan(
     architecture, size = architecture_of(rows, encoder, image_size)
     runs = [arm.run for arm in rows if arm.run]
     first = str(runs[0].folder) if runs else ""
-    field, dataset, config = data_of(first, domain, data, labels, holdout)
+    field, dataset, config = data_of(first, domain, data, labels, holdout, assignments)
     found = EvaluationData(dataset, split(dataset.index, config.holdout), field)
     for arm in rows:
         if arm.run:

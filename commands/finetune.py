@@ -41,7 +41,8 @@ def finetune(
         out: New or empty folder.
         command: That was typed, for the record.
         progress: Shows what happens.
-        assignments: Options of fine-tuning, such as "epochs=10".
+        assignments: Options of fine-tuning, such as "epochs=10", and settings of the images, such
+            as "data.options.tile=64".
         options: See `judged`.
 
     Returns:
@@ -53,8 +54,10 @@ def finetune(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"'{out}' is not empty. Choose another --out.")
-    evaluation = choose([FINETUNE], [f"{FINETUNE}.{text}" for text in assignments])[FINETUNE]
-    found = judged(what, **options)
+    of_images = [text for text in assignments if text.startswith("data.")]
+    others = [f"{FINETUNE}.{text}" for text in assignments if text not in of_images]
+    evaluation = choose([FINETUNE], others)[FINETUNE]
+    found = judged(what, assignments=of_images, **options)
     model, data = found.model, found.data
 
     def show(done: int, epochs: int, loss: float) -> None:

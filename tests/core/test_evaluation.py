@@ -240,3 +240,14 @@ def test_options_reach_their_protocol():
 def test_a_wrong_option_is_a_plain_error(assignment, said):
     with pytest.raises(UsageError, match=said):
         choose(["knn"], [assignment])
+
+
+def test_settings_of_the_images_reach_the_dataset():
+    config = data_of("scratch", "natural", "", "", assignments=["data.holdout=0.4"])[2]
+    assert config.holdout == 0.4
+    assert choose(["knn"], ["data.holdout=0.4"])["knn"].config.k == 20
+
+
+def test_a_wrong_setting_of_the_images_is_a_plain_error():
+    with pytest.raises(UsageError, match=r"Unknown key 'data\.holdot'"):
+        data_of("scratch", "natural", "", "", assignments=["data.holdot=0.4"])
