@@ -16,7 +16,7 @@ setup: $(READY)
 $(READY): pyproject.toml $(DOMAINS:%=domains/%/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet torch==2.14.1 torchvision==0.29.1
-	$(BIN)/pip install --quiet -e '.[dev]' $(DOMAINS:%=-e domains/%)
+	$(BIN)/pip install --quiet -e '.[dev,onnx]' $(DOMAINS:%=-e domains/%)
 	touch $@
 
 demo: setup

@@ -264,7 +264,8 @@ def views(out: Path, as_json: bool, **options: Any) -> None:
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--format", "kind", default="timm", show_default=True, help="timm or safetensors.")
+@click.option("--format", "kind", default="timm", show_default=True,
+              help="timm, safetensors, torchvision, onnx or torch_export.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder.")
 @json_flag
 def export(run: Path, kind: str, out: Path, as_json: bool) -> None:

@@ -272,7 +272,7 @@ def test_a_mistake_in_evaluate_is_one_line(finished_run, flat):
     assert "Unknown evaluation 'kn'" in fails(2, "evaluate", run, "--protocol", "kn")
     assert "Unknown domain" in fails(2, "evaluate", run, "--domain", "nowhere")
     assert "do not exist" in fails(2, "evaluate", run, "--data", "gone")
-    assert "Wrong value for 'holdout'" in fails(2, "evaluate", run, "--holdout", 5)
+    assert "Wrong value for 'data.holdout'" in fails(2, "evaluate", run, "--holdout", 5)
     assert "Give --domain" in fails(2, "evaluate", "scratch")
     assert "is no run" in fails(2, "evaluate", flat)
     assert "needs labelled images" in fails(2, "evaluate", run, "--data", flat)

@@ -75,6 +75,16 @@ class Contrast(A.ImageOnlyTransform):  # type: ignore[misc]
         return mixed.round().astype(np.uint8) if img.dtype == np.uint8 else mixed.clip(0, 1)
 
 
+class Jpeg(A.ImageCompression):  # type: ignore[misc]
+    """Compression; the library's own takes red for blue, which JPEG weighs differently."""
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """Compresses blue, green, red; other numbers of channels as they are."""
+        order = slice(None, None, -1 if img.shape[2] == 3 else 1)
+        made: Image = super().apply(np.ascontiguousarray(img[..., order]), **params)
+        return np.ascontiguousarray(made[..., order])
+
+
 def noise(snr: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """White noise at a ratio in dB."""
     return Noise(snr)
@@ -92,7 +102,7 @@ def contrast(percent: float, channels: Sequence[str]) -> A.BasicTransform | None
 
 def jpeg(quality: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Compression by JPEG at a quality of 1 to 100."""
-    return A.ImageCompression("jpeg", (int(quality), int(quality)), p=1)
+    return Jpeg("jpeg", (int(quality), int(quality)), p=1)
 
 
 NATURAL = Domain(

@@ -9,6 +9,7 @@ from ssl_kit import RunError, UnknownNameError, UsageError
 from ssl_kit.commands import export as module
 from ssl_kit.commands.actions import start
 from ssl_kit.commands.export import export
+from ssl_kit.commands.exports.common import Loaded
 from ssl_kit.core.config import merge
 from ssl_kit.core.progress import Progress
 
@@ -69,7 +70,7 @@ def test_an_empty_folder_will_do(finished_run, tmp_path):
 def test_other_features_are_an_error(finished_run, tmp_path, monkeypatch):
     def wrong(run, model, out):
         torch.manual_seed(9)
-        return timm.create_model("test_resnet", num_classes=0)
+        return Loaded(timm.create_model("test_resnet", num_classes=0).eval())
 
     monkeypatch.setitem(module.FORMATS, "timm", wrong)
     with pytest.raises(RunError, match="gives other features"):

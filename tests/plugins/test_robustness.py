@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import albumentations as A
+import cv2
 import numpy as np
 import pytest
 
@@ -93,3 +94,10 @@ def test_corruptions_go_from_mild_to_severe():
             made = pipeline(image=image)["image"].astype(float)
             gaps.append(np.abs(made - image).mean())
         assert gaps == sorted(gaps)
+
+
+def test_compression_is_that_of_the_quality():
+    image = np.random.default_rng(0).integers(60, 190, (48, 48, 3)).astype(np.uint8)
+    _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 10])
+    expected = cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+    assert np.array_equal(jpeg(10, ("red", "green", "blue"))(image=image)["image"], expected)

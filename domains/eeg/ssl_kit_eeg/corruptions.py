@@ -23,7 +23,6 @@ Reals = NDArray[np.float32]
 _MADE = {"spectrogram", "mel", "scalogram"}  # pictures that are made of windows here
 _RATE = 128.0  # Hz, to which `recordings` resamples unless told otherwise
 _MAINS = 50.0  # Hz
-_EEG = ("eeg_uv",)
 
 
 class LineNoise(A.ImageOnlyTransform):  # type: ignore[misc]
@@ -108,27 +107,27 @@ def _signals(channels: Sequence[str]) -> bool:
     return kind_of(channels) != "picture" or ends <= _MADE
 
 
-def noise(decibels: float, channels: Sequence[str] = _EEG) -> A.BasicTransform | None:
+def noise(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """White noise at a ratio of powers: a worse amplifier. Of pictures in files: on decibels."""
     return Noise((decibels, decibels), p=1)
 
 
-def line(decibels: float, channels: Sequence[str] = _EEG) -> A.BasicTransform | None:
+def line(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Noise of the mains at a ratio of powers; EEG only, since pictures end at 45 Hz."""
     return LineNoise(decibels) if kind_of(channels) in ("eeg", "grid") else None
 
 
-def drift(times: float, channels: Sequence[str] = _EEG) -> A.BasicTransform | None:
+def drift(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Slow drift, a multiple of the signal's standard deviation; not of pictures in files."""
     return Drift(times) if _signals(channels) else None
 
 
-def contact(percent: float, channels: Sequence[str] = _EEG) -> A.BasicTransform | None:
+def contact(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """All channels are flat for so many percent of the time."""
     return Contact(1, percent / 100, p=1)
 
 
-def electrodes(percent: float, channels: Sequence[str] = _EEG) -> A.BasicTransform | None:
+def electrodes(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """So many percent of the channels are flat; none for one channel."""
     several = len(channels) > 1 or kind_of(channels) in ("grid", "map")
     return Silent(2, percent / 100, p=1) if several and _signals(channels) else None
@@ -136,7 +135,7 @@ def electrodes(percent: float, channels: Sequence[str] = _EEG) -> A.BasicTransfo
 
 CORRUPTIONS: Mapping[str, Corruption] = {
     "noise": Corruption(noise, (20, 10, 5, 0), "dB"),
-    "line noise": Corruption(line, (10, 0, -10, -20), "dB"),
+    "line noise": Corruption(line, (20, 10, 0, -10), "dB"),
     "drift": Corruption(drift, (0.5, 1, 2, 4), "times"),
     "contact": Corruption(contact, (10, 25, 50, 75), "% flat"),
     "electrodes": Corruption(electrodes, (10, 25, 50, 75), "% flat"),

@@ -20,7 +20,6 @@ from ssl_kit import Corruption, Image
 from .transforms import BiasField, RicianNoise, Tone, like, to_unit
 
 Reals = NDArray[np.float32]
-_RGB = ("red", "green", "blue")
 
 
 def _planes(image: Image) -> int:
@@ -105,33 +104,33 @@ class Coarser(A.ImageOnlyTransform):  # type: ignore[misc]
         return out
 
 
-def rician(percent: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+def rician(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Rician noise of a standard deviation in percent of the range."""
     return Magnitude(percent / 100, p=1)
 
 
-def photons(count: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+def photons(count: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """So many photons in a white pixel."""
     return Photons(count)
 
 
-def shading(times: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+def shading(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """A bias field of up to a factor."""
     return Shading(math.log(times), p=1)
 
 
-def window(percent: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+def window(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """A window shifted by so many percent of its width."""
     return Window(percent / 100, 0, p=1)
 
 
-def motion(pixels: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+def motion(pixels: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Motion while exposed, along a line of so many pixels: radiographs and microscopy."""
     length = int(pixels)
     return A.MotionBlur((length, length), allow_shifted=False, direction_range=(0, 0), p=1)
 
 
-def resolution(times: float, channels: Sequence[str] = _RGB) -> A.BasicTransform | None:
+def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Pixels so many times larger; enlarged again to the size it had."""
     return Coarser(times)
 

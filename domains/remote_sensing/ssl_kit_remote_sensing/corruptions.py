@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
 
-from .bands import INDICES, RGB, THERMAL, canonical, wavelengths
+from .bands import INDICES, THERMAL, canonical, wavelengths
 from .transforms import Radiometry
 
 Reals = NDArray[np.float32]
@@ -82,13 +82,17 @@ class Clouds(A.ImageOnlyTransform):  # type: ignore[misc]
 class SensorNoise(A.ImageOnlyTransform):  # type: ignore[misc]
     """Adds white Gaussian noise to each band.
 
+    An index (a - b) / (a + b) of bands with noise of a share r of themselves has the deviation
+    r (1 - index^2) / sqrt(2), to the first order.
+
     Args:
         decibels: Ratio of the mean squares of a band and of its noise.
+        indices: Of each channel, whether it is an index.
     """
 
-    def __init__(self, decibels: float) -> None:
+    def __init__(self, decibels: float, indices: tuple[bool, ...]) -> None:
         super().__init__(p=1)
-        self.decibels = decibels
+        self.decibels, self.indices = decibels, indices
 
     def get_params_dependent_on_data(
         self, params: dict[str, Any], data: dict[str, Any]
@@ -99,7 +103,9 @@ class SensorNoise(A.ImageOnlyTransform):  # type: ignore[misc]
     def apply(self, img: Image, white: Reals, **params: Any) -> Image:
         """Adds it."""
         unit = _unit(img)
-        sigma = np.sqrt(np.square(unit).mean(axis=(0, 1)) * 10 ** (-self.decibels / 10))
+        level = np.sqrt(np.square(unit).mean(axis=(0, 1)))
+        of_index = np.sqrt(2) * unit * (1 - unit)  # an index is 2 unit - 1
+        sigma = np.where(self.indices, of_index, level) * 10 ** (-self.decibels / 20)
         return _like(unit + white * sigma.astype(np.float32), img)
 
 
@@ -158,7 +164,16 @@ class Coarser(A.ImageOnlyTransform):  # type: ignore[misc]
         return out
 
 
-def haze(depth: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+class Jpeg(A.ImageCompression):  # type: ignore[misc]
+    """Compression of RGB; the library's own takes red for blue, which JPEG weighs differently."""
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """Compresses blue, green, red."""
+        made: Image = super().apply(np.ascontiguousarray(img[..., ::-1]), **params)
+        return np.ascontiguousarray(made[..., ::-1])
+
+
+def haze(depth: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Aerosol of an optical depth at 490 nm; none for images without a band of sunlight."""
     sunlit = tuple(canonical(name) not in THERMAL for name in channels)
     measured = tuple(name not in INDICES for name in channels)
@@ -169,7 +184,7 @@ def haze(depth: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None
     )
 
 
-def clouds(percent: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+def clouds(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Clouds over so many percent: white, cold in thermal bands, and of an index of 0."""
     colours = [
         0.5 if name in INDICES else 0.0 if canonical(name) in THERMAL else 1.0 for name in channels
@@ -177,32 +192,33 @@ def clouds(percent: float, channels: Sequence[str] = RGB) -> A.BasicTransform | 
     return Clouds(percent / 100, tuple(colours))
 
 
-def noise(decibels: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+def noise(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Noise of the sensor, in each band at the same ratio."""
-    return SensorNoise(decibels)
+    return SensorNoise(decibels, tuple(name in INDICES for name in channels))
 
 
-def resolution(times: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """A pixel on the ground is so many times longer; enlarged again to the size it had."""
     return Coarser(times)
 
 
-def misregistration(pixels: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
+def misregistration(pixels: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Bands lie beside each other by so many pixels; none for one band."""
     return Misregistration(pixels) if len(channels) > 1 else None
 
 
-def jpeg(quality: float, channels: Sequence[str] = RGB) -> A.BasicTransform | None:
-    """Compression by JPEG at a quality of 1 to 100: pictures of one or three bands."""
-    if len(channels) not in (1, 3):
+def jpeg(quality: float, channels: Sequence[str]) -> A.BasicTransform | None:
+    """Compression by JPEG at a quality of 1 to 100: one or three bands of sunlight."""
+    others = {*INDICES, *THERMAL}
+    if len(channels) not in (1, 3) or any(canonical(name) in others for name in channels):
         return None
-    return A.ImageCompression("jpeg", (int(quality), int(quality)), p=1)
+    return Jpeg("jpeg", (int(quality), int(quality)), p=1)
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {
     "haze": Corruption(haze, (0.25, 0.5, 1, 2), "optical depth"),
     "clouds": Corruption(clouds, (10, 25, 50, 75), "% cover"),
-    "noise": Corruption(noise, (30, 20, 10, 5), "dB"),
+    "noise": Corruption(noise, (40, 30, 20, 10), "dB"),
     "resolution": Corruption(resolution, (1.5, 2, 4, 8), "times coarser"),
     "misregistration": Corruption(misregistration, (0.5, 1, 2, 4), "px"),
     "JPEG": Corruption(jpeg, (50, 25, 10, 5), "quality"),

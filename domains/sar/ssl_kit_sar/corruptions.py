@@ -33,7 +33,6 @@ from .speckle import Speckle
 
 Complex = NDArray[np.complex64]
 _COPIES = ("red", "green", "blue")  # of a picture: one band, three times
-_GREY = ("grey",)
 
 
 class _Worse(A.ImageOnlyTransform):  # type: ignore[misc]
@@ -150,22 +149,25 @@ class Defocus(_Worse):
         return np.fft.ifft(np.fft.fft(signal, axis=1) * error, axis=1).astype(np.complex64)
 
 
-def speckle(looks: float, channels: Sequence[str] = _GREY) -> A.BasicTransform | None:
-    """Gamma speckle of so many looks, on top of the speckle that is there."""
-    return Speckle(tuple(channels), (looks, looks), p=1)
+def speckle(looks: float, channels: Sequence[str]) -> A.BasicTransform | None:
+    """Gamma speckle of so many looks, on top of the speckle that is there; detected images only.
+
+    A factor drawn for each pixel would leave the band of a complex signal, which has its speckle.
+    """
+    return None if Meaning.of(channels).real else Speckle(tuple(channels), (looks, looks), p=1)
 
 
-def noise(decibels: float, channels: Sequence[str] = _GREY) -> A.BasicTransform | None:
+def noise(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Thermal noise at a ratio of mean powers."""
     return ThermalNoise(tuple(channels), decibels)
 
 
-def resolution(times: float, channels: Sequence[str] = _GREY) -> A.BasicTransform | None:
+def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Resolution cells so many times longer and wider."""
     return Resolution(tuple(channels), times)
 
 
-def defocus(pixels: float, channels: Sequence[str] = _GREY) -> A.BasicTransform | None:
+def defocus(pixels: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Azimuth smeared over so many pixels."""
     return Defocus(tuple(channels), pixels)
 

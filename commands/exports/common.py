@@ -1,0 +1,102 @@
+"""What all formats share: the facts beside the weights, and images to compare features on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from warnings import catch_warnings, simplefilter
+
+import torch
+from torch import Tensor
+
+from ssl_kit.core.encoder import Encoder
+from ssl_kit.core.errors import RunError
+from ssl_kit.core.pretrained import Pretrained
+from ssl_kit.core.run import Run, write_atomic
+
+PREPARATION = (
+    "For each channel, with (low, high) its value_range: x = (value - low) / (high - low), cut to "
+    "[0, 1], NaN as 0, complex values by magnitude; then (x - mean) / std. float32 (B, C, H, W)."
+)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An exported encoder, read again from its files as another program would.
+
+    Attributes:
+        features: Maps images (B, C, H, W) to pooled features (B, D).
+        maps: Maps images to the last feature maps of the pyramid, where the format is about them.
+        any_size: Whether it takes images of other sizes than the encoder's own.
+    """
+
+    features: Callable[[Tensor], Tensor]
+    maps: Callable[[Tensor], Sequence[Tensor]] | None = None
+    any_size: bool = False
+
+
+Writer = Callable[[Run, Pretrained, Path], Loaded]
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """Returns encoder.json, with a sentence on how to prepare an image."""
+    return {**run.read_json("encoder.json"), "preparation": PREPARATION}
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Writes values to a new file."""
+    write_atomic(path, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def view_size(encoder: Encoder) -> tuple[int, int]:
+    """Returns (H, W) of what an encoder sees: square images, or signals of one row."""
+    if "levels" in encoder.provides:
+        _, h, w = encoder.level_shapes(encoder.image_size)[0]
+        if h < w:
+            return 1, encoder.image_size
+    return encoder.image_size, encoder.image_size
+
+
+def draw(encoder: Encoder, batch: int, size: tuple[int, int]) -> Tensor:
+    """Draws images (batch, C, H, W) of standardised noise, the same ones every time."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn((batch, encoder.channels, *size), generator=generator)
+
+
+def other_size(encoder: Encoder) -> tuple[int, int]:
+    """Returns (H, W) twice as wide as the encoder's own."""
+    height, width = view_size(encoder)
+    return height, 2 * width
+
+
+@torch.inference_mode()
+def takes_any_size(encoder: Encoder) -> bool:
+    """Tells whether an encoder gives features of images of another size than its own."""
+    try:
+        encoder(draw(encoder, 1, other_size(encoder)))
+    except (AssertionError, RuntimeError, ValueError):
+        return False
+    return True
+
+
+@contextmanager
+def tracing(encoder: Encoder) -> Iterator[None]:
+    """Silences torch's tracer, and says in one line if it fails."""
+    before = logging.root.manager.disable
+    with catch_warnings():
+        simplefilter("ignore")
+        logging.disable()
+        try:
+            yield
+        except Exception as error:
+            raise RunError(
+                f"torch cannot trace the encoder '{encoder.name}' ({type(error).__name__}). "
+                "Use --format timm or safetensors."
+            ) from error
+        finally:
+            logging.disable(before)

@@ -1,0 +1,70 @@
+"""The ResNets that timm and torchvision both have, under the same names of weights.
+
+So they fit torchvision's detectors and segmentation networks, which are built on its own ResNets.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from ssl_kit.core.errors import UsageError
+from ssl_kit.core.pretrained import Pretrained
+from ssl_kit.core.run import Run, write_atomic
+
+from .common import Loaded, facts_of, write_json
+
+_STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+def twins() -> list[str]:
+    """Names the architectures that torchvision's ResNet builds; timm has all of them."""
+    from torchvision import models
+
+    return [
+        name
+        for name in models.list_models()
+        if models.get_model_builder(name).__module__ == "torchvision.models.resnet"
+    ]
+
+
+def write_torchvision(run: Run, model: Pretrained, out: Path) -> Loaded:
+    """Writes `weights.pth`, a state dict of torchvision's ResNet without "fc", and `encoder.json`.
+
+    Raises:
+        UsageError: If torchvision has no such network.
+    """
+    name = model.encoder.name.partition(".")[0]
+    if name not in twins():
+        other = "timm" if timm.is_model(name) else "safetensors"
+        raise UsageError(
+            f"torchvision has no network with the weights of '{model.encoder.name}', only of "
+            f"{', '.join(twins())}. Use --format {other}."
+        )
+    buffer = io.BytesIO()
+    torch.save(dict(model.encoder.body.state_dict()), buffer)
+    write_atomic(out / "weights.pth", buffer.getvalue())
+    write_json(out / "encoder.json", {**facts_of(run), "torchvision": name})
+    return _load(name, len(model.channels), out / "weights.pth")
+
+
+def _load(name: str, channels: int, weights: Path) -> Loaded:
+    """Reads the weights into torchvision's network; other than three channels need a new conv1."""
+    from torchvision import models
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    net: Any = models.get_model(name, weights=None)
+    net.fc = nn.Identity()
+    net.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+    net.load_state_dict(torch.load(weights, weights_only=True))
+    stages = create_feature_extractor(net.eval(), list(_STAGES))
+
+    def maps(x: Tensor) -> list[Tensor]:
+        return list(stages(x).values())
+
+    return Loaded(net, maps)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import albumentations as A
+import cv2
+import numpy as np
+import pytest
+
+from ssl_kit_medical.corruptions import CORRUPTIONS
+
+RGB, GREY = ("red", "green", "blue"), ("grey",)
+MODALITIES = ("t1", "t1ce", "t2", "flair", "adc")
+KINDS = (RGB, GREY, MODALITIES)
+WITHOUT: dict[tuple[str, ...], set[str]] = {}
+
+
+def worse(
+    name: str, strength: float, image: np.ndarray, channels: tuple[str, ...], seed: int = 0
+) -> np.ndarray:
+    transform = CORRUPTIONS[name].transform(strength, channels)
+    assert transform is not None
+    pipeline = A.Compose([transform])
+    pipeline.set_random_seed(seed)
+    made: np.ndarray = pipeline(image=image)["image"]
+    return made
+
+
+def textured(channels: tuple[str, ...], dtype: type, size: int = 48) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    planes = [cv2.resize(rng.random((12, 12), np.float32), (size, size)) for _ in channels]
+    unit = 0.25 + 0.5 * np.stack(planes, axis=2)
+    return np.rint(unit * 255).astype(np.uint8) if dtype == np.uint8 else unit
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("channels", KINDS)
+def test_goes_from_mild_to_severe_and_a_seed_repeats_it(
+    channels: tuple[str, ...], dtype: type
+) -> None:
+    image = textured(channels, dtype)
+    for name, corruption in CORRUPTIONS.items():
+        if corruption.transform(corruption.strengths[0], channels) is None:
+            continue
+        gaps = []
+        for strength in corruption.strengths:
+            made = worse(name, strength, image, channels)
+            again = worse(name, strength, image.copy(), channels)
+            assert (made.dtype, made.shape) == (image.dtype, image.shape)
+            assert np.abs(made.astype(float) - again).max() <= 1e-6
+            assert 0 <= made.min() <= made.max() <= (255 if dtype == np.uint8 else 1)
+            gaps.append(np.abs(made.astype(float) - image).mean())
+        assert gaps == sorted(gaps), name
+        assert gaps[0] > 0, name
+
+
+@pytest.mark.parametrize("channels", KINDS)
+def test_where_it_does_not_apply_there_is_none(channels: tuple[str, ...]) -> None:
+    none = {n for n, c in CORRUPTIONS.items() if c.transform(c.strengths[0], channels) is None}
+    assert none == WITHOUT.get(channels, set())
+
+
+def coarse(image: np.ndarray, times: int) -> np.ndarray:
+    """Means of squares, then lines between their centres, along one side after the other."""
+    cells = len(image) // times
+    made = image.astype(np.float64).reshape(cells, times, cells, times, -1).mean(axis=(1, 3))
+    where = (np.arange(len(image)) + 0.5) / times - 0.5
+    for axis in (0, 1):
+        made = np.apply_along_axis(lambda v: np.interp(where, range(cells), v), axis, made)
+    return made
+
+
+def flat(level: float, channels: tuple[str, ...]) -> np.ndarray:
+    return np.full((128, 128, len(channels)), level, np.float32)
+
+
+def test_magnitude_noise_has_the_moments_of_rices_distribution() -> None:
+    dark = worse("Rician noise", 10, flat(0, GREY), GREY).astype(float)
+    assert dark.mean() == pytest.approx(0.1 * np.sqrt(np.pi / 2), rel=0.02)
+    square = worse("Rician noise", 10, flat(0.4, GREY), GREY).astype(float) ** 2
+    assert square.mean() == pytest.approx(0.4**2 + 2 * 0.1**2, rel=0.02)
+
+
+def test_the_variance_of_photons_is_their_number() -> None:
+    counted = 300 * worse("photon noise", 300, flat(0.4, GREY), GREY).astype(float)
+    assert counted.mean() == pytest.approx(120, rel=0.01)
+    assert counted.var() == pytest.approx(120, rel=0.05)
+
+
+def test_shading_reaches_its_factor() -> None:
+    factor = worse("shading", 2, flat(0.25, GREY), GREY).astype(float) / 0.25
+    assert np.exp(np.abs(np.log(factor)).max()) == pytest.approx(2, rel=1e-3)
+    assert np.log(factor).mean() == pytest.approx(0, abs=1e-3)
+
+
+def test_a_window_is_shifted_by_a_share_of_its_width() -> None:
+    image = textured(RGB, np.float32)
+    made = worse("window", 30, image, RGB)
+    assert any(np.allclose(made, (image + by).clip(0, 1), atol=1e-6) for by in (-0.3, 0.3))
+
+
+def test_motion_smears_a_point_along_a_line() -> None:
+    image = flat(0, GREY)
+    image[64, 64] = 1
+    made = worse("motion", 9, image, GREY)
+    rows, columns = np.nonzero(made[..., 0])
+    assert made.sum() == pytest.approx(1, abs=1e-5)
+    assert 6 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 9
+
+
+def test_resolution_averages_over_larger_pixels() -> None:
+    image = textured(MODALITIES, np.float32)
+    assert np.allclose(worse("resolution", 4, image, MODALITIES), coarse(image, 4), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_grey_image_in_a_file_for_colours_stays_grey(name: str) -> None:
+    image = np.repeat(textured(GREY, np.uint8), 3, axis=2)
+    made = worse(name, CORRUPTIONS[name].strengths[-1], image, RGB)
+    assert np.array_equal(made[..., :-1], made[..., 1:])

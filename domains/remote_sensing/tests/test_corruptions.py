@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import albumentations as A
+import cv2
+import numpy as np
+import pytest
+from scipy.ndimage import center_of_mass
+
+from ssl_kit_remote_sensing.corruptions import CORRUPTIONS
+
+RGB, ONE = ("red", "green", "blue"), ("pan",)
+BANDS = ("blue", "green", "red", "nir", "thermal", "ndvi")
+HEAT = ("thermal", "ndvi", "ndwi")
+UNKNOWN = ("a", "b")
+KINDS = (RGB, ONE, BANDS, HEAT, UNKNOWN)
+WITHOUT = {ONE: {"misregistration"}, BANDS: {"JPEG"}, HEAT: {"JPEG", "haze"}, UNKNOWN: {"JPEG"}}
+
+
+def worse(
+    name: str, strength: float, image: np.ndarray, channels: tuple[str, ...], seed: int = 0
+) -> np.ndarray:
+    transform = CORRUPTIONS[name].transform(strength, channels)
+    assert transform is not None
+    pipeline = A.Compose([transform])
+    pipeline.set_random_seed(seed)
+    made: np.ndarray = pipeline(image=image)["image"]
+    return made
+
+
+def textured(channels: tuple[str, ...], dtype: type, size: int = 48) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    planes = [cv2.resize(rng.random((12, 12), np.float32), (size, size)) for _ in channels]
+    unit = 0.25 + 0.5 * np.stack(planes, axis=2)
+    return np.rint(unit * 255).astype(np.uint8) if dtype == np.uint8 else unit
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("channels", KINDS)
+def test_goes_from_mild_to_severe_and_a_seed_repeats_it(
+    channels: tuple[str, ...], dtype: type
+) -> None:
+    image = textured(channels, dtype)
+    for name, corruption in CORRUPTIONS.items():
+        if corruption.transform(corruption.strengths[0], channels) is None:
+            continue
+        gaps = []
+        for strength in corruption.strengths:
+            made = worse(name, strength, image, channels)
+            again = worse(name, strength, image.copy(), channels)
+            assert (made.dtype, made.shape) == (image.dtype, image.shape)
+            assert np.abs(made.astype(float) - again).max() <= 1e-6
+            assert 0 <= made.min() <= made.max() <= (255 if dtype == np.uint8 else 1)
+            gaps.append(np.abs(made.astype(float) - image).mean())
+        assert gaps == sorted(gaps), name
+        assert gaps[0] > 0, name
+
+
+@pytest.mark.parametrize("channels", KINDS)
+def test_where_it_does_not_apply_there_is_none(channels: tuple[str, ...]) -> None:
+    none = {n for n, c in CORRUPTIONS.items() if c.transform(c.strengths[0], channels) is None}
+    assert none == WITHOUT.get(channels, set())
+
+
+def coarse(image: np.ndarray, times: int) -> np.ndarray:
+    """Means of squares, then lines between their centres, along one side after the other."""
+    cells = len(image) // times
+    made = image.astype(np.float64).reshape(cells, times, cells, times, -1).mean(axis=(1, 3))
+    where = (np.arange(len(image)) + 0.5) / times - 0.5
+    for axis in (0, 1):
+        made = np.apply_along_axis(lambda v: np.interp(where, range(cells), v), axis, made)
+    return made
+
+
+def flat(level: float, channels: tuple[str, ...]) -> np.ndarray:
+    return np.full((128, 128, len(channels)), level, np.float32)
+
+
+def test_haze_is_koschmieders_law_with_angstroms_exponent() -> None:
+    image = textured(BANDS, np.float32)
+    nm = np.array([490, 560, 665, 842])
+    through = np.exp(-0.5 * (nm / 490) ** -1.3)
+    made = worse("haze", 0.5, image, BANDS)
+    assert np.allclose(made[..., :4], through * image[..., :4] + 1 - through, atol=1e-5)
+    assert np.array_equal(made[..., 4:], image[..., 4:])
+
+
+@pytest.mark.parametrize("percent", [10, 25, 50, 75])
+def test_clouds_cover_their_share_and_are_white_cold_and_without_an_index(percent: float) -> None:
+    made = worse("clouds", percent, flat(0, BANDS), BANDS)
+    assert 100 * (made[..., 0] > 0.5).mean() == pytest.approx(percent, abs=0.1)
+    heart = made[..., 0] == 1
+    assert heart.any()
+    assert (made[heart] == [1, 1, 1, 1, 0, 0.5]).all()
+
+
+def test_noise_has_the_ratio_asked_for_and_passes_into_an_index() -> None:
+    red, nir = 0.3, 0.5
+    image = np.concatenate([flat(v, ("x",)) for v in (red, nir, 0.5 + 0.25 / 2)], axis=2)
+    gap = worse("noise", 30, image, ("red", "nir", "ndvi")).astype(float) - image
+    assert np.allclose(10 * np.log10(image[0, 0, :2] ** 2 / gap[..., :2].var((0, 1))), 30, atol=0.2)
+    share = 10**-1.5 * np.random.default_rng(0).standard_normal((2, 100_000))
+    a, b = nir * (1 + share[0]), red * (1 + share[1])
+    assert gap[..., 2].std() == pytest.approx(((a - b) / (a + b)).std() / 2, rel=0.05)
+
+
+def test_misregistration_moves_all_bands_but_one_by_so_many_pixels() -> None:
+    image = flat(0, RGB)
+    image[60:68, 60:68] = 0.5
+    made = worse("misregistration", 2, image, RGB)
+    assert np.array_equal(made[..., 0], image[..., 0])
+    for band in (1, 2):
+        moved = np.subtract(center_of_mass(made[..., band]), 63.5)
+        assert np.hypot(*moved) == pytest.approx(2, abs=0.05)
+
+
+def test_resolution_averages_over_larger_pixels() -> None:
+    image = textured(BANDS, np.float32)
+    assert np.allclose(worse("resolution", 4, image, BANDS), coarse(image, 4), atol=1e-5)
+
+
+def test_compression_is_that_of_the_quality() -> None:
+    image = textured(RGB, np.uint8)
+    _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 10])
+    assert np.array_equal(worse("JPEG", 10, image, RGB), cv2.imdecode(code, 1)[..., ::-1])

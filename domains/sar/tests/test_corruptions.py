@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import albumentations as A
+import cv2
+import numpy as np
+import pytest
+from scipy.ndimage import uniform_filter1d
+
+from ssl_kit_sar.corruptions import CORRUPTIONS
+from ssl_kit_sar.pixels import Meaning, phasors, put_phasors
+from ssl_kit_sar.signals import compand, expand
+
+GREY, DB, COMPLEX = ("grey",), ("vv_db", "vh_db"), ("vv_real", "vv_imag")
+COPIES = ("red", "green", "blue")
+SUBLOOKS = ("vv_look1_db", "vh_look1_db", "vv_look2_db", "vh_look2_db")
+KINDS = (GREY, DB, COPIES, SUBLOOKS, COMPLEX)
+WITHOUT = {COMPLEX: {"speckle"}}
+
+
+def worse(
+    name: str, strength: float, image: np.ndarray, channels: tuple[str, ...], seed: int = 0
+) -> np.ndarray:
+    transform = CORRUPTIONS[name].transform(strength, channels)
+    assert transform is not None
+    pipeline = A.Compose([transform])
+    pipeline.set_random_seed(seed)
+    made: np.ndarray = pipeline(image=image)["image"]
+    return made
+
+
+def textured(channels: tuple[str, ...], dtype: type, size: int = 48) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    planes = [cv2.resize(rng.random((12, 12), np.float32), (size, size)) for _ in channels]
+    unit = 0.25 + 0.5 * np.stack(planes, axis=2)
+    return np.rint(unit * 255).astype(np.uint8) if dtype == np.uint8 else unit
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("channels", KINDS)
+def test_goes_from_mild_to_severe_and_a_seed_repeats_it(
+    channels: tuple[str, ...], dtype: type
+) -> None:
+    image = textured(channels, dtype)
+    for name, corruption in CORRUPTIONS.items():
+        if corruption.transform(corruption.strengths[0], channels) is None:
+            continue
+        gaps = []
+        for strength in corruption.strengths:
+            made = worse(name, strength, image, channels)
+            again = worse(name, strength, image.copy(), channels)
+            assert (made.dtype, made.shape) == (image.dtype, image.shape)
+            assert np.abs(made.astype(float) - again).max() <= 1e-6
+            assert 0 <= made.min() <= made.max() <= (255 if dtype == np.uint8 else 1)
+            gaps.append(np.abs(made.astype(float) - image).mean())
+        assert gaps == sorted(gaps), name
+        assert gaps[0] > 0, name
+
+
+@pytest.mark.parametrize("channels", KINDS)
+def test_where_it_does_not_apply_there_is_none(channels: tuple[str, ...]) -> None:
+    none = {n for n, c in CORRUPTIONS.items() if c.transform(c.strengths[0], channels) is None}
+    assert none == WITHOUT.get(channels, set())
+
+
+def coarse(image: np.ndarray, times: int) -> np.ndarray:
+    """Means of squares, then lines between their centres, along one side after the other."""
+    cells = len(image) // times
+    made = image.astype(np.float64).reshape(cells, times, cells, times, -1).mean(axis=(1, 3))
+    where = (np.arange(len(image)) + 0.5) / times - 0.5
+    for axis in (0, 1):
+        made = np.apply_along_axis(lambda v: np.interp(where, range(cells), v), axis, made)
+    return made
+
+
+def flat(level: float, channels: tuple[str, ...]) -> np.ndarray:
+    return np.full((128, 128, len(channels)), level, np.float32)
+
+
+def intensity(image: np.ndarray, channels: tuple[str, ...]) -> np.ndarray:
+    """Of amplitudes or of decibels over a range of 60 dB."""
+    unit = image.astype(np.float64)
+    return 10 ** (6 * (unit - 1)) if channels[0].endswith("_db") else unit**2
+
+
+@pytest.mark.parametrize(("channels", "level"), [(GREY, 0.15), (DB, 0.6), (SUBLOOKS, 0.6)])
+def test_speckle_has_its_looks_and_noise_its_ratio(channels: tuple[str, ...], level: float) -> None:
+    image = flat(level, channels)
+    power = intensity(image, channels)[0, 0, 0]
+    made = intensity(worse("speckle", 4, image, channels), channels)
+    assert np.allclose(made.mean((0, 1)) ** 2 / made.var((0, 1)), 4, rtol=0.08)
+    alike = np.corrcoef(made.reshape(-1, len(channels)), rowvar=False)
+    assert np.allclose(alike, np.eye(len(channels)), atol=0.05)
+    noise = intensity(worse("noise", 5, image, channels), channels).mean((0, 1)) - power
+    assert np.allclose(10 * np.log10(power / noise), 5, atol=0.2)
+
+
+@pytest.mark.parametrize("channels", [GREY, DB, SUBLOOKS])
+def test_of_detected_images_intensities_are_averaged(channels: tuple[str, ...]) -> None:
+    image = textured(channels, np.float32)
+    power = intensity(image, channels)
+    made = intensity(worse("resolution", 4, image, channels), channels)
+    assert np.allclose(made, coarse(power, 4), rtol=1e-3)
+    made = intensity(worse("defocus", 9, image, channels), channels)
+    assert np.allclose(made, uniform_filter1d(power, 9, axis=1, mode="mirror"), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_copies_of_a_band_stay_copies(name: str) -> None:
+    image = np.repeat(textured(GREY, np.uint8), 3, axis=2)
+    made = worse(name, CORRUPTIONS[name].strengths[-1], image, COPIES)
+    assert np.array_equal(made[..., :-1], made[..., 1:])
+
+
+def waves(name: str, strength: float, signal: np.ndarray) -> np.ndarray:
+    """What becomes of a complex signal (H, W)."""
+    kinds = Meaning.of(COMPLEX)
+    image = np.empty((*signal.shape, 2), np.float32)
+    put_phasors(image, compand(signal[..., None].astype(np.complex64)), kinds)
+    return expand(phasors(worse(name, strength, image, COMPLEX), kinds))[..., 0]
+
+
+def drawn() -> np.ndarray:
+    real, imag = np.random.default_rng(0).standard_normal((2, 64, 64))
+    return 0.05 * (real + 1j * imag)
+
+
+def test_complex_noise_has_its_ratio() -> None:
+    signal = drawn()
+    power = np.mean(np.abs(signal) ** 2)
+    noise = np.mean(np.abs(waves("noise", 5, signal) - signal) ** 2)
+    assert 10 * np.log10(power / noise) == pytest.approx(5, abs=0.3)
+
+
+def test_coarser_complex_images_have_a_narrower_band() -> None:
+    oversampled = np.fft.fft2(drawn())
+    free = np.abs(np.fft.fftfreq(64)) > 0.4
+    oversampled[free], oversampled[:, free] = 0, 0
+    spectrum = np.abs(np.fft.fft2(waves("resolution", 2, np.fft.ifft2(oversampled)))) ** 2
+    outside = np.abs(np.fft.fftfreq(64)) > 0.3
+    assert spectrum[outside].sum() + spectrum[:, outside].sum() < 1e-3 * spectrum.sum()
+
+
+def test_defocus_turns_the_phases_of_azimuth_and_smears_a_point() -> None:
+    signal = drawn()
+    before, after = (np.fft.fft(part, axis=1) for part in (signal, waves("defocus", 9, signal)))
+    expected = before * np.exp(1j * np.pi * 9 * np.fft.fftfreq(64) ** 2)
+    assert np.abs(after - expected).max() < 0.01 * np.abs(before).max()
+    point = np.zeros((64, 64), complex)
+    point[32, 32] = 0.9
+    power = np.abs(waves("defocus", 9, point)) ** 2
+    assert power[32].sum() > 0.99 * power.sum()
+    assert power[32, 28:37].sum() > 0.8 * power.sum()
+    assert power[32, 32] < 0.3 * power.sum()
