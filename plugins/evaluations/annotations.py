@@ -193,9 +193,9 @@ def _read_coco(file: Path) -> Annotations:
         found = _Coco.model_validate_json(_bytes(file))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(map(str, first["loc"])) or "as a whole"
         raise DataError(
-            f"'{file}' is no JSON file of COCO's form: {where}{': ' if where else ''}{first['msg']}."
+            f"'{file}' is no JSON file of COCO's form: {where}: {first['msg']}."
         ) from error
     numbers = {c.id: k for k, c in enumerate(sorted(found.categories, key=lambda c: c.id))}
     images = {image.id for image in found.images}

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -23,8 +24,10 @@ from ssl_kit.core.statistics import Floats, Weights
 _SIZES = ("all", "small", "medium", "large")  # up to 32^2 and 96^2 pixels, and above
 _RECALLS = np.linspace(0, 1, 101)
 _THRESHOLDS = {"50": 0, "75": 5}  # of 0.50, 0.55, ... 0.95, which one
-MAX_DETECTIONS = 100  # of an image and class
+_MOST = 100  # detections of an image and class
+_BLOCK = 64  # groups at a time
 
+Kind = Literal["bbox", "segm"]
 Packed = Mapping[str, Any]
 """A mask as pycocotools packs it."""
 
@@ -36,7 +39,7 @@ class Marked:
     Attributes:
         boxes: (n, 4) x1, y1, x2, y2 in pixels.
         labels: (n,) class numbers.
-        areas: (n,) pixels.
+        areas: (n,) pixels that tell small objects from large ones; empty: those of masks or boxes.
         masks: n of them; empty if there are boxes only.
         ignored: (n,) objects that are neither right nor wrong to find; empty if there are none.
         scores: (n,) how sure a detector is; empty for objects.
@@ -44,21 +47,24 @@ class Marked:
 
     boxes: NDArray[np.float64]
     labels: NDArray[np.int64]
-    areas: NDArray[np.float64]
+    areas: Sequence[float] = ()
     masks: Sequence[Packed] = ()
     ignored: Sequence[bool] = ()
     scores: Sequence[float] = ()
 
-    def rows(self, image: int) -> list[dict[str, Any]]:
+    def rows(self, image: int, kind: Kind) -> list[dict[str, Any]]:
         """Returns COCO's annotations, without ids."""
         corner, sides = self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]
+        areas: Sequence[float] = self.areas
+        if not areas:
+            areas = np.prod(sides, axis=1) if kind == "bbox" else coco_masks.area(list(self.masks))
         columns: dict[str, Sequence[Any]] = {
             "bbox": np.concatenate([corner, sides], axis=1).tolist(),
             "category_id": self.labels.tolist(),
-            "area": self.areas.tolist(),
+            "area": list(areas),
             "iscrowd": [int(i) for i in self.ignored] or [0] * len(self.boxes),
         }
-        if len(self.masks):
+        if kind == "segm":
             columns["segmentation"] = self.masks
         if len(self.scores):
             columns["score"] = list(self.scores)
@@ -66,8 +72,8 @@ class Marked:
         return [{"image_id": image, **dict(zip(columns, row, strict=True))} for row in found]
 
 
-def _coco(images: Sequence[Marked], classes: int) -> COCO:
-    rows = [row for i, image in enumerate(images) for row in image.rows(i)]
+def _coco(images: Sequence[Marked], classes: int, kind: Kind) -> COCO:
+    rows = [row for i, image in enumerate(images) for row in image.rows(i, kind)]
     coco = COCO()
     coco.dataset = {
         "images": [{"id": i} for i in range(len(images))],
@@ -79,15 +85,12 @@ def _coco(images: Sequence[Marked], classes: int) -> COCO:
 
 
 def match(
-    truth: Sequence[Marked],
-    found: Sequence[Marked],
-    classes: int,
-    kind: Literal["bbox", "segm"] = "bbox",
+    truth: Sequence[Marked], found: Sequence[Marked], classes: int, kind: Kind = "bbox"
 ) -> COCOeval:
     """Matches what was found in each image with what is there."""
     with contextlib.redirect_stdout(io.StringIO()):
-        judge = COCOeval(_coco(truth, classes), _coco(found, classes), kind)
-        judge.params.maxDets = [1, 10, MAX_DETECTIONS]
+        judge = COCOeval(_coco(truth, classes, kind), _coco(found, classes, kind), kind)
+        judge.params.maxDets = [1, 10, _MOST]
         judge.evaluate()
     return judge
 
@@ -204,6 +207,15 @@ class AveragePrecision:
                 | {self._prefix + name: value for name, value in values.items()}
             )
         return rows
+
+    def by_group(self) -> Floats:
+        """Returns the AP of each group, (G,); 0 where it has no object."""
+        count = int(self._groups.max()) + 1
+        blocks = [
+            self(np.eye(count, min(_BLOCK, count - start), -start, dtype=np.float32))
+            for start in range(0, count, _BLOCK)
+        ]
+        return np.nan_to_num(np.concatenate([b[f"{self._prefix}AP"] for b in blocks]))
 
 
 def _mean(found: Floats) -> Floats:

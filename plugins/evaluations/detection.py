@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -17,12 +15,10 @@ from sklearn.model_selection import GroupShuffleSplit
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from ssl_kit import (
     Config,
     DataError,
-    Dataset,
     Evaluation,
     EvaluationData,
     Pretrained,
@@ -31,19 +27,20 @@ from ssl_kit import (
     UsageError,
 )
 from ssl_kit.core.classifier import Classifier
+from ssl_kit.core.config import OptimizerConfig
 from ssl_kit.core.loader import choose_workers
+from ssl_kit.core.optim import learning_rate, make_optimizer, set_learning_rate
 from ssl_kit.core.statistics import Floats, Weights, bootstrap
 
 from .annotations import Annotations, Objects, read_annotations
 from .average_precision import AveragePrecision, Marked, match
 from .detector import detector
-from .outlines import encode, mask_of
+from .marked_images import Images, Positions, Seen, Unreadable
+from .outlines import encode
 
-Positions = NDArray[np.int64]
-Targets = dict[str, Tensor]
 _TEST = 0.2  # of the groups, where no test part is declared
-_WARMUP = 0.1  # of the steps
 _LONGEST = 10.0  # norm of a gradient
+_REFERENCE = 256  # batch size for which a rate is as given
 
 
 class DetectionConfig(Config):
@@ -65,118 +62,6 @@ class DetectionConfig(Config):
         ),
     ] = "none"
     seed: Annotated[int, Field(ge=0, description="of new layers, order and mirroring")] = 0
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One image and what is marked in it, as the detector sees them.
-
-    Attributes:
-        image: (C, h, w) float32 in [0, 1].
-        objects: In pixels of the image as it is read.
-        size: H and W of that.
-        dropped: Number of boxes left out.
-        masks: (n, h, w) uint8 of the objects; None if there are boxes only.
-        packed: The same, H by W, for pycocotools; none in training.
-    """
-
-    image: Tensor
-    objects: Objects
-    size: tuple[int, int]
-    dropped: int
-    masks: Tensor | None
-    packed: tuple[dict[str, Any], ...]
-
-    @property
-    def scale(self) -> NDArray[np.float64]:
-        """(4,) what turns boxes as they are read into boxes as they are seen."""
-        height, width = self.size
-        return np.tile([self.image.shape[2] / width, self.image.shape[1] / height], 2)
-
-    def targets(self, mirrored: bool) -> tuple[Tensor, Targets]:
-        """Returns the image and what torchvision's detectors learn from it."""
-        boxes = torch.from_numpy(self.objects.boxes * self.scale).float()
-        targets = {"boxes": boxes, "labels": torch.from_numpy(self.objects.labels + 1)}
-        if self.masks is not None:
-            targets["masks"] = self.masks
-        return mirror(self.image, targets) if mirrored else (self.image, targets)
-
-
-def mirror(image: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
-    """Mirrors an image (C, h, w), its boxes (n, 4) and masks (n, h, w) from left to right."""
-    x1, y1, x2, y2 = targets["boxes"].unbind(dim=1)
-    width = image.shape[2]
-    mirrored = {**targets, "boxes": torch.stack([width - x2, y1, width - x1, y2], dim=1)}
-    if "masks" in targets:
-        mirrored["masks"] = targets["masks"].flip(-1)
-    return image.flip(-1), mirrored
-
-
-class Images(TorchDataset[Seen | str]):
-    """Reads images with their objects; one that cannot be read is the reason why.
-
-    Args:
-        dataset: The images.
-        objects: By position.
-        positions: Which of them.
-        size: Pixels of the longer side.
-        masks: Whether outlines are wanted.
-        learn: Whether to leave out what is not to be learnt; else masks are packed too.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        objects: Mapping[int, Objects],
-        positions: Positions,
-        size: int,
-        masks: bool,
-        learn: bool,
-    ) -> None:
-        self._dataset, self._objects, self._positions = dataset, objects, positions
-        self._size, self._masks, self._learn = size, masks, learn
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    def __getitem__(self, n: int) -> Seen | str:
-        """Reads image n."""
-        position = int(self._positions[n])
-        try:
-            return self._see(self._dataset[position].image, self._objects[position])
-        except DataError as error:
-            return str(error)
-
-    def _see(self, image: NDArray[Any], marked: Objects) -> Seen:
-        height, width = image.shape[:2]
-        objects = marked.within(height, width)
-        dropped = len(marked) - len(objects)
-        objects = objects.of(~objects.ignored) if self._learn else objects
-        unit = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
-        unit = unit / 255 if image.dtype == np.uint8 else unit
-        scale = self._size / max(height, width)
-        small = (max(1, round(height * scale)), max(1, round(width * scale)))
-        seen = interpolate(unit[None], small, mode="bilinear", antialias=True)[0]
-        masks, packed = None, ()
-        if self._masks and self._learn:
-            masks = torch.zeros((len(objects), *small), dtype=torch.uint8)
-            for row, filled in enumerate(_filled(objects, height, width)):
-                masks[row] = interpolate(torch.from_numpy(filled)[None, None], small)[0, 0]
-        elif self._masks:
-            packed = tuple(encode(filled) for filled in _filled(objects, height, width))
-        return Seen(seen, objects, (height, width), dropped, masks, packed)
-
-
-def _filled(objects: Objects, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
-    """Yields the mask of each object, (H, W); without an outline it is the box."""
-    for outline, box in zip(objects.outlines, objects.boxes, strict=True):
-        if outline:
-            yield mask_of(outline, height, width)
-        else:
-            x1, y1, x2, y2 = box.round().astype(int)
-            mask = np.zeros((height, width), dtype=np.uint8)
-            mask[y1:y2, x1:x2] = 1
-            yield mask
 
 
 class Detection(Evaluation):
@@ -201,12 +86,13 @@ class Detection(Evaluation):
             for _ in range(self.config.epochs):
                 loss = training.epoch()
             truth, found, rows = training.answers(test)
-        return _result(
-            annotations,
+        return judge(
+            annotations.classes,
             truth,
             found,
             data.dataset.index.groups[rows],
-            images={"train": len(train), "test": len(rows), "unmatched": training.unmatched},
+            annotations.have_masks,
+            images={"train": len(train), "test": len(rows)},
             training_loss=loss,
             remarks=training.remarks(),
         )
@@ -219,12 +105,13 @@ class Detection(Evaluation):
 
 def _parts(data: EvaluationData, objects: Mapping[int, Objects]) -> tuple[Positions, Positions]:
     """Returns the positions of annotated images to learn from and to test on."""
-    annotated, groups = np.array(sorted(objects), dtype=np.int64), data.dataset.index.groups
-    test = np.intersect1d(data.splits.test, annotated)
-    if not len(data.splits.test) and len(np.unique(groups[annotated])) > 1:
+    annotated, groups, there = np.array(sorted(objects)), data.dataset.index.groups, data.splits
+    train = np.intersect1d(np.concatenate([there.train, there.val]), annotated)
+    test = np.intersect1d(there.test, annotated)
+    if not len(there.test) and len(np.unique(groups[train])) > 1:
         drawn = GroupShuffleSplit(1, test_size=_TEST, random_state=0)
-        test = annotated[next(drawn.split(annotated, groups=groups[annotated]))[1]]
-    train = np.setdiff1d(annotated, np.concatenate([test, data.splits.test]))
+        learnt, tested = next(drawn.split(train, groups=groups[train]))
+        train, test = train[learnt], train[tested]
     if len(train) < 2 or not len(test):
         raise UsageError(
             f"Detection needs annotated images to learn from and to test on; there are "
@@ -244,9 +131,6 @@ class Training:
         objects: The same, by position.
         train: Positions to learn from.
         config: Options.
-
-    Attributes:
-        unmatched: Number of annotated images that are not among the data.
     """
 
     def __init__(
@@ -260,8 +144,8 @@ class Training:
     ) -> None:
         self._data, self._objects, self._config = data, objects, config
         self._masks = annotations.have_masks
-        self.unmatched = len(annotations.objects) - len(objects)
-        self._counts: Counter[str] = Counter()
+        self._unmatched = len(annotations.objects) - len(objects)
+        self._dropped, self._unreadable = dict[str, int](), dict[str, str]()
         self._body = Classifier(model.encoder, 1)  # for its copy, and which layers are trained
         self._body.freeze(config.freeze)
         net = detector(
@@ -275,19 +159,12 @@ class Training:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._net: nn.Module = net.to(self._device)
         self._batches = self._load(train, learn=True)
-        self._optimizer = torch.optim.AdamW(
-            [p for p in net.parameters() if p.requires_grad], config.lr, weight_decay=0.05
-        )
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer,
-            config.lr,
-            total_steps=max(10, config.epochs * len(self._batches)),
-            pct_start=_WARMUP,
-            cycle_momentum=False,
-        )
+        self._rate = OptimizerConfig(lr=config.lr, warmup=0.1, weight_decay=0.05)
+        self._optimizer = make_optimizer(net, self._rate)
+        self._steps, self._step = config.epochs * len(self._batches), 0
         self._mirrored = torch.Generator().manual_seed(config.seed)
 
-    def _load(self, positions: Positions, learn: bool) -> DataLoader[Seen | str]:
+    def _load(self, positions: Positions, learn: bool) -> DataLoader[Seen | Unreadable]:
         size, workers = self._config.size, choose_workers(self._data.workers)
         images = Images(self._data.dataset, self._objects, positions, size, self._masks, learn)
         batch_size = min(self._config.batch_size, len(positions))
@@ -307,23 +184,33 @@ class Training:
 
         Raises:
             RunError: If it is not finite.
-            DataError: If no image can be read.
+            DataError: If hardly an image can be read.
         """
         self._net.train()
         self._body.train()  # what is frozen stays in evaluation mode
-        losses = [self._step(seen) for batch in self._batches if len(seen := _readable(batch)) > 1]
+        losses = [
+            self._learn(seen) for batch in self._batches if len(seen := self._read(batch)) > 1
+        ]
         if not losses:
-            raise DataError(
-                "Of no two images of a step can both be read; see the files themselves."
-            )
+            key, reason = next(iter(self._unreadable.items()))
+            raise DataError(f"The images to learn from cannot be read, such as '{key}': {reason}.")
         mean = float(torch.stack(losses).mean())
         if not math.isfinite(mean):
             raise RunError(f"The loss of detection became {mean}. Lower its lr.")
         return mean
 
-    def _step(self, batch: Sequence[Seen]) -> Tensor:
-        turned = torch.rand(len(batch), generator=self._mirrored) < 0.5
-        pairs = [seen.targets(bool(turn)) for seen, turn in zip(batch, turned, strict=True)]
+    def _read(self, batch: Sequence[Seen | Unreadable]) -> list[Seen]:
+        """Keeps what could be read, and notes what was left out."""
+        self._unreadable |= {one.key: one.reason for one in batch if isinstance(one, Unreadable)}
+        seen = [one for one in batch if isinstance(one, Seen)]
+        self._dropped |= {one.key: one.dropped for one in seen}
+        return seen
+
+    def _learn(self, batch: Sequence[Seen]) -> Tensor:
+        rate = learning_rate(self._step, self._steps, self._rate, _REFERENCE)
+        set_learning_rate(self._optimizer, rate)
+        turned = (torch.rand(len(batch), generator=self._mirrored) < 0.5).tolist()
+        pairs = [seen.targets(turn) for seen, turn in zip(batch, turned, strict=True)]
         images = [image.to(self._device) for image, _ in pairs]
         targets = [{k: v.to(self._device) for k, v in t.items()} for _, t in pairs]
         loss: Tensor = torch.stack(list(self._net(images, targets).values())).sum()
@@ -331,21 +218,103 @@ class Training:
         nn.utils.clip_grad_norm_(self._net.parameters(), _LONGEST)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self._schedule.step()
+        self._step += 1
         return loss.detach()
 
     @torch.inference_mode()
     def answers(self, test: Positions) -> tuple[list[Marked], list[Marked], Positions]:
-        """Returns the objects and what is found, for each image that can be read."""
+        """Returns the objects, what is found and the position, of each image that can be read.
+
+        Raises:
+            DataError: If there is none.
+        """
         self._net.eval()
-        truth, found, readable = [], [], []
+        truth, found = [], []
         for batch in self._load(test, learn=False):
-            for one in batch:
-                readable.append(isinstance(one, Seen))
-                if isinstance(one, Seen):
-                    self._counts["dropped"] += one.dropped
-                    truth.append(_truth(one))
-                    found.append(_found(self._net([one.image.to(self._device)])[0], one))
+            for one in self._read(batch):
+                said = self._net([one.image.to(self._device)])[0]
+                truth.append(_truth(one))
+                found.append(_found({k: v.cpu() for k, v in said.items()}, one))
         if not truth:
             raise DataError("None of the test images can be read; see the files themselves.")
+        index = self._data.dataset.index
+        readable = [index.key(i) not in self._unreadable for i in test.tolist()]
         return truth, found, test[np.array(readable)]
+
+    def remarks(self) -> list[str]:
+        """Says what was left out."""
+        counts = {
+            "boxes are empty or outside of their image": sum(self._dropped.values()),
+            "images cannot be read or have another size than annotated": len(self._unreadable),
+            "annotated images are not among the data": self._unmatched,
+        }
+        return [f"{count} {what}; they were left out." for what, count in counts.items() if count]
+
+
+def _truth(one: Seen) -> Marked:
+    objects = one.objects
+    return Marked(
+        objects.boxes, objects.labels, objects.areas, one.packed, objects.ignored.tolist()
+    )
+
+
+def _found(said: Mapping[str, Tensor], one: Seen) -> Marked:
+    """Brings detections back to the pixels of the image as it is read."""
+    packed = [
+        encode((interpolate(mask[None], one.size, mode="bilinear")[0, 0] >= 0.5).numpy())
+        for mask in said.get("masks", ())
+    ]
+    return Marked(
+        said["boxes"].double().numpy() / one.scale,
+        said["labels"].numpy() - 1,
+        masks=packed,
+        scores=said["scores"].tolist(),
+    )
+
+
+def judge(
+    classes: Sequence[str],
+    truth: Sequence[Marked],
+    found: Sequence[Marked],
+    groups: NDArray[Any],
+    masks: bool = False,
+    **details: Any,
+) -> Result:
+    """Judges what was found in the test images.
+
+    Args:
+        classes: K names.
+        truth: The objects of each image.
+        found: What was found in it.
+        groups: (n,) group numbers of the images, of any values.
+        masks: Whether to judge masks, "mask_AP", besides boxes.
+        details: Anything else worth keeping, as plain values.
+
+    Raises:
+        UsageError: If there is no object.
+    """
+    codes = np.unique(groups, return_inverse=True)[1]
+    parts = [AveragePrecision(match(truth, found, len(classes)), codes)]
+    if masks:
+        parts.append(AveragePrecision(match(truth, found, len(classes), "segm"), codes, "mask_"))
+
+    def statistic(weights: Weights) -> dict[str, Floats]:
+        return {name: values for part in parts for name, values in part(weights).items()}
+
+    count = int(codes.max()) + 1
+    metrics, draws = bootstrap(statistic, count, parts[0].rows)
+    there = [name for name, value in metrics.items() if not math.isnan(value.value)]
+    if not there:
+        raise UsageError("No test image has an object, so that nothing can be found in them.")
+    rows = [
+        {"class": name} | {k: v for part in each for k, v in part.items()}
+        for name, *each in zip(classes, *(part.by_class() for part in parts), strict=True)
+    ]
+    return Result(
+        {name: metrics[name] for name in there},
+        {name: draws[name] for name in there},
+        "AP",
+        [row for row in rows if row["objects"]],
+        parts[0].by_group(),
+        details,
+    )

@@ -1,4 +1,4 @@
-"""Outlines of objects, as polygons or run lengths, made into masks: never more than an image's size.
+"""Outlines of objects, polygons or run lengths, made into masks of the image's size.
 
 COCO's run lengths go down the columns, first of what is outside; as text they are numbers of five
 bits a letter (Lin et al. 2014, https://arxiv.org/abs/1405.0312; `rleFrString` of pycocotools). They
