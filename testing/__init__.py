@@ -18,6 +18,7 @@ Rules cannot see wrong mathematics: test your equations against a slow restateme
 
 from __future__ import annotations
 
+from .domains import check_corruptions, corrupted
 from .kit import (
     Check,
     CheckFailed,
@@ -34,7 +35,9 @@ __all__ = [
     "Check",
     "CheckFailed",
     "Outcome",
+    "check_corruptions",
     "checks_for",
+    "corrupted",
     "everything",
     "find",
     "parametrize_with_checks",

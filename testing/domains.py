@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import albumentations as A
 import cv2
 import numpy as np
 
 from ssl_kit.core.config import RunConfig, merge, parse
 from ssl_kit.core.dataset import Dataset, Image
 from ssl_kit.core.discovery import datasets, objectives
-from ssl_kit.core.domain import Domain
+from ssl_kit.core.domain import Corruption, Domain
 from ssl_kit.core.objective import View
 from ssl_kit.core.setup import open_dataset, partners_of
 from ssl_kit.core.views import Renderer
@@ -152,6 +155,70 @@ def pairings_pair(domain: Domain) -> None:
                 "positions from 0")  # fmt: skip
 
 
+def corrupted(
+    corruption: Corruption, strength: float, image: Image, channels: Sequence[str], seed: int = 0
+) -> Image:
+    """Returns an image after a corruption that applies to its channels, as the sweep makes it."""
+    transform = corruption.transform(strength, channels)
+    require(transform is not None, f"it does not apply to {', '.join(channels)}")
+    pipeline = A.Compose([transform])
+    pipeline.set_random_seed(seed)
+    made: Image = pipeline(image=image)["image"]
+    return made
+
+
+def check_corruptions(
+    corruptions: Mapping[str, Corruption], channels: Sequence[str], image: Image
+) -> None:
+    """Checks that corruptions keep type, shape and range, and get worse with their strength.
+
+    Those that do not apply to the channels are passed over.
+
+    Args:
+        corruptions: By name.
+        channels: Names of the C channels.
+        image: (H, W, C), uint8, or float32 in [0, 1]; of some texture, away from the ends of the
+            range, at which a strength could no longer be seen.
+
+    Raises:
+        CheckFailed: At the first that breaks the rule.
+    """
+    top = 255 if image.dtype == np.uint8 else 1
+    for name, corruption in corruptions.items():
+        if corruption.transform(corruption.strengths[0], channels) is None:
+            continue
+        gaps = []
+        for strength in corruption.strengths:
+            where = f"'{name}' {strength:g}, {', '.join(channels)}, {image.dtype}"
+            made = corrupted(corruption, strength, image.copy(), channels).astype(np.float64)
+            again = corrupted(corruption, strength, image.copy(), channels)
+            kept = (again.dtype, again.shape) == (image.dtype, image.shape)
+            require(kept, f"{where}: gives {again.dtype} {again.shape}; keep type and shape")
+            same = (
+                np.abs(made - again).max() <= 1e-6
+            )  # OpenCV does not round alike at all addresses
+            require(bool(same), f"{where}: differs the second time; use the transform's own random "
+                    "generators (self.py_random, self.random_generator)")  # fmt: skip
+            inside = 0 <= made.min() <= made.max() <= top
+            require(bool(inside), f"{where}: values leave the range; clip to it")
+            gaps.append(np.abs(made - image).mean())
+        require(
+            gaps[0] > 0 and gaps == sorted(gaps),
+            f"'{name}', {', '.join(channels)}: images do not get worse from strength to strength; "
+            "order the strengths from mild to severe",
+        )
+
+
+def corruptions_get_worse(domain: Domain) -> None:
+    """Every corruption keeps type, shape and range, and gets worse with its strength."""
+    height, own = _height(domain), tuple(demo_of(domain).channels)
+    for channels in dict.fromkeys((own, ("grey",), ("red", "green", "blue"))):
+        for dtype in ("float32", "uint8"):
+            unit = 0.25 + 0.5 * _image(len(channels), "float32", height)
+            image = unit if dtype == "float32" else np.rint(255 * unit).astype(np.uint8)
+            check_corruptions(domain.corruptions, channels, image)
+
+
 RULES = (
     declares_itself,
     defaults_are_settings,
@@ -161,4 +228,5 @@ RULES = (
     default_views_differ,
     views_can_be_made_again,
     pairings_pair,
+    corruptions_get_worse,
 )

@@ -7,7 +7,7 @@ import albumentations as A
 import numpy as np
 import pytest
 
-from ssl_kit import Partners, resized_crop
+from ssl_kit import Corruption, Partners, resized_crop
 from ssl_kit.plugins.datasets.digits import Digits
 from ssl_kit.plugins.domains.natural import NATURAL
 from ssl_kit.testing import domains
@@ -17,6 +17,22 @@ RULES = domains.RULES
 
 def policy(*transforms):
     return {**NATURAL.policies, "default": lambda view, channels: [resized_crop(view), *transforms]}
+
+
+def corruption(make, strengths):
+    made = Corruption(lambda strength, channels: make(strength), strengths, "")
+    return {"corruptions": {"dark": made}}
+
+
+class Scaled(A.ImageOnlyTransform):
+    """Multiplies, whatever comes out."""
+
+    def __init__(self, factor):
+        super().__init__(p=1)
+        self.factor = factor
+
+    def apply(self, img, **params):
+        return (img * self.factor).astype(img.dtype)
 
 
 class Brighter(A.ImageOnlyTransform):
@@ -30,7 +46,7 @@ class Widened(A.ImageOnlyTransform):
     """Computes in float64 and stays there."""
 
     def apply(self, img, **params):
-        return img / 1.0
+        return img.astype(np.float64)
 
 
 class FirstThree(A.ImageOnlyTransform):
@@ -82,6 +98,11 @@ BROKEN = [
         A.Resize(view.size, view.size)]}}, "transforms applied with p > 0"),
     ("views_can_be_made_again", {"policies": policy(Unseeded(p=1))}, "self.random_generator"),
     ("pairings_pair", {"pairings": {"next": astray}}, "'next' gives positions outside"),
+    ("corruptions_get_worse", corruption(lambda dark: Scaled(1 - dark), (0.9, 0.5, 0.1)),
+     "'dark', .*: images do not get worse from strength to strength"),
+    ("corruptions_get_worse", corruption(lambda _: Widened(p=1), (1,)), "gives float64"),
+    ("corruptions_get_worse", corruption(lambda _: Unseeded(p=1), (1,)), "the second time"),
+    ("corruptions_get_worse", corruption(lambda by: Scaled(1 + by), (1, 2)), "leave the range"),
 ]  # fmt: skip
 
 

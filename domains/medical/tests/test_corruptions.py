@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import albumentations as A
 import cv2
 import numpy as np
 import pytest
 
+from ssl_kit.testing import check_corruptions, corrupted
 from ssl_kit_medical.corruptions import CORRUPTIONS
 
 RGB, GREY = ("red", "green", "blue"), ("grey",)
@@ -16,12 +16,7 @@ WITHOUT: dict[tuple[str, ...], set[str]] = {}
 def worse(
     name: str, strength: float, image: np.ndarray, channels: tuple[str, ...], seed: int = 0
 ) -> np.ndarray:
-    transform = CORRUPTIONS[name].transform(strength, channels)
-    assert transform is not None
-    pipeline = A.Compose([transform])
-    pipeline.set_random_seed(seed)
-    made: np.ndarray = pipeline(image=image)["image"]
-    return made
+    return corrupted(CORRUPTIONS[name], strength, image, channels, seed)
 
 
 def textured(channels: tuple[str, ...], dtype: type, size: int = 48) -> np.ndarray:
@@ -36,20 +31,7 @@ def textured(channels: tuple[str, ...], dtype: type, size: int = 48) -> np.ndarr
 def test_goes_from_mild_to_severe_and_a_seed_repeats_it(
     channels: tuple[str, ...], dtype: type
 ) -> None:
-    image = textured(channels, dtype)
-    for name, corruption in CORRUPTIONS.items():
-        if corruption.transform(corruption.strengths[0], channels) is None:
-            continue
-        gaps = []
-        for strength in corruption.strengths:
-            made = worse(name, strength, image, channels)
-            again = worse(name, strength, image.copy(), channels)
-            assert (made.dtype, made.shape) == (image.dtype, image.shape)
-            assert np.abs(made.astype(float) - again).max() <= 1e-6
-            assert 0 <= made.min() <= made.max() <= (255 if dtype == np.uint8 else 1)
-            gaps.append(np.abs(made.astype(float) - image).mean())
-        assert gaps == sorted(gaps), name
-        assert gaps[0] > 0, name
+    check_corruptions(CORRUPTIONS, channels, textured(channels, dtype))
 
 
 @pytest.mark.parametrize("channels", KINDS)
