@@ -11,6 +11,7 @@ import torch
 
 from ssl_kit.core.config import DataConfig
 from ssl_kit.core.discovery import domains
+from ssl_kit.core.errors import UsageError
 from ssl_kit.core.evaluation import Evaluation, EvaluationData
 from ssl_kit.core.pretrained import Pretrained, from_init
 from ssl_kit.core.result import Result
@@ -32,37 +33,55 @@ def declares_itself(kind: Kind) -> None:
 
 
 @cache
-def _bench() -> tuple[Pretrained, EvaluationData]:
-    """An untrained encoder and labelled images; their features are computed once."""
+def _bench(grouped: bool) -> tuple[Pretrained, EvaluationData]:
+    """An untrained encoder and labelled images; their features are computed once.
+
+    Args:
+        grouped: Whether images are in groups of 120 with a place in time, as those of subjects
+            are, or each on its own.
+    """
     domain = domains["natural"]
     dataset = open_dataset(domain, DataConfig())
-    n = len(dataset)  # in groups of 120 with a place in time, for protocols that ask for them
-    groups = np.arange(n) // 120
-    index = replace(
-        dataset.index,
-        groups=groups,
-        group_names=np.array([b"g%d" % g for g in range(groups.max() + 1)]),
-        positions=np.column_stack([groups, np.arange(n)]).astype(np.float32),
-    )
-    dataset.index = index
+    if grouped:
+        n = len(dataset)
+        groups = np.arange(n) // 120
+        dataset.index = replace(
+            dataset.index,
+            groups=groups,
+            group_names=np.array([b"g%d" % g for g in range(groups.max() + 1)]),
+            positions=np.column_stack([groups, np.arange(n)]).astype(np.float32),
+        )
     splits = split(dataset.index, 0.2)
     model = from_init("scratch", "test_resnet", 16, dataset, splits.train)
     return model, EvaluationData(dataset, splits, domain, workers=0)
 
 
 @cache
-def _found(kind: Kind) -> Result:
-    model, data = _bench()
+def _found(kind: Kind) -> tuple[Result, bool]:
+    """Evaluates on groups of images; on images alone where those are refused.
+
+    Returns:
+        What was found, and whether images were in groups.
+    """
+    try:
+        return _evaluated(kind, True), True
+    except UsageError:
+        return _evaluated(kind, False), False
+
+
+def _evaluated(kind: Kind, grouped: bool) -> Result:
+    model, data = _bench(grouped)
     before = copy.deepcopy(model.encoder.state_dict())
-    found = kind(kind.Config(**kind.quick)).evaluate(model, data)
-    model.encoder.load_state_dict(before)  # the next plugin gets the same
-    return found
+    try:
+        return kind(kind.Config(**kind.quick)).evaluate(model, data)
+    finally:
+        model.encoder.load_state_dict(before)  # the next plugin gets the same
 
 
 @cache
 def _again(kind: Kind) -> tuple[Result, list[str]]:
     """Evaluates a copy of the encoder; also names what of its weights was changed."""
-    model, data = _bench()
+    model, data = _bench(_found(kind)[1])
     mine = copy.deepcopy(model)
     fresh = EvaluationData(data.dataset, data.splits, data.domain, workers=0)
     found = kind(kind.Config(**kind.quick)).evaluate(mine, fresh)
@@ -73,7 +92,7 @@ def _again(kind: Kind) -> tuple[Result, list[str]]:
 
 def estimates_are_sound(kind: Kind) -> None:
     """On a small demo its estimates are finite, each inside its interval if it has one."""
-    found = _found(kind)
+    found, _ = _found(kind)
     require(bool(found.metrics), "there are no metrics; see Result.of_classification")
     for name, estimate in found.metrics.items():
         require(bool(np.isfinite(estimate.value)), f"{name} is {estimate.value}; is a class empty?")
@@ -84,7 +103,7 @@ def estimates_are_sound(kind: Kind) -> None:
 
 def arms_can_be_compared(kind: Kind) -> None:
     """Its main metric is one of its metrics and has bootstrap draws; or it has none."""
-    found = _found(kind)
+    found, _ = _found(kind)
     if found.main:
         require(found.main in found.metrics, f"the main metric '{found.main}' is not reported")
         drawn = found.draws.get(found.main, np.zeros(0))
@@ -94,7 +113,7 @@ def arms_can_be_compared(kind: Kind) -> None:
 
 def estimates_are_the_same_again(kind: Kind) -> None:
     """Asked again it estimates the same."""
-    first, second = _found(kind), _again(kind)[0]
+    first, second = _found(kind)[0], _again(kind)[0]
     for name, estimate in first.metrics.items():
         again = astuple(second.metrics[name])
         same = np.array_equal(astuple(estimate), again, equal_nan=True)
