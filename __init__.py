@@ -7,7 +7,10 @@ ssl_kit costs nothing.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks PyPI on import otherwise
 
 if TYPE_CHECKING:
     from .core.budgets import draw_labels as draw_labels
@@ -71,11 +74,15 @@ if TYPE_CHECKING:
     from .core.result import difference as difference
     from .core.result import verdict as verdict
     from .core.statistics import Estimate as Estimate
+    from .core.transforms import Coarser as Coarser
+    from .core.transforms import Jpeg as Jpeg
+    from .core.transforms import coarser as coarser
     from .core.views import only_with as only_with
     from .core.views import resized_crop as resized_crop
 
 _MODULE_OF = {
     "Batch": "objective",
+    "Coarser": "transforms",
     "Config": "config",
     "Corruption": "domain",
     "DataError": "errors",
@@ -89,6 +96,7 @@ _MODULE_OF = {
     "Image": "dataset",
     "Index": "dataset",
     "LabelledFeatures": "evaluation",
+    "Jpeg": "transforms",
     "MaskPatch": "masking",
     "Objective": "objective",
     "Output": "objective",
@@ -107,6 +115,7 @@ _MODULE_OF = {
     "all_sum": "parallel",
     "average": "result",
     "check_needs": "encoder",
+    "coarser": "transforms",
     "cosine_momentum": "nn",
     "create_encoder": "encoder",
     "difference": "result",

@@ -163,7 +163,7 @@ def plan(
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
         assignments: Options of the protocol or of fine-tuning, such as "finetune.epochs=10", or
-                of the images, such as "data.options.tile=64".
+            of the images, such as "data.options.tile=64".
 
     Raises:
         UsageError: If it is no fair comparison, or test groups were pre-trained on.

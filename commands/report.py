@@ -82,7 +82,7 @@ def evaluation(comparisons: Sequence[Comparison], shared: int) -> str:
         if comparison.gain:
             lines.append(f"  Pre-training: {_VERDICTS[verdict(comparison.gain)]}.")
         if comparison.p is not None:
-            lines.append(f"  Wilcoxon signed-rank test over groups: p = {comparison.p:.2g}.")
+            lines.append(f"  Wilcoxon signed-rank test: p = {comparison.p:.2g}.")
         lines += _groups(comparison)
     return "\n".join(lines)
 

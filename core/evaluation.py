@@ -281,9 +281,9 @@ class Comparison:
 
     @property
     def p(self) -> float | None:
-        """P-value of the Wilcoxon signed-rank test over groups.
+        """P-value of the Wilcoxon signed-rank test over groups, or what else intervals are over.
 
-        None without a control, and below six groups, where it cannot get under 0.05.
+        None without a control, and below six of them, where it cannot get under 0.05.
         """
         scores = [result.by_group for result in self.results.values()]
         if len(scores) < 2 or len(scores[0]) < 6 or len(scores[0]) != len(scores[1]):

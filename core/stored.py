@@ -73,6 +73,8 @@ def _read(file: Path) -> _Features | None:
 
 def _holds(found: _Features, embed: Callable[[Positions], _Features]) -> bool:
     features, rows = found
+    if not len(rows):
+        return False
     look = np.unique(np.linspace(0, len(rows) - 1, _LOOKED_AT).astype(np.int64))
     again, there = embed(rows[look])
     tolerance = 1e-3 * float(features[look].std())  # of another number of threads, or device

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks PyPI on import otherwise
 import albumentations as A
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from .dataset import Image
 from .domain import Policy

@@ -18,7 +18,6 @@ Rules cannot see wrong mathematics: test your equations against a slow restateme
 
 from __future__ import annotations
 
-from .domains import check_corruptions, corrupted
 from .kit import (
     Check,
     CheckFailed,
@@ -35,9 +34,7 @@ __all__ = [
     "Check",
     "CheckFailed",
     "Outcome",
-    "check_corruptions",
     "checks_for",
-    "corrupted",
     "everything",
     "find",
     "parametrize_with_checks",

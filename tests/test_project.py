@@ -1,7 +1,10 @@
 """What keeps the code legible and safe, measured."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -159,3 +162,9 @@ def test_evaluations_and_datasets_document_their_options(name):
 def test_the_readme_names_everything(registry):
     words = set(re.findall(r"\w+", README.read_text()))
     assert [name for name in built_in(registry) if name not in words] == []
+
+
+def test_no_plugin_can_make_albumentations_ask_pypi():
+    code = "import os, ssl_kit; assert os.environ['NO_ALBUMENTATIONS_UPDATE'] == '1'"
+    environment = {k: v for k, v in os.environ.items() if k != "NO_ALBUMENTATIONS_UPDATE"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

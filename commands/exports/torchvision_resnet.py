@@ -5,12 +5,11 @@ So they fit torchvision's detectors and segmentation networks, which are built o
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import timm
-import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ssl_kit.core.errors import UsageError
@@ -34,7 +33,7 @@ def twins() -> list[str]:
 
 
 def write_torchvision(run: Run, model: Pretrained, out: Path) -> Loaded:
-    """Writes `weights.pth`, a state dict of torchvision's ResNet without "fc", and `encoder.json`.
+    """Writes `weights.safetensors`, of torchvision's ResNet but for "fc", and `encoder.json`.
 
     Raises:
         UsageError: If torchvision has no such network.
@@ -46,11 +45,9 @@ def write_torchvision(run: Run, model: Pretrained, out: Path) -> Loaded:
             f"torchvision has no network with the weights of '{model.encoder.name}', only of "
             f"{', '.join(twins())}. Use --format {other}."
         )
-    buffer = io.BytesIO()
-    torch.save(dict(model.encoder.body.state_dict()), buffer)
-    write_atomic(out / "weights.pth", buffer.getvalue())
+    write_atomic(out / "weights.safetensors", run.encoder.read_bytes())
     write_json(out / "encoder.json", {**facts_of(run), "torchvision": name})
-    return _load(name, len(model.channels), out / "weights.pth")
+    return _load(name, len(model.channels), out / "weights.safetensors")
 
 
 def _load(name: str, channels: int, weights: Path) -> Loaded:
@@ -61,7 +58,7 @@ def _load(name: str, channels: int, weights: Path) -> Loaded:
     net: Any = models.get_model(name, weights=None)
     net.fc = nn.Identity()
     net.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
-    net.load_state_dict(torch.load(weights, weights_only=True))
+    net.load_state_dict(load_file(weights))
     stages = create_feature_extractor(net.eval(), list(_STAGES))
 
     def maps(x: Tensor) -> list[Tensor]:

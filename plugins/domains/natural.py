@@ -9,7 +9,7 @@ import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Corruption, Domain, Image, View, only_with, resized_crop
+from ssl_kit import Corruption, Domain, Image, Jpeg, View, only_with, resized_crop
 
 _RGB = ("red", "green", "blue")
 
@@ -73,16 +73,6 @@ class Contrast(A.ImageOnlyTransform):  # type: ignore[misc]
         mean = img.mean(axis=(0, 1), dtype=np.float32)
         mixed: Image = mean + np.float32(self.left) * (img - mean)
         return mixed.round().astype(np.uint8) if img.dtype == np.uint8 else mixed.clip(0, 1)
-
-
-class Jpeg(A.ImageCompression):  # type: ignore[misc]
-    """Compression; the library's own takes red for blue, which JPEG weighs differently."""
-
-    def apply(self, img: Image, **params: Any) -> Image:
-        """Compresses blue, green, red; other numbers of channels as they are."""
-        order = slice(None, None, -1 if img.shape[2] == 3 else 1)
-        made: Image = super().apply(np.ascontiguousarray(img[..., order]), **params)
-        return np.ascontiguousarray(made[..., order])
 
 
 def noise(snr: float, channels: Sequence[str]) -> A.BasicTransform | None:

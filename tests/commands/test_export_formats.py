@@ -15,6 +15,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from safetensors.torch import load_file
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from ssl_kit import Encoder, RunError, UsageError, create_encoder
@@ -67,7 +68,7 @@ def resnet18(tmp_path_factory):
 
 def resnet18_for_torchvision(run, out):
     export(run, "torchvision", out)
-    return torch.load(out / "weights.pth", weights_only=True)
+    return load_file(out / "weights.safetensors")
 
 
 @torch.inference_mode()
@@ -121,7 +122,7 @@ def test_other_maps_are_an_error(resnet18, tmp_path, monkeypatch):
     monkeypatch.setitem(module.FORMATS, "torchvision", wrong)
     with pytest.raises(RunError, match="gives other features"):
         export(resnet18, "torchvision", tmp_path / "out")
-    assert (tmp_path / "out" / "weights.pth").exists()
+    assert (tmp_path / "out" / "weights.safetensors").exists()
 
 
 def test_not_a_number_is_an_error(resnet18, tmp_path, monkeypatch):

@@ -6,49 +6,14 @@ albumentations has no types, hence the ignored errors.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import albumentations as A
-import cv2
-import numpy as np
 
-from ssl_kit import Corruption, Image
+from ssl_kit import Coarser, Corruption, Jpeg
 
 from .transforms import StainJitter
 
 _RGB = ("red", "green", "blue")
-
-
-class Coarser(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Averages over larger pixels, then enlarges; the library's own fails beyond four channels.
-
-    Args:
-        times: How many times longer a pixel's side is.
-    """
-
-    def __init__(self, times: float) -> None:
-        super().__init__(p=1)
-        self.times = times
-
-    def apply(self, img: Image, **params: Any) -> Image:
-        """Does so, a channel at a time."""
-        size = img.shape[1::-1]
-        small = [max(1, round(side / self.times)) for side in size]
-        out = np.empty_like(img)
-        for c in range(img.shape[2]):
-            plane = np.ascontiguousarray(img[..., c])
-            plane = cv2.resize(plane, small, interpolation=cv2.INTER_AREA)
-            out[..., c] = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
-        return out
-
-
-class Jpeg(A.ImageCompression):  # type: ignore[misc]
-    """Compression of RGB; the library's own takes red for blue, which JPEG weighs differently."""
-
-    def apply(self, img: Image, **params: Any) -> Image:
-        """Compresses blue, green, red."""
-        made: Image = super().apply(np.ascontiguousarray(img[..., ::-1]), **params)
-        return np.ascontiguousarray(made[..., ::-1])
 
 
 def stain(scale: float, channels: Sequence[str]) -> A.BasicTransform | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import albumentations as A
 
-from ssl_kit import View, only_with, resized_crop
+from ssl_kit import Jpeg, View, only_with, resized_crop
 
 from .transforms import Bend, Macenko, Reinhard, StainJitter
 
@@ -21,7 +21,7 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
         Bend(p=0.3),
         *only_with(_RGB, channels, StainJitter()),
         A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
-        *only_with(_RGB, channels, A.ImageCompression(quality_range=(40, 95), p=0.3)),
+        *only_with(_RGB, channels, Jpeg(quality_range=(40, 95), p=0.3)),
     ]
 
 

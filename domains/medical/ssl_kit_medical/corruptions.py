@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import albumentations as A
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Corruption, Image
+from ssl_kit import Coarser, Corruption, Image
 
 from .transforms import BiasField, RicianNoise, Tone, like, to_unit
 
@@ -79,29 +78,6 @@ class Window(Tone):
         """Draws the direction."""
         shift = self.py_random.choice((-1, 1)) * self.ends
         return {"low": shift, "high": 1 + shift, "gamma": 1.0}
-
-
-class Coarser(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Averages over larger pixels, then enlarges; the library's own fails beyond four channels.
-
-    Args:
-        times: How many times longer a pixel's side is.
-    """
-
-    def __init__(self, times: float) -> None:
-        super().__init__(p=1)
-        self.times = times
-
-    def apply(self, img: Image, **params: Any) -> Image:
-        """Does so, a channel at a time."""
-        size = img.shape[1::-1]
-        small = [max(1, round(side / self.times)) for side in size]
-        out = np.empty_like(img)
-        for c in range(img.shape[2]):
-            plane = np.ascontiguousarray(img[..., c])
-            plane = cv2.resize(plane, small, interpolation=cv2.INTER_AREA)
-            out[..., c] = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
-        return out
 
 
 def rician(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:

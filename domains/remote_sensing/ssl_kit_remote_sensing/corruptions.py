@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Corruption, Image
+from ssl_kit import Coarser, Corruption, Image, Jpeg
 
 from .bands import INDICES, THERMAL, canonical, wavelengths
 from .transforms import Radiometry
@@ -139,38 +139,6 @@ class Misregistration(A.ImageOnlyTransform):  # type: ignore[misc]
                 borderMode=cv2.BORDER_REFLECT_101,
             )
         return out
-
-
-class Coarser(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Averages over larger pixels, then enlarges; the library's own fails beyond four channels.
-
-    Args:
-        times: How many times longer a pixel's side is.
-    """
-
-    def __init__(self, times: float) -> None:
-        super().__init__(p=1)
-        self.times = times
-
-    def apply(self, img: Image, **params: Any) -> Image:
-        """Does so, a channel at a time."""
-        size = img.shape[1::-1]
-        small = [max(1, round(side / self.times)) for side in size]
-        out = np.empty_like(img)
-        for c in range(img.shape[2]):
-            plane = np.ascontiguousarray(img[..., c])
-            plane = cv2.resize(plane, small, interpolation=cv2.INTER_AREA)
-            out[..., c] = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
-        return out
-
-
-class Jpeg(A.ImageCompression):  # type: ignore[misc]
-    """Compression of RGB; the library's own takes red for blue, which JPEG weighs differently."""
-
-    def apply(self, img: Image, **params: Any) -> Image:
-        """Compresses blue, green, red."""
-        made: Image = super().apply(np.ascontiguousarray(img[..., ::-1]), **params)
-        return np.ascontiguousarray(made[..., ::-1])
 
 
 def haze(depth: float, channels: Sequence[str]) -> A.BasicTransform | None:

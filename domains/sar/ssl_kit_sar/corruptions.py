@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Corruption, Image
+from ssl_kit import Corruption, Image, coarser
 
 from .aperture import window_band
 from .pixels import (
@@ -111,17 +111,7 @@ class Resolution(_Worse):
 
     def detected(self, power: Reals, noise: Complex | None) -> Reals:
         """Averages over cells, and interpolates."""
-        size = power.shape[1::-1]
-        small = tuple(max(1, round(side / self.strength)) for side in size)
-        made = [
-            cv2.resize(
-                cv2.resize(np.ascontiguousarray(band), small, interpolation=cv2.INTER_AREA),
-                size,
-                interpolation=cv2.INTER_LINEAR,
-            )
-            for band in np.moveaxis(power, 2, 0)
-        ]
-        return np.stack(made, axis=2)
+        return coarser(power, self.strength)
 
     def signal(self, signal: Complex, noise: Complex | None) -> Complex:
         """Limits the band in range and in azimuth."""
