@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from .core.result import difference as difference
     from .core.result import verdict as verdict
     from .core.statistics import Estimate as Estimate
+    from .core.transforms import D4 as D4
     from .core.transforms import Coarser as Coarser
     from .core.transforms import Jpeg as Jpeg
     from .core.transforms import coarser as coarser
@@ -84,6 +85,7 @@ _MODULE_OF = {
     "Batch": "objective",
     "Coarser": "transforms",
     "Config": "config",
+    "D4": "transforms",
     "Corruption": "domain",
     "DataError": "errors",
     "Dataset": "dataset",

@@ -244,14 +244,17 @@ class Standardize:
         self, mean: Sequence[float], std: Sequence[float], device: torch.device | str
     ) -> None:
         self.device = torch.device(device)
-        self._mean = torch.tensor(mean, device=device).view(1, -1, 1, 1)
-        self._std = torch.tensor(std, device=device).view(1, -1, 1, 1)
+        self._mean = torch.tensor(mean, device=device)
+        self._std = torch.tensor(std, device=device)
 
     def __call__(self, view: Tensor) -> Tensor:
         """Maps (B, H, W, C) uint8 or float32 to (B, C, H, W) float32."""
         unit = 255.0 if view.dtype == torch.uint8 else 1.0
-        x = view.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
-        return (x - self._mean * unit).div_(self._std * unit)
+        x = view.to(self.device, non_blocking=True).to(torch.float32, copy=True).flatten(2)
+        # Over rows of W * C values: over C alone it is not vectorised, and 20 times slower.
+        width = view.shape[2]
+        x.sub_((self._mean * unit).repeat(width)).div_((self._std * unit).repeat(width))
+        return x.view(view.shape).permute(0, 3, 1, 2)
 
 
 def to_batch(raw: RawBatch, dataset: Dataset, standardize: Standardize) -> Batch:

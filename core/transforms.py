@@ -5,6 +5,7 @@ albumentations has no types, hence the ignored errors.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import albumentations as A
@@ -58,3 +59,28 @@ class Jpeg(A.ImageCompression):  # type: ignore[misc]
         order = slice(None, None, -1 if img.shape[2] == 3 else 1)
         made: Image = super().apply(np.ascontiguousarray(img[..., order]), **params)
         return np.ascontiguousarray(made[..., order])
+
+
+class D4(A.D4):  # type: ignore[misc]
+    """The eight symmetries of a square, turned by OpenCV: NumPy, in A.D4, goes pixel by pixel."""
+
+    def apply(self, img: Image, group_element: str, **params: Any) -> Image:
+        """Turns or mirrors (H, W, C); images of more channels than OpenCV turns go to A.D4."""
+        if img.shape[2] > _MOST_TURNED:
+            made: Image = super().apply(img, group_element, **params)
+            return made
+        turned: Image = _TURNS[group_element](img)
+        return turned.reshape(*turned.shape[:2], img.shape[2])
+
+
+_MOST_TURNED = 4
+_TURNS: dict[str, Callable[[Image], Any]] = {
+    "e": lambda image: image,
+    "r90": lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
+    "r180": lambda image: cv2.rotate(image, cv2.ROTATE_180),
+    "r270": lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
+    "v": lambda image: cv2.flip(image, 0),
+    "h": lambda image: cv2.flip(image, 1),
+    "t": cv2.transpose,
+    "hvt": lambda image: cv2.flip(cv2.transpose(image), -1),
+}

@@ -1,8 +1,9 @@
+import albumentations as A
 import cv2
 import numpy as np
 import pytest
 
-from ssl_kit import Coarser, Jpeg, coarser
+from ssl_kit import D4, Coarser, Jpeg, coarser
 
 
 def slowly(image, times):
@@ -33,3 +34,10 @@ def test_jpeg_is_that_of_the_quality():
     _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 10])
     made = Jpeg("jpeg", (10, 10), p=1)(image=image)["image"]
     np.testing.assert_array_equal(made, cv2.imdecode(code, 1)[..., ::-1])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("turn", ["e", "r90", "r180", "r270", "v", "hvt", "h", "t"])
+def test_a_symmetry_is_that_of_albumentations(channels, turn):
+    image = np.random.default_rng(0).random((24, 32, channels), np.float32)
+    np.testing.assert_array_equal(D4().apply(image, turn), A.D4().apply(image, turn))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import albumentations as A
 
-from ssl_kit import Jpeg, View, only_with, resized_crop
+from ssl_kit import D4, Jpeg, View, only_with, resized_crop
 
 from .transforms import Bend, Macenko, Reinhard, StainJitter
 
@@ -17,7 +17,7 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """Crop, the eight symmetries of a square, stain, bending, focus and compression."""
     return [
         resized_crop(view),
-        A.D4(p=1),
+        D4(p=1),
         Bend(p=0.3),
         *only_with(_RGB, channels, StainJitter()),
         A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
@@ -27,7 +27,7 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
 
 def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """Crop and the eight symmetries of a square."""
-    return [resized_crop(view), A.D4(p=1)]
+    return [resized_crop(view), D4(p=1)]
 
 
 def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import albumentations as A
 
-from ssl_kit import View, only_with, resized_crop
+from ssl_kit import D4, View, only_with, resized_crop
 
 from .bands import INDICES, RGB, THERMAL, canonical, wavelengths
 from .transforms import BandDrop, Radiometry, Saturation
@@ -16,7 +16,7 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """Crop, the eight symmetries of a square, light, air and sensor."""
     return [
         resized_crop(view),
-        A.D4(p=1),
+        D4(p=1),
         Radiometry(
             wavelengths(channels),
             sunlit=tuple(canonical(name) not in THERMAL for name in channels),
@@ -30,7 +30,7 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
 
 def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """Crop and the eight symmetries of a square."""
-    return [resized_crop(view), A.D4(p=1)]
+    return [resized_crop(view), D4(p=1)]
 
 
 def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:

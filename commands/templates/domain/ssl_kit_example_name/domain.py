@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import albumentations as A
 
-from ssl_kit import Domain, View, resized_crop
+from ssl_kit import D4, Domain, View, resized_crop
 
 
 def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
@@ -18,7 +18,7 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """
     return [
         resized_crop(view),
-        A.D4(p=1),
+        D4(p=1),
         A.RandomBrightnessContrast(0.3, 0.3, p=0.8),
         A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
     ]
@@ -26,7 +26,7 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
 
 def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """What hardly alters an image: crop and the eight symmetries."""
-    return [resized_crop(view), A.D4(p=1)]
+    return [resized_crop(view), D4(p=1)]
 
 
 def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
