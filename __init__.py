@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .core.finetuning import FineTuningConfig as FineTuningConfig
     from .core.finetuning import fine_tune as fine_tune
     from .core.hookspecs import hookimpl as hookimpl
+    from .core.loader import choose_workers as choose_workers
     from .core.masking import MaskPatch as MaskPatch
     from .core.masking import patchify as patchify
     from .core.masking import random_mask as random_mask
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from .core.result import difference as difference
     from .core.result import verdict as verdict
     from .core.statistics import Estimate as Estimate
+    from .core.statistics import bootstrap as bootstrap
     from .core.transforms import D4 as D4
     from .core.transforms import Coarser as Coarser
     from .core.transforms import Jpeg as Jpeg
@@ -116,7 +118,9 @@ _MODULE_OF = {
     "View": "objective",
     "all_sum": "parallel",
     "average": "result",
+    "bootstrap": "statistics",
     "check_needs": "encoder",
+    "choose_workers": "loader",
     "coarser": "transforms",
     "cosine_momentum": "nn",
     "create_encoder": "encoder",

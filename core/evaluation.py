@@ -214,6 +214,16 @@ class Evaluation(ABC):
     def __init__(self, config: Any) -> None:
         self.config = config
 
+    @classmethod
+    def example(cls, data: EvaluationData, folder: Path) -> Mapping[str, Any]:
+        """Writes what it needs beside images; returns options that name it, for `plugin check`.
+
+        Args:
+            data: That it will be run on.
+            folder: Empty.
+        """
+        return {}
+
     @abstractmethod
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Evaluates one encoder, without changing it."""

@@ -55,6 +55,10 @@ _OBJECTIVES = {
 
 _EVALUATIONS = {
     "bags": ("Bags", "Tells the label of a bag of images: a pool of all, attention or a graph."),
+    "detection": (
+        "Detection",
+        "Faster or Mask R-CNN from the encoder's weights, COCO or VOC annotations: mAP.",
+    ),
     "episodes": ("Episodes", "N classes told apart from K images of each, 600 times."),
     "few_labels": ("FewLabels", "A protocol with k labels of each class, drawn several times."),
     "finetune": ("FineTune", "The encoder trained on with labels, all of it or some layers."),

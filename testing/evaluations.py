@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from dataclasses import astuple, replace
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -73,9 +75,15 @@ def _evaluated(kind: Kind, grouped: bool) -> Result:
     model, data = _bench(grouped)
     before = copy.deepcopy(model.encoder.state_dict())
     try:
-        return kind(kind.Config(**kind.quick)).evaluate(model, data)
+        return _run(kind, model, data)
     finally:
         model.encoder.load_state_dict(before)  # the next plugin gets the same
+
+
+def _run(kind: Kind, model: Pretrained, data: EvaluationData) -> Result:
+    with TemporaryDirectory() as folder:
+        options = {**kind.quick, **kind.example(data, Path(folder))}
+        return kind(kind.Config(**options)).evaluate(model, data)
 
 
 @cache
@@ -84,7 +92,7 @@ def _again(kind: Kind) -> tuple[Result, list[str]]:
     model, data = _bench(_found(kind)[1])
     mine = copy.deepcopy(model)
     fresh = EvaluationData(data.dataset, data.splits, data.domain, workers=0)
-    found = kind(kind.Config(**kind.quick)).evaluate(mine, fresh)
+    found = _run(kind, mine, fresh)
     before = model.encoder.state_dict()
     weights = mine.encoder.state_dict().items()
     return found, [name for name, weight in weights if not torch.equal(weight, before[name])]

@@ -1,0 +1,139 @@
+"""Images with what is marked in them, as a detector sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torch.utils.data import Dataset as TorchDataset
+
+from ssl_kit import DataError, Dataset
+
+from .annotations import Located, Objects
+from .outlines import encode, mask_of
+
+Positions = NDArray[np.int64]
+Targets = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One image and what is marked in it, as the detector sees them.
+
+    Attributes:
+        key: Its name.
+        image: (C, h, w) float32 in [0, 1].
+        objects: In pixels of the image as it is read.
+        size: H and W of that.
+        dropped: Number of boxes left out.
+        masks: (n, h, w) uint8 of the objects; None if there are boxes only.
+        packed: The same, H by W, for pycocotools; none in training.
+    """
+
+    key: str
+    image: Tensor
+    objects: Objects
+    size: tuple[int, int]
+    dropped: int
+    masks: Tensor | None
+    packed: tuple[dict[str, Any], ...]
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """(4,) what turns boxes as they are read into boxes as they are seen."""
+        height, width = self.size
+        return np.tile([self.image.shape[2] / width, self.image.shape[1] / height], 2)
+
+    def targets(self, mirrored: bool) -> tuple[Tensor, Targets]:
+        """Returns the image and what torchvision's detectors learn from it."""
+        boxes = torch.from_numpy(self.objects.boxes * self.scale).float()
+        targets = {"boxes": boxes, "labels": torch.from_numpy(self.objects.labels + 1)}
+        if self.masks is not None:
+            targets["masks"] = self.masks
+        return mirror(self.image, targets) if mirrored else (self.image, targets)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An image that cannot be read, and why."""
+
+    key: str
+    reason: str
+
+
+def mirror(image: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
+    """Mirrors an image (C, h, w), its boxes (n, 4) and masks (n, h, w) from left to right."""
+    x1, y1, x2, y2 = targets["boxes"].unbind(dim=1)
+    width = image.shape[2]
+    mirrored = {**targets, "boxes": torch.stack([width - x2, y1, width - x1, y2], dim=1)}
+    if "masks" in targets:
+        mirrored["masks"] = targets["masks"].flip(-1)
+    return image.flip(-1), mirrored
+
+
+class Images(TorchDataset[Seen | Unreadable]):
+    """Reads images with their objects.
+
+    Args:
+        dataset: The images.
+        located: What is marked in them.
+        positions: Which of them.
+        size: Pixels of the longer side.
+        learn: Whether to leave out what is not to be learnt; else masks are packed too.
+    """
+
+    def __init__(
+        self, dataset: Dataset, located: Located, positions: Positions, size: int, learn: bool
+    ) -> None:
+        self._dataset, self._objects, self._positions = dataset, located.objects, positions
+        self._size, self._masks, self._learn = size, located.have_masks, learn
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, n: int) -> Seen | Unreadable:
+        """Reads image n."""
+        position = int(self._positions[n])
+        key = self._dataset.index.key(position)
+        try:
+            return self._see(key, self._dataset[position].image, self._objects[position])
+        except DataError as error:
+            return Unreadable(key, str(error))
+
+    def _see(self, key: str, image: NDArray[Any], marked: Objects) -> Seen:
+        height, width = image.shape[:2]
+        objects = marked.within(height, width)
+        dropped = len(marked) - len(objects)
+        objects = objects.of(~objects.ignored) if self._learn else objects
+        unit = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
+        unit = unit / 255 if image.dtype == np.uint8 else unit
+        scale = self._size / max(height, width)
+        small = (max(1, round(height * scale)), max(1, round(width * scale)))
+        seen = interpolate(unit[None], small, mode="bilinear", antialias=True)[0]
+        masks: Tensor | None = None
+        packed: tuple[dict[str, Any], ...] = ()
+        if self._masks and self._learn:
+            masks = torch.zeros((len(objects), *small), dtype=torch.uint8)
+            for row, filled in enumerate(_filled(objects, height, width)):
+                masks[row] = interpolate(torch.from_numpy(filled)[None, None], small)[0, 0]
+        elif self._masks:
+            packed = tuple(encode(filled) for filled in _filled(objects, height, width))
+        return Seen(key, seen, objects, (height, width), dropped, masks, packed)
+
+
+def _filled(objects: Objects, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
+    """Yields the mask of each object, (H, W); without an outline it is the box."""
+    for outline, box in zip(objects.outlines, objects.boxes, strict=True):
+        if outline:
+            yield mask_of(outline, height, width)
+        else:
+            x1, y1, x2, y2 = box.round().astype(int)
+            mask = np.zeros((height, width), dtype=np.uint8)
+            mask[y1:y2, x1:x2] = 1
+            yield mask
