@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,8 +19,9 @@ from .setup import Setup
 _RECORDED = ("ssl-kit", "torch", "torchvision", "timm", "albumentations", "accelerate", "numpy")
 
 
-def environment() -> dict[str, Any]:
-    """Returns versions, plugins, hardware and git state."""
+@cache
+def environment() -> Mapping[str, Any]:
+    """Returns versions, plugins, hardware and git state, as they were at the first call."""
     versions = {"python": platform.python_version()}
     for name in _RECORDED:
         try:

@@ -22,6 +22,7 @@ from ssl_kit.core.run import Run
 
 torch.set_num_threads(1)  # many times faster for the small work of tests
 threadpool_limits(1)
+os.fsync = lambda file: None  # no file of a test must outlive a power cut
 DATA = Path(os.environ.get("SSL_KIT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

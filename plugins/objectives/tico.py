@@ -6,7 +6,8 @@ Learning, Zhu, Moraes, Karakulak, Sobol, Canziani, LeCun, 2022. https://arxiv.or
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -73,6 +74,10 @@ class TiCoConfig(Config):
     beta: Annotated[float, Field(ge=0, lt=1, description="share of C that each step keeps")] = 0.9
     rho: Annotated[float, Field(ge=0, description="weight of the covariance contrast")] = 8.0
     momentum: Annotated[float, Field(ge=0, le=1, description="of the teacher at the start")] = 0.99
+    student: Annotated[
+        float,
+        Field(gt=0, le=1, description="side of the student's view, as a share; 1 in the paper"),
+    ] = 0.75
 
 
 class TiCo(Objective):
@@ -80,10 +85,15 @@ class TiCo(Objective):
 
     C starts at 0 and its trace is 1 - beta^t after t steps; it is divided by that, so that the
     contrast has its full weight from the first step on.
+
+    The student's view has fewer pixels than the teacher's: steps are cheaper, and since crops show
+    things larger than the whole image does, fewer pixels show them as large as they will be
+    (Touvron et al. 2019, https://arxiv.org/abs/1906.06423, section 3).
     """
 
     paper = "https://arxiv.org/abs/2206.10698"
     Config = TiCoConfig
+    defaults: ClassVar[Mapping[str, Any]] = {"optimizer": {"lr": 4e-3}}
     covariance: Tensor
 
     def __init__(self, encoder: Encoder, config: TiCoConfig) -> None:
@@ -95,8 +105,9 @@ class TiCo(Objective):
 
     @classmethod
     def views(cls, config: TiCoConfig, size: int) -> tuple[View, ...]:
-        """The student's and the teacher's view, of the same kind."""
-        return (View(size), View(size))
+        """The student's view, a multiple of 16 pixels, and the teacher's, of the same kind."""
+        smaller = max(16, round(size * config.student / 16) * 16) if config.student < 1 else size
+        return (View(smaller), View(size))
 
     def project(self, features: Tensor) -> Tensor:
         """Maps (B, D) to (B, out)."""
