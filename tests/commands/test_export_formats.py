@@ -107,7 +107,7 @@ def test_timm_has_every_architecture_that_torchvision_exports():
 )
 def test_torchvision_is_refused_without_a_twin(tmp_path, architecture, other):
     run = run_of(tmp_path / "run", architecture)
-    with pytest.raises(UsageError, match=rf"of '{architecture}'.*resnet50.*Use --format {other}\."):
+    with pytest.raises(UsageError, match=rf"of '{architecture}'.*resnet50.*Use --format {other};"):
         export(run, "torchvision", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
