@@ -8,8 +8,9 @@ Features are centred and of unit length, as in SimpleShot, Wang, Chao, Weinberge
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +97,7 @@ class Episodes(Evaluation):
     """
 
     Config = EpisodesConfig
+    quick: ClassVar[Mapping[str, Any]] = {"episodes": 100}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Learns from images outside of the test part and asks images of it."""

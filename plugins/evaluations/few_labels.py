@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -66,6 +66,7 @@ class FewLabels(Evaluation):
     """How well do k labels of each class do, over repeated draws?"""
 
     Config = FewLabelsConfig
+    quick: ClassVar[Mapping[str, Any]] = {"repeats": 2, "counts": (5, 10)}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Draws k labels of each class, nested for larger k, and runs the protocol on them."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +26,7 @@ class LabelFractions(Evaluation):
     """How well do shares of the labelled groups do, nested and stratified by class?"""
 
     Config = LabelFractionsConfig
+    quick: ClassVar[Mapping[str, Any]] = {"repeats": 2, "fractions": (0.1, 0.5)}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Draws whole groups, at least one of each class, and runs the protocol on them."""

@@ -149,6 +149,7 @@ def test_an_unknown_kind_is_refused_with_the_nearest(tmp_path):
         create("objektive", "mirror_ball", tmp_path)
 
 
+@pytest.mark.slow
 def test_the_tests_of_all_kinds_pass_at_once(tmp_path):
     """Single files tell ssl-kit of the packages; two processes are left to the slow test below."""
     shims, paths, tests = tmp_path / "plugins", [], []
