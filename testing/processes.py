@@ -69,8 +69,10 @@ def two_processes_equal_one(kind: type[Objective], tolerance: float = 1e-6) -> s
 
 @cache
 def _pool() -> ProcessPoolExecutor:
-    """Two processes that stay: starting them costs seconds."""
-    pool = ProcessPoolExecutor(WORLD, mp_context=multiprocessing.get_context("spawn"))
+    """Two processes that stay, forked from one that has imported torch: that costs seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ssl_kit.testing.objectives"])
+    pool = ProcessPoolExecutor(WORLD, mp_context=context)
     atexit.register(pool.shutdown, wait=False, cancel_futures=True)
     return pool
 
