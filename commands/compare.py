@@ -216,7 +216,8 @@ def compare(asked: Plan, out: Path, command: str, progress: Progress) -> dict[st
         What is in `compare.json`: docs/compare.md describes it.
 
     Raises:
-        UsageError: If the folder holds a comparison with other settings.
+        UsageError: If the folder holds a comparison with other settings, or the protocol and
+            fine-tuning, which "scratch" is put to, do not report the same.
         DataError: If a result in it is damaged.
     """
     _agree(out, asked)
@@ -236,6 +237,7 @@ def compare(asked: Plan, out: Path, command: str, progress: Progress) -> dict[st
             result = _result(asked, cell, out / cell.file)
             if result is None:
                 continue
+            _same_metric(result, next(iter(results.values()), result), cell)
             results[cell.arm.name, cell.budget, cell.seed] = result
             if cell in missing:
                 done += 1
@@ -290,6 +292,14 @@ def _result(asked: Plan, cell: Cell, file: Path) -> Result | None:
     result = replace(result, details={**result.details, **facts})
     result.save(file)
     return result
+
+
+def _same_metric(result: Result, first: Result, cell: Cell) -> None:
+    if result.main != first.main:
+        raise UsageError(
+            f"'{cell.arm.name}' is judged by {result.main}, the others by {first.main}: that is no "
+            "comparison. Leave it out, or choose --protocol linear, knn or finetune."
+        )
 
 
 def _line(cell: Cell, result: Result) -> str:

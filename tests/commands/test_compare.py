@@ -156,6 +156,11 @@ def test_scratch_is_fine_tuned_as_a_whole_whatever_is_asked(ask):
     assert (run.config.freeze, run.config.layer_decay, run.config.seed) == ("last:1", 0.5, 1)
 
 
+def test_arms_judged_by_different_metrics_are_refused(ask, tmp_path):
+    with pytest.raises(UsageError, match="'scratch' is judged by accuracy, the others by map"):
+        run_it(ask("scratch", protocol="retrieval", budgets="2", seeds=1), tmp_path)
+
+
 def test_random_frozen_is_frozen_under_fine_tuning_too(ask):
     asked = ask("random-frozen", protocol="finetune")
     assert asked.arms[1].protocol("finetune", asked.chosen, 0).config.freeze == "all"
