@@ -47,7 +47,10 @@ class TimmEncoder(Encoder):
         self.arguments = {"num_classes": 0, "in_chans": channels, **sized}
         self.body = timm.create_model(architecture, **self.arguments)
         if getattr(self.body, "dynamic_img_size", True) is False:  # for views of other sizes
-            self.body = timm.create_model(architecture, dynamic_img_size=True, **self.arguments)
+            free: dict[str, Any] = {"dynamic_img_size": True}
+            if isinstance(self.body, VisionTransformer):
+                free["dynamic_img_pad"] = True  # up to whole patches
+            self.body = timm.create_model(architecture, **free, **self.arguments)
         self.dim = getattr(self.body, "head_hidden_size", None) or self.body.num_features
         if hasattr(self.body, "forward_intermediates"):
             self.provides |= {"map", "levels"}

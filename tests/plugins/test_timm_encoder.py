@@ -176,3 +176,10 @@ def test_tokens_do_not_see_the_patches_that_are_dropped(vit):
 
 def test_tokens_of_images_of_another_size(vit):
     assert vit.tokens(torch.randn(2, 3, 32, 48)).shape == (2, 1 + 6, vit.dim)
+
+
+def test_a_view_that_is_no_multiple_of_the_patch_is_padded():
+    encoder = create_encoder("vit_tiny_patch16_224", 3, 48).eval()
+    image = torch.randn(2, 3, 40, 40)
+    padded = torch.nn.functional.pad(image, (0, 8, 0, 8))
+    torch.testing.assert_close(encoder(image), encoder(padded))
