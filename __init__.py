@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .core.dataset import Image as Image
     from .core.dataset import Index as Index
     from .core.dataset import Sample as Sample
+    from .core.device import choose_device as choose_device
     from .core.discovery import evaluations as evaluations
     from .core.discovery import objectives as objectives
     from .core.domain import Corruption as Corruption
@@ -120,6 +121,7 @@ _MODULE_OF = {
     "average": "result",
     "bootstrap": "statistics",
     "check_needs": "encoder",
+    "choose_device": "device",
     "choose_workers": "loader",
     "coarser": "transforms",
     "cosine_momentum": "nn",

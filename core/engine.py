@@ -13,6 +13,7 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
 
 from .config import RunConfig
+from .device import keep_freed_memory
 from .errors import UsageError
 from .plan import choose_precision
 from .run import Run
@@ -41,6 +42,8 @@ def make_accelerator(precision: str, accumulate: int, partial: bool = False) -> 
         accumulate: Batches a step.
         partial: Whether a step may leave some weights without a gradient.
     """
+    if _no_accelerator():
+        keep_freed_memory()
     AcceleratorState._reset_state()  # an earlier run may have used another precision
     return Accelerator(
         cpu=_no_accelerator(),

@@ -17,6 +17,7 @@ from torch.utils.data import Sampler
 from .balance import Balanced, balanced_loss
 from .classifier import Classifier, layerwise_optimizer
 from .config import Config, OptimizerConfig
+from .device import choose_device
 from .encoder import Encoder
 from .errors import RunError
 from .evaluation import EvaluationData
@@ -236,10 +237,6 @@ def _order(
     return Stream(pool, batch_size, config.seed)
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 class _OnFeatures:
     """Trains the head alone, on features that are computed once.
 
@@ -262,9 +259,9 @@ class _OnFeatures:
         known = found.features[rows].astype(np.float64)
         self._mean, self._std = known.mean(axis=0), known.std(axis=0) + 1e-6
         x = (found.features - self._mean) / self._std
-        self._x = torch.from_numpy(x.astype(np.float32)).to(_device())
-        self._y = torch.from_numpy(found.labels).long().to(_device())
-        self._head = nn.Linear(model.encoder.dim, classes).to(_device())
+        self._x = torch.from_numpy(x.astype(np.float32)).to(choose_device())
+        self._y = torch.from_numpy(found.labels).long().to(choose_device())
+        self._head = nn.Linear(model.encoder.dim, classes).to(choose_device())
         optimizer = torch.optim.AdamW(self._head.parameters(), weight_decay=config.weight_decay)
         batches = self._batches(_order(rows, found.labels[rows], config))
         labels = found.labels[rows]
@@ -311,7 +308,8 @@ class _OnImages:
         rows = np.sort(np.concatenate([parts.train, parts.val])) if with_val else parts.train
         classes, labels = len(index.classes), index.labels[rows]
         classifier = self._start(epochs, with_val)
-        self._classifier: Classifier = classifier.to(_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        device = choose_device()
+        self._classifier: Classifier = classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = layerwise_optimizer(
             self._classifier, config.lr, config.weight_decay, config.layer_decay
         )
@@ -334,7 +332,7 @@ class _OnImages:
         return head.classifier()
 
     def _batches(self, rows: Positions) -> Batches:
-        data, config, device = self._data, self._config, _device()
+        data, config, device = self._data, self._config, choose_device()
         views = tuple(View(size, _CROP, config.policy) for size in self._sizes)
         renderer = Renderer(data.domain.policies, views, data.dataset.channels, config.seed)
         statistics, index = self._model.statistics, data.dataset.index

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from .dataset import Dataset
+from .device import choose_device
 from .domain import Domain, Policy
 from .encoder import Encoder, create_encoder, initialise, load_weights, read_weights
 from .errors import UsageError
@@ -131,7 +132,7 @@ def embed_views(
     model.check(dataset)
     policies: Mapping[str, Policy] = domain.policies
     renderer = Renderer(policies, views, dataset.channels, 0)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     encoder = model.encoder.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     standardize = Standardize(model.statistics.mean, model.statistics.std, device)
     shown = ViewDataset(dataset, positions, renderer)

@@ -30,6 +30,7 @@ from ssl_kit import (
     RunError,
     UsageError,
     bootstrap,
+    choose_device,
     choose_workers,
 )
 
@@ -156,7 +157,7 @@ class Training:
     ) -> None:
         self._data, self._located, self._config = data, located, config
         self._dropped, self._unreadable = dict[str, int](), dict[str, str]()
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = choose_device()
         self.encoder = copy.deepcopy(model.encoder).requires_grad_(config.freeze == "none")
         net = detector(
             self.encoder,
