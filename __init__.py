@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from .core.objective import Training as Training
     from .core.objective import View as View
     from .core.objective import multi_crop as multi_crop
+    from .core.objective import smaller as smaller
     from .core.pairing import Partners as Partners
     from .core.pairing import side_by_side as side_by_side
     from .core.parallel import all_sum as all_sum
@@ -151,6 +152,7 @@ _MODULE_OF = {
     "parse": "config",
     "patchify": "masking",
     "random_mask": "masking",
+    "smaller": "objective",
     "spread": "masking",
     "resized_crop": "views",
     "side_by_side": "pairing",

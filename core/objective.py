@@ -32,6 +32,11 @@ class View:
     locate: bool = False
 
 
+def smaller(size: int, share: float) -> int:
+    """Returns a share of `size` pixels as a multiple of 16: the sides that most encoders take."""
+    return max(16, round(size * share / 16) * 16) if share < 1 else size
+
+
 def multi_crop(
     size: int, small: int, cut: float = 0.25, policy: str = "default"
 ) -> tuple[View, ...]:
@@ -45,9 +50,8 @@ def multi_crop(
         cut: Share of the image's area above which a crop is a large view.
         policy: Of all of them.
     """
-    little = max(16, round(size * 3 / 7 / 16) * 16)
     large = (View(size, scale=(cut, 1.0), policy=policy),) * 2
-    return large + (View(little, scale=(0.05, cut), policy=policy),) * small
+    return large + (View(smaller(size, 3 / 7), scale=(0.05, cut), policy=policy),) * small
 
 
 @dataclass

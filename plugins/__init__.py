@@ -20,6 +20,10 @@ _OBJECTIVES = {
         "Tells the cluster of an image's features, found anew each epoch.",
     ),
     "densecl": ("DenseCL", "Contrasts places as well as images; for detection and segmentation."),
+    "descriptors": (
+        "Descriptors",
+        "Tells colours, patterns and gradients of the image from a crop.",
+    ),
     "dino": ("DINO", "Small crops match a teacher's view of large ones."),
     "distillation": ("Distillation", "Learns the features of another encoder."),
     "ijepa": ("IJEPA", "Predicts features of hidden blocks from the rest; ViT."),

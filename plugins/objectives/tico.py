@@ -27,6 +27,7 @@ from ssl_kit import (
     full_precision,
     gather,
     mlp,
+    smaller,
 )
 
 
@@ -106,8 +107,7 @@ class TiCo(Objective):
     @classmethod
     def views(cls, config: TiCoConfig, size: int) -> tuple[View, ...]:
         """The student's view, a multiple of 16 pixels, and the teacher's, of the same kind."""
-        smaller = max(16, round(size * config.student / 16) * 16) if config.student < 1 else size
-        return (View(smaller), View(size))
+        return (View(smaller(size, config.student)), View(size))
 
     def project(self, features: Tensor) -> Tensor:
         """Maps (B, D) to (B, out)."""
