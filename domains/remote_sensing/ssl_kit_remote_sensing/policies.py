@@ -24,7 +24,7 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
         ),
         *only_with(RGB, channels, Saturation()),
         *([BandDrop()] if len(channels) > len(RGB) else []),
-        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.2), p=0.3),
+        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.2), p=0.1),
     ]
 
 

@@ -91,10 +91,10 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
         wavelengths: tuple[float, ...] = (),
         sunlit: tuple[bool, ...] = (),
         measured: tuple[bool, ...] = (),
-        gain: float = 0.4,
-        offset: float = 0.2,
-        spread: float = 0.12,
-        haze: float = 0.2,
+        gain: float = 0.08,
+        offset: float = 0.04,
+        spread: float = 0.02,
+        haze: float = 0.05,
         depth: float = 0.5,
         p: float = 0.8,
     ) -> None:
@@ -146,11 +146,10 @@ def _flags(given: tuple[bool, ...], bands: int) -> Floats:
 
 
 class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Moves red, green and blue towards or away from their grey value, or all the way to grey.
+    """Moves red, green and blue towards or away from their grey value.
 
     Args:
         strength: Largest change of the distance from grey, as a share of it.
-        grey: Chance of no colour at all.
         p: Chance of the whole.
     """
 
@@ -158,16 +157,13 @@ class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]
         """What the arguments may be."""
 
         strength: Share
-        grey: Share
 
-    def __init__(self, strength: float = 0.5, grey: float = 0.2, p: float = 0.8) -> None:
+    def __init__(self, strength: float = 0.1, p: float = 0.8) -> None:
         super().__init__(p=p)
-        self.strength, self.grey = strength, grey
+        self.strength = strength
 
     def get_params(self) -> dict[str, Any]:
         """Draws what is left of the colour."""
-        if self.py_random.random() < self.grey:
-            return {"colour": 0.0}
         return {"colour": 1 + self.py_random.uniform(-self.strength, self.strength)}
 
     def apply(self, img: Image, colour: float, **params: Any) -> Image:

@@ -86,9 +86,12 @@ def test_haze_whitens_short_wavelengths_most() -> None:
     assert blue > red > nir > 0
 
 
-def test_grey_is_grey() -> None:
-    view = Saturation(grey=1, p=1)(image=image(3, "uint8"))["image"]
-    assert np.ptp(view.astype(int), axis=2).max() <= 1
+def test_saturation_keeps_the_brightness_and_changes_the_distance_from_grey() -> None:
+    luma, original = [0.299, 0.587, 0.114], image(3, "float32") * 0.2 + 0.4
+    view = Saturation(1, p=1)(image=original)["image"]
+    assert np.allclose(view @ luma, original @ luma, atol=1e-5)
+    ratio = (view - (view @ luma)[..., None]) / (original - (original @ luma)[..., None])
+    assert np.allclose(ratio, np.median(ratio), atol=1e-2)
 
 
 def test_dropped_bands_are_flat() -> None:
@@ -105,14 +108,15 @@ def test_light_leaves_indices_as_they_are_and_thermal_bands_nearly() -> None:
     channels = ("red", "nir", "thermal", "ndvi")
     made = REMOTE_SENSING.policies["default"](View(32), channels)
     light = next(transform for transform in made if isinstance(transform, Radiometry))
-    strong = Radiometry(light.wavelengths, light.sunlit, light.measured, spread=0, haze=1, p=1)
+    kind = (light.wavelengths, light.sunlit, light.measured)
+    strong = Radiometry(*kind, gain=0.4, offset=0.2, spread=0, haze=1, p=1)
     original = image(4, "float32")
     for seed in range(20):
         strong.set_random_seed(seed)
         view = strong(image=original)["image"]
         assert np.allclose(view[..., 2:], original[..., 2:], atol=1e-6)
         assert not np.allclose(view[..., :2], original[..., :2], atol=1e-2)
-    own = Radiometry(light.wavelengths, light.sunlit, light.measured, spread=0.1, p=1)
+    own = Radiometry(*kind, spread=0.1, p=1)
     view = own(image=original)["image"]
     assert np.allclose(view[..., 3], original[..., 3], atol=1e-6)
     assert not np.allclose(view[..., 2], original[..., 2], atol=1e-4)
