@@ -14,7 +14,7 @@ REMOTE_SENSING = Domain(
     datasets=("geotiff", "image_folder", "arrays"),
     demo="remote_sensing_demo",
     policies={"default": default, "weak": weak, "upright": upright},
-    defaults={"objective": {"name": "descriptors"}},  # the best from random weights (docs/results.md)
+    defaults={"objective": {"name": "descriptors"}},  # best from scratch: README.md
     pairings={"neighbour": neighbour, "neighbours": neighbours, "seasons": seasons},
     corruptions=CORRUPTIONS,
 )
