@@ -58,10 +58,12 @@ def bare_loop(size: int, batch_size: int, seconds: float) -> float:
     import torch
 
     from ssl_kit import Batch
+    from ssl_kit.core.device import keep_freed_memory
     from ssl_kit.core.encoder import create_encoder
     from ssl_kit.core.plan import choose_precision
     from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig
 
+    keep_freed_memory()  # as in ssl-kit: the limit is not to be slowed by the allocator
     torch.manual_seed(0)
     model = SimCLR(create_encoder("resnet18", 3, size), SimCLRConfig())
     model = model.to(memory_format=torch.channels_last)
