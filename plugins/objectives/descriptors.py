@@ -27,16 +27,9 @@ _AROUND = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 
 
 def histogram(x: Tensor, low: float, high: float, bins: int) -> Tensor:
-    """Shares of values per bin; what lies outside is counted in the first or last.
+    """Shares of values per bin from `low` to `high`; the first and last take what lies outside.
 
-    Args:
-        x: (B, ...).
-        low: Where the first bin starts.
-        high: Where the last one ends.
-        bins: K.
-
-    Returns:
-        (B, K), each row with a sum of 1.
+    Maps (B, ...) to (B, bins), each row with a sum of 1.
     """
     number = ((x.flatten(1) - low) * (bins / (high - low))).long().clamp_(0, bins - 1)
     rows = torch.arange(len(x), device=x.device)[:, None] * bins
@@ -54,14 +47,9 @@ def _ordinals() -> Tensor:
 def binary_patterns(y: Tensor) -> Tensor:
     """Uniform, rotation-invariant local binary patterns of the eight neighbours.
 
-    Ojala, Pietikäinen, Mäenpää 2002, https://doi.org/10.1109/TPAMI.2002.1017623, eq. 10, with
-    neighbours on the grid instead of on a circle. Beyond the border the nearest pixel is repeated.
-
-    Args:
-        y: (B, H, W).
-
-    Returns:
-        (B, H, W) integers from 0 to 9.
+    Maps (B, H, W) to the same, integers from 0 to 9. Ojala, Pietikäinen, Mäenpää 2002,
+    https://doi.org/10.1109/TPAMI.2002.1017623, eq. 10, with neighbours on the grid instead of on a
+    circle. Beyond the border the nearest pixel is repeated.
     """
     height, width = y.shape[1:]
     wide = pad(y[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
