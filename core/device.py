@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
     """Has this process, and those it forks, keep the memory that tensors free, for the next ones.
 
     glibc gives large blocks back to the kernel, which fills them with zeros when the next step
-    asks anew: 20,000 page faults a step, a twentieth of its time (docs/results.md). Other C
+    asks anew: 20,000 page faults a step, a twentieth of its time (docs/decisions.md). Other C
     libraries are left as they are.
     """
     if platform.libc_ver()[0] == "glibc":

@@ -128,7 +128,7 @@ class Descriptors(Objective):
 
     def __init__(self, encoder: Encoder, config: DescriptorsConfig) -> None:
         super().__init__(encoder, config)
-        width = 16 * encoder.channels * (2 if encoder.channels > 1 else 1)
+        width = _BINS * encoder.channels * (2 if encoder.channels > 1 else 1)
         width += len(_SCALES) * (_PATTERNS + _COARSE)
         self.head = nn.Linear(encoder.dim, width)
 
