@@ -130,9 +130,10 @@ def train(
     **flags: Any,
 ) -> None:
     """Pre-train an encoder on unlabelled images."""
-    from .commands import actions, report
-    from .core import config as settings
-    from .core.progress import Progress
+    from .commands import actions
+    from .reports import text as report
+    from .training import settings
+    from .training.progress import Progress
 
     if resume:
         report.refuse_with_resume(flags, out, config, assignments)
@@ -163,7 +164,8 @@ def train(
 @json_flag
 def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
     """Measure an encoder on labelled images, beside the untrained one."""
-    from .commands import actions, report
+    from .commands import actions
+    from .reports import text as report
 
     comparisons, shared = actions.evaluate(what, protocol.split(","), **options)
     values = report.evaluation_json(comparisons, shared)
@@ -187,7 +189,7 @@ def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
 def finetune(what: str, out: Path, quiet: bool, as_json: bool, **options: Any) -> None:
     """Train a classifier on labelled images, starting from an encoder."""
     from .commands import finetune as tuning
-    from .core.progress import Progress
+    from .training.progress import Progress
 
     values = tuning.finetune(what, out, _command(), Progress(quiet), **options)
     _print(values, as_json, lambda: tuning.text(values, out))
@@ -217,8 +219,8 @@ def finetune(what: str, out: Path, quiet: bool, as_json: bool, **options: Any) -
 def compare(arms: tuple[str, ...], out: Path, quiet: bool, as_json: bool, **options: Any) -> None:
     """Tell whether pre-training helped: several encoders at several label budgets."""
     from .commands import compare as comparing
-    from .commands.verdicts import table
-    from .core.progress import Progress
+    from .reports.text import table
+    from .training.progress import Progress
 
     asked = comparing.plan(arms, **options)
     values = comparing.compare(asked, out, _command(), Progress(quiet))
@@ -271,7 +273,7 @@ def views(out: Path, as_json: bool, **options: Any) -> None:
 def export(run: Path, kind: str, out: Path, as_json: bool) -> None:
     """Hand the encoder of a run to other programs; what is written is checked."""
     from .commands.export import export as write
-    from .core.run import Run
+    from .training.run import Run
 
     gap = write(Run(run), kind, out)
     values = {"folder": str(out), "format": kind, "largest_difference": gap}
@@ -289,7 +291,7 @@ def write_report(
     folder: Path, data: str, out: Path | None, live: bool, port: int, as_json: bool
 ) -> None:
     """Write a run or a comparison as one HTML file."""
-    from .commands.html import page
+    from .reports.html import page
 
     if live:
         page.serve(folder, port, click.echo)

@@ -20,10 +20,9 @@ CLI = [sys.executable, "-m", "ssl_kit.cli"]
 
 def training_part(data: Path, holdout: float, folder: Path) -> None:
     """Links the images that ssl-kit trains on into a flat folder."""
-    from ssl_kit.core.config import DataConfig
     from ssl_kit.core.discovery import domains
-    from ssl_kit.core.setup import open_dataset
-    from ssl_kit.core.splits import split
+    from ssl_kit.data.opening import DataConfig, open_dataset
+    from ssl_kit.data.splits import split
 
     dataset = open_dataset(domains["remote_sensing"], DataConfig(path=str(data)))
     parts = split(dataset.index, holdout)

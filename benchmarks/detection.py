@@ -18,12 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ssl_kit import EvaluationData, Result, difference, verdict
 from ssl_kit.commands.actions import load_model
-from ssl_kit.core.config import DataConfig
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.setup import open_dataset
-from ssl_kit.core.splits import Splits, split
+from ssl_kit.data.opening import DataConfig, open_dataset
+from ssl_kit.data.splits import Splits, split
+from ssl_kit.evaluation import EvaluationData, Result, difference, verdict
 from ssl_kit.plugins.evaluations.detection import Detection, DetectionConfig
 
 

@@ -56,7 +56,7 @@ def run(command: list[str]) -> tuple[str, float]:
 
 def row(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """Trains and evaluates one objective."""
-    from ssl_kit import objectives
+    from ssl_kit.nn import objectives
 
     encoder = args.vit if "tokens" in objectives[name].needs else args.encoder
     with tempfile.TemporaryDirectory() as folder:
@@ -143,7 +143,7 @@ def page(rows: dict[str, dict[str, Any]], args: argparse.Namespace) -> str:
 
 def main() -> None:
     """Computes the missing rows and writes the page."""
-    from ssl_kit import objectives
+    from ssl_kit.nn import objectives
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")

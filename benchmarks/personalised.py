@@ -28,19 +28,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from ssl_kit import EvaluationData, LabelledFeatures, Pretrained, Result, difference, verdict
 from ssl_kit.commands.actions import start
-from ssl_kit.core.config import DataConfig
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.memory import kept_in_memory
-from ssl_kit.core.pretrained import from_init, from_run
-from ssl_kit.core.progress import Progress
-from ssl_kit.core.setup import open_dataset
-from ssl_kit.core.splits import split
-from ssl_kit.core.statistics import wilcoxon
+from ssl_kit.data.in_memory import kept_in_memory
+from ssl_kit.data.opening import DataConfig, open_dataset
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation import (
+    EvaluationData,
+    LabelledFeatures,
+    Pretrained,
+    Result,
+    difference,
+    verdict,
+)
+from ssl_kit.evaluation.bootstrap import wilcoxon
+from ssl_kit.evaluation.pretrained import from_init, from_run
 from ssl_kit.plugins.evaluations.leave_one_out import few_groups, over_groups
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
 from ssl_kit.plugins.evaluations.within_group import WithinGroup, WithinGroupConfig
+from ssl_kit.training.progress import Progress
 
 WINDOW, STRIDE, SIZE, BATCH = 60.0, 15.0, 192, 32  # seconds, seconds, samples, windows
 STRESS, REST = ("I", "M", "Q"), ("G", "K", "O", "S", "W")  # columns of the starts of tasks

@@ -58,10 +58,10 @@ def bare_loop(size: int, batch_size: int, seconds: float) -> float:
     import torch
 
     from ssl_kit import Batch
-    from ssl_kit.core.device import keep_freed_memory
-    from ssl_kit.core.encoder import create_encoder
-    from ssl_kit.core.plan import choose_precision
+    from ssl_kit.nn.weights import create_encoder
     from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig
+    from ssl_kit.training.device import keep_freed_memory
+    from ssl_kit.training.precision import choose_precision
 
     keep_freed_memory()  # as in ssl-kit: the limit is not to be slowed by the allocator
     torch.manual_seed(0)

@@ -10,23 +10,28 @@ from typing import Any
 
 import numpy as np
 
-from ssl_kit.core.config import DataConfig, merge, parse, parse_set
-from ssl_kit.core.dataset import Dataset
-from ssl_kit.core.discovery import domains, evaluations
-from ssl_kit.core.domain import Domain
-from ssl_kit.core.engine import create_run
-from ssl_kit.core.errors import RunError, UsageError, did_you_mean
-from ssl_kit.core.evaluation import Comparison, Evaluation, EvaluationData, compare, refuse_overlap
-from ssl_kit.core.loader import Skipped
-from ssl_kit.core.objective import View
-from ssl_kit.core.pretrained import Pretrained, embed, from_init, from_run
-from ssl_kit.core.progress import Progress
-from ssl_kit.core.run import Run, write_atomic
-from ssl_kit.core.setup import build, open_dataset, resolve
-from ssl_kit.core.splits import split
-from ssl_kit.core.train import train
-
-from .sheet import Clip, contact_sheet
+from ..core.atomic import write_atomic
+from ..core.config import parse
+from ..core.dataset import Dataset
+from ..core.discovery import domains, evaluations
+from ..core.domain import Domain
+from ..core.errors import RunError, UsageError, did_you_mean
+from ..core.view import View
+from ..data.loader import Skipped
+from ..data.opening import DataConfig, open_dataset
+from ..data.splits import split
+from ..evaluation.data import EvaluationData
+from ..evaluation.evaluation import Evaluation
+from ..evaluation.leakage import refuse_overlap
+from ..evaluation.pretrained import Pretrained, embed, from_init, from_run
+from ..evaluation.side_by_side import Comparison, compare
+from ..reports.sheet import Clip, contact_sheet
+from ..training.engine import create_run
+from ..training.loop import train
+from ..training.progress import Progress
+from ..training.run import Run
+from ..training.settings import merge, parse_set
+from ..training.setup import build, resolve
 
 
 def start(

@@ -8,11 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ssl_kit.core.encoder import Encoder
-from ssl_kit.core.errors import RunError, UnknownNameError, UsageError
-from ssl_kit.core.pretrained import from_run
-from ssl_kit.core.run import Run
-
+from ..core.encoder import Encoder
+from ..core.errors import RunError, UnknownNameError, UsageError
+from ..evaluation.pretrained import from_run
+from ..training.run import Run
 from .exports.common import Loaded, Writer, draw, other_size, view_size
 from .exports.graphs import write_onnx, write_torch_export
 from .exports.torchvision_resnet import write_torchvision

@@ -11,16 +11,15 @@ import timm
 import torch
 from safetensors.torch import save
 
-from ssl_kit.core.classifier import Classifier
-from ssl_kit.core.errors import RunError, UsageError
-from ssl_kit.core.finetuning import FineTuned, fine_tune
-from ssl_kit.core.manifest import environment
-from ssl_kit.core.pretrained import Pretrained
-from ssl_kit.core.progress import Progress
-from ssl_kit.core.run import write_atomic
-
+from ..core.atomic import write_atomic
+from ..core.errors import RunError, UsageError
+from ..evaluation.classifier import Classifier
+from ..evaluation.comparing.arms import FINETUNE
+from ..evaluation.finetuning import FineTuned, fine_tune
+from ..evaluation.pretrained import Pretrained
+from ..training.manifest import environment
+from ..training.progress import Progress
 from .actions import choose, judged
-from .arms import FINETUNE
 
 _TOLERANCE = 1e-4  # of a logit, relative to the largest
 

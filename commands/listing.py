@@ -8,9 +8,9 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from ssl_kit.core.discovery import discovery
-from ssl_kit.core.errors import PluginError
-from ssl_kit.core.registry import Registry
+from ..core.discovery import discovery
+from ..core.errors import PluginError
+from ..core.registry import Registry
 
 _PARTS = ("torch", "torchvision", "timm", "albumentations", "accelerate", "numpy", "scikit-learn")
 
@@ -86,7 +86,7 @@ def _row(check: str, found: str, ok: bool = True) -> dict[str, Any]:
 def _device() -> str:
     import torch
 
-    from ssl_kit.core.plan import choose_precision
+    from ..training.precision import choose_precision
 
     name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
     return f"{name}, {choose_precision('auto')}"

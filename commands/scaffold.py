@@ -11,8 +11,8 @@ import re
 import shlex
 from pathlib import Path
 
-from ssl_kit.core.discovery import datasets, domains, evaluations, objectives
-from ssl_kit.core.errors import UnknownNameError, UsageError, explain_write_errors
+from ..core.discovery import datasets, domains, evaluations, objectives
+from ..core.errors import UnknownNameError, UsageError, explain_write_errors
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _REGISTRIES = {

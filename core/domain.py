@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .objective import View
+from .view import View
 
 if TYPE_CHECKING:
     import albumentations as A

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .dataset import Index
+    pass
 
 
 @dataclass(frozen=True)
@@ -39,29 +39,3 @@ class Partners:
         kept = np.isin(self.members, pool)
         before = np.concatenate([[0], np.cumsum(kept)])
         return Partners(self.members[kept], before[self.starts], before[self.stops])
-
-
-def side_by_side(places: ArrayLike) -> NDArray[np.int64]:
-    """Joins what lies side by side: in rows and columns each with the up to eight around it.
-
-    Args:
-        places: (n, P) whole numbers.
-
-    Returns:
-        (2, e): from one to its neighbour, each pair in both directions, sorted.
-    """
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(np.asarray(places, dtype=np.float64))
-    pairs = tree.query_pairs(1, p=np.inf, output_type="ndarray").T.astype(np.int64)
-    edges = np.concatenate([pairs, pairs[::-1]], axis=1)
-    return edges[:, np.lexsort((edges[1], edges[0]))]
-
-
-def same_group(index: Index) -> Partners:
-    """Pairs each image with the others of its group: slide, patient, place, recording."""
-    order = np.argsort(index.groups, kind="stable")
-    groups = index.groups[order]
-    starts = np.searchsorted(groups, index.groups, side="left")
-    stops = np.searchsorted(groups, index.groups, side="right")
-    return Partners(order, starts, stops)

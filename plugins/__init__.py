@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssl_kit.core.hookspecs import Register, hookimpl
+from ..core.hookspecs import Register, hookimpl
 
 _HERE = __name__
 _OBJECTIVES = {

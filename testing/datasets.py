@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_kit.core.dataset import SPLITS, Dataset
-from ssl_kit.core.errors import SslKitError
-
+from ..core.dataset import SPLITS, Dataset
+from ..core.errors import SslKitError
 from .kit import explaining, require
 
 Kind = type[Dataset]

@@ -8,14 +8,14 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from ssl_kit.core.config import RunConfig, merge, parse
-from ssl_kit.core.dataset import Dataset, Image
-from ssl_kit.core.discovery import datasets, objectives
-from ssl_kit.core.domain import Corruption, Domain
-from ssl_kit.core.objective import View
-from ssl_kit.core.setup import open_dataset, partners_of
-from ssl_kit.core.views import Renderer
-
+from ..core.config import parse
+from ..core.dataset import Dataset, Image
+from ..core.discovery import datasets, objectives
+from ..core.domain import Corruption, Domain
+from ..core.view import View
+from ..data.opening import open_dataset, partners_of
+from ..data.views import Renderer
+from ..training.settings import RunConfig, merge
 from .kit import explaining, require
 
 _VIEW = 32

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ssl_kit.core.encoder import Encoder
-from ssl_kit.core.errors import SslKitError
-
+from ..core.encoder import Encoder
+from ..core.errors import SslKitError
 from .kit import explaining, require
 
 Kind = type[Encoder]

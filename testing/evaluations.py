@@ -11,16 +11,15 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from ssl_kit.core.config import DataConfig
-from ssl_kit.core.discovery import domains
-from ssl_kit.core.errors import UsageError
-from ssl_kit.core.evaluation import Evaluation, EvaluationData
-from ssl_kit.core.pretrained import Pretrained, from_init
-from ssl_kit.core.result import Result
-from ssl_kit.core.setup import open_dataset
-from ssl_kit.core.splits import split
-from ssl_kit.core.statistics import DRAWS
-
+from ..core.discovery import domains
+from ..core.errors import UsageError
+from ..data.opening import DataConfig, open_dataset
+from ..data.splits import split
+from ..evaluation.bootstrap import DRAWS
+from ..evaluation.data import EvaluationData
+from ..evaluation.evaluation import Evaluation
+from ..evaluation.pretrained import Pretrained, from_init
+from ..evaluation.result import Result
 from .kit import require
 
 Kind = type[Evaluation]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ssl_kit.core.discovery import datasets, domains, encoders, evaluations, objectives
-from ssl_kit.core.errors import PluginError, SslKitError, UnknownNameError
-from ssl_kit.core.registry import Registry
+from ..core.discovery import datasets, domains, encoders, evaluations, objectives
+from ..core.errors import PluginError, SslKitError, UnknownNameError
+from ..core.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
     "objective": objectives,

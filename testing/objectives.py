@@ -13,15 +13,17 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ssl_kit.core.config import Config, RunConfig, merge, parse
-from ssl_kit.core.dataset import Dataset, Image, Index
-from ssl_kit.core.encoder import create_encoder
-from ssl_kit.core.errors import UsageError
-from ssl_kit.core.loader import Standardize, ViewDataset
-from ssl_kit.core.objective import Batch, Objective, Output, Training, View
-from ssl_kit.core.views import Renderer, plain
-from ssl_kit.core.watch import VIEWS, Watch
-
+from ..core.config import Config, parse
+from ..core.dataset import Dataset, Image, Index
+from ..core.errors import UsageError
+from ..core.objective import Batch, Objective, Output, Training
+from ..core.view import View
+from ..data.loader import ViewDataset
+from ..data.standardize import Standardize
+from ..data.views import Renderer, plain
+from ..nn.weights import create_encoder
+from ..training.collapse import VIEWS, Watch
+from ..training.settings import RunConfig, merge
 from .kit import explaining, require
 from .processes import two_processes_equal_one
 

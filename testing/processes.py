@@ -17,9 +17,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssl_kit.core.objective import Batch, Objective
-from ssl_kit.core.parallel import sync_batch_norm
-
+from ..core.objective import Batch, Objective
+from ..nn.distributed import sync_batch_norm
 from .kit import CheckFailed, require
 
 WORLD, _STEPS, _LR = 2, 2, 0.05

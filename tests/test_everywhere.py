@@ -9,14 +9,13 @@ from functools import cache
 import pytest
 
 from ssl_kit import UsageError
-from ssl_kit.core import setup
-from ssl_kit.core.config import DataConfig
 from ssl_kit.core.discovery import domains, objectives
-from ssl_kit.core.encoder import create_encoder
-from ssl_kit.core.progress import Progress
-from ssl_kit.core.run import Run
-from ssl_kit.core.setup import open_dataset
-from ssl_kit.core.train import train
+from ssl_kit.data.opening import DataConfig, open_dataset
+from ssl_kit.nn.weights import create_encoder
+from ssl_kit.training import setup
+from ssl_kit.training.loop import train
+from ssl_kit.training.progress import Progress
+from ssl_kit.training.run import Run
 
 IMAGES, BATCH, SIZE = 16, 8, 32
 ENCODERS = ("test_resnet", "test_vit")

@@ -14,10 +14,11 @@ from warnings import catch_warnings, simplefilter
 import torch
 from torch import Tensor
 
-from ssl_kit.core.encoder import Encoder
-from ssl_kit.core.errors import RunError
-from ssl_kit.core.pretrained import Pretrained
-from ssl_kit.core.run import Run, write_atomic
+from ...core.atomic import write_atomic
+from ...core.encoder import Encoder
+from ...core.errors import RunError
+from ...evaluation.pretrained import Pretrained
+from ...training.run import Run
 
 PREPARATION = (
     "For each channel, with (low, high) its value_range: x = (value - low) / (high - low), cut to "

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from ssl_kit.core.errors import RunError, UsageError
-from ssl_kit.core.pretrained import Pretrained
-from ssl_kit.core.run import Run, write_atomic
-
+from ...core.atomic import write_atomic
+from ...core.errors import RunError, UsageError
+from ...evaluation.pretrained import Pretrained
+from ...training.run import Run
 from .common import Loaded, draw, facts_of, takes_any_size, tracing, view_size, write_json
 
 OPSET = 18  # the oldest with the antialiased resize that position embeddings of a ViT need

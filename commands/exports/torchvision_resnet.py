@@ -12,10 +12,10 @@ import timm
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ssl_kit.core.errors import UsageError
-from ssl_kit.core.pretrained import Pretrained
-from ssl_kit.core.run import Run, write_atomic
-
+from ...core.atomic import write_atomic
+from ...core.errors import UsageError
+from ...evaluation.pretrained import Pretrained
+from ...training.run import Run
 from .common import Loaded, facts_of, write_json
 
 _STAGES = ("layer1", "layer2", "layer3", "layer4")

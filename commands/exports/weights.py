@@ -8,11 +8,11 @@ from typing import Any
 import timm
 from safetensors.torch import load_file
 
-from ssl_kit.core.encoder import create_encoder
-from ssl_kit.core.errors import UsageError
-from ssl_kit.core.pretrained import Pretrained
-from ssl_kit.core.run import Run, write_atomic
-
+from ...core.atomic import write_atomic
+from ...core.errors import UsageError
+from ...evaluation.pretrained import Pretrained
+from ...nn.weights import create_encoder
+from ...training.run import Run
 from .common import Loaded, write_json
 
 

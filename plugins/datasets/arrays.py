@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from ssl_kit import Config, DataError, Dataset, Image, Index, UsageError, file_path, index_files
+from ... import Config, DataError, Dataset, Image, Index, UsageError
+from ...data import file_path, index_files
 
 
 class ArraysConfig(Config):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ssl_kit import Config, Dataset, Image, Index
+from ... import Config, Dataset, Image, Index
 
 
 class Digits(Dataset):

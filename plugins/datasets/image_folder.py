@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from ssl_kit import Config, DataError, Dataset, Image, file_path, index_files
+from ... import Config, DataError, Dataset, Image
+from ...data import file_path, index_files
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _NAMES = {"grey": ("grey",), "rgb": ("red", "green", "blue")}

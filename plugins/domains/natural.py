@@ -9,7 +9,8 @@ import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Corruption, Domain, Image, Jpeg, View, only_with, resized_crop
+from ... import Corruption, Domain, Image, View
+from ...data import Jpeg, only_with, resized_crop
 
 _RGB = ("red", "green", "blue")
 

@@ -10,7 +10,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from ssl_kit import Encoder, RunError, UnknownNameError
+from ... import Encoder, RunError, UnknownNameError
 
 _TINY = 16  # pixels; of a usual CNN's 32 to a cell, so that its last stage gets maps of one
 

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ssl_kit import DataError, Index, UsageError
-
+from ... import DataError, Index, UsageError
 from .outlines import Outline
 
 _THIN = 0.1  # pixels: a box with a side below is empty

@@ -14,19 +14,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch.nn.functional import cross_entropy
 
-from ssl_kit import (
-    Config,
-    Dataset,
-    Evaluation,
-    EvaluationData,
-    Index,
-    Pretrained,
-    Result,
-    RunError,
-    UsageError,
-    side_by_side,
-)
-
+from ... import Config, Dataset, Evaluation, Index, RunError, UsageError
+from ...data import side_by_side
+from ...evaluation import EvaluationData, Pretrained, Result
 from .pooling import POOLINGS, Bag, Pooling, join
 from .saliency import heat_map, overview, write_pictures, write_table
 

@@ -20,20 +20,9 @@ from torch.nn.functional import interpolate
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from ssl_kit import (
-    Config,
-    DataError,
-    Evaluation,
-    EvaluationData,
-    Pretrained,
-    Result,
-    RunError,
-    UsageError,
-    bootstrap,
-    choose_device,
-    choose_workers,
-)
-
+from ... import Config, DataError, Evaluation, RunError, UsageError
+from ...data import choose_workers
+from ...evaluation import EvaluationData, Pretrained, Result, bootstrap, choose_device
 from .annotations import Located, read_annotations
 from .average_precision import AveragePrecision, Floats, Marked, Weights, match
 from .detector import detector

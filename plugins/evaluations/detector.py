@@ -16,7 +16,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from ssl_kit import Encoder, UsageError
+from ... import Encoder, UsageError
 
 STRIDES = (4, 8, 16, 32)  # pixels to a cell
 _PROBE = (64, 96)  # pixels, height and width

@@ -18,15 +18,8 @@ from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ssl_kit import (
-    Config,
-    Evaluation,
-    EvaluationData,
-    LabelledFeatures,
-    Pretrained,
-    Result,
-    UsageError,
-)
+from ... import Config, Evaluation, UsageError
+from ...evaluation import EvaluationData, LabelledFeatures, Pretrained, Result
 
 
 def nearest_prototype(

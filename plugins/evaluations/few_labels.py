@@ -8,17 +8,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from ssl_kit import (
-    Config,
-    Evaluation,
-    EvaluationData,
-    Pretrained,
-    Result,
-    average,
-    draw_labels,
-    evaluations,
-    parse,
-)
+from ... import Config, Evaluation, parse
+from ...evaluation import EvaluationData, Pretrained, Result, average, draw_labels, evaluations
 
 
 class BudgetsConfig(Config):

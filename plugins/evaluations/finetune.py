@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ssl_kit import (
-    Evaluation,
-    EvaluationData,
-    FineTuningConfig,
-    Pretrained,
-    Result,
-    fine_tune,
-)
+from ... import Evaluation
+from ...evaluation import EvaluationData, FineTuningConfig, Pretrained, Result, fine_tune
 
 
 class FineTune(Evaluation):

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch.nn.functional import normalize
 
-from ssl_kit import Config, Evaluation, EvaluationData, LabelledFeatures, Pretrained, Result
+from ... import Config, Evaluation
+from ...evaluation import EvaluationData, LabelledFeatures, Pretrained, Result
 
 _CHUNK = 512
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from ssl_kit import Evaluation, EvaluationData, Pretrained, Result
-
+from ... import Evaluation
+from ...evaluation import EvaluationData, Pretrained, Result
 from .few_labels import BudgetsConfig, at_budgets
 
 

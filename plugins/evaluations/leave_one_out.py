@@ -17,8 +17,8 @@ from pydantic import Field
 from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
-from ssl_kit import Evaluation, EvaluationData, LabelledFeatures, Pretrained, Result, UsageError
-
+from ... import Evaluation, UsageError
+from ...evaluation import EvaluationData, LabelledFeatures, Pretrained, Result
 from .linear import Linear, LinearConfig
 
 _INNER = 5  # folds that C is chosen by

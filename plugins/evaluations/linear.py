@@ -14,7 +14,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ssl_kit import Config, Evaluation, EvaluationData, LabelledFeatures, Pretrained, Result
+from ... import Config, Evaluation
+from ...evaluation import EvaluationData, LabelledFeatures, Pretrained, Result
 
 _FEW = 4096
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import Dataset as TorchDataset
 
-from ssl_kit import DataError, Dataset
-
+from ... import DataError, Dataset
 from .annotations import Located, Objects
 from .outlines import encode, mask_of
 

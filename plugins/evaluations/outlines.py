@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_masks
 from pydantic import BaseModel
 
-from ssl_kit import DataError
+from ... import DataError
 
 Mask = NDArray[np.uint8]
 _LETTERS = 7  # of a number, at most: 35 bits

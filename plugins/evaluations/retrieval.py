@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Evaluation, EvaluationData, Pretrained, Result, UsageError
+from ... import Evaluation, UsageError
+from ...evaluation import EvaluationData, Pretrained, Result
 
 _CHUNK = 256
 RANKS = (1, 5, 10)

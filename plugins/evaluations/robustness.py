@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ssl_kit import Config, Evaluation, EvaluationData, Pretrained, Result, UsageError
-
+from ... import Config, Evaluation, UsageError
+from ...evaluation import EvaluationData, Pretrained, Result
 from .knn import KNN, KNNConfig
 from .linear import Linear, LinearConfig
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Image, RunError
+from ... import Image, RunError
 
 _SIDE = 1024  # pixels of a picture, about
 _CELL = 32  # pixels of an image in it, at most

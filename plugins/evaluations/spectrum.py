@@ -8,16 +8,8 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from ssl_kit import (
-    Config,
-    Estimate,
-    Evaluation,
-    EvaluationData,
-    Pretrained,
-    Result,
-    UsageError,
-    measure,
-)
+from ... import Config, Evaluation, UsageError
+from ...evaluation import Estimate, EvaluationData, Pretrained, Result, measure
 
 
 class SpectrumConfig(Config):

@@ -15,18 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from ssl_kit import (
-    Config,
-    Evaluation,
-    EvaluationData,
-    Pretrained,
-    Result,
-    UsageError,
-    difference,
-    evaluations,
-    parse,
-)
-
+from ... import Config, Evaluation, UsageError, parse
+from ...evaluation import EvaluationData, Pretrained, Result, difference, evaluations
 from .leave_one_out import few_groups, over_groups
 
 Positions = NDArray[np.int64]

@@ -16,18 +16,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    View,
-    draw_rows,
-    full_precision,
-    gather,
-    mlp,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import draw_rows, full_precision, gather, mlp
 
 FINE, COARSE = 7, 5  # cells per side of the paper's local features
 

@@ -12,18 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    View,
-    full_precision,
-    gather,
-    mlp,
-    off_diagonal,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import full_precision, gather, mlp, off_diagonal
 
 
 @full_precision

@@ -13,19 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    View,
-    cosine_momentum,
-    ema_,
-    frozen_copy,
-    full_precision,
-    mlp,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import cosine_momentum, ema_, frozen_copy, full_precision, mlp
 
 
 @full_precision

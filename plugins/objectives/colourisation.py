@@ -14,19 +14,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    UsageError,
-    View,
-    full_precision,
-    gather,
-    kmeans,
-)
-
+from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
+from ...nn import full_precision, gather, kmeans
 from .context_encoder import up_decoder
 
 _FITTED_ON = 8192  # cells

@@ -15,19 +15,8 @@ import torch
 from pydantic import AfterValidator, Field, create_model
 from torch import Tensor, nn
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Training,
-    UsageError,
-    View,
-    check_needs,
-    objectives,
-    parse,
-)
+from ... import Batch, Config, Encoder, Objective, Output, Training, UsageError, View, parse
+from ...nn import check_needs, objectives
 
 Parts = Mapping[str, Mapping[str, Any]]
 Weight = Annotated[float, Field(gt=0, description="of this part's loss")]

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import interpolate, softplus
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, draw_rows, full_precision
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import draw_rows, full_precision
 
 
 def hidden_region(x: Tensor, shape: str) -> Tensor:

@@ -15,18 +15,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, grid_sample
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    View,
-    draw_rows,
-    full_precision,
-    gather,
-    mlp,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import draw_rows, full_precision, gather, mlp
 
 Way = Literal["none", "rectangle", "scar", "ellipse", "several", "other"]
 _JITTER = 0.1

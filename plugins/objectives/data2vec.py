@@ -13,20 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, layer_norm, smooth_l1_loss
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    MaskPatch,
-    Objective,
-    Output,
-    View,
-    cosine_momentum,
-    ema_,
-    frozen_copy,
-    full_precision,
-    spread,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import MaskPatch, cosine_momentum, ema_, frozen_copy, full_precision, spread
 
 
 @full_precision

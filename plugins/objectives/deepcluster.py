@@ -13,21 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Training,
-    View,
-    encode_views,
-    full_precision,
-    gather,
-    kmeans,
-    mlp,
-    multi_crop,
-)
+from ... import Batch, Config, Encoder, Objective, Output, Training, View
+from ...nn import encode_views, full_precision, gather, kmeans, mlp, multi_crop
 
 _ROWS_PER_CENTRE = 64  # more hardly move the centres of k-means, and cost time
 

@@ -14,20 +14,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Queue,
-    View,
-    ema_,
-    frozen_copy,
-    full_precision,
-    mlp,
-)
-
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import Queue, ema_, frozen_copy, full_precision, mlp
 from .moco import info_nce
 
 Head = Callable[[Tensor], Tensor]

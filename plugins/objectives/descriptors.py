@@ -16,7 +16,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, batch_norm, mse_loss, pad
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, full_precision, gather, smaller
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import full_precision, gather, smaller
 
 _SCALES = (1, 2, 4)
 _PATTERNS = 10

@@ -13,13 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, normalize, softmax
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    View,
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import (
     cosine_momentum,
     ema_,
     encode_views,

@@ -17,20 +17,8 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, interpolate, mse_loss
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Training,
-    UsageError,
-    View,
-    create_encoder,
-    full_precision,
-    gather,
-    initialise,
-)
+from ... import Batch, Config, Encoder, Objective, Output, Training, UsageError, View
+from ...nn import create_encoder, full_precision, gather, initialise
 
 _log = logging.getLogger("ssl_kit")
 _NO_FILE = ("scratch", "imagenet")

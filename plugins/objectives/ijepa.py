@@ -17,21 +17,8 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, pad, smooth_l1_loss
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    UsageError,
-    View,
-    draw_rows,
-    draw_shared,
-    ema_,
-    frozen_copy,
-    full_precision,
-    gather,
-)
+from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
+from ...nn import draw_rows, draw_shared, ema_, frozen_copy, full_precision, gather
 
 Ranges = tuple[tuple[float, float], tuple[float, float]]
 # share of the grid, and height over width: appendix A.1

@@ -17,18 +17,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, instance_norm
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    UsageError,
-    View,
-    draw_rows,
-    full_precision,
-    mlp,
-)
+from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
+from ...nn import draw_rows, full_precision, mlp
 
 
 def tile_size(size: int) -> int:

@@ -14,20 +14,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    View,
-    draw_shared,
-    encode_views,
-    full_precision,
-    gather,
-    mlp,
-    multi_crop,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import draw_shared, encode_views, full_precision, gather, mlp, multi_crop
 
 
 def directions(uniform: Tensor) -> Tensor:

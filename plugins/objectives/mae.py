@@ -16,17 +16,8 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, mse_loss
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    View,
-    full_precision,
-    patchify,
-    random_mask,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import full_precision, patchify, random_mask
 
 
 @full_precision

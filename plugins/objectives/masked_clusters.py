@@ -15,22 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.special import entr
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    MaskPatch,
-    Objective,
-    Output,
-    UsageError,
-    View,
-    frozen_copy,
-    full_precision,
-    gather,
-    kmeans,
-    patchify,
-    spread,
-)
+from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
+from ...nn import MaskPatch, frozen_copy, full_precision, gather, kmeans, patchify, spread
 
 
 @full_precision

@@ -15,19 +15,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Queue,
-    View,
-    ema_,
-    frozen_copy,
-    full_precision,
-    mlp,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import Queue, ema_, frozen_copy, full_precision, mlp
 
 
 @full_precision

@@ -13,20 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    View,
-    cosine_momentum,
-    ema_,
-    frozen_copy,
-    full_precision,
-    gather,
-    mlp,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import cosine_momentum, ema_, frozen_copy, full_precision, gather, mlp
 
 
 @full_precision

@@ -13,18 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Queue,
-    View,
-    full_precision,
-    gather,
-    mlp,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import Queue, full_precision, gather, mlp
 
 
 @full_precision

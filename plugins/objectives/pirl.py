@@ -13,20 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Training,
-    View,
-    draw_rows,
-    draw_shared,
-    full_precision,
-    gather,
-)
-
+from ... import Batch, Config, Encoder, Objective, Output, Training, View
+from ...nn import draw_rows, draw_shared, full_precision, gather
 from .jigsaw import cut_tiles, tile_size
 
 

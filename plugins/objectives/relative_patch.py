@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, instance_norm, one_hot
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, draw_rows, full_precision, mlp
-
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import draw_rows, full_precision, mlp
 from .jigsaw import cut_tiles, tile_size
 
 _CENTRE = 4

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, full_precision
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import full_precision
 
 
 def four_rotations(x: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, full_precision, gather, mlp
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import full_precision, gather, mlp
 
 
 @full_precision

@@ -14,17 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import fold
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    MaskPatch,
-    Objective,
-    Output,
-    View,
-    full_precision,
-    spread,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import MaskPatch, full_precision, spread
 
 
 @full_precision

@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, full_precision, mlp
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import full_precision, mlp
 
 
 @full_precision

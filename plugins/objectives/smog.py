@@ -13,22 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Queue,
-    View,
-    cosine_momentum,
-    ema_,
-    frozen_copy,
-    full_precision,
-    gather,
-    kmeans,
-    mlp,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import Queue, cosine_momentum, ema_, frozen_copy, full_precision, gather, kmeans, mlp
 
 
 @full_precision

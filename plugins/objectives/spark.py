@@ -19,18 +19,8 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d, fold, interpolate, layer_norm, mse_loss, pad
 from torch.nn.modules import batchnorm, conv, pooling
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    UsageError,
-    View,
-    full_precision,
-    patchify,
-    random_mask,
-)
+from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
+from ...nn import full_precision, patchify, random_mask
 
 _SPATIAL = (conv.Conv2d, pooling._MaxPoolNd, pooling._AvgPoolNd)
 

@@ -13,20 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, normalize, one_hot
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Queue,
-    View,
-    encode_views,
-    full_precision,
-    gather,
-    mlp,
-    multi_crop,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import Queue, encode_views, full_precision, gather, mlp, multi_crop
 
 
 @full_precision

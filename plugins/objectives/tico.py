@@ -14,21 +14,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    View,
-    cosine_momentum,
-    ema_,
-    frozen_copy,
-    full_precision,
-    gather,
-    mlp,
-    smaller,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import cosine_momentum, ema_, frozen_copy, full_precision, gather, mlp, smaller
 
 
 @full_precision

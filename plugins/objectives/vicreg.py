@@ -13,18 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import mse_loss, relu
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    View,
-    full_precision,
-    gather,
-    mlp,
-    off_diagonal,
-)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import full_precision, gather, mlp, off_diagonal
 
 
 @full_precision

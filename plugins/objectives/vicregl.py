@@ -12,8 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, full_precision, gather, mlp
-
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import full_precision, gather, mlp
 from .vicreg import covariance, invariance, variance
 
 

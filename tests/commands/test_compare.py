@@ -8,17 +8,21 @@ import pytest
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
-from ssl_kit import DataError, Estimate, Result, RunError, UsageError, create_encoder
+from ssl_kit import DataError, RunError, UsageError
 from ssl_kit.cli import main
 from ssl_kit.commands.actions import start
-from ssl_kit.commands.arms import Arm, architecture_of, parse_arms
-from ssl_kit.commands.compare import compare, parse_budgets, plan
-from ssl_kit.commands.verdicts import summary, table
-from ssl_kit.core.progress import Progress
-from ssl_kit.core.statistics import DRAWS
+from ssl_kit.commands.compare import compare, plan
+from ssl_kit.evaluation import Estimate, Result
+from ssl_kit.evaluation.bootstrap import DRAWS
+from ssl_kit.evaluation.comparing.arms import Arm, architecture_of, parse_arms
+from ssl_kit.evaluation.comparing.plan import parse_budgets
+from ssl_kit.evaluation.comparing.verdicts import summary
+from ssl_kit.nn import create_encoder
 from ssl_kit.plugins.encoders.timm import TimmEncoder
 from ssl_kit.plugins.evaluations.finetune import FineTune
 from ssl_kit.plugins.evaluations.knn import KNN
+from ssl_kit.reports.text import table
+from ssl_kit.training.progress import Progress
 
 FAST = ("finetune.epochs=1", "finetune.batch_size=8")
 

@@ -10,8 +10,8 @@ from ssl_kit.commands import export as module
 from ssl_kit.commands.actions import start
 from ssl_kit.commands.export import export
 from ssl_kit.commands.exports.common import Loaded
-from ssl_kit.core.config import merge
-from ssl_kit.core.progress import Progress
+from ssl_kit.training.progress import Progress
+from ssl_kit.training.settings import merge
 
 
 @pytest.mark.parametrize("kind", ["timm", "safetensors"])

@@ -18,16 +18,17 @@ import torchvision
 from safetensors.torch import load_file
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
-from ssl_kit import Encoder, RunError, UsageError, create_encoder
+from ssl_kit import Encoder, RunError, UsageError
 from ssl_kit.commands import export as module
 from ssl_kit.commands.export import export
 from ssl_kit.commands.exports import graphs
 from ssl_kit.commands.exports.common import Loaded, takes_any_size, tracing, view_size
 from ssl_kit.commands.exports.torchvision_resnet import twins
-from ssl_kit.core.loader import Standardize
-from ssl_kit.core.pretrained import from_run
-from ssl_kit.core.run import Run
-from ssl_kit.core.setup import resolve
+from ssl_kit.data.standardize import Standardize
+from ssl_kit.evaluation.pretrained import from_run
+from ssl_kit.nn import create_encoder
+from ssl_kit.training.run import Run
+from ssl_kit.training.setup import resolve
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 SMALL = [

@@ -9,11 +9,12 @@ from click.testing import CliRunner
 from safetensors import safe_open
 from torch import nn
 
-from ssl_kit import UsageError, create_encoder
+from ssl_kit import UsageError
 from ssl_kit.cli import main
 from ssl_kit.commands.finetune import finetune, timm_weights
-from ssl_kit.core.classifier import Classifier
-from ssl_kit.core.progress import Progress
+from ssl_kit.evaluation.classifier import Classifier
+from ssl_kit.nn import create_encoder
+from ssl_kit.training.progress import Progress
 
 
 @pytest.mark.parametrize(

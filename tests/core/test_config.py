@@ -1,8 +1,9 @@
 import pytest
 
 from ssl_kit import Config, UsageError
-from ssl_kit.core.config import RunConfig, merge, parse, parse_set, read_toml, seconds
-from ssl_kit.core.setup import resolve
+from ssl_kit.core.config import parse
+from ssl_kit.training.settings import RunConfig, merge, parse_set, read_toml, seconds
+from ssl_kit.training.setup import resolve
 
 NATURAL = {"domain": "natural"}
 
@@ -19,7 +20,8 @@ def test_later_layers_win_and_leave_the_rest():
 def test_domain_defaults_are_above_ours_and_below_the_users(monkeypatch):
     from dataclasses import replace
 
-    from ssl_kit.core import discovery, setup
+    from ssl_kit.core import discovery
+    from ssl_kit.training import setup
 
     natural = discovery.domains["natural"]
     defaults = {"encoder": {"name": "resnet34", "image_size": 96}}

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from ssl_kit import Index, side_by_side
-from ssl_kit.core.pairing import same_group
+from ssl_kit import Index
+from ssl_kit.data import side_by_side
+from ssl_kit.data.pairings import same_group
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, View
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.amdim import AMDIM, AMDIMConfig, _places, nce, scores, two_levels
 
 

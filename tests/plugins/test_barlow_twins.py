@@ -9,7 +9,7 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.barlow_twins import (
     BarlowTwins,
     BarlowTwinsConfig,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ssl_kit import Batch
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.descriptors import (
     Descriptors,
     binary_patterns,

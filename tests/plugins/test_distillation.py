@@ -6,8 +6,8 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, RunError, Training, UnknownNameError, UsageError
-from ssl_kit.core.encoder import create_encoder
-from ssl_kit.core.pretrained import from_run
+from ssl_kit.evaluation.pretrained import from_run
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.distillation import (
     Distillation,
     DistillationConfig,

@@ -5,7 +5,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
-from ssl_kit import LabelledFeatures, UsageError
+from ssl_kit import UsageError
+from ssl_kit.evaluation import LabelledFeatures
 from ssl_kit.plugins.evaluations.episodes import (
     Episodes,
     EpisodesConfig,

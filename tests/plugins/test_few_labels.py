@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from ssl_kit import EvaluationData, UnknownNameError, UsageError, average, draw_labels
+from ssl_kit import UnknownNameError, UsageError
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.splits import split
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation import EvaluationData, average, draw_labels
 from ssl_kit.plugins.evaluations.few_labels import FewLabels, FewLabelsConfig
 from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig
 from ssl_kit.plugins.evaluations.label_fractions import LabelFractions, LabelFractionsConfig

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from ssl_kit import LabelledFeatures
-from ssl_kit.core.metrics import operating_point
+from ssl_kit.evaluation import LabelledFeatures
+from ssl_kit.evaluation.metrics import operating_point
 from ssl_kit.plugins.evaluations import knn
 from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig, knn_predict
 

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.lejepa import (
     LeJEPA,
     LeJEPAConfig,

@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ssl_kit import LabelledFeatures
+from ssl_kit.evaluation import LabelledFeatures
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
 
 

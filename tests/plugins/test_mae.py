@@ -8,8 +8,9 @@ from timm.layers import build_sincos2d_pos_embed
 from torch import nn
 from torch.autograd import gradcheck
 
-from ssl_kit import Batch, patchify, random_mask
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit import Batch
+from ssl_kit.nn import patchify, random_mask
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.mae import MAE, MAEConfig, reconstruction_loss
 
 

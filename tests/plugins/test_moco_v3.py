@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from ssl_kit import Batch, cosine_momentum
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit import Batch
+from ssl_kit.nn import cosine_momentum
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.moco_v3 import MoCoV3, MoCoV3Config, contrast, similarities
 
 

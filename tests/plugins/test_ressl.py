@@ -9,7 +9,7 @@ from torch.autograd import gradcheck
 from torch.nn.functional import normalize
 
 from ssl_kit import Batch
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.ressl import ReSSL, ReSSLConfig, relation_loss, relations
 
 

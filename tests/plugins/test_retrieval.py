@@ -6,7 +6,8 @@ import pytest
 from sklearn.metrics import average_precision_score
 from sklearn.neighbors import NearestNeighbors
 
-from ssl_kit import LabelledFeatures, UsageError
+from ssl_kit import UsageError
+from ssl_kit.evaluation import LabelledFeatures
 from ssl_kit.plugins.evaluations import retrieval
 from ssl_kit.plugins.evaluations.retrieval import Retrieval, retrieve
 

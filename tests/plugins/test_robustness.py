@@ -5,10 +5,11 @@ import cv2
 import numpy as np
 import pytest
 
-from ssl_kit import Corruption, EvaluationData, UsageError
+from ssl_kit import Corruption, UsageError
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.pretrained import from_init
-from ssl_kit.core.splits import split
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation import EvaluationData
+from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.plugins.domains.natural import NATURAL, Noise, jpeg, noise
 from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig

@@ -10,7 +10,7 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, Config
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.rotation import Rotation, four_rotations, rotation_loss
 
 

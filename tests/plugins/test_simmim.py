@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.autograd import gradcheck
 
-from ssl_kit import Batch, spread
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit import Batch
+from ssl_kit.nn import spread
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.simmim import SimMIM, SimMIMConfig, masked_l1
 
 

@@ -5,15 +5,10 @@ import torch
 from torch.autograd import gradcheck
 from torch.nn.functional import normalize
 
-from ssl_kit import Batch, cosine_momentum
-from ssl_kit.core.encoder import create_encoder
-from ssl_kit.plugins.objectives.smog import (
-    SMoG,
-    SMoGConfig,
-    cosines,
-    group_contrast,
-    moved_groups,
-)
+from ssl_kit import Batch
+from ssl_kit.nn import cosine_momentum
+from ssl_kit.nn.weights import create_encoder
+from ssl_kit.plugins.objectives.smog import SMoG, SMoGConfig, cosines, group_contrast, moved_groups
 
 
 @pytest.fixture

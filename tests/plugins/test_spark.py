@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.autograd import gradcheck
 
-from ssl_kit import Batch, UsageError, random_mask, spread
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit import Batch, UsageError
+from ssl_kit.nn import random_mask, spread
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.spark import SparK, SparKConfig, sparse_loss, visible_only
 
 

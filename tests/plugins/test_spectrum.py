@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_kit import EvaluationData, UsageError
+from ssl_kit import UsageError
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.pretrained import from_init
-from ssl_kit.core.representation import alignment, lidar, rankme, uniformity
-from ssl_kit.core.splits import split
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation import EvaluationData
+from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.plugins.evaluations.spectrum import Spectrum, SpectrumConfig
+from ssl_kit.training.representation import alignment, lidar, rankme, uniformity
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from torch.autograd import gradcheck
 from torch.nn.functional import normalize, one_hot
 
 from ssl_kit import Batch
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.swav import (
     SwAV,
     SwAVConfig,

@@ -3,7 +3,7 @@ import timm
 import torch
 
 from ssl_kit import RunError, UnknownNameError
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.encoders.timm import TimmEncoder
 
 # a pooled ResNet; a head wider than the features; layer norm; one with position embeddings;

@@ -8,14 +8,8 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch
-from ssl_kit.core.encoder import create_encoder
-from ssl_kit.plugins.objectives.vicreg import (
-    VICReg,
-    VICRegConfig,
-    covariance,
-    invariance,
-    variance,
-)
+from ssl_kit.nn.weights import create_encoder
+from ssl_kit.plugins.objectives.vicreg import VICReg, VICRegConfig, covariance, invariance, variance
 
 
 @pytest.fixture

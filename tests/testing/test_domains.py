@@ -7,7 +7,8 @@ import albumentations as A
 import numpy as np
 import pytest
 
-from ssl_kit import Corruption, Partners, resized_crop
+from ssl_kit import Corruption, Partners
+from ssl_kit.data import resized_crop
 from ssl_kit.plugins.datasets.digits import Digits
 from ssl_kit.plugins.domains.natural import NATURAL
 from ssl_kit.testing import domains

@@ -9,7 +9,7 @@ import pytest
 import torch
 from pydantic import Field
 
-from ssl_kit import Estimate
+from ssl_kit.evaluation import Estimate
 from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig
 from ssl_kit.testing import evaluations
 

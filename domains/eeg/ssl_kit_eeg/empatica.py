@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from ssl_kit import Config, DataError, Dataset, Image, Index, UsageError, index_files
+from ssl_kit import Config, DataError, Dataset, Image, Index, UsageError
+from ssl_kit.data import index_files
 
 from .notes import label_of
 from .pictures import Reals

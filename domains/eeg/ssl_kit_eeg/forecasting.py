@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, mse_loss
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View, full_precision
+from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View
+from ssl_kit.nn import full_precision
 
 
 @full_precision

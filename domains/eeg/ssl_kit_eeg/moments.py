@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ssl_kit import Batch, UsageError, draw_shared, gather
+from ssl_kit import Batch, UsageError
+from ssl_kit.nn import draw_shared, gather
 
 _PATIENCE = 100  # batches in a row without what a task needs
 _PER_ROW = 16  # pairs or triples that are used, of each window

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import AfterValidator, Field
 
-from ssl_kit import DataError, Index, UsageError, file_path, index_files
+from ssl_kit import DataError, Index, UsageError
+from ssl_kit.data import file_path, index_files
 
 from .electrodes import canonical
 from .notes import borrowed, good_starts, label_of

@@ -12,7 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, draw_shared
+from ssl_kit import Batch, Config, Encoder, Objective, Output, View
+from ssl_kit.nn import draw_shared
 
 from .moments import Supply, gathered, moments_of, some
 from .relative_positioning import balanced_accuracy, balanced_logistic

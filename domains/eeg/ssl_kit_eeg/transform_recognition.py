@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, draw_rows, full_precision
+from ssl_kit import Batch, Config, Encoder, Objective, Output, View
+from ssl_kit.nn import draw_rows, full_precision
 
 from .alterations import NAMES, PIECES, STRETCHED, versions
 

@@ -6,8 +6,8 @@ import albumentations as A
 import numpy as np
 import pytest
 
-from ssl_kit.core.objective import View
-from ssl_kit.core.views import Renderer
+from ssl_kit.core.view import View
+from ssl_kit.data.views import Renderer
 from ssl_kit_eeg.domain import EEG
 from ssl_kit_eeg.kinds import kind_of
 from ssl_kit_eeg.transforms import (

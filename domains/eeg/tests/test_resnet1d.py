@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ssl_kit import UnknownNameError, create_encoder
-from ssl_kit.core.encoder import load_weights
+from ssl_kit import UnknownNameError
+from ssl_kit.nn import create_encoder
+from ssl_kit.nn.weights import load_weights
 from ssl_kit_eeg.resnet1d import ResNet1d, ResNet1dEncoder
 
 

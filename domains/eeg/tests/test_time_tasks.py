@@ -9,7 +9,7 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, UsageError
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit_eeg.moments import moments_of, some
 from ssl_kit_eeg.relative_positioning import (
     RelativePositioning,

@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit_eeg.alterations import NAMES, noisy, permuted, versions, warped
 from ssl_kit_eeg.transform_recognition import (
     TransformRecognition,

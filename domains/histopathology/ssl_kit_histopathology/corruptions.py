@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import albumentations as A
 
-from ssl_kit import Coarser, Corruption, Jpeg
+from ssl_kit import Corruption
+from ssl_kit.data import Coarser, Jpeg
 
 from .transforms import StainJitter
 

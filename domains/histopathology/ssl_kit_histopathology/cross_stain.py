@@ -14,18 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Training,
-    UsageError,
-    View,
-    draw_rows,
-    full_precision,
-)
+from ssl_kit import Batch, Config, Encoder, Objective, Output, Training, UsageError, View
+from ssl_kit.nn import draw_rows, full_precision
 
 from .stains import HED, UNMIX, Floats
 

@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, draw_rows, full_precision
+from ssl_kit import Batch, Config, Encoder, Objective, Output, View
+from ssl_kit.nn import draw_rows, full_precision
 
 
 def magnified(x: Tensor, steps: Tensor, places: Tensor, levels: int) -> Tensor:

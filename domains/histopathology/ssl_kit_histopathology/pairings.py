@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssl_kit import Index, Partners, UsageError, side_by_side
+from ssl_kit import Index, Partners, UsageError
+from ssl_kit.data import side_by_side
 
 from .tiles import slides_of
 

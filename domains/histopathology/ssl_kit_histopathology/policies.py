@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import albumentations as A
 
-from ssl_kit import D4, Jpeg, View, only_with, resized_crop
+from ssl_kit import View
+from ssl_kit.data import D4, Jpeg, only_with, resized_crop
 
 from .transforms import Bend, Macenko, Reinhard, StainJitter
 

@@ -16,7 +16,8 @@ import openslide
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from ssl_kit import Config, DataError, Dataset, Image, Index, UsageError, file_path, index_files
+from ssl_kit import Config, DataError, Dataset, Image, Index, UsageError
+from ssl_kit.data import file_path, index_files
 
 from .slide_files import SlideFiles, opened, read_header
 from .stains import macenko, reinhard

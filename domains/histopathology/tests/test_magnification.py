@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit_histopathology.magnification import (
     Magnification,
     MagnificationConfig,

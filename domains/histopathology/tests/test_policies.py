@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import View
-from ssl_kit.core.views import Renderer
+from ssl_kit.data.views import Renderer
 from ssl_kit_histopathology.demo import Demo
 from ssl_kit_histopathology.domain import HISTOPATHOLOGY
 from ssl_kit_histopathology.stains import macenko, reinhard

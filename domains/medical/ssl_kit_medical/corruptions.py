@@ -14,7 +14,8 @@ import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Coarser, Corruption, Image
+from ssl_kit import Corruption, Image
+from ssl_kit.data import Coarser
 
 from .transforms import BiasField, RicianNoise, Tone, like, to_unit
 

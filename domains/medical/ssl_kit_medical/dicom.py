@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from ssl_kit import DataError, Image, Index, UsageError, file_path, index_files
+from ssl_kit import DataError, Image, Index, UsageError
+from ssl_kit.data import file_path, index_files
 
 from .dicom_files import Header, code, read_frame, read_header
 from .dicom_writing import write_dicom

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ssl_kit import Encoder, UsageError, create_encoder
+from ssl_kit import Encoder, UsageError
+from ssl_kit.nn import create_encoder
 
 from .attention import CBAM, ECA, Insert, SqueezeExcitation
 

@@ -14,17 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, mse_loss
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    Training,
-    View,
-    draw_rows,
-    full_precision,
-)
+from ssl_kit import Batch, Config, Encoder, Objective, Output, Training, View
+from ssl_kit.nn import draw_rows, full_precision
 
 from .spoiling import bend, random_blocks, shuffle_within, windows
 

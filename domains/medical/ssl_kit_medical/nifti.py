@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from ssl_kit import DataError, Image, file_path, index_files
+from ssl_kit import DataError, Image
+from ssl_kit.data import file_path, index_files
 
 from .dicom_files import code
 from .nifti_files import Volume, write_nifti

@@ -11,7 +11,8 @@ from math import pi, sqrt
 
 import albumentations as A
 
-from ssl_kit import View, only_with, resized_crop
+from ssl_kit import View
+from ssl_kit.data import only_with, resized_crop
 
 from .transforms import BiasField, Elastic, RicianNoise, Symmetries, Tone
 

@@ -13,8 +13,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View, full_precision
-from ssl_kit import gather as gathered
+from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View
+from ssl_kit.nn import full_precision
+from ssl_kit.nn import gather as gathered
 
 
 def later(place: Tensor, volume: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ssl_kit import draw_rows
+from ssl_kit.nn import draw_rows
 
 _KNOTS = 257  # of a curve
 _WINDOWS = 5

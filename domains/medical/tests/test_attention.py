@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from ssl_kit import UsageError, create_encoder, initialise
-from ssl_kit.core.parallel import sync_batch_norm
+from ssl_kit import UsageError
+from ssl_kit.nn import create_encoder, initialise
+from ssl_kit.nn.distributed import sync_batch_norm
 from ssl_kit_medical.attention import CBAM, ECA, SqueezeExcitation, kernel_width
 from ssl_kit_medical.encoders import AttentionEncoder
 

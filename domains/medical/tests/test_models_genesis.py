@@ -11,7 +11,7 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, Training
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit_medical.models_genesis import ModelsGenesis, ModelsGenesisConfig, restoration_loss
 from ssl_kit_medical.spoiling import bend, random_blocks, shuffle_within, windows
 

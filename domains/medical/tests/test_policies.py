@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import View
-from ssl_kit.core.views import Renderer
+from ssl_kit.data.views import Renderer
 from ssl_kit_medical.domain import MEDICAL
 from ssl_kit_medical.policies import crop, elastic
 from ssl_kit_medical.transforms import BiasField, RicianNoise, Tone, bias_field

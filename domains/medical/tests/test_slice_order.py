@@ -7,7 +7,7 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, UsageError
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit_medical.slice_order import SliceOrder, SliceOrderConfig, later, order_loss
 
 PLACE = torch.tensor([0.0, 2.5, 1.0, 1.0, 7.0])

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Coarser, Corruption, Image, Jpeg
+from ssl_kit import Corruption, Image
+from ssl_kit.data import Coarser, Jpeg
 
 from .bands import INDICES, THERMAL, canonical, wavelengths
 from .transforms import Radiometry

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from ssl_kit import DataError, Dataset, Image, file_path, index_files
+from ssl_kit import DataError, Dataset, Image
+from ssl_kit.data import file_path, index_files
 
 from .cutting import Cutter, group_of, grouped, index_of
 from .headers import Header

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import albumentations as A
 
-from ssl_kit import D4, View, only_with, resized_crop
+from ssl_kit import View
+from ssl_kit.data import D4, only_with, resized_crop
 
 from .bands import INDICES, RGB, THERMAL, canonical, wavelengths
 from .transforms import BandDrop, Radiometry, Saturation

@@ -8,7 +8,7 @@ import pytest
 from rasterio.transform import Affine
 
 from ssl_kit import UsageError
-from ssl_kit.core.splits import split
+from ssl_kit.data.splits import split
 from ssl_kit_remote_sensing.geotiff import GeoTiff, GeoTiffConfig
 from ssl_kit_remote_sensing.ground import lonlat, map_blocks, metres
 from ssl_kit_remote_sensing.headers import Header

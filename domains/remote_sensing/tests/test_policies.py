@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import View
-from ssl_kit.core.views import Renderer
+from ssl_kit.data.views import Renderer
 from ssl_kit_remote_sensing.bands import RGB, wavelengths
 from ssl_kit_remote_sensing.domain import REMOTE_SENSING
 from ssl_kit_remote_sensing.transforms import BandDrop, Radiometry, Saturation, affine, band_means

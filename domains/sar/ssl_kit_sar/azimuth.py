@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cosine_similarity, grid_sample
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, draw_rows, full_precision
+from ssl_kit import Batch, Config, Encoder, Objective, Output, View
+from ssl_kit.nn import draw_rows, full_precision
 
 _TOLERANCE = 1e-3  # of the length of a position that is a direction
 

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Corruption, Image, coarser
+from ssl_kit import Corruption, Image
+from ssl_kit.data import coarser
 
 from .aperture import window_band
 from .pixels import (

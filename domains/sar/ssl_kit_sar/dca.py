@@ -15,18 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    UsageError,
-    View,
-    draw_shared,
-    full_precision,
-    gather,
-)
+from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View
+from ssl_kit.nn import draw_shared, full_precision, gather
 
 
 @full_precision

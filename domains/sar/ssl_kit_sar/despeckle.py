@@ -15,17 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, mse_loss, pixel_shuffle, pixel_unshuffle
 
-from ssl_kit import (
-    Batch,
-    Config,
-    Encoder,
-    Objective,
-    Output,
-    UsageError,
-    View,
-    draw_rows,
-    full_precision,
-)
+from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View
+from ssl_kit.nn import draw_rows, full_precision
 
 
 def halves(x: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:

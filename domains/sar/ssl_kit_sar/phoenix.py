@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_kit import DataError, Index, file_path, index_files
+from ssl_kit import DataError, Index
+from ssl_kit.data import file_path, index_files
 
 from .images import SarConfig, SarImages
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from ssl_kit import DataError, Index, UsageError, file_path, index_files
+from ssl_kit import DataError, Index, UsageError
+from ssl_kit.data import file_path, index_files
 
 from .images import SarConfig, SarImages
 from .sources import ARRAYS, RASTERS, Source, Sources

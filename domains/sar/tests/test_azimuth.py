@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, Config
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit_sar.azimuth import Azimuth, degrees_apart, direction_loss, turned
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, UsageError
-from ssl_kit.core.encoder import create_encoder
+from ssl_kit.nn.weights import create_encoder
 from ssl_kit_sar.despeckle import (
     Despeckle,
     DespeckleConfig,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import View
-from ssl_kit.core.views import Renderer
+from ssl_kit.data.views import Renderer
 from ssl_kit_sar.aperture import LookMix, PhaseOffset, SubAperture, look_pairs, window_band
 from ssl_kit_sar.domain import SAR
 from ssl_kit_sar.pixels import Meaning, amplify, from_intensity, phasors, to_intensity

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 
-from ssl_kit import EvaluationData, RunError, UsageError
+from ssl_kit import RunError, UsageError
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.splits import split
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation import EvaluationData
 from ssl_kit.plugins.evaluations import bags as module
 from ssl_kit.plugins.evaluations.bags import Bags, BagsConfig
 

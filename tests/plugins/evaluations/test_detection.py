@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_kit import EvaluationData, UsageError, difference
-from ssl_kit.core.config import DataConfig
+from ssl_kit import UsageError
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.pretrained import from_init
-from ssl_kit.core.setup import open_dataset
-from ssl_kit.core.splits import split
-from ssl_kit.core.statistics import DRAWS
+from ssl_kit.data.opening import DataConfig, open_dataset
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation import EvaluationData, difference
+from ssl_kit.evaluation.bootstrap import DRAWS
+from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.plugins.evaluations.annotations import read_annotations
 from ssl_kit.plugins.evaluations.average_precision import Marked
 from ssl_kit.plugins.evaluations.detection import (

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torchvision.models.detection import FasterRCNN
 
-from ssl_kit import UsageError, create_encoder
+from ssl_kit import UsageError
+from ssl_kit.nn import create_encoder
 from ssl_kit.plugins.evaluations.detector import backbone, detector
 
 

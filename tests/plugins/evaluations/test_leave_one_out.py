@@ -6,10 +6,11 @@ from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ssl_kit import EvaluationData, UsageError, difference
+from ssl_kit import UsageError
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.splits import split
-from ssl_kit.core.statistics import wilcoxon
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation import EvaluationData, difference
+from ssl_kit.evaluation.bootstrap import wilcoxon
 from ssl_kit.plugins.evaluations.leave_one_out import (
     LeaveOneOut,
     LeaveOneOutConfig,

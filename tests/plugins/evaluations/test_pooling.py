@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_kit import side_by_side
+from ssl_kit.data import side_by_side
 from ssl_kit.plugins.evaluations.pooling import POOLINGS, Bag, join, propagate
 
 KNOWN = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)) * 3 + 1

@@ -1,15 +1,12 @@
 import numpy as np
 import pytest
 
-from ssl_kit import EvaluationData, UnknownNameError, UsageError, parse
+from ssl_kit import UnknownNameError, UsageError, parse
 from ssl_kit.core.discovery import domains
-from ssl_kit.core.splits import split
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation import EvaluationData
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
-from ssl_kit.plugins.evaluations.within_group import (
-    WithinGroup,
-    WithinGroupConfig,
-    cut_in_time,
-)
+from ssl_kit.plugins.evaluations.within_group import WithinGroup, WithinGroupConfig, cut_in_time
 
 MODEL = object()
 SUBJECTS, WINDOWS, STRIDE, LENGTH = 6, 60, 15.0, 60.0

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from ssl_kit import Config, DataError, Dataset, Index, file_path, index_files
+from ssl_kit import Config, DataError, Dataset, Index
+from ssl_kit.data import file_path, index_files
 
 
 class Sound(Dataset):

@@ -8,7 +8,8 @@ from pydantic import ConfigDict
 from torch import nn
 from torch.nn.functional import mse_loss, normalize
 
-from ssl_kit import Output, UsageError, View, draw_rows, frozen_copy, gather
+from ssl_kit import Output, UsageError, View
+from ssl_kit.nn import draw_rows, frozen_copy, gather
 from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig, nt_xent
 
 

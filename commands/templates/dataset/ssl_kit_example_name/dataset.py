@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from ssl_kit import Config, DataError, Dataset, Image, file_path, index_files
+from ssl_kit import Config, DataError, Dataset, Image
+from ssl_kit.data import file_path, index_files
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"  # white space and comments
 _HEADER = re.compile(rb"P5" + _GAP + rb"(\d+)" + _GAP + rb"(\d+)" + _GAP + rb"(\d+)\s")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import albumentations as A
 
-from ssl_kit import D4, Domain, View, resized_crop
+from ssl_kit import Domain, View
+from ssl_kit.data import D4, resized_crop
 
 
 def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:

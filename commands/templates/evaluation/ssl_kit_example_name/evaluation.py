@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.spatial.distance import cdist
 
-from ssl_kit import Config, Evaluation, EvaluationData, Pretrained, Result
+from ssl_kit import Config, Evaluation
+from ssl_kit.evaluation import EvaluationData, Pretrained, Result
 
 
 def predict(

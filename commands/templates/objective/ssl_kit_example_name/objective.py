@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, View, full_precision, gather, mlp
+from ssl_kit import Batch, Config, Encoder, Objective, Output, View
+from ssl_kit.nn import full_precision, gather, mlp
 
 
 @full_precision

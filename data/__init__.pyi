@@ -1,0 +1,10 @@
+from .files import file_path as file_path
+from .files import index_files as index_files
+from .loader import choose_workers as choose_workers
+from .pairings import side_by_side as side_by_side
+from .transforms import D4 as D4
+from .transforms import Coarser as Coarser
+from .transforms import Jpeg as Jpeg
+from .transforms import coarser as coarser
+from .views import only_with as only_with
+from .views import resized_crop as resized_crop

@@ -1,0 +1,58 @@
+"""Mean and standard deviation of each channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.dataset import Dataset
+from ..core.encoder import Encoder
+from ..core.errors import DataError
+from ..nn.weights import RGB
+
+
+def pixel_statistics(dataset: Dataset, pool: Sequence[int] | np.ndarray[Any, Any]) -> Statistics:
+    """Measures mean and standard deviation of each channel, of values in [0, 1], on 256 images."""
+    chosen = np.asarray(pool)[np.unique(np.linspace(0, len(pool) - 1, 256).astype(int))]
+    sums, squares, count = 0.0, 0.0, 0
+    for i in chosen:
+        try:
+            image = dataset[int(i)].image
+        except DataError:
+            continue
+        unit = 255.0 if image.dtype == np.uint8 else 1.0
+        flat = image.reshape(-1, image.shape[2]).astype(np.float64) / unit
+        sums, squares, count = sums + flat.sum(0), squares + (flat**2).sum(0), count + len(flat)
+    if not count:
+        raise DataError("None of the images looked at can be read; see the files themselves.")
+    mean = np.asarray(sums) / count
+    std = np.sqrt(np.maximum(np.asarray(squares) / count - mean**2, 1e-6))
+    return Statistics(mean.round(6).tolist(), std.round(6).tolist())
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of each channel, of values in [0, 1]."""
+
+    mean: list[float]
+    std: list[float]
+
+
+def statistics_for(
+    encoder: Encoder, init: str, dataset: Dataset, pool: np.ndarray[Any, Any]
+) -> Statistics:
+    """Returns what initial RGB weights expect, else what is measured on the images.
+
+    A channel that is none of the three gets the mean of theirs. Measured figures would stretch
+    images of little contrast: weights of ImageNet then told radar targets apart much worse.
+    """
+    expected = encoder.pretrained_statistics
+    if init != "scratch" and expected is not None:
+        named = [dict(zip(RGB, values, strict=True)) for values in expected]
+        return Statistics(
+            *([of.get(c, sum(of.values()) / 3) for c in dataset.channels] for of in named)
+        )
+    return pixel_statistics(dataset, pool)

@@ -1,0 +1,184 @@
+"""Loading: an endless stream of batches, each a pure function of its number."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from ..core.dataset import Dataset, Image, Sample
+from ..core.errors import DataError, PluginError, SslKitError
+from ..core.pairing import Partners
+from .splits import Positions
+from .views import Renderer
+
+Skipped = list[tuple[str, str]]
+
+
+@dataclass
+class RawBatch:
+    """Views as they travel from a loading process: (B, H, W, C), uint8 or float32.
+
+    `error` is one that stops the run: raised over there, it would reach the user as a traceback.
+    """
+
+    views: list[Tensor]
+    indices: Tensor
+    skipped: Skipped = field(default_factory=list)
+    error: SslKitError | None = None
+    frames: list[Tensor] = field(default_factory=list)
+    partners: Positions | None = None
+
+    def pin_memory(self) -> RawBatch:
+        """Moves the views to pinned memory, for the copy to a GPU."""
+        self.views = [view.pin_memory() for view in self.views]
+        return self
+
+
+class ViewDataset(TorchDataset[RawBatch]):
+    """Renders whole batches. An unreadable image is replaced by the next readable one and named.
+
+    Args:
+        dataset: The images.
+        pool: Positions that replacements are taken from.
+        renderer: Makes the views.
+        partners: If given, every second view shows a partner of the image.
+        seed: Of the run; decides the partners.
+        keep: Whether decoded images are kept in memory; see `fits_in_memory`.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        pool: Positions,
+        renderer: Renderer,
+        partners: Partners | None = None,
+        seed: int = 0,
+        keep: bool = False,
+    ) -> None:
+        self._keep, self._kept = keep, dict[int, Sample]()
+        self._dataset, self._pool, self._renderer = dataset, pool, renderer
+        self._partners, self._seed = partners.within(pool) if partners else None, seed
+        self._bad: dict[int, str] = {}
+
+    def __getitem__(self, request: tuple[int, Positions]) -> RawBatch:
+        """Renders the batch of (epoch, positions)."""
+        epoch, positions = request
+        indices = torch.from_numpy(np.asarray(positions, dtype=np.int64))
+        skipped: Skipped = []
+        try:
+            views, frames = self._render(epoch, positions, skipped)
+            partners = None
+            if self._partners is not None:
+                partners = np.array([self._partner(p, epoch) for p in positions.tolist()])
+            return RawBatch(views, indices, skipped, frames=frames, partners=partners)
+        except (DataError, PluginError) as error:
+            return RawBatch([], indices, skipped, error)
+
+    def _render(
+        self, epoch: int, positions: Positions, skipped: Skipped
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        views: list[list[Image]] = [[] for _ in self._renderer.views]
+        frames: list[list[NDArray[np.float32]]] = [[] for _ in self._renderer.views]
+        for position in positions.tolist():
+            images = self._images(position, epoch, skipped)
+            for v in range(len(views)):
+                image = images[v % len(images)].image
+                view, frame = self._renderer.locate(image, epoch, position, v)
+                views[v].append(view)
+                frames[v].append(frame)
+        return _stack(views), _stack(frames)
+
+    def _images(self, position: int, epoch: int, skipped: Skipped) -> list[Sample]:
+        """Returns the image, and where images are paired its partner: itself if unreadable."""
+        images = [self._readable(self._candidates(position), skipped)]
+        if self._partners is not None:
+            either = chain([self._partner(position, epoch)], self._candidates(position))
+            images.append(self._readable(either, skipped))
+        return images
+
+    def _partner(self, position: int, epoch: int) -> int:
+        rng = np.random.default_rng((self._seed, epoch, position))
+        return self._partners.pick(position, rng) if self._partners else position
+
+    def _readable(self, candidates: Iterable[int], skipped: Skipped) -> Sample:
+        for candidate in candidates:
+            try:
+                if candidate not in self._bad:
+                    return self._read(candidate)
+            except DataError as error:
+                self._bad[candidate] = str(error)
+            skipped.append((self._dataset.index.key(candidate), self._bad[candidate]))
+        raise DataError("None of the images can be read; see the files themselves.")
+
+    def _read(self, position: int) -> Sample:
+        sample = self._kept.get(position)
+        if sample is None:
+            sample = self._dataset[position]
+            if self._keep:
+                self._kept[position] = sample
+        return sample
+
+    def _candidates(self, position: int) -> Iterator[int]:
+        """Yields the position, then the ones that may replace it."""
+        yield position
+        start = int(np.searchsorted(self._pool, position))
+        for step in range(1, len(self._pool)):
+            yield int(self._pool[(start + step) % len(self._pool)])
+
+
+def _stack(columns: Sequence[Sequence[NDArray[Any]]]) -> list[Tensor]:
+    return [torch.from_numpy(np.stack(column)) for column in columns]
+
+
+def choose_workers(asked: int) -> int:
+    """Returns the number of loading processes; -1 leaves one core to the training process."""
+    return asked if asked >= 0 else max(0, min(8, len(os.sched_getaffinity(0)) - 1))
+
+
+def fits_in_memory(dataset: Dataset, pool: Positions, workers: int) -> bool:
+    """Tells whether every process may keep all decoded images in a quarter of the free memory.
+
+    Judged by the first image that can be read: decoding costs as much as augmenting.
+    """
+    for i in pool[:16].tolist():
+        try:
+            size = dataset[i].image.nbytes
+        except DataError:
+            continue
+        free: int = psutil.virtual_memory().available
+        return size * len(pool) * max(1, workers) < free / 4
+    return False
+
+
+def load(
+    views: ViewDataset, order: Sampler[tuple[int, Positions]], workers: int, pin: bool = False
+) -> Iterator[RawBatch]:
+    """Yields batches, made in `workers` processes, or in this one if 0.
+
+    Raises:
+        DataError: If none of the images can be read.
+        PluginError: If a policy makes views of another shape than asked for.
+    """
+    loader: DataLoader[RawBatch] = DataLoader(
+        views,
+        sampler=order,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=pin,
+        prefetch_factor=4 if workers else None,
+    )
+    for raw in loader:
+        if raw.error is not None:
+            raise raw.error
+        yield raw

@@ -1,0 +1,112 @@
+"""Opens the images of a configuration with the reader that suits them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from numpy.typing import ArrayLike
+from pydantic import (
+    AfterValidator,
+    Field,
+)
+
+from ..core.config import Config, parse
+from ..core.dataset import Dataset
+from ..core.discovery import datasets
+from ..core.domain import Domain
+from ..core.errors import DataError, UnknownNameError, UsageError
+from ..core.pairing import Partners
+from .pairings import same_group
+
+
+def absolute(path: str) -> str:
+    """Makes an existing path absolute, so that a run can be resumed from any folder."""
+    return str(Path(path).resolve()) if path and Path(path).exists() else path
+
+
+LocalPath = Annotated[str, AfterValidator(absolute)]
+
+
+class DataConfig(Config):
+    """Which images, and which of them are kept away from pre-training."""
+
+    path: Annotated[
+        LocalPath, Field(description="folder, file or dataset name; '' is the domain's demo")
+    ] = ""
+    reader: Annotated[
+        str, Field(description="dataset that opens it; '' picks the first that can")
+    ] = ""
+    labels: Annotated[
+        LocalPath, Field(description="CSV with columns path, label, group, split")
+    ] = ""
+    holdout: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="share of groups kept for testing where labels but no split exist",
+        ),
+    ] = 0.2
+    pair_by: Annotated[
+        str, Field(description="the domain's pairing that gives positives, '' for none")
+    ] = ""
+    max_skip: Annotated[
+        float, Field(ge=0, le=1, description="share of unreadable images tolerated")
+    ] = 0.01
+    options: Annotated[
+        dict[str, Any], Field(default_factory=dict, description="the dataset's own options")
+    ]
+
+
+def open_dataset(
+    domain: Domain, config: DataConfig, value_range: ArrayLike | None = None
+) -> Dataset:
+    """Opens the images of a configuration; without a path, the domain's demo.
+
+    Args:
+        domain: Says which datasets can open its files.
+        config: The `data` section.
+        value_range: That of an earlier run, or None to measure it.
+
+    Raises:
+        UsageError: If the path or reader does not exist.
+        DataError: If nothing in it can be read.
+    """
+    path = Path(config.path)
+    name = config.reader
+    if not config.path:
+        name = name or domain.demo
+    elif config.path in datasets and not path.exists():
+        name = config.path
+    elif not path.exists():
+        raise UsageError(f"The data '{config.path}' do not exist. Give --data a folder or a file.")
+    elif not name:
+        name = _reader_for(domain, path)
+    reader: type[Dataset] = datasets[name]
+    options = parse(reader.Config, config.options, "data.options")
+    labels = Path(config.labels) if config.labels else None
+    if labels and not labels.is_file():
+        raise UsageError(f"The labels '{labels}' do not exist. Give --labels a CSV file.")
+    return reader.open(path, options, labels, value_range)
+
+
+def _reader_for(domain: Domain, path: Path) -> str:
+    for name in domain.datasets:
+        reader: type[Dataset] = datasets[name]
+        if reader.accepts(path):
+            return name
+    raise DataError(
+        f"The domain '{domain.name}' finds no file it can read in '{path}'; it reads "
+        f"{', '.join(domain.datasets)}. See 'ssl-kit datasets'."
+    )
+
+
+def partners_of(domain: Domain, dataset: Dataset, name: str) -> Partners | None:
+    """Returns the pairing of that name, "" for none; every domain has "group"."""
+    if not name:
+        return None
+    pairings = {"group": same_group, **domain.pairings}
+    if name not in pairings:
+        raise UnknownNameError("pairing", name, pairings)
+    return pairings[name](dataset.index)

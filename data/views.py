@@ -1,0 +1,176 @@
+"""Views: from a request and a policy to pixels, the same for any number of workers."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import albumentations as A
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.dataset import Image
+from ..core.domain import Policy
+from ..core.errors import PluginError, UnknownNameError
+from ..core.view import View
+
+_log = logging.getLogger("ssl_kit")
+
+
+class ResizedCrop(A.RandomResizedCrop):  # type: ignore[misc]
+    """Halves a large crop before it is resized: free of aliasing at a fraction of the cost."""
+
+    def apply(self, img: Image, crop_coords: tuple[int, int, int, int], **params: object) -> Image:
+        """Cuts out (left, top, right, bottom) and resizes it."""
+        left, top, right, bottom = crop_coords
+        crop = img[top:bottom, left:right]
+        height, width = self.size
+        while crop.shape[0] >= 2 * height and crop.shape[1] >= 2 * width:
+            even = crop[: crop.shape[0] // 2 * 2, : crop.shape[1] // 2 * 2]
+            crop = resize(even, (even.shape[1] // 2, even.shape[0] // 2), cv2.INTER_AREA)
+        return resize(crop, (width, height), cv2.INTER_LINEAR)
+
+
+def resize(image: Image, size: tuple[int, int], interpolation: int) -> Image:
+    """Resizes (H, W, C) of any C to (width, height); OpenCV takes four channels at a time."""
+    parts = [
+        cv2.resize(image[..., c : c + 4], size, interpolation=interpolation)
+        for c in range(0, image.shape[2], 4)
+    ]
+    parts = [part[..., None] if part.ndim == 2 else part for part in parts]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
+def resized_crop(view: View) -> A.BasicTransform:
+    """A random crop of `view.scale` of the area, resized to `view.size`: the usual first step."""
+    return ResizedCrop((view.size, view.size), scale=view.scale)
+
+
+def plain(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """A crop and nothing else, true for every image: "weak" and "upright" of a domain without."""
+    return [resized_crop(view)]
+
+
+def whole(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+    """The "eval" policy: the shorter side to `view.size`, then the centre square."""
+    return [
+        A.SmallestMaxSize(view.size, area_for_downscale="image"),
+        A.CenterCrop(view.size, view.size, pad_if_needed=True),
+    ]
+
+
+def only_with(
+    needed: Sequence[str], channels: Sequence[str], *transforms: A.BasicTransform
+) -> list[A.BasicTransform]:
+    """Returns the transforms if the image has exactly the `needed` channels, else none.
+
+    What is left out is logged, so that an augmentation true for one kind of image is never
+    silently applied to another, nor silently missing.
+    """
+    if tuple(needed) == tuple(channels):
+        return list(transforms)
+    names = ", ".join(type(transform).__name__ for transform in transforms)
+    _log.info(
+        "Left out for channels %s: %s (needs %s).", "/".join(channels), names, "/".join(needed)
+    )
+    return []
+
+
+class Renderer:
+    """Makes the views of an image.
+
+    Randomness is a pure function of (seed, epoch, image, view): it does not depend on the number
+    of workers or processes, or on where a run was resumed.
+
+    Args:
+        policies: The domain's, by name.
+        views: The requests.
+        channels: Names of the image's channels.
+        seed: Of the run.
+    """
+
+    def __init__(
+        self,
+        policies: Mapping[str, Policy],
+        views: Sequence[View],
+        channels: Sequence[str],
+        seed: int,
+    ) -> None:
+        policies = {"weak": plain, "upright": plain, "eval": whole, **policies}
+        for view in views:
+            if view.policy not in policies:
+                raise UnknownNameError("augmentation policy", view.policy, policies)
+        self._policies, self.views = policies, tuple(views)
+        self._channels, self._seed = tuple(channels), seed
+
+    @cached_property
+    def pipelines(self) -> list[A.Compose]:
+        """One albumentations pipeline per view."""
+        cv2.setNumThreads(0)  # the loader's processes are the parallelism
+        return [
+            A.Compose(
+                self._policies[v.policy](v, self._channels),
+                keypoint_params=_CORNERS if v.locate else None,
+            )
+            for v in self.views
+        ]
+
+    def __call__(self, image: Image, epoch: int, index: int, view: int) -> Image:
+        """Renders view number `view` of an image; see `locate` for the arguments."""
+        return self.locate(image, epoch, index, view)[0]
+
+    def locate(
+        self, image: Image, epoch: int, index: int, view: int
+    ) -> tuple[Image, NDArray[np.float32]]:
+        """Renders view number `view` of an image.
+
+        Args:
+            image: (H, W, C), uint8 or float32 in [0, 1].
+            epoch: From 0.
+            index: Position of the image in the dataset.
+            view: Position of the view in the requests.
+
+        Returns:
+            (size, size, C), or (1, size, C) for signals, of the same type; and its frame (2, 3),
+            (0, 3) where the view did not ask to be located. Pixel i reaches from i to i + 1.
+        """
+        rng = np.random.default_rng((self._seed, epoch, index, view))
+        pipeline = self.pipelines[view]
+        pipeline.set_random_state(rng, random.Random(int(rng.integers(2**63))))  # noqa: S311
+        corners = {"keypoints": _corners(image)} if self.views[view].locate else {}
+        made = pipeline(image=image, **corners)
+        out: Image = made["image"]
+        out = out[..., None] if out.ndim == 2 else out
+        size = self.views[view].size
+        if out.shape not in ((size, size, image.shape[2]), (1, size, image.shape[2])):
+            raise PluginError(
+                f"The policy '{self.views[view].policy}' made a view of shape {out.shape}; "
+                f"({size}, {size}, {image.shape[2]}) was asked for."
+            )
+        out = np.ascontiguousarray(out, dtype=np.uint8 if image.dtype == np.uint8 else np.float32)
+        return out, _frame(made["keypoints"], image) if corners else _NOWHERE
+
+
+_CORNERS = A.KeypointParams("xy", remove_invisible=False)
+_NOWHERE = np.zeros((0, 3), np.float32)
+_UNIT = np.array([[0, 0], [1, 0], [0, 1]], np.float64)
+
+
+def _corners(image: Image) -> NDArray[np.float64]:
+    return _UNIT * [image.shape[1], image.shape[0]]
+
+
+def _frame(corners: NDArray[np.float64], image: Image) -> NDArray[np.float32]:
+    """Solves for the affine map (2, 3) from where three corners went back to where they were.
+
+    Albumentations scales points as if pixel i reached from i to i + 1, but mirrors and turns them
+    as if it were the point i: half a pixel is put right along each axis that was turned. What
+    bends the image (elastic) is located as well as an affine map can.
+    """
+    sides = (corners[1:] - corners[0]).T / [image.shape[1], image.shape[0]]
+    u, _, vt = np.linalg.svd(sides)
+    there = np.column_stack([corners + 0.5 - 0.5 * (u @ vt).sum(axis=1), np.ones(3)])
+    return np.linalg.solve(there, _UNIT).T.astype(np.float32)

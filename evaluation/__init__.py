@@ -1,0 +1,17 @@
+"""What evaluations are made of: labeled images, results with intervals, fine-tuning."""
+
+from ..core.discovery import evaluations as evaluations
+from ..training.device import choose_device as choose_device
+from ..training.representation import measure as measure
+from .bootstrap import Estimate as Estimate
+from .bootstrap import bootstrap as bootstrap
+from .budgets import draw_labels as draw_labels
+from .data import EvaluationData as EvaluationData
+from .data import LabelledFeatures as LabelledFeatures
+from .finetuning import FineTuningConfig as FineTuningConfig
+from .finetuning import fine_tune as fine_tune
+from .pretrained import Pretrained as Pretrained
+from .result import Result as Result
+from .result import average as average
+from .result import difference as difference
+from .result import verdict as verdict

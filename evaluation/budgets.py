@@ -1,0 +1,80 @@
+"""Which labels a small budget buys: nested, spread over groups, the same for every arm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.dataset import Index
+from ..core.errors import UsageError
+from ..data.splits import Positions
+
+
+def draw_labels(index: Index, among: Positions, budget: float, seed: int) -> Positions:
+    """Draws the images whose labels are bought. A larger budget of the same seed holds a smaller.
+
+    Args:
+        index: Of the dataset.
+        among: Positions of the labelled images outside of the test part.
+        budget: An int is a number of images of each class: one of a group before a second of any,
+            and all of a class that has fewer. A float is a share of the groups of each class, at
+            least one, with all their images; a group belongs to the class that most of it has.
+        seed: Of the draw.
+
+    Returns:
+        Sorted positions.
+
+    Raises:
+        UsageError: If the budget is neither at least 1 image nor a share up to 1.
+    """
+    if not (budget >= 1 if isinstance(budget, int) else 0 < budget <= 1):
+        raise UsageError(
+            f"A label budget is a number of images a class, like 10, or a share up to 1.0, like "
+            f"0.1, not {budget!r}."
+        )
+    among = np.sort(among)
+    labels, groups = index.labels[among], index.groups[among]
+    rng = np.random.default_rng(seed)
+    if isinstance(budget, int):
+        rows = _of_each_class(labels, groups, budget, rng)
+    else:
+        rows = _of_groups(labels, groups, budget, rng)
+    return among[rows]
+
+
+def _of_each_class(
+    labels: NDArray[Any], groups: NDArray[Any], k: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Takes the first k of each class in an order that goes round the groups."""
+    taken = []
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        _, codes = np.unique(groups[rows], return_inverse=True)
+        taken.append(rows[np.argsort(_occurrence(codes), kind="stable")][:k])
+    return np.sort(np.concatenate(taken))
+
+
+def _occurrence(codes: NDArray[Any]) -> NDArray[np.int64]:
+    """(n,) how often each code was there before."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], codes[order], side="left")
+    before = np.empty(len(codes), dtype=np.int64)
+    before[order] = np.arange(len(codes)) - starts
+    return before
+
+
+def _of_groups(
+    labels: NDArray[Any], groups: NDArray[Any], share: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Takes a share of the groups of each class, rounded to the nearest number above 0."""
+    names, codes = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(names), labels.max() + 1), dtype=np.int64)
+    np.add.at(counts, (codes, labels), 1)
+    most = counts.argmax(axis=1)
+    taken = []
+    for label in np.unique(most):
+        of_class = rng.permutation(np.flatnonzero(most == label))
+        taken.append(of_class[: max(1, round(share * len(of_class)))])
+    return np.flatnonzero(np.isin(codes, np.concatenate(taken)))

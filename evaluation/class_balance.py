@@ -1,0 +1,74 @@
+"""What makes up for rare classes: weights, focal loss, a sampler that draws them more often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.data import Sampler
+
+from ..data.splits import Positions
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Maps logits (B, K) and labels (B,) to a scalar."""
+
+
+def class_weights(labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """(K,) weights n / (K' n_k), K' the number of classes that are there: all sums are equal."""
+    counts = np.bincount(labels, minlength=classes)
+    weights: NDArray[np.float64] = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return weights
+
+
+def focal_loss(logits: Tensor, labels: Tensor, focus: float = 2.0) -> Tensor:
+    """Mean of -(1 - p)^focus log p, where p is the probability of the right class.
+
+    Focal Loss for Dense Object Detection (Lin et al. 2017, https://arxiv.org/abs/1708.02002),
+    eq. 4; a focus of 0 is cross-entropy.
+    """
+    nats = cross_entropy(logits, labels, reduction="none")
+    return ((1 - torch.exp(-nats)) ** focus * nats).mean()
+
+
+def balanced_loss(balance: str, labels: NDArray[Any], classes: int, device: torch.device) -> Loss:
+    """Returns the loss for a way to balance classes.
+
+    Args:
+        balance: "weights", "focal", or anything else for plain cross-entropy.
+        labels: (n,) of the training images.
+        classes: K.
+        device: Where to compute.
+    """
+    if balance == "focal":
+        return focal_loss
+    if balance == "weights":
+        weights = torch.from_numpy(class_weights(labels, classes)).float().to(device)
+        return partial(cross_entropy, weight=weights)
+    return cross_entropy
+
+
+class Balanced(Sampler[tuple[int, Positions]]):
+    """Endless batches in which every class is as likely as any other.
+
+    Args:
+        pool: Positions to draw from.
+        labels: (n,) of the pool.
+        batch_size: Images.
+        seed: Of the draws.
+    """
+
+    def __init__(self, pool: Positions, labels: NDArray[Any], batch_size: int, seed: int) -> None:
+        self._pool, self._batch_size, self._seed = pool, batch_size, seed
+        self._chances = class_weights(labels, int(labels.max()) + 1)[labels] / len(labels)
+
+    def __iter__(self) -> Iterator[tuple[int, Positions]]:
+        rng, step = np.random.default_rng(self._seed), 0
+        while True:  # the step stands for the epoch: an image drawn again is altered anew
+            yield step, rng.choice(self._pool, self._batch_size, p=self._chances)
+            step += 1

@@ -1,0 +1,178 @@
+"""The arms of a comparison: which encoder each brings, and which protocol it is put to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...core.dataset import Dataset
+from ...core.errors import RunError, UsageError
+from ...data.splits import Positions
+from ...training.run import Run
+from ..evaluation import Evaluation
+from ..pretrained import Pretrained, from_init, from_run
+
+FINETUNE = "finetune"
+SCRATCH, IMAGENET, RANDOM = "scratch", "imagenet", "random-frozen"
+_RANDOM_WEIGHTS = (SCRATCH, RANDOM)
+
+
+@dataclass
+class Arm:
+    """One row of a comparison.
+
+    Attributes:
+        name: In tables and file names.
+        kind: "run", "scratch", "imagenet" or "random-frozen".
+        run: Of a run.
+        weights: A file for "imagenet", "" for timm's own weights.
+        loaded: A sentence on the weights, once they are there.
+        unavailable: Why there are none; "" if there are.
+        shared: Test groups that the run was pre-trained on.
+    """
+
+    name: str
+    kind: str
+    run: Run | None = None
+    weights: str = ""
+    loaded: str = ""
+    unavailable: str = ""
+    shared: int = 0
+    _models: dict[int, Pretrained] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether its weights are drawn anew for each seed."""
+        return self.kind in _RANDOM_WEIGHTS
+
+    @property
+    def identity(self) -> str:
+        """Tells its weights from others."""
+        file = self.run.encoder if self.run else Path(self.weights) if self.weights else None
+        if file is None:
+            return self.kind
+        if not file.is_file():
+            raise UsageError(f"The weights '{file}' do not exist.")
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+    def model(
+        self, seed: int, architecture: str, image_size: int, data: Dataset, pool: Positions
+    ) -> Pretrained | None:
+        """Returns its encoder, None if ImageNet weights cannot be had; never others instead.
+
+        Args:
+            seed: Of random weights.
+            architecture: Name of the encoder.
+            image_size: Pixels.
+            data: The images it will see.
+            pool: Positions that statistics may be measured on.
+        """
+        key = seed if self.is_random else 0
+        if key in self._models:
+            return self._models[key]
+        try:
+            model = self._make(key, architecture, image_size, data, pool)
+        except RunError as error:
+            if self.kind != IMAGENET or self.weights:
+                raise
+            self.unavailable = str(error)
+            return None
+        model.name, self.loaded = self.name, model.loaded
+        self._models = {key: model}  # the seeds come one after the other
+        return model
+
+    def _make(
+        self, seed: int, architecture: str, image_size: int, data: Dataset, pool: Positions
+    ) -> Pretrained:
+        if self.run:
+            model = from_run(self.run)
+            model.image_size = image_size
+            model.check(data)
+            return model
+        init = SCRATCH if self.is_random else self.weights or IMAGENET
+        return from_init(init, architecture, image_size, data, pool, seed)
+
+    def protocol(self, asked: str, chosen: dict[str, Evaluation], seed: int) -> Evaluation:
+        """Returns the evaluation of this arm at a seed.
+
+        "scratch" is always fine-tuned as a whole, with the options of fine-tuning; under
+        fine-tuning "random-frozen" has its head trained only.
+
+        Args:
+            asked: Name of the protocol.
+            chosen: That protocol and fine-tuning, with the options that were set.
+            seed: For protocols that have one.
+        """
+        protocol = chosen[self.protocol_name(asked)]
+        changes: dict[str, Any] = {}
+        if self.kind == SCRATCH:
+            changes = {"freeze": "none", "layer_decay": 1.0}
+        elif self.kind == RANDOM and asked == FINETUNE:
+            changes = {"freeze": "all"}
+        if "seed" in type(protocol.config).model_fields:
+            changes["seed"] = seed
+        return type(protocol)(protocol.config.model_copy(update=changes))
+
+    def protocol_name(self, asked: str) -> str:
+        """Returns the name of the protocol it is put to."""
+        return FINETUNE if self.kind == SCRATCH else asked
+
+    def to_json(self, asked: str) -> dict[str, Any]:
+        """Returns plain values."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "protocol": self.protocol_name(asked),
+            "source": str(self.run.folder) if self.run else self.weights,
+            "weights": self.loaded,
+            "unavailable": self.unavailable,
+            "shared_test_groups": self.shared,
+        }
+
+
+def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
+    """Reads the arms from the command line: runs, "scratch", "imagenet", "random-frozen".
+
+    A run is called like its folder; by its whole path where another arm is called so.
+
+    Raises:
+        UsageError: If an arm is none of these, or is given twice.
+    """
+    kinds = (SCRATCH, IMAGENET, RANDOM)
+    names = [text if text in kinds else Path(text).resolve().name for text in texts]
+    arms = []
+    for text, name in zip(texts, names, strict=True):
+        if text in kinds:
+            arms.append(Arm(text, text, weights=imagenet_weights if text == IMAGENET else ""))
+        elif Path(text).is_dir():
+            taken = names.count(name) > 1 or name in kinds
+            arms.append(Arm(text.strip("/") if taken else name, "run", Run(Path(text))))
+        else:
+            raise UsageError(f"An arm is a run folder, {', '.join(kinds)}; '{text}' is none.")
+    if len({arm.name for arm in arms}) < len(arms):
+        raise UsageError("An arm is given twice. Name each once.")
+    return arms
+
+
+def architecture_of(arms: Sequence[Arm], encoder: str, image_size: int) -> tuple[str, int]:
+    """Returns the encoder and image size of all arms: those of the runs, if there are any.
+
+    Raises:
+        UsageError: If they differ.
+    """
+    runs = [arm.run for arm in arms if arm.run]
+    names = {run.config.encoder.name for run in runs} | ({encoder} if encoder else set())
+    if len(names) > 1:
+        raise UsageError(
+            f"All arms must have one architecture, not {', '.join(sorted(names))}. Compare runs of "
+            "the same encoder, and leave out --encoder."
+        )
+    sizes = {run.config.encoder.image_size for run in runs}
+    if len(sizes) > 1 and not image_size:
+        raise UsageError(
+            f"The runs were trained at {', '.join(map(str, sorted(sizes)))} px. Give --image-size."
+        )
+    return min(names, default="resnet18"), image_size or min(sizes, default=64)

@@ -1,0 +1,137 @@
+"""What a comparison found: means over seeds, paired differences, verdicts, and their table."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...training.manifest import environment
+from ..bootstrap import Estimate, wilcoxon
+from ..result import Result, average, difference, verdict
+from .arms import Arm
+
+if TYPE_CHECKING:
+    from .plan import Plan
+
+Results = Mapping[tuple[str, str, int], Result]
+"""By arm, budget and seed."""
+
+
+def summary(asked: Plan, results: Results, command: str) -> dict[str, Any]:
+    """Returns the content of `compare.json`; docs/compare.md describes it."""
+    facts = environment()
+    there = [arm for arm in asked.arms if not arm.unavailable]
+    repeats = {
+        (arm.name, budget): _repeats(results, arm.name, budget)
+        for budget in asked.budgets
+        for arm in there
+    }
+    means = {key: average(found) for key, found in repeats.items()}
+    return {
+        "format": 1,
+        "command": command,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "versions": facts["versions"],
+        "hardware": facts["hardware"],
+        "settings": asked.settings,
+        "data": _data(asked),
+        "encoder": asked.architecture,
+        "image_size": asked.image_size,
+        "protocol": asked.protocol,
+        "main": next((result.main for result in means.values()), ""),
+        "seeds": asked.seeds,
+        "budgets": [_budget(results, budget) for budget in asked.budgets],
+        "arms": [arm.to_json(asked.protocol) for arm in asked.arms],
+        "results": [_row(*key, mean, repeats[key]) for key, mean in means.items()],
+        "differences": [
+            _difference(a.name, b.name, budget, means[a.name, budget], means[b.name, budget])
+            for budget in asked.budgets
+            for a, b in itertools.combinations(there, 2)
+        ],
+        "leak": _leak(asked.arms),
+    }
+
+
+def _data(asked: Plan) -> dict[str, Any]:
+    data, index = asked.data, asked.data.dataset.index
+    parts = data.parts
+    return {
+        "path": asked.config.path,
+        "domain": data.domain.name,
+        "fingerprint": data.dataset.fingerprint(),
+        "channels": list(data.dataset.channels),
+        "classes": list(index.classes),
+        "train": len(parts.train),
+        "val": len(parts.val),
+        "test": len(parts.test),
+        "test_groups": len(np.unique(index.groups[parts.test])),
+    }
+
+
+def _repeats(results: Results, arm: str, budget: str) -> list[Result]:
+    """Returns the results of all seeds; a single one where no seed has any influence."""
+    keys = sorted(key for key in results if key[:2] == (arm, budget))
+    return [results[key] for key in keys]
+
+
+def _budget(results: Results, budget: str) -> dict[str, Any]:
+    """Returns a budget and the number of labels that it bought at each seed."""
+    found = {seed: r.details["labels"] for (_, b, seed), r in results.items() if b == budget}
+    return {"name": budget, "labels": [found[seed] for seed in sorted(found)]}
+
+
+def _row(arm: str, budget: str, mean: Result, repeats: Sequence[Result]) -> dict[str, Any]:
+    matrices = [np.array(r.details["confusion"]) for r in repeats if "confusion" in r.details]
+    return {
+        "arm": arm,
+        "budget": budget,
+        "repeats": len(repeats),
+        "metrics": {name: _estimate(e) for name, e in mean.metrics.items()},
+        "classes": [{k: _number(v) for k, v in row.items()} for row in mean.rows],
+        "confusion": np.sum(matrices, axis=0).tolist() if matrices else None,
+        "by_seed": {
+            name: [_number(result.metrics[name].value) for result in repeats]
+            for name in mean.metrics
+        },
+        "epochs": [result.details.get("epochs") for result in repeats],
+        "seconds": round(sum(result.details["seconds"] for result in repeats), 1),
+    }
+
+
+def _difference(
+    arm: str, against: str, budget: str, ours: Result, theirs: Result
+) -> dict[str, Any]:
+    """Returns by how much an arm exceeds another, paired over groups and seeds."""
+    gains = {m: difference(ours, theirs, m) for m in ours.metrics if m in theirs.metrics}
+    return {
+        "arm": arm,
+        "against": against,
+        "budget": budget,
+        "metrics": {name: _estimate(gain) for name, gain in gains.items()},
+        "verdict": verdict(gains.get(ours.main)),
+        "wilcoxon_p": _number(wilcoxon(ours.by_group, theirs.by_group)),
+    }
+
+
+def _leak(arms: Sequence[Arm]) -> dict[str, Any]:
+    shared = {arm.name: arm.shared for arm in arms if arm.shared}
+    text = "No group of the test part was pre-trained on by any run."
+    if shared:
+        listed = ", ".join(f"{count} by '{name}'" for name, count in shared.items())
+        text = f"Groups of the test part were pre-trained on: {listed}. These figures flatter them."
+    return {"shared": shared, "statement": text}
+
+
+def _estimate(estimate: Estimate) -> dict[str, float | None]:
+    return {name: _number(value) for name, value in asdict(estimate).items()}
+
+
+def _number(value: Any) -> Any:
+    """JSON has no NaN."""
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,47 @@
+"""Refuses evaluations on groups that a run was pre-trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..core.errors import UsageError
+from ..training.run import Run
+
+if TYPE_CHECKING:
+    pass
+from .data import EvaluationData
+from .evaluation import Evaluation
+
+
+def refuse_overlap(
+    run: Run, data: EvaluationData, allow: bool, protocols: Iterable[Evaluation] = ()
+) -> int:
+    """Counts the test groups that the run was pre-trained on: those that protocols report on.
+
+    Args:
+        run: Its manifest has hashes of the groups.
+        data: Its test part counts always.
+        allow: Do not refuse.
+        protocols: Which evaluations will be run.
+
+    Raises:
+        UsageError: If there are any and that was not allowed.
+    """
+    trained = set(run.read_json("manifest.json")["groups"])
+    index = data.dataset.index
+    shared = trained & index.group_hashes(data.splits.test)
+    if shared and not allow:
+        raise UsageError(
+            f"{len(shared)} groups of the test part were pre-trained on, so its result would "
+            "flatter the run. Pre-train with the same --data (its test part is then left out), or "
+            "say --allow-overlap."
+        )
+    reported = shared.union(*(trained & index.group_hashes(p.tested(data)) for p in protocols))
+    if len(reported) > len(shared) and not allow:
+        raise UsageError(
+            f"{len(reported)} groups that a protocol reports on were pre-trained on, without their "
+            "labels, so its result would flatter the run. Pre-train on other groups, or set the "
+            "protocol to report on the test part alone where it can, or say --allow-overlap."
+        )
+    return len(reported)

@@ -1,0 +1,232 @@
+"""What an evaluation found, with the draws that tell how sure it is; differences of two."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.atomic import write_atomic
+from ..core.errors import DataError
+from .bootstrap import DRAWS, Estimate, Floats, bootstrap, estimate, means
+from .metrics import Answers, ScoredAnswers, operating_point
+
+_Chosen = tuple[NDArray[Any], NDArray[Any]]
+_NONE: Floats = np.zeros(0)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an evaluation found.
+
+    Attributes:
+        metrics: Estimates by name; shares, printed in percent, unless `main` is "".
+        draws: (R,) bootstrap draws of metrics by name. Two results on the same test groups were
+            drawn alike, so that differences are paired. A metric without draws has no interval.
+        main: The metric that arms are preferred by; "" if none says better or worse.
+        rows: One per class.
+        by_group: (G,) a score of each test group in sorted order, for tests over groups; may be
+            empty.
+        details: Anything else worth keeping, as plain values.
+    """
+
+    metrics: Mapping[str, Estimate]
+    draws: Mapping[str, Floats] = field(default_factory=dict)
+    main: str = ""
+    rows: Sequence[Mapping[str, Any]] = ()
+    by_group: Floats = field(default_factory=lambda: _NONE)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_classification(
+        cls,
+        labels: NDArray[Any],
+        answers: NDArray[Any],
+        groups: NDArray[Any],
+        classes: Sequence[str],
+        validation: _Chosen | None = None,
+        ordinal: bool = False,
+        **details: Any,
+    ) -> Result:
+        """Judges what a classifier said of the test images.
+
+        Of two classes the second is the positive one. The probability from which on it is called,
+        for sensitivity and specificity, is chosen on the validation images, and is 0.5 without.
+
+        Args:
+            labels: (n,) class numbers.
+            answers: (n, K) probabilities, or (n,) class numbers: then what needs scores is left
+                out.
+            groups: (n,) group numbers of any values.
+            classes: K class names.
+            validation: (m,) labels and (m, K) probabilities of validation images.
+            ordinal: Whether the classes are ordered: adds the quadratic kappa.
+            details: Anything else worth keeping, as plain values.
+        """
+        given = np.asarray(answers)
+        predictions = given if given.ndim == 1 else given.argmax(axis=1)
+        said = Answers(labels, predictions, groups, classes, ordinal)
+        if given.ndim == 2:
+            scores, threshold = given.astype(np.float64), _threshold(validation)
+            said = ScoredAnswers(
+                *(labels, predictions, groups, classes, ordinal),
+                probabilities=scores,
+                threshold=threshold,
+            )
+            if len(classes) == 2:
+                details["operating_point"] = {"positive": classes[1], "threshold": threshold}
+        metrics, draws = bootstrap(said, said.codes[1], len(labels))
+        if "ece" in draws:
+            draws["ece"] = _centred(draws["ece"], metrics["ece"].value)
+            metrics["ece"] = estimate(metrics["ece"].value, draws["ece"])
+        details["confusion"] = said.confusion().astype(int).tolist()
+        return cls(metrics, draws, "accuracy", said.rows(), said.by_group(), details)
+
+    @classmethod
+    def of_means(
+        cls,
+        values: Mapping[str, NDArray[Any]],
+        groups: NDArray[Any],
+        main: str,
+        **details: Any,
+    ) -> Result:
+        """Averages values of queries, episodes or images.
+
+        Args:
+            values: (n,) each, by name of the metric.
+            groups: (n,) group numbers of any values; rows of one group are drawn together.
+            main: The metric that arms are preferred by.
+            details: Anything else worth keeping, as plain values.
+        """
+        statistic, g = means(values, groups)
+        metrics, draws = bootstrap(statistic, g)
+        scores = statistic(np.eye(g, dtype=np.float32))[main]
+        return cls(metrics, draws, main, (), scores, details)
+
+    @classmethod
+    def of_parts(cls, parts: Mapping[str, Result], main: str, **details: Any) -> Result:
+        """Joins results at several settings on the same test groups: "accuracy@10", ...
+
+        Args:
+            parts: Results by the name of the setting.
+            main: The setting whose main metric arms are preferred by.
+            details: Anything else worth keeping, as plain values.
+        """
+        return cls(
+            {f"{m}@{name}": e for name, part in parts.items() for m, e in part.metrics.items()},
+            {f"{m}@{name}": d for name, part in parts.items() for m, d in part.draws.items()},
+            f"{parts[main].main}@{main}",
+            parts[main].rows,
+            parts[main].by_group,
+            details,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values, without the draws."""
+        metrics = {name: asdict(value) for name, value in self.metrics.items()}
+        rows = [dict(row) for row in self.rows]
+        return {"main": self.main, "metrics": metrics, "classes": rows, **self.details}
+
+    def save(self, path: Path) -> None:
+        """Writes everything to an .npz file, at once or not at all."""
+        facts = {
+            "metrics": {name: asdict(value) for name, value in self.metrics.items()},
+            "draws": list(self.draws),
+            "main": self.main,
+            "rows": [dict(row) for row in self.rows],
+            "details": dict(self.details),
+        }
+        buffer = io.BytesIO()
+        arrays = {f"draws{i}": drawn for i, drawn in enumerate(self.draws.values())}
+        text = np.array(json.dumps(facts))
+        np.savez(buffer, allow_pickle=False, facts=text, by_group=self.by_group, **arrays)
+        write_atomic(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> Result:
+        """Reads what `save` wrote.
+
+        Raises:
+            DataError: If the file is damaged.
+        """
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+                facts = json.loads(str(file["facts"]))
+                draws = {name: file[f"draws{i}"] for i, name in enumerate(facts["draws"])}
+                metrics = {name: Estimate(**e) for name, e in facts["metrics"].items()}
+                return cls(
+                    metrics, draws, facts["main"], facts["rows"], file["by_group"], facts["details"]
+                )
+        except Exception as error:
+            raise DataError(
+                f"Cannot read the result '{path}': {error}. Delete it and it is computed again."
+            ) from error
+
+
+def _centred(draws: Floats, value: float) -> Floats:
+    """Moves draws of a sum of magnitudes back to its value: drawing can only add to them."""
+    moved: Floats = np.maximum(draws + value - draws.mean(), 0)
+    return moved
+
+
+def _threshold(validation: _Chosen | None) -> float:
+    """Chooses the operating point where there are validation images of both of two classes."""
+    if validation is None or validation[1].shape[1] != 2 or len(np.unique(validation[0])) < 2:
+        return 0.5
+    labels, probabilities = validation
+    return operating_point(labels == 1, np.asarray(probabilities, dtype=np.float64)[:, 1])
+
+
+def difference(ours: Result, theirs: Result, metric: str) -> Estimate:
+    """Estimates by how much a metric of one result exceeds the other's, paired over groups.
+
+    Both must come from the same test groups. Without draws there is no interval.
+    """
+    value = ours.metrics[metric].value - theirs.metrics[metric].value
+    if metric not in ours.draws or metric not in theirs.draws:
+        return Estimate(value, np.nan, np.nan)
+    return estimate(value, ours.draws[metric] - theirs.draws[metric])
+
+
+def average(results: Sequence[Result]) -> Result:
+    """Averages results of several seeds or draws of labels on the same test groups.
+
+    Each bootstrap draw takes as many of the results as there are, with replacement, besides its
+    groups: the interval covers both. Which are taken depends on their number only, so that two
+    arms with the same seeds stay paired.
+
+    Returns:
+        The mean metrics; rows of classes are means too; details are those of each, as a list.
+    """
+    first, n = results[0], len(results)
+    taken = np.random.default_rng(n).integers(n, size=(n, DRAWS))
+    draws, metrics = {}, {}
+    for name in first.metrics:
+        value = float(np.mean([result.metrics[name].value for result in results]))
+        metrics[name] = Estimate(value, np.nan, np.nan)
+        if name in first.draws:
+            stacked = np.stack([result.draws[name] for result in results])
+            draws[name] = np.take_along_axis(stacked, taken, axis=0).mean(axis=0)
+            metrics[name] = estimate(value, draws[name])
+    scores = np.mean([result.by_group for result in results], axis=0)
+    rows = [_mean_row(of_class) for of_class in zip(*(r.rows for r in results), strict=True)]
+    details = {"repeats": [dict(result.details) for result in results]}
+    return replace(first, metrics=metrics, draws=draws, rows=rows, by_group=scores, details=details)
+
+
+def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    numbers = {k: np.array([row[k] for row in rows]) for k in rows[0] if k != "class"}
+    return {"class": rows[0]["class"]} | {k: v.mean().item() for k, v in numbers.items()}
+
+
+def verdict(gain: Estimate | None) -> str:
+    """Says what a paired difference tells: "helps", "hurts" or "no evidence"."""
+    if gain is None or not (gain.low > 0 or gain.high < 0):
+        return "no evidence"
+    return "helps" if gain.low > 0 else "hurts"

@@ -1,0 +1,61 @@
+"""Evaluates an encoder beside its control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .bootstrap import Estimate, wilcoxon
+from .pretrained import Pretrained
+from .result import Result, difference
+
+if TYPE_CHECKING:
+    pass
+from .data import EvaluationData
+from .evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One protocol's results for a model and its control.
+
+    Attributes:
+        protocol: Name of the evaluation.
+        results: By name of the encoder.
+        gains: By how much the first exceeds the second, paired, by metric; empty if there is
+            only one.
+    """
+
+    protocol: str
+    results: dict[str, Result]
+    gains: dict[str, Estimate]
+
+    @property
+    def gain(self) -> Estimate | None:
+        """Gain in the main metric; None if there is no control, or no metric to prefer one by."""
+        return self.gains.get(next(iter(self.results.values())).main)
+
+    @property
+    def p(self) -> float | None:
+        """P-value of the Wilcoxon signed-rank test over groups, or what else intervals are over.
+
+        None without a control, and below six of them, where it cannot get under 0.05.
+        """
+        scores = [result.by_group for result in self.results.values()]
+        if len(scores) < 2 or len(scores[0]) < 6 or len(scores[0]) != len(scores[1]):
+            return None
+        return wilcoxon(scores[0], scores[1])
+
+
+def compare(
+    models: Sequence[Pretrained], data: EvaluationData, protocols: Mapping[str, Evaluation]
+) -> list[Comparison]:
+    """Runs each protocol on each model; the second, if any, is the control of the first."""
+    comparisons = []
+    for name, protocol in protocols.items():
+        results = {model.name: protocol.evaluate(model, data) for model in models}
+        first, *others = results.values()
+        gains = {m: difference(first, others[0], m) for m in first.metrics} if others else {}
+        comparisons.append(Comparison(name, results, gains))
+    return comparisons

@@ -1,0 +1,281 @@
+"""What a report says of a run in words and curves: from the files of its folder alone."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ...core.errors import RunError
+from ...training.collapse import cure
+from ...training.run import Run
+from ..text import how_to_load
+from .axes import number
+from .charts import Chart, Line, line_chart
+
+Record = Mapping[str, Any]
+
+_VERDICTS = {
+    "OK": "No sign of collapse: the features keep their spread and tell the images apart.",
+    "SUSPECT": "Suspect: something in the features looks wrong.",
+    "DIMENSIONAL": "Dimensional collapse: the features have lost most of their directions.",
+    "COLLAPSED": "Collapsed: the encoder gives all images nearly the same features.",
+    "": "Not judged yet: the watch looks at the end of an epoch.",
+}
+_MEASURES = {
+    "rankme": ("RankMe", "effective number of directions in use; more is better"),
+    "rankme_centred": ("RankMe, centred", "the same after the mean is taken away"),
+    "feature_std": ("Standard deviation", "of unit-length features; 1 is healthy, 0 is constant"),
+    "mean_cosine": ("Mean cosine", "between different images; 1 is complete collapse"),
+    "alpha_req": ("alpha-ReQ", "decay of the spectrum; near 1 is best"),
+    "lidar": ("LiDAR", "directions that tell images apart, whatever the view; more is better"),
+    "alignment": ("Alignment", "squared distance of two views of an image; 0 is identical"),
+    "uniformity": ("Uniformity", "spread over the sphere; 0 is collapsed, -4 uniform"),
+    "view_retrieval": ("View retrieval", "share of images whose other view is the nearest"),
+}
+_UNCHARTED = {"epoch", "step", "loss", "lr", "images_per_second", "data_wait", "verdict"}
+
+
+def optional(run: Run, name: str) -> dict[str, Any]:
+    """Reads a JSON file of a run; empty if it is not there yet."""
+    try:
+        return run.read_json(name)
+    except RunError:
+        return {}
+
+
+def duration(seconds: float) -> str:
+    """Writes a time: 45 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def plural(count: int, word: str) -> str:
+    """Writes a count with its word: 1 image, 1,204 images."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+@dataclass(frozen=True)
+class Status:
+    """The verdict of the collapse watch, and whether the training has ended.
+
+    Attributes:
+        verdict: OK, SUSPECT, DIMENSIONAL, COLLAPSED, or "" before the first.
+        words: The same as a sentence.
+        cure: Likely cause and what to do, "" if all is well.
+        finished: Whether the training came to its end.
+        progress: How far it got.
+    """
+
+    verdict: str
+    words: str
+    cure: str
+    finished: bool
+    progress: str
+
+
+def status(manifest: Record, records: Sequence[Record]) -> Status:
+    """Judges a run from its manifest and metrics."""
+    judged = [r["verdict"] for r in records if "verdict" in r]
+    verdict = str(manifest.get("verdict") or (judged[-1] if judged else ""))
+    finished = "seconds" in manifest
+    last = records[-1] if records else {"epoch": 0, "step": 0}
+    done = f"epoch {last['epoch']:.1f}, step {last['step']:,}"
+    return Status(
+        verdict,
+        _VERDICTS.get(verdict, verdict),
+        cure(verdict) if verdict in _VERDICTS and verdict else "",
+        finished,
+        f"Finished at {done}." if finished else f"Not finished: at {done}.",
+    )
+
+
+def facts(
+    run: Run, encoder: Record, manifest: Record, records: Sequence[Record]
+) -> list[tuple[str, str]]:
+    """Returns what was trained on what, as names and values."""
+    config, data = run.config, manifest.get("data", {})
+    rows = [
+        ("Domain", config.domain),
+        ("Objective", config.objective.name),
+        ("Encoder", f"{config.encoder.name}, {config.encoder.image_size} px"),
+        ("Started from", str(manifest.get("initial_weights", config.encoder.init))),
+    ]
+    if data:
+        rows += [
+            ("Images trained on", f"{data['trained_on']:,} of {data['images']:,}"),
+            ("Groups trained on", f"{len(manifest['groups']):,}"),
+        ]
+    if encoder:
+        rows.append(("Channels", ", ".join(encoder["channels"])))
+    if records:
+        rows += [
+            ("Epochs", f"{records[-1]['epoch']:.1f}".removesuffix(".0")),
+            ("Steps", f"{records[-1]['step']:,}, each of {config.train.batch_size} images"),
+            ("Speed", f"{number(median(r['images_per_second'] for r in records))} images/s"),
+        ]
+    if "seconds" in manifest:
+        rows.append(("Training time", duration(manifest["seconds"])))
+    return [*rows, ("Seed", str(config.seed))]
+
+
+def loading(run: Run, encoder: Record) -> str:
+    """Returns Python lines that load the encoder and use it; "" if there is none yet."""
+    if not encoder or not run.encoder.is_file():
+        return ""
+    first, *more = how_to_load(run, encoder)
+    size, channels = encoder["image_size"], len(encoder["channels"])
+    return (
+        "\n".join([first if more else f"encoder = {first}", *more])
+        + "\nencoder.eval()\n"
+        + f"# x: (B, {channels}, {size}, {size}), {_scaling(encoder['value_range'])};\n"
+        + "# then standardised per channel:\n"
+        + f"mean = {_short(encoder['mean'])}\nstd = {_short(encoder['std'])}\n"
+        + "features = encoder((x - mean) / std)  # mean, std as (C, 1, 1) tensors"
+    )
+
+
+def _short(values: Sequence[float]) -> str:
+    return "[" + ", ".join(f"{value:.4f}" for value in values) + "]"
+
+
+def _scaling(value_range: Sequence[Sequence[float]]) -> str:
+    if all(list(pair) == [0, 255] for pair in value_range):
+        return "pixel values divided by 255"
+    return "values scaled from encoder.json's value_range to [0, 1]"
+
+
+def command(run: Run, manifest: Record) -> tuple[str, bool]:
+    """Returns the command that made the run, and whether it is the very one.
+
+    Older runs have not kept it; then it is one that does the same.
+    """
+    if "command" in manifest:
+        return str(manifest["command"]), True
+    config = shlex.quote(str(run.folder / "config.toml"))
+    return f"ssl-kit train --config {config} --out NEW_FOLDER", False
+
+
+def training_charts(records: Sequence[Record]) -> list[Chart]:
+    """Draws loss, learning rate, speed, waiting for data, and what the objective reports."""
+    known = _UNCHARTED.union(_MEASURES, (f"projected_{name}" for name in _MEASURES))
+    own = sorted(
+        {key for r in records for key in r} - known - {"alpha_req_r2", "projected_alpha_req_r2"}
+    )
+    drawn = [
+        _curve(records, "loss", "Loss"),
+        _curve(records, "lr", "Learning rate", zero=True),
+        _curve(records, "images_per_second", "Images per second", zero=True),
+        _curve(records, "data_wait", "Waiting for data, % of the time", zero=True, factor=100),
+        *(_curve(records, name, name.replace("_", " ").capitalize()) for name in own),
+    ]
+    return [chart for chart in drawn if chart]
+
+
+def _curve(
+    records: Sequence[Record], key: str, title: str, zero: bool = False, factor: float = 1
+) -> Chart | None:
+    return line_chart(title, [Line(title, _points(records, key, factor))], zero=zero)
+
+
+def _points(records: Sequence[Record], key: str, factor: float = 1) -> list[tuple[float, float]]:
+    return [
+        (float(r["epoch"]), factor * float(r[key]))
+        for r in records
+        if isinstance(r.get(key), int | float)
+    ]
+
+
+def watch_charts(records: Sequence[Record], initial: Record) -> list[Chart]:
+    """Draws each collapse measure, of features and of projections, from before the first step."""
+    records = [{"epoch": 0.0, **initial}, *records] if initial else records
+    drawn = []
+    for key, (title, _) in _MEASURES.items():
+        lines = [
+            Line("features", _points(records, key)),
+            Line("projections", _points(records, f"projected_{key}")),
+        ]
+        drawn.append(line_chart(title, lines, zero=key in ("rankme", "rankme_centred", "lidar")))
+    return [chart for chart in drawn if chart]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A row of the watch's table: values at the start and at the end."""
+
+    name: str
+    meaning: str
+    start: str
+    end: str
+    projected_start: str
+    projected_end: str
+
+
+def measures(records: Sequence[Record], initial: Record) -> list[Measure]:
+    """Tabulates the collapse measures; empty before the first."""
+    judged = [r for r in records if "rankme" in r]
+    if not judged:
+        return []
+    first, last = initial or judged[0], judged[-1]
+
+    def text(values: Record, key: str) -> str:
+        return number(float(values[key])) if key in values else ""
+
+    return [
+        Measure(
+            name, meaning, text(first, key), text(last, key),
+            text(first, f"projected_{key}"), text(last, f"projected_{key}"),
+        )
+        for key, (name, meaning) in _MEASURES.items()
+    ]  # fmt: skip
+
+
+def initial_measures(run: Run) -> dict[str, float]:
+    """Returns what the watch measured before the first step; empty if that is not kept."""
+    try:
+        state = run.load_checkpoint() or {}
+    except RunError:
+        return {}
+    return dict(state.get("watch", {}).get("initial", {}))
+
+
+_SECRETS = re.compile(
+    r"""'[^']*'|"[^"]*"        # whatever is quoted: file names, tag values
+    |\S*[/\\]\S+               # paths
+    |\b\d+(?:\.\d+){3,}\b""",  # DICOM UIDs
+    re.VERBOSE,
+)
+
+
+def skipped(run: Run) -> list[tuple[str, int]]:
+    """Counts the skipped files by reason, most frequent first; no name remains in a reason."""
+    lines = run.lines(run.skipped)
+    return Counter(_anonymous(line["key"], line["reason"]) for line in lines).most_common()
+
+
+def _anonymous(key: str, reason: str) -> str:
+    path = Path(key)
+    for name in sorted({key, path.name, path.stem, *path.parts}, key=len, reverse=True):
+        reason = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", reason)
+    return scrub(reason)
+
+
+def scrub(text: str) -> str:
+    """Takes what may be a patient's name out of a message."""
+    return _SECRETS.sub("…", text)
+
+
+def rows_of(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Flattens a section of the manifest for a table."""
+    for name, value in values.items():
+        text = ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+        yield name, text

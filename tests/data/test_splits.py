@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from ssl_kit import Index, UsageError
+from ssl_kit.data.splits import split
+
+
+def indexed(n=100, classes=4, per_group=1, **columns):
+    names = {"labels": [f"c{(i // per_group) % classes}" for i in range(n)], **columns}
+    if per_group > 1:
+        names["groups"] = [f"g{i // per_group}" for i in range(n)]
+    return Index.build([f"{i}.png" for i in range(n)], **names)
+
+
+def test_every_image_is_in_one_part():
+    parts = split(indexed(), 0.2)
+    joined = np.concatenate([parts.train, parts.val, parts.test])
+    assert sorted(joined) == list(range(100))
+    assert (len(parts.test), len(parts.val)) == (20, 20)
+
+
+def test_parts_are_stratified_by_label():
+    index = indexed(n=200)
+    parts = split(index, 0.2)
+    assert np.bincount(index.labels[parts.test]).tolist() == [10] * 4
+    assert np.bincount(index.labels[parts.val]).tolist() == [10] * 4
+
+
+def test_no_group_is_shared():
+    index = indexed(n=300, per_group=5)
+    parts = split(index, 0.2)
+    groups = [set(index.groups[part]) for part in (parts.train, parts.val, parts.test)]
+    assert all(groups)
+    assert not groups[0] & groups[1]
+    assert not (groups[0] | groups[1]) & groups[2]
+
+
+def test_it_depends_on_the_data_and_the_share_only():
+    np.random.seed(1)
+    first = split(indexed(), 0.2)
+    np.random.seed(2)
+    assert first.test.tolist() == split(indexed(), 0.2).test.tolist()
+    assert len(split(indexed(), 0.5).test) == 50
+
+
+def test_a_declared_split_wins():
+    splits = ["test"] * 10 + ["val"] * 10 + ["train"] * 80
+    parts = split(indexed(splits=splits), 0.2)
+    assert parts.test.tolist() == list(range(10))
+    assert parts.val.tolist() == list(range(10, 20))
+
+
+def test_a_declared_test_part_gets_a_drawn_validation_part():
+    parts = split(indexed(splits=["test"] * 20 + [""] * 80), 0.5)
+    assert parts.test.tolist() == list(range(20))
+    assert len(parts.val) == 20
+
+
+def test_without_labels_everything_is_for_training():
+    parts = split(Index.build([str(i) for i in range(50)]), 0.2)
+    assert (len(parts.train), len(parts.val), len(parts.test)) == (50, 0, 0)
+
+
+def test_holdout_0_keeps_no_test_part():
+    parts = split(indexed(), 0.0)
+    assert len(parts.test) == 0
+    assert len(parts.train) == 75
+
+
+def test_a_class_too_small_to_share_leaves_no_test_part():
+    index = Index.build([str(i) for i in range(12)], labels=["a"] * 10 + ["b"] * 2)
+    assert len(split(index, 0.2).test) == 0
+
+
+def test_unlabelled_images_are_for_training():
+    index = indexed(labels=["a"] * 25 + ["b"] * 25 + [""] * 50)
+    parts = split(index, 0.2)
+    assert set(range(50, 100)) <= set(parts.train)
+
+
+def test_unlabelled_images_of_a_test_group_are_not_trained_on():
+    labels = [("a" if i // 10 % 2 else "b") if i % 10 == 0 else "" for i in range(200)]
+    index = Index.build([str(i) for i in range(200)], labels=labels,
+                        groups=[f"patient{i // 10}" for i in range(200)])  # fmt: skip
+    parts = split(index, 0.2)
+    used = np.concatenate([parts.train, parts.val])
+    assert len(set(index.groups[parts.test])) == 4
+    assert not set(index.groups[used]) & set(index.groups[parts.test])
+
+
+def test_a_declared_leak_is_refused():
+    index = indexed(n=4, groups=["p1", "p1", "p2", "p3"], splits=["train", "test", "", ""])
+    with pytest.raises(UsageError, match="1 groups are in the test part and outside"):
+        split(index, 0.2)

@@ -1,0 +1,255 @@
+import albumentations as A
+import numpy as np
+import pytest
+
+from ssl_kit import Evaluation, UsageError
+from ssl_kit.commands.actions import choose, data_of, evaluate
+from ssl_kit.core.config import Config
+from ssl_kit.core.discovery import domains
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation import EvaluationData, Result
+from ssl_kit.evaluation.leakage import refuse_overlap
+from ssl_kit.evaluation.pretrained import embed, from_init
+from ssl_kit.evaluation.side_by_side import compare
+
+
+class Model:
+    def __init__(self, name, right):
+        self.name, self.right = name, right
+
+
+class Scripted(Evaluation):
+    """Judges what the model is said to predict right of 40 images."""
+
+    def evaluate(self, model, data):
+        labels = np.arange(40) % 2
+        predictions = np.where(np.arange(40) < model.right, labels, 1 - labels)
+        return Result.of_classification(labels, predictions, np.arange(40), ("a", "b"))
+
+
+@pytest.fixture
+def labelled(shared_images, finished_run):
+    domain, dataset, config = data_of(str(finished_run.folder), "", "", "")
+    return EvaluationData(dataset, split(dataset.index, config.holdout), domain, workers=0)
+
+
+def scripted(labelled, *rights):
+    models = [Model(f"m{i}", right) for i, right in enumerate(rights)]
+    return compare(models, labelled, {"scripted": Scripted(Config())})[0]
+
+
+@pytest.mark.parametrize(("run", "control", "gain"), [(30, 10, 0.5), (10, 30, -0.5), (20, 20, 0)])
+def test_the_gain_is_the_run_minus_its_control(labelled, run, control, gain):
+    found = scripted(labelled, run, control).gain
+    assert found.value == pytest.approx(gain)
+    assert found.low <= found.value <= found.high
+    assert (found.low > 0) == (gain > 0)
+    assert (found.high < 0) == (gain < 0)
+
+
+def test_one_encoder_has_no_gain(labelled):
+    assert scripted(labelled, 30).gain is None
+
+
+def test_a_run_is_compared_with_its_untrained_encoder(finished_run):
+    comparisons, shared = evaluate(str(finished_run.folder), ["knn"])
+    assert list(comparisons[0].results) == ["tiny", "untrained"]
+    assert shared == 0
+
+
+def test_no_overlap_with_the_default_split(finished_run, labelled):
+    assert refuse_overlap(finished_run, labelled, allow=False) == 0
+
+
+def test_an_overlap_is_refused_unless_said_aloud(finished_run, labelled):
+    parts = labelled.splits
+    turned = type(parts)(train=parts.test, val=parts.val, test=parts.train)
+    data = EvaluationData(labelled.dataset, turned, labelled.domain)
+    with pytest.raises(UsageError, match="18 groups of the test part were pre-trained on"):
+        refuse_overlap(finished_run, data, allow=False)
+    assert refuse_overlap(finished_run, data, allow=True) == 18
+
+
+class OnEverything(Scripted):
+    """Makes parts of its own of all images."""
+
+    def tested(self, data):
+        return np.arange(len(data.dataset))
+
+
+def test_what_a_protocol_reports_on_counts_too(finished_run, labelled):
+    protocols = [Scripted(Config()), OnEverything(Config())]
+    assert refuse_overlap(finished_run, labelled, False, protocols[:1]) == 0
+    with pytest.raises(UsageError, match="groups that a protocol reports on were pre-trained on"):
+        refuse_overlap(finished_run, labelled, False, protocols)
+    assert refuse_overlap(finished_run, labelled, True, protocols) > 18
+
+
+def test_a_signed_rank_test_over_groups_goes_with_the_gain(labelled):
+    from scipy.stats import wilcoxon
+
+    found = scripted(labelled, 30, 10)
+    scores = [result.by_group for result in found.results.values()]
+    assert found.p == pytest.approx(wilcoxon(*scores).pvalue)
+    assert scripted(labelled, 30).p is None
+
+
+@pytest.mark.parametrize("labels", [[""] * 20, ["a"] * 20, ["a", "b"] * 2 + [""] * 16])
+def test_labels_are_needed_to_learn_and_to_test(memory_dataset, labels):
+    dataset = memory_dataset([np.zeros((8, 8, 1), np.uint8)] * 20, labels=labels)
+    data = EvaluationData(dataset, split(dataset.index, 0.2), domains["natural"])
+    with pytest.raises(UsageError, match="An evaluation needs label"):
+        data.features(None)
+
+
+def test_parts_hold_labelled_images_only(memory_dataset):
+    dataset = memory_dataset(
+        [np.zeros((8, 8, 1), np.uint8)] * 40, labels=(["a", "b", ""] * 14)[:40]
+    )
+    data = EvaluationData(dataset, split(dataset.index, 0.2), domains["natural"])
+    parts = data.parts
+    assert sorted(np.concatenate([parts.train, parts.val, parts.test])) == [
+        i for i in range(40) if i % 3 != 2
+    ]
+
+
+def noisy(memory_dataset, broken=(), **columns):
+    images = list(np.random.default_rng(0).integers(0, 255, (40, 16, 16, 3), dtype=np.uint8))
+    for i in broken:
+        images[i] = "broken"
+    return memory_dataset(images, labels=["a", "b"] * 20, **columns)
+
+
+def test_features_are_of_labelled_readable_images_in_three_parts(memory_dataset):
+    dataset = noisy(memory_dataset, broken=(0, 1))
+    parts = split(dataset.index, 0.25)
+    data = EvaluationData(dataset, parts, domains["natural"], workers=0)
+    model = from_init("scratch", "test_resnet", 32, dataset, parts.train)
+    found = data.features(model)
+    assert found.features.shape == (38, 96)
+    rows = np.concatenate([found.train, found.val, found.test])
+    assert sorted(rows) == list(range(38))
+    assert found.classes == ("a", "b")
+    assert data.features(model).features is found.features
+
+
+def test_embedding_does_not_depend_on_the_company(memory_dataset):
+    dataset = noisy(memory_dataset)
+    model = from_init("scratch", "test_resnet", 32, dataset, np.arange(40))
+    everything, _, _ = embed(model, dataset, np.arange(40), domains["natural"], workers=0)
+    some, rows, _ = embed(model, dataset, np.array([7, 30]), domains["natural"], workers=0)
+    np.testing.assert_allclose(some, everything[[7, 30]], atol=1e-5)
+    assert rows.tolist() == [7, 30]
+
+
+def test_an_unreadable_image_is_named_once_and_left_out(memory_dataset):
+    dataset = noisy(memory_dataset, broken=(3, 4))
+    model = from_init("scratch", "test_resnet", 32, dataset, np.arange(40))
+    positions = np.arange(2, 6)
+    features, rows, skipped = embed(model, dataset, positions, domains["natural"], workers=0)
+    assert rows.tolist() == [2, 5]
+    assert len(features) == 2
+    assert skipped == [("image3", "broken"), ("image4", "broken")]
+
+
+def test_the_control_is_the_same_every_time(memory_dataset):
+    dataset = noisy(memory_dataset)
+    one, two = (from_init("scratch", "test_resnet", 32, dataset, np.arange(40)) for _ in "ab")
+    for a, b in zip(one.encoder.parameters(), two.encoder.parameters(), strict=True):
+        assert (a == b).all()
+
+
+@pytest.fixture
+def embedded(memory_dataset):
+    dataset = noisy(memory_dataset)
+    data = EvaluationData(dataset, split(dataset.index, 0.25), domains["natural"], workers=0)
+    return data, from_init("scratch", "test_resnet", 32, dataset, data.splits.train)
+
+
+def test_fewer_labels_share_the_features(embedded, monkeypatch):
+    data, model = embedded
+    whole = data.features(model)
+    monkeypatch.setattr(EvaluationData, "embed", None)  # nothing is embedded again
+    chosen = np.concatenate([data.parts.train[:8], data.parts.val[:4]])
+    few = data.limited(chosen).features(model)
+    assert few.features is whole.features
+    assert sorted(few.known) == sorted(chosen)
+    assert (few.test == whole.test).all()
+
+
+def test_features_of_fewer_labels_serve_the_whole(embedded, monkeypatch):
+    data, model = embedded
+    few = data.limited(data.parts.train).features(model)
+    monkeypatch.setattr(EvaluationData, "embed", None)
+    assert data.features(model).features is few.features
+
+
+def test_few_labels_are_validated_on_only_if_both_parts_have_all_classes(embedded):
+    data, _ = embedded
+    labels, parts = data.dataset.index.labels, data.parts
+    one_of_each = [part[labels[part] == k][0] for part in (parts.train, parts.val) for k in (0, 1)]
+    both = data.limited(np.array(one_of_each)).parts
+    assert (len(both.train), len(both.val)) == (2, 2)
+    lacking = data.limited(np.array(one_of_each[:3])).parts
+    assert (len(lacking.train), len(lacking.val)) == (3, 0)
+
+
+def test_labels_of_test_images_are_not_bought(embedded):
+    data, _ = embedded
+    bought = data.limited(np.arange(40)).parts
+    assert set(bought.train) | set(bought.val) == set(data.parts.train) | set(data.parts.val)
+
+
+def test_images_can_be_altered_before_they_are_seen(embedded):
+    data, model = embedded
+    black = data.seen_through(A.MultiplicativeNoise((0, 0), p=1))
+    features = black.features(model).features
+    np.testing.assert_allclose(features, features[:1].repeat(40, axis=0), atol=1e-5)
+    assert data.features(model).features.std() > 1e-3
+
+
+def test_views_of_an_image_are_several_and_the_same_again(embedded):
+    data, model = embedded
+    first, again = (data.embed_views(model, np.arange(6), 3) for _ in "ab")
+    assert first.shape == (6, 3, 96)
+    assert (first == again).all()
+    assert np.abs(first[:, 0] - first[:, 1]).max() > 1e-3
+
+
+def test_views_of_an_unreadable_image_are_left_out(memory_dataset):
+    dataset = noisy(memory_dataset, broken=(1,))
+    data = EvaluationData(dataset, split(dataset.index, 0.25), domains["natural"], workers=0)
+    model = from_init("scratch", "test_resnet", 32, dataset, np.arange(2, 40))
+    assert data.embed_views(model, np.arange(4), 2).shape == (3, 2, 96)
+
+
+def test_options_reach_their_protocol():
+    chosen = choose(["knn", "linear"], ["knn.k=7", "linear.iterations=3"])
+    assert chosen["knn"].config.k == 7
+    assert chosen["linear"].config.iterations == 3
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("knn.kk=7", "Unknown key 'knn.kk'. Did you mean 'k'"),
+        ("knn.k=many", "Wrong value for 'knn.k'"),
+        ("knm.k=7", "'knm' is not among the protocols asked for. Did you mean 'knn'"),
+        ("knn=7", "write knn.OPTION=VALUE"),
+        ("knn.k", "--set takes key=value"),
+    ],
+)
+def test_a_wrong_option_is_a_plain_error(assignment, said):
+    with pytest.raises(UsageError, match=said):
+        choose(["knn"], [assignment])
+
+
+def test_settings_of_the_images_reach_the_dataset():
+    config = data_of("scratch", "natural", "", "", assignments=["data.holdout=0.4"])[2]
+    assert config.holdout == 0.4
+    assert choose(["knn"], ["data.holdout=0.4"])["knn"].config.k == 20
+
+
+def test_a_wrong_setting_of_the_images_is_a_plain_error():
+    with pytest.raises(UsageError, match=r"Unknown key 'data\.holdot'"):
+        data_of("scratch", "natural", "", "", assignments=["data.holdot=0.4"])

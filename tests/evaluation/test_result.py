@@ -1,0 +1,174 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ssl_kit import DataError
+from ssl_kit.evaluation import Estimate, Result, average, difference, verdict
+from ssl_kit.evaluation.bootstrap import DRAWS
+
+CLASSES = ("a", "b", "c")
+
+
+def make(seed=0, skill=1.0, classes=3, n=120):
+    rng = np.random.default_rng(0)
+    labels, groups = rng.integers(classes, size=n), rng.integers(30, size=n)
+    noise = np.random.default_rng(seed).normal(size=(n, classes))
+    odds = np.exp(noise + skill * np.eye(classes)[labels])
+    return labels, odds / odds.sum(axis=1, keepdims=True), groups
+
+
+def result(seed=0, skill=1.0, classes=3, **more):
+    labels, scores, groups = make(seed, skill, classes)
+    return Result.of_classification(labels, scores, groups, CLASSES[:classes], **more)
+
+
+def test_every_metric_has_draws_and_lies_in_its_interval():
+    found = result()
+    assert found.main == "accuracy"
+    assert set(found.draws) == set(found.metrics)
+    for name, estimate in found.metrics.items():
+        assert found.draws[name].shape == (DRAWS,)
+        assert estimate.low <= estimate.value <= estimate.high
+
+
+def test_calibration_of_sure_and_right_answers_lies_in_its_interval():
+    labels = np.arange(60) % 3
+    found = Result.of_classification(
+        labels, 0.05 + 0.85 * np.eye(3)[labels], np.arange(60), CLASSES
+    )
+    ece = found.metrics["ece"]
+    assert ece.value == pytest.approx(0.1)
+    assert ece.low <= ece.value <= ece.high
+    several = [result(seed).metrics["ece"] for seed in range(5)]
+    assert all(e.low < e.value < e.high for e in several)
+
+
+def test_predictions_do_for_what_needs_no_scores():
+    labels, scores, groups = make()
+    bare = Result.of_classification(labels, scores.argmax(1), groups, CLASSES)
+    full = result()
+    assert bare.metrics["accuracy"] == full.metrics["accuracy"]
+    assert {"auroc", "auprc", "ece"} == set(full.metrics) - set(bare.metrics)
+
+
+def test_the_operating_point_is_chosen_on_the_validation_images():
+    labels, scores, _ = make(7, classes=2)
+    chosen = result(classes=2, validation=(labels, scores))
+    default = result(classes=2)
+    assert default.details["operating_point"] == {"positive": "b", "threshold": 0.5}
+    assert chosen.details["operating_point"]["threshold"] in scores[:, 1]
+    assert default.metrics["sensitivity"].value == pytest.approx(default.rows[1]["recall"])
+
+
+def test_validation_images_of_one_class_choose_nothing():
+    labels, scores, _ = make(7, classes=2)
+    found = result(classes=2, validation=(labels * 0, scores))
+    assert found.details["operating_point"]["threshold"] == 0.5
+
+
+def test_difference_of_identical_results_is_exactly_zero():
+    for metric in result().metrics:
+        assert difference(result(), result(), metric) == Estimate(0.0, 0.0, 0.0)
+
+
+def test_difference_is_paired():
+    right = np.random.default_rng(0).random(200) < 0.5
+    better = right | (np.arange(200) % 20 == 0)
+    ours, theirs = (Result.of_means({"hit": r}, np.arange(200), "hit") for r in (better, right))
+    found, alone = difference(ours, theirs, "hit"), ours.metrics["hit"]
+    assert found.value == pytest.approx(better.mean() - right.mean())
+    assert 0 < found.low < found.value < found.high
+    assert found.high - found.low < (alone.high - alone.low) / 2
+
+
+def test_difference_changes_sign_with_the_arms():
+    there, back = (difference(result(a), result(b), "auroc") for a, b in ((1, 2), (2, 1)))
+    assert (back.value, back.low, back.high) == pytest.approx(
+        (-there.value, -there.high, -there.low)
+    )
+
+
+def test_without_draws_a_difference_has_no_interval():
+    plain = Result({"rank": Estimate(3.0, np.nan, np.nan)})
+    found = difference(plain, plain, "rank")
+    assert found.value == 0
+    assert np.isnan(found.low)
+    assert verdict(found) == "no evidence"
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        (Estimate(0.1, 0.01, 0.2), "helps"),
+        (Estimate(-0.1, -0.2, -0.01), "hurts"),
+        (Estimate(0.1, -0.01, 0.2), "no evidence"),
+        (Estimate(0.0, 0.0, 0.0), "no evidence"),
+        (None, "no evidence"),
+    ],
+)
+def test_verdict(gain, said):
+    assert verdict(gain) == said
+
+
+def test_means_weigh_rows_and_draw_groups():
+    values, groups = np.array([1.0, 0.0, 0.0]), np.array([5, 5, 9])
+    found = Result.of_means({"map": values}, groups, "map", k=3)
+    assert found.metrics["map"].value == pytest.approx(1 / 3)
+    assert found.by_group.tolist() == [0.5, 0.0]
+    assert found.details == {"k": 3}
+    assert set(np.round(found.draws["map"], 6)) == {0.0, 0.333333, 0.5}
+
+
+def test_parts_are_named_by_their_setting():
+    joined = Result.of_parts({"10": result(0), "50": result(1)}, main="50", seeds=3)
+    assert joined.main == "accuracy@50"
+    assert joined.metrics["auroc@10"] == result(0).metrics["auroc"]
+    assert (joined.draws["kappa@50"] == result(1).draws["kappa"]).all()
+    assert joined.details == {"seeds": 3}
+
+
+def test_average_is_the_mean_and_its_interval_covers_the_seeds():
+    several = [result(seed) for seed in range(5)]
+    found = average(several)
+    values = [r.metrics["accuracy"].value for r in several]
+    assert found.metrics["accuracy"].value == pytest.approx(np.mean(values))
+    assert found.rows[1]["recall"] == pytest.approx(np.mean([r.rows[1]["recall"] for r in several]))
+    draws = np.stack([r.draws["accuracy"] for r in several])
+    expected = draws.mean(axis=0).var() + draws.var(axis=0).mean() / 5
+    assert found.draws["accuracy"].var() == pytest.approx(expected, rel=0.1)
+
+
+def test_average_of_one_changes_nothing_but_the_details():
+    assert average([result()]).metrics == result().metrics
+
+
+def test_averages_of_the_same_seeds_are_paired():
+    seeds = range(4)
+    same = average([result(s) for s in seeds])
+    again = average([result(s) for s in seeds])
+    assert difference(same, again, "accuracy") == Estimate(0.0, 0.0, 0.0)
+
+
+def test_saved_and_loaded_it_is_the_same(tmp_path):
+    first = result(C=0.1)
+    first.save(tmp_path / "cell.npz")
+    again = Result.load(tmp_path / "cell.npz")
+    assert again.to_json() == first.to_json()
+    assert again.metrics == first.metrics
+    assert difference(again, first, "auroc") == Estimate(0.0, 0.0, 0.0)
+    assert (again.by_group == first.by_group).all()
+    assert [dict(row) for row in again.rows] == first.rows
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04broken"])
+def test_a_damaged_file_is_a_data_error(tmp_path, content):
+    (tmp_path / "cell.npz").write_bytes(content)
+    with pytest.raises(DataError, match="Cannot read the result"):
+        Result.load(tmp_path / "cell.npz")
+
+
+def test_a_result_without_rows_or_groups_is_averaged():
+    plain = Result({"rank": Estimate(3.0, np.nan, np.nan)})
+    other = replace(plain, metrics={"rank": Estimate(5.0, np.nan, np.nan)})
+    assert average([plain, other]).metrics["rank"].value == 4

@@ -1,0 +1,81 @@
+import albumentations as A
+import cv2
+import numpy as np
+import pytest
+
+from ssl_kit import DataError, View
+from ssl_kit.core.discovery import domains
+from ssl_kit.reports.sheet import clipping, contact_sheet, to_rgb
+
+
+def bands(count, dtype=np.uint8):
+    image = np.stack([np.full((6, 6), c + 1) for c in range(count)], axis=2)
+    return image.astype(dtype) if dtype == np.uint8 else (image / 255).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("channels", "shown"),
+    [
+        (("grey",), [1, 1, 1]),
+        (("vv", "vh"), [1, 1, 1]),
+        (("red", "green", "blue"), [1, 2, 3]),
+        (("blue", "green", "red", "nir"), [3, 2, 1]),
+        (tuple(f"b{c}" for c in range(13)), [1, 2, 3]),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_any_image_is_shown_as_rgb(channels, shown, dtype):
+    rgb = to_rgb(bands(len(channels), dtype), channels)
+    assert (rgb.shape, rgb.dtype) == ((6, 6, 3), np.uint8)
+    assert rgb[2, 3].tolist() == shown
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_a_sheet_has_a_row_per_image_and_a_column_per_view(memory_dataset, tmp_path, channels):
+    rng = np.random.default_rng(0)
+    images = list(rng.integers(0, 255, (5, 20, 30, channels), dtype=np.uint8))
+    domain, out = domains["natural"], tmp_path / "new" / "sheet.png"
+    small, large = ((2, 3), (4, 7))
+    sizes = []
+    for rows, columns in (small, large):
+        contact_sheet(domain, memory_dataset(images), View(16), out, rows, columns)
+        sizes.append(cv2.imread(str(out)).shape)
+    assert sizes[1][0] > 1.5 * sizes[0][0]
+    assert sizes[1][1] > 1.5 * sizes[0][1]
+
+
+def test_the_same_seed_draws_the_same_sheet(memory_dataset, tmp_path):
+    images = list(np.random.default_rng(0).integers(0, 255, (3, 20, 20, 3), dtype=np.uint8))
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        args = (domains["natural"], memory_dataset(images), View(16), tmp_path / name)
+        contact_sheet(*args, images=2, views=2, seed=seed)
+    a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_unreadable_images_are_left_out(memory_dataset, tmp_path):
+    images = [np.zeros((20, 20, 1), np.uint8), "broken"]
+    contact_sheet(domains["natural"], memory_dataset(images), View(16), tmp_path / "a.png")
+    dataset = memory_dataset([np.zeros((20, 20, 1), np.uint8)])
+    dataset.images = ["broken"]
+    with pytest.raises(DataError, match="None of the images"):
+        contact_sheet(domains["natural"], dataset, View(16), tmp_path / "b.png")
+
+
+def brightness(shift, p=1.0):
+    return A.RandomBrightnessContrast((shift, shift), (0, 0), p=p)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize(("shift", "clipped"), [(0.0, 0), (0.5, 0.5), (1.0, 1)])
+def test_clipping_is_the_share_newly_at_the_ends(dtype, shift, clipped):
+    ramp = np.tile(np.linspace(0.01, 0.99, 200, dtype=np.float32)[None, :, None], (20, 1, 1))
+    image = (ramp * 255).astype(np.uint8) if dtype == np.uint8 else ramp
+    found = clipping(A.Compose([brightness(shift)]), [image], 0)
+    assert found[0].transform == "RandomBrightnessContrast"
+    assert found[0].clipped == pytest.approx(clipped, abs=0.03)
+
+
+def test_clipping_counts_rare_augmentations_when_they_are_applied():
+    image = np.full((8, 8, 1), 0.7, np.float32)
+    assert clipping(A.Compose([brightness(0.5, p=0.01)]), [image], 0)[0].clipped == 1

@@ -1,0 +1,169 @@
+"""Collapse watch: tells in words whether a training still learns anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.objective import Objective
+from ..data.loader import ViewDataset
+from ..data.splits import Positions
+from ..data.standardize import Standardize
+from .representation import measure
+
+IMAGES, VIEWS = 256, 4
+SHARE_OF_TIME = 0.02
+_SPREAD = "projected_feature_std"
+
+_CURES = {
+    "OK": "",
+    "SUSPECT": "images are hardly told apart, the projections draw together, or a few directions "
+    "carry everything: look at 'ssl-kit views', weaken the crops, or check what keeps images apart "
+    "(negatives, variance terms, stop-gradient)",
+    "DIMENSIONAL": "the features have lost most of their directions since the start: "
+    "lower the learning rate, or raise the batch size or the objective's variance terms",
+    "COLLAPSED": "all images have the same features or projections: lower the learning rate, "
+    "lengthen the warm-up, and check the teacher, the stop-gradient and that the images differ",
+}
+
+
+@dataclass
+class WatchState:
+    """What the verdict needs from earlier epochs; saved with the checkpoint.
+
+    Attributes:
+        initial: Measures before the first step.
+        best_rank: Highest RankMe of the features so far.
+        best_spread: Highest standard deviation of the projections since the first step.
+        low: How often in a row the measures said collapse.
+        first_loss: Loss of the first epoch.
+        verdict: The latest.
+    """
+
+    initial: dict[str, float] = field(default_factory=dict)
+    best_rank: float = 0.0
+    best_spread: float = 0.0
+    low: int = 0
+    first_loss: float | None = None
+    verdict: str = "OK"
+
+
+class Watch:
+    """Measures features and projections of a fixed pool of views, and judges.
+
+    The pool is rendered once; measuring uses evaluation mode and no random numbers, so that it
+    changes nothing in the training.
+
+    Args:
+        views: Renders `VIEWS` views an image.
+        pool: Positions the images are taken from, evenly spread.
+        standardize: As in training.
+    """
+
+    def __init__(self, views: ViewDataset, pool: Positions, standardize: Standardize) -> None:
+        chosen = pool[np.unique(np.linspace(0, len(pool) - 1, IMAGES).astype(int))]
+        raw = views[0, chosen]
+        self._pixels = torch.stack(raw.views, dim=1).flatten(0, 1)  # (n q, H, W, C)
+        self._standardize = standardize
+        self._spent, self._started = 0.0, time.monotonic()
+        self.state = WatchState()
+
+    def due(self) -> bool:
+        """Tells whether measuring now keeps to its share of the time."""
+        return self._spent <= SHARE_OF_TIME * (time.monotonic() - self._started)
+
+    def look(self, objective: Objective, autocast: Callable[[], Any]) -> dict[str, float]:
+        """Measures features ("rankme", ...) and projections ("projected_rankme", ...)."""
+        start = time.monotonic()
+        training = objective.training
+        objective.eval()
+        features, projected = [], []
+        with torch.no_grad(), autocast():
+            for pixels in torch.split(self._pixels, 256):
+                h = objective.encoder(self._standardize(pixels))
+                z = objective.project(h)
+                features.append(h.float())
+                projected.extend([] if z is None else [z.float()])
+        objective.train(training)
+        measures = measure(self._grouped(features))
+        if projected:
+            found = measure(self._grouped(projected))
+            measures |= {f"projected_{name}": value for name, value in found.items()}
+        self._spent += time.monotonic() - start
+        return measures
+
+    def _grouped(self, rows: list[Tensor]) -> Tensor:
+        z = torch.cat(rows).double().cpu()
+        return z.view(-1, VIEWS, z.shape[1])
+
+    def judge(self, measures: Mapping[str, float], loss: float | None, width: int) -> str:
+        """Updates the verdict: OK, SUSPECT, DIMENSIONAL or COLLAPSED.
+
+        Args:
+            measures: From `look`.
+            loss: Mean of the epoch; None before the first step, which sets the reference.
+            width: D of the encoder.
+        """
+        state, width = self.state, min(width, len(self._pixels))
+        if loss is None:
+            state.initial, state.best_rank = dict(measures), measures["rankme_centred"]
+            return state.verdict
+        if state.first_loss is None:
+            state.first_loss = loss
+        state.verdict = verdict(measures, state, loss, width)
+        state.low = state.low + 1 if _collapsed(measures, state.initial, width) else 0
+        state.best_rank = max(state.best_rank, measures["rankme_centred"])
+        state.best_spread = max(state.best_spread, measures.get(_SPREAD, 0.0))
+        return state.verdict
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the state as plain values."""
+        return asdict(self.state)
+
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        """Restores the state."""
+        self.state = WatchState(**values)
+
+
+def _collapsed(measures: Mapping[str, float], initial: Mapping[str, float], width: int) -> bool:
+    """Tells whether features or projections have hardly any spread, and less than at the start."""
+    for name in ("feature_std", _SPREAD):
+        if measures.get(name, 1.0) < min(0.05, max(0.5 * initial.get(name, 1.0), 1e-3)):
+            return True
+    rank = measures["rankme_centred"]
+    return rank < min(0.02 * width, 0.5 * initial.get("rankme_centred", width))
+
+
+def verdict(measures: Mapping[str, float], state: WatchState, loss: float, width: int) -> str:
+    """Judges measures against the values at initialisation: relative change is the signal.
+
+    Args:
+        measures: Of the features, and of the projections if there are any.
+        state: With the values at initialisation.
+        loss: Mean of the epoch.
+        width: Largest rank possible.
+    """
+    if _collapsed(measures, state.initial, width) and state.low >= 1:
+        return "COLLAPSED"
+    reference = max(state.best_rank, state.initial.get("rankme_centred", 0.0))
+    falling = state.first_loss is None or loss <= state.first_loss
+    if measures["rankme_centred"] < 0.25 * reference and falling:
+        return "DIMENSIONAL"
+    steep = measures["alpha_req"] > 3.5 and measures["alpha_req_r2"] > 0.9
+    shrinking = measures.get(_SPREAD, 1.0) < 0.5 * state.best_spread
+    found = measures["view_retrieval"]  # near chance from the start where the views are strong
+    lost = found < 5 / IMAGES and found < 0.5 * state.initial.get("view_retrieval", 1.0)
+    if steep or shrinking or lost:
+        return "SUSPECT"
+    return "OK"
+
+
+def cure(verdict: str) -> str:
+    """Returns the likely cause and what to do, "" for OK."""
+    return _CURES[verdict]

@@ -1,0 +1,94 @@
+"""The machine a training runs on: its accelerator, its processes, its signals."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
+
+from ..core.errors import UsageError
+from .device import keep_freed_memory
+from .precision import choose_precision
+from .run import Run
+from .settings import RunConfig
+
+
+def create_run(folder: Path, config: RunConfig) -> Run:
+    """Makes a run folder in the main process, and opens it in all."""
+    state = PartialState(cpu=_no_accelerator())
+    folder = Path(broadcast_object_list([str(folder)])[0])  # its name may hold the time
+    if state.is_main_process:
+        Run.create(folder, config)
+    state.wait_for_everyone()
+    return Run(folder)
+
+
+def _no_accelerator() -> bool:
+    """Without being told, accelerate takes torchrun's processes on a CPU for single ones."""
+    return not torch.accelerator.is_available()
+
+
+def make_accelerator(precision: str, accumulate: int, partial: bool = False) -> Accelerator:
+    """Makes the accelerator for a precision (or "auto") and a number of batches a step.
+
+    Args:
+        precision: fp32, bf16, fp16 or auto.
+        accumulate: Batches a step.
+        partial: Whether a step may leave some weights without a gradient.
+    """
+    if _no_accelerator():
+        keep_freed_memory()
+    AcceleratorState._reset_state()  # an earlier run may have used another precision
+    return Accelerator(
+        cpu=_no_accelerator(),
+        mixed_precision=choose_precision(precision).replace("fp32", "no"),
+        gradient_accumulation_steps=accumulate,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=partial)],
+    )
+
+
+def divide_batch(asked: int, images: int, processes: int) -> int:
+    """Returns a batch size that the images suffice for and that divides among the processes.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    size = min(asked, images // processes * processes)
+    if size < 2:
+        raise UsageError(f"There are {images} images to train on. Give --data more of them.")
+    if size % processes:
+        raise UsageError(f"--batch-size {size} is no multiple of the {processes} processes.")
+    return size
+
+
+def any_process(accelerator: Accelerator, flag: bool) -> bool:
+    """Tells whether any process says so: all must enter a checkpoint at the same step."""
+    if accelerator.num_processes == 1:
+        return flag
+    votes = torch.tensor([int(flag)], device=accelerator.device)
+    return bool(accelerator.reduce(votes, reduction="sum"))
+
+
+def agreed(number: int) -> int:
+    """Returns the main process's number in all processes."""
+    return int(gather_object([number])[0])
+
+
+@contextmanager
+def stop_signals(ask: Callable[[int], None]) -> Iterator[None]:
+    """Calls `ask` at Ctrl-C and at a scheduler's SIGTERM, instead of dying on the spot."""
+    before = {
+        number: signal.signal(number, lambda n, _frame: ask(n))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

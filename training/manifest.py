@@ -1,0 +1,85 @@
+"""encoder.json and manifest.json: how to use the encoder, and where it comes from."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from ..core.discovery import discovery
+from .run import Run
+from .setup import Setup
+
+_RECORDED = ("ssl-kit", "torch", "torchvision", "timm", "albumentations", "accelerate", "numpy")
+
+
+@cache
+def environment() -> Mapping[str, Any]:
+    """Returns versions, plugins, hardware and git state, as they were at the first call."""
+    versions = {"python": platform.python_version()}
+    for name in _RECORDED:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return {
+        "versions": versions,
+        "plugins": {p.name: p.version for p in discovery().plugins if not p.error},
+        "hardware": {
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        },
+        "git": git.stdout.strip() if git.returncode == 0 else "",
+    }
+
+
+def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
+    """Writes both files.
+
+    Args:
+        run: The folder.
+        setup: The parts of the run.
+        outcome: steps, seconds, skipped and verdict; empty before the end.
+    """
+    config, dataset, facts = setup.config, setup.dataset, environment()
+    run.write_json(
+        "encoder.json",
+        {
+            "architecture": config.encoder.name,
+            "arguments": setup.encoder.arguments,
+            "channels": list(dataset.channels),
+            "value_range": dataset.value_range.tolist(),
+            "mean": setup.statistics.mean,
+            "std": setup.statistics.std,
+            "image_size": config.encoder.image_size,
+            "domain": config.domain,
+            "objective": config.objective.name,
+            "versions": facts["versions"],
+        },
+    )
+    run.write_json(
+        "manifest.json",
+        {
+            **facts,
+            "seed": config.seed,
+            "initial_weights": setup.loaded,
+            "data": {
+                "fingerprint": dataset.fingerprint(),
+                "images": len(dataset),
+                "trained_on": len(setup.pool),
+            },
+            **outcome,
+            "groups": sorted(dataset.index.group_hashes(setup.pool)),
+        },
+    )

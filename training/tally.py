@@ -1,0 +1,73 @@
+"""Means of the loss and the objective's metrics since the last record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ..core.errors import RunError
+from ..core.objective import Output
+
+
+class Tally:
+    """Sums losses one step late, so that a GPU need not be waited for.
+
+    Attributes:
+        count: Steps summed since the last record.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._loss = 0.0
+        self._sums: dict[str, float] = {}
+        self._pending: tuple[Tensor, Mapping[str, Tensor], tuple[str, ...], int] | None = None
+
+    def add(self, output: Output, keys: tuple[str, ...], step: int) -> None:
+        """Notes the output of a step, and sums that of the step before.
+
+        Raises:
+            RunError: If the loss of the step before is not finite.
+        """
+        self.settle()
+        self._pending = (output.loss.detach(), output.metrics, keys, step)
+
+    def settle(self) -> None:
+        """Sums what is noted.
+
+        Raises:
+            RunError: If its loss is not finite.
+        """
+        if self._pending is None:
+            return
+        loss, metrics, keys, step = self._pending
+        self._pending, value = None, float(loss)
+        if not math.isfinite(value):
+            raise RunError(
+                f"The loss became {value} at step {step}; the last checkpoint is kept. Lower "
+                f"optimizer.lr, set optimizer.clip=1, or look at the images of that step: "
+                f"{', '.join(keys)}."
+            )
+        self._loss += value
+        self.count += 1
+        for name, metric in metrics.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(metric)
+
+    def means(self) -> dict[str, float]:
+        """Returns the means by name, "loss" first."""
+        sums = {"loss": self._loss, **self._sums}
+        return {name: total / max(self.count, 1) for name, total in sums.items()}
+
+    def reset(self) -> None:
+        """Starts a new record."""
+        self._loss, self.count, self._sums = 0.0, 0, {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the sums as plain values."""
+        return {"loss": self._loss, "count": self.count, "sums": self._sums}
+
+    def load_state_dict(self, values: Mapping[str, Any]) -> None:
+        """Restores the sums."""
+        self._loss, self.count, self._sums = values["loss"], values["count"], values["sums"]
