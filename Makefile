@@ -36,7 +36,7 @@ lint: setup
 
 types: setup
 	mkdir -p .typing && ln -sfn .. .typing/ssl_kit
-	MYPYPATH=.typing $(BIN)/mypy -p ssl_kit.core -p ssl_kit.commands -p ssl_kit.plugins \
+	MYPYPATH=.typing $(BIN)/mypy $(addprefix -p ssl_kit.,core nn data training evaluation reports commands plugins) \
 		-p ssl_kit.testing -m ssl_kit.cli -m ssl_kit
 	for domain in $(DOMAINS); do \
 		MYPYPATH=.typing:domains/$$domain $(BIN)/mypy -p ssl_kit_$$domain || exit 1; \

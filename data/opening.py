@@ -54,9 +54,7 @@ class DataConfig(Config):
     max_skip: Annotated[
         float, Field(ge=0, le=1, description="share of unreadable images tolerated")
     ] = 0.01
-    options: Annotated[
-        dict[str, Any], Field(default_factory=dict, description="the dataset's own options")
-    ]
+    options: dict[str, Any] = Field(default={}, description="the dataset's own options")
 
 
 def open_dataset(
