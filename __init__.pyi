@@ -1,7 +1,7 @@
 # Objectives
 # Options and plugins
 from .core.config import Config as Config
-from .core.config import parse as parse
+from .core.config import validate as validate
 
 # Datasets
 from .core.dataset import Dataset as Dataset
@@ -27,8 +27,8 @@ from .core.hookspecs import hookimpl as hookimpl
 from .core.objective import Batch as Batch
 from .core.objective import Objective as Objective
 from .core.objective import Output as Output
-from .core.objective import Training as Training
-from .core.pairing import Partners as Partners
+from .core.objective import TrainingInfo as TrainingInfo
+from .core.pairing import Pairing as Pairing
 from .core.view import View as View
 
 # Evaluations

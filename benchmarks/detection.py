@@ -22,7 +22,7 @@ from ssl_kit.commands.actions import load_model
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.opening import DataConfig, open_dataset
 from ssl_kit.data.splits import Splits, split
-from ssl_kit.evaluation import EvaluationData, Result, difference, verdict
+from ssl_kit.evaluation import EvaluationData, Result, paired_difference, verdict
 from ssl_kit.plugins.evaluations.detection import Detection, DetectionConfig
 
 
@@ -50,7 +50,7 @@ def page(found: dict[str, Result]) -> str:
     for arm, result in found.items():
         lines.append(f"| {arm} | {' | '.join(str(result.metrics[name]) for name in names)} |")
     for first, second in combinations(found, 2):
-        gains = [difference(found[second], found[first], name) for name in names]
+        gains = [paired_difference(found[second], found[first], name) for name in names]
         cells = " | ".join(f"{gain} {verdict(gain)}" for gain in gains)
         lines.append(f"| {second} against {first} | {cells} |")
     lines += ["", "| AP50 | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]

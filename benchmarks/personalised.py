@@ -38,7 +38,7 @@ from ssl_kit.evaluation import (
     LabelledFeatures,
     Pretrained,
     Result,
-    difference,
+    paired_difference,
     verdict,
 )
 from ssl_kit.evaluation.bootstrap import wilcoxon
@@ -160,7 +160,7 @@ def report(scores: dict[str, dict[int, dict[str, float]]], left_out: dict[int, s
 
 def compared(ours: Result, theirs: Result, metric: str) -> str:
     """Returns a paired difference in words, with a test of the main metric unless there are few."""
-    gain = difference(ours, theirs, metric)
+    gain = paired_difference(ours, theirs, metric)
     if few_groups(len(ours.by_group)):
         return str(gain)
     text = f"{gain}, {verdict(gain)}"

@@ -45,14 +45,14 @@ def peak() -> float:
 
 def read(name: str, path: str, options: dict[str, Any], seconds: float, most: int) -> None:
     """Reads images for a time or up to a number, and prints what that took; the inner process."""
-    from ssl_kit import DataError, parse
+    from ssl_kit import DataError, validate
     from ssl_kit.core.discovery import datasets
 
     reader, started = datasets[name], time.monotonic()
     imported = peak()
     with tempfile.TemporaryDirectory() as folder:
         where = Path(path) if path else reader.example(Path(folder)) or Path(folder)
-        data = reader.open(where, parse(reader.Config, options))
+        data = reader.open(where, validate(reader.Config, options))
         _ = data.value_range
         opened, images = time.monotonic() - started, 0
         broken, shapes = set[int](), set[tuple[int, ...]]()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.atomic import write_atomic
-from ..core.config import parse
+from ..core.config import validate
 from ..core.dataset import Dataset
 from ..core.discovery import domains, evaluations
 from ..core.domain import Domain
@@ -128,7 +128,7 @@ def data_of(
         raise UsageError("Give --domain; 'ssl-kit domains' lists them.")
     said = {"data": {k: v for k, v in asked.items() if v != ""}}
     layers = merge({"data": below.model_dump()}, said, *map(parse_set, assignments))
-    config = parse(DataConfig, layers["data"], "data")
+    config = validate(DataConfig, layers["data"], "data")
     kind: Domain = domains[domain]
     return kind, open_dataset(kind, config, value_range), config
 
@@ -158,7 +158,7 @@ def choose(protocols: Sequence[str], assignments: Sequence[str] = ()) -> dict[st
         given = options.get(name, {})
         if not isinstance(given, Mapping):
             raise UsageError(f"--set {name}=... sets no option; write {name}.OPTION=VALUE.")
-        chosen[name] = kind(parse(kind.Config, given, name))
+        chosen[name] = kind(validate(kind.Config, given, name))
     return chosen
 
 

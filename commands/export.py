@@ -75,4 +75,4 @@ def _pairs(loaded: Loaded, encoder: Encoder) -> Iterator[tuple[Tensor, Tensor]]:
         yield loaded.features(x), encoder(x)
         if loaded.maps:
             maps = loaded.maps(x)
-            yield from zip(maps, encoder.levels(x)[-len(maps) :], strict=True)
+            yield from zip(maps, encoder.forward_pyramid(x)[-len(maps) :], strict=True)

@@ -88,7 +88,7 @@ def _write(
     config = {
         "architecture": encoder.name,
         "num_classes": len(classes),
-        "num_features": encoder.dim,
+        "num_features": encoder.num_features,
         "model_args": {**encoder.arguments, "num_classes": len(classes)},
         "pretrained_cfg": {
             "input_size": [len(model.channels), model.image_size, model.image_size],

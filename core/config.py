@@ -22,7 +22,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def parse(model: type[C], values: Mapping[str, Any], where: str = "") -> C:
+def validate(model: type[C], values: Mapping[str, Any], where: str = "") -> C:
     """Checks `values` against a model.
 
     Args:

@@ -12,13 +12,12 @@ if TYPE_CHECKING:
     import albumentations as A
 
     from .dataset import Index
-    from .pairing import Partners
 
 Policy = Callable[[View, Sequence[str]], "list[A.BasicTransform]"]
 """Makes the transforms of a view from the request and the channel names. They get uint8 or float32
 in [0, 1], (H, W, C), and must end at `view.size`."""
 
-Pairing = Callable[["Index"], "Partners"]
+PairingRule = Callable[["Index"], "Pairing"]
 """Says which images show the same thing as an image: neighbours, seasons, one patient."""
 
 
@@ -60,6 +59,6 @@ class Domain:
     demo: str
     policies: Mapping[str, Policy]
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    pairings: Mapping[str, Pairing] = field(default_factory=dict)
+    pairings: Mapping[str, PairingRule] = field(default_factory=dict)
     objectives: tuple[str, ...] = ()
     corruptions: Mapping[str, Corruption] = field(default_factory=dict)

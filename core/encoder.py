@@ -31,7 +31,7 @@ class Encoder(nn.Module, ABC):
     def __init__(self, name: str, channels: int, image_size: int) -> None:
         super().__init__()
         self.name, self.channels, self.image_size = name, channels, image_size
-        self.dim = self.prefix = 0
+        self.num_features = self.num_prefix_tokens = 0
         self.arguments: dict[str, Any] = {}
         self.provides: frozenset[str] = frozenset()
 
@@ -39,28 +39,28 @@ class Encoder(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to pooled features (B, D)."""
 
-    def map(self, x: Tensor) -> Tensor:
+    def forward_map(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to the last feature map (B, D', h, w)."""
-        return self.levels(x)[-1]
+        return self.forward_pyramid(x)[-1]
 
-    def levels(self, x: Tensor) -> list[Tensor]:
+    def forward_pyramid(self, x: Tensor) -> list[Tensor]:
         """Maps (B, C, H, W) to the pyramid of feature maps, finest first."""
-        return self.features(x)[1]
+        return self.forward_features(x)[1]
 
-    def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns what `forward` and `levels` return, from one pass."""
         raise UsageError(f"The encoder '{self.name}' has no pyramid of feature maps.")
 
     @torch.no_grad()
-    def level_shapes(self, size: int) -> list[tuple[int, int, int]]:
+    def pyramid_shapes(self, size: int) -> list[tuple[int, int, int]]:
         """Returns (D, h, w) of each feature map of images of `size` pixels, finest first."""
         training, weight = self.training, next(self.parameters())
         self.eval()
-        maps = self.levels(weight.new_zeros(1, self.channels, size, size))
+        maps = self.forward_pyramid(weight.new_zeros(1, self.channels, size, size))
         self.train(training)
         return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
 
-    def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+    def forward_tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """Maps (B, C, H, W) to tokens (B, prefix + N, D), those of the N patches row by row.
 
         Args:

@@ -44,7 +44,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingInfo:
     """What is known before the first step.
 
     Attributes:
@@ -106,7 +106,7 @@ class Objective(nn.Module, ABC):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Returns the loss of a batch."""
 
-    def prepare(self, training: Training) -> None:
+    def prepare(self, training: TrainingInfo) -> None:
         """Called once before the first step, and before a saved state is loaded.
 
         Here an objective makes the buffers that have a row per image.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Partners:
+class Pairing:
     """Who may stand in for whom: image i with any of `members[starts[i]:stops[i]]`.
 
     Rows may overlap, so that a group of a million images needs no more than its members.
@@ -34,8 +34,8 @@ class Partners:
         row = row[row != index]
         return int(row[rng.integers(len(row))]) if len(row) else index
 
-    def within(self, pool: NDArray[np.int64]) -> Partners:
+    def within(self, pool: NDArray[np.int64]) -> Pairing:
         """Returns the same without images outside the pool (p,): no test image is a partner."""
         kept = np.isin(self.members, pool)
         before = np.concatenate([[0], np.cumsum(kept)])
-        return Partners(self.members[kept], before[self.starts], before[self.stops])
+        return Pairing(self.members[kept], before[self.starts], before[self.stops])

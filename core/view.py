@@ -24,7 +24,7 @@ class View:
     locate: bool = False
 
 
-def smaller(size: int, share: float) -> int:
+def scaled_size(size: int, share: float) -> int:
     """Returns a share of `size` pixels as a multiple of 16: the sides that most encoders take."""
     return max(16, round(size * share / 16) * 16) if share < 1 else size
 
@@ -43,4 +43,4 @@ def multi_crop(
         policy: Of all of them.
     """
     large = (View(size, scale=(cut, 1.0), policy=policy),) * 2
-    return large + (View(smaller(size, 3 / 7), scale=(0.05, cut), policy=policy),) * small
+    return large + (View(scaled_size(size, 3 / 7), scale=(0.05, cut), policy=policy),) * small

@@ -1,10 +1,10 @@
 from .files import file_path as file_path
 from .files import index_files as index_files
 from .loader import choose_workers as choose_workers
-from .pairings import side_by_side as side_by_side
+from .pairings import grid_neighbors as grid_neighbors
 from .transforms import D4 as D4
-from .transforms import Coarser as Coarser
+from .transforms import Downscale as Downscale
 from .transforms import Jpeg as Jpeg
-from .transforms import coarser as coarser
-from .views import only_with as only_with
+from .transforms import downscale as downscale
+from .views import if_channels as if_channels
 from .views import resized_crop as resized_crop

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from ..core.dataset import Dataset, Image, Sample
 from ..core.errors import DataError, PluginError, SslKitError
-from ..core.pairing import Partners
+from ..core.pairing import Pairing
 from .splits import Positions
 from .views import Renderer
 
@@ -62,7 +62,7 @@ class ViewDataset(TorchDataset[RawBatch]):
         dataset: Dataset,
         pool: Positions,
         renderer: Renderer,
-        partners: Partners | None = None,
+        partners: Pairing | None = None,
         seed: int = 0,
         keep: bool = False,
     ) -> None:

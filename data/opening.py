@@ -11,12 +11,12 @@ from pydantic import (
     Field,
 )
 
-from ..core.config import Config, parse
+from ..core.config import Config, validate
 from ..core.dataset import Dataset
 from ..core.discovery import datasets
 from ..core.domain import Domain
 from ..core.errors import DataError, UnknownNameError, UsageError
-from ..core.pairing import Partners
+from ..core.pairing import Pairing
 from .pairings import same_group
 
 
@@ -82,7 +82,7 @@ def open_dataset(
     elif not name:
         name = _reader_for(domain, path)
     reader: type[Dataset] = datasets[name]
-    options = parse(reader.Config, config.options, "data.options")
+    options = validate(reader.Config, config.options, "data.options")
     labels = Path(config.labels) if config.labels else None
     if labels and not labels.is_file():
         raise UsageError(f"The labels '{labels}' do not exist. Give --labels a CSV file.")
@@ -100,7 +100,7 @@ def _reader_for(domain: Domain, path: Path) -> str:
     )
 
 
-def partners_of(domain: Domain, dataset: Dataset, name: str) -> Partners | None:
+def partners_of(domain: Domain, dataset: Dataset, name: str) -> Pairing | None:
     """Returns the pairing of that name, "" for none; every domain has "group"."""
     if not name:
         return None

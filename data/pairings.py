@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.dataset import Index
-from ..core.pairing import Partners
+from ..core.pairing import Pairing
 
 
-def side_by_side(places: ArrayLike) -> NDArray[np.int64]:
+def grid_neighbors(places: ArrayLike) -> NDArray[np.int64]:
     """Joins what lies side by side: in rows and columns each with the up to eight around it.
 
     Args:
@@ -26,10 +26,10 @@ def side_by_side(places: ArrayLike) -> NDArray[np.int64]:
     return edges[:, np.lexsort((edges[1], edges[0]))]
 
 
-def same_group(index: Index) -> Partners:
+def same_group(index: Index) -> Pairing:
     """Pairs each image with the others of its group: slide, patient, place, recording."""
     order = np.argsort(index.groups, kind="stable")
     groups = index.groups[order]
     starts = np.searchsorted(groups, index.groups, side="left")
     stops = np.searchsorted(groups, index.groups, side="right")
-    return Partners(order, starts, stops)
+    return Pairing(order, starts, stops)

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.dataset import Image
 
 
-def coarser(image: Image, times: float) -> Image:
+def downscale(image: Image, times: float) -> Image:
     """Averages over larger pixels, then enlarges again by lines between their centres.
 
     Args:
@@ -35,7 +35,7 @@ def coarser(image: Image, times: float) -> Image:
     return out
 
 
-class Coarser(A.ImageOnlyTransform):  # type: ignore[misc]
+class Downscale(A.ImageOnlyTransform):  # type: ignore[misc]
     """Larger pixels: a sensor of less resolution. A.Downscale fails beyond four channels.
 
     Args:
@@ -48,7 +48,7 @@ class Coarser(A.ImageOnlyTransform):  # type: ignore[misc]
 
     def apply(self, img: Image, **params: Any) -> Image:
         """Makes it coarser."""
-        return coarser(img, self.times)
+        return downscale(img, self.times)
 
 
 class Jpeg(A.ImageCompression):  # type: ignore[misc]

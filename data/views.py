@@ -62,7 +62,7 @@ def whole(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     ]
 
 
-def only_with(
+def if_channels(
     needed: Sequence[str], channels: Sequence[str], *transforms: A.BasicTransform
 ) -> list[A.BasicTransform]:
     """Returns the transforms if the image has exactly the `needed` channels, else none.

@@ -2,7 +2,7 @@
 
 from ..core.discovery import evaluations as evaluations
 from ..training.device import choose_device as choose_device
-from ..training.representation import measure as measure
+from ..training.representation import representation_metrics as representation_metrics
 from .bootstrap import Estimate as Estimate
 from .bootstrap import bootstrap as bootstrap
 from .budgets import draw_labels as draw_labels
@@ -12,6 +12,6 @@ from .finetuning import FineTuningConfig as FineTuningConfig
 from .finetuning import fine_tune as fine_tune
 from .pretrained import Pretrained as Pretrained
 from .result import Result as Result
-from .result import average as average
-from .result import difference as difference
+from .result import average_results as average_results
+from .result import paired_difference as paired_difference
 from .result import verdict as verdict

@@ -33,7 +33,7 @@ class Classifier(nn.Module):
     def __init__(self, encoder: Encoder, classes: int) -> None:
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
-        self.head = nn.Linear(encoder.dim, classes)
+        self.head = nn.Linear(encoder.num_features, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         numbers = layer_numbers(self.encoder.body)

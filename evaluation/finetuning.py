@@ -264,7 +264,7 @@ class _OnFeatures:
         x = (found.features - self._mean) / self._std
         self._x = torch.from_numpy(x.astype(np.float32)).to(choose_device())
         self._y = torch.from_numpy(found.labels).long().to(choose_device())
-        self._head = nn.Linear(model.encoder.dim, classes).to(choose_device())
+        self._head = nn.Linear(model.encoder.num_features, classes).to(choose_device())
         optimizer = torch.optim.AdamW(self._head.parameters(), weight_decay=config.weight_decay)
         batches = self._batches(_order(rows, found.labels[rows], config))
         labels = found.labels[rows]

@@ -21,7 +21,7 @@ from ..data.order import Once
 from ..data.splits import Positions
 from ..data.standardize import Standardize
 from ..data.views import Renderer
-from ..nn.weights import create_encoder, initialise, load_weights, read_weights
+from ..nn.weights import create_encoder, load_initial_weights, load_weights, read_weights
 from ..training.device import choose_device
 from ..training.run import Run
 
@@ -87,7 +87,7 @@ def from_init(
     """
     torch.manual_seed(seed)
     encoder = create_encoder(architecture, len(dataset.channels), image_size)
-    loaded = initialise(encoder, init, dataset.channels)
+    loaded = load_initial_weights(encoder, init, dataset.channels)
     statistics = statistics_for(encoder, init, dataset, pool)
     name = {"scratch": "untrained", "imagenet": "ImageNet"}.get(init, Path(init).name)
     return Pretrained(name, encoder, tuple(dataset.channels), statistics, image_size, loaded)

@@ -183,7 +183,7 @@ def _threshold(validation: _Chosen | None) -> float:
     return operating_point(labels == 1, np.asarray(probabilities, dtype=np.float64)[:, 1])
 
 
-def difference(ours: Result, theirs: Result, metric: str) -> Estimate:
+def paired_difference(ours: Result, theirs: Result, metric: str) -> Estimate:
     """Estimates by how much a metric of one result exceeds the other's, paired over groups.
 
     Both must come from the same test groups. Without draws there is no interval.
@@ -194,7 +194,7 @@ def difference(ours: Result, theirs: Result, metric: str) -> Estimate:
     return estimate(value, ours.draws[metric] - theirs.draws[metric])
 
 
-def average(results: Sequence[Result]) -> Result:
+def average_results(results: Sequence[Result]) -> Result:
     """Averages results of several seeds or draws of labels on the same test groups.
 
     Each bootstrap draw takes as many of the results as there are, with replacement, besides its

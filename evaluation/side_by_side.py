@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .bootstrap import Estimate, wilcoxon
 from .pretrained import Pretrained
-from .result import Result, difference
+from .result import Result, paired_difference
 
 if TYPE_CHECKING:
     pass
@@ -56,6 +56,6 @@ def compare(
     for name, protocol in protocols.items():
         results = {model.name: protocol.evaluate(model, data) for model in models}
         first, *others = results.values()
-        gains = {m: difference(first, others[0], m) for m in first.metrics} if others else {}
+        gains = {m: paired_difference(first, others[0], m) for m in first.metrics} if others else {}
         comparisons.append(Comparison(name, results, gains))
     return comparisons

@@ -35,7 +35,7 @@ class _Gather(torch.autograd.Function):
         return grad.chunk(world_size())[rank()]
 
 
-def gather(x: Tensor) -> Tensor:
+def all_gather(x: Tensor) -> Tensor:
     """Concatenates (B, ...) of all processes to (P B, ...), in the order of the processes.
 
     Differentiable: the gradient is the sum over the processes. Where every process computes the
@@ -59,7 +59,7 @@ class _AllReduce(torch.autograd.Function):
         return grad
 
 
-def all_sum(x: Tensor) -> Tensor:
+def all_reduce(x: Tensor) -> Tensor:
     """Sums a tensor over all processes, differentiably."""
     return _AllReduce.apply(x) if world_size() > 1 else x
 
@@ -84,10 +84,10 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         x = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
         dims = [d for d in range(x.ndim) if d != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
-        count = all_sum(x.new_tensor(float(x.numel() // x.shape[1])))
-        mean = all_sum(x.sum(dims)) / count
+        count = all_reduce(x.new_tensor(float(x.numel() // x.shape[1])))
+        mean = all_reduce(x.sum(dims)) / count
         centred = x - mean.view(shape)
-        var = all_sum(centred.square().sum(dims)) / count
+        var = all_reduce(centred.square().sum(dims)) / count
         if self.running_mean is not None and self.running_var is not None:
             momentum = 0.1 if self.momentum is None else self.momentum
             with torch.no_grad():
@@ -119,7 +119,7 @@ def sync_batch_norm(module: M) -> M:
     return module
 
 
-def draw_rows(rows: int, *shape: int, like: Tensor) -> Tensor:
+def rand_per_sample(rows: int, *shape: int, like: Tensor) -> Tensor:
     """Draws uniform numbers in [0, 1) for each row of the batch, (rows, *shape).
 
     The first process draws for the joined batch and each takes its part, so that P processes
@@ -130,11 +130,11 @@ def draw_rows(rows: int, *shape: int, like: Tensor) -> Tensor:
         shape: Of what is drawn for one row.
         like: Gives device; half precision is widened to float32.
     """
-    drawn = draw_shared(rows * world_size(), *shape, like=like)
+    drawn = rand_shared(rows * world_size(), *shape, like=like)
     return drawn[rank() * rows :][:rows]
 
 
-def draw_shared(*shape: int, like: Tensor) -> Tensor:
+def rand_shared(*shape: int, like: Tensor) -> Tensor:
     """Draws uniform numbers in [0, 1), (*shape), the same in every process."""
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     drawn = torch.rand(shape, device=like.device, dtype=dtype)

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..core.encoder import Encoder
 from ..core.errors import UsageError
-from .distributed import draw_rows, draw_shared
+from .distributed import rand_per_sample, rand_shared
 
 
 def patchify(x: Tensor, patch: int | tuple[int, int]) -> Tensor:
@@ -49,11 +49,11 @@ def random_mask(batch: int, cells: int, ratio: float, like: Tensor) -> Tensor:
             "An image of one patch cannot be hidden in part. Give a larger --image-size."
         )
     hidden = min(max(1, round(ratio * cells)), cells - 1)
-    order = draw_rows(batch, cells, like=like).argsort(dim=1).argsort(dim=1)
+    order = rand_per_sample(batch, cells, like=like).argsort(dim=1).argsort(dim=1)
     return order < hidden
 
 
-def spread(mask: Tensor, size: tuple[int, int]) -> Tensor:
+def upsample_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarges masks (B, h, w) to (B, 1, H, W) by the nearest cell."""
     return interpolate(mask[:, None].float(), size=size, mode="nearest").bool()
 
@@ -94,7 +94,7 @@ class MaskPatch(nn.Module):
 
         Of a ViT, whose maps are all of its patches, that is one patch or more.
         """
-        _, _, w = encoder.level_shapes(encoder.image_size)[0]
+        _, _, w = encoder.pyramid_shapes(encoder.image_size)[0]
         cell = math.ceil(encoder.image_size / w)
         size = cell * 2 ** max(0, round(math.log2(encoder.image_size / places / cell)))
         return cls(encoder.channels, (size, size))
@@ -114,9 +114,9 @@ class MaskPatch(nn.Module):
         """
         height, width = x.shape[2:]
         tiles = self.pixels.repeat(1, mask.shape[1], mask.shape[2])[:, :height, :width]
-        return torch.where(spread(mask, (height, width)), tiles.to(x.dtype), x)
+        return torch.where(upsample_mask(mask, (height, width)), tiles.to(x.dtype), x)
 
-    def levels(self, encoder: Encoder, x: Tensor, mask: Tensor) -> list[Tensor]:
+    def forward_pyramid(self, encoder: Encoder, x: Tensor, mask: Tensor) -> list[Tensor]:
         """Returns an encoder's maps, finest first, of images with hidden places.
 
         Running statistics of batch normalisation are taken from whole images, for which the
@@ -128,8 +128,8 @@ class MaskPatch(nn.Module):
             mask: (B, h, w), True where hidden.
         """
         normalised = any(isinstance(module, _BatchNorm) for module in encoder.modules())
-        if normalised and self.training and float(draw_shared(1, like=x)) < 0.25:
+        if normalised and self.training and float(rand_shared(1, like=x)) < 0.25:
             with _batches_counted(encoder, 4), torch.no_grad():
                 encoder(x)
         with _batches_counted(encoder, 0):
-            return encoder.levels(self(x, mask))
+            return encoder.forward_pyramid(self(x, mask))

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from .distributed import gather
+from .distributed import all_gather
 
 
-class Queue(nn.Module):
+class FeatureQueue(nn.Module):
     """The newest rows of unit length that were pushed, newest first; random ones at the start.
 
     Args:
@@ -40,6 +40,6 @@ class Queue(nn.Module):
     @torch.no_grad()
     def push(self, new: Tensor) -> None:
         """Puts (B, D) of every process in front; the oldest rows fall off."""
-        new = gather(new.detach().to(self.rows.dtype))
+        new = all_gather(new.detach().to(self.rows.dtype))
         self.rows.copy_(torch.cat([new, self.rows])[: len(self)])
         self.pushed.add_(len(new))

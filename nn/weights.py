@@ -35,7 +35,7 @@ def create_encoder(name: str, channels: int, image_size: int) -> Encoder:
     return encoder
 
 
-def initialise(
+def load_initial_weights(
     encoder: Encoder,
     init: str,
     channels: Sequence[str],

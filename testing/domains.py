@@ -8,7 +8,7 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from ..core.config import parse
+from ..core.config import validate
 from ..core.dataset import Dataset, Image
 from ..core.discovery import datasets, objectives
 from ..core.domain import Corruption, Domain
@@ -23,7 +23,7 @@ _VIEW = 32
 
 def demo_of(domain: Domain) -> Dataset:
     """Opens the domain's demo."""
-    return open_dataset(domain, parse(RunConfig, {"domain": domain.name}).data)
+    return open_dataset(domain, validate(RunConfig, {"domain": domain.name}).data)
 
 
 def _image(channels: int, dtype: str, height: int) -> Image:
@@ -54,7 +54,7 @@ def declares_itself(domain: Domain) -> None:
 
 def defaults_are_settings(domain: Domain) -> None:
     """Its defaults are settings of a run."""
-    parse(RunConfig, merge({"domain": domain.name}, domain.defaults))
+    validate(RunConfig, merge({"domain": domain.name}, domain.defaults))
 
 
 def demo_needs_nothing(domain: Domain) -> None:

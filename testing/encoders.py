@@ -60,7 +60,7 @@ def features_are_rows(kind: Kind) -> str:
         for encoder in _small(kind, channels):
             with explaining(f"{encoder.name} with {channels} channels; the first layer takes C"):
                 features = encoder(_images(encoder))
-            shape, expected = tuple(features.shape), (2, encoder.dim)
+            shape, expected = tuple(features.shape), (2, encoder.num_features)
             require(shape == expected, f"{encoder.name}: features are {shape}, not (B, dim) = "
                     f"{expected}; set `dim` and pool")  # fmt: skip
             require(bool(features.isfinite().all()), f"{encoder.name}: features are not finite")
@@ -76,7 +76,7 @@ def provides_what_it_says(kind: Kind) -> str:
         images = _images(encoder)
         with explaining(f"{encoder.name} lists {', '.join(sorted(encoder.provides))} in "
                         "`provides`; leave out what it has not"):  # fmt: skip
-            if encoder.provides & {"map", "levels"}:
+            if encoder.provides & {"map", "pyramid"}:
                 _check_levels(encoder, images)
             if "tokens" in encoder.provides:
                 _check_tokens(encoder, images)
@@ -85,22 +85,24 @@ def provides_what_it_says(kind: Kind) -> str:
 
 
 def _check_levels(encoder: Encoder, images: Tensor) -> None:
-    pooled, levels = encoder.features(images)
+    pooled, levels = encoder.forward_features(images)
     same = torch.allclose(pooled, encoder(images), rtol=1e-3, atol=1e-5)
     require(same, "the pooled features of `features` are not those of `forward`")
     shapes = [tuple(level.shape[1:]) for level in levels]
     require(all(len(shape) == 3 for shape in shapes), f"levels are {shapes}, not (D, h, w) each")
-    require(torch.equal(encoder.map(images), levels[-1]), "`map` is not the last of `levels`")
+    require(
+        torch.equal(encoder.forward_map(images), levels[-1]), "`map` is not the last of `levels`"
+    )
     areas = [h * w for _, h, w in shapes]
     require(areas == sorted(areas, reverse=True), f"levels are {shapes}; the finest comes first")
 
 
 def _check_tokens(encoder: Encoder, images: Tensor) -> None:
-    tokens = encoder.tokens(images)
+    tokens = encoder.forward_tokens(images)
     right = tokens.ndim == 3 and len(tokens) == 2
     require(right, f"tokens are {tuple(tokens.shape)}, not (B, prefix + N, D)")
-    kept = encoder.tokens(images, torch.tensor([[0, 2], [1, 0]]))
-    shape, expected = tuple(kept.shape), (2, encoder.prefix + 2, tokens.shape[2])
+    kept = encoder.forward_tokens(images, torch.tensor([[0, 2], [1, 0]]))
+    shape, expected = tuple(kept.shape), (2, encoder.num_prefix_tokens + 2, tokens.shape[2])
     require(shape == expected, f"tokens of 2 kept patches are {shape}, not {expected}")
 
 

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..core.config import Config, parse
+from ..core.config import Config, validate
 from ..core.dataset import Dataset, Image, Index
 from ..core.errors import UsageError
-from ..core.objective import Batch, Objective, Output, Training
+from ..core.objective import Batch, Objective, Output, TrainingInfo
 from ..core.view import View
 from ..data.loader import ViewDataset
 from ..data.standardize import Standardize
@@ -42,7 +42,7 @@ def build(
         if kind.needs <= encoder.provides:
             objective = kind(encoder, config_of(kind))
             seen = (0.5,) * channels, (0.25,) * channels
-            objective.prepare(Training(images, 4, *seen))
+            objective.prepare(TrainingInfo(images, 4, *seen))
             return objective
     raise UsageError(f"No small encoder has {', '.join(sorted(kind.needs))}.")
 
@@ -116,7 +116,7 @@ def declares_itself(kind: Kind) -> None:
     require(bool((kind.__doc__ or "").strip()), "the class has no docstring")
     paper = getattr(kind, "paper", "")
     require(paper.startswith("http"), f"`paper` is '{paper}', not a link")
-    unknown = sorted(kind.needs - {"map", "levels", "tokens"})
+    unknown = sorted(kind.needs - {"map", "pyramid", "tokens"})
     require(not unknown, f"`needs` names {', '.join(unknown)}; there are map, levels and tokens")
     bare = [name for name, f in kind.Config.model_fields.items() if not f.description]
     require(not bare, f"options without Field(description=...): {', '.join(bare)}")
@@ -139,7 +139,7 @@ def config_round_trips(kind: Kind) -> None:
 
 def defaults_are_settings(kind: Kind) -> None:
     """Its `defaults` are settings of a run."""
-    parse(RunConfig, merge({"domain": ""}, kind.defaults))
+    validate(RunConfig, merge({"domain": ""}, kind.defaults))
 
 
 def asks_for_views(kind: Kind) -> None:
@@ -312,7 +312,7 @@ def every_image_has_its_row(kind: Kind) -> None:
 def project_is_a_function(kind: Kind) -> str:
     """In evaluation mode `project` is a function of each image's features, and changes nothing."""
     objective = build(kind).eval()
-    features = torch.randn(6, objective.encoder.dim)
+    features = torch.randn(6, objective.encoder.num_features)
     before, random = copy.deepcopy(objective.state_dict()), torch.get_rng_state()
     z = objective.project(features)
     if z is None:
@@ -364,13 +364,13 @@ def collapse_is_seen(kind: Kind) -> None:
     optimizer = _optimizer(objective)
     batch = batch_for(objective)
     batch.views = tuple(torch.full_like(view, 0.5) for view in batch.views)
-    watch.judge(watch.look(objective, contextlib.nullcontext), None, objective.encoder.dim)
+    watch.judge(watch.look(objective, contextlib.nullcontext), None, objective.encoder.num_features)
     for n in range(1, 4):
         with explaining("on equal images; add a small number to what divides or is inverted"):
             loss = float(require_finite(step(objective, batch, optimizer, n)))
     seen = watch.look(objective, contextlib.nullcontext)
     for _ in range(2):  # low once may be chance
-        verdict = watch.judge(seen, loss, objective.encoder.dim)
+        verdict = watch.judge(seen, loss, objective.encoder.num_features)
     require(verdict == "COLLAPSED", f"the watch says {verdict}: equal images have different "
             "features; is noise or dropout left on in evaluation mode?")  # fmt: skip
 

@@ -15,7 +15,7 @@ from ..core.objective import Objective
 from ..data.loader import ViewDataset
 from ..data.splits import Positions
 from ..data.standardize import Standardize
-from .representation import measure
+from .representation import representation_metrics
 
 IMAGES, VIEWS = 256, 4
 SHARE_OF_TIME = 0.02
@@ -91,9 +91,9 @@ class Watch:
                 features.append(h.float())
                 projected.extend([] if z is None else [z.float()])
         objective.train(training)
-        measures = measure(self._grouped(features))
+        measures = representation_metrics(self._grouped(features))
         if projected:
-            found = measure(self._grouped(projected))
+            found = representation_metrics(self._grouped(projected))
             measures |= {f"projected_{name}": value for name, value in found.items()}
         self._spent += time.monotonic() - start
         return measures

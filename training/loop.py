@@ -11,7 +11,7 @@ import torch
 from accelerate.utils import gather_object
 
 from ..core.errors import RunError, UsageError
-from ..core.objective import Batch, Output, Training
+from ..core.objective import Batch, Output, TrainingInfo
 from ..core.view import View
 from ..data.loader import RawBatch, ViewDataset, choose_workers, fits_in_memory, load
 from ..data.opening import partners_of
@@ -69,7 +69,7 @@ class Trainer:
         self.per_epoch = len(setup.pool) // self.batch_size
         seen = setup.statistics
         setup.objective.prepare(
-            Training(len(setup.dataset), self.per_epoch, tuple(seen.mean), tuple(seen.std))
+            TrainingInfo(len(setup.dataset), self.per_epoch, tuple(seen.mean), tuple(seen.std))
         )
         self.model, self.optimizer = self.accelerator.prepare(
             setup.objective.to(memory_format=torch.channels_last),
@@ -103,7 +103,7 @@ class Trainer:
             self.watch.judge(
                 self.watch.look(self.setup.objective, self.accelerator.autocast),
                 None,
-                self.setup.encoder.dim,
+                self.setup.encoder.num_features,
             )
         batches = self._batches()
         while not self.plan.steps or self.step < self.plan.steps:
@@ -253,7 +253,7 @@ class Trainer:
     def _watch(self, loss: float) -> dict[str, Any]:
         best = self.watch.state.best_rank
         measures = self.watch.look(self.setup.objective, self.accelerator.autocast)
-        verdict = self.watch.judge(measures, loss, self.setup.encoder.dim)
+        verdict = self.watch.judge(measures, loss, self.setup.encoder.num_features)
         if measures["rankme_centred"] > best and self.accelerator.is_main_process:
             self._save_encoder(self.run.best)
         if verdict != "OK":

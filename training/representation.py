@@ -110,7 +110,7 @@ def view_retrieval(z: Tensor) -> float:
     return float((similarity.argmax(dim=1) == torch.arange(len(z))).double().mean())
 
 
-def measure(z: Tensor) -> dict[str, float]:
+def representation_metrics(z: Tensor) -> dict[str, float]:
     """Takes all measures of z (n, q, D); keys are the names in metrics.jsonl."""
     z = z.double().cpu()
     rows = z.flatten(0, 1)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..core.atomic import write_atomic
-from ..core.config import parse
+from ..core.config import validate
 from ..core.errors import RunError, UsageError, explain_write_errors
 from .settings import RunConfig, read_toml
 
@@ -38,7 +38,7 @@ class Run:
             raise UsageError(
                 f"'{folder}' is no run: it has no config.toml. Give the folder of a run."
             )
-        self.config = parse(RunConfig, read_toml(folder / "config.toml"))
+        self.config = validate(RunConfig, read_toml(folder / "config.toml"))
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.config import parse
+from ..core.config import validate
 from ..core.dataset import Dataset
 from ..core.discovery import domains, objectives
 from ..core.domain import Domain
@@ -19,7 +19,7 @@ from ..core.objective import Objective
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.opening import open_dataset, partners_of
 from ..data.splits import Splits, split
-from ..nn.weights import check_needs, create_encoder, initialise
+from ..nn.weights import check_needs, create_encoder, load_initial_weights
 from .settings import RunConfig, merge
 
 
@@ -40,12 +40,12 @@ def resolve(*layers: Mapping[str, Any]) -> RunConfig:
         )
     ours = {"objective": RunConfig.model_fields["objective"].default.model_dump()}
     below = merge(ours, domains[name].defaults)
-    chosen = parse(RunConfig, merge(below, asked)).objective
+    chosen = validate(RunConfig, merge(below, asked)).objective
     objective: type[Objective] = objectives[chosen.name]
-    config = parse(RunConfig, merge(objective.defaults, below, asked))
-    options = parse(objective.Config, config.objective.options, "objective")
+    config = validate(RunConfig, merge(objective.defaults, below, asked))
+    options = validate(objective.Config, config.objective.options, "objective")
     named = {"name": chosen.name, **options.model_dump()}
-    return parse(RunConfig, {**config.model_dump(), "objective": named})
+    return validate(RunConfig, {**config.model_dump(), "objective": named})
 
 
 @dataclass
@@ -87,8 +87,8 @@ def build(config: RunConfig) -> Setup:
     torch.manual_seed(config.seed)
     encoder = create_encoder(config.encoder.name, len(dataset.channels), config.encoder.image_size)
     check_needs(encoder, config.objective.name, kind.needs)
-    loaded = initialise(encoder, config.encoder.init, dataset.channels)
-    objective = kind(encoder, parse(kind.Config, config.objective.options, "objective"))
+    loaded = load_initial_weights(encoder, config.encoder.init, dataset.channels)
+    objective = kind(encoder, validate(kind.Config, config.objective.options, "objective"))
     splits = split(dataset.index, config.data.holdout)
     setup = Setup(config, domain, dataset, splits, encoder, objective, Statistics([], []), loaded)
     setup.statistics = statistics_for(encoder, config.encoder.init, dataset, setup.pool)

@@ -56,8 +56,8 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
 def view_size(encoder: Encoder) -> tuple[int, int]:
     """Returns (H, W) of what an encoder sees: square images, or signals of one row."""
-    if "levels" in encoder.provides:
-        _, h, w = encoder.level_shapes(encoder.image_size)[0]
+    if "pyramid" in encoder.provides:
+        _, h, w = encoder.pyramid_shapes(encoder.image_size)[0]
         if h < w:
             return 1, encoder.image_size
     return encoder.image_size, encoder.image_size

@@ -36,7 +36,7 @@ def write_timm(run: Run, model: Pretrained, out: Path) -> Loaded:
     config = {
         "architecture": facts["architecture"],
         "num_classes": 0,
-        "num_features": model.encoder.dim,
+        "num_features": model.encoder.num_features,
         "model_args": model.encoder.arguments,
         "pretrained_cfg": pretrained_cfg,
         "channels": list(model.channels),

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...training.manifest import environment
 from ..bootstrap import Estimate, wilcoxon
-from ..result import Result, average, difference, verdict
+from ..result import Result, average_results, paired_difference, verdict
 from .arms import Arm
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def summary(asked: Plan, results: Results, command: str) -> dict[str, Any]:
         for budget in asked.budgets
         for arm in there
     }
-    means = {key: average(found) for key, found in repeats.items()}
+    means = {key: average_results(found) for key, found in repeats.items()}
     return {
         "format": 1,
         "command": command,
@@ -108,7 +108,7 @@ def _difference(
     arm: str, against: str, budget: str, ours: Result, theirs: Result
 ) -> dict[str, Any]:
     """Returns by how much an arm exceeds another, paired over groups and seeds."""
-    gains = {m: difference(ours, theirs, m) for m in ours.metrics if m in theirs.metrics}
+    gains = {m: paired_difference(ours, theirs, m) for m in ours.metrics if m in theirs.metrics}
     return {
         "arm": arm,
         "against": against,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import Corruption, Domain, Image, View
-from ...data import Jpeg, only_with, resized_crop
+from ...data import Jpeg, if_channels, resized_crop
 
 _RGB = ("red", "green", "blue")
 
@@ -20,8 +20,8 @@ def simclr_views(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     return [
         resized_crop(view),
         A.HorizontalFlip(p=0.5),
-        *only_with(_RGB, channels, A.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), A.ToGray(p=0.2)),
-        *only_with(("grey",), channels, A.RandomBrightnessContrast(0.4, 0.4, p=0.8)),
+        *if_channels(_RGB, channels, A.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), A.ToGray(p=0.2)),
+        *if_channels(("grey",), channels, A.RandomBrightnessContrast(0.4, 0.4, p=0.8)),
         A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 2.0), p=0.5),
     ]
 

@@ -51,19 +51,19 @@ class TimmEncoder(Encoder):
             if isinstance(self.body, VisionTransformer):
                 free["dynamic_img_pad"] = True  # up to whole patches
             self.body = timm.create_model(architecture, **free, **self.arguments)
-        self.dim = getattr(self.body, "head_hidden_size", None) or self.body.num_features
+        self.num_features = getattr(self.body, "head_hidden_size", None) or self.body.num_features
         if hasattr(self.body, "forward_intermediates"):
-            self.provides |= {"map", "levels"}
+            self.provides |= {"map", "pyramid"}
         if isinstance(self.body, VisionTransformer):
             self.provides |= {"tokens"}
-            self.prefix = self.body.num_prefix_tokens
+            self.num_prefix_tokens = self.body.num_prefix_tokens
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to pooled features (B, D)."""
         with _precision_for(x):
             return cast(Tensor, self.body(x))
 
-    def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns pooled features (B, D) and the feature maps, finest first, from one pass.
 
         The last map is what is pooled: behind the convolutional head of an EfficientNet, behind
@@ -77,14 +77,14 @@ class TimmEncoder(Encoder):
                 maps[-1] = last
             return self.body.forward_head(last), maps
 
-    def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+    def forward_tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """Maps (B, C, H, W) to tokens (B, prefix + N, D); of patches `keep` (B, M) only, if any."""
         body = self.body
         tokens = body._pos_embed(body.patch_embed(x))
         if keep is not None:
             rows = keep[..., None].expand(-1, -1, tokens.shape[2])
-            kept = tokens[:, self.prefix :].gather(1, rows)
-            tokens = torch.cat([tokens[:, : self.prefix], kept], dim=1)
+            kept = tokens[:, self.num_prefix_tokens :].gather(1, rows)
+            tokens = torch.cat([tokens[:, : self.num_prefix_tokens], kept], dim=1)
         return cast(Tensor, body.norm(body.blocks(body.norm_pre(tokens))))
 
     def imagenet(self) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch.nn.functional import cross_entropy
 
 from ... import Config, Dataset, Evaluation, Index, RunError, UsageError
-from ...data import side_by_side
+from ...data import grid_neighbors
 from ...evaluation import EvaluationData, Pretrained, Result
 from .pooling import POOLINGS, Bag, Pooling, join
 from .saliency import heat_map, overview, write_pictures, write_table
@@ -147,7 +147,7 @@ class Bags(Evaluation):
         for own in found:
             edges = np.zeros((2, 0), np.int64)
             if self.config.pooling == "graph":
-                edges = side_by_side(index.positions[rows[own]])
+                edges = grid_neighbors(index.positions[rows[own]])
             bags.append(Bag(torch.from_numpy(features[own]), torch.from_numpy(edges)))
         labels = index.labels[rows[mine[starts]]].astype(np.int64)
         return _Part(bags, labels, groups, [rows[own] for own in found])
@@ -232,7 +232,7 @@ def _check_places(index: Index, chosen: Positions) -> None:
             "by side. Let the column 'group' of --labels name each slide or scene on its own, or "
             "choose bags.pooling mean, max or attention."
         )
-    if not side_by_side(places).size:
+    if not grid_neighbors(places).size:
         raise UsageError(
             "No two images of a bag lie side by side, so that a graph has nothing to join. Choose "
             "bags.pooling mean, max or attention."

@@ -51,7 +51,7 @@ class Pyramid(nn.Module):
 
         Each is (B, width, h, w).
         """
-        maps = self.encoder.levels(x)
+        maps = self.encoder.forward_pyramid(x)
         chosen = OrderedDict((str(n), maps[level]) for n, level in enumerate(self._levels))
         pyramid: dict[str, Tensor] = self.fpn(chosen)
         return pyramid
@@ -84,12 +84,12 @@ def backbone(encoder: Encoder, width: int = 256) -> Pyramid:
 @torch.no_grad()
 def _shapes(encoder: Encoder) -> list[tuple[int, int, int]]:
     """Returns (D, h, w) of the maps of a small image; none if it takes one size only."""
-    if "levels" not in encoder.provides:
+    if "pyramid" not in encoder.provides:
         return []
     training, weight = encoder.training, next(encoder.parameters())
     encoder.eval()
     try:
-        maps = encoder.levels(weight.new_zeros(1, encoder.channels, *_PROBE))
+        maps = encoder.forward_pyramid(weight.new_zeros(1, encoder.channels, *_PROBE))
     except (AssertionError, RuntimeError, ValueError):  # as timm's models say it
         return []
     finally:

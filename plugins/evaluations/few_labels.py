@@ -8,8 +8,15 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from ... import Config, Evaluation, parse
-from ...evaluation import EvaluationData, Pretrained, Result, average, draw_labels, evaluations
+from ... import Config, Evaluation, validate
+from ...evaluation import (
+    EvaluationData,
+    Pretrained,
+    Result,
+    average_results,
+    draw_labels,
+    evaluations,
+)
 
 
 class BudgetsConfig(Config):
@@ -32,14 +39,16 @@ def at_budgets(
         budgets: By name; see `draw_labels`.
     """
     kind: type[Evaluation] = evaluations[config.protocol]
-    protocol = kind(parse(kind.Config, config.options, "options"))
+    protocol = kind(validate(kind.Config, config.options, "options"))
     index, parts = data.dataset.index, data.parts
     known = np.concatenate([parts.train, parts.val])
     found, used = {}, {}
     for name, budget in budgets.items():
         repeats = 1 if budget == 1.0 and isinstance(budget, float) else config.repeats
         draws = [draw_labels(index, known, budget, seed) for seed in range(repeats)]
-        found[name] = average([protocol.evaluate(model, data.limited(draw)) for draw in draws])
+        found[name] = average_results(
+            [protocol.evaluate(model, data.limited(draw)) for draw in draws]
+        )
         used[name] = float(np.mean([len(draw) for draw in draws]))
     return Result.of_parts(found, next(iter(budgets)), protocol=config.protocol, labels=used)
 

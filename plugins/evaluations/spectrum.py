@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from ... import Config, Evaluation, UsageError
-from ...evaluation import Estimate, EvaluationData, Pretrained, Result, measure
+from ...evaluation import Estimate, EvaluationData, Pretrained, Result, representation_metrics
 
 
 class SpectrumConfig(Config):
@@ -38,7 +38,7 @@ class Spectrum(Evaluation):
         features = data.embed_views(model, chosen, self.config.views)
         if len(features) < 4:
             raise UsageError(f"A spectrum needs at least 4 images that can be read, not {n}.")
-        found = measure(torch.from_numpy(features))
+        found = representation_metrics(torch.from_numpy(features))
         metrics = {name: Estimate(value, np.nan, np.nan) for name, value in found.items()}
         images, views, width = features.shape
         return Result(metrics, details={"images": images, "views": views, "width": width})

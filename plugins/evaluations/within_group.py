@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from ... import Config, Evaluation, UsageError, parse
-from ...evaluation import EvaluationData, Pretrained, Result, difference, evaluations
+from ... import Config, Evaluation, UsageError, validate
+from ...evaluation import EvaluationData, Pretrained, Result, evaluations, paired_difference
 from .leave_one_out import few_groups, over_groups
 
 Positions = NDArray[np.int64]
@@ -144,7 +144,7 @@ class WithinGroup(Evaluation):
         kept, left_out = self.cut(data)
         options = self.config
         kind: type[Evaluation] = evaluations[options.protocol]
-        protocol = kind(parse(kind.Config, options.options, "options"))
+        protocol = kind(validate(kind.Config, options.options, "options"))
         own = {g: protocol.evaluate(model, replace(data, splits=s)) for g, s in kept.items()}
         main = "balanced_accuracy"
         if any(main not in result.metrics for result in own.values()):
@@ -212,7 +212,7 @@ def _beside(own: Result, others: Result) -> Result:
     rows = [
         {**row, f"{own.main}_of_others": theirs[i]} for i, row in enumerate(own.details["groups"])
     ]
-    gain = asdict(difference(own, others, own.main))
+    gain = asdict(paired_difference(own, others, own.main))
     return replace(
         own,
         metrics={**own.metrics, **{f"{m}_of_others": e for m, e in others.metrics.items()}},

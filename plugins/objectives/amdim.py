@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import draw_rows, full_precision, gather, mlp
+from ...nn import all_gather, full_precision, mlp, rand_per_sample
 
 FINE, COARSE = 7, 5  # cells per side of the paper's local features
 
@@ -87,14 +87,14 @@ class AMDIM(Objective):
 
     paper = "https://arxiv.org/abs/1906.00910"
     Config = AMDIMConfig
-    needs = frozenset({"levels"})
+    needs = frozenset({"pyramid"})
 
     def __init__(self, encoder: Encoder, config: AMDIMConfig) -> None:
         super().__init__(encoder, config)
-        shapes = encoder.level_shapes(encoder.image_size)
+        shapes = encoder.pyramid_shapes(encoder.image_size)
         self.chosen = two_levels(shapes)
         fine, coarse = (shapes[i][0] for i in self.chosen)
-        self.embed_global = self._embedding(encoder.dim)
+        self.embed_global = self._embedding(encoder.num_features)
         self.embed_fine, self.embed_coarse = self._embedding(fine), self._embedding(coarse)
 
     def _embedding(self, width: int) -> nn.Module:
@@ -112,18 +112,18 @@ class AMDIM(Objective):
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """The three terms, each the mean of both directions, and the penalty of large scores."""
-        pooled, levels = self.encoder.features(torch.cat(batch.views))
+        pooled, levels = self.encoder.forward_features(torch.cat(batch.views))
         fine, coarse = (levels[i] for i in self.chosen)
         f1 = self.project(pooled).chunk(2)
         f7 = _places(fine, self.embed_fine).chunk(2)
         f5 = _places(coarse, self.embed_coarse).chunk(2)
-        drawn = draw_rows(len(batch), 2, like=batch.views[0]) * f5[0].shape[1]
+        drawn = rand_per_sample(len(batch), 2, like=batch.views[0]) * f5[0].shape[1]
         rows = torch.arange(len(batch), device=drawn.device)
         own = [f5[v][rows, drawn[:, v].long()] for v in (0, 1)]  # one place of each image
         terms = {"1_to_5": (f1, f5), "1_to_7": (f1, f7), "5_to_5": (own, f5)}
         losses, penalty = {}, pooled.new_zeros((), dtype=f1[0].dtype)
         for name, (source, target) in terms.items():
-            both = [scores(gather(source[v]), gather(target[1 - v])) for v in (0, 1)]
+            both = [scores(all_gather(source[v]), all_gather(target[1 - v])) for v in (0, 1)]
             losses[name] = torch.stack([nce(s, self.config.clip) for s in both]).mean()
             penalty = penalty + self.config.penalty * torch.stack(both).square().mean()
         metrics = {f"nce_{name}": loss.detach() for name, loss in losses.items()}

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import full_precision, gather, mlp, off_diagonal
+from ...nn import all_gather, full_precision, mlp, off_diagonal
 
 
 @full_precision
@@ -56,7 +56,7 @@ class BarlowTwins(Objective):
 
     def __init__(self, encoder: Encoder, config: BarlowTwinsConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.hidden, config.out)
 
     @classmethod
     def views(cls, config: BarlowTwinsConfig, size: int) -> tuple[View, ...]:
@@ -71,5 +71,5 @@ class BarlowTwins(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Eq. 1 over the joined batch of all processes."""
         z = self.project(self.encoder(torch.cat(batch.views)))
-        z1, z2 = (gather(part) for part in z.chunk(2))
+        z1, z2 = (all_gather(part) for part in z.chunk(2))
         return Output(barlow_twins_loss(cross_correlation(z1, z2), self.config.redundancy))

@@ -47,7 +47,7 @@ class BYOL(Objective):
 
     def __init__(self, encoder: Encoder, config: BYOLConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out)
         self.predictor = mlp(config.out, config.hidden, config.out)
         self.teacher_encoder = frozen_copy(self.encoder)
         self.teacher_projector = frozen_copy(self.projector)

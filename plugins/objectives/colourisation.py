@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 
 from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ...nn import full_precision, gather, kmeans
+from ...nn import all_gather, full_precision, kmeans
 from .context_encoder import up_decoder
 
 _FITTED_ON = 8192  # cells
@@ -84,7 +84,7 @@ class Colourisation(Objective):
 
     paper = "https://arxiv.org/abs/1603.08511"
     Config = ColourisationConfig
-    needs = frozenset({"map", "levels"})
+    needs = frozenset({"map", "pyramid"})
     palette: Tensor
     frequency: Tensor
     fitted: Tensor
@@ -96,7 +96,7 @@ class Colourisation(Objective):
                 "Colourisation needs at least two channels, and these images have one; "
                 "choose an objective that works without colours, such as context_encoder."
             )
-        width, h, _ = encoder.level_shapes(encoder.image_size)[-1]
+        width, h, _ = encoder.pyramid_shapes(encoder.image_size)[-1]
         doublings = max(0, round(log2(encoder.image_size / 4 / h)))
         self.decoder = up_decoder(width, config.hidden, doublings, config.palette)
         self.register_buffer("palette", torch.zeros(config.palette, encoder.channels))
@@ -111,7 +111,7 @@ class Colourisation(Objective):
     @torch.no_grad()
     def fit(self, colours: Tensor) -> None:
         """Chooses the palette from the different colours among (n, C) of every process."""
-        rows = gather(colours)
+        rows = all_gather(colours)
         different = torch.unique(rows, dim=0)
         some = different[:: max(1, len(different) // _FITTED_ON)]
         self.palette.copy_(kmeans(some, len(self.palette)))
@@ -122,7 +122,7 @@ class Colourisation(Objective):
         """The colour of each cell from the brightness of the image."""
         x = batch.views[0]
         grey = x.mean(dim=1, keepdim=True)
-        made = self.decoder(self.encoder.map(grey.expand_as(x)))
+        made = self.decoder(self.encoder.forward_map(grey.expand_as(x)))
         pooled = adaptive_avg_pool2d(x - grey, made.shape[2:])
         logits, colours = (part.movedim(1, 3).flatten(0, 2) for part in (made, pooled))
         if not self.fitted:
@@ -131,7 +131,7 @@ class Colourisation(Objective):
         weight = rebalance(self.frequency, self.config.uniform)
         loss = colour_loss(logits, target, weight)
         with torch.no_grad():
-            found = gather(target.mean(dim=0, keepdim=True)).mean(dim=0)
+            found = all_gather(target.mean(dim=0, keepdim=True)).mean(dim=0)
             typical = self.frequency.clamp(min=1e-9).log().expand_as(logits)
             guess = colour_loss(typical, target, weight)
             self.frequency.lerp_(found, 1 - _MEMORY)

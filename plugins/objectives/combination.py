@@ -15,7 +15,7 @@ import torch
 from pydantic import AfterValidator, Field, create_model
 from torch import Tensor, nn
 
-from ... import Batch, Config, Encoder, Objective, Output, Training, UsageError, View, parse
+from ... import Batch, Config, Encoder, Objective, Output, TrainingInfo, UsageError, View, validate
 from ...nn import check_needs, objectives
 
 Parts = Mapping[str, Mapping[str, Any]]
@@ -37,7 +37,7 @@ def parse_part(name: str, options: Mapping[str, Any]) -> Any:
     """
     base: type[Config] = objectives[name].Config
     model = create_model(base.__name__, __base__=base, weight=(Weight, 1.0))
-    return parse(model, options, f"objective.parts.{name}")
+    return validate(model, options, f"objective.parts.{name}")
 
 
 def _resolve(parts: Parts) -> dict[str, dict[str, Any]]:
@@ -110,7 +110,7 @@ class Combination(Objective):
         found = (part.project(features) for _, part in self._named())
         return next((z for z in found if z is not None), None)
 
-    def prepare(self, training: Training) -> None:
+    def prepare(self, training: TrainingInfo) -> None:
         """Prepares every part."""
         for _, part in self._named():
             part.prepare(training)

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from torch.nn.functional import interpolate, softplus
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import draw_rows, full_precision
+from ...nn import full_precision, rand_per_sample
 
 
 def hidden_region(x: Tensor, shape: str) -> Tensor:
@@ -29,12 +29,12 @@ def hidden_region(x: Tensor, shape: str) -> Tensor:
     """
     b, _, *size = x.shape
     if shape == "region":
-        field = interpolate(draw_rows(b, 1, 6, 6, like=x), size, mode="bicubic")
+        field = interpolate(rand_per_sample(b, 1, 6, 6, like=x), size, mode="bicubic")
         edge = field.flatten(1).kthvalue(round(0.75 * field[0].numel()), dim=1).values
         return field > edge.view(-1, 1, 1, 1)
     corner, side = x.new_full((b, 1, 2, 1), 0.25), 0.5  # in shares of height and width
     if shape == "blocks":
-        corner, side = 0.75 * draw_rows(b, 5, 2, 1, like=x), 0.25
+        corner, side = 0.75 * rand_per_sample(b, 5, 2, 1, like=x), 0.25
     grids = [(torch.arange(n, device=x.device) + 0.5) / n for n in size]
     down, right = (
         (g >= corner[:, :, i]) & (g < corner[:, :, i] + side) for i, g in enumerate(grids)
@@ -100,12 +100,12 @@ class ContextEncoder(Objective):
 
     paper = "https://arxiv.org/abs/1604.07379"
     Config = ContextEncoderConfig
-    needs = frozenset({"map", "levels"})
+    needs = frozenset({"map", "pyramid"})
 
     def __init__(self, encoder: Encoder, config: ContextEncoderConfig) -> None:
         super().__init__(encoder, config)
         size, channels, hidden = encoder.image_size, encoder.channels, config.hidden
-        width, h, w = encoder.level_shapes(size)[-1]
+        width, h, w = encoder.pyramid_shapes(size)[-1]
         self.decoder = nn.Sequential(
             nn.Conv2d(width, hidden, 1),
             nn.Flatten(2),
@@ -129,7 +129,7 @@ class ContextEncoder(Objective):
 
     def fill(self, x: Tensor, hidden: Tensor) -> Tensor:
         """Makes an image (B, C, H, W) of what is not hidden; the rest is at the mean, 0."""
-        made = self.decoder(self.encoder.map(x.masked_fill(hidden, 0)))
+        made = self.decoder(self.encoder.forward_map(x.masked_fill(hidden, 0)))
         return interpolate(made, x.shape[2:], mode="bilinear")
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:

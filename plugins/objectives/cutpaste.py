@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, grid_sample
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import draw_rows, full_precision, gather, mlp
+from ...nn import all_gather, full_precision, mlp, rand_per_sample
 
 Way = Literal["none", "rectangle", "scar", "ellipse", "several", "other"]
 _JITTER = 0.1
@@ -36,7 +36,7 @@ def paste(
         oval: Whether they are ellipses rather than rectangles.
     """
     b, channels, *shape = x.shape
-    drawn = draw_rows(b, 5 + 2 * channels, like=x)
+    drawn = rand_per_sample(b, 5 + 2 * channels, like=x)
     extent = size.new_tensor(shape)
     half = torch.minimum(size.clamp(min=1), extent) / 2
     cut, to = (half + part * (extent - 2 * half) for part in drawn[:, :4].chunk(2, dim=1))
@@ -57,7 +57,7 @@ def paste(
 
 def patch_size(x: Tensor) -> Tensor:
     """Draws (B, 2) sizes in pixels: 2 to 15 % of the area, 0.3 to 3.3 times as wide as high."""
-    share, ratio = draw_rows(len(x), 2, like=x).unbind(dim=1)
+    share, ratio = rand_per_sample(len(x), 2, like=x).unbind(dim=1)
     area = (0.02 + 0.13 * share) * x[0, 0].numel()
     aspect = ((2 * ratio - 1) * log(0.3)).exp()
     return torch.stack([area / aspect, area * aspect], dim=1).sqrt()
@@ -65,7 +65,7 @@ def patch_size(x: Tensor) -> Tensor:
 
 def scar_size(x: Tensor) -> Tensor:
     """Draws (B, 2): 10 to 25 pixels by 2 to 16 where an image has 256, never under half of that."""
-    drawn = draw_rows(len(x), 2, like=x)
+    drawn = rand_per_sample(len(x), 2, like=x)
     scale = max(x.shape[3], 128) / 256
     return scale * (drawn.new_tensor([10, 2]) + drawn.new_tensor([15, 14]) * drawn)
 
@@ -76,8 +76,8 @@ def _rectangle(x: Tensor) -> Tensor:
 
 def _other(x: Tensor) -> Tensor:
     """Of another image of the joint batch; one in as many is its own."""
-    joint = gather(x)
-    source = joint[(draw_rows(len(x), like=x) * len(joint)).long()]
+    joint = all_gather(x)
+    source = joint[(rand_per_sample(len(x), like=x) * len(joint)).long()]
     return paste(x, source, patch_size(x))
 
 
@@ -123,7 +123,7 @@ class CutPaste(Objective):
 
     def __init__(self, encoder: Encoder, config: CutPasteConfig) -> None:
         super().__init__(encoder, config)
-        self.head = mlp(encoder.dim, config.hidden, len(config.ways))
+        self.head = mlp(encoder.num_features, config.hidden, len(config.ways))
 
     @classmethod
     def views(cls, config: CutPasteConfig, size: int) -> tuple[View, ...]:

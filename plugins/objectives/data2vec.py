@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, layer_norm, smooth_l1_loss
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import MaskPatch, cosine_momentum, ema_, frozen_copy, full_precision, spread
+from ...nn import MaskPatch, cosine_momentum, ema_, frozen_copy, full_precision, upsample_mask
 
 
 @full_precision
@@ -62,11 +62,11 @@ class Data2Vec(Objective):
 
     paper = "https://arxiv.org/abs/2202.03555"
     Config = Data2VecConfig
-    needs = frozenset({"levels"})
+    needs = frozenset({"pyramid"})
 
     def __init__(self, encoder: Encoder, config: Data2VecConfig) -> None:
         super().__init__(encoder, config)
-        dim = encoder.level_shapes(encoder.image_size)[-1][0]
+        dim = encoder.pyramid_shapes(encoder.image_size)[-1][0]
         self.cover = MaskPatch.fitting(encoder, config.places)
         self.head = nn.Conv2d(dim, dim, 1)
         self.teacher = frozen_copy(encoder)
@@ -79,7 +79,7 @@ class Data2Vec(Objective):
     @torch.no_grad()
     def target(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to the teacher's features (B, N, D): of its last maps of one shape."""
-        maps = self.teacher.levels(x)
+        maps = self.teacher.forward_pyramid(x)
         alike = [m for m in maps if m.shape == maps[-1].shape]
         return latent_targets(torch.stack(alike[-self.config.top :]))
 
@@ -87,9 +87,9 @@ class Data2Vec(Objective):
         """Distance to the teacher's features; their spread over images tells of collapse."""
         x = batch.views[0]
         mask = self.cover.draw(x, self.config.ratio)
-        predicted = self.head(self.cover.levels(self.encoder, x, mask)[-1])  # (B, D, h, w)
+        predicted = self.head(self.cover.forward_pyramid(self.encoder, x, mask)[-1])  # (B, D, h, w)
         target = self.target(x)
-        hidden = spread(mask, (x.shape[2], x.shape[3])).to(x.dtype)
+        hidden = upsample_mask(mask, (x.shape[2], x.shape[3])).to(x.dtype)
         share = adaptive_avg_pool2d(hidden, predicted.shape[2:]).flatten(1)
         cells = predicted.flatten(2).transpose(1, 2)
         loss = latent_loss(cells, target, share, self.config.beta)

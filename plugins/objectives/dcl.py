@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import full_precision, gather, mlp
+from ...nn import all_gather, full_precision, mlp
 
 
 @full_precision
@@ -62,7 +62,7 @@ class DCL(Objective):
 
     def __init__(self, encoder: Encoder, config: DCLConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out)
 
     @classmethod
     def views(cls, config: DCLConfig, size: int) -> tuple[View, ...]:
@@ -77,5 +77,5 @@ class DCL(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """DCL or DCLW of the two views."""
         z = self.project(self.encoder(torch.cat(batch.views)))
-        z1, z2 = (gather(part) for part in z.chunk(2))
+        z1, z2 = (all_gather(part) for part in z.chunk(2))
         return Output(dcl(z1, z2, self.config.temperature, self.config.sigma))

@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
-from ... import Batch, Config, Encoder, Objective, Output, Training, View
-from ...nn import encode_views, full_precision, gather, kmeans, mlp, multi_crop
+from ... import Batch, Config, Encoder, Objective, Output, TrainingInfo, View
+from ...nn import all_gather, encode_views, full_precision, kmeans, mlp, multi_crop
 
 _ROWS_PER_CENTRE = 64  # more hardly move the centres of k-means, and cost time
 
@@ -79,9 +79,9 @@ class DeepCluster(Objective):
 
     def __init__(self, encoder: Encoder, config: DeepClusterConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out)
 
-    def prepare(self, training: Training) -> None:
+    def prepare(self, training: TrainingInfo) -> None:
         """Makes the bank (0 where an image was not seen) and the clusters (-1 likewise)."""
         self.steps_per_epoch = training.steps_per_epoch
         clusters = max(2, min(self.config.clusters, training.images // 10))
@@ -111,9 +111,9 @@ class DeepCluster(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """All views predict the cluster of their image; the bank takes the new rows."""
         z = self.project(torch.cat(encode_views(self.encoder, batch.views)))
-        z = gather(torch.stack(z.chunk(len(batch.views)), dim=1)).transpose(0, 1)  # (V, P B, D)
+        z = all_gather(torch.stack(z.chunk(len(batch.views)), dim=1)).transpose(0, 1)  # (V, P B, D)
         rows = normalize(normalize(z[:2].detach(), dim=2).mean(dim=0), dim=1).to(self.bank)
-        indices = gather(batch.indices)
+        indices = all_gather(batch.indices)
         centres, labels = self.targets(rows, indices)
         scores = cosines(z, centres)
         self.bank[indices] = rows

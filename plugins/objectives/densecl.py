@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import Queue, ema_, frozen_copy, full_precision, mlp
+from ...nn import FeatureQueue, ema_, frozen_copy, full_precision, mlp
 from .moco import info_nce
 
 Head = Callable[[Tensor], Tensor]
@@ -67,19 +67,19 @@ class DenseCL(Objective):
 
     paper = "https://arxiv.org/abs/2011.09157"
     Config = DenseCLConfig
-    needs = frozenset({"levels"})
+    needs = frozenset({"pyramid"})
     example: ClassVar = {"queue": 16384}  # their one small batch soon fills a short one with itself
 
     def __init__(self, encoder: Encoder, config: DenseCLConfig) -> None:
         super().__init__(encoder, config)
-        width = encoder.level_shapes(encoder.image_size)[-1][0]
-        self.projector = mlp(encoder.dim, config.hidden, config.out)
+        width = encoder.pyramid_shapes(encoder.image_size)[-1][0]
+        self.projector = mlp(encoder.num_features, config.hidden, config.out)
         self.dense_projector = mlp(width, config.hidden, config.out)
         self.teacher_encoder = frozen_copy(self.encoder)
         self.teacher_projector = frozen_copy(self.projector)
         self.teacher_dense_projector = frozen_copy(self.dense_projector)
-        self.queue = Queue(config.queue, config.out)
-        self.dense_queue = Queue(config.queue, config.out)
+        self.queue = FeatureQueue(config.queue, config.out)
+        self.dense_queue = FeatureQueue(config.queue, config.out)
 
     @classmethod
     def views(cls, config: DenseCLConfig, size: int) -> tuple[View, ...]:
@@ -95,7 +95,7 @@ class DenseCL(Objective):
         self, x: Tensor, encoder: Encoder, projector: Head, dense: Head
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns projections (B, out), cells (B, N, D) and projected cells (B, N, out)."""
-        pooled, levels = encoder.features(x)
+        pooled, levels = encoder.forward_features(x)
         f = cells(levels[-1], self.config.grid)
         projected = dense(f.flatten(0, 1)).view(*f.shape[:2], -1)
         return normalize(projector(pooled), dim=1), f, projected

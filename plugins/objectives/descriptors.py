@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, batch_norm, mse_loss, pad
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import full_precision, gather, smaller
+from ...nn import all_gather, full_precision, scaled_size
 
 _SCALES = (1, 2, 4)
 _PATTERNS = 10
@@ -131,15 +131,15 @@ class Descriptors(Objective):
         super().__init__(encoder, config)
         width = _BINS * encoder.channels * (2 if encoder.channels > 1 else 1)
         width += len(_SCALES) * (_PATTERNS + _COARSE)
-        self.head = nn.Linear(encoder.dim, width)
+        self.head = nn.Linear(encoder.num_features, width)
 
     @classmethod
     def views(cls, config: DescriptorsConfig, size: int) -> tuple[View, ...]:
         """A crop and the whole image."""
-        return (View(smaller(size, config.crop), policy="weak"), View(size, policy="eval"))
+        return (View(scaled_size(size, config.crop), policy="weak"), View(size, policy="eval"))
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Mean squared error over the descriptors."""
         crop, whole = batch.views
         predicted = self.head(self.encoder(crop))
-        return Output(descriptor_loss(gather(predicted), gather(descriptors(whole))))
+        return Output(descriptor_loss(all_gather(predicted), all_gather(descriptors(whole))))

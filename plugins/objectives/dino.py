@@ -15,12 +15,12 @@ from torch.nn.functional import log_softmax, normalize, softmax
 
 from ... import Batch, Config, Encoder, Objective, Output, View
 from ...nn import (
+    all_gather,
     cosine_momentum,
     ema_,
     encode_views,
     frozen_copy,
     full_precision,
-    gather,
     multi_crop,
 )
 
@@ -103,7 +103,7 @@ class DINO(Objective):
 
     def __init__(self, encoder: Encoder, config: DINOConfig) -> None:
         super().__init__(encoder, config)
-        self.head = Head(encoder.dim, config.hidden, config.bottleneck, config.out)
+        self.head = Head(encoder.num_features, config.hidden, config.bottleneck, config.out)
         self.teacher_encoder, self.teacher_head = frozen_copy(encoder), frozen_copy(self.head)
         self.register_buffer("centre", torch.zeros(config.out))
         self.register_buffer("progress", torch.zeros(()))
@@ -128,7 +128,9 @@ class DINO(Objective):
         with torch.no_grad():
             seen = self.teacher_head(self.teacher_encoder(torch.cat(views[:2])), free)
             targets = teacher_distribution(seen, self.centre, tau_t)
-            self.centre.lerp_(gather(seen.mean(dim=0, keepdim=True)).mean(dim=0), 1 - c.centring)
+            self.centre.lerp_(
+                all_gather(seen.mean(dim=0, keepdim=True)).mean(dim=0), 1 - c.centring
+            )
         entropies = {  # 0 to ln K; the first is low and the second high where all is well
             "teacher_entropy": torch.special.entr(targets).sum(dim=1).mean(),
             "mean_teacher_entropy": torch.special.entr(targets.mean(dim=0)).sum(),

@@ -17,8 +17,8 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, interpolate, mse_loss
 
-from ... import Batch, Config, Encoder, Objective, Output, Training, UsageError, View
-from ...nn import create_encoder, full_precision, gather, initialise
+from ... import Batch, Config, Encoder, Objective, Output, TrainingInfo, UsageError, View
+from ...nn import all_gather, create_encoder, full_precision, load_initial_weights
 
 _log = logging.getLogger("ssl_kit")
 _NO_FILE = ("scratch", "imagenet")
@@ -76,7 +76,7 @@ def load_teacher(config: DistillationConfig, channels: int, size: int) -> tuple[
     teacher = create_encoder(name, channels, config.pixels or facts.get("image_size", size))
     names = facts.get("channels", ["red", "green", "blue"])
     names = names if len(names) == channels else [""] * channels
-    _log.info("Teacher %s: %s.", name, initialise(teacher, config.weights, names))
+    _log.info("Teacher %s: %s.", name, load_initial_weights(teacher, config.weights, names))
     expected = (facts["mean"], facts["std"]) if facts else teacher.pretrained_statistics
     return teacher.requires_grad_(False), None if config.weights == "scratch" else expected
 
@@ -92,7 +92,7 @@ class Distillation(Objective):
     def __init__(self, encoder: Encoder, config: DistillationConfig) -> None:
         super().__init__(encoder, config)
         self.teacher, self._expected = load_teacher(config, encoder.channels, encoder.image_size)
-        self.regressor = nn.Linear(encoder.dim, self.teacher.dim)
+        self.regressor = nn.Linear(encoder.num_features, self.teacher.num_features)
         none = torch.tensor([1.0, 0.0])[:, None, None, None].repeat(1, encoder.channels, 1, 1)
         self.register_buffer("scaling", none)  # gain and offset, (2, C, 1, 1)
         self.train()
@@ -108,7 +108,7 @@ class Distillation(Objective):
         """One view, for both."""
         return (View(size),)
 
-    def prepare(self, training: Training) -> None:
+    def prepare(self, training: TrainingInfo) -> None:
         """Learns to turn views, (x - mean) / std, into what the teacher expects."""
         used = training.mean, training.std
         mean, std, *own = (torch.tensor(v) for v in (*used, *(self._expected or used)))
@@ -132,5 +132,5 @@ class Distillation(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """The loss of the hint; its skill is the explained share of the hint's variance."""
         view = batch.views[0]
-        loss = hint_loss(gather(self.project(self.encoder(view))), gather(self._hint(view)))
+        loss = hint_loss(all_gather(self.project(self.encoder(view))), all_gather(self._hint(view)))
         return Output(loss, {"skill": 1 - loss.detach()})

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, pad, smooth_l1_loss
 
 from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ...nn import draw_rows, draw_shared, ema_, frozen_copy, full_precision, gather
+from ...nn import all_gather, ema_, frozen_copy, full_precision, rand_per_sample, rand_shared
 
 Ranges = tuple[tuple[float, float], tuple[float, float]]
 # share of the grid, and height over width: appendix A.1
@@ -78,12 +78,12 @@ class IJEPA(Objective):
 
     paper = "https://arxiv.org/abs/2301.08243"
     Config = IJEPAConfig
-    needs = frozenset({"levels", "tokens"})
+    needs = frozenset({"pyramid", "tokens"})
     defaults: ClassVar[Mapping[str, Any]] = {"optimizer": {"lr": 5e-4}}  # 2e-3 collapses
 
     def __init__(self, encoder: Encoder, config: IJEPAConfig) -> None:
         super().__init__(encoder, config)
-        dim, *grid = encoder.level_shapes(encoder.image_size)[-1]
+        dim, *grid = encoder.pyramid_shapes(encoder.image_size)[-1]
         if min(grid) < 2:
             raise UsageError("I-JEPA needs two patches along a side. Give a larger --image-size.")
         self.grid = grid[0], grid[1]
@@ -101,21 +101,21 @@ class IJEPA(Objective):
 
     def draw_blocks(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Draws numbers of the cells of contexts (B, M) and of targets (B, T, m)."""
-        size = draw_shared(2, 2, like=x)
-        where = draw_rows(len(x), self.config.blocks + 1, 2, like=x)
+        size = rand_shared(2, 2, like=x)
+        where = rand_per_sample(len(x), self.config.blocks + 1, 2, like=x)
         targets = place_blocks(where[:, 1:], block_size(size[0], _TARGET, self.grid), self.grid)
         block = place_blocks(where[:, 0], block_size(size[1], _CONTEXT, self.grid), self.grid)
         context = context_without(block, targets)
-        least = int(gather(context.sum(dim=1)).min())  # all images keep as many
-        chance = draw_rows(*context.shape, like=x)
+        least = int(all_gather(context.sum(dim=1)).min())  # all images keep as many
+        chance = rand_per_sample(*context.shape, like=x)
         keep = chance.masked_fill(~context, -1).topk(least).indices
         return keep, targets.nonzero()[:, 2].view(*targets.shape[:2], -1)
 
     def predict(self, x: Tensor, keep: Tensor, targets: Tensor) -> Tensor:
         """Predicts the features (B T, m, D) of target cells (B, T, m) from cells (B, M)."""
         places = build_sincos2d_pos_embed([*self.grid], self.config.width, device=x.device).to(x)
-        where = pad(places[keep], (0, 0, self.encoder.prefix, 0))
-        context = self.embed(self.encoder.tokens(x, keep)) + where
+        where = pad(places[keep], (0, 0, self.encoder.num_prefix_tokens, 0))
+        context = self.embed(self.encoder.forward_tokens(x, keep)) + where
         queries = self.mask_token + places[targets]  # (B, T, m, width)
         context = context[:, None].expand(-1, targets.shape[1], -1, -1)
         tokens = torch.cat([context, queries], dim=2).flatten(0, 1)
@@ -126,7 +126,7 @@ class IJEPA(Objective):
         x = batch.views[0]
         keep, targets = self.draw_blocks(x)
         with torch.no_grad():
-            seen = self.teacher.tokens(x)[:, self.teacher.prefix :]  # (B, N, D)
+            seen = self.teacher.forward_tokens(x)[:, self.teacher.num_prefix_tokens :]  # (B, N, D)
         wanted = seen[torch.arange(len(x))[:, None, None], targets].flatten(0, 1)
         loss = prediction_loss(self.predict(x, keep, targets), wanted)
         return Output(loss, {"target_std": seen.flatten(0, 1).float().std(dim=0).mean()})

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, instance_norm
 
 from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ...nn import draw_rows, full_precision, mlp
+from ...nn import full_precision, mlp, rand_per_sample
 
 
 def tile_size(size: int) -> int:
@@ -114,7 +114,7 @@ class Jigsaw(Objective):
     def __init__(self, encoder: Encoder, config: JigsawConfig) -> None:
         super().__init__(encoder, config)
         self.tile = tile_size(encoder.image_size)
-        self.head = mlp(9 * encoder.dim, config.hidden, config.permutations)
+        self.head = mlp(9 * encoder.num_features, config.hidden, config.permutations)
         chosen = distant_permutations(9, config.permutations)
         self.register_buffer("orders", torch.from_numpy(chosen).long())
 
@@ -130,11 +130,11 @@ class Jigsaw(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Shuffles each image once and asks for the order."""
         x, b = batch.views[0], len(batch.views[0])
-        grey = draw_rows(b, 1, 1, 1, like=x) < self.config.grey
+        grey = rand_per_sample(b, 1, 1, 1, like=x) < self.config.grey
         x = torch.where(grey, x.mean(dim=1, keepdim=True), x)
-        tiles = instance_norm(cut_tiles(x, self.tile, draw_rows(b, 9, 2, like=x)))
+        tiles = instance_norm(cut_tiles(x, self.tile, rand_per_sample(b, 9, 2, like=x)))
         features = self.encoder(tiles).unflatten(0, (b, 9))
-        answers = (draw_rows(b, like=x) * len(self.orders)).long()
+        answers = (rand_per_sample(b, like=x) * len(self.orders)).long()
         logits = self.head(self.shuffle(features, answers).flatten(1))
         accuracy = (logits.argmax(dim=1) == answers).float().mean()
         return Output(jigsaw_loss(logits, answers), {"jigsaw_accuracy": accuracy.detach()})

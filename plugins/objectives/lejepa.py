@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import draw_shared, encode_views, full_precision, gather, mlp, multi_crop
+from ...nn import all_gather, encode_views, full_precision, mlp, multi_crop, rand_shared
 
 
 def directions(uniform: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class LeJEPA(Objective):
 
     def __init__(self, encoder: Encoder, config: LeJEPAConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.hidden, config.out)
 
     @classmethod
     def views(cls, config: LeJEPAConfig, size: int) -> tuple[View, ...]:
@@ -116,8 +116,8 @@ class LeJEPA(Objective):
         """(1 - lambda) prediction + lambda SIGReg over the images of all processes."""
         z = self.project(torch.cat(encode_views(self.encoder, batch.views)))
         z = torch.stack(z.chunk(len(batch.views)), dim=1)  # (B, V, D)
-        z = gather(z).transpose(0, 1)
-        a = directions(draw_shared(2, z.shape[2], self.config.directions, like=z))
+        z = all_gather(z).transpose(0, 1)
+        a = directions(rand_shared(2, z.shape[2], self.config.directions, like=z))
         terms = {"prediction": prediction(z, large=2), "sigreg": sigreg(z, a)}
         share = self.config.sigreg
         loss = (1 - share) * terms["prediction"] + share * terms["sigreg"]

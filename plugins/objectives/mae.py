@@ -53,12 +53,12 @@ class MAE(Objective):
 
     paper = "https://arxiv.org/abs/2111.06377"
     Config = MAEConfig
-    needs = frozenset({"levels", "tokens"})
+    needs = frozenset({"pyramid", "tokens"})
     defaults: ClassVar[Mapping[str, Any]] = {"optimizer": {"lr": 5e-4}}  # as suits a ViT
 
     def __init__(self, encoder: Encoder, config: MAEConfig) -> None:
         super().__init__(encoder, config)
-        dim, h, w = encoder.level_shapes(encoder.image_size)[-1]
+        dim, h, w = encoder.pyramid_shapes(encoder.image_size)[-1]
         self.patch = encoder.image_size // h, encoder.image_size // w
         pixels = self.patch[0] * self.patch[1] * encoder.channels
         width = config.width
@@ -80,14 +80,14 @@ class MAE(Objective):
             mask: (B, N), True where hidden; as many in every row.
         """
         keep = (~mask).nonzero()[:, 1].view(len(x), -1)
-        seen = self.embed(self.encoder.tokens(x, keep))
-        first, seen = seen.split([self.encoder.prefix, keep.shape[1]], dim=1)
+        seen = self.embed(self.encoder.forward_tokens(x, keep))
+        first, seen = seen.split([self.encoder.num_prefix_tokens, keep.shape[1]], dim=1)
         tokens = self.mask_token.to(seen.dtype).expand(*mask.shape, -1)
         tokens = tokens.masked_scatter(~mask[..., None], seen)
         grid = [x.shape[2] // self.patch[0], x.shape[3] // self.patch[1]]
         places = build_sincos2d_pos_embed(grid, self.config.width, device=x.device)
         tokens = torch.cat([first, tokens + places.to(tokens.dtype)], dim=1)
-        restored: Tensor = self.decoder(tokens)[:, self.encoder.prefix :]
+        restored: Tensor = self.decoder(tokens)[:, self.encoder.num_prefix_tokens :]
         return restored
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:

@@ -16,7 +16,15 @@ from torch.nn import functional as F
 from torch.special import entr
 
 from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ...nn import MaskPatch, frozen_copy, full_precision, gather, kmeans, patchify, spread
+from ...nn import (
+    MaskPatch,
+    all_gather,
+    frozen_copy,
+    full_precision,
+    kmeans,
+    patchify,
+    upsample_mask,
+)
 
 
 @full_precision
@@ -62,13 +70,13 @@ class MaskedClusters(Objective):
 
     paper = "https://arxiv.org/abs/2106.07447"
     Config = MaskedClustersConfig
-    needs = frozenset({"levels"})
+    needs = frozenset({"pyramid"})
     iteration: Tensor
     fitted: Tensor
 
     def __init__(self, encoder: Encoder, config: MaskedClustersConfig) -> None:
         super().__init__(encoder, config)
-        shapes = encoder.level_shapes(encoder.image_size)
+        shapes = encoder.pyramid_shapes(encoder.image_size)
         if not -len(shapes) <= config.layer < len(shapes):
             raise UsageError(f"'{encoder.name}' has maps 0 to {len(shapes) - 1}; set layer to one.")
         (dim, _, w), c = shapes[-1], encoder.channels
@@ -92,7 +100,7 @@ class MaskedClusters(Objective):
     def describe(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Returns what is clustered, (B, N, features) of a grid of N places of images."""
         if self.iteration > 0:
-            level = self.frozen.levels(x)[self.config.layer]
+            level = self.frozen.forward_pyramid(x)[self.config.layer]
             return F.adaptive_avg_pool2d(level, grid).flatten(2).transpose(1, 2)
         fine = (8, 8) if x.shape[2] > 1 else (1, 64)
         patches = patchify(F.adaptive_avg_pool2d(x, (grid[0] * fine[0], grid[1] * fine[1])), fine)
@@ -103,7 +111,7 @@ class MaskedClusters(Objective):
         rows = self.describe(x, grid)
         centres = self.get_buffer("centres" if self.iteration > 0 else "pixel_centres")
         if not self.fitted:
-            known = gather(rows).flatten(0, 1).round(decimals=5)
+            known = all_gather(rows).flatten(0, 1).round(decimals=5)
             different = torch.unique(known, dim=0)  # blank places once
             centres.copy_(kmeans(different, len(centres)))
             self.fitted.fill_(True)
@@ -111,7 +119,7 @@ class MaskedClusters(Objective):
 
     def predict(self, x: Tensor, spans: Tensor, grid: tuple[int, int]) -> Tensor:
         """Predicts code embeddings (B, N, width) of a grid of N places, some spans hidden."""
-        level = self.cover.levels(self.encoder, x, spans)[-1]
+        level = self.cover.forward_pyramid(self.encoder, x, spans)[-1]
         made = F.pixel_shuffle(self.head(level), self.parts)
         return made[..., : grid[0], : grid[1]].flatten(2).transpose(1, 2)
 
@@ -120,7 +128,7 @@ class MaskedClusters(Objective):
         x, c = batch.views[0], self.config
         grid = math.ceil(x.shape[2] / self.place), math.ceil(x.shape[3] / self.place)
         targets, spans = self.targets(x, grid), self.cover.draw(x, c.ratio)
-        mask = spread(spans, grid).flatten(1)
+        mask = upsample_mask(spans, grid).flatten(1)
         predicted = self.predict(x, spans, grid)
         loss, accuracy = masked_prediction_loss(predicted, self.codes, targets, mask, c.temperature)
         share = targets.flatten().bincount(minlength=c.clusters) / targets.numel()

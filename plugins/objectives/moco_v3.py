@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import cosine_momentum, ema_, frozen_copy, full_precision, gather, mlp
+from ...nn import all_gather, cosine_momentum, ema_, frozen_copy, full_precision, mlp
 
 
 @full_precision
@@ -64,7 +64,7 @@ class MoCoV3(Objective):
 
     def __init__(self, encoder: Encoder, config: MoCoV3Config) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out, last_norm=True)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out, last_norm=True)
         self.predictor = mlp(config.out, config.hidden, config.out, last_norm=True)
         self.teacher_encoder = frozen_copy(self.encoder)
         self.teacher_projector = frozen_copy(self.projector)
@@ -82,9 +82,9 @@ class MoCoV3(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Each view's prediction against the teacher's projections of the other views."""
         views = torch.cat(batch.views)
-        q1, q2 = map(gather, self.predictor(self.project(self.encoder(views))).chunk(2))
+        q1, q2 = map(all_gather, self.predictor(self.project(self.encoder(views))).chunk(2))
         with torch.no_grad():
-            k1, k2 = map(gather, self.teacher_projector(self.teacher_encoder(views)).chunk(2))
+            k1, k2 = map(all_gather, self.teacher_projector(self.teacher_encoder(views)).chunk(2))
         first, second = similarities(q1, k2), similarities(q2, k1)
         tau = self.config.temperature
         own = torch.arange(len(first), device=first.device)

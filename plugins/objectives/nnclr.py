@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import Queue, full_precision, gather, mlp
+from ...nn import FeatureQueue, all_gather, full_precision, mlp
 
 
 @full_precision
@@ -71,9 +71,9 @@ class NNCLR(Objective):
     def __init__(self, encoder: Encoder, config: NNCLRConfig) -> None:
         super().__init__(encoder, config)
         hidden, out = config.hidden, config.out
-        self.projector = mlp(encoder.dim, hidden, hidden, out, last_norm=True)
+        self.projector = mlp(encoder.num_features, hidden, hidden, out, last_norm=True)
         self.predictor = mlp(out, hidden, out)
-        self.queue = Queue(config.queue, out)
+        self.queue = FeatureQueue(config.queue, out)
 
     @classmethod
     def views(cls, config: NNCLRConfig, size: int) -> tuple[View, ...]:
@@ -91,18 +91,20 @@ class NNCLR(Objective):
         Args:
             z: (B, out) of unit length; they count while the queue is empty.
         """
-        queue, own, pushed = self.queue(), gather(z), self.queue.pushed
+        queue, own, pushed = self.queue(), all_gather(z), self.queue.pushed
         filled = torch.arange(len(queue), device=z.device) < pushed
         return torch.cat([queue, own]), torch.cat([filled, (pushed == 0).expand(len(own))])
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Eq. 3 of neighbours of the first views and predictions of the second, and reversed."""
         z = self.project(self.encoder(torch.cat(batch.views)))
-        p1, p2 = map(gather, self.predictor(z).chunk(2))
+        p1, p2 = map(all_gather, self.predictor(z).chunk(2))
         z1, z2 = normalize(z.detach(), dim=1).chunk(2)
         rows, known = self.support(z1)
         near1, near2 = nearest(z1, rows, known), nearest(z2, rows, known)
         tau = self.config.temperature
-        loss = nnclr_loss(gather(near1), p2, tau) / 2 + nnclr_loss(gather(near2), p1, tau) / 2
+        loss = (
+            nnclr_loss(all_gather(near1), p2, tau) / 2 + nnclr_loss(all_gather(near2), p1, tau) / 2
+        )
         self.queue.push(z1)
         return Output(loss, {"neighbour_similarity": cosine_similarity(z1, near1).mean()})

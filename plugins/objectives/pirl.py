@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
-from ... import Batch, Config, Encoder, Objective, Output, Training, View
-from ...nn import draw_rows, draw_shared, full_precision, gather
+from ... import Batch, Config, Encoder, Objective, Output, TrainingInfo, View
+from ...nn import all_gather, full_precision, rand_per_sample, rand_shared
 from .jigsaw import cut_tiles, tile_size
 
 
@@ -65,11 +65,11 @@ class PIRL(Objective):
     def __init__(self, encoder: Encoder, config: PIRLConfig) -> None:
         super().__init__(encoder, config)
         self.tile = tile_size(encoder.image_size)
-        self.whole_head = nn.Linear(encoder.dim, config.out)
-        self.tile_head = nn.Linear(encoder.dim, config.out)
+        self.whole_head = nn.Linear(encoder.num_features, config.out)
+        self.tile_head = nn.Linear(encoder.num_features, config.out)
         self.puzzle_head = nn.Linear(9 * config.out, config.out)
 
-    def prepare(self, training: Training) -> None:
+    def prepare(self, training: TrainingInfo) -> None:
         """Makes the memory bank, (images, out) of unit length, random at the start."""
         rows = torch.randn(training.images, self.config.out)
         self.register_buffer("bank", normalize(rows, dim=1))
@@ -85,9 +85,9 @@ class PIRL(Objective):
 
     def shuffled(self, x: Tensor) -> Tensor:
         """Maps images (B, C, S, S) to embeddings (B, out) of their shuffled tiles, g."""
-        tiles = cut_tiles(x, self.tile, draw_rows(len(x), 9, 2, like=x))
+        tiles = cut_tiles(x, self.tile, rand_per_sample(len(x), 9, 2, like=x))
         embedded = self.tile_head(self.encoder(tiles)).unflatten(0, (-1, 9))
-        order = draw_rows(len(x), 9, like=x).argsort(dim=1)
+        order = rand_per_sample(len(x), 9, like=x).argsort(dim=1)
         joined = embedded.take_along_dim(order[..., None], dim=1).flatten(1)
         return normalize(self.puzzle_head(joined), dim=1)
 
@@ -96,7 +96,7 @@ class PIRL(Objective):
         whole, puzzle = batch.views
         f, g = self.project(self.encoder(whole)), self.shuffled(puzzle)
         images = len(self.bank)
-        drawn = (draw_shared(min(self.config.negatives, images), like=whole) * images).long()
+        drawn = (rand_shared(min(self.config.negatives, images), like=whole) * images).long()
         own, negatives = self.bank[batch.indices], self.bank[drawn]
         same = batch.indices[:, None] == drawn
         against = own, negatives, same, self.config.temperature
@@ -111,5 +111,5 @@ class PIRL(Objective):
     @torch.no_grad()
     def remember(self, indices: Tensor, f: Tensor) -> None:
         """Moves the memories of images (B,) of all processes towards embeddings (B, out)."""
-        indices, f = gather(indices), gather(f.to(self.bank.dtype))
+        indices, f = all_gather(indices), all_gather(f.to(self.bank.dtype))
         self.bank[indices] = normalize(self.bank[indices].lerp(f, 1 - self.config.momentum), dim=1)

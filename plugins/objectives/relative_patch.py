@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, instance_norm, one_hot
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import draw_rows, full_precision, mlp
+from ...nn import full_precision, mlp, rand_per_sample
 from .jigsaw import cut_tiles, tile_size
 
 _CENTRE = 4
@@ -82,7 +82,7 @@ class RelativePatch(Objective):
     def __init__(self, encoder: Encoder, config: RelativePatchConfig) -> None:
         super().__init__(encoder, config)
         self.tile = tile_size(encoder.image_size)
-        self.head = mlp(2 * encoder.dim, config.hidden, 8)
+        self.head = mlp(2 * encoder.num_features, config.hidden, 8)
 
     @classmethod
     def views(cls, config: RelativePatchConfig, size: int) -> tuple[View, ...]:
@@ -92,7 +92,7 @@ class RelativePatch(Objective):
 
     def patches(self, x: Tensor) -> Tensor:
         """Cuts images (B, C, S, S) into guarded patches (9B, C, tile, tile)."""
-        drawn = draw_rows(len(x), 9, 4, like=x)
+        drawn = rand_per_sample(len(x), 9, 4, like=x)
         place = 0.5 + self.config.jitter * (2 * drawn[..., :2] - 1)
         dropped, kept = drawn[..., 2:].flatten(0, 1).unbind(dim=1)
         patches = instance_norm(cut_tiles(x, self.tile, place))

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import Queue, ema_, frozen_copy, full_precision, mlp
+from ...nn import FeatureQueue, ema_, frozen_copy, full_precision, mlp
 
 
 @full_precision
@@ -66,10 +66,10 @@ class ReSSL(Objective):
 
     def __init__(self, encoder: Encoder, config: ReSSLConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out)
         self.teacher_encoder = frozen_copy(self.encoder)
         self.teacher_projector = frozen_copy(self.projector)
-        self.queue = Queue(config.queue, config.out)
+        self.queue = FeatureQueue(config.queue, config.out)
 
     @classmethod
     def views(cls, config: ReSSLConfig, size: int) -> tuple[View, ...]:

@@ -40,7 +40,7 @@ class Rotation(Objective):
 
     def __init__(self, encoder: Encoder, config: Config) -> None:
         super().__init__(encoder, config)
-        self.head = nn.Linear(encoder.dim, 4)
+        self.head = nn.Linear(encoder.num_features, 4)
 
     @classmethod
     def views(cls, config: Config, size: int) -> tuple[View, ...]:

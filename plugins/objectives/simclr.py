@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import full_precision, gather, mlp
+from ...nn import all_gather, full_precision, mlp
 
 
 @full_precision
@@ -56,7 +56,7 @@ class SimCLR(Objective):
 
     def __init__(self, encoder: Encoder, config: SimCLRConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out)
 
     @classmethod
     def views(cls, config: SimCLRConfig, size: int) -> tuple[View, ...]:
@@ -71,5 +71,5 @@ class SimCLR(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """NT-Xent of the two views."""
         z = self.project(self.encoder(torch.cat(batch.views)))
-        z1, z2 = (gather(part) for part in z.chunk(2))
+        z1, z2 = (all_gather(part) for part in z.chunk(2))
         return Output(nt_xent(z1, z2, self.config.temperature))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import fold
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import MaskPatch, full_precision, spread
+from ...nn import MaskPatch, full_precision, upsample_mask
 
 
 @full_precision
@@ -48,11 +48,11 @@ class SimMIM(Objective):
 
     paper = "https://arxiv.org/abs/2111.09886"
     Config = SimMIMConfig
-    needs = frozenset({"levels"})
+    needs = frozenset({"pyramid"})
 
     def __init__(self, encoder: Encoder, config: SimMIMConfig) -> None:
         super().__init__(encoder, config)
-        dim, h, w = encoder.level_shapes(encoder.image_size)[-1]
+        dim, h, w = encoder.pyramid_shapes(encoder.image_size)[-1]
         self.cell = math.ceil(encoder.image_size / h), math.ceil(encoder.image_size / w)
         self.cover = MaskPatch.fitting(encoder, config.places)
         self.head = nn.Conv2d(dim, encoder.channels * self.cell[0] * self.cell[1], 1)
@@ -64,7 +64,9 @@ class SimMIM(Objective):
 
     def restore(self, x: Tensor, mask: Tensor) -> Tensor:
         """Predicts images (B, C, H, W) from what the masks (B, h, w) leave of them."""
-        pixels = self.head(self.cover.levels(self.encoder, x, mask)[-1])  # (B, C P, h', w')
+        pixels = self.head(
+            self.cover.forward_pyramid(self.encoder, x, mask)[-1]
+        )  # (B, C P, h', w')
         size = pixels.shape[2] * self.cell[0], pixels.shape[3] * self.cell[1]
         restored = fold(pixels.flatten(2), size, self.cell, stride=self.cell)
         return restored[..., : x.shape[2], : x.shape[3]]
@@ -73,7 +75,7 @@ class SimMIM(Objective):
         """Error of the hidden pixels, and how much better that is than the mean colour."""
         x = batch.views[0]
         mask = self.cover.draw(x, self.config.ratio)
-        hidden = spread(mask, (x.shape[2], x.shape[3]))
+        hidden = upsample_mask(mask, (x.shape[2], x.shape[3]))
         loss = masked_l1(self.restore(x, mask), x, hidden)
         flat = masked_l1(torch.zeros_like(x), x, hidden)
         return Output(loss, {"reconstruction_skill": 1 - loss.detach() / flat})

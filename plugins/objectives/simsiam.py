@@ -43,7 +43,7 @@ class SimSiam(Objective):
 
     def __init__(self, encoder: Encoder, config: SimSiamConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.out, config.out, last_norm=True)
+        self.projector = mlp(encoder.num_features, config.out, config.out, last_norm=True)
         self.predictor = mlp(config.out, config.bottleneck, config.out)
 
     @classmethod

@@ -14,7 +14,16 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import Queue, cosine_momentum, ema_, frozen_copy, full_precision, gather, kmeans, mlp
+from ...nn import (
+    FeatureQueue,
+    all_gather,
+    cosine_momentum,
+    ema_,
+    frozen_copy,
+    full_precision,
+    kmeans,
+    mlp,
+)
 
 
 @full_precision
@@ -88,11 +97,11 @@ class SMoG(Objective):
 
     def __init__(self, encoder: Encoder, config: SMoGConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out)
         self.predictor = mlp(config.out, config.hidden, config.out)
         self.teacher_encoder = frozen_copy(self.encoder)
         self.teacher_projector = frozen_copy(self.projector)
-        self.queue = Queue(config.cache, config.out)
+        self.queue = FeatureQueue(config.cache, config.out)
         self.register_buffer("groups", normalize(torch.randn(config.groups, config.out)))
         self.register_buffer("regrouped", torch.zeros((), dtype=torch.long))
 
@@ -112,10 +121,10 @@ class SMoG(Objective):
         z = self.project(self.encoder(views))
         with torch.no_grad():
             first, second = self.teacher_projector(self.teacher_encoder(views)).chunk(2)
-            other = gather(torch.cat([second, first]))
+            other = all_gather(torch.cat([second, first]))
             labels = cosines(other, self.groups).argmax(dim=1)
-        groups = moved_groups(self.groups, gather(z), labels, self.config.beta)
-        scores = cosines(gather(self.predictor(z)), groups)
+        groups = moved_groups(self.groups, all_gather(z), labels, self.config.beta)
+        scores = cosines(all_gather(self.predictor(z)), groups)
         self.groups.copy_(groups.detach())
         self.queue.push(normalize(first, dim=1))
         share = one_hot(labels, len(groups)).to(groups).mean(dim=0).detach()

@@ -88,11 +88,11 @@ class SparK(Objective):
 
     paper = "https://arxiv.org/abs/2301.03580"
     Config = SparKConfig
-    needs = frozenset({"levels"})
+    needs = frozenset({"pyramid"})
 
     def __init__(self, encoder: Encoder, config: SparKConfig) -> None:
         super().__init__(encoder, config)
-        size, shapes = encoder.image_size, encoder.level_shapes(encoder.image_size)
+        size, shapes = encoder.image_size, encoder.pyramid_shapes(encoder.image_size)
         if shapes[0][1:] == shapes[-1][1:]:
             raise UsageError(f"SparK needs a CNN; '{encoder.name}' has maps of one size: use mae.")
         _, h, w = next((s for s in reversed(shapes) if s[2] >= 4), shapes[0])
@@ -114,7 +114,7 @@ class SparK(Objective):
     def restore(self, x: Tensor, visible: Tensor) -> Tensor:
         """Predicts images (B, C, H, W) from their visible (B, 1, h, w) places."""
         with visible_only(self.encoder, visible):
-            maps = self.encoder.levels(x)
+            maps = self.encoder.forward_pyramid(x)
         shown = [adaptive_max_pool2d(visible, m.shape[2:]) > 0 for m in maps]
         filled = map(torch.where, shown, maps, self.fillers)
         parts = [layer(m) for layer, m in zip(self.laterals, filled, strict=True)]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, normalize, one_hot
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import Queue, encode_views, full_precision, gather, mlp, multi_crop
+from ...nn import FeatureQueue, all_gather, encode_views, full_precision, mlp, multi_crop
 
 
 @full_precision
@@ -93,9 +93,11 @@ class SwAV(Objective):
 
     def __init__(self, encoder: Encoder, config: SwAVConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out)
         self.prototypes = nn.Parameter(normalize(torch.randn(config.prototypes, config.out)))
-        self.queue = Queue(config.queue, 2 * config.out)  # both large views of an image in a row
+        self.queue = FeatureQueue(
+            config.queue, 2 * config.out
+        )  # both large views of an image in a row
         self.register_buffer("progress", torch.zeros(()))
 
     @classmethod
@@ -123,7 +125,7 @@ class SwAV(Objective):
         own = torch.stack(own.chunk(len(batch.views)), dim=1)  # (B, V, D)
         free = (self.progress >= self.config.freeze).to(self.prototypes)
         prototypes = torch.lerp(self.prototypes.detach(), self.prototypes, free)
-        scores = prototype_scores(gather(own).transpose(0, 1), prototypes)  # (V, P B, K)
+        scores = prototype_scores(all_gather(own).transpose(0, 1), prototypes)  # (V, P B, K)
         codes = self.codes(scores[:2])
         self.queue.push(normalize(own[:, :2], dim=2).flatten(1))
         nearest = one_hot(scores[:2].argmax(dim=2), len(prototypes))

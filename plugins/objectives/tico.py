@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import cosine_momentum, ema_, frozen_copy, full_precision, gather, mlp, smaller
+from ...nn import all_gather, cosine_momentum, ema_, frozen_copy, full_precision, mlp, scaled_size
 
 
 @full_precision
@@ -86,7 +86,7 @@ class TiCo(Objective):
 
     def __init__(self, encoder: Encoder, config: TiCoConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out)
         self.teacher_encoder = frozen_copy(self.encoder)
         self.teacher_projector = frozen_copy(self.projector)
         self.register_buffer("covariance", torch.zeros(config.out, config.out))
@@ -94,7 +94,7 @@ class TiCo(Objective):
     @classmethod
     def views(cls, config: TiCoConfig, size: int) -> tuple[View, ...]:
         """The student's view, a multiple of 16 pixels, and the teacher's, of the same kind."""
-        return (View(smaller(size, config.student)), View(size))
+        return (View(scaled_size(size, config.student)), View(size))
 
     def project(self, features: Tensor) -> Tensor:
         """Maps (B, D) to (B, out)."""
@@ -104,10 +104,10 @@ class TiCo(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Invariance plus rho times covariance contrast; the gradient also goes through C_t."""
         first, second = batch.views
-        z1 = gather(normalize(self.project(self.encoder(first)), dim=1))
+        z1 = all_gather(normalize(self.project(self.encoder(first)), dim=1))
         with torch.no_grad():
             teacher = self.teacher_projector(self.teacher_encoder(second))
-            z2 = gather(normalize(teacher, dim=1))
+            z2 = all_gather(normalize(teacher, dim=1))
         c = moving_covariance(self.covariance, z1, self.config.beta)
         self.covariance.copy_(c.detach())
         inv, contrast = invariance(z1, z2), covariance_contrast(z1, c / c.trace())

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss, relu
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import full_precision, gather, mlp, off_diagonal
+from ...nn import all_gather, full_precision, mlp, off_diagonal
 
 
 @full_precision
@@ -69,7 +69,7 @@ class VICReg(Objective):
 
     def __init__(self, encoder: Encoder, config: VICRegConfig) -> None:
         super().__init__(encoder, config)
-        self.expander = mlp(encoder.dim, config.hidden, config.hidden, config.out)
+        self.expander = mlp(encoder.num_features, config.hidden, config.hidden, config.out)
 
     @classmethod
     def views(cls, config: VICRegConfig, size: int) -> tuple[View, ...]:
@@ -84,7 +84,7 @@ class VICReg(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Weighted sum of the three terms, eq. 6 (variance halved as in the authors' code)."""
         z = self.project(self.encoder(torch.cat(batch.views)))
-        z1, z2 = (gather(part) for part in z.chunk(2))
+        z1, z2 = (all_gather(part) for part in z.chunk(2))
         inv = invariance(z1, z2)
         var = (variance(z1) + variance(z2)) / 2
         cov = covariance(z1) + covariance(z2)

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import full_precision, gather, mlp
+from ...nn import all_gather, full_precision, mlp
 from .vicreg import covariance, invariance, variance
 
 
@@ -100,12 +100,12 @@ class VICRegL(Objective):
 
     paper = "https://arxiv.org/abs/2210.01571"
     Config = VICRegLConfig
-    needs = frozenset({"levels"})
+    needs = frozenset({"pyramid"})
 
     def __init__(self, encoder: Encoder, config: VICRegLConfig) -> None:
         super().__init__(encoder, config)
-        width, local = encoder.level_shapes(encoder.image_size)[-1][0], config.local
-        self.expander = mlp(encoder.dim, config.hidden, config.hidden, config.out)
+        width, local = encoder.pyramid_shapes(encoder.image_size)[-1][0], config.local
+        self.expander = mlp(encoder.num_features, config.hidden, config.hidden, config.out)
         self.local_expander = mlp(width, local, local, local)
 
     @classmethod
@@ -120,8 +120,8 @@ class VICRegL(Objective):
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Eq. 4; as in the authors' code the two directions are averaged, the matchings summed."""
-        pooled, levels = self.encoder.features(torch.cat(batch.views))
-        z1, z2 = (gather(z)[:, None] for z in self.project(pooled).chunk(2))
+        pooled, levels = self.encoder.forward_features(torch.cat(batch.views))
+        z1, z2 = (all_gather(z)[:, None] for z in self.project(pooled).chunk(2))
         cells = levels[-1].flatten(2).mT  # (2B, h w, D)
         m1, m2 = self.local_expander(cells.flatten(0, 1)).view(2, len(batch), cells.shape[1], -1)
         whole, local = criterion(z1, z2), self._local(m1, m2, batch, levels[-1])
@@ -142,5 +142,5 @@ class VICRegL(Objective):
         terms = []
         for distance in (distances(p1, p2), distances(m1, m2)):
             for pair in (match(m1, m2, distance, kept), match(m2, m1, distance.mT, kept)):
-                terms.append(criterion(*map(gather, pair)))
+                terms.append(criterion(*map(all_gather, pair)))
         return torch.stack(terms).sum(dim=0) / 2

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import draw_shared, full_precision, gather, mlp
+from ...nn import all_gather, full_precision, mlp, rand_shared
 
 
 @full_precision
@@ -79,7 +79,7 @@ class WMSE(Objective):
 
     def __init__(self, encoder: Encoder, config: WMSEConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out, bias=False)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out, bias=False)
 
     @classmethod
     def views(cls, config: WMSEConfig, size: int) -> tuple[View, ...]:
@@ -107,7 +107,7 @@ class WMSE(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Mean distance over all pairs of an image's views."""
         v = self.project(self.encoder(torch.cat(batch.views)))
-        parts = [gather(part) for part in v.chunk(len(batch.views))]
-        order = draw_shared(len(parts[0]), like=v).argsort()
+        parts = [all_gather(part) for part in v.chunk(len(batch.views))]
+        order = rand_shared(len(parts[0]), like=v).argsort()
         white = [self.whiten_slices(part, order) for part in parts]
         return Output(torch.stack([normalised_mse(a, b) for a, b in combinations(white, 2)]).mean())

@@ -20,7 +20,7 @@ from ...evaluation.data import EvaluationData, LabelledFeatures
 from ...evaluation.evaluation import Evaluation
 from ...evaluation.pretrained import Pretrained, embed
 from ...evaluation.side_by_side import Comparison, compare
-from ...nn.weights import create_encoder, initialise
+from ...nn.weights import create_encoder, load_initial_weights
 from ...training.run import Run
 
 MOST_IMAGES = 3000
@@ -63,7 +63,7 @@ def initial(run: Run, model: Pretrained) -> Pretrained | None:
     torch.manual_seed(config.seed)  # as when the run was built: the same random weights
     try:
         encoder = create_encoder(config.encoder.name, len(model.channels), model.image_size)
-        loaded = initialise(encoder, config.encoder.init, model.channels)
+        loaded = load_initial_weights(encoder, config.encoder.init, model.channels)
     except (SslKitError, OSError):  # weights moved, or no network
         return None
     name = "untrained" if config.encoder.init == "scratch" else "initial weights"

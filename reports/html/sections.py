@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.config import parse
+from ...core.config import validate
 from ...core.dataset import Dataset, Image, Index
 from ...core.discovery import objectives
 from ...core.domain import Domain
@@ -173,7 +173,7 @@ class Sheet:
 def sheet(run: Run, dataset: Dataset, domain: Domain, images: int = 4, views: int = 8) -> Sheet:
     """Shows the views that the objective asks for, of some images."""
     config, kind = run.config, objectives[run.config.objective.name]
-    options = parse(kind.Config, config.objective.options, "objective")
+    options = validate(kind.Config, config.objective.options, "objective")
     asked = _views(kind, options, config.encoder.image_size)
     drawn = [view for view in asked for _ in range(max(1, views // len(asked)))]
     whole = View(config.encoder.image_size, policy="eval")

@@ -87,7 +87,7 @@ def test_a_detectors_backbone_sees_the_same_maps(resnet18, tmp_path):
     backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None).eval()
     backbone.body.load_state_dict(resnet18_for_torchvision(resnet18, tmp_path / "out"))
     x = torch.randn(2, 3, 64, 64)
-    expected = encoder_of(resnet18).levels(x)[1:]
+    expected = encoder_of(resnet18).forward_pyramid(x)[1:]
     torch.testing.assert_close(
         list(backbone.body(x).values()), expected, rtol=1e-5, atol=1e-5
     )  # its frozen normalisation adds in another order

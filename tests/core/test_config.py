@@ -1,7 +1,7 @@
 import pytest
 
 from ssl_kit import Config, UsageError
-from ssl_kit.core.config import parse
+from ssl_kit.core.config import validate
 from ssl_kit.training.settings import RunConfig, merge, parse_set, read_toml, seconds
 from ssl_kit.training.setup import resolve
 
@@ -140,7 +140,7 @@ def test_config_toml_round_trips(tmp_path):
         {"data": {"options": {"channels": "grey"}}},
     )
     (tmp_path / "config.toml").write_text(config.to_toml())
-    assert parse(RunConfig, read_toml(tmp_path / "config.toml")) == config
+    assert validate(RunConfig, read_toml(tmp_path / "config.toml")) == config
 
 
 def test_an_existing_path_becomes_absolute(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import Index
-from ssl_kit.data import side_by_side
+from ssl_kit.data import grid_neighbors
 from ssl_kit.data.pairings import same_group
 
 
@@ -60,23 +60,23 @@ def slow_neighbours(positions: np.ndarray) -> list[tuple[int, int]]:
 def test_edges_against_loops() -> None:
     grid = np.argwhere(np.random.default_rng(0).random((9, 11)) < 0.6)
     positions = np.random.default_rng(1).permutation(grid) - 4
-    edges = side_by_side(positions)
+    edges = grid_neighbors(positions)
     assert edges.T.tolist() == [list(edge) for edge in slow_neighbours(positions)]
 
 
 def test_a_full_square_has_all_its_edges() -> None:
-    edges = side_by_side([(r, c) for r in range(3) for c in range(3)])
+    edges = grid_neighbors([(r, c) for r in range(3) for c in range(3)])
     assert np.bincount(edges[0]).tolist() == [3, 5, 3, 5, 8, 5, 3, 5, 3]
 
 
 def test_the_end_of_a_row_is_not_beside_the_start_of_the_next() -> None:
-    assert side_by_side([(0, 5), (1, 0)]).shape == (2, 0)
+    assert grid_neighbors([(0, 5), (1, 0)]).shape == (2, 0)
 
 
 @pytest.mark.parametrize("positions", [np.zeros((0, 2)), [(3, 3)]])
 def test_no_neighbours(positions: object) -> None:
-    assert side_by_side(positions).shape == (2, 0)
+    assert grid_neighbors(positions).shape == (2, 0)
 
 
 def test_positions_may_be_floats_of_an_index() -> None:
-    assert side_by_side(np.array([[0, 0], [0, 1]], np.float32)).tolist() == [[0, 1], [1, 0]]
+    assert grid_neighbors(np.array([[0, 0], [0, 1]], np.float32)).tolist() == [[0, 1], [1, 0]]

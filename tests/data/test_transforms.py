@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ssl_kit.data import D4, Coarser, Jpeg, coarser
+from ssl_kit.data import D4, Downscale, Jpeg, downscale
 
 
 def slowly(image, times):
@@ -19,13 +19,13 @@ def slowly(image, times):
 @pytest.mark.parametrize("channels", [1, 3, 7])
 def test_coarser_pixels_are_means(channels):
     image = np.random.default_rng(0).random((48, 48, channels), np.float32)
-    np.testing.assert_allclose(coarser(image, 4), slowly(image, 4), atol=1e-5)
-    np.testing.assert_array_equal(Coarser(4)(image=image)["image"], coarser(image, 4))
+    np.testing.assert_allclose(downscale(image, 4), slowly(image, 4), atol=1e-5)
+    np.testing.assert_array_equal(Downscale(4)(image=image)["image"], downscale(image, 4))
 
 
 def test_a_coarser_byte_stays_a_byte():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 5)).astype(np.uint8)
-    made = coarser(image, 1.5)
+    made = downscale(image, 1.5)
     assert (made.dtype, made.shape) == (image.dtype, image.shape)
 
 

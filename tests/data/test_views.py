@@ -7,7 +7,7 @@ import pytest
 
 from ssl_kit import PluginError, UnknownNameError, View
 from ssl_kit.core.discovery import domains
-from ssl_kit.data import only_with, resized_crop
+from ssl_kit.data import if_channels, resized_crop
 from ssl_kit.data.views import Renderer
 
 TWO = (View(16), View(16))
@@ -97,12 +97,12 @@ def test_the_crop_covers_the_asked_share():
 
 
 def test_only_with_gives_the_transforms_to_the_right_channels():
-    assert len(only_with(("red",), ["red"], A.ToGray(p=1), A.ToGray(p=1))) == 2
+    assert len(if_channels(("red",), ["red"], A.ToGray(p=1), A.ToGray(p=1))) == 2
 
 
 def test_only_with_logs_what_it_leaves_out(caplog):
     with caplog.at_level(logging.INFO, "ssl_kit"):
-        assert only_with(("red",), ("vv", "vh"), A.ToGray(p=1), A.HorizontalFlip()) == []
+        assert if_channels(("red",), ("vv", "vh"), A.ToGray(p=1), A.HorizontalFlip()) == []
     assert caplog.messages == ["Left out for channels vv/vh: ToGray, HorizontalFlip (needs red)."]
 
 

@@ -131,7 +131,7 @@ class Plain(Encoder):
     def __init__(self, name="plain", channels=3, image_size=32):
         super().__init__(name, channels, image_size)
         self.body = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3))
-        self.dim = 6
+        self.num_features = 6
 
     def forward(self, x):
         return self.body(x).mean((2, 3))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ssl_kit import RunError, UsageError
-from ssl_kit.core.config import parse
+from ssl_kit.core.config import validate
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.in_memory import InMemory, kept_in_memory
 from ssl_kit.data.splits import Splits, split
@@ -195,7 +195,7 @@ def test_a_loss_that_is_not_finite_stops(data, model):
 @pytest.mark.parametrize("freeze", ["some", "last:0", "last:-1", "last"])
 def test_an_unknown_way_to_freeze(freeze):
     with pytest.raises(UsageError, match=r"Wrong value for 'finetune\.freeze'"):
-        parse(FineTuningConfig, {"freeze": freeze}, "finetune")
+        validate(FineTuningConfig, {"freeze": freeze}, "finetune")
 
 
 def test_images_in_memory_are_read_once(memory_dataset, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import DataError
-from ssl_kit.evaluation import Estimate, Result, average, difference, verdict
+from ssl_kit.evaluation import Estimate, Result, average_results, paired_difference, verdict
 from ssl_kit.evaluation.bootstrap import DRAWS
 
 CLASSES = ("a", "b", "c")
@@ -69,21 +69,21 @@ def test_validation_images_of_one_class_choose_nothing():
 
 def test_difference_of_identical_results_is_exactly_zero():
     for metric in result().metrics:
-        assert difference(result(), result(), metric) == Estimate(0.0, 0.0, 0.0)
+        assert paired_difference(result(), result(), metric) == Estimate(0.0, 0.0, 0.0)
 
 
 def test_difference_is_paired():
     right = np.random.default_rng(0).random(200) < 0.5
     better = right | (np.arange(200) % 20 == 0)
     ours, theirs = (Result.of_means({"hit": r}, np.arange(200), "hit") for r in (better, right))
-    found, alone = difference(ours, theirs, "hit"), ours.metrics["hit"]
+    found, alone = paired_difference(ours, theirs, "hit"), ours.metrics["hit"]
     assert found.value == pytest.approx(better.mean() - right.mean())
     assert 0 < found.low < found.value < found.high
     assert found.high - found.low < (alone.high - alone.low) / 2
 
 
 def test_difference_changes_sign_with_the_arms():
-    there, back = (difference(result(a), result(b), "auroc") for a, b in ((1, 2), (2, 1)))
+    there, back = (paired_difference(result(a), result(b), "auroc") for a, b in ((1, 2), (2, 1)))
     assert (back.value, back.low, back.high) == pytest.approx(
         (-there.value, -there.high, -there.low)
     )
@@ -91,7 +91,7 @@ def test_difference_changes_sign_with_the_arms():
 
 def test_without_draws_a_difference_has_no_interval():
     plain = Result({"rank": Estimate(3.0, np.nan, np.nan)})
-    found = difference(plain, plain, "rank")
+    found = paired_difference(plain, plain, "rank")
     assert found.value == 0
     assert np.isnan(found.low)
     assert verdict(found) == "no evidence"
@@ -130,7 +130,7 @@ def test_parts_are_named_by_their_setting():
 
 def test_average_is_the_mean_and_its_interval_covers_the_seeds():
     several = [result(seed) for seed in range(5)]
-    found = average(several)
+    found = average_results(several)
     values = [r.metrics["accuracy"].value for r in several]
     assert found.metrics["accuracy"].value == pytest.approx(np.mean(values))
     assert found.rows[1]["recall"] == pytest.approx(np.mean([r.rows[1]["recall"] for r in several]))
@@ -140,14 +140,14 @@ def test_average_is_the_mean_and_its_interval_covers_the_seeds():
 
 
 def test_average_of_one_changes_nothing_but_the_details():
-    assert average([result()]).metrics == result().metrics
+    assert average_results([result()]).metrics == result().metrics
 
 
 def test_averages_of_the_same_seeds_are_paired():
     seeds = range(4)
-    same = average([result(s) for s in seeds])
-    again = average([result(s) for s in seeds])
-    assert difference(same, again, "accuracy") == Estimate(0.0, 0.0, 0.0)
+    same = average_results([result(s) for s in seeds])
+    again = average_results([result(s) for s in seeds])
+    assert paired_difference(same, again, "accuracy") == Estimate(0.0, 0.0, 0.0)
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path):
@@ -156,7 +156,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     again = Result.load(tmp_path / "cell.npz")
     assert again.to_json() == first.to_json()
     assert again.metrics == first.metrics
-    assert difference(again, first, "auroc") == Estimate(0.0, 0.0, 0.0)
+    assert paired_difference(again, first, "auroc") == Estimate(0.0, 0.0, 0.0)
     assert (again.by_group == first.by_group).all()
     assert [dict(row) for row in again.rows] == first.rows
 
@@ -171,4 +171,4 @@ def test_a_damaged_file_is_a_data_error(tmp_path, content):
 def test_a_result_without_rows_or_groups_is_averaged():
     plain = Result({"rank": Estimate(3.0, np.nan, np.nan)})
     other = replace(plain, metrics={"rank": Estimate(5.0, np.nan, np.nan)})
-    assert average([plain, other]).metrics["rank"].value == 4
+    assert average_results([plain, other]).metrics["rank"].value == 4

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ssl_kit import UsageError
-from ssl_kit.nn import MaskPatch, masking, patchify, random_mask, spread
+from ssl_kit.nn import MaskPatch, masking, patchify, random_mask, upsample_mask
 from ssl_kit.nn.weights import create_encoder
 
 LIKE = torch.zeros(())
@@ -48,7 +48,7 @@ def test_one_cell_cannot_be_hidden_in_part():
 def test_spread_repeats_cells():
     mask = torch.tensor([[[True, False], [False, True]]])
     rows = [[1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1]]
-    assert spread(mask, (4, 6)).int().tolist() == [[rows]]
+    assert upsample_mask(mask, (4, 6)).int().tolist() == [[rows]]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_hidden_places_show_the_patch_and_others_the_image():
 def test_hidden_places_of_odd_sizes_and_signals(shape):
     cover, x = MaskPatch(3, (8, 8)), torch.rand(2, 3, *shape) + 1
     mask = cover.draw(x, 0.5)
-    assert torch.equal(cover(x, mask) < 0.5, spread(mask, shape).expand_as(x))
+    assert torch.equal(cover(x, mask) < 0.5, upsample_mask(mask, shape).expand_as(x))
 
 
 def test_the_patch_is_learned_from_hidden_places():
@@ -112,7 +112,7 @@ def covered(monkeypatch, chance):
     torch.manual_seed(0)
     encoder, x = create_encoder("test_resnet", 3, 32), torch.randn(4, 3, 32, 32) + 2
     cover = MaskPatch.fitting(encoder, 7)
-    maps = cover.levels(encoder, x, cover.draw(x, 0.6))
+    maps = cover.forward_pyramid(encoder, x, cover.draw(x, 0.6))
     return encoder, x, maps, cover
 
 
@@ -139,5 +139,9 @@ def test_maps_are_of_images_with_hidden_places(monkeypatch):
     encoder, x, _, cover = covered(monkeypatch, 0.9)
     torch.manual_seed(5)
     mask = cover.draw(x, 0.6)
-    for a, b in zip(cover.levels(encoder, x, mask), encoder.levels(cover(x, mask)), strict=True):
+    for a, b in zip(
+        cover.forward_pyramid(encoder, x, mask),
+        encoder.forward_pyramid(cover(x, mask)),
+        strict=True,
+    ):
         assert torch.equal(a, b)

@@ -8,19 +8,19 @@ from torch import nn
 
 from ssl_kit import Batch
 from ssl_kit.nn import (
-    Queue,
+    FeatureQueue,
+    all_gather,
     cosine_momentum,
-    draw_rows,
-    draw_shared,
     ema_,
     encode_views,
     frozen_copy,
     full_precision,
-    gather,
     kmeans,
     mlp,
     multi_crop,
     off_diagonal,
+    rand_per_sample,
+    rand_shared,
 )
 from ssl_kit.nn.distributed import rank, world_size
 from ssl_kit.plugins.objectives.simclr import SimCLR
@@ -131,7 +131,7 @@ def test_ema_copies_buffers():
 
 def test_alone_there_is_nothing_to_gather():
     x = torch.randn(3, 2)
-    assert gather(x) is x
+    assert all_gather(x) is x
     assert (rank(), world_size()) == (0, 1)
 
 
@@ -141,7 +141,7 @@ def test_momentum_rises_along_half_a_cosine():
 
 
 def test_a_queue_keeps_the_newest_first():
-    queue = Queue(3, 2)
+    queue = FeatureQueue(3, 2)
     queue.push(torch.tensor([[1.0, 0.0], [2.0, 0.0]]))
     assert not queue.full
     queue.push(torch.tensor([[3.0, 0.0], [4.0, 0.0]]))
@@ -150,7 +150,7 @@ def test_a_queue_keeps_the_newest_first():
 
 
 def test_a_push_leaves_what_a_loss_has_used_alone():
-    queue, x = Queue(4, 2), torch.randn(3, 2, requires_grad=True)
+    queue, x = FeatureQueue(4, 2), torch.randn(3, 2, requires_grad=True)
     loss = (x @ queue().T).sum()
     queue.push(x)
     loss.backward()
@@ -158,7 +158,7 @@ def test_a_push_leaves_what_a_loss_has_used_alone():
 
 
 def test_a_queue_is_all_in_its_state():
-    queue, fresh = Queue(4, 2), Queue(4, 2)
+    queue, fresh = FeatureQueue(4, 2), FeatureQueue(4, 2)
     queue.push(torch.randn(5, 2))
     fresh.load_state_dict(queue.state_dict())
     assert fresh.full
@@ -202,9 +202,9 @@ def test_multi_crop_has_two_large_views_and_small_ones_of_a_multiple_of_16():
 
 def test_draws_are_uniform_and_follow_the_seed():
     torch.manual_seed(3)
-    drawn = draw_rows(1000, 2, like=torch.zeros(1))
+    drawn = rand_per_sample(1000, 2, like=torch.zeros(1))
     torch.manual_seed(3)
-    assert torch.equal(drawn, draw_shared(1000, 2, like=torch.zeros(1)))
+    assert torch.equal(drawn, rand_shared(1000, 2, like=torch.zeros(1)))
     assert 0 <= drawn.min() < 0.01
     assert 0.99 < drawn.max() < 1
 
@@ -212,7 +212,7 @@ def test_draws_are_uniform_and_follow_the_seed():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 def test_draws_are_never_half_precise(dtype):
     wide = torch.float64 if dtype == torch.float64 else torch.float32
-    assert draw_shared(2, like=torch.zeros(1, dtype=dtype)).dtype == wide
+    assert rand_shared(2, like=torch.zeros(1, dtype=dtype)).dtype == wide
 
 
 # Two processes with half of the batch each must find the loss and the gradients of one process.
@@ -222,7 +222,7 @@ def objectives():
     """SimCLR and VICReg on a linear encoder, without batch normalisation."""
     torch.manual_seed(0)
     encoder = nn.Linear(D, D)
-    encoder.dim = D
+    encoder.num_features = D
     found = {}
     for cls, options in ((SimCLR, {}), (VICReg, {"out": 6})):
         objective = cls(encoder, cls.Config(**options))
@@ -245,10 +245,10 @@ def one_of_two(rank, folder):
     torch.set_num_threads(1)
     store = dist.FileStore(str(folder / "store"), WORLD)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=WORLD)
-    found = {"gathered": gather(torch.tensor([rank, rank + 10]))}
+    found = {"gathered": all_gather(torch.tensor([rank, rank + 10]))}
     torch.manual_seed(rank + 5)
-    found["rows"] = draw_rows(2, 3, like=torch.zeros(1))
-    found["shared"] = draw_shared(3, like=torch.zeros(1))
+    found["rows"] = rand_per_sample(2, 3, like=torch.zeros(1))
+    found["shared"] = rand_shared(3, like=torch.zeros(1))
     found["centres"] = kmeans(torch.arange(12.0).view(6, 2), 2, seed=rank)
     views = torch.load(folder / "views.pt")
     for name, objective in objectives().items():
@@ -284,9 +284,9 @@ def test_gather_joins_the_parts_in_the_order_of_the_processes(found_by_two):
 
 def test_two_processes_draw_what_one_would_for_the_joined_batch(found_by_two):
     torch.manual_seed(5)
-    rows = draw_rows(4, 3, like=torch.zeros(1))
+    rows = rand_per_sample(4, 3, like=torch.zeros(1))
     assert torch.equal(torch.cat([found["rows"] for found in found_by_two]), rows)
-    shared = draw_shared(3, like=torch.zeros(1))
+    shared = rand_shared(3, like=torch.zeros(1))
     assert all(torch.equal(found["shared"], shared) for found in found_by_two)
 
 

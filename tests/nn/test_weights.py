@@ -10,7 +10,7 @@ from ssl_kit.nn.weights import (
     adapt_channels,
     check_needs,
     create_encoder,
-    initialise,
+    load_initial_weights,
     load_weights,
     read_weights,
 )
@@ -150,7 +150,7 @@ def test_a_torch_file_without_a_state_dict_is_refused(tmp_path):
 def test_init_from_scratch_changes_nothing():
     encoder = tiny()
     before = encoder.body.conv1[0].weight.clone()
-    assert initialise(encoder, "scratch", RGB) == "random weights"
+    assert load_initial_weights(encoder, "scratch", RGB) == "random weights"
     assert torch.equal(encoder.body.conv1[0].weight, before)
 
 
@@ -158,13 +158,13 @@ def test_init_from_a_file_or_the_run_it_lies_in(tmp_path):
     save_file(other_weights(), tmp_path / "encoder.safetensors")
     for init in (tmp_path, tmp_path / "encoder.safetensors"):
         encoder = tiny()
-        initialise(encoder, str(init), RGB)
+        load_initial_weights(encoder, str(init), RGB)
         assert torch.equal(encoder.body.conv1[0].weight, other_weights()["conv1.0.weight"])
 
 
 def test_init_from_nothing_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="takes scratch, imagenet, a run folder or a weights file"):
-        initialise(tiny(), str(tmp_path / "gone"), RGB)
+        load_initial_weights(tiny(), str(tmp_path / "gone"), RGB)
 
 
 def test_unknown_architectures_and_families():
@@ -188,7 +188,7 @@ def test_what_an_objective_needs_and_an_encoder_lacks_names_both():
 @pytest.mark.parametrize("channels", [RGB, ("grey",), tuple(f"b{c}" for c in range(13))])
 def test_real_imagenet_weights(channels):
     encoder = create_encoder("tf_efficientnet_lite0", len(channels), 64).eval()
-    said = initialise(encoder, str(WEIGHTS), channels)
+    said = load_initial_weights(encoder, str(WEIGHTS), channels)
     assert "missing" not in said
     with torch.inference_mode():
         assert encoder(torch.rand(2, len(channels), 64, 64)).isfinite().all()

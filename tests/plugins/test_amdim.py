@@ -128,7 +128,7 @@ def test_loss_is_the_sum_of_the_terms_and_the_penalty(batch, monkeypatch):
     drawn = torch.full((4, 2), 0.5, dtype=torch.float64)
     name = "ssl_kit.plugins.objectives.amdim.draw_rows"
     monkeypatch.setattr(name, lambda *shape, like: drawn)
-    pooled, levels = objective.encoder.features(torch.cat(batch.views))
+    pooled, levels = objective.encoder.forward_features(torch.cat(batch.views))
     fine, coarse = (levels[i] for i in objective.chosen)
     f1 = objective.project(pooled).chunk(2)
     f7 = _places(fine, objective.embed_fine).chunk(2)

@@ -122,8 +122,8 @@ def test_without_rebalancing_all_colours_weigh_the_same():
 
 def test_the_encoder_sees_no_colours():
     objective, batch = make(), make_batch()
-    seen, whole = [], objective.encoder.map
-    objective.encoder.map = lambda x: seen.append(x) or whole(x)
+    seen, whole = [], objective.encoder.forward_map
+    objective.encoder.forward_map = lambda x: seen.append(x) or whole(x)
     objective(batch)
     mean = batch.views[0].mean(dim=1, keepdim=True)
     assert torch.equal(seen[0], mean.expand(-1, 3, -1, -1))

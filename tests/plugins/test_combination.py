@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ssl_kit import Batch, Training, UnknownNameError, UsageError
+from ssl_kit import Batch, TrainingInfo, UnknownNameError, UsageError
 from ssl_kit.commands.actions import start
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.combination import Combination, CombinationConfig
@@ -122,14 +122,14 @@ def test_teachers_of_the_parts_move():
 def test_parts_are_prepared():
     objective, told = make(TWO), []
     objective.parts["rotation"].prepare = told.append
-    training = Training(10, 2, (0.5,) * 3, (0.2,) * 3)
+    training = TrainingInfo(10, 2, (0.5,) * 3, (0.2,) * 3)
     objective.prepare(training)
     assert told == [training]
 
 
 def test_projections_are_those_of_the_first_part_that_has_any():
     objective = make({"rotation": {}, "simclr": SMALL}).eval()
-    features = torch.randn(4, objective.encoder.dim)
+    features = torch.randn(4, objective.encoder.num_features)
     expected = objective.parts["simclr"].project(features)
     assert torch.equal(objective.project(features), expected)
     assert make({"rotation": {}}).project(features) is None

@@ -9,7 +9,7 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch
-from ssl_kit.nn import spread
+from ssl_kit.nn import upsample_mask
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.data2vec import (
     Data2Vec,
@@ -109,23 +109,23 @@ def test_gradients_are_those_of_the_loss(sample):
 
 def test_targets_of_a_vit_are_of_its_last_blocks():
     objective, x = make("test_vit", top=2), make_batch().views[0]
-    expected = latent_targets(torch.stack(objective.teacher.levels(x)[-2:]))
+    expected = latent_targets(torch.stack(objective.teacher.forward_pyramid(x)[-2:]))
     assert torch.equal(objective.target(x), expected)
 
 
 def test_targets_of_a_cnn_are_of_its_last_map():
     objective, x = make(), make_batch().views[0]
-    expected = latent_targets(objective.teacher.map(x)[None])
+    expected = latent_targets(objective.teacher.forward_map(x)[None])
     torch.testing.assert_close(objective.target(x), expected)
 
 
 def test_the_student_does_not_see_hidden_pixels(monkeypatch):
     objective, batch, seen = make(), make_batch(), []
-    levels, mask = objective.encoder.levels, objective.cover.draw(batch.views[0], 0.6)
+    levels, mask = objective.encoder.forward_pyramid, objective.cover.draw(batch.views[0], 0.6)
     monkeypatch.setattr(objective.cover, "draw", lambda x, ratio: mask)
-    monkeypatch.setattr(objective.encoder, "levels", lambda x: seen.append(x) or levels(x))
+    monkeypatch.setattr(objective.encoder, "forward_pyramid", lambda x: seen.append(x) or levels(x))
     objective(batch)
-    hidden = spread(mask, (64, 64)).expand(-1, 3, -1, -1)
+    hidden = upsample_mask(mask, (64, 64)).expand(-1, 3, -1, -1)
     assert torch.equal(seen[0], objective.cover(batch.views[0], mask))
     assert torch.equal(seen[0][~hidden], batch.views[0][~hidden])
 

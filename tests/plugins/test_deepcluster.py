@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck
 from torch.nn.functional import normalize
 
-from ssl_kit import Batch, Training
+from ssl_kit import Batch, TrainingInfo
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives import deepcluster
 from ssl_kit.plugins.objectives.deepcluster import (
@@ -39,7 +39,7 @@ def make(images=IMAGES, **options):
     small = {"hidden": 32, "out": 16, "clusters": 4, "crops": 2}
     encoder = create_encoder("test_resnet", 3, 32)
     objective = DeepCluster(encoder, DeepClusterConfig(**{**small, **options}))
-    objective.prepare(Training(images, STEPS, (0.5,) * 3, (0.2,) * 3))
+    objective.prepare(TrainingInfo(images, STEPS, (0.5,) * 3, (0.2,) * 3))
     return objective
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from ssl_kit import Batch, RunError, Training, UnknownNameError, UsageError
+from ssl_kit import Batch, RunError, TrainingInfo, UnknownNameError, UsageError
 from ssl_kit.evaluation.pretrained import from_run
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.distillation import (
@@ -15,7 +15,7 @@ from ssl_kit.plugins.objectives.distillation import (
     load_teacher,
 )
 
-NATIVE = Training(100, 10, (0.3, 0.4, 0.5), (0.1, 0.2, 0.3))
+NATIVE = TrainingInfo(100, 10, (0.3, 0.4, 0.5), (0.1, 0.2, 0.3))
 
 
 def make(channels=3, size=32, **options):
@@ -126,7 +126,7 @@ def test_a_teacher_gets_the_views_as_it_expects_them():
 def test_a_teacher_of_rgb_sees_grey_through_its_mean_statistics():
     objective = make(channels=1)
     objective._expected = ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6])
-    objective.prepare(Training(100, 10, (0.3,), (0.1,)))
+    objective.prepare(TrainingInfo(100, 10, (0.3,), (0.1,)))
     assert objective.scaling.flatten().tolist() == pytest.approx([0.1 / 0.5, (0.3 - 0.2) / 0.5])
 
 
@@ -203,7 +203,7 @@ def test_imagenet_weights_teach(weights):
     assert objective.scaling[0].flatten().tolist() == pytest.approx(gain)
     loss = objective(make_batch(size=64)).loss
     assert loss.isfinite()
-    assert objective.teacher.dim == objective.regressor.out_features == 1280
+    assert objective.teacher.num_features == objective.regressor.out_features == 1280
 
 
 def test_weights_of_another_architecture_are_refused(weights):

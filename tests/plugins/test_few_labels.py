@@ -4,7 +4,7 @@ import pytest
 from ssl_kit import UnknownNameError, UsageError
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
-from ssl_kit.evaluation import EvaluationData, average, draw_labels
+from ssl_kit.evaluation import EvaluationData, average_results, draw_labels
 from ssl_kit.plugins.evaluations.few_labels import FewLabels, FewLabelsConfig
 from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig
 from ssl_kit.plugins.evaluations.label_fractions import LabelFractions, LabelFractionsConfig
@@ -34,7 +34,7 @@ def test_each_count_is_the_average_of_its_draws(data):
     for count in (3, 9):
         draws = [draw_labels(index, known, count, seed) for seed in (0, 1)]
         results = [KNN(KNNConfig(k=3)).evaluate(MODEL, data.limited(d)) for d in draws]
-        expected = average(results)
+        expected = average_results(results)
         assert found.metrics[f"accuracy@{count}"] == expected.metrics["accuracy"]
     assert found.main == "accuracy@3"
     assert found.details["labels"] == {"3": 9.0, "9": 27.0}

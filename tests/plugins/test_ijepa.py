@@ -138,7 +138,7 @@ def test_what_is_not_context_does_not_influence_predictions():
     other = torch.where(seen, x, torch.randn_like(x))
     predicted = objective.predict(x, keep, targets)
     torch.testing.assert_close(objective.predict(other, keep, targets), predicted)
-    assert predicted.shape == (16, targets.shape[2], objective.encoder.dim)
+    assert predicted.shape == (16, targets.shape[2], objective.encoder.num_features)
 
 
 def test_order_of_the_context_does_not_matter():

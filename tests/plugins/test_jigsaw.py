@@ -134,7 +134,7 @@ def test_signals_are_refused_in_plain_words():
 
 
 def test_every_channel_of_every_tile_is_normalised(objective, batch):
-    seen, dim = [], objective.encoder.dim
+    seen, dim = [], objective.encoder.num_features
     objective.encoder.forward = lambda x: seen.append(x) or torch.zeros(len(x), dim)
     batch.views = (5 + 3 * batch.views[0],)
     objective(batch)
@@ -158,7 +158,7 @@ def test_shuffling_features_is_shuffling_tiles(objective, batch):
 def test_grey_images_have_equal_channels(batch):
     encoder = create_encoder("test_resnet", 3, 32)
     objective = Jigsaw(encoder, JigsawConfig(permutations=2, hidden=8, grey=1.0))
-    seen, dim = [], encoder.dim
+    seen, dim = [], encoder.num_features
     encoder.forward = lambda x: seen.append(x) or torch.zeros(len(x), dim)
     objective(batch)
     torch.testing.assert_close(seen[0], seen[0][:, :1].expand_as(seen[0]))

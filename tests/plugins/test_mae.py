@@ -116,7 +116,7 @@ def test_tokens_lie_where_they_were(objective, batch):
     found = objective.restore(x, mask) - build_sincos2d_pos_embed([4, 4], 32)
     for row in range(4):
         keep = (~mask[row]).nonzero().T
-        own = objective.embed(objective.encoder.tokens(x[row : row + 1], keep))[0, 1:]
+        own = objective.embed(objective.encoder.forward_tokens(x[row : row + 1], keep))[0, 1:]
         torch.testing.assert_close(found[row][~mask[row]], own, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(found[row][mask[row]], objective.mask_token.expand(12, -1))
 

@@ -160,7 +160,7 @@ def test_later_targets_are_clusters_of_the_frozen_encoder():
         assert torch.equal(own, frozen)
         assert not frozen.requires_grad
     targets = objective.targets(batch.views[0], (2, 2))
-    level = objective.frozen.levels(batch.views[0])[-2]  # 2 x 2 at 32 pixels
+    level = objective.frozen.forward_pyramid(batch.views[0])[-2]  # 2 x 2 at 32 pixels
     rows = level.flatten(2).transpose(1, 2).flatten(0, 1)
     nearest = [((row - objective.centres) ** 2).sum(dim=1).argmin() for row in rows]
     assert targets.flatten().tolist() == nearest

@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck
 from torch.nn.functional import normalize
 
-from ssl_kit import Batch, Training
+from ssl_kit import Batch, TrainingInfo
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.pirl import PIRL, PIRLConfig, nce
 
@@ -27,7 +27,7 @@ def rows():
 def objective():
     torch.manual_seed(0)
     made = PIRL(create_encoder("test_resnet", 3, 32), PIRLConfig(out=8))
-    made.prepare(Training(12, 4, (0.5,) * 3, (0.25,) * 3))
+    made.prepare(TrainingInfo(12, 4, (0.5,) * 3, (0.25,) * 3))
     return made
 
 

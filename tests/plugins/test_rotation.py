@@ -83,7 +83,7 @@ def test_asks_for_one_view_that_is_upright():
 
 
 def test_accuracy_is_the_share_of_rotations_told(objective, batch):
-    objective.encoder.forward = lambda x: torch.zeros(len(x), objective.encoder.dim)
+    objective.encoder.forward = lambda x: torch.zeros(len(x), objective.encoder.num_features)
     nn.init.constant_(objective.head.bias, 0)
     output = objective(batch)
     assert output.loss.item() == pytest.approx(math.log(4))

@@ -7,7 +7,7 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch
-from ssl_kit.nn import spread
+from ssl_kit.nn import upsample_mask
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.simmim import SimMIM, SimMIMConfig, masked_l1
 
@@ -72,7 +72,7 @@ def test_gradient_is_that_of_the_loss(sample):
 def test_hidden_pixels_do_not_influence_what_is_restored(name):
     objective, x = make(name, size=64), make_batch(2, 3, 64, 64).views[0]
     mask = objective.cover.draw(x, 0.6)
-    other = torch.where(spread(mask, (64, 64)), torch.randn_like(x), x)
+    other = torch.where(upsample_mask(mask, (64, 64)), torch.randn_like(x), x)
     assert torch.equal(objective.restore(other, mask), objective.restore(x, mask))
     assert not torch.equal(objective.restore(other + 1, mask), objective.restore(x, mask))
 

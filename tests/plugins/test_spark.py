@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, UsageError
-from ssl_kit.nn import random_mask, spread
+from ssl_kit.nn import random_mask, upsample_mask
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.spark import SparK, SparKConfig, sparse_loss, visible_only
 
@@ -108,7 +108,7 @@ def test_dense_layers_compute_what_sparse_ones_do():
     body, x, visible = two_layers()
     with visible_only(body, visible):
         found = body(x)
-    sites = (~spread(visible[:, 0] == 0, (4, 6)))[:, 0].numpy()
+    sites = (~upsample_mask(visible[:, 0] == 0, (4, 6)))[:, 0].numpy()
     expected = x.numpy()
     for conv, norm in ((body[0], body[1]), (body[2], body[3])):
         parts = (conv.weight, norm.weight, norm.bias)
@@ -131,10 +131,10 @@ def test_the_context_ends():
 def test_hidden_pixels_do_not_influence_any_feature(name, training):
     encoder = create_encoder(name, 3, 32).train(training)
     visible, x = half_visible(4, 4), make_batch().views[0]
-    hidden = spread(visible[:, 0] == 0, (32, 32))
+    hidden = upsample_mask(visible[:, 0] == 0, (32, 32))
     other = torch.where(hidden, 100 * torch.randn_like(x), x)
     with visible_only(encoder, visible):
-        for a, b in zip(encoder.levels(x), encoder.levels(other), strict=True):
+        for a, b in zip(encoder.forward_pyramid(x), encoder.forward_pyramid(other), strict=True):
             assert torch.equal(a, b)
 
 
@@ -145,11 +145,11 @@ def test_hidden_places_are_nothing_to_every_convolution(name):
         for module in encoder.modules():
             if isinstance(module, nn.Conv2d):
                 module.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-        encoder.levels(make_batch(64).views[0])
+        encoder.forward_pyramid(make_batch(64).views[0])
     fine = [x for x in seen if x.shape[2] >= 4]
     assert len(fine) > 4
     for x in fine:
-        hidden = spread(visible[:, 0] == 0, x.shape[2:]).expand_as(x)
+        hidden = upsample_mask(visible[:, 0] == 0, x.shape[2:]).expand_as(x)
         assert (x[hidden] == 0).all()
         assert (x[~hidden] != 0).any()
 
@@ -157,8 +157,8 @@ def test_hidden_places_are_nothing_to_every_convolution(name):
 def test_the_whole_image_visible_is_the_plain_network():
     encoder, x = create_encoder("test_resnet", 3, 32).eval(), make_batch().views[0]
     with visible_only(encoder, torch.ones(4, 1, 4, 4)):
-        seen = encoder.map(x)
-    torch.testing.assert_close(seen, encoder.map(x))
+        seen = encoder.forward_map(x)
+    torch.testing.assert_close(seen, encoder.forward_map(x))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_hidden_places_of_maps_are_filled(monkeypatch):
     monkeypatch.setattr(objective.laterals[0], "forward", lambda m: seen.append(m) or lateral(m))
     visible = half_visible(4, 4)
     objective.restore(batch.views[0], visible)
-    hidden = spread(visible[:, 0] == 0, (16, 16)).expand_as(seen[0])
+    hidden = upsample_mask(visible[:, 0] == 0, (16, 16)).expand_as(seen[0])
     assert (seen[0][hidden] == 7).all()
     assert (seen[0][~hidden] != 7).all()
 

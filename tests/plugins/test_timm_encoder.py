@@ -22,19 +22,19 @@ ARCHITECTURES = [
 def test_dim_is_the_width_of_the_features(name, size):
     encoder = TimmEncoder(name, 3, size).eval()
     with torch.no_grad():
-        assert encoder(torch.randn(2, 3, size, size)).shape == (2, encoder.dim)
+        assert encoder(torch.randn(2, 3, size, size)).shape == (2, encoder.num_features)
 
 
 def test_dim_of_a_head_wider_than_its_maps():
     with torch.device("meta"):  # vgg11 has 128 million weights
         encoder = TimmEncoder("vgg11", 3, 32).eval()
-        assert encoder(torch.randn(2, 3, 32, 32)).shape == (2, encoder.dim) == (2, 4096)
+        assert encoder(torch.randn(2, 3, 32, 32)).shape == (2, encoder.num_features) == (2, 4096)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 13])
 def test_any_number_of_channels(channels):
     encoder = TimmEncoder("test_resnet", channels, 32).eval()
-    assert encoder(torch.randn(2, channels, 32, 32)).shape == (2, encoder.dim)
+    assert encoder(torch.randn(2, channels, 32, 32)).shape == (2, encoder.num_features)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_any_number_of_channels(channels):
 def test_levels_are_a_pyramid_from_fine_to_coarse(name, cells):
     encoder = TimmEncoder(name, 3, 64).eval()
     with torch.no_grad():
-        levels = encoder.levels(torch.randn(2, 3, 64, 64))
+        levels = encoder.forward_pyramid(torch.randn(2, 3, 64, 64))
     assert [tuple(level.shape[2:]) for level in levels] == [(c, c) for c in cells]
 
 
@@ -53,10 +53,10 @@ def test_levels_are_a_pyramid_from_fine_to_coarse(name, cells):
 def test_map_is_the_last_level(name, shape):
     encoder, x = TimmEncoder(name, 3, 64).eval(), torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        found = encoder.map(x)
-        assert torch.equal(found, encoder.levels(x)[-1])
+        found = encoder.forward_map(x)
+        assert torch.equal(found, encoder.forward_pyramid(x)[-1])
     assert found.shape == (2, *shape)
-    assert {"map", "levels"} <= encoder.provides
+    assert {"map", "pyramid"} <= encoder.provides
 
 
 @pytest.mark.parametrize("name", ["resnet18", "convnext_atto", "vit_tiny_patch16_224"])
@@ -82,7 +82,7 @@ def test_position_embeddings_are_built_for_the_size_of_the_images():
 def test_a_pretrained_tag_is_part_of_the_name():
     encoder = TimmEncoder("resnet18.a1_in1k", 3, 32)
     assert encoder.name == "resnet18.a1_in1k"
-    assert encoder.dim == 512
+    assert encoder.num_features == 512
 
 
 def test_statistics_are_those_of_the_weights():
@@ -117,7 +117,7 @@ def test_gradients_of_tiny_images_are_those_of_full_precision():
         torch.manual_seed(0)
         encoder, x = TimmEncoder("test_resnet", 3, 16), torch.randn(8, 3, 16, 16)
         with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-            (encoder(x).sum() + encoder.map(x).square().sum()).backward()
+            (encoder(x).sum() + encoder.forward_map(x).square().sum()).backward()
         return [p.grad for p in encoder.parameters()]
 
     for mixed, full in zip(gradients(True), gradients(False), strict=True):
@@ -126,13 +126,13 @@ def test_gradients_of_tiny_images_are_those_of_full_precision():
 
 def patches(vit, *args):
     """Tokens without that of the class."""
-    return vit.tokens(*args)[:, vit.prefix :]
+    return vit.forward_tokens(*args)[:, vit.num_prefix_tokens :]
 
 
 def test_tokens_are_the_class_token_and_the_cells_of_the_map(vit):
     x = torch.randn(2, 3, 64, 64)
-    tokens, cells = vit.tokens(x), vit.map(x)
-    assert vit.prefix == 1
+    tokens, cells = vit.forward_tokens(x), vit.forward_map(x)
+    assert vit.num_prefix_tokens == 1
     torch.testing.assert_close(tokens[:, 0], vit(x))  # it pools by the class token
     torch.testing.assert_close(tokens[:, 1:], cells.flatten(2).transpose(1, 2))
 
@@ -140,28 +140,28 @@ def test_tokens_are_the_class_token_and_the_cells_of_the_map(vit):
 @pytest.mark.parametrize("name", ["test_vit", "resnet18"])
 def test_features_are_what_forward_and_levels_return(name):
     encoder, x = TimmEncoder(name, 3, 64).eval(), torch.randn(2, 3, 64, 64)
-    pooled, maps = encoder.features(x)
+    pooled, maps = encoder.forward_features(x)
     torch.testing.assert_close(pooled, encoder(x))
-    assert all(torch.equal(a, b) for a, b in zip(maps, encoder.levels(x), strict=True))
-    assert [tuple(m.shape[1:]) for m in maps] == encoder.level_shapes(64)
+    assert all(torch.equal(a, b) for a, b in zip(maps, encoder.forward_pyramid(x), strict=True))
+    assert [tuple(m.shape[1:]) for m in maps] == encoder.pyramid_shapes(64)
 
 
 def test_the_last_normalisation_of_a_vit_is_trained_by_its_maps(vit):
-    vit.map(torch.randn(2, 3, 64, 64)).square().sum().backward()
+    vit.forward_map(torch.randn(2, 3, 64, 64)).square().sum().backward()
     assert vit.body.norm.weight.grad is not None
 
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "resnet18", "test_vit", "test_convnext"])
 def test_all_weights_are_trained_by_the_last_map(name):
     encoder = TimmEncoder(name, 3, 64)
-    encoder.map(torch.randn(2, 3, 64, 64)).square().sum().backward()
+    encoder.forward_map(torch.randn(2, 3, 64, 64)).square().sum().backward()
     without = {n for n, p in encoder.body.named_parameters() if p.grad is None}
     assert all(name.startswith("head.norm") for name in without)  # ConvNeXt's is behind the pooling
 
 
 def test_all_tokens_kept_are_all_tokens_in_their_order(vit):
     x, order = torch.randn(2, 3, 64, 64), torch.stack([torch.randperm(16) for _ in range(2)])
-    expected = patches(vit, x).gather(1, order[..., None].expand(-1, -1, vit.dim))
+    expected = patches(vit, x).gather(1, order[..., None].expand(-1, -1, vit.num_features))
     torch.testing.assert_close(patches(vit, x, order), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -169,13 +169,13 @@ def test_tokens_do_not_see_the_patches_that_are_dropped(vit):
     x, keep = torch.randn(2, 3, 64, 64), torch.tensor([[0, 5, 6], [2, 3, 15]])
     mask = torch.zeros(2, 16).scatter(1, keep, 1).bool().view(2, 1, 4, 4)
     kept = mask.repeat_interleave(16, 2).repeat_interleave(16, 3)
-    tokens = vit.tokens(x, keep)
-    assert tokens.shape == (2, 1 + 3, vit.dim)
-    torch.testing.assert_close(vit.tokens(torch.where(kept, x, 9.0), keep), tokens)
+    tokens = vit.forward_tokens(x, keep)
+    assert tokens.shape == (2, 1 + 3, vit.num_features)
+    torch.testing.assert_close(vit.forward_tokens(torch.where(kept, x, 9.0), keep), tokens)
 
 
 def test_tokens_of_images_of_another_size(vit):
-    assert vit.tokens(torch.randn(2, 3, 32, 48)).shape == (2, 1 + 6, vit.dim)
+    assert vit.forward_tokens(torch.randn(2, 3, 32, 48)).shape == (2, 1 + 6, vit.num_features)
 
 
 def test_a_view_that_is_no_multiple_of_the_patch_is_padded():

@@ -135,7 +135,7 @@ def test_places_are_exact_under_mixed_precision():
 @pytest.mark.parametrize("kept", [1 / 9, 20 / 49, 1.0])
 def test_loss_agrees_with_equation_4(batch, kept):
     objective = make(kept=kept, alpha=0.7, invariance=3.0, variance=5.0, covariance=7.0)
-    pooled, levels = objective.encoder.features(torch.cat(batch.views))
+    pooled, levels = objective.encoder.forward_features(torch.cat(batch.views))
     z1, z2 = objective.project(pooled)[:, None].detach().numpy().reshape(2, 5, 1, -1)
     cells = levels[-1].flatten(2).mT.flatten(0, 1)
     m1, m2 = objective.local_expander(cells).detach().numpy().reshape(2, 5, 9, -1)

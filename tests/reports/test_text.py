@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ssl_kit.evaluation import Estimate, Result, difference
+from ssl_kit.evaluation import Estimate, Result, paired_difference
 from ssl_kit.evaluation.side_by_side import Comparison
 from ssl_kit.reports.text import evaluation, evaluation_json
 
@@ -14,7 +14,9 @@ def of(right, **more):
 
 def comparison(*results, name="probe"):
     named = {f"encoder{i}": result for i, result in enumerate(results)}
-    gains = {m: difference(*results, m) for m in results[0].metrics} if len(results) > 1 else {}
+    gains = (
+        {m: paired_difference(*results, m) for m in results[0].metrics} if len(results) > 1 else {}
+    )
     return Comparison(name, named, gains)
 
 

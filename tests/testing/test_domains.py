@@ -7,7 +7,7 @@ import albumentations as A
 import numpy as np
 import pytest
 
-from ssl_kit import Corruption, Partners
+from ssl_kit import Corruption, Pairing
 from ssl_kit.data import resized_crop
 from ssl_kit.plugins.datasets.digits import Digits
 from ssl_kit.plugins.domains.natural import NATURAL
@@ -82,7 +82,7 @@ class Flickering(Digits):
 
 def astray(index):
     n = len(index)
-    return Partners(np.arange(1, n + 1), np.arange(n), np.arange(1, n + 1))
+    return Pairing(np.arange(1, n + 1), np.arange(n), np.arange(1, n + 1))
 
 
 BROKEN = [

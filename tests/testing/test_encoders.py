@@ -35,7 +35,7 @@ class WrongWidth(Sound):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.dim += 1
+        self.num_features += 1
 
 
 class ThreeChannels(Sound):
@@ -53,15 +53,15 @@ class NoTokens(Sound):
         super().__init__(*args)
         self.provides |= {"tokens"}
 
-    def tokens(self, x, keep=None):
+    def forward_tokens(self, x, keep=None):
         raise NotImplementedError("tokens")
 
 
 class CoarsestFirst(Sound):
     """Turns the pyramid round."""
 
-    def features(self, x):
-        pooled, levels = super().features(x)
+    def forward_features(self, x):
+        pooled, levels = super().forward_features(x)
         return pooled, levels[::-1]
 
 
@@ -75,8 +75,8 @@ class WeightsOutside(Sound):
     def forward(self, x):
         return self.body(x) * self.scale
 
-    def features(self, x):
-        pooled, levels = super().features(x)
+    def forward_features(self, x):
+        pooled, levels = super().forward_features(x)
         return pooled * self.scale, levels
 
 
@@ -91,7 +91,7 @@ class Waves(Encoder):
             from ssl_kit import UnknownNameError
 
             raise UnknownNameError("architecture", architecture, ["waves"])
-        self.body, self.dim = nn.Conv1d(channels, 8, 5), 8
+        self.body, self.num_features = nn.Conv1d(channels, 8, 5), 8
 
     def forward(self, x):
         return self.body(x.squeeze(2)).mean(dim=2)

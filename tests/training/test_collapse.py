@@ -19,7 +19,7 @@ from ssl_kit.plugins.objectives.byol import BYOL
 from ssl_kit.plugins.objectives.simclr import SimCLR
 from ssl_kit.plugins.objectives.vicreg import VICReg
 from ssl_kit.training.collapse import VIEWS, Watch, WatchState, cure, verdict
-from ssl_kit.training.representation import measure
+from ssl_kit.training.representation import representation_metrics
 
 SIZE, WIDTH = 16, 64
 HEALTHY = {
@@ -41,7 +41,7 @@ class SmallEncoder(Encoder):
         for i, o in ((3, 16), (16, 32), (32, WIDTH)):
             layers += [nn.Conv2d(i, o, 3, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU()]
         self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.dim = WIDTH
+        self.num_features = WIDTH
 
     def forward(self, x):
         return self.body(x)
@@ -55,7 +55,7 @@ class NoStopGradient(Objective):
 
     def __init__(self, encoder, config):
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, 64, 64, last_norm=self.last_norm)
+        self.projector = mlp(encoder.num_features, 64, 64, last_norm=self.last_norm)
         self.predictor = mlp(64, 16, 64)
 
     @classmethod
@@ -264,7 +264,7 @@ def test_views_of_an_image_stay_together(bench):
             objective.eval().encoder(bench.standardize(view))
             for view in bench.views(VIEWS)[0, bench.pool].views
         ]
-    expected = measure(torch.stack(features, dim=1))
+    expected = representation_metrics(torch.stack(features, dim=1))
     assert {name: measures[name] for name in expected} == pytest.approx(expected, rel=1e-4)
 
 

@@ -75,7 +75,7 @@ class Forecasting(Objective):
                 f"objective.steps {config.steps} is more than half of the {encoder.image_size} "
                 "that a view has."
             )
-        self.head = nn.Linear(encoder.dim, encoder.channels * config.bands * config.steps)
+        self.head = nn.Linear(encoder.num_features, encoder.channels * config.bands * config.steps)
 
     @classmethod
     def views(cls, config: ForecastingConfig, size: int) -> tuple[View, ...]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_kit import Batch, UsageError
-from ssl_kit.nn import draw_shared, gather
+from ssl_kit.nn import all_gather, rand_shared
 
 _PATIENCE = 100  # batches in a row without what a task needs
 _PER_ROW = 16  # pairs or triples that are used, of each window
@@ -50,7 +50,7 @@ def moments_of(batch: Batch) -> Moments:
 
 def gathered(moments: Moments, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Returns features, time and recording of the rows of all processes."""
-    return gather(features), gather(moments.time), gather(moments.recording)
+    return all_gather(features), all_gather(moments.time), all_gather(moments.recording)
 
 
 def some(chosen: Tensor, rows: int, like: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def some(chosen: Tensor, rows: int, like: Tensor) -> Tensor:
     most = _PER_ROW * rows
     if len(chosen) <= most:
         return chosen
-    return chosen[draw_shared(len(chosen), like=like).argsort()[:most]]
+    return chosen[rand_shared(len(chosen), like=like).argsort()[:most]]
 
 
 class Supply(nn.Module):

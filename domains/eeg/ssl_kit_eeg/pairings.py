@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssl_kit import Index, Partners, UsageError
+from ssl_kit import Index, Pairing, UsageError
 
 from .windows import RECORDING, TIME
 
 
-def recording(index: Index) -> Partners:
+def recording(index: Index) -> Pairing:
     """Pairs each window with all others of its recording.
 
     Raises:
@@ -22,10 +22,10 @@ def recording(index: Index) -> Partners:
     order, number = _in_order(index)
     starts = np.searchsorted(number[order], number, side="left")
     stops = np.searchsorted(number[order], number, side="right")
-    return Partners(order, starts, stops)
+    return Pairing(order, starts, stops)
 
 
-def neighbour(index: Index) -> Partners:
+def neighbour(index: Index) -> Pairing:
     """Pairs each window with the one before and the one behind it.
 
     Raises:
@@ -34,7 +34,7 @@ def neighbour(index: Index) -> Partners:
     wide = recording(index)
     rank = np.empty(len(index), np.int64)
     rank[wide.members] = np.arange(len(index))
-    return Partners(
+    return Pairing(
         wide.members, np.maximum(wide.starts, rank - 1), np.minimum(wide.stops, rank + 2)
     )
 

@@ -84,7 +84,7 @@ class RelativePositioning(Objective):
         super().__init__(encoder, config)
         if config.far < config.close:
             raise UsageError("objective.far is less than objective.close.")
-        self.answer = nn.Linear(encoder.dim, 1)
+        self.answer = nn.Linear(encoder.num_features, 1)
         self.supply = Supply()
 
     @classmethod

@@ -103,23 +103,23 @@ class ResNet1dEncoder(Encoder):
             raise UnknownNameError("architecture of resnet1d", architecture, self.SIZES)
         width, depth = self.SIZES[architecture]
         self.arguments: dict[str, Any] = {"channels": channels, "width": width, "depth": depth}
-        self.body, self.dim = ResNet1d(**self.arguments), 8 * width
-        self.provides = frozenset({"map", "levels"})
+        self.body, self.num_features = ResNet1d(**self.arguments), 8 * width
+        self.provides = frozenset({"map", "pyramid"})
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, 1, T) to pooled features (B, D)."""
         return cast(Tensor, self.body(x))
 
-    def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns pooled features (B, D) and the feature maps, finest first, from one pass."""
         maps = self.body.maps(x)
         return maps[-1].mean(dim=(2, 3)), maps
 
     @torch.no_grad()
-    def level_shapes(self, size: int) -> list[tuple[int, int, int]]:
+    def pyramid_shapes(self, size: int) -> list[tuple[int, int, int]]:
         """Returns (D, 1, w) of each feature map of signals of `size` samples, finest first."""
         training, weight = self.training, next(self.parameters())
-        maps = self.eval().levels(weight.new_zeros(1, self.channels, 1, size))
+        maps = self.eval().forward_pyramid(weight.new_zeros(1, self.channels, 1, size))
         self.train(training)
         return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
 

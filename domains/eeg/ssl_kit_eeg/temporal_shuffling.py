@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, View
-from ssl_kit.nn import draw_shared
+from ssl_kit.nn import rand_shared
 
 from .moments import Supply, gathered, moments_of, some
 from .relative_positioning import balanced_accuracy, balanced_logistic
@@ -89,7 +89,7 @@ class TemporalShuffling(Objective):
 
     def __init__(self, encoder: Encoder, config: TemporalShufflingConfig) -> None:
         super().__init__(encoder, config)
-        self.answer = nn.Linear(2 * encoder.dim, 1)
+        self.answer = nn.Linear(2 * encoder.num_features, 1)
         self.supply = Supply()
 
     @classmethod
@@ -108,7 +108,7 @@ class TemporalShuffling(Objective):
         anchors = some(anchors_of(time, recording, self.config.close), len(h), h)
         triples, ordered = triples_of(anchors, time, recording, self.config.far)
         joined = some(torch.cat([triples, ordered[:, None].long()], dim=1), len(h), h)
-        mirrored = draw_shared(len(joined), 1, like=h) < 0.5
+        mirrored = rand_shared(len(joined), 1, like=h) < 0.5
         triples, ordered = (
             torch.where(mirrored, joined[:, [2, 1, 0]], joined[:, :3]),
             joined[:, 3] > 0,

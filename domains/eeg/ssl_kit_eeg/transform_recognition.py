@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, View
-from ssl_kit.nn import draw_rows, full_precision
+from ssl_kit.nn import full_precision, rand_per_sample
 
 from .alterations import NAMES, PIECES, STRETCHED, versions
 
@@ -88,7 +88,7 @@ class TransformRecognition(Objective):
 
     def __init__(self, encoder: Encoder, config: TransformRecognitionConfig) -> None:
         super().__init__(encoder, config)
-        self.heads = nn.ModuleList(Head(encoder.dim) for _ in NAMES)
+        self.heads = nn.ModuleList(Head(encoder.num_features) for _ in NAMES)
         self.register_buffer("weights", torch.tensor(config.weights), persistent=False)
 
     @classmethod
@@ -101,9 +101,9 @@ class TransformRecognition(Objective):
         x = batch.views[0]
         made = versions(
             x,
-            draw_rows(len(x), *x.shape[1:], like=x),
-            draw_rows(len(x), PIECES, like=x),
-            draw_rows(len(x), STRETCHED, like=x),
+            rand_per_sample(len(x), *x.shape[1:], like=x),
+            rand_per_sample(len(x), PIECES, like=x),
+            rand_per_sample(len(x), STRETCHED, like=x),
         )
         features = self.encoder(made.flatten(0, 1))
         kept = self._dropout(len(x), features)
@@ -117,5 +117,5 @@ class TransformRecognition(Objective):
         tasks, share = len(NAMES), self.config.dropout if self.training else 0.0
         if not share:
             return features.new_ones(rows * tasks, tasks, 2, _HIDDEN)
-        drawn = draw_rows(rows, tasks, tasks, 2, _HIDDEN, like=features)
+        drawn = rand_per_sample(rows, tasks, tasks, 2, _HIDDEN, like=features)
         return ((drawn >= share).to(features.dtype) / (1 - share)).flatten(0, 1)

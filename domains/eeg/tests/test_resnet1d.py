@@ -12,10 +12,10 @@ from ssl_kit_eeg.resnet1d import ResNet1d, ResNet1dEncoder
 @pytest.mark.parametrize("size", sorted(ResNet1dEncoder.SIZES))
 def test_maps_signals_to_features(size: str) -> None:
     encoder = create_encoder(f"resnet1d/{size}", 5, 512).eval()
-    pooled, maps = encoder.features(torch.randn(2, 5, 1, 512))
-    assert pooled.shape == (2, encoder.dim)
+    pooled, maps = encoder.forward_features(torch.randn(2, 5, 1, 512))
+    assert pooled.shape == (2, encoder.num_features)
     assert [m.shape[3] for m in maps] == [256, 128, 64, 32, 16]
-    assert encoder.level_shapes(512) == [tuple(m.shape[1:]) for m in maps]
+    assert encoder.pyramid_shapes(512) == [tuple(m.shape[1:]) for m in maps]
 
 
 def test_rows_of_an_image_are_signals_of_their_own() -> None:

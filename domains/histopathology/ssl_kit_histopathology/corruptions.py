@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import albumentations as A
 
 from ssl_kit import Corruption
-from ssl_kit.data import Coarser, Jpeg
+from ssl_kit.data import Downscale, Jpeg
 
 from .transforms import StainJitter
 
@@ -35,7 +35,7 @@ def lamp(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
 
 def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Microns per pixel are so many times more; enlarged again to the size it had."""
-    return Coarser(times)
+    return Downscale(times)
 
 
 def jpeg(quality: float, channels: Sequence[str]) -> A.BasicTransform | None:

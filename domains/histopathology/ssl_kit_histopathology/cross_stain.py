@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, Training, UsageError, View
-from ssl_kit.nn import draw_rows, full_precision
+from ssl_kit import Batch, Config, Encoder, Objective, Output, TrainingInfo, UsageError, View
+from ssl_kit.nn import full_precision, rand_per_sample
 
 from .stains import HED, UNMIX, Floats
 
@@ -100,7 +100,7 @@ class CrossStain(Objective):
 
     paper = "https://doi.org/10.1016/j.media.2022.102539"
     Config = CrossStainConfig
-    needs = frozenset({"levels"})
+    needs = frozenset({"pyramid"})
     mean: Tensor
     std: Tensor
 
@@ -111,7 +111,7 @@ class CrossStain(Objective):
                 f"Stains are separated in red, green and blue, and these images have "
                 f"{encoder.channels} channels; choose another objective."
             )
-        widths = [width for width, _, _ in encoder.level_shapes(encoder.image_size)]
+        widths = [width for width, _, _ in encoder.pyramid_shapes(encoder.image_size)]
         self.decoder = TopDown(widths, config.hidden, out=2)
         self.register_buffer("mean", torch.full((3, 1, 1), 0.5))
         self.register_buffer("std", torch.full((3, 1, 1), 0.5))
@@ -121,7 +121,7 @@ class CrossStain(Objective):
         """One view with its own stains."""
         return (View(size, policy="weak"),)
 
-    def prepare(self, training: Training) -> None:
+    def prepare(self, training: TrainingInfo) -> None:
         """Learns how views were standardised: concentrations need intensities."""
         for buffer, values in ((self.mean, training.mean), (self.std, training.std)):
             buffer.copy_(torch.tensor(values).view(3, 1, 1))
@@ -130,10 +130,10 @@ class CrossStain(Objective):
         """Error of the hidden stain; the skill is 1 - error / variance."""
         x = batch.views[0]
         concentrations = unmix((x * self.std + self.mean).clamp(0, 1))
-        hidden = (draw_rows(len(x), like=x) < 0.5).long()
+        hidden = (rand_per_sample(len(x), like=x) < 0.5).long()
         shown = torch.eye(3, device=x.device)[1 - hidden][..., None, None]
         seen = (stained(concentrations * shown) - self.mean) / self.std
-        predicted = self.decoder(self.encoder.levels(seen.to(x.dtype)))
+        predicted = self.decoder(self.encoder.forward_pyramid(seen.to(x.dtype)))
         target = interpolate(concentrations[:, :2], predicted.shape[-2:], mode="area")
         loss = stain_loss(predicted, target, hidden)
         spread = target[torch.arange(len(x)), hidden].var().clamp(min=1e-6)

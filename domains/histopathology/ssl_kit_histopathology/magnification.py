@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, View
-from ssl_kit.nn import draw_rows, full_precision
+from ssl_kit.nn import full_precision, rand_per_sample
 
 
 def magnified(x: Tensor, steps: Tensor, places: Tensor, levels: int) -> Tensor:
@@ -82,7 +82,7 @@ class Magnification(Objective):
 
     def __init__(self, encoder: Encoder, config: MagnificationConfig) -> None:
         super().__init__(encoder, config)
-        self.head = nn.Linear(encoder.dim, config.levels)
+        self.head = nn.Linear(encoder.num_features, config.levels)
 
     @classmethod
     def views(cls, config: MagnificationConfig, size: int) -> tuple[View, ...]:
@@ -92,7 +92,7 @@ class Magnification(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Each image at a random magnification, at a random place."""
         x, levels = batch.views[0], self.config.levels
-        draws = draw_rows(len(x), 3, like=x)
+        draws = rand_per_sample(len(x), 3, like=x)
         steps = (draws[:, 0] * levels).long()
         logits = self.head(self.encoder(magnified(x, steps, draws[:, 1:], levels)))
         accuracy = (logits.argmax(dim=1) == steps).float().mean()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssl_kit import Index, Partners, UsageError
-from ssl_kit.data import side_by_side
+from ssl_kit import Index, Pairing, UsageError
+from ssl_kit.data import grid_neighbors
 
 from .tiles import slides_of
 
 
-def neighbours(index: Index) -> Partners:
+def neighbours(index: Index) -> Pairing:
     """Pairs each tile with the up to eight around it on its slide.
 
     Raises:
@@ -20,13 +20,13 @@ def neighbours(index: Index) -> Partners:
         raise UsageError(_NONE)
     places = index.positions.astype(np.int64)
     apart = np.ptp(places[:, 0]) + 2  # slides one below the other, with a free row between them
-    edges = side_by_side(places + np.outer(slides_of(index.keys) * apart, [1, 0]))
+    edges = grid_neighbors(places + np.outer(slides_of(index.keys) * apart, [1, 0]))
     if not edges.size:
         raise UsageError(_NONE)
     numbers = np.arange(len(index))
     starts = np.searchsorted(edges[0], numbers, side="left")
     stops = np.searchsorted(edges[0], numbers, side="right")
-    return Partners(edges[1], starts, stops)
+    return Pairing(edges[1], starts, stops)
 
 
 _NONE = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import albumentations as A
 
 from ssl_kit import View
-from ssl_kit.data import D4, Jpeg, only_with, resized_crop
+from ssl_kit.data import D4, Jpeg, if_channels, resized_crop
 
 from .transforms import Bend, Macenko, Reinhard, StainJitter
 
@@ -20,9 +20,9 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
         resized_crop(view),
         D4(p=1),
         Bend(p=0.3),
-        *only_with(_RGB, channels, StainJitter()),
+        *if_channels(_RGB, channels, StainJitter()),
         A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
-        *only_with(_RGB, channels, Jpeg(quality_range=(40, 95), p=0.3)),
+        *if_channels(_RGB, channels, Jpeg(quality_range=(40, 95), p=0.3)),
     ]
 
 
@@ -38,9 +38,9 @@ def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
 
 def macenko(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """The default, after the stains were brought to a reference by Macenko's method."""
-    return [*only_with(_RGB, channels, Macenko()), *default(view, channels)]
+    return [*if_channels(_RGB, channels, Macenko()), *default(view, channels)]
 
 
 def reinhard(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """The default, after the colours were brought to a reference by Reinhard's method."""
-    return [*only_with(_RGB, channels, Reinhard()), *default(view, channels)]
+    return [*if_channels(_RGB, channels, Reinhard()), *default(view, channels)]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from ssl_kit import Batch, Training, UsageError
+from ssl_kit import Batch, TrainingInfo, UsageError
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit_histopathology.cross_stain import (
     CrossStain,
@@ -25,7 +25,7 @@ MEAN, STD = (0.7, 0.5, 0.7), (0.2, 0.2, 0.2)
 def made(channels: int = 3) -> CrossStain:
     torch.manual_seed(0)
     objective = CrossStain(create_encoder("test_resnet", channels, 32), CrossStainConfig(hidden=16))
-    objective.prepare(Training(8, 4, MEAN, STD))
+    objective.prepare(TrainingInfo(8, 4, MEAN, STD))
     return objective
 
 
@@ -101,8 +101,10 @@ def test_the_decoder_gives_a_map_of_the_finest_level() -> None:
 def test_the_hidden_stain_does_not_reach_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     objective, data = made(), batch()
     seen: list[Tensor] = []
-    encode = objective.encoder.levels
-    monkeypatch.setattr(objective.encoder, "levels", lambda x: (seen.append(x), encode(x))[1])
+    encode = objective.encoder.forward_pyramid
+    monkeypatch.setattr(
+        objective.encoder, "forward_pyramid", lambda x: (seen.append(x), encode(x))[1]
+    )
     objective(data)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     there = unmix(seen[0] * std + mean)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ssl_kit import Index, Partners, UsageError
+from ssl_kit import Index, Pairing, UsageError
 from ssl_kit_histopathology.pairings import neighbours
 from ssl_kit_histopathology.tiles import tile_key
 
@@ -13,7 +13,7 @@ def index_of(tiles: list[tuple[str, int, int]]) -> Index:
     return Index.build(names, groups=["patient"] * len(tiles), positions=[t[1:] for t in tiles])
 
 
-def others(partners: Partners) -> list[list[int]]:
+def others(partners: Pairing) -> list[list[int]]:
     rows = zip(partners.starts, partners.stops, strict=True)
     return [partners.members[start:stop].tolist() for start, stop in rows]
 

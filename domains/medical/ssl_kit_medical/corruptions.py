@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
-from ssl_kit.data import Coarser
+from ssl_kit.data import Downscale
 
 from .transforms import BiasField, RicianNoise, Tone, like, to_unit
 
@@ -109,7 +109,7 @@ def motion(pixels: float, channels: Sequence[str]) -> A.BasicTransform | None:
 
 def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Pixels so many times larger; enlarged again to the size it had."""
-    return Coarser(times)
+    return Downscale(times)
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {

@@ -35,7 +35,11 @@ class AttentionEncoder(Encoder):
         super().__init__(f"{self.family}/{architecture}", channels, image_size)
         plain = create_encoder(architecture, channels, image_size)
         self._plain = (plain,)  # in a tuple, since its body is ours: no weight is to be kept twice
-        self.body, self.dim, self.arguments = plain.body, plain.dim, plain.arguments
+        self.body, self.num_features, self.arguments = (
+            plain.body,
+            plain.num_features,
+            plain.arguments,
+        )
         self.provides = plain.provides - {"tokens"}
         inserts = nn.ModuleDict()
         for name, width in _stages(self.body):
@@ -62,9 +66,9 @@ class AttentionEncoder(Encoder):
         """Maps (B, C, H, W) to pooled features (B, D)."""
         return self._plain[0].forward(x)
 
-    def features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns pooled features (B, D) and the feature maps, finest first, from one pass."""
-        return self._plain[0].features(x)
+        return self._plain[0].forward_features(x)
 
     def imagenet(self) -> dict[str, Tensor]:
         """Returns the plain CNN's ImageNet weights, and the inserts as they are."""

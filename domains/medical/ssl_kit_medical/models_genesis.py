@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, mse_loss
 
-from ssl_kit import Batch, Config, Encoder, Objective, Output, Training, View
-from ssl_kit.nn import draw_rows, full_precision
+from ssl_kit import Batch, Config, Encoder, Objective, Output, TrainingInfo, View
+from ssl_kit.nn import full_precision, rand_per_sample
 
 from .spoiling import bend, random_blocks, shuffle_within, windows
 
@@ -51,7 +51,7 @@ class ModelsGenesis(Objective):
         super().__init__(encoder, config)
         self.register_buffer("mean", torch.full((1, encoder.channels, 1, 1), 0.5))
         self.register_buffer("std", torch.full((1, encoder.channels, 1, 1), 0.25))
-        width, _, w = encoder.level_shapes(encoder.image_size)[-1]
+        width, _, w = encoder.pyramid_shapes(encoder.image_size)[-1]
         layers: list[nn.Module] = []
         for i in range(max(1, ceil(log2(encoder.image_size / w)))):
             narrow = max(config.hidden >> i, 16)
@@ -60,7 +60,7 @@ class ModelsGenesis(Objective):
             width = narrow
         self.decoder = nn.Sequential(*layers, nn.Conv2d(width, encoder.channels, 3, padding=1))
 
-    def prepare(self, training: Training) -> None:
+    def prepare(self, training: TrainingInfo) -> None:
         """Learns how to get back to values in [0, 1]."""
         self.mean.copy_(torch.tensor(training.mean).view_as(self.mean))
         self.std.copy_(torch.tensor(training.std).view_as(self.std))
@@ -73,21 +73,21 @@ class ModelsGenesis(Objective):
     def spoil(self, x: Tensor) -> Tensor:
         """Shuffles, bends and hides (B, C, H, W) in [0, 1], in the order of the authors' code."""
         c, b = self.config, len(x)
-        coin = draw_rows(b, 9, like=x)
+        coin = rand_per_sample(b, 9, like=x)
         dice = coin[..., None, None, None]
-        mixed = shuffle_within(x, random_blocks(x), draw_rows(b, *x.shape[2:], like=x))
+        mixed = shuffle_within(x, random_blocks(x), rand_per_sample(b, *x.shape[2:], like=x))
         x = torch.where(dice[:, 0] < c.shuffle, mixed, x)
         bent = bend(x, coin[:, 5:].view(b, 2, 2), coin[:, 4] < 0.5)
         x = torch.where(dice[:, 1] < c.bend, bent, x)
         inside, kept = windows(x, 1 / 6, 1 / 3), windows(x, 3 / 7, 4 / 7)
         hidden = torch.where(dice[:, 3] < c.inpaint, inside, ~kept) & (dice[:, 2] < c.paint)
-        return torch.where(hidden, draw_rows(*x.shape, like=x), x)
+        return torch.where(hidden, rand_per_sample(*x.shape, like=x), x)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """How well the view is restored from its spoilt version."""
         x = batch.views[0]
         spoilt = self.spoil((x * self.std + self.mean).clamp(0, 1))
-        restored = self.decoder(self.encoder.map((spoilt - self.mean) / self.std))
+        restored = self.decoder(self.encoder.forward_map((spoilt - self.mean) / self.std))
         loss = restoration_loss(interpolate(restored, size=x.shape[2:], mode="bilinear"), x)
         guess = (x - x.mean(dim=0)).square().mean().clamp_min(1e-6)
         return Output(loss, {"restoration_skill": 1 - loss.detach() / guess})

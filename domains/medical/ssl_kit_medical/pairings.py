@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Index, Partners, UsageError
+from ssl_kit import Index, Pairing, UsageError
 
 from .volumes import PLACE, STUDY, VOLUME
 
 
-def study(index: Index) -> Partners:
+def study(index: Index) -> Pairing:
     """Pairs each image with the others of its study: other views, other sequences.
 
     Raises:
@@ -24,7 +24,7 @@ def study(index: Index) -> Partners:
     return _alike(index, STUDY)
 
 
-def volume(index: Index) -> Partners:
+def volume(index: Index) -> Pairing:
     """Pairs each slice with the others of its volume.
 
     Raises:
@@ -33,7 +33,7 @@ def volume(index: Index) -> Partners:
     return _alike(index, VOLUME)
 
 
-def neighbour(index: Index) -> Partners:
+def neighbour(index: Index) -> Pairing:
     """Pairs each slice with the one before and the one behind it.
 
     Raises:
@@ -44,17 +44,17 @@ def neighbour(index: Index) -> Partners:
     order = np.lexsort((index.positions[:, PLACE], number))
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return Partners(order, np.maximum(wide.starts, rank - 1), np.minimum(wide.stops, rank + 2))
+    return Pairing(order, np.maximum(wide.starts, rank - 1), np.minimum(wide.stops, rank + 2))
 
 
-def _alike(index: Index, column: int) -> Partners:
+def _alike(index: Index, column: int) -> Pairing:
     number = _column(index, column)
     order = np.argsort(number, kind="stable")
     starts = np.searchsorted(number[order], number, side="left")
     stops = np.searchsorted(number[order], number, side="right")
     if not (stops - starts > 1).any():
         raise UsageError(_NONE)
-    return Partners(order, starts, stops)
+    return Pairing(order, starts, stops)
 
 
 def _column(index: Index, column: int) -> NDArray[np.int64]:

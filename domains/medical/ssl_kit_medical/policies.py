@@ -12,7 +12,7 @@ from math import pi, sqrt
 import albumentations as A
 
 from ssl_kit import View
-from ssl_kit.data import only_with, resized_crop
+from ssl_kit.data import if_channels, resized_crop
 
 from .transforms import BiasField, Elastic, RicianNoise, Symmetries, Tone
 
@@ -27,7 +27,7 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
         A.Affine(rotate=(-10, 10), p=0.5),
         elastic(view.size),
         Tone(),
-        *only_with(_RGB, channels, A.ColorJitter(0, 0, 0.2, 0.03, p=0.8)),
+        *if_channels(_RGB, channels, A.ColorJitter(0, 0, 0.2, 0.03, p=0.8)),
         BiasField(),
         A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
         RicianNoise(),
@@ -36,12 +36,12 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
 
 def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """Crop, and the eight symmetries of cells."""
-    return [crop(view), *only_with(_RGB, channels, Symmetries())]
+    return [crop(view), *if_channels(_RGB, channels, Symmetries())]
 
 
 def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """Crop, and mirroring left to right of cells only: a heart is on the left."""
-    return [crop(view), *only_with(_RGB, channels, Symmetries(("e", "h")))]
+    return [crop(view), *if_channels(_RGB, channels, Symmetries(("e", "h")))]
 
 
 def crop(view: View) -> A.BasicTransform:

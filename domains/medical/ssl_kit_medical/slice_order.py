@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View
+from ssl_kit.nn import all_gather as gathered
 from ssl_kit.nn import full_precision
-from ssl_kit.nn import gather as gathered
 
 
 def later(place: Tensor, volume: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class SliceOrder(Objective):
 
     def __init__(self, encoder: Encoder, config: SliceOrderConfig) -> None:
         super().__init__(encoder, config)
-        self.score = nn.Linear(encoder.dim, 1, bias=False)
+        self.score = nn.Linear(encoder.num_features, 1, bias=False)
 
     @classmethod
     def views(cls, config: SliceOrderConfig, size: int) -> tuple[View, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ssl_kit.nn import draw_rows
+from ssl_kit.nn import rand_per_sample
 
 _KNOTS = 257  # of a curve
 _WINDOWS = 5
@@ -55,7 +55,7 @@ def random_blocks(x: Tensor) -> Tensor:
     The paper's windows overlap; these do not, so that all can be shuffled at once.
     """
     b, _, *sides = x.shape
-    drawn = draw_rows(b, 2, 2, like=x)
+    drawn = rand_per_sample(b, 2, 2, like=x)
     number = torch.zeros(b, 1, 1, dtype=torch.long, device=x.device)
     for axis, side in enumerate(sides):
         size = 2 + (drawn[:, axis, 0] * max(1, side // 10 - 1)).long()
@@ -68,7 +68,7 @@ def random_blocks(x: Tensor) -> Tensor:
 def windows(x: Tensor, low: float, high: float) -> Tensor:
     """Draws (B, 1, H, W), True in one to five rectangles with sides of `low` to `high` of x's."""
     b, _, *sides = x.shape
-    drawn = draw_rows(b, _WINDOWS, 5, like=x)
+    drawn = rand_per_sample(b, _WINDOWS, 5, like=x)
     there = (drawn[..., 4] < 0.95).cumprod(dim=1).bool()
     there[:, 0] = True
     within = []

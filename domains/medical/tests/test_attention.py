@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ssl_kit import UsageError
-from ssl_kit.nn import create_encoder, initialise
+from ssl_kit.nn import create_encoder, load_initial_weights
 from ssl_kit.nn.distributed import sync_batch_norm
 from ssl_kit_medical.attention import CBAM, ECA, SqueezeExcitation, kernel_width
 from ssl_kit_medical.encoders import AttentionEncoder
@@ -114,7 +114,7 @@ def test_starts_as_the_plain_network(family: str, architecture: str) -> None:
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(with_attention(x), plain(x))
-        both = zip(with_attention.levels(x), plain.levels(x), strict=True)
+        both = zip(with_attention.forward_pyramid(x), plain.forward_pyramid(x), strict=True)
         assert all(torch.equal(a, b) for a, b in both)
 
 
@@ -123,14 +123,14 @@ def test_attention_acts_on_features_and_maps_once_awake(family: str) -> None:
     encoder = create_encoder(f"{family}/test_resnet", 3, 32).eval()
     x = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
-        before, level = encoder(x), encoder.map(x)
+        before, level = encoder(x), encoder.forward_map(x)
         for weight in getattr(encoder.body, family).parameters():
             nn.init.normal_(weight, std=0.5)
         assert not torch.allclose(encoder(x), before)
-        assert not torch.allclose(encoder.map(x), level)
-        features, levels = encoder.features(x)
+        assert not torch.allclose(encoder.forward_map(x), level)
+        features, levels = encoder.forward_features(x)
         torch.testing.assert_close(features, encoder(x))
-        torch.testing.assert_close(levels[-1], encoder.map(x))
+        torch.testing.assert_close(levels[-1], encoder.forward_map(x))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_plain_weights_match_more_than_nine_tenths(
     plain = create_encoder(architecture, 3, 64)
     torch.save(plain.body.state_dict(), tmp_path / "plain.pt")
     encoder = create_encoder(f"{family}/{architecture}", 1, 64)
-    said = initialise(encoder, str(tmp_path / "plain.pt"), ("grey",))
+    said = load_initial_weights(encoder, str(tmp_path / "plain.pt"), ("grey",))
     matched, _, total = said.partition(": ")[2].split(" weights")[0].split(" ")[:3]
     assert int(matched) >= 0.9 * int(total)
 
@@ -156,7 +156,7 @@ def test_real_imagenet_weights_give_the_plain_features(real_data: Path) -> None:
         create_encoder(f"cbam/{LITE}", 3, 64).eval(),
     )
     for encoder in (plain, with_attention):
-        initialise(encoder, str(weights), ("red", "green", "blue"))
+        load_initial_weights(encoder, str(weights), ("red", "green", "blue"))
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(with_attention(x), plain(x))
@@ -166,7 +166,7 @@ def test_imagenet_weights_come_with_the_inserts(monkeypatch: pytest.MonkeyPatch)
     encoder = create_encoder("cbam/resnet18", 3, 32)
     plain = create_encoder("resnet18", 3, 32)
     monkeypatch.setattr(type(plain), "imagenet", lambda self: plain.body.state_dict())
-    assert initialise(encoder, "imagenet", ("red", "green", "blue")).endswith(
+    assert load_initial_weights(encoder, "imagenet", ("red", "green", "blue")).endswith(
         "132 of 132 weights match"
     )
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from ssl_kit import Batch, Training
+from ssl_kit import Batch, TrainingInfo
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit_medical.models_genesis import ModelsGenesis, ModelsGenesisConfig, restoration_loss
 from ssl_kit_medical.spoiling import bend, random_blocks, shuffle_within, windows
@@ -103,7 +103,7 @@ def test_windows_are_as_large_as_told(low, high) -> None:
 
 def objective(**options) -> ModelsGenesis:
     made = ModelsGenesis(create_encoder("test_resnet", 3, 32), ModelsGenesisConfig(**options))
-    made.prepare(Training(8, 1, (0.4, 0.5, 0.6), (0.2, 0.2, 0.2)))
+    made.prepare(TrainingInfo(8, 1, (0.4, 0.5, 0.6), (0.2, 0.2, 0.2)))
     return made
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ssl_kit import Index, Partners, UsageError
+from ssl_kit import Index, Pairing, UsageError
 from ssl_kit_medical.pairings import neighbour, study, volume
 
 #        study, volume, place: one study of two volumes, one of one, out of order
@@ -15,7 +15,7 @@ def index_of(positions: object) -> Index:
     return Index.build([f"image{i}" for i in range(n)], groups=["p"] * n, positions=positions)
 
 
-def others(partners: Partners) -> list[set[int]]:
+def others(partners: Pairing) -> list[set[int]]:
     rows = zip(partners.starts, partners.stops, strict=True)
     return [
         set(partners.members[start:stop].tolist()) - {i} for i, (start, stop) in enumerate(rows)

@@ -99,7 +99,7 @@ def test_a_partner_is_a_slice_of_its_own_place() -> None:
 
 def test_accuracy_is_the_share_of_pairs_in_order() -> None:
     made = objective(across=True)
-    made.encoder.forward = lambda x: torch.zeros(len(x), made.encoder.dim)
+    made.encoder.forward = lambda x: torch.zeros(len(x), made.encoder.num_features)
     output = made(batch([[0.0], [1.0], [2.0], [3.0]]))
     assert output.loss.item() == pytest.approx(math.log(2))
     assert output.metrics["order_accuracy"].item() == 0

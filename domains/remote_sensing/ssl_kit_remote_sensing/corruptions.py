@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
-from ssl_kit.data import Coarser, Jpeg
+from ssl_kit.data import Downscale, Jpeg
 
 from .bands import INDICES, THERMAL, canonical, wavelengths
 from .transforms import Radiometry
@@ -168,7 +168,7 @@ def noise(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:
 
 def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """A pixel on the ground is so many times longer; enlarged again to the size it had."""
-    return Coarser(times)
+    return Downscale(times)
 
 
 def misregistration(pixels: float, channels: Sequence[str]) -> A.BasicTransform | None:

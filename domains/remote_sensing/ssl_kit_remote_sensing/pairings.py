@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ssl_kit import Index, Partners, UsageError
+from ssl_kit import Index, Pairing, UsageError
 
 from .tiles import parse_keys
 
@@ -24,7 +24,7 @@ _DATE = re.compile(rb"(?<!\d)((?:19|20)\d\d)[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12
 Ints = NDArray[np.int64]
 
 
-def neighbour(index: Index) -> Partners:
+def neighbour(index: Index) -> Pairing:
     """Pairs each tile with the up to eight of its scene that touch or overlap it.
 
     Raises:
@@ -49,7 +49,7 @@ def neighbour(index: Index) -> Partners:
     return _pack([np.stack(found, axis=1)], _NONE)
 
 
-def neighbours(index: Index) -> Partners:
+def neighbours(index: Index) -> Pairing:
     """Pairs each tile with those whose centres are near on the map, whatever file they are in.
 
     Raises:
@@ -63,7 +63,7 @@ def neighbours(index: Index) -> Partners:
     )
 
 
-def seasons(index: Index) -> Partners:
+def seasons(index: Index) -> Pairing:
     """Pairs each tile with those of the same place in other files, unless they have its date.
 
     The same place: the centres are at most half a tile apart. Dates are read from the names of
@@ -144,7 +144,7 @@ def _ranks(scene: Ints, place: NDArray[np.float32]) -> Ints:
     return rank
 
 
-def _pack(found: list[Ints], none: str) -> Partners:
+def _pack(found: list[Ints], none: str) -> Pairing:
     """Packs (n, K) partners, -1 for none, into rows of different length."""
     there = [chunk >= 0 for chunk in found]
     members = np.concatenate([chunk[kept] for chunk, kept in zip(found, there, strict=True)])
@@ -152,4 +152,4 @@ def _pack(found: list[Ints], none: str) -> Partners:
         raise UsageError(none)
     counts = np.concatenate([kept.sum(1) for kept in there])
     stops = np.cumsum(counts)
-    return Partners(members, stops - counts, stops)
+    return Pairing(members, stops - counts, stops)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import albumentations as A
 
 from ssl_kit import View
-from ssl_kit.data import D4, only_with, resized_crop
+from ssl_kit.data import D4, if_channels, resized_crop
 
 from .bands import INDICES, RGB, THERMAL, canonical, wavelengths
 from .transforms import BandDrop, Radiometry, Saturation
@@ -23,7 +23,7 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
             sunlit=tuple(canonical(name) not in THERMAL for name in channels),
             measured=tuple(name not in INDICES for name in channels),
         ),
-        *only_with(RGB, channels, Saturation()),
+        *if_channels(RGB, channels, Saturation()),
         *([BandDrop()] if len(channels) > len(RGB) else []),
         A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.2), p=0.1),
     ]

@@ -15,7 +15,7 @@ from . import clouds
 from .bands import VOCABULARY, is_band_number, role
 from .headers import Header
 from .options import GeoTiffConfig
-from .products import FileName, calibration, is_ancillary, parse, sensor_of
+from .products import FileName, calibration, is_ancillary, sensor_of, parse
 
 Calibration = tuple[tuple[float, float] | None, ...]
 _PARTS = ("train", "val", "valid", "validation", "test")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_kit import Index, Partners, UsageError
+from ssl_kit import Index, Pairing, UsageError
 from ssl_kit_remote_sensing.geotiff import GeoTiff, GeoTiffConfig
 from ssl_kit_remote_sensing.pairings import neighbour, neighbours, seasons
 from ssl_kit_remote_sensing.tiles import corners, parse_keys, shares, tile_key
@@ -74,7 +74,7 @@ def test_shares_of_a_full_mask_are_exact() -> None:
     assert np.allclose(shares(mask, (30, 40), 8, grid), expected)
 
 
-def members(made: Partners, i: int) -> set[int]:
+def members(made: Pairing, i: int) -> set[int]:
     return set(made.members[made.starts[i] : made.stops[i]].tolist())
 
 
@@ -119,7 +119,7 @@ def test_seasons_are_the_same_place_in_files_of_other_dates() -> None:
 
 
 @pytest.mark.parametrize("pairing", [neighbours, seasons])
-def test_pairings_on_the_map_need_one(pairing: Callable[[Index], Partners]) -> None:
+def test_pairings_on_the_map_need_one(pairing: Callable[[Index], Pairing]) -> None:
     with pytest.raises(UsageError, match="where on the map"):
         pairing(index_of({"a": corners(30, 40, 10, 10)}))
     with pytest.raises(UsageError, match="finds no pairs"):

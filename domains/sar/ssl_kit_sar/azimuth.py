@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cosine_similarity, grid_sample
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, View
-from ssl_kit.nn import draw_rows, full_precision
+from ssl_kit.nn import full_precision, rand_per_sample
 
 _TOLERANCE = 1e-3  # of the length of a position that is a direction
 
@@ -65,7 +65,7 @@ class Azimuth(Objective):
 
     def __init__(self, encoder: Encoder, config: Config) -> None:
         super().__init__(encoder, config)
-        self.head = nn.Linear(encoder.dim, 2)
+        self.head = nn.Linear(encoder.num_features, 2)
 
     @classmethod
     def views(cls, config: Config, size: int) -> tuple[View, ...]:
@@ -75,7 +75,7 @@ class Azimuth(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Predicts (cos, sin) of the azimuth, or of the turn."""
         x = batch.views[0]
-        angles = 2 * math.pi * draw_rows(len(x), like=x)
+        angles = 2 * math.pi * rand_per_sample(len(x), like=x)
         direction = torch.stack([angles.cos(), angles.sin()], dim=1)
         if batch.positions.shape[1] == 2:
             known = (batch.positions.norm(dim=1) - 1).abs() < _TOLERANCE

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
-from ssl_kit.data import coarser
+from ssl_kit.data import downscale
 
 from .aperture import window_band
 from .pixels import (
@@ -112,7 +112,7 @@ class Resolution(_Worse):
 
     def detected(self, power: Reals, noise: Complex | None) -> Reals:
         """Averages over cells, and interpolates."""
-        return coarser(power, self.strength)
+        return downscale(power, self.strength)
 
     def signal(self, signal: Complex, noise: Complex | None) -> Complex:
         """Limits the band in range and in azimuth."""

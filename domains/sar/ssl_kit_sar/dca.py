@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ssl_kit.nn import draw_shared, full_precision, gather
+from ssl_kit.nn import all_gather, full_precision, rand_shared
 
 
 @full_precision
@@ -99,9 +99,9 @@ class DCA(Objective):
         if config.ramp_start > config.ramp_end:
             raise UsageError("objective.ramp_start is after objective.ramp_end; exchange them.")
         self.phases = config.views + 1
-        self.norm = nn.BatchNorm1d(encoder.dim, affine=False)
+        self.norm = nn.BatchNorm1d(encoder.num_features, affine=False)
         self.register_buffer("progress", torch.zeros(()))
-        self.register_buffer("classifier", torch.zeros(0, encoder.dim), persistent=False)
+        self.register_buffer("classifier", torch.zeros(0, encoder.num_features), persistent=False)
 
     @classmethod
     def views(cls, config: DCAConfig, size: int) -> tuple[View, ...]:
@@ -113,13 +113,13 @@ class DCA(Objective):
         c = self.config
         if phase == c.views:
             pooled = self.norm(self.encoder(torch.cat(batch.views)))
-            apart = feature_alignment(torch.stack([gather(f) for f in pooled.chunk(c.views)]))
+            apart = feature_alignment(torch.stack([all_gather(f) for f in pooled.chunk(c.views)]))
             weight = ramp(float(self.progress), c.ramp_start, c.ramp_end)
             return Output(weight * apart, {"alignment": apart.detach()})
-        features = gather(self.norm(self.encoder(batch.views[phase])))
+        features = all_gather(self.norm(self.encoder(batch.views[phase])))
         if phase == 0:
             bound = (6 / (features.shape[0] + features.shape[1])) ** 0.5  # Xavier, uniform
-            self.classifier = bound * (2 * draw_shared(*features.shape, like=features) - 1)
+            self.classifier = bound * (2 * rand_shared(*features.shape, like=features) - 1)
         logits = instance_logits(features, self.classifier, c.temperature)
         told = logits.argmax(1) == torch.arange(len(logits), device=logits.device)
         self.classifier = updated(self.classifier, features, logits, c.rate)

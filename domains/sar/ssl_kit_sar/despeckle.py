@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, mse_loss, pixel_shuffle, pixel_unshuffle
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ssl_kit.nn import draw_rows, full_precision
+from ssl_kit.nn import full_precision, rand_per_sample
 
 
 def halves(x: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,7 +93,7 @@ class Despeckle(Objective):
                     "images with data.options.values=sublooks, or use looks=pixels."
                 )
             channels //= 2
-        width, h, _ = encoder.level_shapes(encoder.image_size)[-1]
+        width, h, _ = encoder.pyramid_shapes(encoder.image_size)[-1]
         self.stride = max(1, round(encoder.image_size / h))
         self.head = nn.Conv2d(width, channels * self.stride**2, 1)
         nn.init.zeros_(self.head.weight)  # a random guess is far off, and correcting it kills units
@@ -109,11 +109,11 @@ class Despeckle(Objective):
         b, _, height, width = x.shape
         if self.config.looks == "pixels":
             x = x[..., : height // 2 * 2, : width // 2 * 2]
-            draws = draw_rows(b, 4, height // 2, width // 2, like=x)
+            draws = rand_per_sample(b, 4, height // 2, width // 2, like=x)
             seen, look = halves(x, draws)
         else:
-            seen, look = other_channels(x, draw_rows(b, like=x))
-        predicted = pixel_shuffle(self.head(self.encoder.map(seen)), self.stride)
+            seen, look = other_channels(x, rand_per_sample(b, like=x))
+        predicted = pixel_shuffle(self.head(self.encoder.forward_map(seen)), self.stride)
         predicted = interpolate(predicted, look.shape[-2:], mode="bilinear", align_corners=False)
         loss = noise2noise(predicted, look)
         skill = 1 - loss.detach() / look.float().var()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter1d
 
-from ssl_kit.data import coarser
+from ssl_kit.data import downscale
 from ssl_kit.testing.domains import check_corruptions, corrupted, textured
 from ssl_kit_sar.corruptions import CORRUPTIONS
 from ssl_kit_sar.pixels import Meaning, phasors, put_phasors
@@ -60,7 +60,7 @@ def test_of_detected_images_intensities_are_averaged(channels: tuple[str, ...]) 
     image = textured(channels)
     power = intensity(image, channels)
     made = intensity(worse("resolution", 4, image, channels), channels)
-    assert np.allclose(made, coarser(power.astype(np.float32), 4), rtol=1e-3)
+    assert np.allclose(made, downscale(power.astype(np.float32), 4), rtol=1e-3)
     made = intensity(worse("defocus", 9, image, channels), channels)
     assert np.allclose(made, uniform_filter1d(power, 9, axis=1, mode="mirror"), rtol=1e-3)
 

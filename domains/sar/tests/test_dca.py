@@ -129,8 +129,8 @@ def test_the_classifier_is_new_for_every_batch_and_learns_from_view_to_view() ->
     later = objective(data, 1)
     assert later.metrics["instance_accuracy"] > first.metrics["instance_accuracy"]
     objective(batch(4), 0)
-    assert objective.classifier.shape == (4, objective.encoder.dim)
-    assert drawn.shape == (6, objective.encoder.dim)
+    assert objective.classifier.shape == (4, objective.encoder.num_features)
+    assert drawn.shape == (6, objective.encoder.num_features)
 
 
 def test_the_optimizer_never_sees_the_classifier() -> None:

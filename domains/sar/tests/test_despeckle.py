@@ -103,8 +103,8 @@ def test_asks_for_twice_the_pixels_only_where_pixels_are_shared_out() -> None:
 def test_hidden_channels_do_not_reach_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     objective = made(2, looks="channels")
     seen = []
-    encode = objective.encoder.map
-    monkeypatch.setattr(objective.encoder, "map", lambda x: (seen.append(x), encode(x))[1])
+    encode = objective.encoder.forward_map
+    monkeypatch.setattr(objective.encoder, "forward_map", lambda x: (seen.append(x), encode(x))[1])
     x = torch.stack([torch.zeros(3, 32, 32), torch.ones(3, 32, 32)], dim=1)
     objective(batch(x))
     assert all(len(image.unique()) == 1 for image in seen[0])

@@ -11,7 +11,7 @@ from ssl_kit import UsageError
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.opening import DataConfig, open_dataset
 from ssl_kit.data.splits import split
-from ssl_kit.evaluation import EvaluationData, difference
+from ssl_kit.evaluation import EvaluationData, paired_difference
 from ssl_kit.evaluation.bootstrap import DRAWS
 from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.plugins.evaluations.annotations import read_annotations
@@ -166,11 +166,11 @@ def test_the_difference_of_two_detectors_is_paired_over_groups():
         ours.append(Marked(boxes, np.zeros(n, int), scores=[0.9] * n))
         theirs.append(Marked(boxes[:1], np.zeros(1, int), scores=[0.9]))
     first, second = (judge(("square",), truth, f, np.arange(IMAGES)) for f in (ours, theirs))
-    gain = difference(first, second, "AP")
+    gain = paired_difference(first, second, "AP")
     found = 12 / 18  # of the objects, so that 67 of the 101 recalls are reached
     assert gain.value == pytest.approx(1 - np.floor(1 + 100 * found) / 101)
     assert 0 < gain.low < gain.value < gain.high
-    assert difference(first, first, "AP").high == 0
+    assert paired_difference(first, first, "AP").high == 0
     np.testing.assert_allclose(first.by_group, 1)
     np.testing.assert_allclose(second.by_group[::2], 1)
     assert (second.by_group[1::2] < 0.6).all()

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from ssl_kit import UsageError
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
-from ssl_kit.evaluation import EvaluationData, difference
+from ssl_kit.evaluation import EvaluationData, paired_difference
 from ssl_kit.evaluation.bootstrap import wilcoxon
 from ssl_kit.plugins.evaluations.leave_one_out import (
     LeaveOneOut,
@@ -176,7 +176,7 @@ def test_two_encoders_are_paired_by_group(data, problem):
     first = evaluate(data)
     data._embedded[id(MODEL)][1][:] = np.random.default_rng(9).normal(size=(160, 6))
     second = evaluate(data)
-    gain = difference(first, second, first.main)
+    gain = paired_difference(first, second, first.main)
     apart = first.by_group - second.by_group
     assert gain.value == pytest.approx(apart.mean())
     assert gain.low > 0

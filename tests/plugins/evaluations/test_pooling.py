@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_kit.data import side_by_side
+from ssl_kit.data import grid_neighbors
 from ssl_kit.plugins.evaluations.pooling import POOLINGS, Bag, join, propagate
 
 KNOWN = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)) * 3 + 1
@@ -18,7 +18,7 @@ def grid_bag(n, seed=0, side=4):
     """A bag of n tiles at places of a grid, in no order."""
     rng = np.random.default_rng(seed)
     places = np.argwhere(np.ones((side, side)))[rng.permutation(side * side)[:n]]
-    return Bag(torch.from_numpy(rng.normal(size=(n, 6))), torch.from_numpy(side_by_side(places)))
+    return Bag(torch.from_numpy(rng.normal(size=(n, 6))), torch.from_numpy(grid_neighbors(places)))
 
 
 def adjacency(edges, n):
@@ -120,7 +120,7 @@ def test_a_real_slide_is_a_graph(real_data):
     slides = pytest.importorskip("ssl_kit_histopathology.slides")
     path = real_data / "wsi" / "cmu-1-small-region.svs"
     places = slides.Slides.open(path, slides.SlidesConfig()).index.positions
-    edges = side_by_side(places)
+    edges = grid_neighbors(places)
     tiles = torch.randn(len(places), 6, dtype=torch.float64)
     net, bag = network("graph"), Bag(tiles, torch.from_numpy(edges))
     said = net.saliency(join([bag]), torch.tensor([2]))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ssl_kit import UnknownNameError, UsageError, parse
+from ssl_kit import UnknownNameError, UsageError, validate
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData
@@ -176,4 +176,4 @@ def test_images_without_time_are_refused(problem):
 
 def test_shares_that_leave_nothing_to_test_on_are_refused():
     with pytest.raises(UsageError, match="leave no time to test on"):
-        parse(WithinGroupConfig, {"train": 0.7, "val": 0.3}, "within_group")
+        validate(WithinGroupConfig, {"train": 0.7, "val": 0.3}, "within_group")

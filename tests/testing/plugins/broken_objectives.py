@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import mse_loss, normalize
 
 from ssl_kit import Output, UsageError, View
-from ssl_kit.nn import draw_rows, frozen_copy, gather
+from ssl_kit.nn import all_gather, frozen_copy, rand_per_sample
 from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig, nt_xent
 
 
@@ -25,7 +25,7 @@ class Sound(SimCLR):
         return views
 
     def loss(self, batch):
-        return nt_xent(*map(gather, self.both(batch)), 0.2)
+        return nt_xent(*map(all_gather, self.both(batch)), 0.2)
 
     def forward(self, batch, phase=0):
         return Output(self.loss(batch))
@@ -128,7 +128,7 @@ class KeptLabels(Sound):
         if self.weights is None:
             self.weights = torch.ones(len(batch), 1)
         z1, z2 = self.both(batch)
-        return Output(nt_xent(*map(gather, (z1 * self.weights, z2)), 0.2))
+        return Output(nt_xent(*map(all_gather, (z1 * self.weights, z2)), 0.2))
 
 
 class ThreeChannels(Sound):
@@ -181,7 +181,7 @@ class SmallMemory(Sound):
     def forward(self, batch, phase=0):
         z1, z2 = self.both(batch)
         near = mse_loss(z1, self.memory[batch.indices].to(z1.dtype))
-        return Output(nt_xent(gather(z1), gather(z2), 0.2) + 0 * near)
+        return Output(nt_xent(all_gather(z1), all_gather(z2), 0.2) + 0 * near)
 
 
 class NoisyProjection(Sound):
@@ -197,10 +197,12 @@ class NoisyEncoder(Sound):
 
     def __init__(self, encoder, config):
         super().__init__(encoder, config)
-        encoder.register_forward_hook(lambda module, x, h: h + 0.1 * draw_rows(*h.shape, like=h))
+        encoder.register_forward_hook(
+            lambda module, x, h: h + 0.1 * rand_per_sample(*h.shape, like=h)
+        )
 
     def forward(self, batch, phase=0):
-        z1, z2 = (gather(self.projector(self.encoder(view))) for view in batch.views)
+        z1, z2 = (all_gather(self.projector(self.encoder(view))) for view in batch.views)
         return Output(nt_xent(z1, z2, 0.2))
 
 
@@ -226,4 +228,4 @@ class NeedsTheFirst(Sound):
     def forward(self, batch, phase=0):
         first = batch.indices.tolist().index(0)
         z1, z2 = self.both(batch)
-        return Output(nt_xent(gather(z1), gather(z2), 0.2) + 0 * z1[first].sum())
+        return Output(nt_xent(all_gather(z1), all_gather(z2), 0.2) + 0 * z1[first].sum())

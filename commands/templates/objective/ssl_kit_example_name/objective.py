@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, View
-from ssl_kit.nn import full_precision, gather, mlp
+from ssl_kit.nn import all_gather, full_precision, mlp
 
 
 @full_precision
@@ -62,7 +62,7 @@ class ExampleName(Objective):
 
     def __init__(self, encoder: Encoder, config: ExampleNameConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.dim, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden, config.out)
 
     @classmethod
     def views(cls, config: ExampleNameConfig, size: int) -> tuple[View, ...]:
@@ -77,7 +77,7 @@ class ExampleName(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Both terms over the images of all processes."""
         z = normalize(self.project(self.encoder(torch.cat(batch.views))), dim=1)
-        z1, z2 = (gather(part) for part in z.chunk(2))
+        z1, z2 = (all_gather(part) for part in z.chunk(2))
         close = alignment(z1, z2)
         even = (uniformity(z1, self.config.t) + uniformity(z2, self.config.t)) / 2
         metrics = {"alignment": close.detach(), "uniformity": even.detach()}
