@@ -129,7 +129,7 @@ def train(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Pre-train an encoder on unlabelled images."""
+    """Pre-train an encoder on unlabeled images."""
     from .commands import actions
     from .reports import text as report
     from .training import settings
@@ -163,7 +163,7 @@ def train(
 @click.option("--features", type=click.Path(path_type=Path), help="Folder that keeps features.")
 @json_flag
 def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
-    """Measure an encoder on labelled images, beside the untrained one."""
+    """Measure an encoder on labeled images, beside the untrained one."""
     from .commands import actions
     from .reports import text as report
 
@@ -187,7 +187,7 @@ def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
 @click.option("--quiet", is_flag=True, help="Print warnings and the result only.")
 @json_flag
 def finetune(what: str, out: Path, quiet: bool, as_json: bool, **options: Any) -> None:
-    """Train a classifier on labelled images, starting from an encoder."""
+    """Train a classifier on labeled images, starting from an encoder."""
     from .commands import finetune as tuning
     from .training.progress import Progress
 

@@ -42,7 +42,7 @@ def ours(bank: Any, labels: Any, queries: Any) -> None:
 
 def theirs(metric: str) -> Callable[..., None]:
     def run(bank: Any, labels: Any, queries: Any) -> None:
-        # of unit vectors, the squared distance is 2 - 2 cosine: the same neighbours
+        # of unit vectors, the squared distance is 2 - 2 cosine: the same neighbors
         brute = KNeighborsClassifier(K, metric=metric, algorithm="brute", weights="distance")
         brute.fit(bank, labels).predict(queries)
 

@@ -29,7 +29,7 @@ EXTRA = {
 # Where a method is known to do badly at this size, and who says so.
 NOTES: dict[str, str] = {
     "mae": "It gains in the linear probe. Features of a masked auto-encoder are strong but not "
-    "ready for a neighbour search ([He et al. 2021](https://arxiv.org/abs/2111.06377), 4.3).",
+    "ready for a neighbor search ([He et al. 2021](https://arxiv.org/abs/2111.06377), 4.3).",
     "ijepa": "It gains in the linear probe. The paper trains for 300 epochs of ImageNet and more "
     "([Assran et al. 2023](https://arxiv.org/abs/2301.08243), table 1).",
     "simmim": "Hidden pixels disturb what a plain CNN computes; `spark` is the answer to that "
@@ -87,7 +87,7 @@ def row(name: str, args: argparse.Namespace) -> dict[str, Any]:
         "gain": knn["gain"],
         "linear": probes[0]["metrics"]["accuracy"],
         "untrained_linear": probes[1]["metrics"]["accuracy"],
-        "rankme": last["rankme_centred"],
+        "rankme": last["rankme_centered"],
         "verdict": last["verdict"],
         "images_per_second": sorted(rates)[len(rates) // 2] if rates else 0.0,
         "memory": memory,
@@ -113,7 +113,7 @@ def page(rows: dict[str, dict[str, Any]], args: argparse.Namespace) -> str:
         f"batches of {args.batch_size}) at {args.size} px from random weights, with its defaults, "
         f"in the domain `{args.domain}`. kNN and linear probe are accuracies in percent on "
         "held-out images with 95 % intervals over groups; *gain* is kNN over the same encoder "
-        "untrained, paired. RankMe is centred, of the features. images/s is as it was, on a "
+        "untrained, paired. RankMe is centered, of the features. images/s is as it was, on a "
         "machine that did other work as well (`benchmarks/throughput.py` measures speed). This is "
         "little training: the order would be another after a night.",
         "",

@@ -164,7 +164,7 @@ def choose(protocols: Sequence[str], assignments: Sequence[str] = ()) -> dict[st
 
 @dataclass(frozen=True)
 class Judged:
-    """An encoder and the labelled images that it is to be judged on.
+    """An encoder and the labeled images that it is to be judged on.
 
     Attributes:
         model: With its weights.
@@ -195,18 +195,18 @@ def judged(
     protocols: Iterable[Evaluation] = (),
     assignments: Sequence[str] = (),
 ) -> Judged:
-    """Loads an encoder and labelled images for it.
+    """Loads an encoder and labeled images for it.
 
     Args:
         what: A run folder, "scratch", "imagenet" or a weights file.
         domain: Of the images; the run's if empty.
-        data: Path of labelled images; the run's if empty.
+        data: Path of labeled images; the run's if empty.
         labels: CSV.
         encoder: Architecture, where `what` is no run.
         image_size: Pixels; 0 is the run's, or 64.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
-        features: Folder that features of labelled images are kept in.
+        features: Folder that features of labeled images are kept in.
         protocols: What will be run, since it may report on more than the test part.
         assignments: Settings of the images; see `data_of`.
 

@@ -54,7 +54,7 @@ def plan(
         encoder: Architecture, where there is no run.
         image_size: Pixels; 0 is the runs', or 64.
         domain: Of the images; the first run's if empty.
-        data: Path of labelled images; the first run's if empty.
+        data: Path of labeled images; the first run's if empty.
         labels: CSV.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
@@ -121,10 +121,10 @@ def compare(asked: Plan, out: Path, command: str, progress: Progress) -> dict[st
     cells = list(asked.cells())
     missing = [cell for cell in cells if not (out / cell.file).is_file()]
     if missing:
-        labelled = np.flatnonzero(asked.data.dataset.index.labels >= 0)
+        labeled = np.flatnonzero(asked.data.dataset.index.labels >= 0)
         asked = replace(
             asked,
-            data=replace(asked.data, dataset=kept_in_memory(asked.data.dataset, labelled)),
+            data=replace(asked.data, dataset=kept_in_memory(asked.data.dataset, labeled)),
         )
     started, done = time.monotonic(), 0
     progress.say(f"{len(cells)} cells, {len(cells) - len(missing)} of them are there already")

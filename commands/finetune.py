@@ -63,7 +63,7 @@ def finetune(
         progress.say(f"epoch {done}/{epochs}  loss {loss:.4f}")
 
     parts, dataset = data.parts, data.dataset
-    progress.say(f"{len(parts.train)} + {len(parts.val)} labelled images, from {model.loaded}")
+    progress.say(f"{len(parts.train)} + {len(parts.val)} labeled images, from {model.loaded}")
     tuned = fine_tune(model, data, evaluation.config, show)
     values = {
         **tuned.result.to_json(),

@@ -31,7 +31,7 @@ class Sample:
         channels: Names of the C channels.
         value_range: (C, 2) physical values that became the lowest and the highest image value.
         key: Unique name.
-        label: Class name, "" if unlabelled.
+        label: Class name, "" if unlabeled.
         group: What must not be split across train and test.
     """
 
@@ -49,7 +49,7 @@ class Index:
 
     Attributes:
         keys: (n,) unique names, UTF-8 bytes.
-        labels: (n,) class numbers, int32, -1 where unlabelled.
+        labels: (n,) class numbers, int32, -1 where unlabeled.
         classes: Class names.
         groups: (n,) group numbers, int64.
         group_names: (g,) group names, UTF-8 bytes.
@@ -82,17 +82,17 @@ class Index:
             keys: Unique names.
             identities: What tells an image from all others anywhere (name and size, say); the
                 group of an image that has no other. The keys if left out.
-            labels: Class names, "" where unlabelled.
+            labels: Class names, "" where unlabeled.
             groups: Group names, "" where the image is a group of its own.
             splits: "train", "val", "test" or "".
             positions: (n, P) numbers.
         """
         n = len(keys)
         own = list(identities or keys)
-        labelled = np.array(labels or [""] * n)
-        classes = tuple(str(name) for name in np.unique(labelled) if name)
-        codes = np.searchsorted(np.array(classes or [""]), labelled).astype(np.int32)
-        codes[labelled == ""] = -1
+        labeled = np.array(labels or [""] * n)
+        classes = tuple(str(name) for name in np.unique(labeled) if name)
+        codes = np.searchsorted(np.array(classes or [""]), labeled).astype(np.int32)
+        codes[labeled == ""] = -1
         names = [group or identity for group, identity in zip(groups or [""] * n, own, strict=True)]
         group_names, group_codes = np.unique(_pack(names), return_inverse=True)
         return cls(

@@ -125,7 +125,7 @@ def _import_file(file: Path) -> ModuleType:
 
 
 def _hooks_of(manager: pluggy.PluginManager, module: Any) -> tuple[str, ...]:
-    """Returns the hooks a module implements; a misspelt one is an error, not a silence."""
+    """Returns the hooks a module implements; a misspelled one is an error, not a silence."""
     callers = manager.get_hookcallers(module) or []
     known = {name for name in dir(hookspecs) if name.startswith("register_")}
     unknown = sorted({caller.name for caller in callers} - known)

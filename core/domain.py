@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import albumentations as A
 
     from .dataset import Index
+    from .pairing import Pairing
 
 Policy = Callable[[View, Sequence[str]], "list[A.BasicTransform]"]
 """Makes the transforms of a view from the request and the channel names. They get uint8 or float32
 in [0, 1], (H, W, C), and must end at `view.size`."""
 
 PairingRule = Callable[["Index"], "Pairing"]
-"""Says which images show the same thing as an image: neighbours, seasons, one patient."""
+"""Says which images show the same thing as an image: neighbors, seasons, one patient."""
 
 
 @dataclass(frozen=True)

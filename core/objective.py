@@ -19,7 +19,7 @@ class Batch:
     """What an objective gets.
 
     Attributes:
-        views: One standardised tensor (B, C, H, W) per requested view.
+        views: One standardized tensor (B, C, H, W) per requested view.
         indices: (B,) position of each image in the dataset.
         groups: (B,) number of each image's patient, slide, scene, ...; -1 where there is none.
         positions: (B, P) place of each image in its slide, scene or recording; P may be 0.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class View:
-    """A request for one augmented version of an image; the domain's policy fulfils it.
+    """A request for one augmented version of an image; the domain's policy fulfills it.
 
     Attributes:
         size: Height and width in pixels.

@@ -128,6 +128,6 @@ def _rows_from_folders(keys: list[str]) -> dict[str, _Row]:
         rest = folders[1:] if split else folders
         rows[key] = _Row(label=rest[0] if rest else "", split=split)
     classes = {row.label for row in rows.values()}
-    if len(classes) < 2 or "" in classes:  # one folder, or loose files, is no labelling
+    if len(classes) < 2 or "" in classes:  # one folder, or loose files, is no labeling
         rows = {key: _Row(split=row.split) for key, row in rows.items()}
     return rows

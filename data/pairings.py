@@ -16,7 +16,7 @@ def grid_neighbors(places: ArrayLike) -> NDArray[np.int64]:
         places: (n, P) whole numbers.
 
     Returns:
-        (2, e): from one to its neighbour, each pair in both directions, sorted.
+        (2, e): from one to its neighbor, each pair in both directions, sorted.
     """
     from scipy.spatial import cKDTree
 

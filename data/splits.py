@@ -17,7 +17,7 @@ Positions = NDArray[np.int64]
 class Splits:
     """Positions of the images of each part.
 
-    Unlabelled images are part of `train`, unless their group is part of `test`.
+    Unlabeled images are part of `train`, unless their group is part of `test`.
     """
 
     train: Positions
@@ -29,7 +29,7 @@ def split(index: Index, holdout: float) -> Splits:
     """Splits a dataset: as declared where it declares a test part, else by group.
 
     Without a declaration, `holdout` of the groups, stratified by label, are the test part; without
-    labels there is none. The validation part is a quarter of the labelled training groups. The
+    labels there is none. The validation part is a quarter of the labeled training groups. The
     result depends on the dataset and `holdout` only, so that pre-training and every evaluation
     agree on it.
 
@@ -40,7 +40,7 @@ def split(index: Index, holdout: float) -> Splits:
     test = index.splits == SPLITS.index("test")
     if not test.any() and holdout > 0:
         drawn = _draw(index, index.labels >= 0, holdout)
-        test = np.isin(index.groups, index.groups[drawn])  # with what is unlabelled of its groups
+        test = np.isin(index.groups, index.groups[drawn])  # with what is unlabeled of its groups
     val = (index.splits == SPLITS.index("val")) & ~test
     if not val.any():
         val = _draw(index, (index.labels >= 0) & ~test, 0.25)

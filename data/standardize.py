@@ -13,7 +13,7 @@ from .loader import RawBatch
 
 
 class Standardize:
-    """Turns travelling pixels into what the encoder sees: (x - mean) / std, channels last.
+    """Turns traveling pixels into what the encoder sees: (x - mean) / std, channels last.
 
     Args:
         mean: Per channel, of values in [0, 1].
@@ -32,7 +32,7 @@ class Standardize:
         """Maps (B, H, W, C) uint8 or float32 to (B, C, H, W) float32."""
         unit = 255.0 if view.dtype == torch.uint8 else 1.0
         x = view.to(self.device, non_blocking=True).to(torch.float32, copy=True).flatten(2)
-        # Over rows of W * C values: over C alone it is not vectorised, and 20 times slower.
+        # Over rows of W * C values: over C alone it is not vectorized, and 20 times slower.
         width = view.shape[2]
         x.sub_((self._mean * unit).repeat(width)).div_((self._std * unit).repeat(width))
         return x.view(view.shape).permute(0, 3, 1, 2)

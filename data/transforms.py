@@ -16,7 +16,7 @@ from ..core.dataset import Image
 
 
 def downscale(image: Image, times: float) -> Image:
-    """Averages over larger pixels, then enlarges again by lines between their centres.
+    """Averages over larger pixels, then enlarges again by lines between their centers.
 
     Args:
         image: (H, W, C), any C.

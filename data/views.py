@@ -55,7 +55,7 @@ def plain(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
 
 
 def whole(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """The "eval" policy: the shorter side to `view.size`, then the centre square."""
+    """The "eval" policy: the shorter side to `view.size`, then the center square."""
     return [
         A.SmallestMaxSize(view.size, area_for_downscale="image"),
         A.CenterCrop(view.size, view.size, pad_if_needed=True),

@@ -7,7 +7,7 @@ from .bootstrap import Estimate as Estimate
 from .bootstrap import bootstrap as bootstrap
 from .budgets import draw_labels as draw_labels
 from .data import EvaluationData as EvaluationData
-from .data import LabelledFeatures as LabelledFeatures
+from .data import LabeledFeatures as LabeledFeatures
 from .finetuning import FineTuningConfig as FineTuningConfig
 from .finetuning import fine_tune as fine_tune
 from .pretrained import Pretrained as Pretrained

@@ -17,7 +17,7 @@ def draw_labels(index: Index, among: Positions, budget: float, seed: int) -> Pos
 
     Args:
         index: Of the dataset.
-        among: Positions of the labelled images outside of the test part.
+        among: Positions of the labeled images outside of the test part.
         budget: An int is a number of images of each class: one of a group before a second of any,
             and all of a class that has fewer. A float is a share of the groups of each class, at
             least one, with all their images; a group belongs to the class that most of it has.

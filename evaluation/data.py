@@ -27,8 +27,8 @@ _Embedded = tuple[Pretrained, NDArray[np.float32], Positions]
 
 
 @dataclass(frozen=True)
-class LabelledFeatures:
-    """Features of labelled images in three parts that share no group.
+class LabeledFeatures:
+    """Features of labeled images in three parts that share no group.
 
     Attributes:
         features: (n, D) float32.
@@ -50,7 +50,7 @@ class LabelledFeatures:
 
     @property
     def known(self) -> Positions:
-        """Rows whose labels may be learnt from in the end: training and validation images."""
+        """Rows whose labels may be learned from in the end: training and validation images."""
         return np.concatenate([self.train, self.val])
 
     def result(
@@ -61,7 +61,7 @@ class LabelledFeatures:
         Args:
             answers: (n_test, K) probabilities, or (n_test,) class numbers.
             validation: (n_val, K) probabilities of the validation images, from a model that has
-                not learnt from them.
+                not learned from them.
             details: Anything else worth keeping, as plain values.
         """
         labels, test = self.labels, self.test
@@ -73,14 +73,14 @@ class LabelledFeatures:
 
 @dataclass
 class EvaluationData:
-    """Images in three parts, labelled as a rule, and their features for any encoder.
+    """Images in three parts, labeled as a rule, and their features for any encoder.
 
     Attributes:
         dataset: All images.
-        splits: The parts, with what is unlabelled.
+        splits: The parts, with what is unlabeled.
         domain: Its policies make the views.
         workers: Loading processes.
-        store: Folder that features of labelled images are kept in; None to compute them.
+        store: Folder that features of labeled images are kept in; None to compute them.
     """
 
     dataset: Dataset
@@ -92,7 +92,7 @@ class EvaluationData:
 
     @property
     def parts(self) -> Splits:
-        """Positions of the labelled images of each part.
+        """Positions of the labeled images of each part.
 
         Raises:
             UsageError: If there are none to learn from or to test on.
@@ -102,7 +102,7 @@ class EvaluationData:
         parts = Splits(*(p[labels[p] >= 0] for p in (there.train, there.val, there.test)))
         if not len(parts.train) or not len(parts.test):
             raise UsageError(
-                "An evaluation needs labelled images to learn from and to test on. Put them into "
+                "An evaluation needs labeled images to learn from and to test on. Put them into "
                 "class folders, or give --labels a CSV with path, label, and group or split; a "
                 "class needs at least 5 groups."
             )
@@ -110,17 +110,17 @@ class EvaluationData:
             raise UsageError("An evaluation needs labels of at least two classes to learn from.")
         return parts
 
-    def features(self, model: Pretrained) -> LabelledFeatures:
-        """Embeds all labelled images, once per encoder, and sorts them into parts."""
+    def features(self, model: Pretrained) -> LabeledFeatures:
+        """Embeds all labeled images, once per encoder, and sorts them into parts."""
         parts, index = self.parts, self.dataset.index
-        features, rows = self.labelled(model)
+        features, rows = self.labeled(model)
         found = [np.flatnonzero(np.isin(rows, p)) for p in (parts.train, parts.val, parts.test)]
-        return LabelledFeatures(
+        return LabeledFeatures(
             features, index.labels[rows], index.groups[rows], index.classes, *found
         )
 
-    def labelled(self, model: Pretrained) -> tuple[NDArray[np.float32], Positions]:
-        """Embeds all labelled images, once per encoder.
+    def labeled(self, model: Pretrained) -> tuple[NDArray[np.float32], Positions]:
+        """Embeds all labeled images, once per encoder.
 
         Returns:
             (n, D) features, and the positions of the images that could be read.
@@ -139,7 +139,7 @@ class EvaluationData:
     def embed(
         self, model: Pretrained, positions: Positions
     ) -> tuple[NDArray[np.float32], Positions]:
-        """Embeds the images at some positions, labelled or not.
+        """Embeds the images at some positions, labeled or not.
 
         Returns:
             (n, D) features, and the positions of the images that could be read.
@@ -154,18 +154,18 @@ class EvaluationData:
         found = embed_views(model, self.dataset, positions, self.domain, asked, self.workers)
         return found[0]
 
-    def limited(self, labelled: Positions) -> EvaluationData:
+    def limited(self, labeled: Positions) -> EvaluationData:
         """Returns the same data with the labels of some images only, besides those of the test.
 
         Features are shared, so that nothing is embedded twice. Validation images count among the
-        labels: where some class is in only one of the two parts, all of them are learnt from and
+        labels: where some class is in only one of the two parts, all of them are learned from and
         the validation part is empty.
 
         Args:
-            labelled: Positions of training and validation images; see `draw_labels`.
+            labeled: Positions of training and validation images; see `draw_labels`.
         """
-        train = np.intersect1d(self.splits.train, labelled)
-        val = np.intersect1d(self.splits.val, labelled)
+        train = np.intersect1d(self.splits.train, labeled)
+        val = np.intersect1d(self.splits.val, labeled)
         labels = self.dataset.index.labels
         if set(labels[train]) != set(labels[val]):
             train, val = np.union1d(train, val), val[:0]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Evaluation(ABC):
-    """A protocol that turns an encoder and labelled images into metrics.
+    """A protocol that turns an encoder and labeled images into metrics.
 
     Validation picks; the test part is looked at once.
 

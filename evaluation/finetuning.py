@@ -1,4 +1,4 @@
-"""Fine-tuning: a classifier trained on labelled images, starting from an encoder's weights."""
+"""Fine-tuning: a classifier trained on labeled images, starting from an encoder's weights."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def fine_tune(
 
     Args:
         model: Left as it is.
-        data: Labelled images in three parts.
+        data: Labeled images in three parts.
         config: Options.
         advance: Called after each epoch with its number, how many there are, and the mean loss.
 

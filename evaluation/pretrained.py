@@ -36,7 +36,7 @@ class Pretrained:
         name: How to call it in tables.
         encoder: With its weights.
         channels: Names of its input channels.
-        statistics: For standardising.
+        statistics: For standardizing.
         image_size: Pixels it is used at.
         loaded: A sentence on the weights.
     """

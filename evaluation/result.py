@@ -83,7 +83,7 @@ class Result:
                 details["operating_point"] = {"positive": classes[1], "threshold": threshold}
         metrics, draws = bootstrap(said, said.codes[1], len(labels))
         if "ece" in draws:
-            draws["ece"] = _centred(draws["ece"], metrics["ece"].value)
+            draws["ece"] = _centered(draws["ece"], metrics["ece"].value)
             metrics["ece"] = estimate(metrics["ece"].value, draws["ece"])
         details["confusion"] = said.confusion().astype(int).tolist()
         return cls(metrics, draws, "accuracy", said.rows(), said.by_group(), details)
@@ -169,7 +169,7 @@ class Result:
             ) from error
 
 
-def _centred(draws: Floats, value: float) -> Floats:
+def _centered(draws: Floats, value: float) -> Floats:
     """Moves draws of a sum of magnitudes back to its value: drawing can only add to them."""
     moved: Floats = np.maximum(draws + value - draws.mean(), 0)
     return moved

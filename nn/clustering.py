@@ -12,22 +12,22 @@ from .distributed import rank, world_size
 
 @torch.no_grad()
 def kmeans(x: Tensor, clusters: int, seed: int = 0) -> Tensor:
-    """Clusters rows (n, D) by k-means and returns the centres (clusters, D).
+    """Clusters rows (n, D) by k-means and returns the centers (clusters, D).
 
-    Every process must pass the same rows; the main process's centres count. With fewer rows than
+    Every process must pass the same rows; the main process's centers count. With fewer rows than
     clusters, the rows are repeated with a little noise.
     """
     from sklearn.cluster import KMeans
 
-    centres = torch.empty(clusters, x.shape[1], dtype=torch.float64)
+    centers = torch.empty(clusters, x.shape[1], dtype=torch.float64)
     if rank() == 0:
         rows = x.detach().double().cpu().numpy()
         if len(rows) < clusters:
             noise = np.random.default_rng(seed).normal(size=(clusters, rows.shape[1]))
             rows = np.resize(rows, noise.shape) + 1e-3 * (rows.std() + 1e-6) * noise
         found = KMeans(clusters, n_init=1, max_iter=50, random_state=seed).fit(rows)
-        centres = torch.from_numpy(found.cluster_centers_)
-    centres = centres.to(x.device, x.dtype)
+        centers = torch.from_numpy(found.cluster_centers_)
+    centers = centers.to(x.device, x.dtype)
     if world_size() > 1:
-        dist.broadcast(centres, src=0)
-    return centres
+        dist.broadcast(centers, src=0)
+    return centers

@@ -65,7 +65,7 @@ def all_reduce(x: Tensor) -> Tensor:
 
 
 class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation over the joined batch of all processes; torch's own needs GPUs.
+    """Batch normalization over the joined batch of all processes; torch's own needs GPUs.
 
     An activation and dropout that timm fuses into its layer are kept.
     """
@@ -86,8 +86,8 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         shape = [1, -1] + [1] * (x.ndim - 2)
         count = all_reduce(x.new_tensor(float(x.numel() // x.shape[1])))
         mean = all_reduce(x.sum(dims)) / count
-        centred = x - mean.view(shape)
-        var = all_reduce(centred.square().sum(dims)) / count
+        centered = x - mean.view(shape)
+        var = all_reduce(centered.square().sum(dims)) / count
         if self.running_mean is not None and self.running_var is not None:
             momentum = 0.1 if self.momentum is None else self.momentum
             with torch.no_grad():
@@ -96,14 +96,14 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
                 self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
                 if self.num_batches_tracked is not None:
                     self.num_batches_tracked.add_(1)
-        out = centred * (var + self.eps).rsqrt().view(shape)
+        out = centered * (var + self.eps).rsqrt().view(shape)
         if self.affine:
             out = out * self.weight.view(shape) + self.bias.view(shape)
         return cast(Tensor, self.act(self.drop(out.to(input.dtype))))
 
 
 def sync_batch_norm(module: M) -> M:
-    """Replaces every batch normalisation inside a module by `SyncBatchNorm`; weights are shared."""
+    """Replaces every batch normalization inside a module by `SyncBatchNorm`; weights are shared."""
     for name, child in module.named_children():
         if isinstance(child, nn.modules.batchnorm._BatchNorm):
             tracks = child.track_running_stats

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 
 def mlp(*widths: int, bias: bool = True, last_norm: bool = False) -> nn.Sequential:
-    """Builds linear layers with batch normalisation and ReLU between them.
+    """Builds linear layers with batch normalization and ReLU between them.
 
     Args:
         widths: Input width, hidden widths, output width.
         bias: Whether the last layer has a bias; hidden layers have none before their norm.
-        last_norm: Whether batch normalisation without scale and shift follows the last layer.
+        last_norm: Whether batch normalization without scale and shift follows the last layer.
     """
     layers: list[nn.Module] = []
     for i, (width, out) in enumerate(itertools.pairwise(widths)):

@@ -60,7 +60,7 @@ def upsample_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
 
 @contextmanager
 def _batches_counted(network: nn.Module, times: int) -> Iterator[None]:
-    """Lets batches count `times`-fold in the running statistics of batch normalisation."""
+    """Lets batches count `times`-fold in the running statistics of batch normalization."""
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -119,7 +119,7 @@ class MaskPatch(nn.Module):
     def forward_pyramid(self, encoder: Encoder, x: Tensor, mask: Tensor) -> list[Tensor]:
         """Returns an encoder's maps, finest first, of images with hidden places.
 
-        Running statistics of batch normalisation are taken from whole images, for which the
+        Running statistics of batch normalization are taken from whole images, for which the
         encoder is used later: a quarter of the batches is passed once more, without gradient.
 
         Args:
@@ -127,8 +127,8 @@ class MaskPatch(nn.Module):
             x: (B, C, H, W).
             mask: (B, h, w), True where hidden.
         """
-        normalised = any(isinstance(module, _BatchNorm) for module in encoder.modules())
-        if normalised and self.training and float(rand_shared(1, like=x)) < 0.25:
+        normalized = any(isinstance(module, _BatchNorm) for module in encoder.modules())
+        if normalized and self.training and float(rand_shared(1, like=x)) < 0.25:
             with _batches_counted(encoder, 4), torch.no_grad():
                 encoder(x)
         with _batches_counted(encoder, 0):

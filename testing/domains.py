@@ -72,7 +72,7 @@ def policies_keep_shape_type_and_range(domain: Domain) -> None:
     """Every policy works for 1, 2, 3, 4 and 13 channels, uint8 and float32, within the range."""
     height = _height(domain)
     for count in (1, 2, 3, 4, 13):
-        names = {1: ("grey",), 3: ("red", "green", "blue")}.get(count)
+        names = {1: ("gray",), 3: ("red", "green", "blue")}.get(count)
         channels = names or tuple(f"c{c}" for c in range(count))
         for policy in _policies(domain):
             renderer = Renderer(domain.policies, (View(_VIEW, policy=policy),), channels, 0)
@@ -240,7 +240,7 @@ def _gap(image: Image, made: Image, again: Image, where: str) -> float:
 def corruptions_get_worse(domain: Domain) -> None:
     """Every corruption keeps type, shape and range, and gets worse with its strength."""
     height, own = _height(domain), tuple(demo_of(domain).channels)
-    for channels in dict.fromkeys((own, ("grey",), ("red", "green", "blue"))):
+    for channels in dict.fromkeys((own, ("gray",), ("red", "green", "blue"))):
         check_corruptions(domain.corruptions, channels, (height, 48))
 
 

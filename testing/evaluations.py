@@ -35,7 +35,7 @@ def declares_itself(kind: Kind) -> None:
 
 @cache
 def _bench(grouped: bool) -> tuple[Pretrained, EvaluationData]:
-    """An untrained encoder and labelled images; their features are computed once.
+    """An untrained encoder and labeled images; their features are computed once.
 
     Args:
         grouped: Whether images are in groups of 120 with a place in time, as those of subjects

@@ -237,8 +237,8 @@ def deterministic(kind: Kind) -> None:
     first, second = loss_of(a, batch_for(a)), loss_of(b, batch_for(b))
     require(
         torch.equal(first, second),
-        f"the loss is {float(first)}, then {float(second)}; initialise from torch's generator and "
-        "draw with ssl_kit.draw_rows",
+        f"the loss is {float(first)}, then {float(second)}; initialize from torch's generator and "
+        "draw with ssl_kit.rand_per_sample",
     )
 
 

@@ -275,7 +275,7 @@ def test_a_mistake_in_evaluate_is_one_line(finished_run, flat):
     assert "Wrong value for 'data.holdout'" in fails(2, "evaluate", run, "--holdout", 5)
     assert "Give --domain" in fails(2, "evaluate", "scratch")
     assert "is no run" in fails(2, "evaluate", flat)
-    assert "needs labelled images" in fails(2, "evaluate", run, "--data", flat)
+    assert "needs labeled images" in fails(2, "evaluate", run, "--data", flat)
 
 
 def test_evaluating_on_what_was_trained_on_is_refused_unless_said_aloud(tiny, tmp_path):
@@ -288,7 +288,7 @@ def test_evaluating_on_what_was_trained_on_is_refused_unless_said_aloud(tiny, tm
 
 def test_images_with_other_channels_are_one_line(finished_run):
     args = ("evaluate", finished_run.folder, "--data", "digits", "--protocol", "knn")
-    assert "The images have channels grey, but tiny was trained on red/green/blue" in fails(
+    assert "The images have channels gray, but tiny was trained on red/green/blue" in fails(
         2, *args
     )
 

@@ -112,13 +112,13 @@ class Watch:
         """
         state, width = self.state, min(width, len(self._pixels))
         if loss is None:
-            state.initial, state.best_rank = dict(measures), measures["rankme_centred"]
+            state.initial, state.best_rank = dict(measures), measures["rankme_centered"]
             return state.verdict
         if state.first_loss is None:
             state.first_loss = loss
         state.verdict = verdict(measures, state, loss, width)
         state.low = state.low + 1 if _collapsed(measures, state.initial, width) else 0
-        state.best_rank = max(state.best_rank, measures["rankme_centred"])
+        state.best_rank = max(state.best_rank, measures["rankme_centered"])
         state.best_spread = max(state.best_spread, measures.get(_SPREAD, 0.0))
         return state.verdict
 
@@ -136,24 +136,24 @@ def _collapsed(measures: Mapping[str, float], initial: Mapping[str, float], widt
     for name in ("feature_std", _SPREAD):
         if measures.get(name, 1.0) < min(0.05, max(0.5 * initial.get(name, 1.0), 1e-3)):
             return True
-    rank = measures["rankme_centred"]
-    return rank < min(0.02 * width, 0.5 * initial.get("rankme_centred", width))
+    rank = measures["rankme_centered"]
+    return rank < min(0.02 * width, 0.5 * initial.get("rankme_centered", width))
 
 
 def verdict(measures: Mapping[str, float], state: WatchState, loss: float, width: int) -> str:
-    """Judges measures against the values at initialisation: relative change is the signal.
+    """Judges measures against the values at initialization: relative change is the signal.
 
     Args:
         measures: Of the features, and of the projections if there are any.
-        state: With the values at initialisation.
+        state: With the values at initialization.
         loss: Mean of the epoch.
         width: Largest rank possible.
     """
     if _collapsed(measures, state.initial, width) and state.low >= 1:
         return "COLLAPSED"
-    reference = max(state.best_rank, state.initial.get("rankme_centred", 0.0))
+    reference = max(state.best_rank, state.initial.get("rankme_centered", 0.0))
     falling = state.first_loss is None or loss <= state.first_loss
-    if measures["rankme_centred"] < 0.25 * reference and falling:
+    if measures["rankme_centered"] < 0.25 * reference and falling:
         return "DIMENSIONAL"
     steep = measures["alpha_req"] > 3.5 and measures["alpha_req_r2"] > 0.9
     shrinking = measures.get(_SPREAD, 1.0) < 0.5 * state.best_spread

@@ -254,7 +254,7 @@ class Trainer:
         best = self.watch.state.best_rank
         measures = self.watch.look(self.setup.objective, self.accelerator.autocast)
         verdict = self.watch.judge(measures, loss, self.setup.encoder.num_features)
-        if measures["rankme_centred"] > best and self.accelerator.is_main_process:
+        if measures["rankme_centered"] > best and self.accelerator.is_main_process:
             self._save_encoder(self.run.best)
         if verdict != "OK":
             self.progress.warn(f"Collapse watch: {verdict}: {cure(verdict)}.")

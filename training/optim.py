@@ -13,7 +13,7 @@ from .settings import OptimizerConfig
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Makes the optimizer; biases and normalisation layers have no weight decay."""
+    """Makes the optimizer; biases and normalization layers have no weight decay."""
     extra: dict[str, Any] = {} if config.name == "adamw" else {"momentum": config.momentum}
     if config.name != "lars":
         extra["fused"] = True  # one pass over the weights: 6 times faster on a CPU

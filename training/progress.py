@@ -87,7 +87,7 @@ class Progress:
             f"waiting for data {100 * values['data_wait']:.0f} %",
         ]
         if "verdict" in values:
-            parts.append(f"{values['verdict']}, rank {values['rankme_centred']:.0f}")
+            parts.append(f"{values['verdict']}, rank {values['rankme_centered']:.0f}")
         self._status = "  ".join(parts)
         if self._bar is None and float(values["epoch"]).is_integer():
             self.say(

@@ -26,13 +26,13 @@ def mean_cosine(z: Tensor) -> float:
     return float((n * mean.square().sum() - 1) / (n - 1))
 
 
-def rankme(z: Tensor, centred: bool = False) -> float:
+def rankme(z: Tensor, centered: bool = False) -> float:
     """Effective rank exp(-sum p ln p) with p = s / sum(s) + 1e-7, s the singular values.
 
     Between 1 and min(n, D). RankMe (Garrido et al. 2023, https://arxiv.org/abs/2210.02885), eq. 2
-    and 3: not centred; the centred variant tells whether the mean direction hides the rest.
+    and 3: not centered; the centered variant tells whether the mean direction hides the rest.
     """
-    s = torch.linalg.svdvals(z - z.mean(dim=0) if centred else z)
+    s = torch.linalg.svdvals(z - z.mean(dim=0) if centered else z)
     total = s.sum()
     if total <= 0:
         return 1.0
@@ -43,15 +43,15 @@ def rankme(z: Tensor, centred: bool = False) -> float:
 def alpha_req(z: Tensor) -> tuple[float, float]:
     """Decay of the spectrum: ln(eigenvalue i) = -alpha ln(i) + c, fitted with weights 1 / i.
 
-    The eigenvalues are those of the centred covariance, i from 10 to 100 (from 3 to D / 3 where
+    The eigenvalues are those of the centered covariance, i from 10 to 100 (from 3 to D / 3 where
     D < 300). alpha near 1 is best; well above 1 few directions carry all. alpha-ReQ (Agrawal et
     al. 2022, https://arxiv.org/abs/2202.05808).
 
     Returns:
         alpha and the R^2 of the fit; alpha means little below 0.9. (0, 0) if rank is too low.
     """
-    centred = z - z.mean(dim=0)
-    values = torch.linalg.eigvalsh(centred.T @ centred / len(z)).flip(0)
+    centered = z - z.mean(dim=0)
+    values = torch.linalg.eigvalsh(centered.T @ centered / len(z)).flip(0)
     first, last = (10, 100) if z.shape[1] >= 300 else (3, z.shape[1] // 3)
     last = min(last, int((values > values[0] * 1e-12).sum()), len(z) - 1)
     if last - first < 2:
@@ -119,7 +119,7 @@ def representation_metrics(z: Tensor) -> dict[str, float]:
         "feature_std": feature_std(rows),
         "mean_cosine": mean_cosine(rows),
         "rankme": rankme(rows),
-        "rankme_centred": rankme(rows, centred=True),
+        "rankme_centered": rankme(rows, centered=True),
         "alpha_req": alpha,
         "alpha_req_r2": fit,
         "lidar": lidar(z),

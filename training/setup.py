@@ -59,7 +59,7 @@ class Setup:
         splits: Which are for training; validation images are trained on too, test images never.
         encoder: With its initial weights.
         objective: On top of the encoder.
-        statistics: What standardising uses.
+        statistics: What standardizing uses.
         loaded: A sentence on the initial weights.
     """
 

@@ -64,7 +64,7 @@ def view_size(encoder: Encoder) -> tuple[int, int]:
 
 
 def draw(encoder: Encoder, batch: int, size: tuple[int, int]) -> Tensor:
-    """Draws images (batch, C, H, W) of standardised noise, the same ones every time."""
+    """Draws images (batch, C, H, W) of standardized noise, the same ones every time."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn((batch, encoder.channels, *size), generator=generator)
 

@@ -47,7 +47,7 @@ class Plan:
         architecture: Name of the encoder.
         image_size: Pixels.
         config: Which images.
-        data: Labelled images in three parts.
+        data: Labeled images in three parts.
         known: Positions of those outside of the test part.
     """
 

@@ -11,9 +11,9 @@ from ... import Config, Dataset, Image, Index
 
 
 class Digits(Dataset):
-    """1,797 real handwritten digits, 8x8, grey (UCI ML hand-written digits, test part)."""
+    """1,797 real handwritten digits, 8x8, gray (UCI ML hand-written digits, test part)."""
 
-    channels = ("grey",)
+    channels = ("gray",)
 
     def __init__(self) -> None:
         from sklearn.datasets import load_digits

@@ -14,7 +14,7 @@ from ... import Config, DataError, Dataset, Image
 from ...data import file_path, index_files
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-_NAMES = {"grey": ("grey",), "rgb": ("red", "green", "blue")}
+_NAMES = {"gray": ("gray",), "rgb": ("red", "green", "blue")}
 _ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}  # how a whole JPEG or PNG ends
 
 
@@ -22,16 +22,16 @@ class ImageFolderConfig(Config):
     """Options of the image folder."""
 
     channels: Annotated[
-        Literal["auto", "grey", "rgb"],
-        Field(description="auto is grey where the first images have one channel"),
+        Literal["auto", "gray", "rgb"],
+        Field(description="auto is gray where the first images have one channel"),
     ] = "auto"
 
 
 class ImageFolder(Dataset):
-    """JPEG, PNG, BMP, WebP and TIFF, 8 or 16 bit, grey or RGB; an alpha channel is dropped.
+    """JPEG, PNG, BMP, WebP and TIFF, 8 or 16 bit, gray or RGB; an alpha channel is dropped.
 
     Labels come from class folders, train/val/test folders or labels.csv (path, label, group,
-    split); a flat folder of unlabelled images needs nothing.
+    split); a flat folder of unlabeled images needs nothing.
     """
 
     Config = ImageFolderConfig
@@ -48,7 +48,7 @@ class ImageFolder(Dataset):
         self.index = index_files(path, SUFFIXES, labels)
         kind = options.channels if options.channels != "auto" else self._look()
         self.channels = _NAMES[kind]
-        self._flag = cv2.IMREAD_GRAYSCALE if kind == "grey" else cv2.IMREAD_COLOR_RGB
+        self._flag = cv2.IMREAD_GRAYSCALE if kind == "gray" else cv2.IMREAD_COLOR_RGB
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -78,10 +78,10 @@ class ImageFolder(Dataset):
         return folder
 
     def _look(self) -> str:
-        """Returns "grey" if the first readable images have one channel, else "rgb"."""
+        """Returns "gray" if the first readable images have one channel, else "rgb"."""
         for i in range(min(16, len(self))):
             try:
-                return "grey" if self._decode(i, cv2.IMREAD_UNCHANGED).ndim == 2 else "rgb"
+                return "gray" if self._decode(i, cv2.IMREAD_UNCHANGED).ndim == 2 else "rgb"
             except DataError:
                 continue
         return "rgb"

@@ -16,12 +16,12 @@ _RGB = ("red", "green", "blue")
 
 
 def simclr_views(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """Crop, flip, colour distortion and blur of SimCLR, appendix A, at strength 0.5."""
+    """Crop, flip, color distortion and blur of SimCLR, appendix A, at strength 0.5."""
     return [
         resized_crop(view),
         A.HorizontalFlip(p=0.5),
         *if_channels(_RGB, channels, A.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), A.ToGray(p=0.2)),
-        *if_channels(("grey",), channels, A.RandomBrightnessContrast(0.4, 0.4, p=0.8)),
+        *if_channels(("gray",), channels, A.RandomBrightnessContrast(0.4, 0.4, p=0.8)),
         A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 2.0), p=0.5),
     ]
 

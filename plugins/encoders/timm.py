@@ -67,7 +67,7 @@ class TimmEncoder(Encoder):
         """Returns pooled features (B, D) and the feature maps, finest first, from one pass.
 
         The last map is what is pooled: behind the convolutional head of an EfficientNet, behind
-        the last normalisation of a ViT. So whoever trains with maps trains them as well.
+        the last normalization of a ViT. So whoever trains with maps trains them as well.
         """
         with _precision_for(x):
             last, maps = self.body.forward_intermediates(

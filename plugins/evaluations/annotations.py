@@ -31,7 +31,7 @@ class Objects:
     Attributes:
         boxes: (n, 4) x1, y1, x2, y2 in pixels, from the upper left corner of the image.
         labels: (n,) class numbers.
-        ignored: (n,) crowds (COCO) and difficult ones (VOC): not learnt, neither right nor wrong.
+        ignored: (n,) crowds (COCO) and difficult ones (VOC): not learned, neither right nor wrong.
         areas: (n,) pixels.
         outlines: n of them, empty where there is none.
         size: Height and width of the image as the annotation has it; None if it does not say.
@@ -88,7 +88,7 @@ class Located:
 
     @property
     def have_masks(self) -> bool:
-        """Whether every object to be learnt has an outline, and there are some."""
+        """Whether every object to be learned has an outline, and there are some."""
         outlined = [
             bool(outline)
             for objects in self.objects.values()

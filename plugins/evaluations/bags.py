@@ -79,9 +79,9 @@ class _Part:
 
 
 class Bags(Evaluation):
-    """Does a bag of images tell its label, when frozen features are pooled and a head is learnt?
+    """Does a bag of images tell its label, when frozen features are pooled and a head is learned?
 
-    A bag is a group; all its labelled images have one label, its own. Metrics and intervals are
+    A bag is a group; all its labeled images have one label, its own. Metrics and intervals are
     of bags. With mean, max and graph an image's saliency is what it adds to the logit of the
     answer; with attention it is its weight.
     """
@@ -94,7 +94,7 @@ class Bags(Evaluation):
 
         Raises:
             RunError: If the loss is not finite.
-            UsageError: If bags have several labels, or no neighbours where these are asked for.
+            UsageError: If bags have several labels, or no neighbors where these are asked for.
         """
         train, val, test = self._parts(model, data)
         index, options = data.dataset.index, self.config
@@ -116,13 +116,13 @@ class Bags(Evaluation):
         )
 
     def _parts(self, model: Pretrained, data: EvaluationData) -> tuple[_Part, _Part, _Part]:
-        """Embeds labelled images and puts them into the bags of each part."""
+        """Embeds labeled images and puts them into the bags of each part."""
         index, parts = data.dataset.index, data.parts
         chosen = np.sort(np.concatenate([parts.train, parts.val, parts.test]))
         _check_labels(index, chosen)
         if self.config.pooling == "graph":
             _check_places(index, chosen)
-        features, rows = data.labelled(model)
+        features, rows = data.labeled(model)
         train, val, test = (
             self._part(index, features, rows, np.flatnonzero(np.isin(rows, positions)))
             for positions in (parts.train, parts.val, parts.test)

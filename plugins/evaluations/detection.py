@@ -114,8 +114,8 @@ def _parts(data: EvaluationData, located: Located) -> tuple[Positions, Positions
     test = np.intersect1d(there.test, annotated)
     if not len(there.test) and len(np.unique(groups[train])) > 1:
         drawn = GroupShuffleSplit(1, test_size=_TEST, random_state=0)
-        learnt, tested = next(drawn.split(train, groups=groups[train]))
-        train, test = train[learnt], train[tested]
+        learned, tested = next(drawn.split(train, groups=groups[train]))
+        train, test = train[learned], train[tested]
     if len(train) < 2 or not len(test):
         raise UsageError(
             f"Detection needs annotated images to learn from and to test on; there are "

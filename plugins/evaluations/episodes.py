@@ -1,8 +1,8 @@
-"""N-way K-shot episodes: new classes told apart from K labelled images of each.
+"""N-way K-shot episodes: new classes told apart from K labeled images of each.
 
 Prototypical Networks for Few-shot Learning, Snell, Swersky, Zemel, 2017.
 https://arxiv.org/abs/1703.05175
-Features are centred and of unit length, as in SimpleShot, Wang, Chao, Weinberger, van der Maaten,
+Features are centered and of unit length, as in SimpleShot, Wang, Chao, Weinberger, van der Maaten,
 2019. https://arxiv.org/abs/1911.04623
 """
 
@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ... import Config, Evaluation, UsageError
-from ...evaluation import EvaluationData, LabelledFeatures, Pretrained, Result
+from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result
 
 
 def nearest_prototype(
@@ -28,7 +28,7 @@ def nearest_prototype(
     """Gives each query the class with the nearest mean, equations 1 and 2.
 
     Args:
-        support: (N K, D) labelled features.
+        support: (N K, D) labeled features.
         labels: (N K,) their classes.
         queries: (m, D).
 
@@ -59,7 +59,7 @@ class EpisodesConfig(Config):
 
     episodes: Annotated[int, Field(ge=2, description="drawn")] = 600
     ways: Annotated[int, Field(ge=2, description="N classes of an episode, or all there are")] = 5
-    shots: Annotated[int, Field(ge=1, description="K labelled images of each class")] = 5
+    shots: Annotated[int, Field(ge=1, description="K labeled images of each class")] = 5
     queries: Annotated[int, Field(ge=1, description="test images of each class, at most")] = 15
 
 
@@ -71,13 +71,13 @@ class _Rows:
     queries: list[NDArray[np.int64]]
 
     @classmethod
-    def of(cls, found: LabelledFeatures, shots: int) -> _Rows:
+    def of(cls, found: LabeledFeatures, shots: int) -> _Rows:
         known, test, labels = found.known, found.test, found.labels
         pairs = [(known[labels[known] == k], test[labels[test] == k]) for k in np.unique(labels)]
         pairs = [(s, q) for s, q in pairs if len(s) >= shots and len(q)]
         if len(pairs) < 2:
             raise UsageError(
-                f"Episodes of {shots} shots need two classes with {shots} labelled images outside "
+                f"Episodes of {shots} shots need two classes with {shots} labeled images outside "
                 "of the test part and one in it; choose fewer with --set episodes.shots=1."
             )
         return cls([s for s, _ in pairs], [q for _, q in pairs])

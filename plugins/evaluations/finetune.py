@@ -1,4 +1,4 @@
-"""Fine-tuning: the encoder and a linear head are trained on the labelled images."""
+"""Fine-tuning: the encoder and a linear head are trained on the labeled images."""
 
 from __future__ import annotations
 

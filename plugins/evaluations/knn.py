@@ -1,4 +1,4 @@
-"""Weighted k-nearest-neighbour classification of frozen features.
+"""Weighted k-nearest-neighbor classification of frozen features.
 
 Unsupervised Feature Learning via Non-Parametric Instance Discrimination,
 Wu, Xiong, Yu, Lin, 2018. https://arxiv.org/abs/1805.01978
@@ -15,7 +15,7 @@ from pydantic import Field
 from torch.nn.functional import normalize
 
 from ... import Config, Evaluation
-from ...evaluation import EvaluationData, LabelledFeatures, Pretrained, Result
+from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result
 
 _CHUNK = 512
 
@@ -28,15 +28,15 @@ def knn_predict(
     k: int,
     temperature: float,
 ) -> NDArray[np.float32]:
-    """Lets the k nearest neighbours of each query vote, section 3.4.
+    """Lets the k nearest neighbors of each query vote, section 3.4.
 
     Args:
         bank: (n, D) features of the training images.
         labels: (n,) their classes.
         queries: (m, D) features.
         classes: K.
-        k: Number of neighbours; all if the bank is smaller.
-        temperature: A neighbour at cosine similarity s votes with weight exp(s / temperature).
+        k: Number of neighbors; all if the bank is smaller.
+        temperature: A neighbor at cosine similarity s votes with weight exp(s / temperature).
 
     Returns:
         (m, K) shares of the votes.
@@ -55,12 +55,12 @@ def knn_predict(
 class KNNConfig(Config):
     """Defaults of section 3.4, with the k usual for small sets."""
 
-    k: Annotated[int, Field(ge=1, description="neighbours that vote")] = 20
+    k: Annotated[int, Field(ge=1, description="neighbors that vote")] = 20
     temperature: Annotated[float, Field(gt=0, description="of the votes' weights")] = 0.07
 
 
 class KNN(Evaluation):
-    """No training: how well do neighbours in feature space share a class?"""
+    """No training: how well do neighbors in feature space share a class?"""
 
     Config = KNNConfig
 
@@ -70,14 +70,14 @@ class KNN(Evaluation):
         return found.result(*self.answer(found), k=self.config.k)
 
     def answer(
-        self, found: LabelledFeatures
+        self, found: LabeledFeatures
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Returns (n_test, K) and, of training images alone, (n_val, K) shares of the votes."""
         validation = self._votes(found, found.train, found.val) if len(found.val) else None
         return self._votes(found, found.known, found.test), validation
 
     def _votes(
-        self, found: LabelledFeatures, bank: NDArray[np.int64], queries: NDArray[np.int64]
+        self, found: LabeledFeatures, bank: NDArray[np.int64], queries: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         return knn_predict(
             found.features[bank],

@@ -1,4 +1,4 @@
-"""How well does a share of the labelled groups do: some patients, slides or scenes of all?"""
+"""How well does a share of the labeled groups do: some patients, slides or scenes of all?"""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class LabelFractionsConfig(BudgetsConfig):
     repeats: Annotated[int, Field(ge=1, description="draws of the labels")] = 3
     fractions: Annotated[
         tuple[Annotated[float, Field(gt=0, le=1)], ...],
-        Field(min_length=1, description="of the labelled groups of each class; the first decides"),
+        Field(min_length=1, description="of the labeled groups of each class; the first decides"),
     ] = (0.01, 0.1, 1.0)
 
 
 class LabelFractions(Evaluation):
-    """How well do shares of the labelled groups do, nested and stratified by class?"""
+    """How well do shares of the labeled groups do, nested and stratified by class?"""
 
     Config = LabelFractionsConfig
     quick: ClassVar[Mapping[str, Any]] = {"repeats": 2, "fractions": (0.1, 0.5)}

@@ -18,7 +18,7 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from ... import Evaluation, UsageError
-from ...evaluation import EvaluationData, LabelledFeatures, Pretrained, Result
+from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result
 from .linear import Linear, LinearConfig
 
 _INNER = 5  # folds that C is chosen by
@@ -91,7 +91,7 @@ class LeaveOneOutConfig(LinearConfig):
     among: Annotated[
         Literal["all", "test"],
         Field(
-            description="groups that are left out in turn: all labelled ones, or those of the test "
+            description="groups that are left out in turn: all labeled ones, or those of the test "
             "part, as is right for a run that was pre-trained on the others"
         ),
     ] = "all"
@@ -101,7 +101,7 @@ class LeaveOneOutConfig(LinearConfig):
 
 
 class LeaveOneOut(Evaluation):
-    """How well does a linear layer do on a subject that it has learnt nothing of?
+    """How well does a linear layer do on a subject that it has learned nothing of?
 
     Metrics are of all answers together and, with "_per_group", means over groups. Groups of one
     class count for the accuracy only. The encoder is not trained here: a run must not have been
@@ -151,8 +151,8 @@ class LeaveOneOut(Evaluation):
             details,
         )
 
-    def _features(self, model: Pretrained, data: EvaluationData) -> LabelledFeatures:
-        """Embeds all labelled images as `train`, of which `test` are of groups to leave out.
+    def _features(self, model: Pretrained, data: EvaluationData) -> LabeledFeatures:
+        """Embeds all labeled images as `train`, of which `test` are of groups to leave out.
 
         Raises:
             UsageError: If there are not two of these.
@@ -161,14 +161,14 @@ class LeaveOneOut(Evaluation):
         groups = len(np.unique(data.dataset.index.groups[tested]))
         if groups < 2:
             raise UsageError(
-                f"To leave one out, labelled images of two groups are needed, not of {groups}. Say "
+                f"To leave one out, labeled images of two groups are needed, not of {groups}. Say "
                 "who is who with the column 'group' of --labels, or with the reader's options."
             )
         known = np.unique(np.concatenate([given.train, given.val, given.test]))
         parts = replace(given, train=known, val=_NONE, test=tested)
         return replace(data, splits=parts).features(model)
 
-    def _folds(self, found: LabelledFeatures) -> Iterator[NDArray[np.int64]]:
+    def _folds(self, found: LabeledFeatures) -> Iterator[NDArray[np.int64]]:
         """Yields the rows that are left out together, such that each is once."""
         groups, folds = found.groups[found.test], self.config.folds
         few = max(2, min(folds, len(np.unique(groups))))
@@ -177,7 +177,7 @@ class LeaveOneOut(Evaluation):
             yield found.test[out]
 
     def _test(
-        self, found: LabelledFeatures, known: NDArray[np.int64], test: NDArray[np.int64]
+        self, found: LabeledFeatures, known: NDArray[np.int64], test: NDArray[np.int64]
     ) -> tuple[float, NDArray[np.float64]]:
         """Learns from some rows; returns C and the probabilities of others, (n, K)."""
         if len(np.unique(found.labels[known])) < 2:
@@ -189,7 +189,7 @@ class LeaveOneOut(Evaluation):
         strength = self._choose(found, known)
         return strength, self._fitted(found, known, test, strength)
 
-    def _choose(self, found: LabelledFeatures, known: NDArray[np.int64]) -> float:
+    def _choose(self, found: LabeledFeatures, known: NDArray[np.int64]) -> float:
         """Returns the C of the highest likelihood over folds of the groups that are known."""
         strengths, groups = self.config.strengths, found.groups[known]
         folds = min(_INNER, len(np.unique(groups)))
@@ -208,7 +208,7 @@ class LeaveOneOut(Evaluation):
 
     def _fitted(
         self,
-        found: LabelledFeatures,
+        found: LabeledFeatures,
         known: NDArray[np.int64],
         asked: NDArray[np.int64],
         strength: float,

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ... import Config, Evaluation
-from ...evaluation import EvaluationData, LabelledFeatures, Pretrained, Result
+from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result
 
 _FEW = 4096
 
@@ -45,14 +45,14 @@ class Linear(Evaluation):
         return found.result(answers, validation, C=strength)
 
     def answer(
-        self, found: LabelledFeatures
+        self, found: LabeledFeatures
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, float]:
         """Returns (n_test, K) and (n_val, K) probabilities, and the C that was chosen."""
         strength, validation = self._choose(found)
         probe = self._fit(found, found.known, strength)
         return _probabilities(probe, found, found.test), validation, strength
 
-    def _choose(self, found: LabelledFeatures) -> tuple[float, NDArray[np.float64] | None]:
+    def _choose(self, found: LabeledFeatures) -> tuple[float, NDArray[np.float64] | None]:
         """Returns C and its probabilities of the validation images, if there are any.
 
         The likelihood chooses, not the accuracy: on few images many values of C have the same.
@@ -69,7 +69,7 @@ class Linear(Evaluation):
         best = int(np.argmax(likelihoods))
         return float(strengths[best]), said[best]
 
-    def _fit(self, found: LabelledFeatures, rows: NDArray[np.int64], strength: float) -> Pipeline:
+    def _fit(self, found: LabeledFeatures, rows: NDArray[np.int64], strength: float) -> Pipeline:
         weights = None if self.config.weights == "equal" else "balanced"
         head = LogisticRegression(C=strength, max_iter=self.config.iterations, class_weight=weights)
         probe = make_pipeline(StandardScaler(), head)
@@ -80,9 +80,9 @@ class Linear(Evaluation):
 
 
 def _probabilities(
-    probe: Pipeline, found: LabelledFeatures, rows: NDArray[np.int64]
+    probe: Pipeline, found: LabeledFeatures, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Returns (n, K) probabilities of some rows; 0 for a class that was not learnt."""
+    """Returns (n, K) probabilities of some rows; 0 for a class that was not learned."""
     out = np.zeros((len(rows), len(found.classes)))
     out[:, probe.classes_] = probe.predict_proba(found.features[rows])
     return out

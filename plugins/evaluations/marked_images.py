@@ -84,7 +84,7 @@ class Images(TorchDataset[Seen | Unreadable]):
         located: What is marked in them.
         positions: Which of them.
         size: Pixels of the longer side.
-        learn: Whether to leave out what is not to be learnt; else masks are packed too.
+        learn: Whether to leave out what is not to be learned; else masks are packed too.
     """
 
     def __init__(

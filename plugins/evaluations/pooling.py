@@ -21,7 +21,7 @@ class Bag(NamedTuple):
 
     Attributes:
         tiles: (n, D) features.
-        edges: (2, e) from tile to neighbour, each pair in both directions; e may be 0.
+        edges: (2, e) from tile to neighbor, each pair in both directions; e may be 0.
     """
 
     tiles: Tensor
@@ -33,7 +33,7 @@ class Joined(NamedTuple):
 
     Attributes:
         tiles: (N, D) features.
-        edges: (2, E) from tile to neighbour.
+        edges: (2, E) from tile to neighbor.
         bag: (N,) number of the bag of each tile, from 0.
         bags: B.
     """
@@ -72,7 +72,7 @@ def softmax_within(scores: Tensor, bag: Tensor, bags: int) -> Tensor:
 
 
 def propagate(values: Tensor, edges: Tensor) -> Tensor:
-    """Mixes each tile with its neighbours: D^-1/2 (A + I) D^-1/2 H.
+    """Mixes each tile with its neighbors: D^-1/2 (A + I) D^-1/2 H.
 
     Semi-Supervised Classification with Graph Convolutional Networks (Kipf, Welling 2017,
     https://arxiv.org/abs/1609.02907), eq. 2, without its weights. D counts a tile itself too.
@@ -92,7 +92,7 @@ class Pooling(nn.Module, ABC):
     """Embeds tiles, pools them, and gives each bag its logits.
 
     Args:
-        known: (N, D) features to learn from; tiles are standardised as these are.
+        known: (N, D) features to learn from; tiles are standardized as these are.
         classes: K.
         hidden: Width that tiles are pooled in.
     """
@@ -111,7 +111,7 @@ class Pooling(nn.Module, ABC):
 
     def forward(self, bags: Joined) -> Tensor:
         """Returns logits (B, K)."""
-        return self._logits(self._standardised(bags))
+        return self._logits(self._standardized(bags))
 
     def saliency(self, bags: Joined, classes: Tensor) -> Tensor:
         """Returns (N,) how much each tile speaks for a class of its bag; below 0 is against.
@@ -122,7 +122,7 @@ class Pooling(nn.Module, ABC):
             bags: B of them.
             classes: (B,) class numbers.
         """
-        shown = self._standardised(bags)
+        shown = self._standardized(bags)
         tiles = shown.tiles.requires_grad_()
         asked = self._logits(shown).gather(1, classes[:, None])
         (gradient,) = torch.autograd.grad(asked.sum(), tiles)
@@ -136,7 +136,7 @@ class Pooling(nn.Module, ABC):
     def pool(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
         """Maps embedded tiles (N, hidden) to bags (B, vectors * hidden)."""
 
-    def _standardised(self, bags: Joined) -> Joined:
+    def _standardized(self, bags: Joined) -> Joined:
         return bags._replace(tiles=(bags.tiles - self.mean) / self.std)
 
     def _logits(self, bags: Joined) -> Tensor:
@@ -161,7 +161,7 @@ class Max(Pooling):
 
 
 class GatedAttention(Pooling):
-    """A weighted mean, the weights learnt.
+    """A weighted mean, the weights learned.
 
     Attention-based Deep Multiple Instance Learning (Ilse, Tomczak, Welling 2018,
     https://arxiv.org/abs/1802.04712), eq. 7 and 9.
@@ -183,7 +183,7 @@ class GatedAttention(Pooling):
     def saliency(self, bags: Joined, classes: Tensor) -> Tensor:
         """Returns (N,) the weights: where it looked, whatever the class."""
         with torch.no_grad():
-            tiles = self.embedded(self._standardised(bags))
+            tiles = self.embedded(self._standardized(bags))
             return self.weights(tiles, bags.bag, bags.bags).squeeze(1)
 
 

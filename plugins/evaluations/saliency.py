@@ -16,7 +16,7 @@ from ... import Image, RunError
 
 _SIDE = 1024  # pixels of a picture, about
 _CELL = 32  # pixels of an image in it, at most
-_NOTHING = 160  # grey where there is no image
+_NOTHING = 160  # gray where there is no image
 
 Picture = NDArray[np.uint8]
 Row = Sequence[object]
@@ -35,7 +35,7 @@ def heat_map(places: NDArray[Any], values: NDArray[Any]) -> Picture:
 
     Args:
         places: (n, 2) row and column, in any unit that images lie in steps of.
-        values: (n,); the largest magnitude has the full colour.
+        values: (n,); the largest magnitude has the full color.
 
     Returns:
         (H, W, 3) RGB.
@@ -43,10 +43,10 @@ def heat_map(places: NDArray[Any], values: NDArray[Any]) -> Picture:
     steps, cell = _cells(places)
     unit = values / max(float(np.abs(values).max()), 1e-12)
     fade = 255 * (1 - np.abs(unit))
-    colours = np.stack([np.where(unit < 0, fade, 255), fade, np.where(unit > 0, fade, 255)], axis=1)
+    colors = np.stack([np.where(unit < 0, fade, 255), fade, np.where(unit > 0, fade, 255)], axis=1)
     picture = np.full((*(steps.max(axis=0) + 1), 3), _NOTHING, np.uint8)
     order = np.argsort(np.abs(unit))  # of images in one cell the strongest is seen
-    picture[tuple(steps[order].T)] = colours.round()[order]
+    picture[tuple(steps[order].T)] = colors.round()[order]
     return picture.repeat(cell, axis=0).repeat(cell, axis=1)
 
 

@@ -16,7 +16,7 @@ class SpectrumConfig(Config):
     """Options of the protocol."""
 
     images: Annotated[
-        int, Field(ge=8, description="evenly spread over the dataset, labelled or not")
+        int, Field(ge=8, description="evenly spread over the dataset, labeled or not")
     ] = 1024
     views: Annotated[int, Field(ge=2, description="of each image, which LiDAR compares")] = 4
 

@@ -1,7 +1,7 @@
 """Within a group: learn from the earlier time of a subject, test on the later, subject by subject.
 
 The within-subject protocol of MOABB (Jayaram, Barachant, 2018, https://arxiv.org/abs/1805.06427)
-in the order of time, and the personalisation of SIM-CNN (Eom, Eom, Washington, 2023,
+in the order of time, and the personalization of SIM-CNN (Eom, Eom, Washington, 2023,
 https://doi.org/10.1101/2023.08.25.23294640).
 """
 
@@ -30,7 +30,7 @@ class WithinGroupConfig(Config):
     ] = "linear"
     options: dict[str, Any] = Field(default_factory=dict, description="of that protocol")
     train: Annotated[
-        float, Field(gt=0, lt=1, description="share of a group's labelled images, the earliest")
+        float, Field(gt=0, lt=1, description="share of a group's labeled images, the earliest")
     ] = 0.6
     val: Annotated[float, Field(gt=0, lt=1, description="share of them, next in time")] = 0.2
     gap: Annotated[
@@ -46,7 +46,7 @@ class WithinGroupConfig(Config):
         int, Field(ge=1, description="images of each class in each part that a group must have")
     ] = 2
     others: Annotated[
-        bool, Field(description="also test what has learnt from all other groups instead")
+        bool, Field(description="also test what has learned from all other groups instead")
     ] = True
 
     @model_validator(mode="after")
@@ -90,8 +90,8 @@ class WithinGroup(Evaluation):
     """How well does a model of one subject's earlier time do on its later time?
 
     Figures are means over groups, each counting once, with intervals over groups; those ending in
-    "_of_others" are of models that have learnt from the earlier time of all other groups. Every
-    labelled group takes part, whichever part of the data it is in, unless a part of its time has
+    "_of_others" are of models that have learned from the earlier time of all other groups. Every
+    labeled group takes part, whichever part of the data it is in, unless a part of its time has
     too few images of a class; groups are named by number. The encoder is not trained here: a run
     must not have been pre-trained on the later time.
     """
@@ -104,7 +104,7 @@ class WithinGroup(Evaluation):
         return np.sort(np.concatenate([parts.test for parts in self.cut(data)[0].values()]))
 
     def cut(self, data: EvaluationData) -> tuple[dict[int, Any], dict[int, str]]:
-        """Cuts the labelled images of each group in three parts, as `EvaluationData.splits` has.
+        """Cuts the labeled images of each group in three parts, as `EvaluationData.splits` has.
 
         Returns:
             The parts by number of the group, and why other groups are left out.
@@ -207,7 +207,7 @@ def _remarks(kept: Mapping[int, Any], left_out: Mapping[int, str]) -> list[str]:
 
 
 def _beside(own: Result, others: Result) -> Result:
-    """Adds what has learnt from the other groups to a result."""
+    """Adds what has learned from the other groups to a result."""
     theirs = {row: float(v) for row, v in enumerate(others.by_group)}
     rows = [
         {**row, f"{own.main}_of_others": theirs[i]} for i, row in enumerate(own.details["groups"])

@@ -81,7 +81,7 @@ class AMDIM(Objective):
     """The terms 1 to 5, 1 to 7 and 5 to 5 of the paper, on the levels of any encoder.
 
     Its own network keeps places local with little padding; timm's see further. The embeddings are
-    perceptrons with a final batch normalisation; levels of more than 7 x 7 places are pooled to
+    perceptrons with a final batch normalization; levels of more than 7 x 7 places are pooled to
     that, which bounds the memory.
     """
 

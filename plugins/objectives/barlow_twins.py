@@ -23,7 +23,7 @@ def cross_correlation(z1: Tensor, z2: Tensor, eps: float = 1e-5) -> Tensor:
     Args:
         z1: (B, D) embeddings of the first views.
         z2: (B, D) embeddings of the second views; row i shows the same image as row i of z1.
-        eps: Added to the variances, as batch normalisation does in the authors' code.
+        eps: Added to the variances, as batch normalization does in the authors' code.
     """
     z1, z2 = ((z - z.mean(0)) / (z.var(0, correction=0) + eps).sqrt() for z in (z1, z2))
     return z1.T @ z2 / len(z1)

@@ -24,7 +24,7 @@ def hidden_region(x: Tensor, shape: str) -> Tensor:
 
     Args:
         x: Images.
-        shape: "centre": a square; "blocks": five, of a quarter of the side, which may overlap;
+        shape: "center": a square; "blocks": five, of a quarter of the side, which may overlap;
             "region": patches of any outline, where a smooth random field is high.
     """
     b, _, *size = x.shape
@@ -82,7 +82,7 @@ class ContextEncoderConfig(Config):
     """Features are learned without an adversary (section 5.2); widths as suits ResNet-18."""
 
     shape: Annotated[
-        Literal["region", "blocks", "centre"], Field(description="of what is cut out")
+        Literal["region", "blocks", "center"], Field(description="of what is cut out")
     ] = "region"
     adversarial: Annotated[
         float, Field(ge=0, lt=1, description="lambda_adv of eq. 3; 0.001 where the fill matters")
@@ -94,7 +94,7 @@ class ContextEncoder(Objective):
     """Inpainting: encoder, channel-wise fully connected layer, up-convolutional decoder.
 
     A 1x1 convolution narrows the map before the fully connected layer, not after it: that layer
-    grows with the square of the map's cells. The paper's rim of visible pixels around a centre
+    grows with the square of the map's cells. The paper's rim of visible pixels around a center
     square, restored with ten times the weight for a seamless fill, is left out.
     """
 

@@ -26,10 +26,10 @@ _JITTER = 0.1
 def paste(
     x: Tensor, source: Tensor, size: Tensor, turned: bool = False, oval: bool = False
 ) -> Tensor:
-    """Cuts a piece out of `source` anywhere and pastes it, a little recoloured, anywhere into x.
+    """Cuts a piece out of `source` anywhere and pastes it, a little recolored, anywhere into x.
 
     Args:
-        x: (B, C, H, W), standardised.
+        x: (B, C, H, W), standardized.
         source: (B, C, H, W).
         size: (B, 2) height and width of the pieces in pixels.
         turned: Whether they are turned by up to 45 degrees either way.
@@ -51,8 +51,8 @@ def paste(
     inside = relative.square().sum(dim=3) <= 1 if oval else relative.abs().amax(dim=3) <= 1
     found = 2 * ((to + shift)[:, None, None] + local) / extent - 1
     piece = grid_sample(source, found.flip(3), "nearest", "border", align_corners=False)
-    colour = (_JITTER * (2 * drawn[:, 5:] - 1)).view(b, 2, channels, 1, 1)
-    return torch.where(inside[:, None], piece * (1 + colour[:, 0]) + colour[:, 1], x)
+    color = (_JITTER * (2 * drawn[:, 5:] - 1)).view(b, 2, channels, 1, 1)
+    return torch.where(inside[:, None], piece * (1 + color[:, 0]) + color[:, 1], x)
 
 
 def patch_size(x: Tensor) -> Tensor:

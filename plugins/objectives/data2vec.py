@@ -19,7 +19,7 @@ from ...nn import MaskPatch, cosine_momentum, ema_, frozen_copy, full_precision,
 
 @full_precision
 def latent_targets(maps: Tensor) -> Tensor:
-    """Mean of K maps, each normalised per cell, section 3.3: (K, B, D, h, w) to (B, h w, D)."""
+    """Mean of K maps, each normalized per cell, section 3.3: (K, B, D, h, w) to (B, h w, D)."""
     cells = maps.flatten(3).transpose(2, 3)
     return layer_norm(cells, cells.shape[-1:]).mean(dim=0)
 

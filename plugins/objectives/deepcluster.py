@@ -16,13 +16,13 @@ from torch.nn.functional import cross_entropy, normalize, one_hot
 from ... import Batch, Config, Encoder, Objective, Output, TrainingInfo, View
 from ...nn import all_gather, encode_views, full_precision, kmeans, mlp, multi_crop
 
-_ROWS_PER_CENTRE = 64  # more hardly move the centres of k-means, and cost time
+_ROWS_PER_CENTER = 64  # more hardly move the centers of k-means, and cost time
 
 
 @full_precision
-def cosines(z: Tensor, centres: Tensor) -> Tensor:
-    """Cosine similarities (..., B, K) of features (..., B, D) and centres (K, D)."""
-    return normalize(z, dim=-1) @ normalize(centres, dim=1).T
+def cosines(z: Tensor, centers: Tensor) -> Tensor:
+    """Cosine similarities (..., B, K) of features (..., B, D) and centers (K, D)."""
+    return normalize(z, dim=-1) @ normalize(centers, dim=1).T
 
 
 @full_precision
@@ -30,7 +30,7 @@ def assignment_loss(scores: Tensor, labels: Tensor, temperature: float) -> Tenso
     """Mean cross entropy of each view's softmax over the clusters and its image's cluster, eq. 2.
 
     Args:
-        scores: (V, B, K) cosine similarities to the centres.
+        scores: (V, B, K) cosine similarities to the centers.
         labels: (B,) the cluster of each image.
         temperature: tau.
     """
@@ -41,12 +41,12 @@ def spherical_clusters(rows: Tensor, clusters: int) -> tuple[Tensor, Tensor]:
     """Clusters rows (n, D) of unit length by k-means.
 
     Returns:
-        Centres (K, D) of unit length, and for each row the nearest (n,).
+        Centers (K, D) of unit length, and for each row the nearest (n,).
     """
-    some = rows[:: 1 + len(rows) // (_ROWS_PER_CENTRE * clusters)]
-    centres = normalize(kmeans(some, clusters), dim=1)
-    nearest = [(part @ centres.T).argmax(dim=1) for part in torch.split(rows, 8192)]
-    return centres, torch.cat(nearest)
+    some = rows[:: 1 + len(rows) // (_ROWS_PER_CENTER * clusters)]
+    centers = normalize(kmeans(some, clusters), dim=1)
+    nearest = [(part @ centers.T).argmax(dim=1) for part in torch.split(rows, 8192)]
+    return centers, torch.cat(nearest)
 
 
 class DeepClusterConfig(Config):
@@ -66,15 +66,15 @@ class DeepCluster(Objective):
     """DeepCluster-v2: a bank of one row per image, clustered after each epoch.
 
     A row is the mean of the image's large views when last seen (the authors keep one of them).
-    In the first epoch each image of the batch is a cluster of its own, its row the centre (they
-    encode the dataset once beforehand); later a new image belongs to the nearest centre.
+    In the first epoch each image of the batch is a cluster of its own, its row the center (they
+    encode the dataset once beforehand); later a new image belongs to the nearest center.
     """
 
     paper = "https://arxiv.org/abs/2006.09882"
     Config = DeepClusterConfig
     bank: Tensor
     labels: Tensor
-    centres: Tensor
+    centers: Tensor
     epoch: Tensor
 
     def __init__(self, encoder: Encoder, config: DeepClusterConfig) -> None:
@@ -87,7 +87,7 @@ class DeepCluster(Objective):
         clusters = max(2, min(self.config.clusters, training.images // 10))
         self.register_buffer("bank", torch.zeros(training.images, self.config.out))
         self.register_buffer("labels", torch.full((training.images,), -1))
-        self.register_buffer("centres", torch.zeros(clusters, self.config.out))
+        self.register_buffer("centers", torch.zeros(clusters, self.config.out))
         self.register_buffer("epoch", torch.zeros((), dtype=torch.long))
 
     @classmethod
@@ -101,12 +101,12 @@ class DeepCluster(Objective):
         return projections
 
     def targets(self, rows: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns centres (K, D) and labels (B,) for rows (B, D) of the images `indices`."""
+        """Returns centers (K, D) and labels (B,) for rows (B, D) of the images `indices`."""
         if not self.epoch:
             return rows, torch.arange(len(rows), device=rows.device)
         known = self.labels[indices]
-        nearest = cosines(rows, self.centres).argmax(dim=1)
-        return self.centres, torch.where(known < 0, nearest, known)
+        nearest = cosines(rows, self.centers).argmax(dim=1)
+        return self.centers, torch.where(known < 0, nearest, known)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """All views predict the cluster of their image; the bank takes the new rows."""
@@ -114,10 +114,10 @@ class DeepCluster(Objective):
         z = all_gather(torch.stack(z.chunk(len(batch.views)), dim=1)).transpose(0, 1)  # (V, P B, D)
         rows = normalize(normalize(z[:2].detach(), dim=2).mean(dim=0), dim=1).to(self.bank)
         indices = all_gather(batch.indices)
-        centres, labels = self.targets(rows, indices)
-        scores = cosines(z, centres)
+        centers, labels = self.targets(rows, indices)
+        scores = cosines(z, centers)
         self.bank[indices] = rows
-        share = one_hot(labels, len(centres)).to(rows).mean(dim=0)
+        share = one_hot(labels, len(centers)).to(rows).mean(dim=0)
         metrics = {
             "accuracy": (scores.argmax(dim=2) == labels).float().mean(),
             "cluster_entropy": torch.special.entr(share).sum(),  # of the batch; 0: one for all
@@ -131,5 +131,5 @@ class DeepCluster(Objective):
         if epoch > int(self.epoch):
             self.epoch.fill_(epoch)
             seen = self.bank.any(dim=1)
-            centres, self.labels[seen] = spherical_clusters(self.bank[seen], len(self.centres))
-            self.centres.copy_(centres)
+            centers, self.labels[seen] = spherical_clusters(self.bank[seen], len(self.centers))
+            self.centers.copy_(centers)

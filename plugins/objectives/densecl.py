@@ -62,7 +62,7 @@ class DenseCLConfig(Config):
 class DenseCL(Objective):
     """MoCo v2 with a second contrast, of cells; for detection and segmentation.
 
-    As in our MoCo, batch normalisation stands inside both projectors.
+    As in our MoCo, batch normalization stands inside both projectors.
     """
 
     paper = "https://arxiv.org/abs/2011.09157"

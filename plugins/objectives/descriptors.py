@@ -1,4 +1,4 @@
-"""Tells from a crop what the whole image is like in numbers: colours, patterns, gradients.
+"""Tells from a crop what the whole image is like in numbers: colors, patterns, gradients.
 
 What is predicted are classical descriptors, as in Masked Feature Prediction for Self-Supervised
 Visual Pre-Training, Wei, Fan, Xie, Wu, Yuille, Feichtenhofer, 2021, https://arxiv.org/abs/2112.09133
@@ -46,10 +46,10 @@ def _ordinals() -> Tensor:
 
 
 def binary_patterns(y: Tensor) -> Tensor:
-    """Uniform, rotation-invariant local binary patterns of the eight neighbours.
+    """Uniform, rotation-invariant local binary patterns of the eight neighbors.
 
     Maps (B, H, W) to the same, integers from 0 to 9. Ojala, Pietikäinen, Mäenpää 2002,
-    https://doi.org/10.1109/TPAMI.2002.1017623, eq. 10, with neighbours on the grid instead of on a
+    https://doi.org/10.1109/TPAMI.2002.1017623, eq. 10, with neighbors on the grid instead of on a
     circle. Beyond the border the nearest pixel is repeated.
     """
     height, width = y.shape[1:]
@@ -77,19 +77,19 @@ def descriptors(x: Tensor) -> Tensor:
     that mean the local binary patterns and the logarithm of the gradients, at three scales.
 
     Args:
-        x: (B, C, H, W) standardised views; H may be 1.
+        x: (B, C, H, W) standardized views; H may be 1.
 
     Returns:
         (B, D) with D = 16 C (twice as many if C > 1) + 60, in [0, 1].
     """
-    grey = x.mean(dim=1)
+    gray = x.mean(dim=1)
     channels = list(x.unbind(dim=1))
     found = [histogram(channel, -2.5, 2.5, _BINS) for channel in channels]
     if len(channels) > 1:
-        found += [histogram(channel - grey, -1, 1, _BINS) for channel in channels]
+        found += [histogram(channel - gray, -1, 1, _BINS) for channel in channels]
     for scale in _SCALES:
         window = (min(scale, x.shape[2]), min(scale, x.shape[3]))
-        y = avg_pool2d(grey[:, None], window)[:, 0]
+        y = avg_pool2d(gray[:, None], window)[:, 0]
         found.append(histogram(binary_patterns(y), 0, _PATTERNS, _PATTERNS))
         found.append(histogram(torch.log2(gradients(y) + 2**-6), -6, 3, _COARSE))
     return torch.cat(found, dim=1).sqrt()
@@ -97,7 +97,7 @@ def descriptors(x: Tensor) -> Tensor:
 
 @full_precision
 def descriptor_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error against descriptors that are standardised over the batch.
+    """Mean squared error against descriptors that are standardized over the batch.
 
     The constant keeps a bin that hardly any image fills from being blown up.
 
@@ -119,7 +119,7 @@ class DescriptorsConfig(Config):
 class Descriptors(Objective):
     """A linear map of the features gives the descriptors of the whole image.
 
-    Crops are not altered: colours and light are among what is to be told. They have fewer pixels
+    Crops are not altered: colors and light are among what is to be told. They have fewer pixels
     than the image, and so show things about as large (Touvron et al. 2019,
     https://arxiv.org/abs/1906.06423, section 3).
     """

@@ -32,9 +32,9 @@ def last_layer(x: Tensor, weight: Tensor) -> Tensor:
 
 
 @full_precision
-def teacher_distribution(logits: Tensor, centre: Tensor, temperature: Tensor) -> Tensor:
-    """Centred and sharpened, section 3.1: softmax over K of (logits - centre) / temperature."""
-    return softmax((logits - centre) / temperature, dim=-1)
+def teacher_distribution(logits: Tensor, center: Tensor, temperature: Tensor) -> Tensor:
+    """Centered and sharpened, section 3.1: softmax over K of (logits - center) / temperature."""
+    return softmax((logits - center) / temperature, dim=-1)
 
 
 @full_precision
@@ -88,7 +88,7 @@ class DINOConfig(Config):
     teacher_start: Annotated[float, Field(gt=0, description="tau_t at the start")] = 0.04
     teacher_temperature: Annotated[float, Field(gt=0, description="tau_t after warm-up")] = 0.04
     warmup: Annotated[float, Field(gt=0, le=1, description="of tau_t, share of the steps")] = 0.3
-    centring: Annotated[float, Field(ge=0, le=1, description="m of eq. 4")] = 0.9
+    centering: Annotated[float, Field(ge=0, le=1, description="m of eq. 4")] = 0.9
     momentum: Annotated[float, Field(ge=0, le=1, description="of the teacher at the start")] = 0.99
     freeze: Annotated[float, Field(ge=0, description="of last layer, share of the steps")] = 0.02
 
@@ -98,14 +98,14 @@ class DINO(Objective):
 
     paper = "https://arxiv.org/abs/2104.14294"
     Config = DINOConfig
-    centre: Tensor
+    center: Tensor
     progress: Tensor
 
     def __init__(self, encoder: Encoder, config: DINOConfig) -> None:
         super().__init__(encoder, config)
         self.head = Head(encoder.num_features, config.hidden, config.bottleneck, config.out)
         self.teacher_encoder, self.teacher_head = frozen_copy(encoder), frozen_copy(self.head)
-        self.register_buffer("centre", torch.zeros(config.out))
+        self.register_buffer("center", torch.zeros(config.out))
         self.register_buffer("progress", torch.zeros(()))
 
     @classmethod
@@ -119,7 +119,7 @@ class DINO(Objective):
         return bottleneck
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """The student's views against the teacher's large ones; moves the centre, eq. 4."""
+        """The student's views against the teacher's large ones; moves the center, eq. 4."""
         c, views = self.config, batch.views
         free = (self.progress >= c.freeze).to(self.progress)
         warm = (self.progress / c.warmup).clamp(max=1)
@@ -127,9 +127,9 @@ class DINO(Objective):
         logits = self.head(torch.cat(encode_views(self.encoder, views)), free)
         with torch.no_grad():
             seen = self.teacher_head(self.teacher_encoder(torch.cat(views[:2])), free)
-            targets = teacher_distribution(seen, self.centre, tau_t)
-            self.centre.lerp_(
-                all_gather(seen.mean(dim=0, keepdim=True)).mean(dim=0), 1 - c.centring
+            targets = teacher_distribution(seen, self.center, tau_t)
+            self.center.lerp_(
+                all_gather(seen.mean(dim=0, keepdim=True)).mean(dim=0), 1 - c.centering
             )
         entropies = {  # 0 to ln K; the first is low and the second high where all is well
             "teacher_entropy": torch.special.entr(targets).sum(dim=1).mean(),

@@ -28,7 +28,7 @@ _NO_FILE = ("scratch", "imagenet")
 def hint_loss(predicted: Tensor, hint: Tensor) -> Tensor:
     """Mean squared error of the teacher's features, FitNets eq. 3 but for its scale.
 
-    Each dimension of the hint is standardised over the batch first, so that neither a common mean
+    Each dimension of the hint is standardized over the batch first, so that neither a common mean
     nor a few loud dimensions decide: 1 is the loss of predicting the mean.
 
     Args:

@@ -28,7 +28,7 @@ _CONTEXT: Ranges = (0.85, 1.0), (1.0, 1.0)
 
 @full_precision
 def prediction_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """Smooth L1 distance to the layer-normalised target, as in the authors' code (paper: L2).
+    """Smooth L1 distance to the layer-normalized target, as in the authors' code (paper: L2).
 
     Args:
         predicted: (n, M, D) predicted features of M places.

@@ -94,14 +94,14 @@ class JigsawConfig(Config):
     permutations: Annotated[
         int, Field(ge=2, le=1000, description="K, orders to tell apart; the paper's best is 1000")
     ] = 100
-    grey: Annotated[
-        float, Field(ge=0, le=1, description="share of images shown without colour")
-    ] = 0.3
+    gray: Annotated[float, Field(ge=0, le=1, description="share of images shown without color")] = (
+        0.3
+    )
     hidden: Annotated[int, Field(ge=1, description="width inside the head")] = 1024
 
 
 class Jigsaw(Objective):
-    """Jigsaw puzzles of 3x3 tiles, each normalised separately so that only content tells.
+    """Jigsaw puzzles of 3x3 tiles, each normalized separately so that only content tells.
 
     Features of a tile do not depend on its place, so they are shuffled instead of the tiles.
     """
@@ -130,8 +130,8 @@ class Jigsaw(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Shuffles each image once and asks for the order."""
         x, b = batch.views[0], len(batch.views[0])
-        grey = rand_per_sample(b, 1, 1, 1, like=x) < self.config.grey
-        x = torch.where(grey, x.mean(dim=1, keepdim=True), x)
+        gray = rand_per_sample(b, 1, 1, 1, like=x) < self.config.gray
+        x = torch.where(gray, x.mean(dim=1, keepdim=True), x)
         tiles = instance_norm(cut_tiles(x, self.tile, rand_per_sample(b, 9, 2, like=x)))
         features = self.encoder(tiles).unflatten(0, (b, 9))
         answers = (rand_per_sample(b, like=x) * len(self.orders)).long()

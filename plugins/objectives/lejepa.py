@@ -51,7 +51,7 @@ def epps_pulley(x: Tensor) -> Tensor:
 
 @full_precision
 def sigreg(z: Tensor, a: Tensor) -> Tensor:
-    """Sketched isotropic Gaussian regularisation, section 4: mean over directions, then views.
+    """Sketched isotropic Gaussian regularization, section 4: mean over directions, then views.
 
     1/V sum_v 1/M sum_m T({a_m . z_nv}_n) with T of `epps_pulley`: each view of the batch is a
     sample of its own, and N counts the images of all processes.

@@ -22,12 +22,12 @@ from ...nn import full_precision, patchify, random_mask
 
 @full_precision
 def reconstruction_loss(predicted: Tensor, patches: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared error on hidden patches, section 3, each patch normalised ("w/ norm").
+    """Mean squared error on hidden patches, section 3, each patch normalized ("w/ norm").
 
     Variances are those of the patch itself, divided by n; the authors' code divides by n - 1.
 
     Args:
-        predicted: (B, N, P C) normalised patches.
+        predicted: (B, N, P C) normalized patches.
         patches: (B, N, P C) pixels.
         mask: (B, N), True where hidden; as many in every row.
 
@@ -73,7 +73,7 @@ class MAE(Objective):
         return (View(size, policy="weak"),)
 
     def restore(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Predicts normalised patches (B, N, P C) of images (B, C, H, W).
+        """Predicts normalized patches (B, N, P C) of images (B, C, H, W).
 
         Args:
             x: Images.
@@ -91,7 +91,7 @@ class MAE(Objective):
         return restored
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Error on the hidden patches, and how much better that is than their mean colours."""
+        """Error on the hidden patches, and how much better that is than their mean colors."""
         x = batch.views[0]
         patches = patchify(x, self.patch)
         mask = random_mask(len(x), patches.shape[1], self.config.ratio, like=x)

@@ -86,8 +86,8 @@ class MaskedClusters(Objective):
         self.head = nn.Conv2d(dim, config.width * self.parts**2, 1)
         self.codes = nn.Parameter(torch.randn(config.clusters, config.width))
         self.frozen = frozen_copy(encoder)
-        self.register_buffer("pixel_centres", torch.zeros(config.clusters, 64 * c))
-        self.register_buffer("centres", torch.zeros(config.clusters, shapes[config.layer][0]))
+        self.register_buffer("pixel_centers", torch.zeros(config.clusters, 64 * c))
+        self.register_buffer("centers", torch.zeros(config.clusters, shapes[config.layer][0]))
         self.register_buffer("iteration", torch.zeros((), dtype=torch.long))
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
@@ -109,13 +109,13 @@ class MaskedClusters(Objective):
     def targets(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Returns the clusters (B, N) of places; an iteration makes them at its first batch."""
         rows = self.describe(x, grid)
-        centres = self.get_buffer("centres" if self.iteration > 0 else "pixel_centres")
+        centers = self.get_buffer("centers" if self.iteration > 0 else "pixel_centers")
         if not self.fitted:
             known = all_gather(rows).flatten(0, 1).round(decimals=5)
             different = torch.unique(known, dim=0)  # blank places once
-            centres.copy_(kmeans(different, len(centres)))
+            centers.copy_(kmeans(different, len(centers)))
             self.fitted.fill_(True)
-        return torch.cdist(rows.flatten(0, 1).to(centres), centres).argmin(dim=1).view(len(x), -1)
+        return torch.cdist(rows.flatten(0, 1).to(centers), centers).argmin(dim=1).view(len(x), -1)
 
     def predict(self, x: Tensor, spans: Tensor, grid: tuple[int, int]) -> Tensor:
         """Predicts code embeddings (B, N, width) of a grid of N places, some spans hidden."""

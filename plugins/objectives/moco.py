@@ -53,7 +53,7 @@ class MoCoConfig(Config):
 class MoCo(Objective):
     """MoCo v2: many negatives without a large batch.
 
-    Keys and queries are normalised by separate batches, so that no image sees its own statistics;
+    Keys and queries are normalized by separate batches, so that no image sees its own statistics;
     the paper's shuffling among GPUs is not needed beside batch statistics of all processes.
     """
 

@@ -1,4 +1,4 @@
-"""Contrasts as SimCLR does, but the positive is an image's nearest neighbour among earlier ones.
+"""Contrasts as SimCLR does, but the positive is an image's nearest neighbor among earlier ones.
 
 With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning of Visual Representations,
 Dwibedi, Aytar, Tompson, Sermanet, Zisserman, 2021. https://arxiv.org/abs/2104.14548
@@ -30,18 +30,18 @@ def nearest(z: Tensor, support: Tensor, known: Tensor) -> Tensor:
 
 
 @full_precision
-def nnclr_loss(neighbours: Tensor, p: Tensor, temperature: float) -> Tensor:
+def nnclr_loss(neighbors: Tensor, p: Tensor, temperature: float) -> Tensor:
     """Eq. 3, with predictions in place of the positives' projections.
 
     Args:
-        neighbours: (B, D) nearest neighbours of the projections of one view.
-        p: (B, D) predictions from the other view; row i shows the image of neighbour i.
+        neighbors: (B, D) nearest neighbors of the projections of one view.
+        p: (B, D) predictions from the other view; row i shows the image of neighbor i.
         temperature: tau.
 
     Returns:
         Scalar mean over rows, at least 0.
     """
-    logits = normalize(neighbours, dim=1) @ normalize(p, dim=1).T / temperature  # (B, B)
+    logits = normalize(neighbors, dim=1) @ normalize(p, dim=1).T / temperature  # (B, B)
     return cross_entropy(logits, torch.arange(len(p), device=p.device))
 
 
@@ -49,19 +49,19 @@ class NNCLRConfig(Config):
     """Defaults of section 4.1; widths for encoders of ResNet-18's size.
 
     The paper's queue of 98,304 is 8 % of ImageNet. In one that holds the whole set, an image's
-    nearest neighbour is mostly itself.
+    nearest neighbor is mostly itself.
     """
 
     hidden: Annotated[int, Field(ge=1, description="width inside projector and predictor")] = 512
     out: Annotated[int, Field(ge=1, description="width of the projections")] = 128
     temperature: Annotated[float, Field(gt=0, description="tau of eq. 3")] = 0.1
-    queue: Annotated[int, Field(ge=1, description="Q, images to find neighbours among")] = 1024
+    queue: Annotated[int, Field(ge=1, description="Q, images to find neighbors among")] = 1024
 
 
 class NNCLR(Objective):
     """Positives beyond augmentation: the nearest of the images seen last.
 
-    Only rows that were pushed are neighbours, so that no random row ever is a positive; the very
+    Only rows that were pushed are neighbors, so that no random row ever is a positive; the very
     first batch, before which there are none, looks into its own first views.
     """
 
@@ -86,7 +86,7 @@ class NNCLR(Objective):
         return projections
 
     def support(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the rows to find neighbours among, and which of them count.
+        """Returns the rows to find neighbors among, and which of them count.
 
         Args:
             z: (B, out) of unit length; they count while the queue is empty.
@@ -96,7 +96,7 @@ class NNCLR(Objective):
         return torch.cat([queue, own]), torch.cat([filled, (pushed == 0).expand(len(own))])
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Eq. 3 of neighbours of the first views and predictions of the second, and reversed."""
+        """Eq. 3 of neighbors of the first views and predictions of the second, and reversed."""
         z = self.project(self.encoder(torch.cat(batch.views)))
         p1, p2 = map(all_gather, self.predictor(z).chunk(2))
         z1, z2 = normalize(z.detach(), dim=1).chunk(2)
@@ -107,4 +107,4 @@ class NNCLR(Objective):
             nnclr_loss(all_gather(near1), p2, tau) / 2 + nnclr_loss(all_gather(near2), p1, tau) / 2
         )
         self.queue.push(z1)
-        return Output(loss, {"neighbour_similarity": cosine_similarity(z1, near1).mean()})
+        return Output(loss, {"neighbor_similarity": cosine_similarity(z1, near1).mean()})

@@ -17,17 +17,17 @@ from ... import Batch, Config, Encoder, Objective, Output, View
 from ...nn import full_precision, mlp, rand_per_sample
 from .jigsaw import cut_tiles, tile_size
 
-_CENTRE = 4
+_CENTER = 4
 
 
-def drop_colours(x: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
-    """Blanks all channels but one of some patches: the colour fringes of a lens tell its place.
+def drop_colors(x: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
+    """Blanks all channels but one of some patches: the color fringes of a lens tell its place.
 
     The paper leaves noise of a hundredth of the kept channel's deviation; here it is nothing.
 
     Args:
         x: (n, C, H, W), of mean zero.
-        dropped: (n,), whether a patch loses its colours.
+        dropped: (n,), whether a patch loses its colors.
         kept: (n,), number of the channel that stays.
     """
     stays = one_hot(kept, x.shape[1]).bool() | ~dropped[:, None]
@@ -35,10 +35,10 @@ def drop_colours(x: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
 
 
 def pairs(features: Tensor) -> Tensor:
-    """Joins the centre of each grid (B, 9, D) with each neighbour: (8B, 2D), image by image."""
-    others = [n for n in range(9) if n != _CENTRE]
-    centre = features[:, _CENTRE, None].expand(-1, len(others), -1)
-    return torch.cat([centre, features[:, others]], dim=2).flatten(0, 1)
+    """Joins the center of each grid (B, 9, D) with each neighbor: (8B, 2D), image by image."""
+    others = [n for n in range(9) if n != _CENTER]
+    center = features[:, _CENTER, None].expand(-1, len(others), -1)
+    return torch.cat([center, features[:, others]], dim=2).flatten(0, 1)
 
 
 @full_precision
@@ -63,7 +63,7 @@ class RelativePatchConfig(Config):
         float, Field(ge=0, le=0.5, description="largest shift of a patch, as a share of the gap")
     ] = 7 / 48
     drop: Annotated[
-        float, Field(ge=0, le=1, description="share of patches that lose their colours; paper: 1")
+        float, Field(ge=0, le=1, description="share of patches that lose their colors; paper: 1")
     ] = 0.5
     hidden: Annotated[int, Field(ge=1, description="width inside the head")] = 512
 
@@ -71,8 +71,8 @@ class RelativePatchConfig(Config):
 class RelativePatch(Objective):
     """Relative position of patches, with the guards against seeing it without understanding.
 
-    All eight pairs of a centre and a neighbour come from nine encoded patches. A gap and a jitter
-    keep edges from being continued, each patch is normalised by itself, and colours are dropped.
+    All eight pairs of a center and a neighbor come from nine encoded patches. A gap and a jitter
+    keep edges from being continued, each patch is normalized by itself, and colors are dropped.
     The paper's blurring of some patches by sampling down and up is left out.
     """
 
@@ -96,10 +96,10 @@ class RelativePatch(Objective):
         place = 0.5 + self.config.jitter * (2 * drawn[..., :2] - 1)
         dropped, kept = drawn[..., 2:].flatten(0, 1).unbind(dim=1)
         patches = instance_norm(cut_tiles(x, self.tile, place))
-        return drop_colours(patches, dropped < self.config.drop, (kept * x.shape[1]).long())
+        return drop_colors(patches, dropped < self.config.drop, (kept * x.shape[1]).long())
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Asks for the place of all eight neighbours of each image's centre."""
+        """Asks for the place of all eight neighbors of each image's center."""
         features = self.encoder(self.patches(batch.views[0])).unflatten(0, (-1, 9))
         logits = self.head(pairs(features))
         accuracy = (logits.argmax(dim=1) == _places(logits)).float().mean()

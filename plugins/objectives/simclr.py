@@ -19,7 +19,7 @@ from ...nn import all_gather, full_precision, mlp
 
 @full_precision
 def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
-    """Normalised temperature-scaled cross entropy, eq. 1.
+    """Normalized temperature-scaled cross entropy, eq. 1.
 
     Args:
         z1: (B, D) projections of the first views.

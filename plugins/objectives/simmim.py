@@ -44,7 +44,7 @@ class SimMIMConfig(Config):
 
 
 class SimMIM(Objective):
-    """Masked image modelling for any encoder: a learned patch stands in the hidden places."""
+    """Masked image modeling for any encoder: a learned patch stands in the hidden places."""
 
     paper = "https://arxiv.org/abs/2111.09886"
     Config = SimMIMConfig
@@ -72,7 +72,7 @@ class SimMIM(Objective):
         return restored[..., : x.shape[2], : x.shape[3]]
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Error of the hidden pixels, and how much better that is than the mean colour."""
+        """Error of the hidden pixels, and how much better that is than the mean color."""
         x = batch.views[0]
         mask = self.cover.draw(x, self.config.ratio)
         hidden = upsample_mask(mask, (x.shape[2], x.shape[3]))

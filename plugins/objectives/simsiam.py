@@ -57,7 +57,7 @@ class SimSiam(Objective):
         return projections
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Symmetrised negative cosine similarity, eq. 2 and 4."""
+        """Symmetrized negative cosine similarity, eq. 2 and 4."""
         z = self.project(self.encoder(torch.cat(batch.views)))
         z1, z2 = z.chunk(2)
         p1, p2 = self.predictor(z).chunk(2)

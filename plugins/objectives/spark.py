@@ -1,4 +1,4 @@
-"""Masked modelling for convolutional networks, which see the visible places only.
+"""Masked modeling for convolutional networks, which see the visible places only.
 
 Designing BERT for Convolutional Networks: Sparse and Hierarchical Masked Modeling (SparK),
 Tian, Jiang, Diao, Lin, Wang, Yuan, 2023. https://arxiv.org/abs/2301.03580
@@ -27,7 +27,7 @@ _SPATIAL = (conv.Conv2d, pooling._MaxPoolNd, pooling._AvgPoolNd)
 
 @full_precision
 def sparse_loss(predicted: Tensor, patches: Tensor, mask: Tensor) -> Tensor:
-    """Squared error on hidden patches, each normalised by itself, section 3.4.
+    """Squared error on hidden patches, each normalized by itself, section 3.4.
 
     Of patches (B, N, P C), where the mask (B, N) is True, as often in every row.
     """
@@ -39,7 +39,7 @@ def visible_only(network: nn.Module, visible: Tensor) -> Iterator[None]:
     """Makes a network see visible places only, section 3.2, by dense operations.
 
     Convolution and pooling find zeros where it is hidden, as sparse ones do that never leave
-    their sites; batch normalisation takes its statistics from visible places. A coarse cell is
+    their sites; batch normalization takes its statistics from visible places. A coarse cell is
     visible if any part of it is: `visible` (B, 1, h, w) is 1 where visible, else 0.
     """
     shapes: list[torch.Size] = []
@@ -127,7 +127,7 @@ class SparK(Objective):
         return fold(pixels.flatten(2), size, self.cell, stride=self.cell)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Error on the hidden patches, and how much better that is than their mean colours."""
+        """Error on the hidden patches, and how much better that is than their mean colors."""
         x, (tall, wide) = batch.views[0], self.patch
         x = pad(x, (0, -x.shape[3] % wide, 0, -x.shape[2] % tall))
         patches = patchify(x, self.patch)

@@ -30,7 +30,7 @@ def sinkhorn(scores: Tensor, epsilon: float, iterations: int = 3) -> Tensor:
     Args:
         scores: (..., B, K) cosine similarities.
         epsilon: Smoothness of eq. 3; the larger, the nearer to uniform.
-        iterations: Normalisations of prototypes and images in turn.
+        iterations: Normalizations of prototypes and images in turn.
 
     Returns:
         Codes (..., B, K), q of eq. 2; rows sum to 1.
@@ -82,7 +82,7 @@ class SwAVConfig(Config):
 class SwAV(Objective):
     """Online clustering with codes swapped between views, and multi-crop.
 
-    Prototypes are normalised where they are used and not in place, so their parameter's length
+    Prototypes are normalized where they are used and not in place, so their parameter's length
     means nothing. Until `freeze` their gradient is zero.
     """
 

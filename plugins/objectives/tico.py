@@ -20,7 +20,7 @@ from ...nn import all_gather, cosine_momentum, ema_, frozen_copy, full_precision
 
 @full_precision
 def moving_covariance(c: Tensor, z: Tensor, beta: float) -> Tensor:
-    """C_t = beta C_(t-1) + (1 - beta) z^T z / B, algorithm 1: (D, D), not centred.
+    """C_t = beta C_(t-1) + (1 - beta) z^T z / B, algorithm 1: (D, D), not centered.
 
     Args:
         c: (D, D) of the step before.

@@ -36,7 +36,7 @@ def criterion(x: Tensor, y: Tensor) -> Tensor:
 
 
 @full_precision
-def centres(frame: Tensor, cells: tuple[int, int], pixels: tuple[int, int]) -> Tensor:
+def centers(frame: Tensor, cells: tuple[int, int], pixels: tuple[int, int]) -> Tensor:
     """Places the cells of a feature map in the image.
 
     Args:
@@ -45,7 +45,7 @@ def centres(frame: Tensor, cells: tuple[int, int], pixels: tuple[int, int]) -> T
         pixels: H, W of the view.
 
     Returns:
-        (B, h w, 2) centres x, y, in shares of the image's width and height, row by row.
+        (B, h w, 2) centers x, y, in shares of the image's width and height, row by row.
     """
     (h, w), (height, width) = cells, pixels
     y = (torch.arange(h, device=frame.device, dtype=frame.dtype) + 0.5) * (height / h)
@@ -137,7 +137,7 @@ class VICRegL(Objective):
         """L_s and L_d of eq. 2 and 3, (3,)."""
         h, w = level.shape[2:]
         height, width = batch.views[0].shape[2:]
-        p1, p2 = (centres(frame, (h, w), (height, width)) for frame in batch.frames)
+        p1, p2 = (centers(frame, (h, w), (height, width)) for frame in batch.frames)
         kept = max(1, round(self.config.kept * h * w))
         terms = []
         for distance in (distances(p1, p2), distances(m1, m2)):

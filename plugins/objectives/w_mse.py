@@ -43,7 +43,7 @@ def whiten(v: Tensor, shrinkage: float, eps: float = 1e-5) -> Tensor:
 
 
 @full_precision
-def normalised_mse(z1: Tensor, z2: Tensor) -> Tensor:
+def normalized_mse(z1: Tensor, z2: Tensor) -> Tensor:
     """Distance of positives of section 3: squared, of unit vectors, 2 - 2 cos(z1, z2).
 
     Args:
@@ -110,4 +110,4 @@ class WMSE(Objective):
         parts = [all_gather(part) for part in v.chunk(len(batch.views))]
         order = rand_shared(len(parts[0]), like=v).argsort()
         white = [self.whiten_slices(part, order) for part in parts]
-        return Output(torch.stack([normalised_mse(a, b) for a, b in combinations(white, 2)]).mean())
+        return Output(torch.stack([normalized_mse(a, b) for a, b in combinations(white, 2)]).mean())

@@ -12,7 +12,7 @@ Point = tuple[float, float]
 Place = Callable[[float, float], Point]
 Tip = tuple[float, float, str] | tuple[float, float, str, int]
 
-COLOURS = 8
+COLORS = 8
 _SHAPES = (
     "m-3.4,0a3.4,3.4 0 1,0 6.8,0a3.4,3.4 0 1,0 -6.8,0",  # circle
     "m-3,-3h6v6h-6z",  # square
@@ -195,7 +195,7 @@ def _drawn(line: Line, number: int, place: Place) -> Drawn:
     ]
     path = "M" + "L".join(f"{x:g},{y:g}" for x, y in placed)
     marks = "".join(f"M{x:g},{y:g}{shape}" for x, y in dots)
-    return Drawn(line.name, number % COLOURS, path, shape, marks, bars)
+    return Drawn(line.name, number % COLORS, path, shape, marks, bars)
 
 
 def _tips(line: Line, place: Place, x_label: str, show: Callable[[float], str]) -> list[Tip]:
@@ -209,8 +209,8 @@ def _tips(line: Line, place: Place, x_label: str, show: Callable[[float], str]) 
 
 
 def shape_of(number: int) -> str:
-    """Returns the mark of series `number`, a relative SVG path: no two share colour and mark."""
-    return _SHAPES[(number + number // COLOURS) % len(_SHAPES)]
+    """Returns the mark of series `number`, a relative SVG path: no two share color and mark."""
+    return _SHAPES[(number + number // COLORS) % len(_SHAPES)]
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class Cloud:
 
     Attributes:
         name: Of the class.
-        number: Of its colour; -1 for no class.
+        number: Of its color; -1 for no class.
         path: All marks, as one SVG path.
         shape: One mark, for the legend.
         count: Number of points.
@@ -246,5 +246,5 @@ def clouds(points: Sequence[Point], classes: Sequence[int], names: Sequence[str]
         own = [p for p, c in zip(points, classes, strict=True) if c == k]
         path = "".join(f"M{x:g},{y:g}{shape}" for x, y in own)
         name = names[k] if k >= 0 else "no label"
-        drawn.append(Cloud(name, k % COLOURS if k >= 0 else -1, path, shape, len(own)))
+        drawn.append(Cloud(name, k % COLORS if k >= 0 else -1, path, shape, len(own)))
     return drawn

@@ -1,4 +1,4 @@
-"""What a report shows of the features: a map, neighbours, the spectrum and a quick kNN."""
+"""What a report shows of the features: a map, neighbors, the spectrum and a quick kNN."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...core.discovery import evaluations
 from ...core.domain import Domain
 from ...core.errors import SslKitError
 from ...data.splits import Positions, Splits
-from ...evaluation.data import EvaluationData, LabelledFeatures
+from ...evaluation.data import EvaluationData, LabeledFeatures
 from ...evaluation.evaluation import Evaluation
 from ...evaluation.pretrained import Pretrained, embed
 from ...evaluation.side_by_side import Comparison, compare
@@ -72,8 +72,8 @@ def initial(run: Run, model: Pretrained) -> Pretrained | None:
 
 def spectrum(features: Features) -> NDArray[np.float64]:
     """Returns the eigenvalues of the covariance, largest first, as shares of their sum."""
-    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    values = np.linalg.svd(centred, compute_uv=False) ** 2
+    centered = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
+    values = np.linalg.svd(centered, compute_uv=False) ** 2
     kept = values[values > values[0] * 1e-12] if values[0] > 0 else values[:0]
     return np.asarray(kept / kept.sum() if len(kept) else kept)
 
@@ -85,8 +85,8 @@ def maps(features: Features) -> list[tuple[str, NDArray[np.float64]]]:
         A title and (n, 2) places for each.
     """
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    centred = unit.astype(np.float64) - unit.mean(axis=0, dtype=np.float64)
-    u, s, _ = np.linalg.svd(centred, full_matrices=False)
+    centered = unit.astype(np.float64) - unit.mean(axis=0, dtype=np.float64)
+    u, s, _ = np.linalg.svd(centered, full_matrices=False)
     places = np.zeros((len(features), 2))
     places[:, : min(2, len(s))] = (u * s)[:, :2]
     share = 100 * (s[:2] ** 2).sum() / max((s**2).sum(), 1e-300)
@@ -101,16 +101,16 @@ def maps(features: Features) -> list[tuple[str, NDArray[np.float64]]]:
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbors:
     """Images and what the encoder finds most like them, as rows of the features.
 
     Attributes:
         queries: (q,) rows.
         nearest: (q, k) rows, the nearest first.
         cosines: (q, k).
-        same: Share of the k nearest that have the class of their query, over all labelled images.
+        same: Share of the k nearest that have the class of their query, over all labeled images.
         chance: What a random order would give; both NaN without labels.
-        across: Whether neighbours are always from another group.
+        across: Whether neighbors are always from another group.
     """
 
     queries: Positions
@@ -121,14 +121,14 @@ class Neighbours:
     across: bool
 
 
-def neighbours(
+def neighbors(
     features: Features,
     labels: NDArray[Any],
     groups: NDArray[Any],
     eligible: Positions,
     queries: int = 6,
     k: int = 5,
-) -> Neighbours:
+) -> Neighbors:
     """Finds the k nearest images by cosine, from other groups than the query's.
 
     Args:
@@ -137,7 +137,7 @@ def neighbours(
         groups: (n,) group numbers.
         eligible: Rows that may be queries.
         queries: How many are shown, evenly spread over the classes.
-        k: Neighbours; fewer if there are not as many images.
+        k: Neighbors; fewer if there are not as many images.
     """
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     cosines = (unit @ unit.T).astype(np.float64)
@@ -151,13 +151,13 @@ def neighbours(
     middle = (np.arange(queries) + 0.5) / queries * len(by_class)
     shown = by_class[np.unique(np.minimum(middle.astype(int), len(by_class) - 1))]
     same, chance = float("nan"), float("nan")
-    labelled = labels >= 0
-    if labelled.any() and k > 0:
-        same = float((labels[order] == labels[:, None])[labelled].mean())
-        shares = np.bincount(labels[labelled]) / len(labels)
-        chance = float((np.bincount(labels[labelled]) / labelled.sum()) @ shares)
+    labeled = labels >= 0
+    if labeled.any() and k > 0:
+        same = float((labels[order] == labels[:, None])[labeled].mean())
+        shares = np.bincount(labels[labeled]) / len(labels)
+        chance = float((np.bincount(labels[labeled]) / labeled.sum()) @ shares)
     near = order[shown]
-    return Neighbours(
+    return Neighbors(
         shown, near, np.take_along_axis(cosines[shown], near, axis=1), same, chance, across
     )
 
@@ -166,9 +166,9 @@ def neighbours(
 class _Ready(EvaluationData):
     """Data whose features are there already."""
 
-    ready: dict[int, LabelledFeatures] = field(default_factory=dict)
+    ready: dict[int, LabeledFeatures] = field(default_factory=dict)
 
-    def features(self, model: Pretrained) -> LabelledFeatures:
+    def features(self, model: Pretrained) -> LabeledFeatures:
         """Returns the features of a model; nothing is embedded again."""
         return self.ready[id(model)]
 
@@ -191,7 +191,7 @@ def quick_knn(
         ready[id(found.start)] = found.start_features
     data = _Ready(dataset, splits, domain)
     data.ready = {
-        key: LabelledFeatures(
+        key: LabeledFeatures(
             features[chosen], labels[chosen], groups, dataset.index.classes, *parts
         )
         for key, features in ready.items()

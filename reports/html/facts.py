@@ -29,7 +29,7 @@ _VERDICTS = {
 }
 _MEASURES = {
     "rankme": ("RankMe", "effective number of directions in use; more is better"),
-    "rankme_centred": ("RankMe, centred", "the same after the mean is taken away"),
+    "rankme_centered": ("RankMe, centered", "the same after the mean is taken away"),
     "feature_std": ("Standard deviation", "of unit-length features; 1 is healthy, 0 is constant"),
     "mean_cosine": ("Mean cosine", "between different images; 1 is complete collapse"),
     "alpha_req": ("alpha-ReQ", "decay of the spectrum; near 1 is best"),
@@ -138,7 +138,7 @@ def loading(run: Run, encoder: Record) -> str:
         "\n".join([first if more else f"encoder = {first}", *more])
         + "\nencoder.eval()\n"
         + f"# x: (B, {channels}, {size}, {size}), {_scaling(encoder['value_range'])};\n"
-        + "# then standardised per channel:\n"
+        + "# then standardized per channel:\n"
         + f"mean = {_short(encoder['mean'])}\nstd = {_short(encoder['std'])}\n"
         + "features = encoder((x - mean) / std)  # mean, std as (C, 1, 1) tensors"
     )
@@ -204,7 +204,7 @@ def watch_charts(records: Sequence[Record], initial: Record) -> list[Chart]:
             Line("features", _points(records, key)),
             Line("projections", _points(records, f"projected_{key}")),
         ]
-        drawn.append(line_chart(title, lines, zero=key in ("rankme", "rankme_centred", "lidar")))
+        drawn.append(line_chart(title, lines, zero=key in ("rankme", "rankme_centered", "lidar")))
     return [chart for chart in drawn if chart]
 
 

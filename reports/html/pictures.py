@@ -50,7 +50,7 @@ def sprite(images: Sequence[Image], columns: int = 25) -> Sprite:
 
 
 class Photographer:
-    """Shows images of a dataset as the encoder sees them, square and in colours of a screen.
+    """Shows images of a dataset as the encoder sees them, square and in colors of a screen.
 
     Args:
         domain: Its "eval" policy makes the view.
@@ -64,7 +64,7 @@ class Photographer:
         self._renderer = Renderer(domain.policies, (view,), dataset.channels, 0)
 
     def __call__(self, i: int) -> Image:
-        """Returns image i, (size, size, 3) uint8; grey if it cannot be read."""
+        """Returns image i, (size, size, 3) uint8; gray if it cannot be read."""
         try:
             image = self._dataset[i].image
         except DataError:

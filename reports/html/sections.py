@@ -23,13 +23,13 @@ from ...evaluation.result import verdict
 from ...evaluation.side_by_side import Comparison
 from ...training.run import Run
 from .charts import Chart, Cloud, Line, clouds, line_chart
-from .embedding import Embedded, Features, maps, neighbours, spectrum
+from .embedding import Embedded, Features, maps, neighbors, spectrum
 from .facts import plural
 from .pictures import Photographer, Sprite, jpeg, sprite, square
 
 _MAP = (640, 480)  # units of the viewBox
 _ON_MAP, _THUMB, _LARGE = 500, 64, 120
-_MOST_CLASSES = 32  # what colours and marks can tell apart
+_MOST_CLASSES = 32  # what colors and marks can tell apart
 VERDICTS = {
     "helps": "Pre-training helped",
     "hurts": "Pre-training hurt",
@@ -48,11 +48,11 @@ class Map:
 
 @dataclass(frozen=True)
 class Atlas:
-    """The maps, the thumbnails of their points, and what colours mean."""
+    """The maps, the thumbnails of their points, and what colors mean."""
 
     maps: list[Map]
     sprite: Sprite
-    coloured_by: str
+    colored_by: str
     images: int
     width: int = _MAP[0]
     height: int = _MAP[1]
@@ -63,7 +63,7 @@ def atlas(found: Embedded, dataset: Dataset, splits: Splits, domain: Domain) -> 
     shown = np.unique(np.linspace(0, len(found.rows) - 1, _ON_MAP).astype(int))
     rows = found.rows[shown]
     photograph = Photographer(domain, dataset, _THUMB)
-    classes, names, by = _colours(dataset.index, rows)
+    classes, names, by = _colors(dataset.index, rows)
     texts = [_caption(dataset.index, splits, i) for i in rows.tolist()]
     drawn = []
     for title, places in maps(found.features):
@@ -73,7 +73,7 @@ def atlas(found: Embedded, dataset: Dataset, splits: Splits, domain: Domain) -> 
     return Atlas(drawn, sprite([photograph(i) for i in rows.tolist()]), by, len(rows))
 
 
-def _colours(index: Index, rows: Positions) -> tuple[list[int], Sequence[str], str]:
+def _colors(index: Index, rows: Positions) -> tuple[list[int], Sequence[str], str]:
     """Returns each point's class, their names, and what they are: labels, groups or nothing."""
     if (index.labels[rows] >= 0).any() and len(index.classes) <= _MOST_CLASSES:
         return index.labels[rows].tolist(), index.classes, "label"
@@ -124,7 +124,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Queries with their neighbours."""
+    """Queries with their neighbors."""
 
     rows: list[list[Picture]]
     k: int
@@ -135,13 +135,13 @@ class Gallery:
 
 
 def gallery(found: Embedded, dataset: Dataset, splits: Splits, domain: Domain) -> Gallery | None:
-    """Shows queries, held-out images where there are any, and their nearest neighbours."""
+    """Shows queries, held-out images where there are any, and their nearest neighbors."""
     if len(found.rows) < 2:
         return None
     index, rows = dataset.index, found.rows
     held_out = np.flatnonzero(np.isin(rows, splits.test))
     eligible = held_out if len(held_out) else np.arange(len(rows))
-    near = neighbours(found.features, index.labels[rows], index.groups[rows], eligible)
+    near = neighbors(found.features, index.labels[rows], index.groups[rows], eligible)
     photograph = Photographer(domain, dataset, _LARGE)
 
     def picture(row: int, cosine: float, query: int) -> Picture:
@@ -150,7 +150,7 @@ def gallery(found: Embedded, dataset: Dataset, splits: Splits, domain: Domain) -
         note = " ".join(filter(None, [label, "" if row == query else f"{cosine:.2f}"]))
         known = row != query and index.labels[i] >= 0 and index.labels[of] >= 0
         mark = ("same" if index.labels[i] == index.labels[of] else "other") if known else ""
-        role = "query" if row == query else f"neighbour, cosine {cosine:.2f}"
+        role = "query" if row == query else f"neighbor, cosine {cosine:.2f}"
         alt = f"{role}: {_caption(index, splits, i)}"
         return Picture(jpeg(photograph(i)), alt, note, mark)
 

@@ -90,7 +90,7 @@ def test_a_detectors_backbone_sees_the_same_maps(resnet18, tmp_path):
     expected = encoder_of(resnet18).forward_pyramid(x)[1:]
     torch.testing.assert_close(
         list(backbone.body(x).values()), expected, rtol=1e-5, atol=1e-5
-    )  # its frozen normalisation adds in another order
+    )  # its frozen normalization adds in another order
 
 
 def test_torchvision_takes_other_channels(tmp_path):

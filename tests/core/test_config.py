@@ -110,7 +110,7 @@ def test_set_reads_toml_values_and_bare_words(text, value):
 
 
 def test_set_nests_by_dots():
-    assert parse_set("data.options.channels=grey") == {"data": {"options": {"channels": "grey"}}}
+    assert parse_set("data.options.channels=gray") == {"data": {"options": {"channels": "gray"}}}
 
 
 @pytest.mark.parametrize("text", ["seed", "=3", " =3"])
@@ -137,7 +137,7 @@ def test_config_toml_round_trips(tmp_path):
     config = resolve(
         NATURAL,
         {"objective": {"name": "byol", "hidden": 8}, "train": {"max_time": "1h"}},
-        {"data": {"options": {"channels": "grey"}}},
+        {"data": {"options": {"channels": "gray"}}},
     )
     (tmp_path / "config.toml").write_text(config.to_toml())
     assert validate(RunConfig, read_toml(tmp_path / "config.toml")) == config

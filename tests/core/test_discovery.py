@@ -39,7 +39,7 @@ def test_a_plugin_that_exits_on_import_harms_nothing(ssl_kit):
     assert "simclr" in done.stdout
 
 
-def test_a_misspelt_hook_is_an_error(ssl_kit):
+def test_a_misspelled_hook_is_an_error(ssl_kit):
     source = plugin("mirror_ball").replace("register_objectives", "register_objetives")
     done = ssl_kit("plugins", "--json", plugins={"typo": source})
     error = {row["name"]: row["error"] for row in json.loads(done.stdout)}["typo"]

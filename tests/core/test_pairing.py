@@ -48,7 +48,7 @@ def test_what_is_not_in_the_pool_is_no_partner(partners):
     assert set(draws(inside, 3)) == {3}
 
 
-def slow_neighbours(positions: np.ndarray) -> list[tuple[int, int]]:
+def slow_neighbors(positions: np.ndarray) -> list[tuple[int, int]]:
     return [
         (i, j)
         for i, a in enumerate(positions.tolist())
@@ -61,7 +61,7 @@ def test_edges_against_loops() -> None:
     grid = np.argwhere(np.random.default_rng(0).random((9, 11)) < 0.6)
     positions = np.random.default_rng(1).permutation(grid) - 4
     edges = grid_neighbors(positions)
-    assert edges.T.tolist() == [list(edge) for edge in slow_neighbours(positions)]
+    assert edges.T.tolist() == [list(edge) for edge in slow_neighbors(positions)]
 
 
 def test_a_full_square_has_all_its_edges() -> None:
@@ -74,7 +74,7 @@ def test_the_end_of_a_row_is_not_beside_the_start_of_the_next() -> None:
 
 
 @pytest.mark.parametrize("positions", [np.zeros((0, 2)), [(3, 3)]])
-def test_no_neighbours(positions: object) -> None:
+def test_no_neighbors(positions: object) -> None:
     assert grid_neighbors(positions).shape == (2, 0)
 
 

@@ -56,7 +56,7 @@ def test_split_folders_without_classes(folder):
 
 
 @pytest.mark.parametrize("names", [("cat/1.png", "cat/2.png"), ("cat/1.png", "dog/2.png", "3.png")])
-def test_one_folder_or_loose_files_are_no_labelling(folder, names):
+def test_one_folder_or_loose_files_are_no_labeling(folder, names):
     assert set(table(index_files(folder(*names), [".png"])).values()) == {""}
 
 

@@ -72,13 +72,13 @@ def test_a_class_too_small_to_share_leaves_no_test_part():
     assert len(split(index, 0.2).test) == 0
 
 
-def test_unlabelled_images_are_for_training():
+def test_unlabeled_images_are_for_training():
     index = indexed(labels=["a"] * 25 + ["b"] * 25 + [""] * 50)
     parts = split(index, 0.2)
     assert set(range(50, 100)) <= set(parts.train)
 
 
-def test_unlabelled_images_of_a_test_group_are_not_trained_on():
+def test_unlabeled_images_of_a_test_group_are_not_trained_on():
     labels = [("a" if i // 10 % 2 else "b") if i % 10 == 0 else "" for i in range(200)]
     index = Index.build([str(i) for i in range(200)], labels=labels,
                         groups=[f"patient{i // 10}" for i in range(200)])  # fmt: skip

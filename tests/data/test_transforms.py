@@ -7,7 +7,7 @@ from ssl_kit.data import D4, Downscale, Jpeg, downscale
 
 
 def slowly(image, times):
-    """Means of squares, then lines between their centres, along one side after the other."""
+    """Means of squares, then lines between their centers, along one side after the other."""
     cells = len(image) // times
     made = image.astype(np.float64).reshape(cells, times, cells, times, -1).mean(axis=(1, 3))
     where = (np.arange(len(image)) + 0.5) / times - 0.5

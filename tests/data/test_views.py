@@ -11,7 +11,7 @@ from ssl_kit.data import if_channels, resized_crop
 from ssl_kit.data.views import Renderer
 
 TWO = (View(16), View(16))
-CHANNELS = {1: ("grey",), 2: ("vv", "vh"), 3: ("red", "green", "blue"), 4: tuple("rgbn")}
+CHANNELS = {1: ("gray",), 2: ("vv", "vh"), 3: ("red", "green", "blue"), 4: tuple("rgbn")}
 
 
 def make(channels=3, views=TWO, seed=0, **policies):
@@ -69,7 +69,7 @@ def test_channels_stay_in_their_order():
 
 
 @pytest.mark.parametrize("size", [(40, 50), (7, 90), (16, 16), (3, 3)])
-def test_eval_shows_the_centre_at_the_size(size):
+def test_eval_shows_the_center_at_the_size(size):
     render = make(views=[View(16, policy="eval")])
     image = picture(size=size)
     first = render(image, 0, 0, 0)
@@ -119,18 +119,18 @@ def test_a_signal_is_an_image_of_height_1():
 
 
 def ramp(height=60, width=80):
-    """An image whose two channels say where in it a pixel's centre lies, in shares."""
+    """An image whose two channels say where in it a pixel's center lies, in shares."""
     y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
     return np.stack([x / width, y / height], axis=2)
 
 
-def centres_in_pixels(size):
+def centers_in_pixels(size):
     y, x = np.mgrid[:size, :size] + 0.5
     return np.stack([x, y, np.ones_like(x)], axis=2)
 
 
 def inside(view):
-    """Tells which pixels have no neighbour that is filled, or outside."""
+    """Tells which pixels have no neighbor that is filled, or outside."""
     shown = (view > 0).all(axis=2).astype(np.uint8)
     return cv2.erode(shown, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
 
@@ -158,7 +158,7 @@ def test_a_frame_says_which_place_of_the_image_a_pixel_shows(name, size):
     render, image = Renderer({"default": policy}, views, ("x", "y"), 0), ramp()
     for index in range(12):
         view, frame = render.locate(image, 0, index, 0)
-        expected = centres_in_pixels(size) @ frame.T
+        expected = centers_in_pixels(size) @ frame.T
         inner = inside(view)
         gap = np.linalg.inv(frame[:, :2]) @ (view - expected)[inner].T  # in pixels of the view
         assert inner.sum() > 30
@@ -175,14 +175,14 @@ def test_a_frame_of_the_whole_image_is_exact(name):
     render = Renderer({"default": policy}, views, ("x", "y"), 0)
     for index in range(12):
         view, frame = render.locate(ramp(40, 40), 0, index, 0)
-        np.testing.assert_allclose(centres_in_pixels(40) @ frame.T, view, atol=1e-5)
+        np.testing.assert_allclose(centers_in_pixels(40) @ frame.T, view, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(60, 80), (80, 61), (20, 90)])
 def test_the_eval_view_is_located(size):
     views = [View(32, policy="eval", locate=True)]
     view, frame = Renderer({}, views, ("x", "y"), 0).locate(ramp(*size), 0, 0, 0)
-    expected = centres_in_pixels(32) @ frame.T
+    expected = centers_in_pixels(32) @ frame.T
     assert np.abs(view - expected)[inside(view)].max() < 0.6 / 32 * max(size) / min(size)
 
 

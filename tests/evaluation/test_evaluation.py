@@ -28,27 +28,27 @@ class Scripted(Evaluation):
 
 
 @pytest.fixture
-def labelled(shared_images, finished_run):
+def labeled(shared_images, finished_run):
     domain, dataset, config = data_of(str(finished_run.folder), "", "", "")
     return EvaluationData(dataset, split(dataset.index, config.holdout), domain, workers=0)
 
 
-def scripted(labelled, *rights):
+def scripted(labeled, *rights):
     models = [Model(f"m{i}", right) for i, right in enumerate(rights)]
-    return compare(models, labelled, {"scripted": Scripted(Config())})[0]
+    return compare(models, labeled, {"scripted": Scripted(Config())})[0]
 
 
 @pytest.mark.parametrize(("run", "control", "gain"), [(30, 10, 0.5), (10, 30, -0.5), (20, 20, 0)])
-def test_the_gain_is_the_run_minus_its_control(labelled, run, control, gain):
-    found = scripted(labelled, run, control).gain
+def test_the_gain_is_the_run_minus_its_control(labeled, run, control, gain):
+    found = scripted(labeled, run, control).gain
     assert found.value == pytest.approx(gain)
     assert found.low <= found.value <= found.high
     assert (found.low > 0) == (gain > 0)
     assert (found.high < 0) == (gain < 0)
 
 
-def test_one_encoder_has_no_gain(labelled):
-    assert scripted(labelled, 30).gain is None
+def test_one_encoder_has_no_gain(labeled):
+    assert scripted(labeled, 30).gain is None
 
 
 def test_a_run_is_compared_with_its_untrained_encoder(finished_run):
@@ -57,14 +57,14 @@ def test_a_run_is_compared_with_its_untrained_encoder(finished_run):
     assert shared == 0
 
 
-def test_no_overlap_with_the_default_split(finished_run, labelled):
-    assert refuse_overlap(finished_run, labelled, allow=False) == 0
+def test_no_overlap_with_the_default_split(finished_run, labeled):
+    assert refuse_overlap(finished_run, labeled, allow=False) == 0
 
 
-def test_an_overlap_is_refused_unless_said_aloud(finished_run, labelled):
-    parts = labelled.splits
+def test_an_overlap_is_refused_unless_said_aloud(finished_run, labeled):
+    parts = labeled.splits
     turned = type(parts)(train=parts.test, val=parts.val, test=parts.train)
-    data = EvaluationData(labelled.dataset, turned, labelled.domain)
+    data = EvaluationData(labeled.dataset, turned, labeled.domain)
     with pytest.raises(UsageError, match="18 groups of the test part were pre-trained on"):
         refuse_overlap(finished_run, data, allow=False)
     assert refuse_overlap(finished_run, data, allow=True) == 18
@@ -77,21 +77,21 @@ class OnEverything(Scripted):
         return np.arange(len(data.dataset))
 
 
-def test_what_a_protocol_reports_on_counts_too(finished_run, labelled):
+def test_what_a_protocol_reports_on_counts_too(finished_run, labeled):
     protocols = [Scripted(Config()), OnEverything(Config())]
-    assert refuse_overlap(finished_run, labelled, False, protocols[:1]) == 0
+    assert refuse_overlap(finished_run, labeled, False, protocols[:1]) == 0
     with pytest.raises(UsageError, match="groups that a protocol reports on were pre-trained on"):
-        refuse_overlap(finished_run, labelled, False, protocols)
-    assert refuse_overlap(finished_run, labelled, True, protocols) > 18
+        refuse_overlap(finished_run, labeled, False, protocols)
+    assert refuse_overlap(finished_run, labeled, True, protocols) > 18
 
 
-def test_a_signed_rank_test_over_groups_goes_with_the_gain(labelled):
+def test_a_signed_rank_test_over_groups_goes_with_the_gain(labeled):
     from scipy.stats import wilcoxon
 
-    found = scripted(labelled, 30, 10)
+    found = scripted(labeled, 30, 10)
     scores = [result.by_group for result in found.results.values()]
     assert found.p == pytest.approx(wilcoxon(*scores).pvalue)
-    assert scripted(labelled, 30).p is None
+    assert scripted(labeled, 30).p is None
 
 
 @pytest.mark.parametrize("labels", [[""] * 20, ["a"] * 20, ["a", "b"] * 2 + [""] * 16])
@@ -102,7 +102,7 @@ def test_labels_are_needed_to_learn_and_to_test(memory_dataset, labels):
         data.features(None)
 
 
-def test_parts_hold_labelled_images_only(memory_dataset):
+def test_parts_hold_labeled_images_only(memory_dataset):
     dataset = memory_dataset(
         [np.zeros((8, 8, 1), np.uint8)] * 40, labels=(["a", "b", ""] * 14)[:40]
     )
@@ -120,7 +120,7 @@ def noisy(memory_dataset, broken=(), **columns):
     return memory_dataset(images, labels=["a", "b"] * 20, **columns)
 
 
-def test_features_are_of_labelled_readable_images_in_three_parts(memory_dataset):
+def test_features_are_of_labeled_readable_images_in_three_parts(memory_dataset):
     dataset = noisy(memory_dataset, broken=(0, 1))
     parts = split(dataset.index, 0.25)
     data = EvaluationData(dataset, parts, domains["natural"], workers=0)

@@ -16,8 +16,8 @@ from ssl_kit.evaluation.finetuning import FineTuningConfig, epochs_for, fine_tun
 from ssl_kit.evaluation.pretrained import from_init
 
 
-def coloured(memory_dataset, n=40, broken=()):
-    """Images of one colour and a little noise; red ones are "a", blue ones "b"."""
+def colored(memory_dataset, n=40, broken=()):
+    """Images of one color and a little noise; red ones are "a", blue ones "b"."""
     rng = np.random.default_rng(0)
     images = list(rng.integers(0, 60, (n, 24, 24, 3), dtype=np.uint8))
     for i, image in enumerate(images):
@@ -29,7 +29,7 @@ def coloured(memory_dataset, n=40, broken=()):
 
 @pytest.fixture
 def data(memory_dataset):
-    dataset = coloured(memory_dataset)
+    dataset = colored(memory_dataset)
     return EvaluationData(dataset, split(dataset.index, 0.2), domains["natural"], workers=0)
 
 
@@ -52,7 +52,7 @@ def test_epochs_show_8000_images_within_limits(images, epochs):
 
 
 @pytest.mark.parametrize("freeze", ["all", "none", "head-then-all", "last:1", "quartile"])
-def test_it_learns_colours(data, model, freeze):
+def test_it_learns_colors(data, model, freeze):
     found = fine_tune(model, data, config(freeze=freeze, epochs=6, lr=0.05)).result
     assert found.main == "accuracy"
     assert found.metrics["accuracy"].value > 0.8
@@ -152,7 +152,7 @@ def test_without_validation_images_all_epochs_are_taken(data, model):
     assert said == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_validation_images_are_learnt_from_in_the_end(data, model):
+def test_validation_images_are_learned_from_in_the_end(data, model):
     seen = []
     for with_val in (False, True):
         fit = finetuning._OnImages(model, data, config(), 1, with_val)
@@ -175,7 +175,7 @@ def test_views_of_several_sizes_are_trained_on_together(data, model):
 
 
 def test_an_unreadable_image_lends_its_label_to_no_other(memory_dataset):
-    dataset = coloured(memory_dataset, broken=(4, 9))
+    dataset = colored(memory_dataset, broken=(4, 9))
     data = EvaluationData(dataset, split(dataset.index, 0.2), domains["natural"], workers=0)
     model = from_init("scratch", "test_resnet", 24, dataset, np.arange(3))
     fit = finetuning._OnImages(model, data, config(batch_size=40), 1, True)
@@ -199,7 +199,7 @@ def test_an_unknown_way_to_freeze(freeze):
 
 
 def test_images_in_memory_are_read_once(memory_dataset, monkeypatch):
-    dataset = coloured(memory_dataset, broken=(3,))
+    dataset = colored(memory_dataset, broken=(3,))
     kept = kept_in_memory(dataset, np.arange(10), workers=0)
     assert isinstance(kept, InMemory)
     assert kept.fingerprint() == dataset.fingerprint()
@@ -213,6 +213,6 @@ def test_images_in_memory_are_read_once(memory_dataset, monkeypatch):
 
 
 def test_what_does_not_fit_into_memory_is_read_again(memory_dataset, monkeypatch):
-    dataset = coloured(memory_dataset)
+    dataset = colored(memory_dataset)
     monkeypatch.setattr("ssl_kit.data.in_memory.fits_in_memory", lambda *asked: False)
     assert kept_in_memory(dataset, np.arange(10)) is dataset

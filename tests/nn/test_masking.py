@@ -108,7 +108,7 @@ class Whole:
 
 def covered(monkeypatch, chance):
     """Returns an encoder that has seen a batch with hidden places, and the images."""
-    monkeypatch.setattr(masking, "draw_shared", Whole(chance))
+    monkeypatch.setattr(masking, "rand_shared", Whole(chance))
     torch.manual_seed(0)
     encoder, x = create_encoder("test_resnet", 3, 32), torch.randn(4, 3, 32, 32) + 2
     cover = MaskPatch.fitting(encoder, 7)

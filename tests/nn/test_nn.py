@@ -174,7 +174,7 @@ def test_kmeans_finds_the_middle_of_groups_far_apart():
     torch.testing.assert_close(found[order], expected)
 
 
-def test_kmeans_of_fewer_rows_than_clusters_still_gives_centres():
+def test_kmeans_of_fewer_rows_than_clusters_still_gives_centers():
     found = kmeans(torch.randn(3, 2), 5)
     assert found.shape == (5, 2)
     assert len(found.unique(dim=0)) == 5
@@ -219,7 +219,7 @@ def test_draws_are_never_half_precise(dtype):
 
 
 def objectives():
-    """SimCLR and VICReg on a linear encoder, without batch normalisation."""
+    """SimCLR and VICReg on a linear encoder, without batch normalization."""
     torch.manual_seed(0)
     encoder = nn.Linear(D, D)
     encoder.num_features = D
@@ -249,7 +249,7 @@ def one_of_two(rank, folder):
     torch.manual_seed(rank + 5)
     found["rows"] = rand_per_sample(2, 3, like=torch.zeros(1))
     found["shared"] = rand_shared(3, like=torch.zeros(1))
-    found["centres"] = kmeans(torch.arange(12.0).view(6, 2), 2, seed=rank)
+    found["centers"] = kmeans(torch.arange(12.0).view(6, 2), 2, seed=rank)
     views = torch.load(folder / "views.pt")
     for name, objective in objectives().items():
         loss, gradients = loss_and_gradients(objective, views.chunk(WORLD, dim=1)[rank])
@@ -290,8 +290,8 @@ def test_two_processes_draw_what_one_would_for_the_joined_batch(found_by_two):
     assert all(torch.equal(found["shared"], shared) for found in found_by_two)
 
 
-def test_all_processes_have_the_centres_of_the_first(found_by_two):
-    first, second = (found["centres"] for found in found_by_two)
+def test_all_processes_have_the_centers_of_the_first(found_by_two):
+    first, second = (found["centers"] for found in found_by_two)
     assert torch.equal(first, second)
 
 

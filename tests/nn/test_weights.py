@@ -43,16 +43,16 @@ def test_other_channels_take_the_mean():
 
 
 def test_the_scale_of_the_response_is_kept():
-    assert adapted("grey") == [18]
+    assert adapted("gray") == [18]
     assert adapted("red", "nir") == [4.5, 9]
     assert adapted(*(f"b{c}" for c in range(12))) == [1.5] * 12
 
 
-def test_a_grey_image_responds_the_same_after_the_adaption():
+def test_a_gray_image_responds_the_same_after_the_adaption():
     x = torch.rand(1, 1, 5, 5)
     weight = torch.rand(4, 3, 3, 3)
-    grey = torch.conv2d(x, adapt_channels(weight, RGB, ("grey",)))
-    torch.testing.assert_close(grey, torch.conv2d(x.expand(-1, 3, -1, -1), weight))
+    gray = torch.conv2d(x, adapt_channels(weight, RGB, ("gray",)))
+    torch.testing.assert_close(gray, torch.conv2d(x.expand(-1, 3, -1, -1), weight))
 
 
 def test_names_that_do_not_fit_the_weights_count_for_nothing():
@@ -175,7 +175,7 @@ def test_unknown_architectures_and_families():
 
 
 def test_a_family_may_be_said_aloud():
-    assert create_encoder("timm/test_resnet", 1, 32).dim == 96
+    assert create_encoder("timm/test_resnet", 1, 32).num_features == 96
 
 
 def test_what_an_objective_needs_and_an_encoder_lacks_names_both():
@@ -185,7 +185,7 @@ def test_what_an_objective_needs_and_an_encoder_lacks_names_both():
 
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason=f"no {WEIGHTS}")
-@pytest.mark.parametrize("channels", [RGB, ("grey",), tuple(f"b{c}" for c in range(13))])
+@pytest.mark.parametrize("channels", [RGB, ("gray",), tuple(f"b{c}" for c in range(13))])
 def test_real_imagenet_weights(channels):
     encoder = create_encoder("tf_efficientnet_lite0", len(channels), 64).eval()
     said = load_initial_weights(encoder, str(WEIGHTS), channels)

@@ -126,7 +126,7 @@ def test_larger_levels_are_pooled_to_7():
 def test_loss_is_the_sum_of_the_terms_and_the_penalty(batch, monkeypatch):
     objective = make(clip=3.0, penalty=0.1)
     drawn = torch.full((4, 2), 0.5, dtype=torch.float64)
-    name = "ssl_kit.plugins.objectives.amdim.draw_rows"
+    name = "ssl_kit.plugins.objectives.amdim.rand_per_sample"
     monkeypatch.setattr(name, lambda *shape, like: drawn)
     pooled, levels = objective.encoder.forward_features(torch.cat(batch.views))
     fine, coarse = (levels[i] for i in objective.chosen)

@@ -39,7 +39,7 @@ def batch():
 
 
 def slow_cross_correlation(z1, z2):
-    """Eq. 2 with loops, of embeddings made mean-centred along the batch."""
+    """Eq. 2 with loops, of embeddings made mean-centered along the batch."""
     a, b = (z.numpy() - z.numpy().mean(axis=0) for z in (z1, z2))
     c = np.zeros((a.shape[1], b.shape[1]))
     for i in range(a.shape[1]):

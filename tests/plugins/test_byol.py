@@ -35,7 +35,7 @@ def batch():
 
 
 def slow_regression_loss(q, z):
-    """Eq. 2, squared distance of normalised vectors, with loops."""
+    """Eq. 2, squared distance of normalized vectors, with loops."""
     total = 0.0
     for a, b in zip(q.tolist(), z.tolist(), strict=True):
         length_a = math.sqrt(sum(v * v for v in a))

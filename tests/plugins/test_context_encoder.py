@@ -101,8 +101,8 @@ def test_gradients_are_those_of_the_losses(filled):
     assert gradcheck(deception_loss, (false,))
 
 
-def test_the_centre_is_the_middle_quarter():
-    hidden = hidden_region(torch.zeros(2, 3, 16, 16), "centre")
+def test_the_center_is_the_middle_quarter():
+    hidden = hidden_region(torch.zeros(2, 3, 16, 16), "center")
     expected = torch.zeros(2, 1, 16, 16, dtype=torch.bool)
     expected[:, :, 4:12, 4:12] = True
     assert torch.equal(hidden, expected)
@@ -123,7 +123,7 @@ def test_a_region_is_a_quarter_in_few_pieces_and_differs_between_images():
     assert max(ndimage.label(mask)[1] for mask in hidden.numpy()) <= 12
 
 
-@pytest.mark.parametrize("shape", ["centre", "blocks", "region"])
+@pytest.mark.parametrize("shape", ["center", "blocks", "region"])
 def test_a_signal_is_hidden_along_its_time(shape):
     hidden = hidden_region(torch.zeros(4, 2, 1, 90), shape)
     assert hidden.shape == (4, 1, 1, 90)
@@ -141,7 +141,7 @@ def test_hidden_pixels_do_not_influence_the_fill(batch):
 def test_the_fill_has_the_size_of_the_image(size):
     x = torch.randn(2, 3, size, size)
     made = make(size)
-    assert made.fill(x, hidden_region(x, "centre")).shape == x.shape
+    assert made.fill(x, hidden_region(x, "center")).shape == x.shape
 
 
 def test_every_cell_sees_the_whole_map_within_its_channel():

@@ -42,7 +42,7 @@ def drawn(monkeypatch):
         value = values.pop(0) if len(values) > 1 else values[0]
         return torch.as_tensor(value, dtype=like.dtype).expand(rows, *shape).clone()
 
-    monkeypatch.setattr(cutpaste, "draw_rows", draw)
+    monkeypatch.setattr(cutpaste, "rand_per_sample", draw)
     return values
 
 
@@ -56,9 +56,9 @@ def slow_loss(logits, ways):
     return total / len(logits)
 
 
-def places(cut, to, turn=0.5, colour=0.5, channels=3):
-    """What `paste` draws: shares for the centres, the turn, then gains and offsets."""
-    return [*cut, *to, turn, *[colour] * 2 * channels]
+def places(cut, to, turn=0.5, color=0.5, channels=3):
+    """What `paste` draws: shares for the centers, the turn, then gains and offsets."""
+    return [*cut, *to, turn, *[color] * 2 * channels]
 
 
 def test_loss_agrees_with_equation_1(logits):
@@ -90,14 +90,14 @@ def test_a_rectangle_is_copied_pixel_by_pixel(images, drawn):
     assert torch.equal(made, expected)
 
 
-def test_the_piece_is_recoloured_by_a_tenth_at_most(images, drawn):
-    drawn.append(places((0, 0), (1, 1), colour=1.0))
+def test_the_piece_is_recolored_by_a_tenth_at_most(images, drawn):
+    drawn.append(places((0, 0), (1, 1), color=1.0))
     made = paste(images, images, torch.full((8, 2), 10.0))
     torch.testing.assert_close(made[:, :, 30:, 30:], images[:, :, :10, :10] * 1.1 + 0.1)
 
 
 def test_an_ellipse_has_the_area_of_an_ellipse(drawn):
-    drawn.append(places((0.5, 0.5), (0.5, 0.5), colour=1.0, channels=1))
+    drawn.append(places((0.5, 0.5), (0.5, 0.5), color=1.0, channels=1))
     x = torch.zeros(1, 1, 100, 100)
     changed = paste(x, x, torch.tensor([[60.0, 20.0]]), oval=True) != 0
     assert changed.sum().item() == pytest.approx(math.pi * 30 * 10, rel=0.03)
@@ -107,7 +107,7 @@ def test_an_ellipse_has_the_area_of_an_ellipse(drawn):
 
 @pytest.mark.parametrize(("turn", "angle"), [(0.0, -45), (0.75, 22.5)])
 def test_a_turned_piece_lies_along_its_angle(drawn, turn, angle):
-    drawn.append(places((0.5, 0.5), (0.5, 0.5), turn, colour=1.0, channels=1))
+    drawn.append(places((0.5, 0.5), (0.5, 0.5), turn, color=1.0, channels=1))
     x = torch.zeros(1, 1, 101, 101)
     changed = paste(x, x, torch.tensor([[60.0, 5.0]]), turned=True)[0, 0] != 0
     y, x = (axis.double() - 50 for axis in changed.nonzero(as_tuple=True))

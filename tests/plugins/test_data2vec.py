@@ -44,7 +44,7 @@ def make_batch(size=64):
 
 
 def slow_targets(maps):
-    """Section 3.3 with loops: each cell of each map normalised, then averaged over maps."""
+    """Section 3.3 with loops: each cell of each map normalized, then averaged over maps."""
     k, b, d, h, w = maps.shape
     rows = []
     for n in range(b):

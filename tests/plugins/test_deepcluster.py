@@ -24,7 +24,7 @@ IMAGES, STEPS = 40, 2
 
 @pytest.fixture
 def scores():
-    """Cosines of 3 views of 6 images and 4 centres."""
+    """Cosines of 3 views of 6 images and 4 centers."""
     torch.manual_seed(0)
     return cosines(torch.randn(3, 6, 5).double(), torch.randn(4, 5).double())
 
@@ -69,7 +69,7 @@ def test_loss_agrees_with_equation_2(scores, labels, temperature):
     assert found == pytest.approx(slow_loss(scores, labels, temperature), abs=1e-9)
 
 
-def test_loss_of_images_at_orthogonal_centres():
+def test_loss_of_images_at_orthogonal_centers():
     found = assignment_loss(torch.eye(3).double()[None], torch.arange(3), 1.0).item()
     assert found == pytest.approx(-math.log(math.e / (math.e + 2)), abs=1e-9)
 
@@ -87,29 +87,29 @@ def test_views_may_be_swapped_and_images_permuted_together(scores, labels):
 
 
 def test_gradient_is_that_of_the_loss(labels):
-    z, centres = torch.randn(3, 6, 5).double().requires_grad_(), torch.randn(4, 5).double()
-    assert gradcheck(lambda z: assignment_loss(cosines(z, centres), labels, 0.1), (z,))
+    z, centers = torch.randn(3, 6, 5).double().requires_grad_(), torch.randn(4, 5).double()
+    assert gradcheck(lambda z: assignment_loss(cosines(z, centers), labels, 0.1), (z,))
 
 
 def test_clusters_of_well_separated_directions():
     torch.manual_seed(0)
     true = torch.arange(60) % 3
     rows = normalize(torch.eye(3).double()[true] + 0.05 * torch.randn(60, 3).double(), dim=1)
-    centres, labels = spherical_clusters(rows, 3)
-    torch.testing.assert_close(centres.norm(dim=1), torch.ones(3).double())
+    centers, labels = spherical_clusters(rows, 3)
+    torch.testing.assert_close(centers.norm(dim=1), torch.ones(3).double())
     assert len({(int(a), int(b)) for a, b in zip(true, labels, strict=True)}) == 3
     for k in range(3):
         expected = normalize(rows[labels == k].mean(dim=0), dim=0)
-        torch.testing.assert_close(centres[k], expected)
+        torch.testing.assert_close(centers[k], expected)
 
 
-def test_centres_are_found_from_some_of_many_rows(monkeypatch):
+def test_centers_are_found_from_some_of_many_rows(monkeypatch):
     seen = []
     monkeypatch.setattr(deepcluster, "kmeans", lambda x, k: seen.append(len(x)) or x[:k])
-    centres, labels = spherical_clusters(normalize(torch.randn(20_000, 16), dim=1), 8)
+    centers, labels = spherical_clusters(normalize(torch.randn(20_000, 16), dim=1), 8)
     assert 256 <= seen[0] <= 512
     assert labels.shape == (20_000,)
-    assert centres.shape == (8, 16)
+    assert centers.shape == (8, 16)
 
 
 def test_asks_for_two_large_and_several_small_views():
@@ -118,9 +118,9 @@ def test_asks_for_two_large_and_several_small_views():
 
 
 def test_there_are_never_more_clusters_than_one_for_ten_images():
-    assert len(make(images=40, clusters=30).centres) == 4
-    assert len(make(images=40, clusters=3).centres) == 3
-    assert len(make(images=5).centres) == 2
+    assert len(make(images=40, clusters=30).centers) == 4
+    assert len(make(images=40, clusters=3).centers) == 3
+    assert len(make(images=5).centers) == 2
 
 
 def test_in_the_first_epoch_each_image_is_a_cluster():
@@ -143,10 +143,10 @@ def test_bank_keeps_the_rows_of_the_images_seen():
 def test_clusters_are_found_at_the_end_of_each_epoch():
     objective = make()
     for step, indices in enumerate((range(8), range(8, 16)), start=1):
-        assert not objective.centres.any()
+        assert not objective.centers.any()
         objective(make_batch(indices))
         objective.after_step(step, 10)
-    first = objective.centres.clone()
+    first = objective.centers.clone()
     torch.testing.assert_close(first.norm(dim=1), torch.ones(4))
     assert (objective.labels[:16] >= 0).all()
     assert (objective.labels[16:] == -1).all()
@@ -154,16 +154,16 @@ def test_clusters_are_found_at_the_end_of_each_epoch():
     assert torch.equal(nearest, objective.labels[:16])
     objective.bank[:16] = normalize(torch.randn(16, 16), dim=1)
     objective.after_step(3, 10)
-    assert torch.equal(objective.centres, first)
+    assert torch.equal(objective.centers, first)
     objective.after_step(4, 10)
-    assert not torch.equal(objective.centres, first)
+    assert not torch.equal(objective.centers, first)
 
 
 def test_an_epoch_end_between_two_accumulated_steps_is_not_missed():
     objective = make()
     objective(make_batch())
     objective.after_step(STEPS + 1, 10)
-    assert objective.centres.any()
+    assert objective.centers.any()
 
 
 def test_images_predict_their_cluster_and_new_ones_the_nearest():
@@ -172,10 +172,10 @@ def test_images_predict_their_cluster_and_new_ones_the_nearest():
     objective.after_step(STEPS, 10)
     objective.labels[:4] = torch.tensor([3, 2, 1, 0])
     rows = normalize(torch.randn(6, 16), dim=1)
-    centres, labels = objective.targets(rows, torch.tensor([0, 1, 2, 3, 20, 21]))
-    assert torch.equal(centres, objective.centres)
+    centers, labels = objective.targets(rows, torch.tensor([0, 1, 2, 3, 20, 21]))
+    assert torch.equal(centers, objective.centers)
     assert labels[:4].tolist() == [3, 2, 1, 0]
-    assert torch.equal(labels[4:], cosines(rows[4:], centres).argmax(dim=1))
+    assert torch.equal(labels[4:], cosines(rows[4:], centers).argmax(dim=1))
 
 
 def test_metrics_say_when_all_images_are_in_one_cluster():

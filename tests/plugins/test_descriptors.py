@@ -41,7 +41,7 @@ def slow_histogram(values, low, high, bins):
 
 @pytest.mark.parametrize("shape", [(6, 7), (1, 9)], ids=["image", "signal"])
 def test_patterns_and_gradients_are_those_of_a_loop(shape):
-    y = torch.randint(0, 4, (2, *shape)).float()  # equal neighbours are common
+    y = torch.randint(0, 4, (2, *shape)).float()  # equal neighbors are common
     patterns, magnitudes = binary_patterns(y), gradients(y)
     for image, found, sizes in zip(y.tolist(), patterns, magnitudes, strict=True):
         for row in range(shape[0]):
@@ -72,7 +72,7 @@ def test_turned_and_mirrored_images_have_the_same_descriptors():
         torch.testing.assert_close(descriptors(altered), descriptors(x))
 
 
-def test_the_loss_is_that_of_standardised_descriptors():
+def test_the_loss_is_that_of_standardized_descriptors():
     objective = Descriptors(create_encoder("test_resnet", 3, 32), Descriptors.Config())
     crop, whole = torch.randn(8, 3, 32, 32), torch.randn(8, 3, 32, 32)
     nothing = torch.zeros(8, dtype=torch.long)

@@ -78,9 +78,9 @@ def test_loss_agrees_with_equation_3(logits, targets, temperature):
     assert found == pytest.approx(slow_loss(logits, targets, temperature), abs=1e-9)
 
 
-def test_teacher_is_centred_and_sharpened(logits):
-    centre = torch.arange(5, dtype=torch.float64)
-    found = teacher_distribution(logits[0], centre, torch.tensor(0.5).double())
+def test_teacher_is_centered_and_sharpened(logits):
+    center = torch.arange(5, dtype=torch.float64)
+    found = teacher_distribution(logits[0], center, torch.tensor(0.5).double())
     for row, expected in zip(found.tolist(), logits[0].tolist(), strict=True):
         shifted = [v - c for v, c in zip(expected, range(5), strict=True)]
         assert row == pytest.approx(slow_softmax(shifted, 0.5), abs=1e-9)
@@ -135,14 +135,14 @@ def test_loss_is_that_of_all_views_against_the_teacher(batch):
     torch.testing.assert_close(objective(batch).loss, dino_loss(logits, targets, 0.1))
 
 
-def test_centre_follows_the_teacher_by_equation_4(batch):
-    objective = make(centring=0.8)
+def test_center_follows_the_teacher_by_equation_4(batch):
+    objective = make(centering=0.8)
     taught = objective.teacher_encoder(torch.cat(batch.views[:2]))
     mean = objective.teacher_head(taught, torch.tensor(1.0)).mean(dim=0)
     objective(batch)
-    torch.testing.assert_close(objective.centre, 0.2 * mean)
+    torch.testing.assert_close(objective.center, 0.2 * mean)
     objective(batch)
-    torch.testing.assert_close(objective.centre, (0.8 * 0.2 + 0.2) * mean)
+    torch.testing.assert_close(objective.center, (0.8 * 0.2 + 0.2) * mean)
 
 
 def test_temperature_of_the_teacher_rises_and_its_entropy_with_it(batch):
@@ -150,7 +150,7 @@ def test_temperature_of_the_teacher_rises_and_its_entropy_with_it(batch):
     entropies = []
     for step in (0, 2, 5, 10):
         objective.progress.fill_(step / 10)
-        objective.centre.zero_()
+        objective.center.zero_()
         entropies.append(objective(batch).metrics["teacher_entropy"].item())
     assert entropies[0] < entropies[1] < entropies[2]
     assert entropies[2] == pytest.approx(entropies[3])

@@ -46,7 +46,7 @@ def weights(real_data):
 
 
 def slow_hint_loss(predicted, hint):
-    """FitNets eq. 3 with loops, of standardised hints, as a mean."""
+    """FitNets eq. 3 with loops, of standardized hints, as a mean."""
     n, total = len(hint), 0.0
     for p, column in zip(predicted.T.tolist(), hint.T.tolist(), strict=True):
         mean = sum(column) / n
@@ -123,7 +123,7 @@ def test_a_teacher_gets_the_views_as_it_expects_them():
     torch.testing.assert_close(seen[0], (unit - m) / s)
 
 
-def test_a_teacher_of_rgb_sees_grey_through_its_mean_statistics():
+def test_a_teacher_of_rgb_sees_gray_through_its_mean_statistics():
     objective = make(channels=1)
     objective._expected = ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6])
     objective.prepare(TrainingInfo(100, 10, (0.3,), (0.1,)))

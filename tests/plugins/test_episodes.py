@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
 from ssl_kit import UsageError
-from ssl_kit.evaluation import LabelledFeatures
+from ssl_kit.evaluation import LabeledFeatures
 from ssl_kit.plugins.evaluations.episodes import (
     Episodes,
     EpisodesConfig,
@@ -20,7 +20,7 @@ def problem(classes=6, skill=1.5, n=240, width=20):
     labels = np.arange(n) % classes
     features = rng.normal(size=(n, width)) + skill * np.eye(width)[labels]
     rows = np.arange(n)
-    return LabelledFeatures(
+    return LabeledFeatures(
         features.astype(np.float32), labels.astype(np.int32), rows.astype(np.int64),
         tuple("abcdefgh"[:classes]), rows[:100], rows[100:140], rows[140:],
     )  # fmt: skip

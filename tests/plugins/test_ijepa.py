@@ -50,12 +50,12 @@ def slow_loss(predicted, target):
     return total / (n * m * d)
 
 
-def test_loss_is_smooth_l1_of_normalised_targets(pair):
+def test_loss_is_smooth_l1_of_normalized_targets(pair):
     assert prediction_loss(*pair).item() == pytest.approx(slow_loss(*pair), abs=1e-9)
 
 
 def test_loss_by_hand():
-    target = torch.tensor([[[3.0, 5.0]]], dtype=torch.float64)  # normalised: -1, 1
+    target = torch.tensor([[[3.0, 5.0]]], dtype=torch.float64)  # normalized: -1, 1
     for predicted, expected in (([-1, 1], 0), ([-0.5, 1], 0.0625), ([1, -1], 1.5)):
         found = prediction_loss(torch.tensor([[predicted]], dtype=torch.float64), target)
         assert found.item() == pytest.approx(expected, abs=1e-4)

@@ -133,7 +133,7 @@ def test_signals_are_refused_in_plain_words():
         cut_tiles(torch.zeros(2, 1, 1, 90), 16, torch.zeros(2, 9, 2))
 
 
-def test_every_channel_of_every_tile_is_normalised(objective, batch):
+def test_every_channel_of_every_tile_is_normalized(objective, batch):
     seen, dim = [], objective.encoder.num_features
     objective.encoder.forward = lambda x: seen.append(x) or torch.zeros(len(x), dim)
     batch.views = (5 + 3 * batch.views[0],)
@@ -155,9 +155,9 @@ def test_shuffling_features_is_shuffling_tiles(objective, batch):
     torch.testing.assert_close(objective.shuffle(features, answers), expected)
 
 
-def test_grey_images_have_equal_channels(batch):
+def test_gray_images_have_equal_channels(batch):
     encoder = create_encoder("test_resnet", 3, 32)
-    objective = Jigsaw(encoder, JigsawConfig(permutations=2, hidden=8, grey=1.0))
+    objective = Jigsaw(encoder, JigsawConfig(permutations=2, hidden=8, gray=1.0))
     seen, dim = [], encoder.num_features
     encoder.forward = lambda x: seen.append(x) or torch.zeros(len(x), dim)
     objective(batch)

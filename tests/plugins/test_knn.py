@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from ssl_kit.evaluation import LabelledFeatures
+from ssl_kit.evaluation import LabeledFeatures
 from ssl_kit.evaluation.metrics import operating_point
 from ssl_kit.plugins.evaluations import knn
 from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig, knn_predict
@@ -13,7 +13,7 @@ from ssl_kit.plugins.evaluations.knn import KNN, KNNConfig, knn_predict
 
 @pytest.fixture
 def problem():
-    """Overlapping classes, so that many neighbours disagree."""
+    """Overlapping classes, so that many neighbors disagree."""
     rng = np.random.default_rng(0)
     labels = rng.integers(3, size=200)
     features = rng.normal(size=(200, 6)) + 0.7 * np.eye(6)[labels]
@@ -23,7 +23,7 @@ def problem():
 def found(features, labels, train, val, test):
     rows = np.arange(len(labels))
     groups = rows.astype(np.int64)
-    return LabelledFeatures(
+    return LabeledFeatures(
         features, labels.astype(np.int32), groups, ("a", "b", "c"), rows[train], rows[val],
         rows[test],
     )  # fmt: skip
@@ -63,7 +63,7 @@ def test_a_query_in_the_bank_has_its_label_at_k_1(problem):
     assert (shares == np.eye(3)[labels]).all()
 
 
-def test_near_neighbours_outvote_a_far_majority():
+def test_near_neighbors_outvote_a_far_majority():
     bank = np.array([[1, 0], [0, 1], [0, 1]], dtype=np.float32)
     query = np.array([[1, 0.1]], dtype=np.float32)
     assert knn_predict(bank, np.array([0, 1, 1]), query, 2, 3, 0.07).argmax() == 0

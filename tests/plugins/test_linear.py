@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ssl_kit.evaluation import LabelledFeatures
+from ssl_kit.evaluation import LabeledFeatures
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
 
 
@@ -24,7 +24,7 @@ def split(features, labels, val=True):
     rows = np.arange(240)
     parts = (rows[:60], rows[60:140] if val else rows[:0], rows[140:])
     groups = rows.astype(np.int64)
-    return LabelledFeatures(features, labels.astype(np.int32), groups, ("a", "b"), *parts)
+    return LabeledFeatures(features, labels.astype(np.int32), groups, ("a", "b"), *parts)
 
 
 def evaluate(parts, **options):
@@ -63,7 +63,7 @@ def test_strength_does_not_depend_on_the_test_images():
     assert len(chosen) == 1
 
 
-def test_the_validation_images_are_learnt_from_in_the_end():
+def test_the_validation_images_are_learned_from_in_the_end():
     parts = split(*make_problem())
     result = evaluate(parts, strengths=(0.01,))
     without = fit(parts, parts.train, 0.01).predict(parts.features[parts.test])
@@ -90,7 +90,7 @@ def test_a_class_missing_from_training_is_only_ever_wrong():
     features, labels = make_problem()
     parts = split(features, labels)
     more = np.where(np.arange(240) >= 230, 2, labels).astype(np.int32)
-    parts = LabelledFeatures(
+    parts = LabeledFeatures(
         features, more, parts.groups, ("a", "b", "c"), parts.train, parts.val, parts.test
     )
     assert evaluate(parts).rows[2]["recall"] == 0

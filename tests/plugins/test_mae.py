@@ -88,9 +88,9 @@ def test_gradient_is_that_of_the_loss(sample):
 
 
 def test_the_encoder_sees_a_quarter_of_the_patches(objective, batch, monkeypatch):
-    seen, tokens = [], objective.encoder.tokens
+    seen, tokens = [], objective.encoder.forward_tokens
     monkeypatch.setattr(
-        objective.encoder, "tokens", lambda x, keep: seen.append(keep) or tokens(x, keep)
+        objective.encoder, "forward_tokens", lambda x, keep: seen.append(keep) or tokens(x, keep)
     )
     objective(batch)
     assert seen[0].shape == (4, 4)  # of 16
@@ -121,7 +121,7 @@ def test_tokens_lie_where_they_were(objective, batch):
         torch.testing.assert_close(found[row][mask[row]], objective.mask_token.expand(12, -1))
 
 
-def test_skill_is_none_for_mean_colours_and_full_for_the_truth(objective, batch):
+def test_skill_is_none_for_mean_colors_and_full_for_the_truth(objective, batch):
     nn.init.zeros_(objective.decoder[-1].weight)
     nn.init.zeros_(objective.decoder[-1].bias)
     assert objective(batch).metrics["reconstruction_skill"].item() == pytest.approx(0, abs=1e-6)

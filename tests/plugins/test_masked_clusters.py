@@ -131,10 +131,10 @@ def test_brightness_and_contrast_of_a_place_do_not_change_its_cluster():
 def test_clusters_stay_within_an_iteration():
     objective = make()
     objective(make_batch())
-    centres = objective.pixel_centres.clone()
-    assert centres.any()
+    centers = objective.pixel_centers.clone()
+    assert centers.any()
     objective(make_batch(seed=2))
-    assert torch.equal(objective.pixel_centres, centres)
+    assert torch.equal(objective.pixel_centers, centers)
 
 
 def test_iterations_take_equal_shares_of_the_run():
@@ -162,7 +162,7 @@ def test_later_targets_are_clusters_of_the_frozen_encoder():
     targets = objective.targets(batch.views[0], (2, 2))
     level = objective.frozen.forward_pyramid(batch.views[0])[-2]  # 2 x 2 at 32 pixels
     rows = level.flatten(2).transpose(1, 2).flatten(0, 1)
-    nearest = [((row - objective.centres) ** 2).sum(dim=1).argmin() for row in rows]
+    nearest = [((row - objective.centers) ** 2).sum(dim=1).argmin() for row in rows]
     assert targets.flatten().tolist() == nearest
 
 

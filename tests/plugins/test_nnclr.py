@@ -41,9 +41,9 @@ def slow_nearest(z, support):
     return np.array([min(support, key=lambda q, row=row: np.linalg.norm(row - q)) for row in z])
 
 
-def slow_nnclr(neighbours, p, temperature):
+def slow_nnclr(neighbors, p, temperature):
     """Eq. 3 with loops."""
-    nn, p = ([row / np.linalg.norm(row) for row in np.asarray(x)] for x in (neighbours, p))
+    nn, p = ([row / np.linalg.norm(row) for row in np.asarray(x)] for x in (neighbors, p))
     total = 0.0
     for i in range(len(nn)):
         exps = [math.exp(nn[i] @ other / temperature) for other in p]
@@ -57,20 +57,20 @@ def test_loss_agrees_with_equation_3(pair, temperature):
     assert found == pytest.approx(slow_nnclr(*pair, temperature), abs=1e-9)
 
 
-def test_neighbours_agree_with_equation_4(pair):
+def test_neighbors_agree_with_equation_4(pair):
     z, support = (normalize(x, dim=1) for x in pair)
     found = nearest(z, support, torch.ones(6, dtype=torch.bool))
     np.testing.assert_array_equal(found.numpy(), slow_nearest(z.numpy(), support.numpy()))
 
 
-def test_unknown_rows_are_no_neighbours(pair):
+def test_unknown_rows_are_no_neighbors(pair):
     z = normalize(pair[0], dim=1)
     known = torch.tensor([False, True, False, False, True, False])
     found = nearest(z, z, known)
     np.testing.assert_array_equal(found.numpy(), slow_nearest(z.numpy(), z[known].numpy()))
 
 
-def test_loss_of_neighbours_equal_to_orthogonal_predictions():
+def test_loss_of_neighbors_equal_to_orthogonal_predictions():
     z = torch.eye(3, dtype=torch.float64)
     assert nnclr_loss(z, z, 1.0).item() == pytest.approx(math.log((math.e + 2) / math.e), abs=1e-9)
 
@@ -99,7 +99,7 @@ def test_first_batch_looks_into_its_own_first_views(objective):
     expected = slow_nnclr(z1, p2, 0.1) / 2 + slow_nnclr(near2, p1, 0.1) / 2
     output = objective(batch)
     assert output.loss.item() == pytest.approx(expected, abs=1e-5)
-    assert output.metrics["neighbour_similarity"].item() == pytest.approx(1)  # themselves
+    assert output.metrics["neighbor_similarity"].item() == pytest.approx(1)  # themselves
 
 
 def test_later_batches_look_into_what_was_pushed_and_no_random_row(objective):

@@ -12,7 +12,7 @@ from ssl_kit.plugins.objectives import relative_patch
 from ssl_kit.plugins.objectives.relative_patch import (
     RelativePatch,
     RelativePatchConfig,
-    drop_colours,
+    drop_colors,
     pairs,
     relative_patch_loss,
 )
@@ -60,23 +60,23 @@ def test_gradient_is_that_of_the_loss(logits):
     assert gradcheck(relative_patch_loss, (logits.requires_grad_(),))
 
 
-def test_the_centre_is_paired_with_its_neighbours_in_order():
+def test_the_center_is_paired_with_its_neighbors_in_order():
     features = torch.arange(18.0).view(2, 9, 1)
     expected = [[4, n] for n in (0, 1, 2, 3, 5, 6, 7, 8)]
     expected += [[13, 9 + n] for n in (0, 1, 2, 3, 5, 6, 7, 8)]
     assert pairs(features).tolist() == expected
 
 
-def test_dropping_colours_leaves_one_channel():
+def test_dropping_colors_leaves_one_channel():
     x = torch.ones(3, 3, 2, 2)
-    left = drop_colours(x, torch.tensor([True, False, True]), torch.tensor([2, 0, 1]))
+    left = drop_colors(x, torch.tensor([True, False, True]), torch.tensor([2, 0, 1]))
     assert left.amax((2, 3)).tolist() == [[0, 0, 1], [1, 1, 1], [0, 1, 0]]
 
 
 def test_one_channel_is_never_dropped():
     x = torch.randn(4, 1, 2, 2)
     dropped, kept = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.long)
-    assert torch.equal(drop_colours(x, dropped, kept), x)
+    assert torch.equal(drop_colors(x, dropped, kept), x)
 
 
 def test_the_grid_is_the_papers():
@@ -101,7 +101,7 @@ def test_a_gap_of_its_own():
 
 
 @pytest.mark.parametrize(("drop", "share"), [(0.0, 0.0), (1.0, 2 / 3)])
-def test_colours_are_dropped_as_often_as_asked(drop, share):
+def test_colors_are_dropped_as_often_as_asked(drop, share):
     patches = make(drop=drop).patches(torch.randn(4, 3, 144, 144))
     assert patches.shape == (36, 3, 32, 32)
     assert (patches == 0).float().mean().item() == pytest.approx(share, abs=1e-3)

@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.neighbors import NearestNeighbors
 
 from ssl_kit import UsageError
-from ssl_kit.evaluation import LabelledFeatures
+from ssl_kit.evaluation import LabeledFeatures
 from ssl_kit.plugins.evaluations import retrieval
 from ssl_kit.plugins.evaluations.retrieval import Retrieval, retrieve
 
@@ -18,7 +18,7 @@ def parts():
     labels = rng.integers(4, size=120)
     features = (rng.normal(size=(120, 8)) + np.eye(8)[labels]).astype(np.float32)
     rows = np.arange(120)
-    return LabelledFeatures(
+    return LabeledFeatures(
         features, labels.astype(np.int32), rows // 2, tuple("abcd"), rows[:60], rows[60:80],
         rows[80:],
     )  # fmt: skip

@@ -95,7 +95,7 @@ def test_any_shape_is_restored_whole(shape):
     assert objective(batch).loss.isfinite()
 
 
-def test_skill_is_none_for_the_mean_colour():
+def test_skill_is_none_for_the_mean_color():
     objective = make()
     nn.init.zeros_(objective.head.weight)
     nn.init.zeros_(objective.head.bias)

@@ -88,7 +88,7 @@ def test_views_may_be_swapped(objective, batch):
     torch.testing.assert_close(objective(batch).loss, loss)
 
 
-def test_projections_are_normalised_and_cannot_be_shifted(objective, batch):
+def test_projections_are_normalized_and_cannot_be_shifted(objective, batch):
     z = objective.project(objective.encoder(batch.views[0]))
     torch.testing.assert_close(z.mean(dim=0), torch.zeros(32), atol=1e-5, rtol=0)
     assert not [name for name, _ in objective.projector[-1].named_parameters()]

@@ -48,7 +48,7 @@ def slow_loss(predicted, patches, mask):
 
 
 def slow_layers(x, weight, scale, shift, sites):
-    """3 x 3 convolution and batch normalisation that visit the sites (B, h, w) only.
+    """3 x 3 convolution and batch normalization that visit the sites (B, h, w) only.
 
     Returns (B, D, h, w), 0 elsewhere, and the mean and variance (n - 1) of each feature.
     """
@@ -186,7 +186,7 @@ def test_hidden_places_of_maps_are_filled(monkeypatch):
     assert (seen[0][~hidden] != 7).all()
 
 
-def test_skill_is_none_for_mean_colours():
+def test_skill_is_none_for_mean_colors():
     objective = make()
     nn.init.zeros_(objective.head[-1].weight)
     nn.init.zeros_(objective.head[-1].bias)

@@ -20,7 +20,7 @@ def bench(memory_dataset):
     return from_init("scratch", "test_resnet", 32, dataset, np.arange(24)), data
 
 
-def test_unlabelled_images_are_measured(bench):
+def test_unlabeled_images_are_measured(bench):
     model, data = bench
     found = Spectrum(SpectrumConfig(images=12, views=3)).evaluate(model, data)
     z = torch.from_numpy(data.embed_views(model, np.linspace(0, 23, 12).astype(int), 3)).double()

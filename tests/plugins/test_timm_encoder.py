@@ -146,7 +146,7 @@ def test_features_are_what_forward_and_levels_return(name):
     assert [tuple(m.shape[1:]) for m in maps] == encoder.pyramid_shapes(64)
 
 
-def test_the_last_normalisation_of_a_vit_is_trained_by_its_maps(vit):
+def test_the_last_normalization_of_a_vit_is_trained_by_its_maps(vit):
     vit.forward_map(torch.randn(2, 3, 64, 64)).square().sum().backward()
     assert vit.body.norm.weight.grad is not None
 

@@ -14,7 +14,7 @@ from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.vicregl import (
     VICRegL,
     VICRegLConfig,
-    centres,
+    centers,
     criterion,
     distances,
     match,
@@ -43,7 +43,7 @@ def slow_criterion(x, y):
 
 
 def slow_match(x, y, places_x, places_y, kept):
-    """Eq. 2 or 3: nearest neighbours of each image, the `kept` nearest pairs, with loops."""
+    """Eq. 2 or 3: nearest neighbors of each image, the `kept` nearest pairs, with loops."""
     left, right = [], []
     for b in range(len(x)):
         pairs = []
@@ -111,16 +111,16 @@ def test_distances_are_euclidean(maps):
     assert d[1, 2, 3].item() == pytest.approx(math.dist(maps[0][1, 2], maps[1][1, 3]), abs=1e-12)
 
 
-def test_the_centre_of_cells_lies_in_the_image_where_the_view_does():
+def test_the_center_of_cells_lies_in_the_image_where_the_view_does():
     left_half = torch.tensor([[[0.5 / 32, 0, 0], [0, 1 / 32, 0]]])
-    found = centres(left_half, (2, 2), (32, 32))
+    found = centers(left_half, (2, 2), (32, 32))
     assert found.tolist() == [[[0.125, 0.25], [0.375, 0.25], [0.125, 0.75], [0.375, 0.75]]]
 
 
 def test_a_mirrored_view_has_its_cells_mirrored():
     plain = torch.tensor([[[1 / 32, 0, 0], [0, 1 / 32, 0]]])
     mirrored = torch.tensor([[[-1 / 32, 0, 1], [0, 1 / 32, 0]]])
-    p, m = (centres(frame, (2, 3), (32, 32)) for frame in (plain, mirrored))
+    p, m = (centers(frame, (2, 3), (32, 32)) for frame in (plain, mirrored))
     nearest = distances(p, m).argmin(dim=2)
     assert nearest.tolist() == [[2, 1, 0, 5, 4, 3]]
 
@@ -128,8 +128,8 @@ def test_a_mirrored_view_has_its_cells_mirrored():
 def test_places_are_exact_under_mixed_precision():
     frame = torch.tensor([[[0.00123, 0, 0.3217], [0, 0.0031, 0.1001]]])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = centres(frame, (7, 7), (224, 224))
-    assert torch.equal(found, centres(frame, (7, 7), (224, 224)))
+        found = centers(frame, (7, 7), (224, 224))
+    assert torch.equal(found, centers(frame, (7, 7), (224, 224)))
 
 
 @pytest.mark.parametrize("kept", [1 / 9, 20 / 49, 1.0])

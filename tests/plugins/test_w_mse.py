@@ -10,7 +10,7 @@ from torch.autograd import gradcheck
 
 from ssl_kit import Batch
 from ssl_kit.nn.weights import create_encoder
-from ssl_kit.plugins.objectives.w_mse import WMSE, WMSEConfig, normalised_mse, whiten
+from ssl_kit.plugins.objectives.w_mse import WMSE, WMSEConfig, normalized_mse, whiten
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def slow_whiten(v, shrinkage=0.0, eps=1e-5):
 
 
 def slow_mse(z1, z2):
-    """The normalised distance of section 3, with loops."""
+    """The normalized distance of section 3, with loops."""
     total = 0.0
     for a, b in zip(np.asarray(z1), np.asarray(z2), strict=True):
         total += ((a / np.linalg.norm(a) - b / np.linalg.norm(b)) ** 2).sum()
@@ -64,7 +64,7 @@ def test_whitened_rows_have_mean_zero_and_the_identity_as_covariance(v):
     torch.testing.assert_close(white.T.cov(), torch.eye(4).double())
 
 
-def test_full_shrinkage_only_standardises(v):
+def test_full_shrinkage_only_standardizes(v):
     torch.testing.assert_close(whiten(v, 1.0, eps=0.0), (v - v.mean(dim=0)) / v.std(dim=0))
 
 
@@ -75,13 +75,13 @@ def test_scale_and_shift_of_dimensions_do_not_matter(v):
 
 def test_mse_agrees_with_the_paper(v):
     z1, z2 = v[:6], v[6:]
-    assert normalised_mse(z1, z2).item() == pytest.approx(slow_mse(z1, z2), abs=1e-9)
+    assert normalized_mse(z1, z2).item() == pytest.approx(slow_mse(z1, z2), abs=1e-9)
 
 
 @pytest.mark.parametrize(("other", "expected"), [([2, 0], 0), ([0, 3], 2), ([-1, 0], 4)])
 def test_mse_of_equal_orthogonal_and_opposite_vectors(other, expected):
     z1, z2 = torch.tensor([[1.0, 0.0]]), torch.tensor([other], dtype=torch.float32)
-    assert normalised_mse(z1, z2).item() == pytest.approx(expected, abs=1e-6)
+    assert normalized_mse(z1, z2).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_order_of_images_does_not_matter(v):
@@ -92,7 +92,7 @@ def test_order_of_images_does_not_matter(v):
 def test_gradients_are_those_of_whitening_and_distance(v):
     v.requires_grad_()
     assert gradcheck(lambda v: whiten(v, 1e-3), (v,))
-    assert gradcheck(normalised_mse, (v[:6], v[6:]))
+    assert gradcheck(normalized_mse, (v[:6], v[6:]))
 
 
 @pytest.mark.parametrize("rows", [2, 5, 64])
@@ -101,7 +101,7 @@ def test_few_and_constant_rows_are_whitened_in_float32(rows, scale):
     torch.manual_seed(0)
     v = (scale * torch.randn(rows, 3) @ torch.randn(3, 64) + scale).requires_grad_()
     white = whiten(v, 1e-3)
-    normalised_mse(white, white.roll(1, dims=0)).backward()
+    normalized_mse(white, white.roll(1, dims=0)).backward()
     assert white.isfinite().all()
     assert v.grad.isfinite().all()
 
@@ -109,7 +109,7 @@ def test_few_and_constant_rows_are_whitened_in_float32(rows, scale):
 def test_not_a_number_is_passed_on():
     v = torch.randn(8, 3)
     v[2, 1] = torch.nan
-    assert normalised_mse(whiten(v, 1e-3), whiten(v, 1e-3)).isnan()
+    assert normalized_mse(whiten(v, 1e-3), whiten(v, 1e-3)).isnan()
 
 
 def make(**options):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ssl_kit.reports.html.axes import labels, linear_axis, log_axis, number, round_steps
-from ssl_kit.reports.html.charts import COLOURS, Line, clouds, line_chart, shape_of, thin
+from ssl_kit.reports.html.charts import COLORS, Line, clouds, line_chart, shape_of, thin
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_thinning_keeps_both_ends():
 
 
 def test_no_two_classes_look_alike():
-    assert len({(k % COLOURS, shape_of(k)) for k in range(4 * COLOURS)}) == 4 * COLOURS
+    assert len({(k % COLORS, shape_of(k)) for k in range(4 * COLORS)}) == 4 * COLORS
 
 
 def test_a_cloud_has_a_mark_for_each_point():

@@ -58,9 +58,9 @@ def test_umap_is_used_where_it_is_installed(features, monkeypatch):
     assert [title.split()[0] for title, _ in embedding.maps(features)] == ["Two", "UMAP"]
 
 
-def test_neighbours_are_the_most_similar_of_other_groups(features):
+def test_neighbors_are_the_most_similar_of_other_groups(features):
     groups, labels = np.arange(40) % 10, np.arange(40) % 3
-    found = embedding.neighbours(features, labels, groups, np.arange(40), queries=4, k=3)
+    found = embedding.neighbors(features, labels, groups, np.arange(40), queries=4, k=3)
     same = []
     for q in range(40):
         cosines = {
@@ -78,8 +78,8 @@ def test_neighbours_are_the_most_similar_of_other_groups(features):
     assert found.chance == pytest.approx(((np.bincount(labels) / 40) ** 2).sum())
 
 
-def test_an_image_is_never_its_own_neighbour(features):
-    found = embedding.neighbours(features, np.full(40, -1), np.zeros(40), np.arange(40))
+def test_an_image_is_never_its_own_neighbor(features):
+    found = embedding.neighbors(features, np.full(40, -1), np.zeros(40), np.arange(40))
     assert not found.across
     assert np.isnan(found.same)
     assert not (found.nearest == found.queries[:, None]).any()
@@ -88,7 +88,7 @@ def test_an_image_is_never_its_own_neighbour(features):
 def test_queries_spread_over_the_classes(features):
     labels = np.repeat([2, 0, 1], [30, 5, 5])
     eligible = np.arange(5, 40)
-    found = embedding.neighbours(features, labels, np.arange(40), eligible, queries=7)
+    found = embedding.neighbors(features, labels, np.arange(40), eligible, queries=7)
     assert set(labels[found.queries]) == {0, 1, 2}
     assert found.queries.min() >= 5
 

@@ -73,7 +73,7 @@ def test_the_page_says_what_was_trained_and_how_to_load_it(report, finished_run)
 
 @pytest.mark.parametrize(
     "name",
-    ["use", "training", "watch", "map", "neighbours", "views", "evaluation", "data", "origin"],
+    ["use", "training", "watch", "map", "neighbors", "views", "evaluation", "data", "origin"],
 )
 def test_every_section_is_there(report, name):
     assert f'<section id="{name}"' in report

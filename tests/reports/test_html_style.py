@@ -1,4 +1,4 @@
-"""Colours must be told apart from their background, in both themes."""
+"""Colors must be told apart from their background, in both themes."""
 
 import re
 from pathlib import Path
@@ -14,9 +14,9 @@ THEMES = [
 ]
 
 
-def luminance(colour):
+def luminance(color):
     """WCAG 2.2, relative luminance."""
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
@@ -26,7 +26,7 @@ def contrast(a, b):
     return (high + 0.05) / (low + 0.05)
 
 
-def test_there_are_two_themes_with_the_same_colours():
+def test_there_are_two_themes_with_the_same_colors():
     light, dark = THEMES
     assert set(light) == set(dark) > {f"s{i}" for i in range(8)}
     assert luminance(light["paper"]) > 0.9 > 0.02 > luminance(dark["paper"])

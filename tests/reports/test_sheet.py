@@ -16,7 +16,7 @@ def bands(count, dtype=np.uint8):
 @pytest.mark.parametrize(
     ("channels", "shown"),
     [
-        (("grey",), [1, 1, 1]),
+        (("gray",), [1, 1, 1]),
         (("vv", "vh"), [1, 1, 1]),
         (("red", "green", "blue"), [1, 2, 3]),
         (("blue", "green", "red", "nir"), [3, 2, 1]),

@@ -51,7 +51,7 @@ class Widened(A.ImageOnlyTransform):
 
 
 class FirstThree(A.ImageOnlyTransform):
-    """Takes the first three channels for colours."""
+    """Takes the first three channels for colors."""
 
     def apply(self, img, **params):
         img = img.copy()

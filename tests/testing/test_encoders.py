@@ -39,7 +39,7 @@ class WrongWidth(Sound):
 
 
 class ThreeChannels(Sound):
-    """Builds for colour images, whatever was asked for."""
+    """Builds for color images, whatever was asked for."""
 
     def __init__(self, architecture, channels, size):
         super().__init__(architecture, 3, size)

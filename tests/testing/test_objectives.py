@@ -19,11 +19,11 @@ def _few_steps(monkeypatch):
 BROKEN = {
     "declares_itself": (broken.NoPaper, "not a link"),
     "config_round_trips": (broken.AnyOption, "derive Config from ssl_kit.Config"),
-    "defaults_are_settings": (broken.MisspeltDefault, "Did you mean 'optimizer'?"),
+    "defaults_are_settings": (broken.MisspelledDefault, "Did you mean 'optimizer'?"),
     "asks_for_views": (broken.OwnPolicy, "not every domain has a policy 'stained'"),
     "loss_is_a_finite_scalar": (broken.AttachedMetric, "half.*detach them"),
     "gradients_reach_what_is_trained": (broken.UnusedLayer, "'forgotten.weight' gets no gradient"),
-    "deterministic": (broken.NumpyWeights, "initialise from torch's generator"),
+    "deterministic": (broken.NumpyWeights, "initialize from torch's generator"),
     "loss_falls": (broken.WrongWay, "turned round"),
     "state_is_complete": (broken.HiddenOffset, "keep all state in"),
     "resume_is_exact": (broken.HiddenCounter, "'teacher.*keep what `after_step` counts"),
@@ -55,12 +55,12 @@ def test_a_broken_plugin_breaks_its_rule_only_and_is_told_why(check, rule):
 
 
 def test_a_number_of_channels_may_be_refused_saying_why():
-    remark = objectives.any_number_of_channels(broken.NoGrey)
-    assert remark == "refuses 1 channels: Colours are needed; these images have one channel."
+    remark = objectives.any_number_of_channels(broken.NoGray)
+    assert remark == "refuses 1 channels: Colors are needed; these images have one channel."
 
 
 def test_three_channels_may_not_be_refused(check):
-    found = check([objectives.any_number_of_channels], broken.NoColours)
+    found = check([objectives.any_number_of_channels], broken.NoColors)
     assert "it refuses 3 channels: Three channels" in found["any_number_of_channels"]
 
 

@@ -24,7 +24,7 @@ from ssl_kit.training.representation import representation_metrics
 SIZE, WIDTH = 16, 64
 HEALTHY = {
     "feature_std": 0.7,
-    "rankme_centred": 30.0,
+    "rankme_centered": 30.0,
     "alpha_req": 1.5,
     "alpha_req_r2": 0.99,
     "view_retrieval": 0.5,
@@ -33,7 +33,7 @@ HEALTHY = {
 
 
 class SmallEncoder(Encoder):
-    """Three convolutions with batch normalisation."""
+    """Three convolutions with batch normalization."""
 
     def __init__(self):
         super().__init__("small", 3, SIZE)
@@ -72,7 +72,7 @@ class NoStopGradient(Objective):
 
 
 def textures():
-    """256 images of stripes with a disc, each of its own colours."""
+    """256 images of stripes with a disc, each of its own colors."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:32, :32] / 32
     for _ in range(256):
@@ -128,7 +128,7 @@ class Bench:
 
 @functools.cache
 def textured(dataset_class):
-    return Bench(coloured(dataset_class(list(textures()))))
+    return Bench(colored(dataset_class(list(textures()))))
 
 
 @pytest.fixture
@@ -137,8 +137,8 @@ def bench(memory_dataset):
     return textured(memory_dataset)
 
 
-def coloured(dataset):
-    """Names the channels so that the policy alters colours, too."""
+def colored(dataset):
+    """Names the channels so that the policy alters colors, too."""
     dataset.channels = ("red", "green", "blue")
     return dataset
 
@@ -165,7 +165,7 @@ def test_equal_features_or_projections_twice_in_a_row_are_a_collapse(name):
 
 def test_a_single_direction_twice_in_a_row_is_a_collapse():
     state = WatchState(dict(HEALTHY), best_rank=30.0, low=1)
-    assert judge(state, rankme_centred=1.1) == "COLLAPSED"
+    assert judge(state, rankme_centered=1.1) == "COLLAPSED"
 
 
 def test_an_encoder_that_starts_with_little_spread_has_not_collapsed():
@@ -175,14 +175,14 @@ def test_an_encoder_that_starts_with_little_spread_has_not_collapsed():
 
 
 def test_a_loss_of_directions_while_the_loss_falls_is_dimensional():
-    assert judge(rankme_centred=7.0, loss=0.5) == "DIMENSIONAL"
-    assert judge(rankme_centred=8.0, loss=0.5) == "OK"
-    assert judge(rankme_centred=7.0, loss=1.5) == "OK"
+    assert judge(rankme_centered=7.0, loss=0.5) == "DIMENSIONAL"
+    assert judge(rankme_centered=8.0, loss=0.5) == "OK"
+    assert judge(rankme_centered=7.0, loss=1.5) == "OK"
 
 
 def test_directions_are_compared_with_the_most_there_ever_were():
     state = WatchState(dict(HEALTHY), best_rank=50.0, first_loss=1.0)
-    assert judge(state, rankme_centred=12.0) == "DIMENSIONAL"
+    assert judge(state, rankme_centered=12.0) == "DIMENSIONAL"
 
 
 @pytest.mark.parametrize(
@@ -295,6 +295,6 @@ def test_simsiam_without_stop_gradient_is_flagged(bench, monkeypatch, last_norm,
 
 @pytest.mark.parametrize(("policy", "expected"), [("weak", "COLLAPSED"), ("default", "SUSPECT")])
 def test_constant_images_are_flagged(memory_dataset, policy, expected):
-    grey = coloured(memory_dataset([np.full((32, 32, 3), 128, np.uint8)] * 256))
-    # the default policy gives each view its own colour: features differ, but not by image
-    assert Bench(grey, policy).train(SimCLR, steps=36)[-1] == expected
+    gray = colored(memory_dataset([np.full((32, 32, 3), 128, np.uint8)] * 256))
+    # the default policy gives each view its own color: features differ, but not by image
+    assert Bench(gray, policy).train(SimCLR, steps=36)[-1] == expected

@@ -67,8 +67,8 @@ def slow_uniformity(rows):
     return math.log(sum(terms) / len(terms))
 
 
-def slow_rankme(rows, centred=False):
-    z = np.array(rows) - (np.mean(rows, axis=0) if centred else 0)
+def slow_rankme(rows, centered=False):
+    z = np.array(rows) - (np.mean(rows, axis=0) if centered else 0)
     return effective_rank(np.sqrt(np.linalg.eigvalsh(z.T @ z).clip(0)))
 
 
@@ -88,10 +88,10 @@ def slow_alpha_req(rows, first, last):
 def slow_lidar(z, delta=1e-4):
     n, q, d = z.shape
     means = [z[i].mean(axis=0) for i in range(n)]
-    centre = sum(means) / n
+    center = sum(means) / n
     between, within = np.zeros((d, d)), delta * np.eye(d)
     for i in range(n):
-        between += np.outer(means[i] - centre, means[i] - centre) / (n - 1)
+        between += np.outer(means[i] - center, means[i] - center) / (n - 1)
         for view in z[i]:
             within += np.outer(view - means[i], view - means[i]) / (n * (q - 1))
     # eigenvalues of within^-1/2 between within^-1/2 are those of within^-1 between
@@ -125,9 +125,9 @@ def test_measure_of_grouped_views_agrees_with_its_definition(grouped, name):
     assert measure(torch.from_numpy(grouped)) == close(globals()[f"slow_{name}"](grouped))
 
 
-def test_centred_rankme_agrees_with_its_definition(rows):
-    found = measures.rankme(torch.from_numpy(rows), centred=True)
-    assert found == close(slow_rankme(rows, centred=True))
+def test_centered_rankme_agrees_with_its_definition(rows):
+    found = measures.rankme(torch.from_numpy(rows), centered=True)
+    assert found == close(slow_rankme(rows, centered=True))
 
 
 @pytest.mark.parametrize(("d", "first", "last"), [(30, 3, 10), (310, 10, 100)])
@@ -153,7 +153,7 @@ def test_alpha_req_is_nothing_where_the_rank_is_too_low():
 def test_identity_matrix_has_full_rank_and_orthogonal_rows():
     eye = torch.eye(8, dtype=torch.float64)
     assert measures.rankme(eye) == pytest.approx(8, abs=1e-4)
-    assert measures.rankme(eye, centred=True) == pytest.approx(7, abs=1e-4)
+    assert measures.rankme(eye, centered=True) == pytest.approx(7, abs=1e-4)
     assert measures.mean_cosine(eye) == close(0)
     assert measures.feature_std(eye) == close(math.sqrt(7 / 8))
     assert measures.uniformity(eye) == close(-4)
@@ -161,7 +161,7 @@ def test_identity_matrix_has_full_rank_and_orthogonal_rows():
 
 def test_constant_features_are_at_the_end_of_every_scale():
     z = torch.ones(6, 2, 4, dtype=torch.float64) * 3
-    found = measures.measure(z)
+    found = measures.representation_metrics(z)
     assert found["feature_std"] == close(0)
     assert found["mean_cosine"] == close(1)
     assert found["rankme"] == pytest.approx(1, abs=1e-4)
@@ -169,20 +169,24 @@ def test_constant_features_are_at_the_end_of_every_scale():
 
 
 def test_features_that_are_all_zero_give_finite_measures():
-    assert all(math.isfinite(v) for v in measures.measure(torch.zeros(6, 2, 4)).values())
+    assert all(
+        math.isfinite(v) for v in measures.representation_metrics(torch.zeros(6, 2, 4)).values()
+    )
 
 
 def test_rank_one_features_have_rank_one():
     z = torch.outer(torch.arange(1.0, 9), torch.arange(1.0, 5)).double()
     assert measures.rankme(z) == pytest.approx(1, abs=1e-4)
-    assert measures.rankme(z, centred=True) == pytest.approx(1, abs=1e-4)
+    assert measures.rankme(z, centered=True) == pytest.approx(1, abs=1e-4)
     assert measures.mean_cosine(z) == close(1)
 
 
-def test_a_large_mean_hides_the_rank_from_the_uncentred_rankme_only(rows):
+def test_a_large_mean_hides_the_rank_from_the_uncentered_rankme_only(rows):
     z = torch.from_numpy(rows)
-    assert measures.rankme(z + 100) < 2 < measures.rankme(z + 100, centred=True)
-    assert measures.rankme(z + 100, centred=True) == pytest.approx(measures.rankme(z, centred=True))
+    assert measures.rankme(z + 100) < 2 < measures.rankme(z + 100, centered=True)
+    assert measures.rankme(z + 100, centered=True) == pytest.approx(
+        measures.rankme(z, centered=True)
+    )
 
 
 def test_opposite_views_are_as_far_apart_as_can_be():
@@ -226,4 +230,4 @@ def test_measure_ignores_the_order_of_rows_and_rotations(rows, name):
 
 def test_measure_computes_in_float64_whatever_it_is_given(grouped):
     z = torch.from_numpy(grouped).float()
-    assert measures.measure(z) == measures.measure(z.double())
+    assert measures.representation_metrics(z) == measures.representation_metrics(z.double())

@@ -26,6 +26,6 @@ def test_pretrained_weights_get_what_they_expect(statistics):
 
 
 def test_random_weights_get_what_is_measured(statistics):
-    found = statistics("scratch", ("grey",))
+    found = statistics("scratch", ("gray",))
     np.testing.assert_allclose(found.mean, [9.5 / 255], atol=0.005)
     np.testing.assert_allclose(found.std, [np.sqrt(399 / 12) / 255], atol=0.005)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ssl_kit import Domain
 
 from .corruptions import CORRUPTIONS
-from .pairings import neighbour, recording
+from .pairings import neighbor, recording
 from .policies import default, upright, weak, whole
 
 EEG = Domain(
@@ -14,7 +14,7 @@ EEG = Domain(
     datasets=("empatica", "recordings", "image_folder", "arrays"),
     demo="eeg_demo",
     policies={"default": default, "weak": weak, "upright": upright, "eval": whole},
-    pairings={"recording": recording, "neighbour": neighbour},
+    pairings={"recording": recording, "neighbor": neighbor},
     objectives=(
         "transform_recognition",
         "relative_positioning",

@@ -16,7 +16,7 @@ _AROUND = re.compile(r"^(?:eeg|seeg)[ _-]+|[ _-]+(?:ref|le|ar|avg|a1|a2|m1|m2)$|
 
 @lru_cache(maxsize=1)
 def standard() -> dict[str, NDArray[np.float64]]:
-    """Returns where the electrodes of the 10-05 system are, (3,) in metres: right, front, up."""
+    """Returns where the electrodes of the 10-05 system are, (3,) in meters: right, front, up."""
     montage = mne.channels.make_standard_montage("colin27_1005")
     return {name: np.asarray(at) for name, at in montage.get_positions()["ch_pos"].items()}
 

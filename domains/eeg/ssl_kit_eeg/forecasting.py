@@ -61,7 +61,7 @@ class Forecasting(Objective):
     """Next-step forecasting, from pooled features by one linear layer.
 
     The skill compares the error with that of persistence, the last value before; above 0 it has
-    learnt something. One step is the paper's; at the rates of EEG the next sample is close to the
+    learned something. One step is the paper's; at the rates of EEG the next sample is close to the
     last, and more steps teach more.
     """
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 Kind = Literal["eeg", "wearable", "grid", "map", "picture"]
 EEG = "uv"
-UNITS = ("g", "us", "c", "bpm", "s", "au")  # of an Empatica E4; z where a session was standardised
+UNITS = ("g", "us", "c", "bpm", "s", "au")  # of an Empatica E4; z where a session was standardized
 
 
 def kind_of(channels: Sequence[str]) -> Kind:

@@ -25,7 +25,7 @@ def recording(index: Index) -> Pairing:
     return Pairing(order, starts, stops)
 
 
-def neighbour(index: Index) -> Pairing:
+def neighbor(index: Index) -> Pairing:
     """Pairs each window with the one before and the one behind it.
 
     Raises:
@@ -42,7 +42,7 @@ def neighbour(index: Index) -> Pairing:
 def _in_order(index: Index) -> tuple[np.ndarray, np.ndarray]:
     if index.positions.shape[1] != 2:
         raise UsageError(
-            "No two windows are of one recording. data.pair_by 'recording' and 'neighbour' need "
+            "No two windows are of one recording. data.pair_by 'recording' and 'neighbor' need "
             "recordings; 'group' pairs by the groups that a labels.csv declares."
         )
     number = index.positions[:, RECORDING].astype(np.int64)

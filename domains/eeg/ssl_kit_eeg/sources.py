@@ -68,7 +68,7 @@ class Source(ABC):
 
     @property
     def places(self) -> dict[str, NDArray[np.float64]]:
-        """Where electrodes are, (3,) in metres, as far as the file says."""
+        """Where electrodes are, (3,) in meters, as far as the file says."""
         return {}
 
     @abstractmethod

@@ -9,7 +9,7 @@ from ssl_kit.testing.domains import check_corruptions, corrupted
 from ssl_kit_eeg.corruptions import CORRUPTIONS
 
 EEG, ONE, WEARABLE = ("Cz_uv", "Pz_uv", "Oz_uv", "Fz_uv"), ("Cz_uv",), ("eda_us", "hr_bpm")
-PICTURE = ("grey",)
+PICTURE = ("gray",)
 MADE = ("Cz_spectrogram", "Pz_spectrogram")
 KINDS = (EEG, ONE, WEARABLE, MADE, PICTURE)
 WITHOUT = {

@@ -21,7 +21,7 @@ def powers(state: str) -> np.ndarray:
     return np.mean([band_powers(data.signal(i), 128) for i in rows.tolist()], axis=0)
 
 
-def test_is_labelled_evenly_and_a_group_is_a_subject() -> None:
+def test_is_labeled_evenly_and_a_group_is_a_subject() -> None:
     index = demo().index
     assert index.classes == tuple(sorted(STATES))
     assert np.bincount(index.labels).tolist() == [128] * 4

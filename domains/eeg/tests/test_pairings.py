@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import Index, UsageError
-from ssl_kit_eeg.pairings import neighbour, recording
+from ssl_kit_eeg.pairings import neighbor, recording
 
 PLACES = np.array([[0, 10], [1, 0], [0, 0], [0, 5], [1, 5], [2, 0]], float)
 INDEX = Index.build(list("abcdef"), groups=["s"] * 6, positions=PLACES)
@@ -21,12 +21,12 @@ def test_windows_of_one_recording_are_partners() -> None:
     assert partners(recording, 5) == set()
 
 
-def test_neighbours_are_next_in_time() -> None:
-    assert partners(neighbour, 0) == {3}
-    assert partners(neighbour, 3) == {0, 2}
-    assert partners(neighbour, 5) == set()
+def test_neighbors_are_next_in_time() -> None:
+    assert partners(neighbor, 0) == {3}
+    assert partners(neighbor, 3) == {0, 2}
+    assert partners(neighbor, 5) == set()
 
 
 def test_images_without_a_time_cannot_be_paired() -> None:
     with pytest.raises(UsageError, match="'group' pairs"):
-        neighbour(Index.build(["a", "b"]))
+        neighbor(Index.build(["a", "b"]))

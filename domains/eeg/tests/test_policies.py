@@ -53,7 +53,7 @@ def test_the_names_tell_what_an_image_is(kind: str) -> None:
 
 
 def test_other_names_are_pictures_of_time_and_frequency() -> None:
-    for names in (("grey",), ("red", "green", "blue"), ("c0", "c1"), ("Cz_uv", "eda_us"), ("g",)):
+    for names in (("gray",), ("red", "green", "blue"), ("c0", "c1"), ("Cz_uv", "eda_us"), ("g",)):
         assert kind_of(names) == "picture"
 
 

@@ -193,7 +193,7 @@ def test_channels_are_those_that_recordings_share(write_edf, tmp_path: Path) -> 
         opened(tmp_path, channels=["Pz"])
 
 
-def test_electrodes_are_spelt_as_in_the_10_05_system() -> None:
+def test_electrodes_are_spelled_as_in_the_10_05_system() -> None:
     names = ["EEG FP1-REF", "fpz", "Fc5.", "EEG T3-LE", "ECG", "FP1"]
     assert canonical(names) == ["Fp1", "Fpz", "FC5", "T3", "ECG", "FP1"]
 

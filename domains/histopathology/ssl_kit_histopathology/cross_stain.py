@@ -27,7 +27,7 @@ def _mixed(x: Tensor, matrix: Floats) -> Tensor:
 
 @full_precision
 def unmix(rgb: Tensor) -> Tensor:
-    """Returns concentrations of haematoxylin, eosin and DAB, in units of optical density.
+    """Returns concentrations of hematoxylin, eosin and DAB, in units of optical density.
 
     Args:
         rgb: (B, 3, H, W) in [0, 1].
@@ -46,7 +46,7 @@ def stain_loss(predicted: Tensor, concentrations: Tensor, hidden: Tensor) -> Ten
     """Squared error of the hidden stain's concentration, as a mean over images and pixels.
 
     Args:
-        predicted: (B, 2, h, w) haematoxylin and eosin.
+        predicted: (B, 2, h, w) hematoxylin and eosin.
         concentrations: (B, 2, h, w).
         hidden: (B,) number of the hidden one.
     """
@@ -92,9 +92,9 @@ class CrossStainConfig(Config):
 class CrossStain(Objective):
     """Cross-stain prediction with one encoder for both directions.
 
-    Each image is shown as it would look with haematoxylin alone or with eosin alone, in three
+    Each image is shown as it would look with hematoxylin alone or with eosin alone, in three
     channels, so that the encoder's first layer is that of ordinary images; the paper has two
-    encoders of one grey channel each. The other stain's concentration is predicted at the
+    encoders of one gray channel each. The other stain's concentration is predicted at the
     resolution of the finest level. Stains are separated with fixed vectors.
     """
 
@@ -122,7 +122,7 @@ class CrossStain(Objective):
         return (View(size, policy="weak"),)
 
     def prepare(self, training: TrainingInfo) -> None:
-        """Learns how views were standardised: concentrations need intensities."""
+        """Learns how views were standardized: concentrations need intensities."""
         for buffer, values in ((self.mean, training.mean), (self.std, training.std)):
             buffer.copy_(torch.tensor(values).view(3, 1, 1))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ssl_kit import Domain
 
 from .corruptions import CORRUPTIONS
-from .pairings import neighbours
+from .pairings import neighbors
 from .policies import default, macenko, reinhard, upright, weak
 
 HISTOPATHOLOGY = Domain(
@@ -22,7 +22,7 @@ HISTOPATHOLOGY = Domain(
     },
     # A slide that cannot be used counts as one image; a few slides have few tiles beside it.
     defaults={"data": {"max_skip": 0.1}},
-    pairings={"neighbours": neighbours},
+    pairings={"neighbors": neighbors},
     objectives=("magnification", "cross_stain"),
     corruptions=CORRUPTIONS,
 )

@@ -10,7 +10,7 @@ from ssl_kit.data import grid_neighbors
 from .tiles import slides_of
 
 
-def neighbours(index: Index) -> Pairing:
+def neighbors(index: Index) -> Pairing:
     """Pairs each tile with the up to eight around it on its slide.
 
     Raises:
@@ -30,6 +30,6 @@ def neighbours(index: Index) -> Pairing:
 
 
 _NONE = (
-    "No two images are tiles side by side, so data.pair_by 'neighbours' finds no pairs. It needs "
+    "No two images are tiles side by side, so data.pair_by 'neighbors' finds no pairs. It needs "
     "whole slides; 'group' pairs the patches of a slide by the groups that a labels.csv declares."
 )

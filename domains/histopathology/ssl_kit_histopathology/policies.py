@@ -42,5 +42,5 @@ def macenko(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
 
 
 def reinhard(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """The default, after the colours were brought to a reference by Reinhard's method."""
+    """The default, after the colors were brought to a reference by Reinhard's method."""
     return [*if_channels(_RGB, channels, Reinhard()), *default(view, channels)]

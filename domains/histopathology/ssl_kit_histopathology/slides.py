@@ -31,7 +31,7 @@ SCANNERS = (".svs", ".svslide", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif"
 _PERHAPS = (".tif", ".tiff", ".dcm")  # OpenSlide must look into them
 _LOOKED_AT, _LOOKED_INTO = 10_000, 16  # files of a folder that decide whether it has slides
 _SEEN, _SEEN_OF_EACH = 16, 600  # tiles of a slide, and pixels of each, that its stain is known by
-_NORMALISERS = {"macenko": macenko, "reinhard": reinhard}
+_NORMALIZERS = {"macenko": macenko, "reinhard": reinhard}
 
 
 class SlidesConfig(Config):
@@ -230,8 +230,8 @@ class Slides(Dataset):
         if tiling is None:
             raise DataError(self._broken[file])
         image = self._tile(i, tiling)
-        normalise = _NORMALISERS.get(self._options.stain)
-        return image if normalise is None else normalise(image, self._seen_of(file, tiling))
+        normalize = _NORMALIZERS.get(self._options.stain)
+        return image if normalize is None else normalize(image, self._seen_of(file, tiling))
 
     def _tile(self, i: int, tiling: Tiling) -> Image:
         path, corner = self._path(int(self._file[i])), tiling.corner(*self._place[i].tolist())

@@ -19,7 +19,7 @@ from ssl_kit import Image
 Floats = NDArray[np.float64]
 
 HED: Floats = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
-"""(3, 3): rows are haematoxylin, eosin and DAB, columns optical density in red, green and blue.
+"""(3, 3): rows are hematoxylin, eosin and DAB, columns optical density in red, green and blue.
 
 Ruifrok and Johnston 2001, "Quantification of histochemical staining by color deconvolution"."""
 UNMIX: Floats = np.linalg.inv(HED).astype(np.float64)
@@ -72,7 +72,7 @@ def _like(values: Image, image: Image) -> Image:
 
 
 def jitter(image: Image, alpha: ArrayLike, beta: ArrayLike) -> Image:
-    """Turns each concentration c of haematoxylin, eosin and DAB into alpha c + beta.
+    """Turns each concentration c of hematoxylin, eosin and DAB into alpha c + beta.
 
     Tellez et al. 2018, https://arxiv.org/abs/1808.05896. What is negative after unmixing stays so:
     with alpha 1 and beta 0 nothing changes.
@@ -90,7 +90,7 @@ def macenko(image: Image, seen: Image | None = None) -> Image:
     """Brings both stains and their strengths to the published reference.
 
     Macenko et al. 2009, https://doi.org/10.1109/ISBI.2009.5193250. The 99th percentile of each
-    stain's concentration becomes that of the reference. With hardly any tissue, or one colour only,
+    stain's concentration becomes that of the reference. With hardly any tissue, or one color only,
     the image is returned as it is.
 
     Args:
@@ -112,16 +112,16 @@ def macenko(image: Image, seen: Image | None = None) -> Image:
 
 
 def macenko_stains(densities: Floats) -> Floats | None:
-    """Finds unit vectors of haematoxylin and eosin, (2, 3), in densities (n, 3); None if it cannot.
+    """Finds unit vectors of hematoxylin and eosin, (2, 3), in densities (n, 3); None if it cannot.
 
     In the plane of the two strongest eigenvectors of what is no glass, they are the directions at
-    the 1st and 99th percentile of the angle. Haematoxylin is the one with more red.
+    the 1st and 99th percentile of the angle. Hematoxylin is the one with more red.
     """
     tissue = densities[(densities >= _CLEAR).all(axis=1)]
     if len(tissue) < _FEWEST:
         return None
     spread, vectors = np.linalg.eigh(np.cov(tissue.T))
-    if spread[1] < 1e-5 * max(spread[2], 1e-5):  # one colour only
+    if spread[1] < 1e-5 * max(spread[2], 1e-5):  # one color only
         return None
     plane = vectors[:, 1:] * np.where(vectors[:, 1:].sum(axis=0) < 0, -1, 1)
     weak, strong = (tissue @ plane).T

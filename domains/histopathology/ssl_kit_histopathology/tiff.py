@@ -58,7 +58,7 @@ def _pieces(level: Image, tile: int) -> list[bytes]:
 def _tags(
     level: Image, tile: int, offsets: list[int], resolution: float, reduced: bool
 ) -> list[tuple[int, int, list[int]]]:
-    """Returns number, type and values of each entry; a resolution is in pixels per centimetre."""
+    """Returns number, type and values of each entry; a resolution is in pixels per centimeter."""
     height, width = level.shape[:2]
     tags = [
         (254, _LONG, [int(reduced)]), (256, _LONG, [width]), (257, _LONG, [height]),

@@ -21,7 +21,7 @@ _LONGEST = 4096  # pixels of the picture
 _BLOCK = 1024  # pixels, height and width of what is read at once
 _READABLE = 2**30  # pixels of a level that is read as a whole, piece by piece
 _SATURATION = (10, 40)  # of 255: glass has less, tissue more, whatever the histogram looks like
-_DARK = 40  # of 255: what is darker has no colour
+_DARK = 40  # of 255: what is darker has no color
 
 
 def overview(slide: Any, header: Header, tiling: Tiling) -> Image:

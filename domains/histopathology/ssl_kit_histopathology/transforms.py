@@ -22,7 +22,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class StainJitter(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Other amounts of haematoxylin, eosin and DAB, each c becoming alpha c + beta.
+    """Other amounts of hematoxylin, eosin and DAB, each c becoming alpha c + beta.
 
     Tellez et al. 2018, https://arxiv.org/abs/1808.05896, with the strength called HED-strong in
     https://arxiv.org/abs/1902.06543, whose beta is in other units. For RGB.
@@ -56,7 +56,7 @@ class StainJitter(A.ImageOnlyTransform):  # type: ignore[misc]
 
 
 class Macenko(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Stain normalisation by Macenko's method; see `stains.macenko`. For RGB."""
+    """Stain normalization by Macenko's method; see `stains.macenko`. For RGB."""
 
     def __init__(self, p: float = 1) -> None:
         super().__init__(p=p)
@@ -67,13 +67,13 @@ class Macenko(A.ImageOnlyTransform):  # type: ignore[misc]
 
 
 class Reinhard(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Colour normalisation by Reinhard's method; see `stains.reinhard`. For RGB."""
+    """Color normalization by Reinhard's method; see `stains.reinhard`. For RGB."""
 
     def __init__(self, p: float = 1) -> None:
         super().__init__(p=p)
 
     def apply(self, img: Image, **params: Any) -> Image:
-        """Brings the colours to the reference."""
+        """Brings the colors to the reference."""
         return reinhard(img)
 
 

@@ -39,7 +39,7 @@ def _glass(height: int, width: int) -> np.ndarray:
 
 @pytest.fixture
 def tissue() -> Callable[..., np.ndarray]:
-    """Makes smooth pinkish colours, saturated everywhere, from height, width and seed."""
+    """Makes smooth pinkish colors, saturated everywhere, from height, width and seed."""
     return _tissue
 
 

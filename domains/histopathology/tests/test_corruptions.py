@@ -10,10 +10,10 @@ from ssl_kit.testing.domains import check_corruptions, corrupted, textured
 from ssl_kit_histopathology.corruptions import CORRUPTIONS
 from ssl_kit_histopathology.stains import HED
 
-RGB, GREY = ("red", "green", "blue"), ("grey",)
+RGB, GRAY = ("red", "green", "blue"), ("gray",)
 MANY = ("dapi", "cd3", "cd8", "cd20", "ki67")
-KINDS = (RGB, GREY, MANY)
-WITHOUT = {GREY: {"stain", "JPEG"}, MANY: {"stain", "JPEG"}}
+KINDS = (RGB, GRAY, MANY)
+WITHOUT = {GRAY: {"stain", "JPEG"}, MANY: {"stain", "JPEG"}}
 
 
 worse = partial(corrupted, CORRUPTIONS)

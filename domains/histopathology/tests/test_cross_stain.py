@@ -66,7 +66,7 @@ def test_staining_is_the_inverse_of_unmixing() -> None:
     torch.testing.assert_close(stained(unmix(rgb)), rgb)
 
 
-def test_one_stain_alone_has_its_colour() -> None:
+def test_one_stain_alone_has_its_color() -> None:
     concentrations = torch.zeros(1, 3, 1, 1, dtype=torch.float64)
     concentrations[0, 0] = 0.7
     np.testing.assert_allclose(stained(concentrations)[0, :, 0, 0], np.exp(-0.7 * HED[0]))

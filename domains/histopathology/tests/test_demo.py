@@ -24,7 +24,7 @@ def test_a_group_is_a_slide_with_several_tissues() -> None:
     assert all(len(set(index.labels[index.groups == g])) > 2 for g in range(12))
 
 
-def test_neighbours_are_mostly_of_one_tissue() -> None:
+def test_neighbors_are_mostly_of_one_tissue() -> None:
     index = Demo().index
     rows = index.labels.reshape(12, 7, 7)
     assert (rows[:, :, 1:] == rows[:, :, :-1]).mean() > 0.6
@@ -38,7 +38,7 @@ def test_images_keep_to_the_contract() -> None:
 
 
 def concentrations(tissue: str) -> np.ndarray:
-    """Mean haematoxylin and eosin of a tissue over twelve slides."""
+    """Mean hematoxylin and eosin of a tissue over twelve slides."""
     tiles = [
         scan(tissue, Stain.draw(np.random.default_rng(s)), np.random.default_rng(s))
         for s in range(12)
@@ -50,8 +50,8 @@ def test_tissues_are_stained_as_they_are() -> None:
     h = {tissue: concentrations(tissue)[0] for tissue in TISSUES}
     e = {tissue: concentrations(tissue)[1] for tissue in TISSUES}
     assert h["lymphocytes"] > h["gland"] > h["fat"]
-    assert h["tumour"] > h["stroma"]
-    assert e["stroma"] > e["tumour"] > e["fat"]
+    assert h["tumor"] > h["stroma"]
+    assert e["stroma"] > e["tumor"] > e["fat"]
 
 
 def test_slides_differ_in_stain() -> None:

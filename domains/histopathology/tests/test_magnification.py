@@ -76,7 +76,7 @@ def test_gradient_is_that_of_the_loss() -> None:
     assert gradcheck(lambda z: magnification_loss(z, torch.tensor([0, 1, 2, 1])), (logits,))
 
 
-@pytest.mark.parametrize(("pyramid", "size"), [(2, 128), (3, 256)])
+@pytest.mark.parametrize(("levels", "size"), [(2, 128), (3, 256)])
 def test_asks_for_the_whole_image_at_its_highest_magnification(levels: int, size: int) -> None:
     (view,) = Magnification.views(MagnificationConfig(levels=levels), 64)
     assert (view.size, view.scale, view.policy) == (size, (1.0, 1.0), "weak")

@@ -38,8 +38,8 @@ def peak(path: Path) -> tuple[int, int]:
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_slide(tmp_path: Path) -> None:
     """8,000 x 8,000 pixels would be 256 MB."""
-    colour = np.array([200, 80, 150], np.uint8)
-    huge = np.broadcast_to(colour, (8_000, 8_000, 3))
+    color = np.array([200, 80, 150], np.uint8)
+    huge = np.broadcast_to(color, (8_000, 8_000, 3))
     write_slide(tmp_path / "a.tif", [huge], 0.5)
     tiles, grown = peak(tmp_path)
     assert tiles == 35 * 35

@@ -48,7 +48,7 @@ def test_patches_are_read_by_the_image_folder(real_data: Path) -> None:
 def settings(path: Path, objective: str) -> dict[str, Any]:
     return {
         "domain": "histopathology",
-        "data": {"path": str(path), "pair_by": "neighbours"},
+        "data": {"path": str(path), "pair_by": "neighbors"},
         "encoder": {"name": "test_resnet", "image_size": 32},
         "objective": objective,
         "train": {"epochs": 1, "batch_size": 16, "workers": 0, "precision": "fp32"},

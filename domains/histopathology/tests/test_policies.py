@@ -69,7 +69,7 @@ def test_stain_jitter_of_no_strength_changes_nothing() -> None:
     assert np.array_equal(StainJitter(0, 0, p=1)(image=tile())["image"], tile())
 
 
-def test_normalisers_are_the_functions() -> None:
+def test_normalizers_are_the_functions() -> None:
     assert np.array_equal(Macenko()(image=tile())["image"], macenko(tile()))
     assert np.array_equal(Reinhard()(image=tile())["image"], reinhard(tile()))
 

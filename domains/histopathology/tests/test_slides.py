@@ -162,16 +162,16 @@ def test_tiles_may_overlap(write: Write, tissue: Make) -> None:
 
 
 @pytest.mark.parametrize("method", [macenko, reinhard])
-def test_the_stain_of_the_slide_is_normalised_if_asked_for(
+def test_the_stain_of_the_slide_is_normalized_if_asked_for(
     write: Write, tissue: Make, method: Callable[..., np.ndarray]
 ) -> None:
     path = write(tissue(128, 128))
     plain = opened(path, tile=64)
-    normalised = opened(path, tile=64, stain=method.__name__)
+    normalized = opened(path, tile=64, stain=method.__name__)
     seen = np.concatenate([plain.read(i).reshape(-1, 1, 3)[::6] for i in range(4)])
     for i in range(4):
-        assert np.array_equal(normalised.read(i), method(plain.read(i), seen))
-        assert not np.array_equal(normalised.read(i), plain.read(i))
+        assert np.array_equal(normalized.read(i), method(plain.read(i), seen))
+        assert not np.array_equal(normalized.read(i), plain.read(i))
 
 
 def test_opened_again_it_is_the_same(write: Write, half_tissue: np.ndarray) -> None:
@@ -211,24 +211,24 @@ def test_a_slide_is_a_group_by_default(two_slides: Path) -> None:
 def test_rows_with_a_place_label_one_tile(tmp_path: Path, two_slides: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text(
-        "path,x,y,label,group\na.tif,64,0,tumour,p\na.tif,0,100,fat,p\nb.tif,,,none,q\n"
+        "path,x,y,label,group\na.tif,64,0,tumor,p\na.tif,0,100,fat,p\nb.tif,,,none,q\n"
     )
     data = opened(two_slides, table, tile=64)
-    assert labels_of(data) == ["", "tumour", "", "fat", "", ""] + ["none"] * 6
-    assert data.index.classes == ("fat", "none", "tumour")
+    assert labels_of(data) == ["", "tumor", "", "fat", "", ""] + ["none"] * 6
+    assert data.index.classes == ("fat", "none", "tumor")
     assert data[0].group == "p"
 
 
 def test_places_that_are_off_all_tiles_are_an_error(tmp_path: Path, two_slides: Path) -> None:
     table = tmp_path / "labels.csv"
-    table.write_text("path,x,y,label\na.tif,5000,5000,tumour\n")
+    table.write_text("path,x,y,label\na.tif,5000,5000,tumor\n")
     with pytest.raises(UsageError, match="None of the 1 places"):
         opened(two_slides, table, tile=64)
 
 
 def test_a_place_is_a_number(tmp_path: Path, two_slides: Path) -> None:
     table = tmp_path / "labels.csv"
-    table.write_text("path,x,y,label\na.tif,left,7,tumour\n")
+    table.write_text("path,x,y,label\na.tif,left,7,tumor\n")
     with pytest.raises(UsageError, match="line 2: x and y are pixels"):
         opened(two_slides, table, tile=64)
 

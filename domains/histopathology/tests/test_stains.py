@@ -18,7 +18,7 @@ from ssl_kit_histopathology.stains import (
 from ssl_kit_histopathology.tissue_model import Stain, scan
 
 
-def patch(seed: int = 0, tissue: str = "tumour") -> np.ndarray:
+def patch(seed: int = 0, tissue: str = "tumor") -> np.ndarray:
     return scan(tissue, Stain.draw(np.random.default_rng(seed)), np.random.default_rng((1, seed)))
 
 
@@ -52,7 +52,7 @@ def test_jitter_of_nothing_changes_nothing() -> None:
     assert np.array_equal(jitter(image, np.ones(3), np.zeros(3)), image)
 
 
-def test_twice_the_haematoxylin_is_twice_its_density() -> None:
+def test_twice_the_hematoxylin_is_twice_its_density() -> None:
     for stain in range(3):
         density = 0.3 * HED[stain]
         image = np.exp(-density).astype(np.float32).reshape(1, 1, 3)
@@ -104,7 +104,7 @@ def test_macenko_finds_the_stains_of_a_slide() -> None:
 
 @pytest.mark.parametrize("method", [macenko, reinhard])
 def test_slides_of_different_stain_become_alike(method: object) -> None:
-    images = [scan("tumour", Stain.draw(np.random.default_rng(s)), np.random.default_rng(0))
+    images = [scan("tumor", Stain.draw(np.random.default_rng(s)), np.random.default_rng(0))
               for s in range(6)]  # fmt: skip
     before, after = (np.array([i.mean((0, 1)) for i in set_]).std(axis=0).mean()
                      for set_ in (images, [method(i) for i in images]))  # fmt: skip
@@ -140,7 +140,7 @@ def test_reinhard_against_loops() -> None:
 
 @pytest.mark.parametrize("method", [macenko, reinhard])
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_images_of_one_colour_are_no_trouble(method: object, level: int) -> None:
+def test_images_of_one_color_are_no_trouble(method: object, level: int) -> None:
     image = np.full((32, 32, 3), level, np.uint8)
     made = method(image)
     assert made.shape == image.shape

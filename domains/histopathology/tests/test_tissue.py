@@ -34,7 +34,7 @@ def test_a_slide_that_is_all_tissue_is_kept_whole(tissue: Make) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 5, 120, 240, 255])
-def test_what_has_no_colour_is_no_tissue(level: int) -> None:
+def test_what_has_no_color_is_no_tissue(level: int) -> None:
     noise = np.random.default_rng(0).integers(-2, 3, (60, 60, 3))
     assert not tissue_mask((level + noise).clip(0, 255).astype(np.uint8)).any()
 

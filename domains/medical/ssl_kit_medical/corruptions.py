@@ -1,6 +1,6 @@
 """How images of patients get worse; strengths go from mild to severe.
 
-Three equal channels are a grey image in a file for colours, and stay equal. albumentations has no
+Three equal channels are a gray image in a file for colors, and stay equal. albumentations has no
 types, hence the ignored errors.
 """
 

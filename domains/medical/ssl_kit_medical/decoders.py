@@ -35,7 +35,7 @@ def decode(source: bytes, runner: DecodeRunner) -> bytes:
 
 
 def _pixels(source: bytes, runner: DecodeRunner) -> NDArray[Any]:
-    """Returns (H, W) or (H, W, 3); colours as they are stored, but for JPEG 2000, which are RGB."""
+    """Returns (H, W) or (H, W, 3); colors as they are stored, but for JPEG 2000, which are RGB."""
     if runner.transfer_syntax in _JPEG2000:
         return imagecodecs.jpeg2k_decode(source)
     if runner.transfer_syntax in uid.JPEGLSTransferSyntaxes:

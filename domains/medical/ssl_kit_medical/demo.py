@@ -12,20 +12,20 @@ from ssl_kit import Config, Dataset, Image, Index
 from .phantom import SIZE, draw_head, scan
 from .transforms import bias_field
 
-FINDINGS = ("healthy", "hydrocephalus", "infarct", "tumour")
+FINDINGS = ("healthy", "hydrocephalus", "infarct", "tumor")
 _PATIENTS = 48  # of each finding
 _HEIGHTS = np.linspace(-0.2, 0.4, 4)  # of the slices
 _SEQUENCES = ((550.0, 15.0), (3500.0, 95.0), (2500.0, 25.0))  # T1, T2, proton density: TR, TE in ms
 
 
 class Demo(Dataset):
-    """768 slices, 64x64, grey: 192 patients with one of four findings, four slices each.
+    """768 slices, 64x64, gray: 192 patients with one of four findings, four slices each.
 
     Generated, not real: the same each time, made when first read. Sequence, coil, pose and anatomy
     differ between patients, so that brightness alone does not tell the findings apart.
     """
 
-    channels = ("grey",)
+    channels = ("gray",)
 
     def __init__(self) -> None:
         super().__init__([[0, 255]])

@@ -26,7 +26,7 @@ _LOOKED_AT = 1000  # entries of a folder that decide whether it is one of DICOM 
 _ROW = np.dtype(
     [
         ("frames", "i4"),
-        ("colour", "?"),
+        ("color", "?"),
         ("plain", "?"),
         ("ct", "?"),
         ("patient", "i8"),
@@ -42,7 +42,7 @@ class DicomConfig(VolumeConfig):
     """Options of the DICOM reader."""
 
     channels: Annotated[
-        Literal["auto", "grey", "rgb"], Field(description="auto is what most of the images are")
+        Literal["auto", "gray", "rgb"], Field(description="auto is what most of the images are")
     ] = "auto"
     group: Annotated[
         Literal["patient", "study"], Field(description="what train and test must not share")
@@ -53,9 +53,9 @@ class DicomConfig(VolumeConfig):
 
 
 class Dicom(Volumes):
-    """DICOM of all common transfer syntaxes; RGB, YCbCr, palette colour and grey.
+    """DICOM of all common transfer syntaxes; RGB, YCbCr, palette color and gray.
 
-    Grey values are rescaled to physical units; MONOCHROME1 is inverted, padding becomes black.
+    Gray values are rescaled to physical units; MONOCHROME1 is inverted, padding becomes black.
     A folder in which some files end in .dcm, .dicom or .ima is taken by these; in any other, every
     file that starts as a DICOM file is taken, whatever its name. What holds no image is left out.
     The group is the patient, by a hash of the identifier; or the study where there is none.
@@ -161,18 +161,18 @@ class Dicom(Volumes):
     def _choose(self, table: NDArray[Any]) -> None:
         """Decides on channels and scaling from what most images are."""
         table = table[table["frames"] > 0]
-        frames, colour = table["frames"], table["colour"]
-        most = (frames * colour).sum() * 2 > frames.sum()
+        frames, color = table["frames"], table["color"]
+        most = (frames * color).sum() * 2 > frames.sum()
         kind = self._asked.channels
         self._rgb = most if kind == "auto" else kind == "rgb"
         count, window = self._asked.slices, self._asked.window
         if self._rgb and (count > 1 or window not in ("auto", "volume")):
             raise UsageError(
-                "The images are in colour: data.options.slices and data.options.window are for "
-                "grey ones. Leave them out, or give data.options.channels grey."
+                "The images are in color: data.options.slices and data.options.window are for "
+                "gray ones. Leave them out, or give data.options.channels gray."
             )
         self.channels = _RGB if self._rgb else slice_names(count)
-        plain, units = table["plain"].all(), table["ct"].all() and not colour.any()
+        plain, units = table["plain"].all(), table["ct"].all() and not color.any()
         self._scale_by("bytes" if self._rgb or plain else "dataset" if units else "volume")
 
     def values(self, i: int) -> Image:
@@ -181,12 +181,12 @@ class Dicom(Volumes):
         if file in self._broken:
             raise DataError(self._broken[file])
         image = read_frame(self._path(file), int(self._part[i]))
-        coloured = image.shape[2] == 3
-        if coloured and not self._rgb:
+        colored = image.shape[2] == 3
+        if colored and not self._rgb:
             if self._scaling == "dataset":
-                raise DataError("is in colour where the others have physical values")
+                raise DataError("is in color where the others have physical values")
             return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
-        return np.repeat(image, 3, axis=2) if self._rgb and not coloured else image
+        return np.repeat(image, 3, axis=2) if self._rgb and not colored else image
 
 
 def starts_as_dicom(path: Path) -> bool:

@@ -70,8 +70,8 @@ class Header(NamedTuple):
 
     Attributes:
         frames: Number of images.
-        colour: Whether it is RGB, YCbCr or palette colour.
-        plain: Whether its grey values are bytes without a unit.
+        color: Whether it is RGB, YCbCr or palette color.
+        plain: Whether its gray values are bytes without a unit.
         ct: Whether its values are Hounsfield units.
         patient: Hash of the patient's identifier; 0 if there is none.
         study: Hash of the study's; 0 if there is none.
@@ -80,7 +80,7 @@ class Header(NamedTuple):
     """
 
     frames: int
-    colour: bool
+    color: bool
     plain: bool
     ct: bool
     patient: int
@@ -226,7 +226,7 @@ def _describe(ds: Dataset) -> Header:
     one = ds.get("SOPInstanceUID") if frames > 1 else ""
     return Header(
         frames=frames,
-        colour=_is_colour(ds),
+        color=_is_color(ds),
         plain=_is_plain(ds),
         ct=ds.get("Modality") == "CT",
         patient=code(patient, issuer) if patient else code(study) if study else 0,
@@ -253,7 +253,7 @@ def _place(ds: Dataset) -> float:
     return place if math.isfinite(place) else 0.0
 
 
-def _is_colour(ds: Dataset) -> bool:
+def _is_color(ds: Dataset) -> bool:
     return _shape(ds)[2] == 3 or ds.get("PhotometricInterpretation") == "PALETTE COLOR"
 
 
@@ -261,7 +261,7 @@ def _is_plain(ds: Dataset) -> bool:
     bits = (ds.get("BitsAllocated"), ds.get("BitsStored", 8), ds.get("PixelRepresentation", 0))
     return (
         bits == (8, 8, 0)
-        and not _is_colour(ds)
+        and not _is_color(ds)
         and _rescale(ds) == (1, 0)
         and "ModalityLUTSequence" not in ds
     )
@@ -294,7 +294,7 @@ def read_frame(path: Path, number: int) -> Image:
         number: Of the frame, from 0.
 
     Returns:
-        (H, W, 3) uint8 of a colour image; (H, W, 1) of a grey one, in which more is brighter:
+        (H, W, 3) uint8 of a color image; (H, W, 1) of a gray one, in which more is brighter:
         uint8 if it is plain, else float32 in physical units with NaN for padding.
 
     Raises:
@@ -304,7 +304,7 @@ def read_frame(path: Path, number: int) -> Image:
         stamp = path.stat()
         source = _source(path, stamp.st_mtime_ns, stamp.st_size)
         stored = _decode(file, source, number)
-        return _colour(stored, source.ds) if _is_colour(source.ds) else _grey(stored, source.ds)
+        return _color(stored, source.ds) if _is_color(source.ds) else _gray(stored, source.ds)
 
 
 @lru_cache(maxsize=8)  # the header of a file with many frames is long
@@ -383,7 +383,7 @@ def coded_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _colour(stored: NDArray[Any], ds: Dataset) -> Image:
+def _color(stored: NDArray[Any], ds: Dataset) -> Image:
     """Returns 8-bit RGB."""
     bits = int(ds.get("BitsStored") or ds.BitsAllocated)
     if ds.PhotometricInterpretation == "PALETTE COLOR":
@@ -392,7 +392,7 @@ def _colour(stored: NDArray[Any], ds: Dataset) -> Image:
     return (stored >> max(0, bits - 8)).astype(np.uint8)
 
 
-def _grey(stored: NDArray[Any], ds: Dataset) -> Image:
+def _gray(stored: NDArray[Any], ds: Dataset) -> Image:
     """Returns physical values in which more is brighter."""
     stored = stored[..., None]
     missing = _padding(stored, ds)

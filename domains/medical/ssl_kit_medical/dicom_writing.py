@@ -20,17 +20,17 @@ def write_dicom(path: Path, pixels: NDArray[Any], **tags: Any) -> None:
         pixels: (H, W), (n, H, W) or (H, W, 3).
         tags: Values by the keyword of the tag.
     """
-    coloured = pixels.ndim == 3 and pixels.shape[2] == 3
+    colored = pixels.ndim == 3 and pixels.shape[2] == 3
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = CTImageStorage
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.{code(path.name)}")
     ds.Modality, ds.StudyInstanceUID, ds.SeriesInstanceUID = "CT", "1.2.3", "1.2.3.4"
-    ds.Rows, ds.Columns = pixels.shape[:2] if coloured else pixels.shape[-2:]
-    ds.SamplesPerPixel = 3 if coloured else 1
-    ds.PhotometricInterpretation = "RGB" if coloured else "MONOCHROME2"
-    if coloured:
+    ds.Rows, ds.Columns = pixels.shape[:2] if colored else pixels.shape[-2:]
+    ds.SamplesPerPixel = 3 if colored else 1
+    ds.PhotometricInterpretation = "RGB" if colored else "MONOCHROME2"
+    if colored:
         ds.PlanarConfiguration = 0
     elif pixels.ndim == 3:
         ds.NumberOfFrames = len(pixels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ssl_kit import Domain
 
 from .corruptions import CORRUPTIONS
-from .pairings import neighbour, study, volume
+from .pairings import neighbor, study, volume
 from .policies import default, upright, weak
 
 MEDICAL = Domain(
@@ -14,7 +14,7 @@ MEDICAL = Domain(
     datasets=("dicom", "nifti", "image_folder", "arrays"),
     demo="medical_demo",
     policies={"default": default, "weak": weak, "upright": upright},
-    pairings={"study": study, "volume": volume, "neighbour": neighbour},
+    pairings={"study": study, "volume": volume, "neighbor": neighbor},
     objectives=("models_genesis", "slice_order"),
     corruptions=CORRUPTIONS,
 )

@@ -22,7 +22,7 @@ from .spoiling import bend, random_blocks, shuffle_within, windows
 
 @full_precision
 def restoration_loss(restored: Tensor, x: Tensor) -> Tensor:
-    """Mean squared error between (B, C, H, W) and the unspoilt image, in standardised units."""
+    """Mean squared error between (B, C, H, W) and the unspoilt image, in standardized units."""
     return mse_loss(restored, x)
 
 

@@ -146,7 +146,7 @@ def _check_mark(path: Path) -> None:
 def _check_size(shape: list[int], dtype: np.dtype[Any], size: int, packed: bool) -> None:
     """Compares what a header declares with what the file holds."""
     if dtype.kind not in "iufc":
-        raise DataError("its voxels are colours, which this reader cannot use")
+        raise DataError("its voxels are colors, which this reader cannot use")
     if len(shape) < 3 or math.prod(shape[4:]) > 1 or min(shape) < 1:
         raise DataError(f"its shape {shape} is no volume, nor a series of volumes")
     needed = math.prod(shape) * dtype.itemsize

@@ -33,7 +33,7 @@ def volume(index: Index) -> Pairing:
     return _alike(index, VOLUME)
 
 
-def neighbour(index: Index) -> Pairing:
+def neighbor(index: Index) -> Pairing:
     """Pairs each slice with the one before and the one behind it.
 
     Raises:
@@ -64,6 +64,6 @@ def _column(index: Index, column: int) -> NDArray[np.int64]:
 
 
 _NONE = (
-    "No two images are of one study or volume. data.pair_by 'study', 'volume' and 'neighbour' need "
+    "No two images are of one study or volume. data.pair_by 'study', 'volume' and 'neighbor' need "
     "DICOM series or NIfTI volumes; 'group' pairs by the groups that a labels.csv declares."
 )

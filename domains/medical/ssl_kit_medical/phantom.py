@@ -26,15 +26,15 @@ class Tissue(NamedTuple):
     density: float
 
 
-# BrainWeb's tissues (Cocosco et al. 1997); bone, oedema, tumour and infarct from around the usual.
+# BrainWeb's tissues (Cocosco et al. 1997); bone, edema, tumor and infarct from around the usual.
 AIR = Tissue(1, 1, 0)
 SKIN = Tissue(350, 70, 1)
 BONE = Tissue(500, 20, 0.12)
 CSF = Tissue(2569, 329, 1)
-GREY = Tissue(833, 83, 0.86)
+GRAY = Tissue(833, 83, 0.86)
 WHITE = Tissue(500, 70, 0.77)
-TUMOUR = Tissue(1300, 140, 0.88)
-OEDEMA = Tissue(1000, 120, 0.85)
+TUMOR = Tissue(1300, 140, 0.88)
+EDEMA = Tissue(1000, 120, 0.85)
 INFARCT = Tissue(1200, 150, 0.9)
 
 
@@ -43,7 +43,7 @@ class Head:
     """What stays the same from slice to slice of a patient.
 
     Attributes:
-        finding: "healthy", "hydrocephalus", "infarct" or "tumour".
+        finding: "healthy", "hydrocephalus", "infarct" or "tumor".
         axes: Half width and half length, of a half field of view of 1.
         turn: Of the head in the scanner, in radians.
         shift: Of the head, (2,).
@@ -105,7 +105,7 @@ def layers(head: Head, height: float) -> list[tuple[Map, Tissue]]:
         (_inside(radius), SKIN),
         (_inside(radius / 0.93), BONE),
         (_inside(radius / 0.86), CSF),
-        (_inside(radius / (0.83 + 0.5 * folds)), GREY),
+        (_inside(radius / (0.83 + 0.5 * folds)), GRAY),
         (_inside(radius / (0.7 + folds)), WHITE),
         *_lesion(head, x, y, angle, height),
         *_ventricles(head, x, y, height),
@@ -129,16 +129,16 @@ def _lesion(head: Head, x: Map, y: Map, angle: Map, height: float) -> list[tuple
     across, along, size = head.spot
     size = size * np.sqrt(max(0.1, 1 - ((height - 0.1) / 0.6) ** 2))
     away = np.hypot(x - head.side * across, y - along)
-    if head.finding == "tumour":
+    if head.finding == "tumor":
         inner = (_inside(away / (0.45 * size), 0.2), CSF)  # dead in the middle
         return [
-            (_inside(away / (1.6 * size), 0.15), OEDEMA),
-            (_inside(away / size, 0.1), TUMOUR),
+            (_inside(away / (1.6 * size), 0.15), EDEMA),
+            (_inside(away / size, 0.1), TUMOR),
             inner,
         ]
     if head.finding == "infarct":  # the wedge that one artery feeds
-        centre = np.arctan2(along, head.side * across)
-        aside = np.abs(np.angle(np.exp(1j * (angle - centre)))) / (1.7 * size)
+        center = np.arctan2(along, head.side * across)
+        aside = np.abs(np.angle(np.exp(1j * (angle - center)))) / (1.7 * size)
         deep = np.maximum(0.3 / np.maximum(np.hypot(x, y), 1e-3), np.hypot(x, y) / 0.84)
         return [(_inside(np.maximum(aside, deep), 0.05), INFARCT)]
     return []

@@ -1,6 +1,6 @@
 """How an image of a patient may be altered while it shows the same; the README argues each.
 
-What has colour is microscopy, which has no upright; all else are radiographs and slices, which do.
+What has color is microscopy, which has no upright; all else are radiographs and slices, which do.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def later(place: Tensor, volume: Tensor) -> Tensor:
 def order_loss(scores: Tensor, pairs: Tensor) -> Tensor:
     """-log h(S(i) - S(j)), h the sigmoid, eq. 1; the mean over the pairs.
 
-    The paper has the pairs of equidistant neighbours and a second loss for their distances; here
+    The paper has the pairs of equidistant neighbors and a second loss for their distances; here
     slices are drawn at random, and all pairs count.
 
     Args:

@@ -32,9 +32,9 @@ def like(unit: Image, image: Image) -> Image:
 
 
 class Symmetries(A.D4):  # type: ignore[misc]
-    """Some of the eight symmetries of a square, for what has colour.
+    """Some of the eight symmetries of a square, for what has color.
 
-    Three equal channels are a radiograph in a file for colours: it stays as it is.
+    Three equal channels are a radiograph in a file for colors: it stays as it is.
 
     Args:
         elements: Names of the symmetries to choose from, as the library has them.
@@ -59,8 +59,8 @@ class Symmetries(A.D4):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Draws a symmetry."""
         image = data["image"]
-        grey = np.array_equal(image[..., :-1], image[..., 1:])
-        return {"group_element": "e" if grey else self.py_random.choice(self.elements)}
+        gray = np.array_equal(image[..., :-1], image[..., 1:])
+        return {"group_element": "e" if gray else self.py_random.choice(self.elements)}
 
 
 class Elastic(A.ElasticTransform):  # type: ignore[misc]

@@ -14,7 +14,7 @@ from ssl_kit import Config, DataError, Dataset, Image, Index
 
 STUDY, VOLUME, PLACE = range(3)  # columns of Index.positions
 UNIT, BYTES = (0.0, 1.0), (0.0, 255.0)
-# (centre, width) in Hounsfield units; https://radiopaedia.org/articles/windowing-ct
+# (center, width) in Hounsfield units; https://radiopaedia.org/articles/windowing-ct
 WINDOWS = {
     "abdomen": (50.0, 400.0),
     "bone": (400.0, 1800.0),
@@ -34,7 +34,7 @@ def _check_window(value: Any) -> Any:
     ]
     pair = numbers and len(numbers) == len(value) == 2 and numbers[1] > 0
     if not pair and value not in (*_SCALINGS, *WINDOWS):
-        raise ValueError(f"it is {', '.join((*_SCALINGS, *WINDOWS))} or [centre, width]")
+        raise ValueError(f"it is {', '.join((*_SCALINGS, *WINDOWS))} or [center, width]")
     return value
 
 
@@ -45,14 +45,14 @@ class VolumeConfig(Config):
         str | tuple[float, float],
         BeforeValidator(_check_window),
         Field(
-            description="values that become black and white: [centre, width] in units of the file, "
+            description="values that become black and white: [center, width] in units of the file, "
             f"the name of one ({', '.join(WINDOWS)}; CT), measured over the dataset, measured for "
             "each volume, or auto"
         ),
     ] = "auto"
     slices: Annotated[
         Literal[1, 3, 5, 7, 9],
-        Field(description="a slice with its neighbours as channels (2.5-D), this many in all"),
+        Field(description="a slice with its neighbors as channels (2.5-D), this many in all"),
     ] = 1
 
 
@@ -80,10 +80,10 @@ class Parts:
 
 
 def slice_names(count: int) -> tuple[str, ...]:
-    """Returns the channel names of a slice with its neighbours."""
+    """Returns the channel names of a slice with its neighbors."""
     half = count // 2
     if not half:
-        return ("grey",)
+        return ("gray",)
     return tuple(f"slice{offset:+d}" if offset else "slice" for offset in range(-half, half + 1))
 
 
@@ -157,14 +157,14 @@ class Volumes(Dataset):
         elif window == "bytes":
             ends = BYTES
         elif window != "dataset":
-            centre, width = WINDOWS[window] if isinstance(window, str) else window
-            ends, window = (centre - width / 2, centre + width / 2), "dataset"
+            center, width = WINDOWS[window] if isinstance(window, str) else window
+            ends, window = (center - width / 2, center + width / 2), "dataset"
         self._scaling = str(window)
         if ends and self._value_range is None:
             self._value_range = np.tile(ends, (len(self.channels), 1))
 
     def read(self, i: int) -> Image:
-        """Returns slice i, with its neighbours as channels where that is asked for."""
+        """Returns slice i, with its neighbors as channels where that is asked for."""
         volume = self._volume[i]
         near = np.clip(i + self._around, self._first[volume], self._stop[volume] - 1)
         slices = [self._scaled(j) for j in near.tolist()]

@@ -142,7 +142,7 @@ def test_plain_weights_match_more_than_nine_tenths(
     plain = create_encoder(architecture, 3, 64)
     torch.save(plain.body.state_dict(), tmp_path / "plain.pt")
     encoder = create_encoder(f"{family}/{architecture}", 1, 64)
-    said = load_initial_weights(encoder, str(tmp_path / "plain.pt"), ("grey",))
+    said = load_initial_weights(encoder, str(tmp_path / "plain.pt"), ("gray",))
     matched, _, total = said.partition(": ")[2].split(" weights")[0].split(" ")[:3]
     assert int(matched) >= 0.9 * int(total)
 

@@ -7,7 +7,7 @@ import pytest
 
 from ssl_kit import Config
 from ssl_kit_medical.demo import FINDINGS, Demo
-from ssl_kit_medical.pairings import neighbour
+from ssl_kit_medical.pairings import neighbor
 from ssl_kit_medical.phantom import AIR, draw_head, layers, scan
 
 
@@ -23,7 +23,7 @@ def test_is_the_same_each_time_and_in_any_order() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(images, reversed(again), strict=True))
 
 
-def test_is_labelled_evenly_with_one_finding_a_patient() -> None:
+def test_is_labeled_evenly_with_one_finding_a_patient() -> None:
     index = demo().index
     assert index.classes == FINDINGS
     assert np.bincount(index.labels).tolist() == [192] * 4
@@ -39,8 +39,8 @@ def test_slices_are_64_pixels_and_not_flat() -> None:
         assert image.std() > 20
 
 
-def test_slices_have_neighbours() -> None:
-    partners = neighbour(demo().index)
+def test_slices_have_neighbors() -> None:
+    partners = neighbor(demo().index)
     assert set((partners.stops - partners.starts).tolist()) == {2, 3}
 
 

@@ -47,7 +47,7 @@ def test_lossless_forms_of_one_image_are_equal(real_data: Path, syntax: str) -> 
     assert np.array_equal(opened(real_data / "dicom" / f"MR_small_{syntax}.dcm").values(0), plain)
 
 
-def test_colours_are_right_whatever_the_coding(real_data: Path) -> None:
+def test_colors_are_right_whatever_the_coding(real_data: Path) -> None:
     names = [
         "SC_rgb_rle",
         "SC_rgb_jpeg_gdcm",
@@ -67,7 +67,7 @@ def test_jpeg_of_12_bits_is_like_another_form_of_its_image(real_data: Path) -> N
     assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.9  # both are lossy
 
 
-def test_palette_colour_is_looked_up(real_data: Path) -> None:
+def test_palette_color_is_looked_up(real_data: Path) -> None:
     data = opened(real_data / "dicom" / "examples_palette.dcm")
     assert data.channels == ("red", "green", "blue")
     assert np.ptp(data.read(0).astype(int), axis=2).max() > 50
@@ -149,7 +149,7 @@ def test_a_window_is_the_value_range(write_dicom) -> None:
 
 @pytest.mark.parametrize("window", ["lungs", [1], [40, 0], [1, 2, 3], 7, ["a", "b"], [True, True]])
 def test_a_wrong_window_names_the_right_ones(window: Any) -> None:
-    with pytest.raises(ValueError, match=r"auto, volume, .*lung.* or \[centre, width\]"):
+    with pytest.raises(ValueError, match=r"auto, volume, .*lung.* or \[center, width\]"):
         DicomConfig(window=window)
 
 
@@ -186,7 +186,7 @@ def test_what_is_no_volume_is_kept_apart(write_series, tmp_path: Path) -> None:
     assert opened(tmp_path).index.positions[:, VOLUME].tolist() == [0, 0, 1, 1, 2, 2]
 
 
-def test_neighbours_become_channels(write_series) -> None:
+def test_neighbors_become_channels(write_series) -> None:
     data = opened(write_series(np.stack([np.full((4, 4), z, "int16") for z in range(3)])), slices=3)
     assert data.channels == ("slice-1", "slice", "slice+1")
     assert [data.read(i)[0, 0].tolist() for i in range(3)] == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
@@ -245,21 +245,21 @@ def test_a_folder_per_patient_is_no_class(
     assert opened(tmp_path).index.classes == classes
 
 
-def test_colour_among_grey_and_grey_among_colour(write_dicom, tmp_path: Path) -> None:
+def test_color_among_gray_and_gray_among_color(write_dicom, tmp_path: Path) -> None:
     for name in "ab":
         write_dicom(ramp(), f"{name}.dcm", Modality="MR", SeriesInstanceUID=f"1.{ord(name)}")
-    colour = np.zeros((20, 30, 3), "uint8")
-    colour[:, 15:] = [200, 0, 0]
-    write_dicom(colour, "c.dcm", Modality="US", SeriesInstanceUID="1.9")
+    color = np.zeros((20, 30, 3), "uint8")
+    color[:, 15:] = [200, 0, 0]
+    write_dicom(color, "c.dcm", Modality="US", SeriesInstanceUID="1.9")
     assert [image.shape for image in map(opened(tmp_path).read, range(3))] == [(20, 30, 1)] * 3
     rgb = opened(tmp_path, channels="rgb")
     assert all(rgb.read(i).dtype == np.uint8 and rgb.read(i).shape == (20, 30, 3) for i in range(3))
 
 
-def test_colour_has_no_window(write_dicom) -> None:
+def test_color_has_no_window(write_dicom) -> None:
     path = write_dicom(np.zeros((4, 4, 3), "uint8"))
     for options in ({"window": "lung"}, {"slices": 3}):
-        with pytest.raises(UsageError, match=r"data\.options\.channels grey"):
+        with pytest.raises(UsageError, match=r"data\.options\.channels gray"):
             opened(path, **options)
 
 
@@ -294,7 +294,7 @@ def test_what_is_broken_or_left_out_does_not_decide(write_dicom, tmp_path: Path)
     (tmp_path / "b.dcm").write_bytes(b"garbage")
     write_dicom(ramp(), "c.dcm")
     data = opened(tmp_path, modality="CT")
-    assert data.channels == ("grey",)
+    assert data.channels == ("gray",)
     assert data._scaling == "dataset"
     assert keys(data) == ["b.dcm", "c.dcm"]
 
@@ -310,7 +310,7 @@ def test_survives_pickling_and_forking(write_series) -> None:
     child.join()
 
 
-def test_a_slice_of_another_size_is_no_neighbour(
+def test_a_slice_of_another_size_is_no_neighbor(
     write_dicom, monkeypatch: pytest.MonkeyPatch, write_series
 ) -> None:
     data = opened(write_series(np.stack([ramp()] * 3)), slices=3)

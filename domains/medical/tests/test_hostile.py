@@ -229,7 +229,7 @@ def test_a_volume_that_declares_the_world(write_nifti) -> None:
 )
 def test_what_is_no_volume_of_numbers(write_nifti, shape: tuple[int, ...], dtype: object) -> None:
     path = write_nifti(np.zeros(shape, dtype))  # type: ignore[call-overload]
-    refuse(path, "is no volume|are colours", Nifti)
+    refuse(path, "is no volume|are colors", Nifti)
 
 
 def test_a_senseless_affine_is_ignored(write_nifti) -> None:

@@ -92,7 +92,7 @@ def test_each_time_is_a_volume(write_nifti) -> None:
     assert data.values(9)[-1, -1, 0] == volume(3, 4, 5, 2)[0, 0, 4, 1]
 
 
-def test_neighbours_become_channels_within_a_volume(write_nifti) -> None:
+def test_neighbors_become_channels_within_a_volume(write_nifti) -> None:
     data = opened(write_nifti(volume(3, 4, 5, 2)), slices=3, window=(50, 100))
     image = data.read(5)  # the first slice of the second time
     assert np.array_equal(image[..., 0], image[..., 1])

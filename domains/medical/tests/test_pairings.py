@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import Index, Pairing, UsageError
-from ssl_kit_medical.pairings import neighbour, study, volume
+from ssl_kit_medical.pairings import neighbor, study, volume
 
 #        study, volume, place: one study of two volumes, one of one, out of order
 PLACES = [(0, 0, 2.5), (1, 2, 0), (0, 0, 0), (0, 1, 7), (0, 0, 5), (1, 2, 1)]
@@ -32,15 +32,15 @@ def test_a_volume_has_all_its_slices() -> None:
     assert others(volume(index_of(PLACES))) == [{2, 4}, {5}, {0, 4}, set(), {0, 2}, {1}]
 
 
-def test_a_neighbour_is_the_slice_before_or_behind() -> None:
-    assert others(neighbour(index_of(PLACES))) == [{2, 4}, {5}, {0}, set(), {0}, {1}]
+def test_a_neighbor_is_the_slice_before_or_behind() -> None:
+    assert others(neighbor(index_of(PLACES))) == [{2, 4}, {5}, {0}, set(), {0}, {1}]
 
 
 def test_a_slice_alone_is_its_own_partner() -> None:
-    assert neighbour(index_of(PLACES)).pick(3, np.random.default_rng(0)) == 3
+    assert neighbor(index_of(PLACES)).pick(3, np.random.default_rng(0)) == 3
 
 
-@pytest.mark.parametrize("pairing", [study, volume, neighbour])
+@pytest.mark.parametrize("pairing", [study, volume, neighbor])
 @pytest.mark.parametrize("positions", [np.zeros((2, 0)), np.zeros((2, 2)), [(0, 0, 0), (1, 1, 1)]])
 def test_without_volumes_it_says_so(pairing, positions) -> None:
     with pytest.raises(UsageError, match="'group' pairs by the groups"):

@@ -13,7 +13,7 @@ from ssl_kit_medical.transforms import BiasField, RicianNoise, Tone, bias_field
 RGB = ("red", "green", "blue")
 
 
-def renderer(policy: str, channels: tuple[str, ...] = ("grey",), **view: object) -> Renderer:
+def renderer(policy: str, channels: tuple[str, ...] = ("gray",), **view: object) -> Renderer:
     views = [View(32, policy=policy, **view)] * 2  # type: ignore[arg-type]
     return Renderer(MEDICAL.policies, views, channels, 0)
 
@@ -31,7 +31,7 @@ def stained() -> np.ndarray:
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize("channels", [("grey",), RGB])
+@pytest.mark.parametrize("channels", [("gray",), RGB])
 @pytest.mark.parametrize("policy", ["default", "weak", "upright"])
 def test_a_radiograph_is_never_mirrored(policy: str, channels: tuple[str, ...], axis: int) -> None:
     """Nor is one that was saved in three equal channels."""

@@ -13,8 +13,8 @@ from ssl_kit import UsageError
 RGB = ("red", "green", "blue")
 INDICES = ("ndvi", "ndwi", "mndwi", "ndbi", "ndmi", "nbr", "ndre", "savi")
 
-# Centre wavelengths in nanometres: of Sentinel-2 MSI where it has the band, else of Landsat.
-_NANOMETRES = {
+# Center wavelengths in nanometers: of Sentinel-2 MSI where it has the band, else of Landsat.
+_NANOMETERS = {
     "coastal": 443.0,
     "blue": 490.0,
     "green": 560.0,
@@ -26,14 +26,14 @@ _NANOMETRES = {
     "red_edge_3": 783.0,
     "nir": 842.0,
     "nir_narrow": 865.0,
-    "water_vapour": 945.0,
+    "water_vapor": 945.0,
     "cirrus": 1375.0,
     "swir_1": 1610.0,
     "swir_2": 2190.0,
     "thermal": 10900.0,
     "thermal_2": 12000.0,
 }
-VOCABULARY = tuple(_NANOMETRES)
+VOCABULARY = tuple(_NANOMETERS)
 THERMAL = ("thermal", "thermal_2")
 
 # Common names of the STAC electro-optical extension 1.1, then what files are often described with.
@@ -43,7 +43,7 @@ _ALIASES = {
     "rededge075": "red_edge_2",
     "rededge078": "red_edge_3",
     "nir08": "nir_narrow",
-    "nir09": "water_vapour",
+    "nir09": "water_vapor",
     "swir16": "swir_1",
     "swir22": "swir_2",
     "lwir": "thermal",
@@ -58,7 +58,7 @@ _ALIASES = {
     "swir1": "swir_1",
     "swir2": "swir_2",
     "coastal_aerosol": "coastal",
-    "water_vapor": "water_vapour",
+    "water_vapor": "water_vapor",
     "thermal_1": "thermal",
     "tir": "thermal",
     "panchromatic": "pan",
@@ -70,7 +70,7 @@ _TM = {"1": "blue", "2": "green", "3": "red", "4": "nir", "5": "swir_1", "6": "t
 SENSORS: Mapping[str, Mapping[str, str]] = {
     "sentinel2": {
         "1": "coastal", "2": "blue", "3": "green", "4": "red", "5": "red_edge_1",
-        "6": "red_edge_2", "7": "red_edge_3", "8": "nir", "8a": "nir_narrow", "9": "water_vapour",
+        "6": "red_edge_2", "7": "red_edge_3", "8": "nir", "8a": "nir_narrow", "9": "water_vapor",
         "10": "cirrus", "11": "swir_1", "12": "swir_2",
     },
     "landsat45": _TM,
@@ -100,7 +100,7 @@ def canonical(name: str) -> str:
     """Returns the name of the vocabulary, "" if it is none."""
     plain = re.sub(r"[\s-]+", "_", name.strip().lower())
     plain = _ALIASES.get(plain, plain)
-    return plain if plain in _NANOMETRES else ""
+    return plain if plain in _NANOMETERS else ""
 
 
 def role(name: str, sensor: str) -> str:
@@ -164,11 +164,11 @@ def _layouts(sensor: str) -> list[tuple[str, ...]]:
 
 
 def wavelengths(channels: Sequence[str]) -> tuple[float, ...]:
-    """Returns the centre wavelength of each channel in nanometres; () if any name is not known.
+    """Returns the center wavelength of each channel in nanometers; () if any name is not known.
 
     A spectral index has none: infinity, where haze has no effect.
     """
     found = [
-        float("inf") if name in INDICES else _NANOMETRES.get(canonical(name)) for name in channels
+        float("inf") if name in INDICES else _NANOMETERS.get(canonical(name)) for name in channels
     ]
     return tuple(value for value in found if value) if all(found) else ()

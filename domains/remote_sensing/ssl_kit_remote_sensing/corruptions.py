@@ -55,12 +55,12 @@ class Clouds(A.ImageOnlyTransform):  # type: ignore[misc]
 
     Args:
         share: Of the pixels that are more than half cloud.
-        colours: Of a cloud in each channel, (C,) in [0, 1].
+        colors: Of a cloud in each channel, (C,) in [0, 1].
     """
 
-    def __init__(self, share: float, colours: tuple[float, ...]) -> None:
+    def __init__(self, share: float, colors: tuple[float, ...]) -> None:
         super().__init__(p=1)
-        self.share, self.colours = share, colours
+        self.share, self.colors = share, colors
 
     def get_params_dependent_on_data(
         self, params: dict[str, Any], data: dict[str, Any]
@@ -77,7 +77,7 @@ class Clouds(A.ImageOnlyTransform):  # type: ignore[misc]
     def apply(self, img: Image, opacity: Reals, **params: Any) -> Image:
         """Mixes image and cloud."""
         unit = _unit(img).reshape(*opacity.shape[:2], -1)
-        return _like(unit + opacity * (np.asarray(self.colours, np.float32) - unit), img)
+        return _like(unit + opacity * (np.asarray(self.colors, np.float32) - unit), img)
 
 
 class SensorNoise(A.ImageOnlyTransform):  # type: ignore[misc]
@@ -155,10 +155,10 @@ def haze(depth: float, channels: Sequence[str]) -> A.BasicTransform | None:
 
 def clouds(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
     """Clouds over so many percent: white, cold in thermal bands, and of an index of 0."""
-    colours = [
+    colors = [
         0.5 if name in INDICES else 0.0 if canonical(name) in THERMAL else 1.0 for name in channels
     ]
-    return Clouds(percent / 100, tuple(colours))
+    return Clouds(percent / 100, tuple(colors))
 
 
 def noise(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:

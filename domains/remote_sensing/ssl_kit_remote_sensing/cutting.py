@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ssl_kit import DataError, Index, UsageError
 
 from .clouds import cloudy
-from .ground import Floats, lonlat, map_blocks, metres, pixel_blocks
+from .ground import Floats, lonlat, map_blocks, meters, pixel_blocks
 from .headers import Header
 from .options import GeoTiffConfig
 from .rasters import Rasters
@@ -20,7 +20,7 @@ from .stacks import Fault, Scene
 from .tiles import Ints, corners, shares, tile_key
 
 _MOST = 20_000_000  # tiles of one scene
-_NOWHERE = 1e9  # metres: what cannot be read is near nothing
+_NOWHERE = 1e9  # meters: what cannot be read is near nothing
 _LOOKS = 16  # at each tile, in both directions, for data and clouds
 
 
@@ -161,26 +161,26 @@ def _shapes(scenes: Sequence[Scene], options: GeoTiffConfig) -> Ints:
 def _outlines(
     scenes: Sequence[Scene], tiles: Tiles, options: GeoTiffConfig
 ) -> tuple[Floats, Floats]:
-    """Returns centres (n, 2) and corners (n, 4, 2) of the tiles, in degrees."""
+    """Returns centers (n, 2) and corners (n, 4, 2) of the tiles, in degrees."""
     headers = [scene.header.at(options.resolution) for scene in scenes]
     number = tiles.scene.astype(np.int64)
-    centres = lonlat(headers, number, tiles.places(0.5, 0.5))
-    if np.isnan(centres).any():
-        first = scenes[int(number[np.isnan(centres).any(1)][0])].key
+    centers = lonlat(headers, number, tiles.places(0.5, 0.5))
+    if np.isnan(centers).any():
+        first = scenes[int(number[np.isnan(centers).any(1)][0])].key
         raise UsageError(
             f"'{first}' does not tell where on the map it lies, which data.options.block in km "
             "needs. Give the block in px."
         )
     ends = [(0, 0), (0, 1), (1, 0), (1, 1)]
-    return centres, np.stack([lonlat(headers, number, tiles.places(*end)) for end in ends], axis=1)
+    return centers, np.stack([lonlat(headers, number, tiles.places(*end)) for end in ends], axis=1)
 
 
 def positions(scenes: Sequence[Scene], tiles: Tiles, options: GeoTiffConfig) -> NDArray[np.float32]:
-    """Returns the row and column of the centre of each tile, and its place on the Earth.
+    """Returns the row and column of the center of each tile, and its place on the Earth.
 
     Returns:
-        (n, 2), or (n, 7) where all scenes have a map: then x, y, z in metres from the middle of
-        all, the side of a tile in metres, and the distance in metres of its furthest neighbours.
+        (n, 2), or (n, 7) where all scenes have a map: then x, y, z in meters from the middle of
+        all, the side of a tile in meters, and the distance in meters of its furthest neighbors.
     """
     headers = [scene.header.at(options.resolution) for scene in scenes]
     number = tiles.scene.astype(np.int64)
@@ -188,11 +188,11 @@ def positions(scenes: Sequence[Scene], tiles: Tiles, options: GeoTiffConfig) -> 
     degrees = lonlat(headers, number, pixel)
     if not len(degrees) or np.isnan(degrees).any():
         return pixel.astype(np.float32)
-    place = metres(degrees)
+    place = meters(degrees)
     every = np.arange(len(headers))
     middle = np.array([(header.height / 2, header.width / 2) for header in headers])
     here, below, right = (
-        metres(lonlat(headers, every, middle + step)) for step in ((0, 0), (1, 0), (0, 1))
+        meters(lonlat(headers, every, middle + step)) for step in ((0, 0), (1, 0), (0, 1))
     )
     steps = np.stack([below - here, right - here], axis=1)
     side = (tiles.size * np.linalg.norm(steps, axis=2)[number]).min(1)

@@ -16,9 +16,9 @@ from .tiles import corners, tile_key
 _PER_CLASS = 10  # places
 _DATES = ("20200115", "20200715")
 _TILE = 64
-_PIXEL = 10.0  # metres
-_APART = 5000.0  # metres from place to place
-_MICROMETRES = np.array([0.490, 0.560, 0.665, 0.842])
+_PIXEL = 10.0  # meters
+_APART = 5000.0  # meters from place to place
+_MICROMETERS = np.array([0.490, 0.560, 0.665, 0.842])
 
 
 def observe(reflectance: Map, rng: np.random.Generator) -> Image:
@@ -35,8 +35,8 @@ def observe(reflectance: Map, rng: np.random.Generator) -> Image:
         (H, W, 4) uint8.
     """
     sun = np.sin(np.radians(rng.uniform(25, 70)))
-    rayleigh = 0.00857 * _MICROMETRES**-4  # optical depth; Hansen and Travis 1974, leading term
-    aerosol = rng.uniform(0.03, 0.35) * _MICROMETRES**-1.3  # Angstrom's law
+    rayleigh = 0.00857 * _MICROMETERS**-4  # optical depth; Hansen and Travis 1974, leading term
+    aerosol = rng.uniform(0.03, 0.35) * _MICROMETERS**-1.3  # Angstrom's law
     through = np.exp(-(0.5 * rayleigh + 0.2 * aerosol) * (1 / sun + 1))  # scattered ahead is kept
     path = (0.75 * rayleigh / 4 + 0.08 * aerosol) / 1.0  # single scattering, reflectance units
     radiance = sun * through * reflectance + path * np.sqrt(sun)
@@ -52,7 +52,7 @@ class Demo(Dataset):
     """480 tiles, 64x64, blue, green, red and near infrared, six land covers, four tiles a scene.
 
     Generated, not real: the same each time, made when first read. The covers share their
-    materials, and season, sun and haze vary from place to place, so that colour alone does not
+    materials, and season, sun and haze vary from place to place, so that color alone does not
     tell them apart. Each place is seen on two dates: the land is the same, sun, haze and camera
     are not. A place is a group.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ssl_kit import Domain
 
 from .corruptions import CORRUPTIONS
-from .pairings import neighbour, neighbours, seasons
+from .pairings import neighbor, neighbors, seasons
 from .policies import default, upright, weak
 
 REMOTE_SENSING = Domain(
@@ -15,6 +15,6 @@ REMOTE_SENSING = Domain(
     demo="remote_sensing_demo",
     policies={"default": default, "weak": weak, "upright": upright},
     defaults={"objective": {"name": "descriptors"}},  # best from scratch: README.md
-    pairings={"neighbour": neighbour, "neighbours": neighbours, "seasons": seasons},
+    pairings={"neighbor": neighbor, "neighbors": neighbors, "seasons": seasons},
     corruptions=CORRUPTIONS,
 )

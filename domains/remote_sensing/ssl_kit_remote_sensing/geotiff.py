@@ -22,7 +22,7 @@ from .headers import Header
 from .options import GeoTiffConfig
 from .rasters import Rasters
 from .recipe import Recipe
-from .stacks import Assembler, Fault, Scene, alike, labelled_by_scene
+from .stacks import Assembler, Fault, Scene, alike, labeled_by_scene
 
 SUFFIXES = (".tif", ".tiff", ".jp2")
 _PICTURES = (".jpg", ".jpeg", ".png")
@@ -60,7 +60,7 @@ class GeoTiff(Dataset):
         self._recipe = Recipe(scenes[0], self._path(scenes[0].files[0]).as_posix(), options)
         self.channels = self._recipe.channels
         self._uint8 = scenes[0].dtype == "uint8"
-        if labels is None and not (path / "labels.csv").is_file() and labelled_by_scene(scenes):
+        if labels is None and not (path / "labels.csv").is_file() and labeled_by_scene(scenes):
             self._files = replace(self._files, labels=self._files.labels * 0 - 1, classes=())
         self._cut(scenes, [*faults, *odd], options)
         self._keep(scenes)

@@ -14,8 +14,8 @@ from .headers import Header
 from .tiles import Ints
 
 Floats = NDArray[np.float64]
-RADIUS = 6_371_008.8  # metres, the mean radius of the IUGG
-_DEGREE = np.pi / 180 * RADIUS / 1000  # kilometres
+RADIUS = 6_371_008.8  # meters, the mean radius of the IUGG
+_DEGREE = np.pi / 180 * RADIUS / 1000  # kilometers
 
 
 def lonlat(headers: Sequence[Header], scene: Ints, places: Floats) -> Floats:
@@ -51,34 +51,34 @@ def _to_degrees(crs: str, xy: Floats) -> Floats:
         return np.full(xy.shape, np.nan)
 
 
-def metres(degrees: Floats) -> Floats:
-    """Returns places in space, (n, 3) metres: distances hold across zones, poles and datelines."""
+def meters(degrees: Floats) -> Floats:
+    """Returns places in space, (n, 3) meters: distances hold across zones, poles and datelines."""
     lon, lat = np.radians(degrees).T
     unit = np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
     return RADIUS * unit
 
 
-def map_blocks(centres: Floats, corners: Floats, side: float) -> tuple[Ints, Floats]:
+def map_blocks(centers: Floats, corners: Floats, side: float) -> tuple[Ints, Floats]:
     """Cuts the Earth into blocks: bands of latitude, cut along meridians into near-squares.
 
     Args:
-        centres: (n, 2) degrees; a tile belongs to the block of its centre.
+        centers: (n, 2) degrees; a tile belongs to the block of its center.
         corners: (n, 4, 2) degrees.
-        side: Kilometres.
+        side: Kilometers.
 
     Returns:
-        (n, 2) row and column of each tile's block, and the least distance in kilometres of each
+        (n, 2) row and column of each tile's block, and the least distance in kilometers of each
         tile to the borders of its block, negative where it reaches across.
     """
     high = side / _DEGREE
-    row = np.floor(centres[:, 1] / high)
+    row = np.floor(centers[:, 1] / high)
     middle = np.cos(np.radians(np.clip((row + 0.5) * high, -89.9, 89.9)))
     count = np.maximum(1, np.floor(360 * middle * _DEGREE / side))
     wide = 360 / count
-    col = np.floor((centres[:, 0] + 180) / wide)
+    col = np.floor((centers[:, 0] + 180) / wide)
     lon, lat = np.moveaxis(corners, -1, 0)
     # A tile across the date line has corners on both sides of it.
-    lon = centres[:, :1] + (lon - centres[:, :1] + 180) % 360 - 180
+    lon = centers[:, :1] + (lon - centers[:, :1] + 180) % 360 - 180
     west = lon - (col * wide - 180)[:, None]
     along = np.stack([_to_meridian(west, lat), _to_meridian(wide[:, None] - west, lat)])
     across = np.stack([lat - (row * high)[:, None], ((row + 1) * high)[:, None] - lat]) * _DEGREE
@@ -86,7 +86,7 @@ def map_blocks(centres: Floats, corners: Floats, side: float) -> tuple[Ints, Flo
 
 
 def _to_meridian(degrees: Floats, lat: Floats) -> Floats:
-    """Returns kilometres to a meridian so many degrees away, along a great circle."""
+    """Returns kilometers to a meridian so many degrees away, along a great circle."""
     nearer = np.clip(np.radians(degrees), -np.pi / 2, np.pi / 2)
     return np.asarray(np.arcsin(np.cos(np.radians(lat)) * np.sin(nearer)) * RADIUS / 1000)
 

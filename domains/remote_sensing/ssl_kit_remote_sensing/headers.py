@@ -11,7 +11,7 @@ import numpy as np
 from rasterio.enums import ColorInterp
 
 _NEVER_MISSING = ("uint8", "int8", "int16", "int32")  # unless declared
-_COLOURS = {"red", "green", "blue", "nir", "rededge", "coastal", "yellow", "pan"}
+_COLORS = {"red", "green", "blue", "nir", "rededge", "coastal", "yellow", "pan"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Header:
         height: Of the raster in pixels.
         width: Of the raster in pixels.
         bands: 1-based numbers of its bands, without an alpha band, which is a mask.
-        names: Of these bands: described, or a colour, or "".
+        names: Of these bands: described, or a color, or "".
         dtype: Of the pixels.
         masked: Whether some pixels may hold no data.
         crs: Reference system of the map as WKT, "" if there is none.
@@ -96,12 +96,12 @@ def header_of(raster: Any, no_alpha: bool) -> Header:
 
 
 def _names(raster: Any, bands: tuple[int, ...]) -> tuple[str, ...]:
-    """Returns the described names, or the colours, or ""."""
+    """Returns the described names, or the colors, or ""."""
     described = tuple((raster.descriptions[band - 1] or "").strip() for band in bands)
     if all(described) and len({name.lower() for name in described}) == len(described):
         return described
-    colours = [raster.colorinterp[band - 1].name.lower() for band in bands]
-    return tuple(c if c in _COLOURS and colours.count(c) == 1 else "" for c in colours)
+    colors = [raster.colorinterp[band - 1].name.lower() for band in bands]
+    return tuple(c if c in _COLORS and colors.count(c) == 1 else "" for c in colors)
 
 
 def declares(raster: Any, no_alpha: bool) -> bool:

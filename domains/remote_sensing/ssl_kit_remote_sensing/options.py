@@ -23,7 +23,7 @@ class GeoTiffConfig(Config):
     ] = None
     resolution: Annotated[
         float | None,
-        Field(gt=0, description="size of a pixel in the map's unit, mostly metres; the finest "
+        Field(gt=0, description="size of a pixel in the map's unit, mostly meters; the finest "
               "band's if left out"),
     ] = None  # fmt: skip
     max_nodata: Annotated[
@@ -81,7 +81,7 @@ class GeoTiffConfig(Config):
     ] = None
     near: Annotated[
         float | None,
-        Field(gt=0, description="metres from centre to centre within which tiles are neighbours; "
+        Field(gt=0, description="meters from center to center within which tiles are neighbors; "
               "1.5 times the side of a tile if left out"),
     ] = None  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Positives from geography: what touches, what is near, and the same place at another date.
 
-Neighbours are the idea of Tile2Vec, https://arxiv.org/abs/1805.02855; seasons that of SeCo,
+Neighbors are the idea of Tile2Vec, https://arxiv.org/abs/1805.02855; seasons that of SeCo,
 https://arxiv.org/abs/2103.16607.
 """
 
@@ -24,7 +24,7 @@ _DATE = re.compile(rb"(?<!\d)((?:19|20)\d\d)[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12
 Ints = NDArray[np.int64]
 
 
-def neighbour(index: Index) -> Pairing:
+def neighbor(index: Index) -> Pairing:
     """Pairs each tile with the up to eight of its scene that touch or overlap it.
 
     Raises:
@@ -34,7 +34,7 @@ def neighbour(index: Index) -> Pairing:
         raise UsageError(_NONE)
     _, scene, corner = parse_keys(index.keys)
     place = index.positions[:, :2]
-    size = 2 * (place - corner)  # a position is the centre of a tile
+    size = 2 * (place - corner)  # a position is the center of a tile
     row, col = (_ranks(scene, line) for line in place.T)
     width = max(row.max(), col.max()) + 3  # room for a step out of the scene on each side
     codes = (scene * width + row + 1) * width + col + 1
@@ -49,24 +49,24 @@ def neighbour(index: Index) -> Pairing:
     return _pack([np.stack(found, axis=1)], _NONE)
 
 
-def neighbours(index: Index) -> Pairing:
-    """Pairs each tile with those whose centres are near on the map, whatever file they are in.
+def neighbors(index: Index) -> Pairing:
+    """Pairs each tile with those whose centers are near on the map, whatever file they are in.
 
     Raises:
         UsageError: If the files have no map, or no two tiles are near.
     """
-    near = _column(index, 6, "neighbours")
+    near = _column(index, 6, "neighbors")
     return _pack(
         _nearest(index, near.max(), lambda i, j, distance: distance <= near[i]),
-        "No two tiles are near on the map, so data.pair_by 'neighbours' finds no pairs. Give a "
-        "larger data.options.near, in metres.",
+        "No two tiles are near on the map, so data.pair_by 'neighbors' finds no pairs. Give a "
+        "larger data.options.near, in meters.",
     )
 
 
 def seasons(index: Index) -> Pairing:
     """Pairs each tile with those of the same place in other files, unless they have its date.
 
-    The same place: the centres are at most half a tile apart. Dates are read from the names of
+    The same place: the centers are at most half a tile apart. Dates are read from the names of
     the files (20160517, 2016-05-17); one without a date differs from all others.
 
     Raises:
@@ -87,7 +87,7 @@ def seasons(index: Index) -> Pairing:
 
 
 _NONE = (
-    "No two images are tiles that touch, so data.pair_by 'neighbour' finds no pairs. It needs "
+    "No two images are tiles that touch, so data.pair_by 'neighbor' finds no pairs. It needs "
     "scenes larger than a tile; see data.options.tile."
 )
 
@@ -96,7 +96,7 @@ def _column(index: Index, number: int, pairing: str) -> NDArray[np.float64]:
     if index.positions.shape[1] != 7 or not len(index):
         raise UsageError(
             f"data.pair_by '{pairing}' needs files that all tell where on the map they lie. Tiles "
-            "of files that do not are paired by 'neighbour'."
+            "of files that do not are paired by 'neighbor'."
         )
     return index.positions[:, number].astype(np.float64)
 
@@ -114,8 +114,8 @@ def _nearest(
     """Returns chunks of (n, K) partners, -1 for none: of the nearest those that fit.
 
     Args:
-        index: With places in metres.
-        reach: No partner is further away, metres.
+        index: With places in meters.
+        reach: No partner is further away, meters.
         fits: Tells it of tiles i, tiles j and their distances.
     """
     place = index.positions[:, 2:5].astype(np.float64)

@@ -15,7 +15,7 @@ from . import clouds
 from .bands import VOCABULARY, is_band_number, role
 from .headers import Header
 from .options import GeoTiffConfig
-from .products import FileName, calibration, is_ancillary, sensor_of, parse
+from .products import FileName, calibration, is_ancillary, parse, sensor_of
 
 Calibration = tuple[tuple[float, float] | None, ...]
 _PARTS = ("train", "val", "valid", "validation", "test")
@@ -210,7 +210,7 @@ def _lower(names: Sequence[str]) -> list[str]:
     return [name.lower() for name in names]
 
 
-def labelled_by_scene(scenes: Sequence[Scene]) -> bool:
+def labeled_by_scene(scenes: Sequence[Scene]) -> bool:
     """Tells whether the folders are those of the scenes, and so no classes."""
     for scene in scenes:
         parts = scene.key.split("/")

@@ -146,10 +146,10 @@ def _flags(given: tuple[bool, ...], bands: int) -> Floats:
 
 
 class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Moves red, green and blue towards or away from their grey value.
+    """Moves red, green and blue towards or away from their gray value.
 
     Args:
-        strength: Largest change of the distance from grey, as a share of it.
+        strength: Largest change of the distance from gray, as a share of it.
         p: Chance of the whole.
     """
 
@@ -163,12 +163,12 @@ class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]
         self.strength = strength
 
     def get_params(self) -> dict[str, Any]:
-        """Draws what is left of the colour."""
-        return {"colour": 1 + self.py_random.uniform(-self.strength, self.strength)}
+        """Draws what is left of the color."""
+        return {"color": 1 + self.py_random.uniform(-self.strength, self.strength)}
 
-    def apply(self, img: Image, colour: float, **params: Any) -> Image:
+    def apply(self, img: Image, color: float, **params: Any) -> Image:
         """Mixes the three bands with one matrix."""
-        matrix = colour * np.eye(3, dtype=np.float32) + (1 - colour) * _LUMA
+        matrix = color * np.eye(3, dtype=np.float32) + (1 - color) * _LUMA
         out: Image = cv2.transform(img, matrix.astype(np.float32))
         return out if img.dtype == np.uint8 else np.clip(out, 0, 1, out=out)
 

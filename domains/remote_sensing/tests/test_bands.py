@@ -51,7 +51,7 @@ def test_a_number_of_bands_that_the_sensor_does_not_have_says_so() -> None:
         name_bands([""] * 5, "sentinel2", asked=True)
 
 
-def test_colours_in_another_order_are_not_overruled() -> None:
+def test_colors_in_another_order_are_not_overruled() -> None:
     with pytest.raises(UsageError, match="band_names"):
         name_bands(["red", "green", "blue", ""], "sentinel2", asked=True)
     assert name_bands(["red", "green", "blue", ""], "naip", asked=True)[3] == "nir"

@@ -10,7 +10,7 @@ from rasterio.transform import Affine
 from ssl_kit import UsageError
 from ssl_kit.data.splits import split
 from ssl_kit_remote_sensing.geotiff import GeoTiff, GeoTiffConfig
-from ssl_kit_remote_sensing.ground import lonlat, map_blocks, metres
+from ssl_kit_remote_sensing.ground import lonlat, map_blocks, meters
 from ssl_kit_remote_sensing.headers import Header
 
 
@@ -23,7 +23,7 @@ def scene(height: int = 160, width: int = 160) -> np.ndarray:
 
 
 def haversine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Returns kilometres between all places of a (n, 2) and b (m, 2), degrees."""
+    """Returns kilometers between all places of a (n, 2) and b (m, 2), degrees."""
     (lon_a, lat_a), (lon_b, lat_b) = np.radians(a).T[..., None], np.radians(b).T[:, None]
     half = (
         np.sin((lat_a - lat_b) / 2) ** 2
@@ -43,7 +43,7 @@ def edges(rows: np.ndarray, cols: np.ndarray, tile: int) -> np.ndarray:
 def test_no_training_tile_is_nearer_to_a_test_tile_than_the_buffer(
     write_tif, tmp_path: Path
 ) -> None:
-    # Two places in neighbouring zones, on both sides of the border at 12 degrees east.
+    # Two places in neighboring zones, on both sides of the border at 12 degrees east.
     places = {
         "a/1.tif": ("EPSG:32632", (7.35e5, 5e6)),
         "a/3.tif": ("EPSG:32633", (2.65e5, 4.985e6)),
@@ -100,8 +100,8 @@ def test_distances_to_borders_on_the_map() -> None:
 
 def test_a_tile_across_the_date_line_stays_small() -> None:
     corners = np.array([[[179.999, 0.1], [-179.999, 0.1], [179.999, 0.102], [-179.999, 0.102]]])
-    centre = np.array([[179.9999, 0.101]])
-    assert abs(map_blocks(centre, corners, 50.0)[1][0]) < 1
+    center = np.array([[179.9999, 0.101]])
+    assert abs(map_blocks(center, corners, 50.0)[1][0]) < 1
 
 
 def test_blocks_of_pixels(write_tif) -> None:
@@ -125,7 +125,7 @@ def test_a_buffer_larger_than_the_blocks_says_so(write_tif) -> None:
         opened(write_tif(scene()), block="0.2km", buffer=1)
 
 
-def test_blocks_in_kilometres_need_a_map(tmp_path: Path) -> None:
+def test_blocks_in_kilometers_need_a_map(tmp_path: Path) -> None:
     import cv2
 
     cv2.imwrite(str(tmp_path / "plain.tif"), scene())
@@ -147,7 +147,7 @@ def test_places_hold_across_zones() -> None:
     lon, lat = lonlat([first], np.zeros(1, int), np.zeros((1, 2)))[0]
     second = Header(1, 1, (1,), ("",), "uint8", False, "EPSG:4326", (1, 0, lon, 0, -1, lat))
     both = lonlat([first, second], np.array([0, 1]), np.zeros((2, 2)))
-    assert np.linalg.norm(np.diff(metres(both), axis=0)) < 0.01
+    assert np.linalg.norm(np.diff(meters(both), axis=0)) < 0.01
 
 
 def test_a_map_of_no_place_is_none(write_tif) -> None:

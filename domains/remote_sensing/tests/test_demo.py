@@ -6,7 +6,7 @@ import numpy as np
 
 from ssl_kit import Config
 from ssl_kit_remote_sensing.demo import Demo
-from ssl_kit_remote_sensing.pairings import neighbour, neighbours, seasons
+from ssl_kit_remote_sensing.pairings import neighbor, neighbors, seasons
 
 
 def demo() -> Demo:
@@ -28,7 +28,7 @@ def test_tiles_are_what_the_dataset_says() -> None:
     assert sample.channels == ("blue", "green", "red", "nir")
 
 
-def test_is_labelled_evenly() -> None:
+def test_is_labeled_evenly() -> None:
     index = demo().index
     assert len(index.classes) == 6
     assert np.bincount(index.labels).tolist() == [80] * 6
@@ -51,7 +51,7 @@ def test_no_image_is_flat_or_mostly_saturated() -> None:
 
 
 def test_the_four_tiles_of_a_scene_touch() -> None:
-    partners = neighbour(demo().index)
+    partners = neighbor(demo().index)
     assert (partners.stops - partners.starts == 3).all()
 
 
@@ -66,8 +66,8 @@ def test_each_place_is_seen_on_two_dates() -> None:
         assert np.corrcoef(a[..., 3].ravel(), b[..., 3].ravel())[0, 1] > 0.5
 
 
-def test_neighbours_are_the_tiles_of_the_place() -> None:
+def test_neighbors_are_the_tiles_of_the_place() -> None:
     index = demo().index
-    made = neighbours(index)
+    made = neighbors(index)
     assert (made.stops - made.starts == 7).all()
     assert (index.groups[made.members] == np.repeat(index.groups, 7)).all()

@@ -75,7 +75,7 @@ def test_tiles_show_every_pixel(write_tif) -> None:
     assert np.array_equal(np.unique(seen), np.unique(image))
 
 
-def test_tiles_have_one_size_and_their_centre_for_position(write_tif) -> None:
+def test_tiles_have_one_size_and_their_center_for_position(write_tif) -> None:
     image = ramp(70, 100)
     data = opened(write_tif(image), tile=32)
     for i, (row, col) in enumerate(data.index.positions[:, :2].astype(int)):

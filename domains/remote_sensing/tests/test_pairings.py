@@ -9,7 +9,7 @@ import pytest
 
 from ssl_kit import Index, Pairing, UsageError
 from ssl_kit_remote_sensing.geotiff import GeoTiff, GeoTiffConfig
-from ssl_kit_remote_sensing.pairings import neighbour, neighbours, seasons
+from ssl_kit_remote_sensing.pairings import neighbor, neighbors, seasons
 from ssl_kit_remote_sensing.tiles import corners, parse_keys, shares, tile_key
 
 
@@ -23,14 +23,14 @@ def index_of(scenes: dict[str, np.ndarray], tile: int = 10) -> Index:
 
 
 def rows(index: Index) -> list[set[str]]:
-    made = neighbour(index)
+    made = neighbor(index)
     return [
         {index.key(int(i)) for i in made.members[start:stop]}
         for start, stop in zip(made.starts, made.stops, strict=True)
     ]
 
 
-def test_neighbours_are_the_touching_tiles_of_the_scene() -> None:
+def test_neighbors_are_the_touching_tiles_of_the_scene() -> None:
     grid = corners(30, 40, 10, 10)
     index = index_of({"a": grid, "b": grid})
     for i, found in enumerate(rows(index)):
@@ -50,14 +50,14 @@ def test_nothing_touches_across_a_hole() -> None:
 
 
 def test_tiles_further_apart_than_their_size_do_not_touch() -> None:
-    with pytest.raises(UsageError, match="neighbour"):
-        neighbour(index_of({"a": corners(30, 30, 10, 20)}))
+    with pytest.raises(UsageError, match="neighbor"):
+        neighbor(index_of({"a": corners(30, 30, 10, 20)}))
 
 
 @pytest.mark.parametrize("positions", [None, [(5.0, 5.0), (5.0, 15.0)]])
 def test_images_that_are_no_tiles_say_so(positions: list[tuple[float, float]] | None) -> None:
-    with pytest.raises(UsageError, match="neighbour"):
-        neighbour(Index.build(["a.png", "b.png"], positions=positions))
+    with pytest.raises(UsageError, match="neighbor"):
+        neighbor(Index.build(["a.png", "b.png"], positions=positions))
 
 
 def test_names_survive_the_mark_in_a_file_name() -> None:
@@ -79,24 +79,24 @@ def members(made: Pairing, i: int) -> set[int]:
 
 
 def placed(places: list[tuple[str, float, float]], near: float = 15.0) -> Index:
-    """Tiles of 10 m at so many metres east and north."""
+    """Tiles of 10 m at so many meters east and north."""
     return Index.build(
         [name for name, _, _ in places],
         positions=[(0, 0, east, north, 0, 10, near) for _, east, north in places],
     )
 
 
-def test_neighbours_are_near_on_the_map_in_any_file() -> None:
+def test_neighbors_are_near_on_the_map_in_any_file() -> None:
     rng = np.random.default_rng(0)
     places = [(f"{i}.tif", *rng.uniform(0, 100, 2)) for i in range(60)]
-    made = neighbours(placed(places))
+    made = neighbors(placed(places))
     for i, (_, east, north) in enumerate(places):
         near = {j for j, (_, x, y) in enumerate(places) if np.hypot(x - east, y - north) <= 15}
         assert members(made, i) == near - {i}
 
 
-def test_a_tile_has_at_most_64_neighbours_the_nearest() -> None:
-    made = neighbours(placed([(f"{i}.tif", 0.1 * i, 0) for i in range(100)], near=100))
+def test_a_tile_has_at_most_64_neighbors_the_nearest() -> None:
+    made = neighbors(placed([(f"{i}.tif", 0.1 * i, 0) for i in range(100)], near=100))
     assert members(made, 0) == set(range(1, 65))
 
 
@@ -118,7 +118,7 @@ def test_seasons_are_the_same_place_in_files_of_other_dates() -> None:
     assert members(made, 5) == set()
 
 
-@pytest.mark.parametrize("pairing", [neighbours, seasons])
+@pytest.mark.parametrize("pairing", [neighbors, seasons])
 def test_pairings_on_the_map_need_one(pairing: Callable[[Index], Pairing]) -> None:
     with pytest.raises(UsageError, match="where on the map"):
         pairing(index_of({"a": corners(30, 40, 10, 10)}))
@@ -143,9 +143,9 @@ def test_seasons_of_real_files(geotiffs: Path, tmp_path: Path) -> None:
         assert all(not key.startswith(f"{name}#") for key in found)
 
 
-def test_neighbours_of_real_files_are_within_the_distance(geotiffs: Path, tmp_path: Path) -> None:
+def test_neighbors_of_real_files_are_within_the_distance(geotiffs: Path, tmp_path: Path) -> None:
     data = real(geotiffs, tmp_path, near=700)
-    made, place = neighbours(data.index), data.index.positions[:, :2]
+    made, place = neighbors(data.index), data.index.positions[:, :2]
     assert data.index.positions[0, 5] == pytest.approx(128 * 5, rel=0.005)
     for i in range(len(data)):
         distance = 5 * np.hypot(*(place - place[i]).T)  # pixels of 5 m, one map
@@ -158,5 +158,5 @@ def test_what_cannot_be_read_is_no_ones_partner(geotiffs: Path, tmp_path: Path) 
     data = real(geotiffs, tmp_path)
     bad = [i for i in range(len(data)) if data.index.key(i) == "rgbn_20170101.tif"]
     assert bad
-    for made in (seasons(data.index), neighbours(data.index)):
+    for made in (seasons(data.index), neighbors(data.index)):
         assert not set(bad) & set(made.members.tolist())

@@ -86,7 +86,7 @@ def test_haze_whitens_short_wavelengths_most() -> None:
     assert blue > red > nir > 0
 
 
-def test_saturation_keeps_the_brightness_and_changes_the_distance_from_grey() -> None:
+def test_saturation_keeps_the_brightness_and_changes_the_distance_from_gray() -> None:
     luma, original = [0.299, 0.587, 0.114], image(3, "float32") * 0.2 + 0.4
     view = Saturation(1, p=1)(image=original)["image"]
     assert np.allclose(view @ luma, original @ luma, atol=1e-5)
@@ -122,13 +122,13 @@ def test_light_leaves_indices_as_they_are_and_thermal_bands_nearly() -> None:
     assert not np.allclose(view[..., 2], original[..., 2], atol=1e-4)
 
 
-def test_grey_haze_leaves_indices_as_they_are() -> None:
+def test_gray_haze_leaves_indices_as_they_are() -> None:
     made = REMOTE_SENSING.policies["default"](View(32), ("a", "b", "ndvi"))
     light = next(transform for transform in made if isinstance(transform, Radiometry))
     assert light.wavelengths == ()
     assert light.measured == (True, True, False)
 
 
-def test_colours_with_an_index_are_not_desaturated() -> None:
+def test_colors_with_an_index_are_not_desaturated() -> None:
     made = REMOTE_SENSING.policies["default"](View(32), (*RGB, "ndvi"))
     assert not any(isinstance(transform, Saturation) for transform in made)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ssl_kit_remote_sensing.products import calibration, is_ancillary, sensor_of, parse
+from ssl_kit_remote_sensing.products import calibration, is_ancillary, parse, sensor_of
 
 SAFE = "S2A_MSIL2A_20220401T100031_N0400_R122_T32TQM_20220401T123456.SAFE"
 IMAGES = f"{SAFE}/GRANULE/L2A_T32TQM_A03/IMG_DATA"

@@ -37,10 +37,10 @@ def write_safe(write_tif, tmp_path: Path) -> Any:
 
     def write(folder: str = SAFE.format("N0400"), size: int = 96) -> Path:
         images = f"{folder}/GRANULE/L2A_T32TQM_A1/IMG_DATA"
-        for metres, band, seed in ((10, "B04", 1), (20, "B04", 1), (10, "B08", 2), (20, "B11", 3),
+        for meters, band, seed in ((10, "B04", 1), (20, "B04", 1), (10, "B08", 2), (20, "B11", 3),
                                    (60, "B01", 4)):  # fmt: skip
-            image = halved(smooth(size, seed), metres // 10)
-            write_tif(image, f"{images}/R{metres}m/{NAME}_{band}_{metres}m.tif", pixel=metres)
+            image = halved(smooth(size, seed), meters // 10)
+            write_tif(image, f"{images}/R{meters}m/{NAME}_{band}_{meters}m.tif", pixel=meters)
         picture = np.zeros((size, size, 3), np.uint8)
         write_tif(picture, f"{images}/R10m/{NAME}_TCI_10m.tif")
         write_tif(picture[..., :1], f"{folder}/GRANULE/L2A_T32TQM_A1/QI_DATA/MSK_DETFOO_B04.tif")
@@ -79,7 +79,7 @@ def test_resolution_holds_for_whole_files_too(write_tif) -> None:
 
 
 def test_pan_and_bands_with_half_a_pixel_of_offset_are_put_right(write_tif, tmp_path) -> None:
-    # As in Landsat: the centre of the first pixel of both is the same, so the corners differ.
+    # As in Landsat: the center of the first pixel of both is the same, so the corners differ.
     rows, cols = np.mgrid[:63, :63]
     fine = (1000 + 15 * rows + 30 * cols)[..., None].astype("uint16")
     for band in ("B2", "B3", "B4"):

@@ -38,9 +38,9 @@ def degrees_apart(predicted: Tensor, direction: Tensor) -> Tensor:
 
 
 def turned(x: Tensor, angles: Tensor) -> Tensor:
-    """Turns images counter-clockwise about their centre and blanks what is outside of a circle.
+    """Turns images counter-clockwise about their center and blanks what is outside of a circle.
 
-    Blank is 0, the mean of standardised images; without it the corners would tell the angle.
+    Blank is 0, the mean of standardized images; without it the corners would tell the angle.
 
     Args:
         x: (B, C, H, W).

@@ -83,7 +83,7 @@ class DCA(Objective):
 
     The classifier takes plain gradient steps of its own, at the end of each of the K phases, and
     is no parameter: an optimizer would carry moments of one batch's instances over to the next's.
-    Features are standardised over the batch, so that its step suits any encoder. Left out of the
+    Features are standardized over the batch, so that its step suits any encoder. Left out of the
     published code: a moving average of the model with itself, which does nothing, and the order of
     the views, which are of one kind.
     """

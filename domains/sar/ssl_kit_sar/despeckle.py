@@ -67,7 +67,7 @@ class DespeckleConfig(Config):
 
     looks: Annotated[
         Literal["pixels", "channels"],
-        Field(description="of neighbouring pixels, or of the two halves of the channels, as the "
+        Field(description="of neighboring pixels, or of the two halves of the channels, as the "
               "reader gives them with data.options.values=sublooks"),
     ] = "pixels"  # fmt: skip
 
@@ -75,7 +75,7 @@ class DespeckleConfig(Config):
 class Despeckle(Objective):
     """Despeckling without a clean image, from the encoder's last feature map by one linear layer.
 
-    Neighbouring pixels are independent looks only if images have twice the pixels of a view or
+    Neighboring pixels are independent looks only if images have twice the pixels of a view or
     more; where the sensor oversamples they are partly the same, and sub-looks are better.
     """
 

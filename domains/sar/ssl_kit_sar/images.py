@@ -54,8 +54,8 @@ class SarImages(Dataset):
     def signal(self, i: int) -> NDArray[Any]:
         """Returns image i, (H, W, P): complex64, or its intensity, float32; NaN is no data."""
 
-    def name_channels(self, polarisations: Sequence[str], has_phase: bool) -> None:
-        """Sets the channels that the polarisations become.
+    def name_channels(self, polarizations: Sequence[str], has_phase: bool) -> None:
+        """Sets the channels that the polarizations become.
 
         Raises:
             UsageError: If the options ask for what the files do not hold.
@@ -74,7 +74,7 @@ class SarImages(Dataset):
             "sublooks": ("look1_db", "look2_db"),
             "complex": ("real", "imag"),
         }[values]
-        self.channels = tuple(f"{name}_{end}" for end in endings for name in polarisations)
+        self.channels = tuple(f"{name}_{end}" for end in endings for name in polarizations)
 
     def read(self, i: int) -> Image:
         """Returns image i, (H, W, C), float32, in the values asked for."""

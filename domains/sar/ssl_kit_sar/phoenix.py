@@ -30,7 +30,7 @@ class Phoenix(SarImages):
     The label is the target type unless labels.csv gives another, the split that of a folder
     "train" or "test" or of labels.csv, and a position is (cos, sin) of the target's azimuth: so
     the objective `azimuth` knows it. A chip is a group of its own: declare the split by depression
-    angle, as is usual, because chips of neighbouring azimuths look alike.
+    angle, as is usual, because chips of neighboring azimuths look alike.
     """
 
     Config = SarConfig
@@ -191,7 +191,7 @@ def _direction(header: Mapping[str, str] | None) -> tuple[float, float]:
 
 
 def _with_types(found: Index, headers: list[dict[str, str] | None]) -> Index:
-    """Labels an index with the target types, spelt "t72_tank" in the headers."""
+    """Labels an index with the target types, spelled "t72_tank" in the headers."""
     named = Index.build(
         [found.key(i) for i in range(len(found))],
         labels=[(header or {}).get("TargetType", "") for header in headers],

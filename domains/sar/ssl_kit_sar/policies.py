@@ -79,7 +79,7 @@ def dca(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
 
 
 def whole(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """The whole image; of a complex one the centre, since resizing would filter it."""
+    """The whole image; of a complex one the center, since resizing would filter it."""
     if Meaning.of(channels).real:
         return [A.CenterCrop(view.size, view.size, pad_if_needed=True, fill=0.5)]
     return [

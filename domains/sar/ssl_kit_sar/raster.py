@@ -40,7 +40,7 @@ class SarRasterConfig(SarConfig):
         Literal["amplitude", "intensity", "db"],
         Field(description="what real pixels are; Sentinel-1 GRD holds amplitudes"),
     ] = "amplitude"
-    polarisations: Annotated[
+    polarizations: Annotated[
         tuple[str, ...], Field(description="names of the bands; the file's if left out")
     ] = ()
     max_nodata: Annotated[
@@ -52,7 +52,7 @@ class SarRaster(SarImages):
     """Complex or detected radar products: GeoTIFF, NITF (SICD included) and .npy.
 
     Pixels without data, which become the lowest value, are what a file declares, NaN, and 0 in
-    all polarisations. Labels, groups and splits are declared per file, as for an image folder, and
+    all polarizations. Labels, groups and splits are declared per file, as for an image folder, and
     hold for all its tiles. The files must agree in their number of bands and in being complex or
     not: those that differ from the most frequent kind are unreadable, which is counted.
     """
@@ -71,10 +71,10 @@ class SarRaster(SarImages):
         self._root, self._sources = path, Sources()
         self._files = index_files(path, SUFFIXES, labels)
         sizes, kept, self._broken = self._look()
-        names = options.polarisations or kept.names
+        names = options.polarizations or kept.names
         if len(names) != len(kept.names):
             raise UsageError(
-                f"data.options.polarisations has {len(names)} names for {len(kept.names)} bands."
+                f"data.options.polarizations has {len(names)} names for {len(kept.names)} bands."
             )
         self.name_channels(names, kept.has_phase)
         self._cut(sizes)

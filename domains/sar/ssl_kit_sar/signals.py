@@ -1,6 +1,6 @@
 """What is done to a radar signal before it is an image: calibration, looks, decibels.
 
-Arrays are (H, W, P): range along the rows, azimuth along the columns, P polarisations.
+Arrays are (H, W, P): range along the rows, azimuth along the columns, P polarizations.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def multilook(power: Reals, looks: tuple[int, int]) -> Reals:
 
 
 def centroid(spectrum: Complexes, axis: int) -> int:
-    """Returns the bin about which the power of a spectrum is centred: the Doppler centroid."""
+    """Returns the bin about which the power of a spectrum is centered: the Doppler centroid."""
     power = intensity(spectrum).sum(tuple(a for a in range(spectrum.ndim) if a != axis))
     turns = np.exp(2j * np.pi * np.arange(len(power)) / len(power))
-    centre = np.angle((power * turns).sum()) / (2 * np.pi) * len(power)
-    return round(float(centre))
+    center = np.angle((power * turns).sum()) / (2 * np.pi) * len(power)
+    return round(float(center))
 
 
 def sublooks(signal: Complexes) -> Reals:
@@ -61,7 +61,7 @@ def sublooks(signal: Complexes) -> Reals:
         signal: (H, W, P) complex.
 
     Returns:
-        (H, W, 2P) intensities: the first look of every polarisation, then the second.
+        (H, W, 2P) intensities: the first look of every polarization, then the second.
     """
     spectrum = np.fft.fft(signal, axis=1)
     start = centroid(spectrum, 1)

@@ -33,7 +33,7 @@ class Source(ABC):
     Attributes:
         height: In pixels.
         width: In pixels.
-        names: Of the polarisations.
+        names: Of the polarizations.
         has_phase: Whether the pixels are complex.
     """
 
@@ -66,7 +66,7 @@ class ArraySource(Source):
         self.height, self.width, bands = array.shape if array.ndim == 3 else (*array.shape, 1)
         if bands > _MOST_BANDS:
             raise DataError(
-                f"its shape {array.shape} is not (H, W, polarisations); a stack of images is "
+                f"its shape {array.shape} is not (H, W, polarizations); a stack of images is "
                 "opened with data.reader=arrays"
             )
         self.names = _number(bands)
@@ -81,7 +81,7 @@ class ArraySource(Source):
 
 
 class RasterSource(Source):
-    """A GeoTIFF or NITF; the I and Q bands of a SICD are one complex polarisation."""
+    """A GeoTIFF or NITF; the I and Q bands of a SICD are one complex polarization."""
 
     def __init__(self, path: Path) -> None:
         driver = "NITF" if path.suffix.lower() in NITF else "GTiff"

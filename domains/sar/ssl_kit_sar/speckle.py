@@ -36,7 +36,7 @@ def level(factor: Reals) -> Reals:
 
 
 class Speckle(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Multiplies the intensity by Gamma speckle, independent in each pixel and polarisation.
+    """Multiplies the intensity by Gamma speckle, independent in each pixel and polarization.
 
     It comes on top of the speckle that an image has: the result has the statistics of a textured
     surface. `Respeckle` replaces it instead.

@@ -1,6 +1,6 @@
 """What a radar with synthetic aperture records of a made-up vehicle on grass.
 
-Lengths are metres; ground range y grows away from the radar, which is at the bottom of an image;
+Lengths are meters; ground range y grows away from the radar, which is at the bottom of an image;
 azimuth x to the right; z up.
 """
 
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 SIZE = 64
-SPACING = 0.3  # metres from pixel to pixel
+SPACING = 0.3  # meters from pixel to pixel
 _RESOLVED = 0.75  # bandwidth as a share of the sampling rate: 0.4 m resolution
 _FINER = 4  # by which the outline of the shadow is finer than pixels
 
-# Boxes: centre along and across the vehicle, length, width, lowest and highest point. Roughly the
+# Boxes: center along and across the vehicle, length, width, lowest and highest point. Roughly the
 # sizes of such vehicles.
 Box = tuple[float, float, float, float, float, float]
 VEHICLES: Mapping[str, tuple[Box, ...]] = {
@@ -98,12 +98,12 @@ def record(
         depression: Angle below the horizon at which the radar looks, in radians.
         rng: Draws ground, noise and the place of the vehicle.
     """
-    centre = rng.uniform(-1, 1, 2)
-    lit = 1 - _shadow(vehicle, azimuth, depression, centre)
+    center = rng.uniform(-1, 1, 2)
+    lit = 1 - _shadow(vehicle, azimuth, depression, center)
     slow = cv2.resize(rng.standard_normal((6, 6)), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
     grass = 0.35 * np.exp(0.2 * slow) * clutter(rng, SIZE, SIZE)
     noise = 0.04 * clutter(rng, SIZE, SIZE)
-    scene = grass * lit + noise + _scatterers(vehicle, azimuth, depression, centre)
+    scene = grass * lit + noise + _scatterers(vehicle, azimuth, depression, center)
     return _limit_band(scene).astype(np.complex64)
 
 
@@ -114,10 +114,10 @@ def clutter(rng: np.random.Generator, *shape: int) -> NDArray[np.complex64]:
     return drawn
 
 
-def _ground(along_across: Floats, azimuth: float, centre: Floats) -> Floats:
+def _ground(along_across: Floats, azimuth: float, center: Floats) -> Floats:
     """Turns positions on the vehicle (n, 2) into (n, 2) azimuth and ground range."""
     cos, sin = np.cos(azimuth), np.sin(azimuth)
-    turned: Floats = along_across @ np.array([[cos, sin], [-sin, cos]]) + centre
+    turned: Floats = along_across @ np.array([[cos, sin], [-sin, cos]]) + center
     return turned
 
 
@@ -126,12 +126,12 @@ def _pixels(ground: Floats) -> Floats:
     return ground * (1 / SPACING, -1 / SPACING) + SIZE / 2
 
 
-def _shadow(vehicle: Vehicle, azimuth: float, depression: float, centre: Floats) -> Floats:
+def _shadow(vehicle: Vehicle, azimuth: float, depression: float, center: Floats) -> Floats:
     """Returns the share of each pixel that no ray reaches, (SIZE, SIZE)."""
     mask = np.zeros((SIZE * _FINER, SIZE * _FINER), np.uint8)
     for along, across, length, width, low, high in vehicle.boxes:
         signs = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) / 2
-        corners = _ground((along, across) + signs * (length, width), azimuth, centre)
+        corners = _ground((along, across) + signs * (length, width), azimuth, center)
         thrown = [corners + np.array([0, z / np.tan(depression)]) for z in (low, high)]
         outline = _pixels(np.concatenate([corners, *thrown] if low <= 0.5 else thrown))
         hull = cv2.convexHull((outline * _FINER).round().astype(np.int32))
@@ -141,10 +141,10 @@ def _shadow(vehicle: Vehicle, azimuth: float, depression: float, centre: Floats)
 
 
 def _scatterers(
-    vehicle: Vehicle, azimuth: float, depression: float, centre: Floats
+    vehicle: Vehicle, azimuth: float, depression: float, center: Floats
 ) -> NDArray[np.complex128]:
     """Returns the echoes of the scatterers, each in the nearest pixel."""
-    ground = _ground(vehicle.places[:, :2], azimuth, centre)
+    ground = _ground(vehicle.places[:, :2], azimuth, center)
     ground[:, 1] -= vehicle.places[:, 2] * np.tan(depression)
     facing = -_ground(vehicle.normals, azimuth, np.zeros(2))[:, 1]  # the radar is at -y
     on_top = ~vehicle.normals.any(axis=1)

@@ -63,7 +63,7 @@ def test_gradient_is_that_of_the_loss(pair: tuple[Tensor, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_turned_is_counter_clockwise_about_the_centre(quarters: int) -> None:
+def test_turned_is_counter_clockwise_about_the_center(quarters: int) -> None:
     x = torch.randn(1, 2, 16, 16, dtype=torch.float64)
     out = turned(x, torch.tensor([quarters * math.pi / 2], dtype=torch.float64))
     y, x_ = torch.meshgrid(torch.arange(16) - 7.5, torch.arange(16) - 7.5, indexing="ij")

@@ -12,10 +12,10 @@ from ssl_kit_sar.corruptions import CORRUPTIONS
 from ssl_kit_sar.pixels import Meaning, phasors, put_phasors
 from ssl_kit_sar.signals import compand, expand
 
-GREY, DB, COMPLEX = ("grey",), ("vv_db", "vh_db"), ("vv_real", "vv_imag")
+GRAY, DB, COMPLEX = ("gray",), ("vv_db", "vh_db"), ("vv_real", "vv_imag")
 COPIES = ("red", "green", "blue")
 SUBLOOKS = ("vv_look1_db", "vh_look1_db", "vv_look2_db", "vh_look2_db")
-KINDS = (GREY, DB, COPIES, SUBLOOKS, COMPLEX)
+KINDS = (GRAY, DB, COPIES, SUBLOOKS, COMPLEX)
 WITHOUT = {COMPLEX: {"speckle"}}
 
 
@@ -43,7 +43,7 @@ def intensity(image: np.ndarray, channels: tuple[str, ...]) -> np.ndarray:
     return 10 ** (6 * (unit - 1)) if channels[0].endswith("_db") else unit**2
 
 
-@pytest.mark.parametrize(("channels", "level"), [(GREY, 0.15), (DB, 0.6), (SUBLOOKS, 0.6)])
+@pytest.mark.parametrize(("channels", "level"), [(GRAY, 0.15), (DB, 0.6), (SUBLOOKS, 0.6)])
 def test_speckle_has_its_looks_and_noise_its_ratio(channels: tuple[str, ...], level: float) -> None:
     image = flat(level, channels)
     power = intensity(image, channels)[0, 0, 0]
@@ -55,7 +55,7 @@ def test_speckle_has_its_looks_and_noise_its_ratio(channels: tuple[str, ...], le
     assert np.allclose(10 * np.log10(power / noise), 5, atol=0.2)
 
 
-@pytest.mark.parametrize("channels", [GREY, DB, SUBLOOKS])
+@pytest.mark.parametrize("channels", [GRAY, DB, SUBLOOKS])
 def test_of_detected_images_intensities_are_averaged(channels: tuple[str, ...]) -> None:
     image = textured(channels)
     power = intensity(image, channels)
@@ -67,7 +67,7 @@ def test_of_detected_images_intensities_are_averaged(channels: tuple[str, ...]) 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_copies_of_a_band_stay_copies(name: str) -> None:
-    image = np.repeat(textured(GREY, "uint8"), 3, axis=2)
+    image = np.repeat(textured(GRAY, "uint8"), 3, axis=2)
     made = worse(name, CORRUPTIONS[name].strengths[-1], image, COPIES)
     assert np.array_equal(made[..., :-1], made[..., 1:])
 

@@ -23,7 +23,7 @@ def test_is_the_same_each_time_and_in_any_order() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(images, reversed(again), strict=True))
 
 
-def test_is_labelled_evenly_and_a_group_is_a_vehicle() -> None:
+def test_is_labeled_evenly_and_a_group_is_a_vehicle() -> None:
     index = demo().index
     assert index.classes == tuple(sorted(VEHICLES))
     assert np.bincount(index.labels).tolist() == [96] * 5

@@ -16,7 +16,7 @@ from ssl_kit_sar.targets import clutter
 
 DB, AMPLITUDE, COMPLEX = ("hh_db",), ("hh_amplitude",), ("hh_real", "hh_imag")
 SUBLOOKS = ("vv_look1_db", "vh_look1_db", "vv_look2_db", "vh_look2_db")
-KINDS = (("grey",), DB, AMPLITUDE, COMPLEX, SUBLOOKS, ("vv_db", "vh_db"))
+KINDS = (("gray",), DB, AMPLITUDE, COMPLEX, SUBLOOKS, ("vv_db", "vh_db"))
 
 
 def speckle(height: int, width: int, bands: int = 1, seed: int = 0) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_views_can_be_located(policy: str) -> None:
 def test_never_turns_range_around() -> None:
     original = np.repeat(np.arange(64, dtype=np.uint8)[:, None, None] * 4, 64, axis=1)
     for policy in ("default", "weak", "upright", "dca"):
-        render = Renderer(SAR.policies, [View(32, policy=policy)], ("grey",), 0)
+        render = Renderer(SAR.policies, [View(32, policy=policy)], ("gray",), 0)
         for index in range(12):
             rows = render(original, 0, index, 0).astype(int).mean((1, 2))
             assert rows[:8].mean() < rows[-8:].mean()
@@ -85,7 +85,7 @@ def test_never_turns_range_around() -> None:
 
 def test_upright_does_not_mirror_either() -> None:
     original = np.repeat(np.arange(64, dtype=np.uint8)[None, :, None] * 4, 64, axis=0)
-    render = Renderer(SAR.policies, [View(32, policy="upright")], ("grey",), 0)
+    render = Renderer(SAR.policies, [View(32, policy="upright")], ("gray",), 0)
     for index in range(12):
         columns = render(original, 0, index, 0).astype(int).mean((0, 2))
         assert columns[0] < columns[-1]
@@ -188,16 +188,16 @@ def test_homogeneity_against_loops() -> None:
 
 
 @pytest.mark.parametrize("transform", [Speckle, LogNormalSpeckle, Respeckle])
-def test_a_grey_picture_in_three_channels_stays_grey(transform: Any) -> None:
-    original = np.repeat(image(("grey",), "uint8"), 3, axis=2)
+def test_a_gray_picture_in_three_channels_stays_gray(transform: Any) -> None:
+    original = np.repeat(image(("gray",), "uint8"), 3, axis=2)
     made = transform(("red", "green", "blue"), p=1)(image=original)["image"]
     assert np.ptp(made, axis=2).max() <= 1
 
 
 def test_uint8_images_get_the_same_treatment() -> None:
-    original = image(("grey",), "uint8")
+    original = image(("gray",), "uint8")
     for transform in (Speckle, LogNormalSpeckle, Respeckle, Gain):
-        made = transform(("grey",), p=1)(image=original)["image"]
+        made = transform(("gray",), p=1)(image=original)["image"]
         assert made.dtype == np.uint8
         assert made.shape == original.shape
         assert not np.array_equal(made, original)
@@ -256,7 +256,7 @@ def test_mixed_looks_stay_between_the_two() -> None:
             assert (made[..., channel] <= high + 1e-5).all()
 
 
-def test_looks_belong_to_their_polarisation() -> None:
+def test_looks_belong_to_their_polarization() -> None:
     assert look_pairs(SUBLOOKS) == ([0, 1], [2, 3])
     assert sublooks(speckle(8, 8, 2)).shape[2] == len(SUBLOOKS)
 
@@ -264,7 +264,7 @@ def test_looks_belong_to_their_polarisation() -> None:
 @pytest.mark.parametrize(
     ("channels", "expected"),
     [
-        (("grey",), Meaning((), (), (), (0,))),
+        (("gray",), Meaning((), (), (), (0,))),
         (("vv_db", "vh_db"), Meaning((0, 1), (), (), ())),
         (COMPLEX, Meaning((), (0,), (1,), ())),
         (("a_real", "b_db"), Meaning((1,), (), (), (0,))),

@@ -114,7 +114,7 @@ def test_complex_values_cannot_be_multilooked(tmp_path: Path) -> None:
 # Formats
 
 
-def test_dual_polarisation_geotiff(write_tif) -> None:
+def test_dual_polarization_geotiff(write_tif) -> None:
     image = (100 * np.abs(speckle(64, 96, 2))).astype("uint16") + 1
     data = opened(write_tif(image, descriptions=("VV", "VH")), tile=32)
     assert data.channels == ("vv_db", "vh_db")
@@ -124,12 +124,12 @@ def test_dual_polarisation_geotiff(write_tif) -> None:
     assert data.index.positions[1].tolist() == [16, 48]
 
 
-def test_names_of_polarisations_can_be_given(write_tif) -> None:
+def test_names_of_polarizations_can_be_given(write_tif) -> None:
     path = write_tif(np.ones((20, 20, 2), "uint16"))
     assert opened(path).channels == ("band1_db", "band2_db")
-    assert opened(path, polarisations=("vv", "vh")).channels == ("vv_db", "vh_db")
+    assert opened(path, polarizations=("vv", "vh")).channels == ("vv_db", "vh_db")
     with pytest.raises(UsageError, match="3 names for 2 bands"):
-        opened(path, polarisations=("a", "b", "c"))
+        opened(path, polarizations=("a", "b", "c"))
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])

@@ -58,7 +58,7 @@ def test_sublooks_of_a_scatterer_that_moves_differ_in_neither() -> None:
     assert np.unravel_index(looks[..., 0].argmax(), (8, 32)) == (4, 16)
 
 
-def test_sublooks_of_all_polarisations_come_look_by_look() -> None:
+def test_sublooks_of_all_polarizations_come_look_by_look() -> None:
     looks = sublooks(speckle(8, 16, bands=2) * np.array([1, 100], np.complex64))
     assert (looks.mean((0, 1)) > 100).tolist() == [False, True, False, True]
 

@@ -50,7 +50,7 @@ def test_coco_is_read(tmp_path):
     assert len(found.objects["b.png"]) == 0
 
 
-def test_masks_are_there_if_all_that_is_learnt_has_outlines(tmp_path):
+def test_masks_are_there_if_all_that_is_learned_has_outlines(tmp_path):
     index = Index.build(["a.png"])
     assert read_annotations(coco(tmp_path)).located(index).have_masks
     box = {"image_id": 7, "category_id": 9, "bbox": [1, 1, 3, 3], "segmentation": []}

@@ -208,7 +208,7 @@ def test_masks_are_found_in_the_pixels_of_the_image(data, model, config):
 
 
 @pytest.mark.slow
-def test_real_ships_with_masks_are_learnt(real_data, tmp_path):
+def test_real_ships_with_masks_are_learned(real_data, tmp_path):
     """Trains on a few radar scenes, whose masks are packed by pycocotools, and tests on others."""
     folder = real_data / "hrsid_ships"
     images, marked = [], []

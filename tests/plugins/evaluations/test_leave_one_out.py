@@ -60,7 +60,7 @@ def evaluate(data, **options):
 
 @pytest.fixture
 def fits(monkeypatch):
-    """Rows of every training: learnt from, asked, and C."""
+    """Rows of every training: learned from, asked, and C."""
     seen, original = [], Linear.answer
 
     def spy(self, found):
@@ -118,7 +118,7 @@ def test_it_is_what_plain_scikit_learn_gives(data):
         assert found.metrics[name].value == pytest.approx(value, abs=1e-6), name
 
 
-def test_nobody_is_learnt_from_before_being_tested(data, fits):
+def test_nobody_is_learned_from_before_being_tested(data, fits):
     evaluate(data)
     groups = data.dataset.index.groups
     finals = [(known, test) for known, test, _ in fits if len(np.unique(groups[known])) == 7]
@@ -209,8 +209,8 @@ def test_images_without_label_or_with_labels_taken_away_are_left_alone(problem, 
 @pytest.mark.parametrize(
     ("labels", "groups", "said"),
     [
-        ([0, 1] * 10, [0] * 20, "labelled images of two groups are needed, not of 1"),
-        ([-1] * 20, [0, 1] * 10, "labelled images of two groups are needed, not of 0"),
+        ([0, 1] * 10, [0] * 20, "labeled images of two groups are needed, not of 1"),
+        ([-1] * 20, [0, 1] * 10, "labeled images of two groups are needed, not of 0"),
         ([0] * 10 + [0, 1] * 5, [0] * 10 + [1] * 10, "Without group 1 the images are of one class"),
     ],
 )

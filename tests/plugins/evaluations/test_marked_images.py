@@ -57,10 +57,10 @@ def test_mirroring_twice_changes_nothing():
     assert torch.equal(targets["boxes"], boxes)
 
 
-def test_what_is_ignored_is_not_learnt_but_tested(bright):
+def test_what_is_ignored_is_not_learned_but_tested(bright):
     marked = {0: objects((4, 8, 20, 40), (0, 0, 9, 9), ignored=[1])}
-    learnt, tested = (images(bright, marked, learn=learn)[0] for learn in (True, False))
-    assert len(learnt.objects) == 1
+    learned, tested = (images(bright, marked, learn=learn)[0] for learn in (True, False))
+    assert len(learned.objects) == 1
     assert tested.objects.ignored.tolist() == [False, True]
     assert len(tested.packed) == 2
 

@@ -27,7 +27,7 @@ def adjacency(edges, n):
     return found
 
 
-def standardised(tiles):
+def standardized(tiles):
     known = KNOWN.double().numpy()
     return (tiles.numpy() - known.mean(0)) / known.std(0)
 
@@ -48,14 +48,14 @@ def test_propagation_is_the_dense_formula():
     np.testing.assert_allclose(propagate(*bag).numpy(), expected, **EXACT)
 
 
-def test_a_tile_without_neighbours_keeps_its_values():
+def test_a_tile_without_neighbors_keeps_its_values():
     tiles = torch.randn(3, 4)
     torch.testing.assert_close(propagate(tiles, torch.zeros(2, 0, dtype=torch.long)), tiles)
 
 
 def test_the_graph_is_two_dense_convolutions_then_mean_and_maximum():
     net, bag = network("graph"), grid_bag(9)
-    joined, h = adjacency(bag.edges, 9), standardised(bag.tiles)
+    joined, h = adjacency(bag.edges, 9), standardized(bag.tiles)
     for layer in (net.embed, net.second):
         h = np.maximum(slow_propagate(h @ weight(layer).T, joined), 0)
     pooled = np.concatenate([h.mean(axis=0), h.max(axis=0)])
@@ -66,7 +66,7 @@ def test_the_graph_is_two_dense_convolutions_then_mean_and_maximum():
 def test_attention_is_equation_9_tile_by_tile():
     net, bag = network("attention"), grid_bag(7)
     v, u, w = weight(net.v), weight(net.u), weight(net.w)[0]
-    hidden = [np.maximum(weight(net.embed) @ x, 0) for x in standardised(bag.tiles)]
+    hidden = [np.maximum(weight(net.embed) @ x, 0) for x in standardized(bag.tiles)]
     raised = [np.exp(w @ (np.tanh(v @ h) / (1 + np.exp(-(u @ h))))) for h in hidden]
     weights = [r / sum(raised) for r in raised]
     pooled = sum(a * h for a, h in zip(weights, hidden, strict=True))

@@ -10,15 +10,15 @@ from ssl_kit.plugins.evaluations.saliency import heat_map, overview, write_pictu
 PLACES = np.array([[0, 0], [0, 2], [1, 1]], np.float32)
 
 
-def centres(picture, cell=32):
+def centers(picture, cell=32):
     return picture[cell // 2 :: cell, cell // 2 :: cell].tolist()
 
 
-def test_red_is_for_blue_is_against_white_is_nothing_and_grey_is_no_image():
-    red, white, blue, grey = [255, 0, 0], [255] * 3, [128, 128, 255], [160] * 3
+def test_red_is_for_blue_is_against_white_is_nothing_and_gray_is_no_image():
+    red, white, blue, gray = [255, 0, 0], [255] * 3, [128, 128, 255], [160] * 3
     picture = heat_map(PLACES + 7, np.array([2.0, 0.0, -1.0]))
     assert picture.shape == (64, 96, 3)
-    assert centres(picture) == [[red, grey, white], [grey, blue, grey]]
+    assert centers(picture) == [[red, gray, white], [gray, blue, gray]]
 
 
 def test_places_may_be_pixels():
@@ -27,7 +27,7 @@ def test_places_may_be_pixels():
 
 
 def test_images_without_any_say_are_white():
-    assert centres(heat_map(PLACES[:1], np.zeros(1))) == [[[255] * 3]]
+    assert centers(heat_map(PLACES[:1], np.zeros(1))) == [[[255] * 3]]
 
 
 def test_a_huge_bag_makes_a_small_picture_that_shows_its_peak():
@@ -43,7 +43,7 @@ def test_a_huge_bag_makes_a_small_picture_that_shows_its_peak():
 def test_an_overview_has_each_image_at_its_place(channels):
     images = [np.full((50, 40, channels), v, np.uint8) for v in (10, 20)]
     images.append(np.full((8, 8, channels), 1.0, np.float32))
-    seen = centres(overview(PLACES, images))
+    seen = centers(overview(PLACES, images))
     assert seen == [[[10] * 3, [160] * 3, [20] * 3], [[160] * 3, [255] * 3, [160] * 3]]
 
 

@@ -14,7 +14,7 @@ from ssl_kit.data import file_path, index_files
 class Sound(Dataset):
     """None: all rules hold."""
 
-    channels = ("grey",)
+    channels = ("gray",)
 
     def __init__(self, path, value_range=None):
         super().__init__(value_range)
@@ -48,7 +48,7 @@ class Sound(Dataset):
         data = np.frombuffer(file.read_bytes(), np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
         if image is None:
-            raise DataError("is no greymap")
+            raise DataError("is no graymap")
         return image[..., None]
 
 

@@ -38,16 +38,16 @@ class NoPaper(Sound):
 
 
 class AnyOption(Sound):
-    """Takes misspelt options in silence."""
+    """Takes misspelled options in silence."""
 
     class Config(SimCLRConfig):
         model_config = ConfigDict(extra="allow")
 
 
-class MisspeltDefault(Sound):
+class MisspelledDefault(Sound):
     """Wants settings that a run does not have."""
 
-    defaults: ClassVar = {"optimiser": {"lr": 1e-3}}
+    defaults: ClassVar = {"optimzer": {"lr": 1e-3}}
 
 
 class OwnPolicy(Sound):
@@ -75,7 +75,7 @@ class UnusedLayer(Sound):
 
 
 class NumpyWeights(Sound):
-    """Initialises from a generator that nobody seeds."""
+    """Initializes from a generator that nobody seeds."""
 
     def __init__(self, encoder, config):
         super().__init__(encoder, config)
@@ -138,16 +138,16 @@ class ThreeChannels(Sound):
         return views * views.new_tensor([0.3, 0.6, 0.1])[:, None, None]
 
 
-class NoGrey(Sound):
-    """None: it says that it cannot use grey images."""
+class NoGray(Sound):
+    """None: it says that it cannot use gray images."""
 
     def __init__(self, encoder, config):
         if encoder.channels == 1:
-            raise UsageError("Colours are needed; these images have one channel.")
+            raise UsageError("Colors are needed; these images have one channel.")
         super().__init__(encoder, config)
 
 
-class NoColours(Sound):
+class NoColors(Sound):
     """Refuses the most common images."""
 
     def __init__(self, encoder, config):

@@ -13,5 +13,5 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "example_name",
         "ssl_kit_example_name.dataset:ExampleName",
-        summary="Portable greymaps, 8 or 16 bit.",
+        summary="Portable graymaps, 8 or 16 bit.",
     )

@@ -1,4 +1,4 @@
-"""Binary portable greymaps: a header in words, then the pixels.
+"""Binary portable graymaps: a header in words, then the pixels.
 
 https://netpbm.sourceforge.net/doc/pgm.html
 """
@@ -28,7 +28,7 @@ def decode(data: bytes) -> Image:
     """
     header = _HEADER.match(data)
     if header is None:
-        raise DataError("is no binary greymap: it does not start with P5, width, height, maximum")
+        raise DataError("is no binary graymap: it does not start with P5, width, height, maximum")
     width, height, top = (int(number) for number in header.groups())
     kind = np.dtype(">u2" if top > 255 else "u1")
     if len(data) - header.end() < width * height * kind.itemsize:
@@ -40,11 +40,11 @@ def decode(data: bytes) -> Image:
 class ExampleNameConfig(Config):
     """Options of the reader; users set them by --set data.options.NAME=VALUE."""
 
-    channel: Annotated[str, Field(description="name of the one channel")] = "grey"
+    channel: Annotated[str, Field(description="name of the one channel")] = "gray"
 
 
 class ExampleName(Dataset):
-    """Greymaps in a folder; the scale of 16-bit ones is measured."""
+    """Graymaps in a folder; the scale of 16-bit ones is measured."""
 
     Config = ExampleNameConfig
 

@@ -23,5 +23,5 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "example_name_demo",
         "ssl_kit_example_name.demo:Demo",
-        summary="120 made-up grey images of stripes, coarse, medium and fine.",
+        summary="120 made-up gray images of stripes, coarse, medium and fine.",
     )

@@ -25,9 +25,9 @@ def stripes(wavelength: float, rng: np.random.Generator) -> Image:
 
 
 class Demo(Dataset):
-    """120 images of stripes, 64x64, grey: coarse, medium and fine. Generated, not real."""
+    """120 images of stripes, 64x64, gray: coarse, medium and fine. Generated, not real."""
 
-    channels = ("grey",)
+    channels = ("gray",)
 
     def __init__(self) -> None:
         super().__init__([[0, 255]])

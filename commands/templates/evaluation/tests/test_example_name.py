@@ -27,7 +27,7 @@ def test_predictions_agree_with_a_slow_restatement(problem):
     assert predict(features[:60], labels[:60], features[60:], "euclidean").tolist() == expected
 
 
-def test_a_class_that_was_not_learnt_is_never_predicted(problem):
+def test_a_class_that_was_not_learned_is_never_predicted(problem):
     features, labels = problem
     known = labels != 1
     assert 1 not in predict(features[known], labels[known], features, "euclidean")

@@ -55,7 +55,7 @@ class ExampleNameConfig(Config):
 
 
 class ExampleName(Objective):
-    """Alignment and uniformity, minimised directly."""
+    """Alignment and uniformity, minimized directly."""
 
     paper = "https://arxiv.org/abs/2005.10242"
     Config = ExampleNameConfig

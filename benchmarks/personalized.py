@@ -1,9 +1,9 @@
 """Does it help to pre-train on the subject that a probe is for? On ten wristbands.
 
-    python benchmarks/personalised.py ../shared/data/stress_predict --out runs/personalised
+    python benchmarks/personalized.py ../shared/data/stress_predict --out runs/personalized
 
 Stress-Predict: stress is the Stroop test, the interview and the hyperventilation; all else with a
-time in its table is rest. Of each subject's labelled windows the first 40 % are for training, 25 %
+time in its table is rest. Of each subject's labeled windows the first 40 % are for training, 25 %
 for validation and the rest for testing, with a gap of a window (see the evaluation within_group):
 so each part has both classes for all ten.
 Encoders are pre-trained on copies of the recordings that end before the validation time: of this
@@ -35,7 +35,7 @@ from ssl_kit.data.opening import DataConfig, open_dataset
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import (
     EvaluationData,
-    LabelledFeatures,
+    LabeledFeatures,
     Pretrained,
     Result,
     paired_difference,
@@ -124,7 +124,7 @@ def probe(model: Pretrained, data: EvaluationData, parts: Any) -> dict[str, floa
     features, rows = data.embed(model, np.sort(np.concatenate(three)))
     places = [np.flatnonzero(np.isin(rows, part)) for part in three]
     labels, groups = index.labels[rows], index.groups[rows]
-    found = LabelledFeatures(features, labels, groups, index.classes, *places)
+    found = LabeledFeatures(features, labels, groups, index.classes, *places)
     answers, validation, _ = Linear(LinearConfig()).answer(found)
     metrics = found.result(answers, validation).metrics
     return {name: metrics[name].value for name in METRICS}
@@ -134,8 +134,8 @@ def opened(path: Path, intervals: Path) -> EvaluationData:
     """Opens the recordings with their labels, in memory."""
     options = {"window": WINDOW, "stride": STRIDE, "intervals": str(intervals)}
     dataset = open_dataset(domains["eeg"], DataConfig(path=str(path), options=options))
-    labelled = np.flatnonzero(dataset.index.labels >= 0)
-    kept = kept_in_memory(dataset, labelled)
+    labeled = np.flatnonzero(dataset.index.labels >= 0)
+    kept = kept_in_memory(dataset, labeled)
     return EvaluationData(kept, split(dataset.index, 0), domains["eeg"], workers=0)
 
 
