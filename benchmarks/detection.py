@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ssl_kit.commands.actions import load_model
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.opening import DataConfig, open_dataset
 from ssl_kit.data.splits import Splits, split
 from ssl_kit.evaluation import EvaluationData, Result, paired_difference, verdict
+from ssl_kit.evaluation.requests import load_encoder
 from ssl_kit.plugins.evaluations.detection import Detection, DetectionConfig
 
 
@@ -82,7 +82,9 @@ def main() -> None:
     found = {}
     for arm in asked["arms"]:
         start = time.process_time()
-        model, _ = load_model(arm, data.dataset, data.splits.train, asked["encoder"], asked["size"])
+        model, _ = load_encoder(
+            arm, data.dataset, data.splits.train, asked["encoder"], asked["size"]
+        )
         result = found[model.name] = protocol.evaluate(model, data)
         print(f"{model.name}: {time.process_time() - start:.0f} s, {result.details}", flush=True)
     print(page(found))

@@ -22,9 +22,9 @@ from ..evaluation.comparing.plan import Plan, parse_budgets
 from ..evaluation.comparing.verdicts import summary
 from ..evaluation.data import EvaluationData
 from ..evaluation.leakage import refuse_overlap
+from ..evaluation.requests import choose, open_images
 from ..evaluation.result import Result
 from ..training.progress import Progress
-from .actions import choose, data_of
 
 
 def plan(
@@ -69,7 +69,7 @@ def plan(
     architecture, size = architecture_of(rows, encoder, image_size)
     runs = [arm.run for arm in rows if arm.run]
     first = str(runs[0].folder) if runs else ""
-    field, dataset, config = data_of(first, domain, data, labels, holdout, assignments)
+    field, dataset, config = open_images(first, domain, data, labels, holdout, assignments)
     found = EvaluationData(dataset, split(dataset.index, config.holdout), field)
     for arm in rows:
         if arm.run:

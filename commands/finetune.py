@@ -17,9 +17,9 @@ from ..evaluation.classifier import Classifier
 from ..evaluation.comparing.arms import FINETUNE
 from ..evaluation.finetuning import FineTuned, fine_tune
 from ..evaluation.pretrained import Pretrained
+from ..evaluation.requests import choose, judged
 from ..training.manifest import environment
 from ..training.progress import Progress
-from .actions import choose, judged
 
 _TOLERANCE = 1e-4  # of a logit, relative to the largest
 

@@ -4,7 +4,9 @@ from ..core.discovery import evaluations as evaluations
 from ..training.device import choose_device as choose_device
 from ..training.representation import representation_metrics as representation_metrics
 from .bootstrap import Estimate as Estimate
-from .bootstrap import bootstrap as bootstrap
+from .bootstrap import Floats as Floats
+from .bootstrap import Weights as Weights
+from .bootstrap import bootstrap_estimates as bootstrap_estimates
 from .budgets import draw_labels as draw_labels
 from .data import EvaluationData as EvaluationData
 from .data import LabeledFeatures as LabeledFeatures

@@ -67,7 +67,7 @@ def resample(groups: int, rows: int, draws: int = DRAWS, seed: int = 0) -> Itera
         yield np.ascontiguousarray(counts.reshape(columns, groups).T, dtype=np.float32)
 
 
-def bootstrap(
+def bootstrap_estimates(
     statistic: Statistic, groups: int, rows: int = 0
 ) -> tuple[dict[str, Estimate], dict[str, Floats]]:
     """Estimates metrics and keeps their bootstrap draws.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
-from .bootstrap import DRAWS, Estimate, Floats, bootstrap, estimate, means
+from .bootstrap import DRAWS, Estimate, Floats, bootstrap_estimates, estimate, means
 from .metrics import Answers, ScoredAnswers, operating_point
 
 _Chosen = tuple[NDArray[Any], NDArray[Any]]
@@ -81,7 +81,7 @@ class Result:
             )
             if len(classes) == 2:
                 details["operating_point"] = {"positive": classes[1], "threshold": threshold}
-        metrics, draws = bootstrap(said, said.codes[1], len(labels))
+        metrics, draws = bootstrap_estimates(said, said.codes[1], len(labels))
         if "ece" in draws:
             draws["ece"] = _centered(draws["ece"], metrics["ece"].value)
             metrics["ece"] = estimate(metrics["ece"].value, draws["ece"])
@@ -105,7 +105,7 @@ class Result:
             details: Anything else worth keeping, as plain values.
         """
         statistic, g = means(values, groups)
-        metrics, draws = bootstrap(statistic, g)
+        metrics, draws = bootstrap_estimates(statistic, g)
         scores = statistic(np.eye(g, dtype=np.float32))[main]
         return cls(metrics, draws, main, (), scores, details)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..core.hookspecs import Register, hookimpl
+from collections.abc import Callable
+
+from .. import hookimpl
 
 _HERE = __name__
 _OBJECTIVES = {
@@ -86,7 +88,7 @@ _FIELDS = {
 
 
 @hookimpl
-def register_encoders(register: Register) -> None:
+def register_encoders(register: Callable[..., None]) -> None:
     """The encoder families."""
     register(
         "timm",
@@ -96,7 +98,7 @@ def register_encoders(register: Register) -> None:
 
 
 @hookimpl
-def register_objectives(register: Register) -> None:
+def register_objectives(register: Callable[..., None]) -> None:
     """The objectives."""
     here = f"{_HERE}.objectives"
     for name, (where, summary) in _OBJECTIVES.items():
@@ -104,7 +106,7 @@ def register_objectives(register: Register) -> None:
 
 
 @hookimpl
-def register_datasets(register: Register) -> None:
+def register_datasets(register: Callable[..., None]) -> None:
     """The datasets."""
     here = f"{_HERE}.datasets"
     register(
@@ -125,7 +127,7 @@ def register_datasets(register: Register) -> None:
 
 
 @hookimpl
-def register_domains(register: Register) -> None:
+def register_domains(register: Callable[..., None]) -> None:
     """The one domain that needs no package of its own, and those known but not installed."""
     register(
         "natural",
@@ -137,7 +139,7 @@ def register_domains(register: Register) -> None:
 
 
 @hookimpl
-def register_evaluations(register: Register) -> None:
+def register_evaluations(register: Callable[..., None]) -> None:
     """The evaluations."""
     here = f"{_HERE}.evaluations"
     for name, (where, summary) in _EVALUATIONS.items():

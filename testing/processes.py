@@ -52,7 +52,7 @@ def two_processes_equal_one(kind: type[Objective], tolerance: float = 1e-6) -> s
         require(
             abs(mean - loss) <= tolerance * max(1.0, abs(loss)),
             f"at step {step + 1} two processes have the loss {mean:.8f}, one has {loss:.8f}; "
-            "gather what the loss compares with ssl_kit.gather, and draw with ssl_kit.rand_per_sample",
+            "join what the loss compares with ssl_kit.nn.all_gather, draw with nn.rand_per_sample",
         )
     for name, value in alone.items():
         other = traces[0][1][name]

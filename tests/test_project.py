@@ -15,7 +15,7 @@ from ssl_kit.core.discovery import datasets, discovery, domains, evaluations, ob
 
 ROOT = Path(ssl_kit.__file__).parent
 CORE = sorted((ROOT / "core").glob("*.py"))
-PARTS = ("commands", "plugins", "testing")
+PARTS = ("nn", "data", "training", "evaluation", "reports", "commands", "plugins", "testing")
 REST = sorted(file for part in PARTS for file in (ROOT / part).rglob("*.py"))
 SOURCES = [*CORE, *REST, ROOT / "cli.py", ROOT / "__init__.py"]
 README = Path(__file__).parents[1] / "README.md"
@@ -95,14 +95,6 @@ def test_core_knows_no_plugin_by_name(file):
     assert names & found <= allowed
 
 
-def test_the_public_names_are_those_that_type_checkers_see():
-    tree = ast.parse((ROOT / "__init__.py").read_text())
-    guard = next(node for node in tree.body if isinstance(node, ast.If))
-    seen = {(alias.asname, part.module) for part in guard.body for alias in part.names}
-    assert {name for name, _ in seen} == set(ssl_kit.__all__)
-    assert {(n, f"core.{m}") for n, m in ssl_kit._MODULE_OF.items()} == seen
-
-
 @pytest.mark.parametrize("name", ssl_kit.__all__)
 def test_every_public_name_is_there_and_documented(name):
     thing = getattr(ssl_kit, name)
@@ -112,7 +104,7 @@ def test_every_public_name_is_there_and_documented(name):
 
 
 def test_an_unknown_public_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="'ssl_kit' has no attribute 'SimCLR'"):
+    with pytest.raises(AttributeError, match="SimCLR"):
         _ = ssl_kit.SimCLR
 
 

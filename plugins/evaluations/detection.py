@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 
 from ... import Config, DataError, Evaluation, RunError, UsageError
 from ...data import choose_workers
-from ...evaluation import EvaluationData, Pretrained, Result, bootstrap, choose_device
+from ...evaluation import EvaluationData, Pretrained, Result, bootstrap_estimates, choose_device
 from .annotations import Located, read_annotations
 from .average_precision import AveragePrecision, Floats, Marked, Weights, match
 from .detector import detector
@@ -305,7 +305,7 @@ def judge(
     def statistic(weights: Weights) -> dict[str, Floats]:
         return {name: values for part in parts for name, values in part(weights).items()}
 
-    metrics, draws = bootstrap(statistic, len(names), parts[0].rows)
+    metrics, draws = bootstrap_estimates(statistic, len(names), parts[0].rows)
     there = [name for name, value in metrics.items() if not math.isnan(value.value)]
     if not there:
         raise UsageError("No test image has an object, so that nothing can be found in them.")

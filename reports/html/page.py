@@ -9,13 +9,13 @@ from typing import Any
 
 import jinja2
 
-from ...commands.actions import data_of
 from ...core.atomic import write_atomic
 from ...core.dataset import Dataset
 from ...core.domain import Domain
 from ...core.errors import SslKitError
 from ...data.splits import Splits, split
 from ...evaluation.pretrained import from_run
+from ...evaluation.requests import open_images
 from ...training.run import Run
 from . import comparison, facts, sections
 from .embedding import embed_sample, quick_knn
@@ -88,7 +88,7 @@ def _images(run: Run, data: str, live: bool, manifest: dict[str, Any]) -> dict[s
             "missing": "The run has no encoder yet: its training has not got far enough."
         }
     try:
-        domain, dataset, config = data_of(str(run.folder), "", data, "")
+        domain, dataset, config = open_images(str(run.folder), "", data, "")
         splits = split(dataset.index, config.holdout)
         return none | _of_images(run, domain, dataset, splits, manifest)
     except SslKitError as error:

@@ -5,7 +5,7 @@ from scipy import stats
 from ssl_kit.evaluation.bootstrap import (
     DRAWS,
     Estimate,
-    bootstrap,
+    bootstrap_estimates,
     codes_of,
     estimate,
     means,
@@ -17,7 +17,7 @@ from ssl_kit.evaluation.metrics import Answers
 
 def mean_of(right, groups):
     statistic, g = means({"accuracy": np.asarray(right, dtype=float)}, groups)
-    return bootstrap(statistic, g)[0]["accuracy"]
+    return bootstrap_estimates(statistic, g)[0]["accuracy"]
 
 
 def test_groups_are_numbered_in_sorted_order():
@@ -84,7 +84,7 @@ def test_draws_of_uneven_groups_agree_with_a_loop():
     rng = np.random.default_rng(0)
     values, groups = rng.random(60), rng.integers(12, size=60)
     statistic, g = means({"m": values}, groups)
-    _, draws = bootstrap(statistic, g)
+    _, draws = bootstrap_estimates(statistic, g)
     weights = np.concatenate(list(resample(g, 0)), axis=1)
     for r in (0, 1, DRAWS - 1):
         drawn = [values[groups == name] for name, w in zip(range(12), weights[:, r], strict=True)
@@ -95,7 +95,7 @@ def test_draws_of_uneven_groups_agree_with_a_loop():
 def test_perfect_answers_leave_no_doubt():
     labels = np.arange(20) % 2
     said = Answers(labels, labels, np.arange(20), ("a", "b"))
-    found, _ = bootstrap(said, 20)
+    found, _ = bootstrap_estimates(said, 20)
     assert found["accuracy"] == Estimate(1.0, 1.0, 1.0)
 
 

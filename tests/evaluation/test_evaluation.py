@@ -3,13 +3,14 @@ import numpy as np
 import pytest
 
 from ssl_kit import Evaluation, UsageError
-from ssl_kit.commands.actions import choose, data_of, evaluate
+from ssl_kit.commands.actions import evaluate
 from ssl_kit.core.config import Config
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData, Result
 from ssl_kit.evaluation.leakage import refuse_overlap
 from ssl_kit.evaluation.pretrained import embed, from_init
+from ssl_kit.evaluation.requests import choose, open_images
 from ssl_kit.evaluation.side_by_side import compare
 
 
@@ -29,7 +30,7 @@ class Scripted(Evaluation):
 
 @pytest.fixture
 def labeled(shared_images, finished_run):
-    domain, dataset, config = data_of(str(finished_run.folder), "", "", "")
+    domain, dataset, config = open_images(str(finished_run.folder), "", "", "")
     return EvaluationData(dataset, split(dataset.index, config.holdout), domain, workers=0)
 
 
@@ -245,11 +246,11 @@ def test_a_wrong_option_is_a_plain_error(assignment, said):
 
 
 def test_settings_of_the_images_reach_the_dataset():
-    config = data_of("scratch", "natural", "", "", assignments=["data.holdout=0.4"])[2]
+    config = open_images("scratch", "natural", "", "", assignments=["data.holdout=0.4"])[2]
     assert config.holdout == 0.4
     assert choose(["knn"], ["data.holdout=0.4"])["knn"].config.k == 20
 
 
 def test_a_wrong_setting_of_the_images_is_a_plain_error():
     with pytest.raises(UsageError, match=r"Unknown key 'data\.holdot'"):
-        data_of("scratch", "natural", "", "", assignments=["data.holdot=0.4"])
+        open_images("scratch", "natural", "", "", assignments=["data.holdot=0.4"])

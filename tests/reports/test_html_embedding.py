@@ -6,9 +6,10 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from ssl_kit.commands.actions import data_of, evaluate
+from ssl_kit.commands.actions import evaluate
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation.pretrained import from_run
+from ssl_kit.evaluation.requests import open_images
 from ssl_kit.reports.html import embedding
 from ssl_kit.training.setup import build
 
@@ -111,7 +112,7 @@ def test_initial_weights_that_are_gone_are_left_out(finished_run):
 
 
 def test_the_quick_knn_is_what_evaluate_finds(finished_run):
-    domain, dataset, config = data_of(str(finished_run.folder), "", "", "")
+    domain, dataset, config = open_images(str(finished_run.folder), "", "", "")
     splits = split(dataset.index, config.holdout)
     found = embedding.embed_sample(finished_run, from_run(finished_run), dataset, domain)
     quick = embedding.quick_knn(found, dataset, splits, domain)
@@ -122,7 +123,7 @@ def test_the_quick_knn_is_what_evaluate_finds(finished_run):
 
 
 def test_without_labels_there_is_no_quick_knn(finished_run, memory_dataset):
-    domain, dataset, _ = data_of(str(finished_run.folder), "", "", "")
+    domain, dataset, _ = open_images(str(finished_run.folder), "", "", "")
     images = [RNG.integers(0, 255, (40, 40, 3), dtype=np.uint8) for _ in range(6)]
     plain = memory_dataset(images)
     plain.channels = dataset.channels

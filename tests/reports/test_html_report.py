@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from ssl_kit import UsageError
 from ssl_kit.cli import main
-from ssl_kit.commands.actions import data_of
 from ssl_kit.data.splits import Splits
+from ssl_kit.evaluation.requests import open_images
 from ssl_kit.reports.html import facts, page, sections
 from ssl_kit.reports.html.pictures import jpeg, sprite, square
 from ssl_kit.training.run import Run
@@ -81,7 +81,7 @@ def test_every_section_is_there(report, name):
 
 
 def test_no_key_and_no_group_reaches_the_page(report, finished_run):
-    dataset = data_of(str(finished_run.folder), "", "", "")[1]
+    dataset = open_images(str(finished_run.folder), "", "", "")[1]
     index = dataset.index
     names = {index.key(i) for i in range(len(index))}
     names |= {name.decode() for name in index.group_names} | index.group_hashes()
@@ -180,7 +180,7 @@ def test_the_leak_statement(trained, test, words, bad):
 
 
 def test_an_overlap_is_said_in_red(copy):
-    dataset = data_of(str(copy.folder), "", "", "")[1]
+    dataset = open_images(str(copy.folder), "", "", "")[1]
     manifest = copy.read_json("manifest.json")
     copy.write_json("manifest.json", {**manifest, "groups": sorted(dataset.index.group_hashes())})
     assert '<p class="leak bad" role="alert">' in page.run_page(copy).decode()

@@ -1,0 +1,167 @@
+"""The floors of the house: which folder may import which, and which distributions it may use."""
+
+import ast
+import re
+import sys
+import tomllib
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+import ssl_kit
+
+ROOT = Path(ssl_kit.__file__).parent
+FLOORS = ("core", "nn", "data", "training", "evaluation", "reports", "testing", "commands", "cli")
+PUBLIC = {"", "nn", "data", "evaluation", "testing"}
+FOLDERS = [ROOT / name for name in (*FLOORS, "plugins")]
+FILES = [
+    file
+    for folder in FOLDERS
+    for file in ([folder.with_suffix(".py")] if folder.name == "cli" else folder.rglob("*.py"))
+    if "templates" not in file.parts
+]
+DISTRIBUTIONS = [ROOT, *sorted(file.parent for file in ROOT.glob("domains/*/pyproject.toml"))]
+
+
+def module_of(file):
+    """Returns the dotted name of a file below the package."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(file): file for file in FILES}
+
+
+@cache
+def imports(file):
+    """Returns the dotted names, below the package, of the modules that a file imports."""
+    package = module_of(file).split(".")
+    if file.name != "__init__.py":
+        package = package[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            name = ".".join([*base, *filter(None, [node.module])])
+            for alias in node.names:
+                inner = f"{name}.{alias.name}".strip(".")
+                found.add(inner if inner in MODULES else name)
+    return frozenset(found)
+
+
+def folder_of(module):
+    return module.partition(".")[0]
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_inside_the_package_imports_are_relative(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module]
+        assert not any(name.partition(".")[0] == "ssl_kit" for name in names), names
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_no_floor_imports_one_above_it(floor):
+    allowed = set(FLOORS[: FLOORS.index(floor) + 1])
+    upward = {
+        f"{module} -> {target}"
+        for module, file in MODULES.items()
+        if folder_of(module) == floor
+        for target in imports(file)
+        if target and folder_of(target) not in allowed
+    }
+    assert upward == set()
+
+
+def test_no_imports_run_in_a_circle():
+    graph = {
+        module: {target for target in imports(file) if target in MODULES and target != module}
+        for module, file in MODULES.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        pytest.fail(f"imports run in a circle: {circle}")
+
+
+def test_plugins_use_public_names_only():
+    inner = {
+        f"{module} -> {target}"
+        for module, file in MODULES.items()
+        if folder_of(module) == "plugins"
+        for target in imports(file)
+        if target not in PUBLIC and folder_of(target) != "plugins"
+    }
+    assert inner == set()
+
+
+@pytest.mark.parametrize("folder", DISTRIBUTIONS[1:], ids=lambda folder: folder.name)
+def test_domains_use_public_names_only(folder):
+    inner = set()
+    for file in folder.glob("ssl_kit_*/**/*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ssl_kit."):
+                inner.add(node.module.removeprefix("ssl_kit."))
+    assert inner <= PUBLIC
+
+
+@pytest.mark.skipif(not (ROOT / "pyproject.toml").is_file(), reason="no pyproject.toml")
+@pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
+def test_every_import_is_a_declared_dependency(folder):
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    wanted = [
+        *project["dependencies"],
+        *chain.from_iterable(project.get("optional-dependencies", {}).values()),
+    ]
+    if folder != ROOT:  # what ssl-kit itself requires comes with it
+        own = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        wanted += own["dependencies"]
+    declared = {_normal(re.match(r"[\w.-]+", text).group()) for text in wanted}
+    files = FILES if folder == ROOT else list(folder.glob("ssl_kit_*/**/*.py"))
+    distributions = packages_distributions()
+    undeclared = set()
+    for name in set().union(*map(_top_imports, files)):
+        homes = {_normal(home) for home in distributions.get(name, [name])}
+        if name != folder_name(folder) and not homes & declared:
+            undeclared.add(name)
+    assert undeclared == set()
+
+
+def folder_name(folder):
+    return "ssl_kit" if folder == ROOT else f"ssl_kit_{folder.name}"
+
+
+def _normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _top_imports(file):
+    """Names the packages beside the standard library that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names - set(sys.stdlib_module_names)
+
+
+def test_the_core_is_small():
+    files = sorted((ROOT / "core").glob("*.py"))
+    assert len(files) <= 14
+    assert sum(len(file.read_text().splitlines()) for file in files) <= 1500
+
+
+@pytest.mark.parametrize("heavy", ["torch", "pluggy", "numpy"])
+def test_a_view_costs_nothing(heavy):
+    import subprocess
+
+    code = f"import sys; from ssl_kit import View; assert '{heavy}' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
