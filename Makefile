@@ -22,7 +22,7 @@ $(READY): pyproject.toml $(DOMAINS:%=domains/%/pyproject.toml)
 demo: setup
 	rm -rf $(DEMO)
 	$(BIN)/ssl-kit train --domain remote_sensing --max-time 90s --out $(DEMO)
-	$(BIN)/ssl-kit evaluate $(DEMO) --protocol knn
+	$(BIN)/ssl-kit evaluate $(DEMO) --evaluation knn
 
 test: setup
 	$(BIN)/pytest

@@ -152,22 +152,22 @@ def train(
 @data_flag
 @labels_flag
 @click.option(
-    "--protocol", default="knn,linear", show_default=True, help="See 'ssl-kit evaluations'."
+    "--evaluation", default="knn,linear", show_default=True, help="See 'ssl-kit evaluations'."
 )
 @click.option("--encoder", default="resnet18", show_default=True, help="Where WHAT is no run.")
 @click.option("--image-size", type=click.IntRange(0), default=0, help="[the run's, or 64]")
 @click.option("--holdout", type=float, help="Share of groups to test on. [the run's, or 0.2]")
 @click.option("--allow-overlap", is_flag=True, help="Test on groups that were pre-trained on.")
-@click.option("--set", "assignments", multiple=True, metavar="PROTOCOL.KEY=VALUE",
-              help="Option of a protocol ('ssl-kit evaluations') or data.KEY=VALUE.")  # fmt: skip
+@click.option("--set", "assignments", multiple=True, metavar="EVALUATION.KEY=VALUE",
+              help="Option of an evaluation, or data.KEY=VALUE.")  # fmt: skip
 @click.option("--features", type=click.Path(path_type=Path), help="Folder that keeps features.")
 @json_flag
-def evaluate(what: str, protocol: str, as_json: bool, **options: Any) -> None:
+def evaluate(what: str, evaluation: str, as_json: bool, **options: Any) -> None:
     """Measure an encoder on labeled images, beside the untrained one."""
     from .commands import actions
     from .reports import text as report
 
-    comparisons, shared = actions.evaluate(what, protocol.split(","), **options)
+    comparisons, shared = actions.evaluate(what, evaluation.split(","), **options)
     values = report.evaluation_json(comparisons, shared)
     _print(values, as_json, lambda: report.evaluation(comparisons, shared))
 
@@ -200,7 +200,7 @@ def finetune(what: str, out: Path, quiet: bool, as_json: bool, **options: Any) -
 @domain_flag
 @data_flag
 @labels_flag
-@click.option("--protocol", default="linear", show_default=True, help="linear, knn or finetune.")
+@click.option("--evaluation", default="linear", show_default=True, help="linear, knn or finetune.")
 @click.option("--budgets", default="10,50,all", show_default=True,
               help="Labels: images a class, or shares like 0.1.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True,
@@ -210,8 +210,8 @@ def finetune(what: str, out: Path, quiet: bool, as_json: bool, **options: Any) -
 @click.option("--image-size", type=click.IntRange(0), default=0, help="[the run's, or 64]")
 @click.option("--holdout", type=float, help="Share of groups to test on. [the run's, or 0.2]")
 @click.option("--allow-overlap", is_flag=True, help="Test on groups that were pre-trained on.")
-@click.option("--set", "assignments", multiple=True, metavar="PROTOCOL.KEY=VALUE",
-              help="Option of the protocol or of fine-tuning, or data.KEY=VALUE.")  # fmt: skip
+@click.option("--set", "assignments", multiple=True, metavar="EVALUATION.KEY=VALUE",
+              help="Option of the evaluation or of fine-tuning, or data.KEY=VALUE.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True,
               help="Folder; an interrupted comparison goes on.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Print warnings and the result only.")

@@ -34,9 +34,9 @@ def training_part(data: Path, holdout: float, folder: Path) -> None:
 def accuracy(what: str, data: Path, holdout: float) -> dict[str, float]:
     """Returns kNN accuracies in percent by encoder."""
     command = [*CLI, "evaluate", what, "--domain", "remote_sensing", "--data", str(data)]
-    command += ["--protocol", "knn", "--holdout", str(holdout), "--json"]
+    command += ["--evaluation", "knn", "--holdout", str(holdout), "--json"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    models = json.loads(done.stdout)["protocols"]["knn"]["models"]
+    models = json.loads(done.stdout)["evaluations"]["knn"]["models"]
     return {name: 100 * m["metrics"]["accuracy"]["value"] for name, m in models.items()}
 
 

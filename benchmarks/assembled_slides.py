@@ -2,7 +2,7 @@
 
     python benchmarks/assembled_slides.py ../shared/data/lc25000_lung slides
     ssl-kit evaluate WEIGHTS --encoder tf_efficientnet_lite0 --domain histopathology --data slides \
-        --protocol bags --set bags.pooling=graph --set bags.maps=maps
+        --evaluation bags --set bags.pooling=graph --set bags.maps=maps
 
 No set of whole slides with labels is at hand, so these are assembled, not scanned: 6 x 6 tiles of
 LC25000, four of squamous carcinoma among benign ones, as a square in the class "nest" and no two

@@ -76,7 +76,7 @@ def main() -> None:
     torch.set_num_threads(asked["threads"])
     data = images(asked["folder"], asked["train"])
     options = {k: v for k, v in asked.items() if k in DetectionConfig.model_fields}
-    protocol = Detection(
+    evaluation = Detection(
         DetectionConfig(annotations=str(asked["folder"] / "Annotations"), **options)
     )
     found = {}
@@ -85,7 +85,7 @@ def main() -> None:
         model, _ = load_encoder(
             arm, data.dataset, data.splits.train, asked["encoder"], asked["size"]
         )
-        result = found[model.name] = protocol.evaluate(model, data)
+        result = found[model.name] = evaluation.evaluate(model, data)
         print(f"{model.name}: {time.process_time() - start:.0f} s, {result.details}", flush=True)
     print(page(found))
 

@@ -71,7 +71,7 @@ def row(name: str, args: argparse.Namespace) -> dict[str, Any]:
             extra += [f"objective.teacher={teacher.name.split('.')[0]}"]
             extra += [f"objective.weights={teacher.resolve()}"]
         _, memory = run([*command, *(part for text in extra for part in ("--set", text))])
-        found = json.loads(run(["evaluate", str(out), "--json"])[0])["protocols"]
+        found = json.loads(run(["evaluate", str(out), "--json"])[0])["evaluations"]
         last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
         rates = [
             json.loads(line)["images_per_second"]

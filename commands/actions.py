@@ -18,7 +18,7 @@ from ..data.loader import Skipped
 from ..data.opening import open_dataset
 from ..evaluation.pretrained import embed, from_init
 from ..evaluation.requests import choose, judged, load_encoder, open_images
-from ..evaluation.side_by_side import Comparison, compare
+from ..evaluation.side_by_side import SideBySide, evaluate_side_by_side
 from ..reports.sheet import Clip, contact_sheet
 from ..training.engine import create_run
 from ..training.loop import train
@@ -66,27 +66,27 @@ def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:
 
 
 def evaluate(
-    what: str, protocols: Sequence[str], *, assignments: Sequence[str] = (), **options: Any
-) -> tuple[list[Comparison], int]:
+    what: str, evaluations: Sequence[str], *, assignments: Sequence[str] = (), **options: Any
+) -> tuple[list[SideBySide], int]:
     """Evaluates a run beside its untrained encoder, or initial weights alone.
 
     Args:
         what: A run folder, "scratch", "imagenet" or a weights file.
-        protocols: Names of evaluations.
-        assignments: Options of the protocols, such as "knn.k=10", and settings of the images.
+        evaluations: Names of evaluations.
+        assignments: Options of the evaluations, such as "knn.k=10", and settings of the images.
         options: See `ssl_kit.evaluation.requests.judged`.
 
     Returns:
-        One comparison per protocol, and the number of test groups that were pre-trained on.
+        One comparison per evaluation, and the number of test groups that were pre-trained on.
     """
-    chosen = choose(protocols, assignments)
-    found = judged(what, protocols=chosen.values(), assignments=assignments, **options)
+    chosen = choose(evaluations, assignments)
+    found = judged(what, evaluations=chosen.values(), assignments=assignments, **options)
     model, data, models = found.model, found.data, [found.model]
     if found.run:
         name = found.run.config.encoder.name
         control = from_init("scratch", name, model.image_size, data.dataset, data.splits.train)
         models.append(control)
-    return compare(models, data, chosen), found.shared
+    return evaluate_side_by_side(models, data, chosen), found.shared
 
 
 def embed_to_file(what: str, out: Path, domain: str, data: str, labels: str) -> tuple[int, Skipped]:

@@ -30,7 +30,7 @@ from ..training.progress import Progress
 def plan(
     arms: Sequence[str],
     *,
-    protocol: str = "linear",
+    evaluation: str = "linear",
     budgets: str = "10,50,all",
     seeds: int = 3,
     imagenet_weights: str = "",
@@ -47,7 +47,7 @@ def plan(
 
     Args:
         arms: Run folders, "scratch", "imagenet" or "random-frozen".
-        protocol: Name of the evaluation; "scratch" is always fine-tuned.
+        evaluation: Name of the evaluation; "scratch" is always fine-tuned.
         budgets: "10,50,all" (images a class) or "0.01,0.1,1.0" (shares).
         seeds: Draws of labels, and of random weights.
         imagenet_weights: File for "imagenet"; timm's own weights if empty.
@@ -58,14 +58,14 @@ def plan(
         labels: CSV.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
-        assignments: Options of the protocol or of fine-tuning, such as "finetune.epochs=10", or
+        assignments: Options of the evaluation or of fine-tuning, such as "finetune.epochs=10", or
             of the images, such as "data.options.tile=64".
 
     Raises:
         UsageError: If it is no fair comparison, or test groups were pre-trained on.
     """
     rows = parse_arms(arms, imagenet_weights)
-    chosen = choose(list(dict.fromkeys([protocol, FINETUNE])), assignments)
+    chosen = choose(list(dict.fromkeys([evaluation, FINETUNE])), assignments)
     architecture, size = architecture_of(rows, encoder, image_size)
     runs = [arm.run for arm in rows if arm.run]
     first = str(runs[0].folder) if runs else ""
@@ -74,10 +74,10 @@ def plan(
     for arm in rows:
         if arm.run:
             _same_scaling(arm, dataset)
-            arm.shared = refuse_overlap(arm.run, found, allow_overlap, [chosen[protocol]])
+            arm.shared = refuse_overlap(arm.run, found, allow_overlap, [chosen[evaluation]])
     return Plan(
         rows,
-        protocol,
+        evaluation,
         chosen,
         parse_budgets(budgets),
         seeds,
@@ -112,7 +112,7 @@ def compare(asked: Plan, out: Path, command: str, progress: Progress) -> dict[st
         What is in `compare.json`: docs/compare.md describes it.
 
     Raises:
-        UsageError: If the folder holds a comparison with other settings, or the protocol and
+        UsageError: If the folder holds a comparison with other settings, or the evaluation and
             fine-tuning, which "scratch" is put to, do not report the same.
         DataError: If a result in it is damaged.
     """

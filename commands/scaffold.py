@@ -25,7 +25,7 @@ _FIRST_USE = {
     "objective": "ssl-kit train --domain natural --objective {name} --epochs 5",
     "domain": "ssl-kit train --domain {name} --epochs 5",
     "dataset": "ssl-kit train --domain natural --data FOLDER --set data.reader={name}",
-    "evaluation": "ssl-kit evaluate scratch --domain natural --protocol {name}",
+    "evaluation": "ssl-kit evaluate scratch --domain natural --evaluation {name}",
 }
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Evaluation(ABC):
-    """A protocol that turns an encoder and labeled images into metrics.
+    """An evaluation that turns an encoder and labeled images into metrics.
 
     Validation picks; the test part is looked at once.
 
@@ -50,6 +50,6 @@ class Evaluation(ABC):
     def tested(self, data: EvaluationData) -> Positions:
         """Returns the positions of what it reports on: no run may be pre-trained on their groups.
 
-        The test part, unless a protocol makes parts of its own.
+        The test part, unless an evaluation makes parts of its own.
         """
         return data.splits.test

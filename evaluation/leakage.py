@@ -15,15 +15,15 @@ from .evaluation import Evaluation
 
 
 def refuse_overlap(
-    run: Run, data: EvaluationData, allow: bool, protocols: Iterable[Evaluation] = ()
+    run: Run, data: EvaluationData, allow: bool, evaluations: Iterable[Evaluation] = ()
 ) -> int:
-    """Counts the test groups that the run was pre-trained on: those that protocols report on.
+    """Counts the test groups that the run was pre-trained on: those that evaluations report on.
 
     Args:
         run: Its manifest has hashes of the groups.
         data: Its test part counts always.
         allow: Do not refuse.
-        protocols: Which evaluations will be run.
+        evaluations: Which evaluations will be run.
 
     Raises:
         UsageError: If there are any and that was not allowed.
@@ -37,11 +37,11 @@ def refuse_overlap(
             "flatter the run. Pre-train with the same --data (its test part is then left out), or "
             "say --allow-overlap."
         )
-    reported = shared.union(*(trained & index.group_hashes(p.tested(data)) for p in protocols))
+    reported = shared.union(*(trained & index.group_hashes(p.tested(data)) for p in evaluations))
     if len(reported) > len(shared) and not allow:
         raise UsageError(
-            f"{len(reported)} groups that a protocol reports on were pre-trained on, without their "
-            "labels, so its result would flatter the run. Pre-train on other groups, or set the "
-            "protocol to report on the test part alone where it can, or say --allow-overlap."
+            f"{len(reported)} groups that an evaluation reports on were pre-trained on, without "
+            "their labels, so its result would flatter the run. Pre-train on other groups, set the "
+            "evaluation to report on the test part alone where it can, or say --allow-overlap."
         )
     return len(reported)

@@ -84,11 +84,11 @@ def open_images(
     return kind, open_dataset(kind, config, value_range), config
 
 
-def choose(protocols: Sequence[str], assignments: Sequence[str] = ()) -> dict[str, Evaluation]:
+def choose(names: Sequence[str], assignments: Sequence[str] = ()) -> dict[str, Evaluation]:
     """Makes evaluations with the options that were set.
 
     Args:
-        protocols: Their names.
+        names: Of the evaluations.
         assignments: Such as "knn.k=10", each for one of them; "data.*" is for `open_images`.
 
     Raises:
@@ -96,15 +96,15 @@ def choose(protocols: Sequence[str], assignments: Sequence[str] = ()) -> dict[st
     """
     options = merge(*map(parse_set, assignments))
     options.pop("data", None)
-    stray = sorted(set(options) - set(protocols))
+    stray = sorted(set(options) - set(names))
     if stray:
         raise UsageError(
-            f"'{stray[0]}' is not among the protocols asked for. "
-            f"{did_you_mean(stray[0], protocols)} An option is set like "
-            f"{protocols[0]}.NAME=VALUE; see 'ssl-kit evaluations {protocols[0]}'."
+            f"'{stray[0]}' is not among the evaluations asked for. "
+            f"{did_you_mean(stray[0], names)} An option is set like "
+            f"{names[0]}.NAME=VALUE; see 'ssl-kit evaluations {names[0]}'."
         )
     chosen: dict[str, Evaluation] = {}
-    for name in protocols:
+    for name in names:
         kind: type[Evaluation] = evaluations[name]
         given = options.get(name, {})
         if not isinstance(given, Mapping):
@@ -143,7 +143,7 @@ def judged(
     holdout: float | None = None,
     allow_overlap: bool = False,
     features: Path | None = None,
-    protocols: Iterable[Evaluation] = (),
+    evaluations: Iterable[Evaluation] = (),
     assignments: Sequence[str] = (),
 ) -> Judged:
     """Loads an encoder and labeled images for it.
@@ -158,7 +158,7 @@ def judged(
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
         features: Folder that features of labeled images are kept in.
-        protocols: What will be run, since it may report on more than the test part.
+        evaluations: What will be run, since it may report on more than the test part.
         assignments: Settings of the images; see `open_images`.
 
     Raises:
@@ -168,5 +168,5 @@ def judged(
     parts = split(dataset.index, config.holdout)
     found = EvaluationData(dataset, parts, field, store=features)
     model, run = load_encoder(what, dataset, found.splits.train, encoder, image_size)
-    shared = refuse_overlap(run, found, allow_overlap, protocols) if run else 0
+    shared = refuse_overlap(run, found, allow_overlap, evaluations) if run else 0
     return Judged(model, run, found, config.path, shared)

@@ -17,17 +17,17 @@ from .evaluation import Evaluation
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One protocol's results for a model and its control.
+class SideBySide:
+    """One evaluation's results for a model and its control.
 
     Attributes:
-        protocol: Name of the evaluation.
+        evaluation: Name of the evaluation.
         results: By name of the encoder.
         gains: By how much the first exceeds the second, paired, by metric; empty if there is
             only one.
     """
 
-    protocol: str
+    evaluation: str
     results: dict[str, Result]
     gains: dict[str, Estimate]
 
@@ -48,14 +48,14 @@ class Comparison:
         return wilcoxon(scores[0], scores[1])
 
 
-def compare(
-    models: Sequence[Pretrained], data: EvaluationData, protocols: Mapping[str, Evaluation]
-) -> list[Comparison]:
-    """Runs each protocol on each model; the second, if any, is the control of the first."""
+def evaluate_side_by_side(
+    models: Sequence[Pretrained], data: EvaluationData, evaluations: Mapping[str, Evaluation]
+) -> list[SideBySide]:
+    """Runs each evaluation on each model; the second, if any, is the control of the first."""
     comparisons = []
-    for name, protocol in protocols.items():
-        results = {model.name: protocol.evaluate(model, data) for model in models}
+    for name, evaluation in evaluations.items():
+        results = {model.name: evaluation.evaluate(model, data) for model in models}
         first, *others = results.values()
         gains = {m: paired_difference(first, others[0], m) for m in first.metrics} if others else {}
-        comparisons.append(Comparison(name, results, gains))
+        comparisons.append(SideBySide(name, results, gains))
     return comparisons

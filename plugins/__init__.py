@@ -66,16 +66,16 @@ _EVALUATIONS = {
         "Faster or Mask R-CNN from the encoder's weights, COCO or VOC annotations: mAP.",
     ),
     "episodes": ("Episodes", "N classes told apart from K images of each, 600 times."),
-    "few_labels": ("FewLabels", "A protocol with k labels of each class, drawn several times."),
+    "few_labels": ("FewLabels", "An evaluation with k labels of each class, drawn several times."),
     "finetune": ("FineTune", "The encoder trained on with labels, all of it or some layers."),
     "knn": ("KNN", "Weighted vote of the 20 nearest training images."),
-    "label_fractions": ("LabelFractions", "A protocol with shares of the labeled groups."),
+    "label_fractions": ("LabelFractions", "An evaluation with shares of the labeled groups."),
     "leave_one_out": ("LeaveOneOut", "Each subject tested by a linear layer of the others: LOSO."),
     "linear": ("Linear", "Logistic regression on frozen features."),
     "retrieval": ("Retrieval", "Ranks training images by likeness: mAP and recall."),
     "robustness": ("Robustness", "Accuracy as test images get worse in ways the field knows."),
     "spectrum": ("Spectrum", "Rank and spread of features; needs no labels."),
-    "within_group": ("WithinGroup", "A protocol within each subject: early time for late time."),
+    "within_group": ("WithinGroup", "An evaluation within each subject: early time for late time."),
 }
 
 _FIELDS = {

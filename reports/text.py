@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.errors import UsageError
 from ..evaluation.result import Result, verdict
-from ..evaluation.side_by_side import Comparison
+from ..evaluation.side_by_side import SideBySide
 from ..training.run import Run
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:
     return [f'timm.create_model("{name}", {arguments}, checkpoint_path="{run.encoder}")']
 
 
-def evaluation_json(comparisons: Sequence[Comparison], shared: int) -> dict[str, Any]:
+def evaluation_json(comparisons: Sequence[SideBySide], shared: int) -> dict[str, Any]:
     """Returns everything that was found as plain values."""
     return {
         "overlapping_groups": shared,
-        "protocols": {
-            c.protocol: {
+        "evaluations": {
+            c.evaluation: {
                 "models": {name: result.to_json() for name, result in c.results.items()},
                 "gain": asdict(c.gain) if c.gain else None,
                 "gains": {metric: asdict(gain) for metric, gain in c.gains.items()},
@@ -75,8 +75,8 @@ def evaluation_json(comparisons: Sequence[Comparison], shared: int) -> dict[str,
     }
 
 
-def evaluation(comparisons: Sequence[Comparison], shared: int) -> str:
-    """Returns a table for each protocol: metrics down, encoders and the gain across."""
+def evaluation(comparisons: Sequence[SideBySide], shared: int) -> str:
+    """Returns a table for each evaluation: metrics down, encoders and the gain across."""
     lines = ["percent, with 95 % intervals; * is what the verdict goes by"]
     if shared:
         lines.append(
@@ -99,10 +99,10 @@ _VERDICTS = {
 }
 
 
-def _table(comparison: Comparison) -> list[str]:
+def _table(comparison: SideBySide) -> list[str]:
     first = next(iter(comparison.results.values()))
     names = [name[:22] for name in comparison.results]
-    rows = [[comparison.protocol, *names, *(["gain"] if comparison.gains else [])]]
+    rows = [[comparison.evaluation, *names, *(["gain"] if comparison.gains else [])]]
     for metric in _shown(first):
         mark = " *" if metric == first.main else ""
         found = [result.metrics[metric] for result in comparison.results.values()]
@@ -113,8 +113,8 @@ def _table(comparison: Comparison) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def _groups(comparison: Comparison) -> list[str]:
-    """Returns remarks, and a row for each group where a protocol has rows of groups."""
+def _groups(comparison: SideBySide) -> list[str]:
+    """Returns remarks, and a row for each group where an evaluation has rows of groups."""
     found = comparison.results.values()
     first = next(iter(found))
     lines = [f"  {remark}" for remark in first.details.get("remarks", ())]
@@ -144,7 +144,7 @@ def table(values: Mapping[str, Any]) -> str:
     found = {(row["arm"], row["budget"]): row["metrics"].get(main) for row in values["results"]}
     for arm in values["arms"]:
         cells = [_percent(found.get((arm["name"], budget))) for budget in budgets]
-        rows.append([f"{arm['name']} ({arm['protocol']})", *cells])
+        rows.append([f"{arm['name']} ({arm['evaluation']})", *cells])
     pairs: dict[str, list[str]] = {}
     for pair in values["differences"]:
         cell = f"{_percent(pair['metrics'].get(main), '+')} {pair['verdict']}"

@@ -128,7 +128,7 @@ def estimates_are_the_same_again(kind: Kind) -> None:
 
 
 def leaves_the_encoder_alone(kind: Kind) -> None:
-    """The encoder's weights are what they were: the next protocol gets the same ones."""
+    """The encoder's weights are what they were: the next evaluation gets the same ones."""
     _, changed = _again(kind)
     require(not changed, f"it changes '{', '.join(changed[:3])}'; fine-tune a copy.deepcopy")
 

@@ -86,7 +86,7 @@ def test_quiet_says_only_the_result(shared_images, tmp_path):
 
 
 def test_evaluate_prints_the_run_beside_the_untrained(finished_run):
-    said = works("evaluate", finished_run.folder, "--protocol", "knn")
+    said = works("evaluate", finished_run.folder, "--evaluation", "knn")
     assert "knn" in said
     assert "untrained" in said
     assert "accuracy *" in said
@@ -95,8 +95,8 @@ def test_evaluate_prints_the_run_beside_the_untrained(finished_run):
 
 def test_evaluate_json(finished_run):
     values = json.loads(works("evaluate", finished_run.folder, "--json"))
-    assert list(values["protocols"]) == ["knn", "linear"]
-    found = values["protocols"]["knn"]
+    assert list(values["evaluations"]) == ["knn", "linear"]
+    found = values["evaluations"]["knn"]
     assert list(found["models"]) == ["tiny", "untrained"]
     metric = found["models"]["tiny"]["metrics"]["accuracy"]
     assert metric["low"] <= metric["value"] <= metric["high"]
@@ -106,8 +106,8 @@ def test_evaluate_json(finished_run):
 
 def test_evaluate_initial_weights_alone(shared_images):
     args = ("--domain", "natural", "--data", shared_images, "--encoder", "test_resnet")
-    said = works("evaluate", "scratch", *args, "--image-size", 32, "--protocol", "knn", "--json")
-    found = json.loads(said)["protocols"]["knn"]
+    said = works("evaluate", "scratch", *args, "--image-size", 32, "--evaluation", "knn", "--json")
+    found = json.loads(said)["evaluations"]["knn"]
     assert list(found["models"]) == ["untrained"]
     assert found["gain"] is None
 
@@ -115,9 +115,9 @@ def test_evaluate_initial_weights_alone(shared_images):
 def test_evaluate_on_other_labels(finished_run, shared_images, tmp_path):
     rows = [f"{n}/{i}.png,{'x' if i % 2 else 'y'}" for n in ("disc", "noise") for i in range(10)]
     (tmp_path / "my.csv").write_text("\n".join(["path,label", *rows]))
-    args = ("--labels", tmp_path / "my.csv", "--allow-overlap", "--protocol", "knn", "--json")
+    args = ("--labels", tmp_path / "my.csv", "--allow-overlap", "--evaluation", "knn", "--json")
     values = json.loads(works("evaluate", finished_run.folder, *args))
-    classes = values["protocols"]["knn"]["models"]["tiny"]["classes"]
+    classes = values["evaluations"]["knn"]["models"]["tiny"]["classes"]
     assert sorted(row["class"] for row in classes) == ["x", "y"]
 
 
@@ -269,7 +269,7 @@ def test_a_file_in_the_way_of_the_run_is_one_line(shared_images, tmp_path):
 
 def test_a_mistake_in_evaluate_is_one_line(finished_run, flat):
     run = finished_run.folder
-    assert "Unknown evaluation 'kn'" in fails(2, "evaluate", run, "--protocol", "kn")
+    assert "Unknown evaluation 'kn'" in fails(2, "evaluate", run, "--evaluation", "kn")
     assert "Unknown domain" in fails(2, "evaluate", run, "--domain", "nowhere")
     assert "do not exist" in fails(2, "evaluate", run, "--data", "gone")
     assert "Wrong value for 'data.holdout'" in fails(2, "evaluate", run, "--holdout", 5)
@@ -281,13 +281,13 @@ def test_a_mistake_in_evaluate_is_one_line(finished_run, flat):
 def test_evaluating_on_what_was_trained_on_is_refused_unless_said_aloud(tiny, tmp_path):
     all_of_it = {"data": {"holdout": 0.0}, "train": {"epochs": 1}}
     run, _ = start([merge(tiny, all_of_it)], tmp_path / "run", Progress(quiet=True))
-    args = ("evaluate", run.folder, "--holdout", 0.2, "--protocol", "knn")
+    args = ("evaluate", run.folder, "--holdout", 0.2, "--evaluation", "knn")
     assert "6 groups of the test part were pre-trained on" in fails(2, *args)
     assert "WARNING: 6 test groups" in works(*args, "--allow-overlap")
 
 
 def test_images_with_other_channels_are_one_line(finished_run):
-    args = ("evaluate", finished_run.folder, "--data", "digits", "--protocol", "knn")
+    args = ("evaluate", finished_run.folder, "--data", "digits", "--evaluation", "knn")
     assert "The images have channels gray, but tiny was trained on red/green/blue" in fails(
         2, *args
     )

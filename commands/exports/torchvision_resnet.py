@@ -44,7 +44,7 @@ def write_torchvision(run: Run, model: Pretrained, out: Path) -> Loaded:
         raise UsageError(
             f"torchvision has no network with the weights of '{model.encoder.name}', only of "
             f"{', '.join(twins())}. Use --format {other}; for a detector on any encoder with a "
-            "pyramid, 'ssl-kit evaluate --protocol detection'."
+            "pyramid, 'ssl-kit evaluate --evaluation detection'."
         )
     write_atomic(out / "weights.safetensors", run.encoder.read_bytes())
     write_json(out / "encoder.json", {**facts_of(run), "torchvision": name})

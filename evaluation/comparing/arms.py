@@ -1,4 +1,4 @@
-"""The arms of a comparison: which encoder each brings, and which protocol it is put to."""
+"""The arms of a comparison: which encoder each brings, and which evaluation it is put to."""
 
 from __future__ import annotations
 
@@ -95,29 +95,29 @@ class Arm:
         init = SCRATCH if self.is_random else self.weights or IMAGENET
         return from_init(init, architecture, image_size, data, pool, seed)
 
-    def protocol(self, asked: str, chosen: dict[str, Evaluation], seed: int) -> Evaluation:
+    def evaluation(self, asked: str, chosen: dict[str, Evaluation], seed: int) -> Evaluation:
         """Returns the evaluation of this arm at a seed.
 
         "scratch" is always fine-tuned as a whole, with the options of fine-tuning; under
         fine-tuning "random-frozen" has its head trained only.
 
         Args:
-            asked: Name of the protocol.
-            chosen: That protocol and fine-tuning, with the options that were set.
-            seed: For protocols that have one.
+            asked: Name of the evaluation.
+            chosen: That evaluation and fine-tuning, with the options that were set.
+            seed: For evaluations that have one.
         """
-        protocol = chosen[self.protocol_name(asked)]
+        evaluation = chosen[self.evaluation_name(asked)]
         changes: dict[str, Any] = {}
         if self.kind == SCRATCH:
             changes = {"freeze": "none", "layer_decay": 1.0}
         elif self.kind == RANDOM and asked == FINETUNE:
             changes = {"freeze": "all"}
-        if "seed" in type(protocol.config).model_fields:
+        if "seed" in type(evaluation.config).model_fields:
             changes["seed"] = seed
-        return type(protocol)(protocol.config.model_copy(update=changes))
+        return type(evaluation)(evaluation.config.model_copy(update=changes))
 
-    def protocol_name(self, asked: str) -> str:
-        """Returns the name of the protocol it is put to."""
+    def evaluation_name(self, asked: str) -> str:
+        """Returns the name of the evaluation it is put to."""
         return FINETUNE if self.kind == SCRATCH else asked
 
     def to_json(self, asked: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Arm:
         return {
             "name": self.name,
             "kind": self.kind,
-            "protocol": self.protocol_name(asked),
+            "evaluation": self.evaluation_name(asked),
             "source": str(self.run.folder) if self.run else self.weights,
             "weights": self.loaded,
             "unavailable": self.unavailable,

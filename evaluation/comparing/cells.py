@@ -48,7 +48,7 @@ def _result(asked: Plan, cell: Cell, file: Path) -> Result | None:
     if model is None:
         return None
     data = asked.limited(cell.budget, cell.seed)
-    result = arm.protocol(asked.protocol, asked.chosen, cell.seed).evaluate(model, data)
+    result = arm.evaluation(asked.evaluation, asked.chosen, cell.seed).evaluate(model, data)
     facts = {
         "weights": arm.loaded,
         "labels": len(data.parts.train) + len(data.parts.val),
@@ -63,7 +63,7 @@ def _same_metric(result: Result, first: Result, cell: Cell) -> None:
     if result.main != first.main:
         raise UsageError(
             f"'{cell.arm.name}' is judged by {result.main}, the others by {first.main}: that is no "
-            "comparison. Leave it out, or choose --protocol linear, knn or finetune."
+            "comparison. Leave it out, or choose --evaluation linear, knn or finetune."
         )
 
 

@@ -40,7 +40,7 @@ class Plan:
 
     Attributes:
         arms: Its rows.
-        protocol: Name of the evaluation.
+        evaluation: Name of the evaluation.
         chosen: That evaluation and fine-tuning, with their options.
         budgets: Label budgets: images a class, shares, or "all".
         seeds: How many draws of labels and weights.
@@ -52,7 +52,7 @@ class Plan:
     """
 
     arms: list[Arm]
-    protocol: str
+    evaluation: str
     chosen: dict[str, Evaluation]
     budgets: tuple[str, ...]
     seeds: int
@@ -73,7 +73,7 @@ class Plan:
             "holdout": self.config.holdout,
             "encoder": self.architecture,
             "image_size": self.image_size,
-            "protocol": self.protocol,
+            "evaluation": self.evaluation,
             **{
                 f"{name}.{option}": value
                 for name, evaluation in sorted(self.chosen.items())
@@ -83,7 +83,9 @@ class Plan:
 
     def once(self, arm: Arm, budget: str) -> bool:
         """Tells whether no seed has any influence: then one cell stands for all."""
-        seeded = "seed" in type(self.chosen[arm.protocol_name(self.protocol)].config).model_fields
+        seeded = (
+            "seed" in type(self.chosen[arm.evaluation_name(self.evaluation)].config).model_fields
+        )
         return budget == ALL and not seeded and not arm.is_random
 
     def cells(self) -> Iterator[Cell]:

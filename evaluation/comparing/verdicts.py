@@ -43,11 +43,11 @@ def summary(asked: Plan, results: Results, command: str) -> dict[str, Any]:
         "data": _data(asked),
         "encoder": asked.architecture,
         "image_size": asked.image_size,
-        "protocol": asked.protocol,
+        "evaluation": asked.evaluation,
         "main": next((result.main for result in means.values()), ""),
         "seeds": asked.seeds,
         "budgets": [_budget(results, budget) for budget in asked.budgets],
-        "arms": [arm.to_json(asked.protocol) for arm in asked.arms],
+        "arms": [arm.to_json(asked.evaluation) for arm in asked.arms],
         "results": [_row(*key, mean, repeats[key]) for key, mean in means.items()],
         "differences": [
             _difference(a.name, b.name, budget, means[a.name, budget], means[b.name, budget])

@@ -27,7 +27,7 @@ _PATIENCE = 20  # epochs without a better likelihood
 
 
 class BagsConfig(Config):
-    """Options of the protocol."""
+    """Options of the evaluation."""
 
     pooling: Annotated[
         Literal["mean", "max", "attention", "graph"],
@@ -213,7 +213,7 @@ def _check_labels(index: Index, chosen: Positions) -> None:
         raise UsageError(
             f"{mixed} of {len(labels)} bags hold images of several labels, but a bag is a group "
             "and has one. Let the column 'group' of --labels say what the labels are of, or "
-            "evaluate single images, with --protocol linear."
+            "evaluate single images, with --evaluation linear."
         )
 
 

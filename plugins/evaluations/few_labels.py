@@ -20,11 +20,11 @@ from ...evaluation import (
 
 
 class BudgetsConfig(Config):
-    """What protocols at several label budgets have in common."""
+    """What evaluations at several label budgets have in common."""
 
     repeats: Annotated[int, Field(ge=1, description="draws of the labels")] = 5
-    protocol: Annotated[str, Field(description="what is done with the labels")] = "linear"
-    options: dict[str, Any] = Field(default_factory=dict, description="of that protocol")
+    evaluation: Annotated[str, Field(description="what is done with the labels")] = "linear"
+    options: dict[str, Any] = Field(default_factory=dict, description="of that evaluation")
 
 
 def at_budgets(
@@ -33,13 +33,13 @@ def at_budgets(
     """Evaluates with smaller numbers of labels; the first budget decides between arms.
 
     Args:
-        config: Which protocol, and how often labels are drawn; all labels are drawn once.
+        config: Which evaluation, and how often labels are drawn; all labels are drawn once.
         model: The encoder.
         data: Labels are drawn from its training and validation part.
         budgets: By name; see `draw_labels`.
     """
-    kind: type[Evaluation] = evaluations[config.protocol]
-    protocol = kind(validate(kind.Config, config.options, "options"))
+    kind: type[Evaluation] = evaluations[config.evaluation]
+    evaluation = kind(validate(kind.Config, config.options, "options"))
     index, parts = data.dataset.index, data.parts
     known = np.concatenate([parts.train, parts.val])
     found, used = {}, {}
@@ -47,14 +47,14 @@ def at_budgets(
         repeats = 1 if budget == 1.0 and isinstance(budget, float) else config.repeats
         draws = [draw_labels(index, known, budget, seed) for seed in range(repeats)]
         found[name] = average_results(
-            [protocol.evaluate(model, data.limited(draw)) for draw in draws]
+            [evaluation.evaluate(model, data.limited(draw)) for draw in draws]
         )
         used[name] = float(np.mean([len(draw) for draw in draws]))
-    return Result.of_parts(found, next(iter(budgets)), protocol=config.protocol, labels=used)
+    return Result.of_parts(found, next(iter(budgets)), evaluation=config.evaluation, labels=used)
 
 
 class FewLabelsConfig(BudgetsConfig):
-    """Options of the protocol."""
+    """Options of the evaluation."""
 
     counts: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...],
@@ -69,6 +69,6 @@ class FewLabels(Evaluation):
     quick: ClassVar[Mapping[str, Any]] = {"repeats": 2, "counts": (5, 10)}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Draws k labels of each class, nested for larger k, and runs the protocol on them."""
+        """Draws k labels of each class, nested for larger k, and runs the evaluation on them."""
         budgets = {str(count): count for count in self.config.counts}
         return at_budgets(self.config, model, data, budgets)

@@ -13,7 +13,7 @@ from .few_labels import BudgetsConfig, at_budgets
 
 
 class LabelFractionsConfig(BudgetsConfig):
-    """Options of the protocol."""
+    """Options of the evaluation."""
 
     repeats: Annotated[int, Field(ge=1, description="draws of the labels")] = 3
     fractions: Annotated[
@@ -29,6 +29,6 @@ class LabelFractions(Evaluation):
     quick: ClassVar[Mapping[str, Any]] = {"repeats": 2, "fractions": (0.1, 0.5)}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Draws whole groups, at least one of each class, and runs the protocol on them."""
+        """Draws whole groups, at least one of each class, and runs the evaluation on them."""
         budgets = {f"{100 * share:g}%": float(share) for share in self.config.fractions}
         return at_budgets(self.config, model, data, budgets)

@@ -21,7 +21,7 @@ from .linear import Linear, LinearConfig
 
 
 class RobustnessConfig(Config):
-    """Options of the protocol."""
+    """Options of the evaluation."""
 
     head: Annotated[Literal["knn", "linear"], Field(description="on the frozen features")] = "knn"
 
@@ -66,7 +66,7 @@ class Robustness(Evaluation):
         if not data.domain.corruptions:
             raise UsageError(
                 f"The domain '{data.domain.name}' names no corruptions, so there is nothing to "
-                "be robust against; leave this protocol out."
+                "be robust against; leave this evaluation out."
             )
         for kind, corruption in data.domain.corruptions.items():
             for strength in corruption.strengths:

@@ -13,7 +13,7 @@ from ...evaluation import Estimate, EvaluationData, Pretrained, Result, represen
 
 
 class SpectrumConfig(Config):
-    """Options of the protocol."""
+    """Options of the evaluation."""
 
     images: Annotated[
         int, Field(ge=8, description="evenly spread over the dataset, labeled or not")

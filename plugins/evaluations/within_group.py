@@ -1,6 +1,6 @@
 """Within a group: learn from the earlier time of a subject, test on the later, subject by subject.
 
-The within-subject protocol of MOABB (Jayaram, Barachant, 2018, https://arxiv.org/abs/1805.06427)
+The within-subject evaluation of MOABB (Jayaram, Barachant, 2018, https://arxiv.org/abs/1805.06427)
 in the order of time, and the personalization of SIM-CNN (Eom, Eom, Washington, 2023,
 https://doi.org/10.1101/2023.08.25.23294640).
 """
@@ -23,12 +23,12 @@ Positions = NDArray[np.int64]
 
 
 class WithinGroupConfig(Config):
-    """Options of the protocol."""
+    """Options of the evaluation."""
 
-    protocol: Annotated[
+    evaluation: Annotated[
         str, Field(description="what is done in each group; it chooses on the validation time")
     ] = "linear"
-    options: dict[str, Any] = Field(default_factory=dict, description="of that protocol")
+    options: dict[str, Any] = Field(default_factory=dict, description="of that evaluation")
     train: Annotated[
         float, Field(gt=0, lt=1, description="share of a group's labeled images, the earliest")
     ] = 0.6
@@ -135,17 +135,17 @@ class WithinGroup(Evaluation):
             first = f" Group {min(left_out)} {left_out[min(left_out)]}." if left_out else ""
             raise UsageError(
                 f"{len(kept)} of {len(kept) + len(left_out)} groups can be cut in time; two are "
-                f"needed.{first} Change train, val, gap or minimum of the protocol."
+                f"needed.{first} Change train, val, gap or minimum of the evaluation."
             )
         return kept, left_out
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Runs the protocol on each group alone, and on all others for it."""
+        """Runs the evaluation on each group alone, and on all others for it."""
         kept, left_out = self.cut(data)
         options = self.config
-        kind: type[Evaluation] = evaluations[options.protocol]
-        protocol = kind(validate(kind.Config, options.options, "options"))
-        own = {g: protocol.evaluate(model, replace(data, splits=s)) for g, s in kept.items()}
+        kind: type[Evaluation] = evaluations[options.evaluation]
+        evaluation = kind(validate(kind.Config, options.options, "options"))
+        own = {g: evaluation.evaluate(model, replace(data, splits=s)) for g, s in kept.items()}
         main = "balanced_accuracy"
         if any(main not in result.metrics for result in own.values()):
             main = next(iter(own.values())).main
@@ -153,12 +153,12 @@ class WithinGroup(Evaluation):
         rows = [_row(g, kept[g], result) for g, result in own.items()]
         details = {**found.details, "groups": rows, "remarks": _remarks(kept, left_out)}
         details["left_out"] = [{"group": g, "reason": why} for g, why in left_out.items()]
-        details["protocol"] = options.protocol
+        details["evaluation"] = options.evaluation
         found = replace(found, details=details)
         if not options.others:
             return found
         general = {
-            g: protocol.evaluate(model, replace(data, splits=_of_others(kept, g))) for g in kept
+            g: evaluation.evaluate(model, replace(data, splits=_of_others(kept, g))) for g in kept
         }
         return _beside(found, over_groups({g: _values(r) for g, r in general.items()}, main))
 

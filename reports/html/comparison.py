@@ -97,7 +97,7 @@ def _facts(values: Json) -> list[tuple[str, str]]:
     return [
         ("Domain", data["domain"]),
         ("Encoder", f"{values['encoder']}, {values['image_size']} px"),
-        ("Protocol", values["protocol"]),
+        ("Evaluation", values["evaluation"]),
         ("Draws of labels and weights", str(values["seeds"])),
         ("To learn from", plural(data["train"] + data["val"], "image")),
         ("Tested on", f"{plural(data['test'], 'image')} of {plural(data['test_groups'], 'group')}"),
@@ -151,7 +151,7 @@ def _note(arm: Json) -> str:
         if arm["shared_test_groups"]
         else ""
     )
-    return f"{arm['protocol']}; {arm['weights']}{leak}"
+    return f"{arm['evaluation']}; {arm['weights']}{leak}"
 
 
 def _pairs(values: Json, budgets: Sequence[str], main: str) -> list[Row]:

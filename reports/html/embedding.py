@@ -19,7 +19,7 @@ from ...data.splits import Positions, Splits
 from ...evaluation.data import EvaluationData, LabeledFeatures
 from ...evaluation.evaluation import Evaluation
 from ...evaluation.pretrained import Pretrained, embed
-from ...evaluation.side_by_side import Comparison, compare
+from ...evaluation.side_by_side import SideBySide, evaluate_side_by_side
 from ...nn.weights import create_encoder, load_initial_weights
 from ...training.run import Run
 
@@ -175,7 +175,7 @@ class _Ready(EvaluationData):
 
 def quick_knn(
     found: Embedded, dataset: Dataset, splits: Splits, domain: Domain
-) -> Comparison | None:
+) -> SideBySide | None:
     """Evaluates kNN on what is embedded, the initial encoder beside; None without labels."""
     labels = dataset.index.labels[found.rows]
     chosen = np.flatnonzero(labels >= 0)
@@ -197,4 +197,4 @@ def quick_knn(
         for key, features in ready.items()
     }
     kind: type[Evaluation] = evaluations["knn"]
-    return compare(models, data, {"knn": kind(kind.Config())})[0]
+    return evaluate_side_by_side(models, data, {"knn": kind(kind.Config())})[0]

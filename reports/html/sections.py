@@ -20,7 +20,7 @@ from ...core.view import View
 from ...data.splits import Positions, Splits
 from ...data.views import Renderer
 from ...evaluation.result import verdict
-from ...evaluation.side_by_side import Comparison
+from ...evaluation.side_by_side import SideBySide
 from ...training.run import Run
 from .charts import Chart, Cloud, Line, clouds, line_chart
 from .embedding import Embedded, Features, maps, neighbors, spectrum
@@ -265,7 +265,7 @@ def leak(manifest: Mapping[str, Any], index: Index | None, splits: Splits | None
 class Table:
     """Metrics of encoders: names across, a row per metric."""
 
-    protocol: str
+    evaluation: str
     names: list[str]
     rows: list[tuple[str, list[str]]]
     verdict: str
@@ -273,7 +273,7 @@ class Table:
     classes: Sequence[str]
 
 
-def evaluation(comparison: Comparison, classes: Sequence[str]) -> Table:
+def evaluation(comparison: SideBySide, classes: Sequence[str]) -> Table:
     """Tabulates an evaluation in percent; the confusion matrix is that of the first encoder."""
     first = next(iter(comparison.results.values()))
     rows = []
@@ -290,4 +290,4 @@ def evaluation(comparison: Comparison, classes: Sequence[str]) -> Table:
         )
     names = [*comparison.results, *(["gain"] if comparison.gains else [])]
     matrix = first.details.get("confusion", [])
-    return Table(comparison.protocol, names, rows, words, matrix, classes)
+    return Table(comparison.evaluation, names, rows, words, matrix, classes)

@@ -32,7 +32,13 @@ def ask(finished_run):
     """Plans a comparison of the tiny run and others on its images."""
 
     def asked(*arms, **options):
-        given = {"protocol": "knn", "budgets": "2,all", "seeds": 2, "assignments": FAST, **options}
+        given = {
+            "evaluation": "knn",
+            "budgets": "2,all",
+            "seeds": 2,
+            "assignments": FAST,
+            **options,
+        }
         made = plan([str(finished_run.folder), *arms], **given)
         made.data.workers = 0
         return made
@@ -107,7 +113,7 @@ def test_arms_budgets_and_seeds_may_be_added(ask, counted, tmp_path):
         ({"assignments": (*FAST, "knn.k=3")}, "knn.k: 20 there, 3 now"),
         ({"image_size": 40}, "image_size: 32 there, 40 now"),
         ({"holdout": 0.3, "allow_overlap": True}, "holdout: 0.2 there, 0.3 now"),
-        ({"protocol": "linear"}, "protocol: knn there, linear now"),
+        ({"evaluation": "linear"}, "evaluation: knn there, linear now"),
     ],
 )
 def test_other_settings_are_refused(ask, tmp_path, changed, named):
@@ -151,9 +157,9 @@ def test_the_test_part_is_the_same_in_every_cell(ask):
 
 def test_scratch_is_fine_tuned_as_a_whole_whatever_is_asked(ask):
     options = (*FAST, "finetune.freeze=last:1", "finetune.layer_decay=0.5")
-    for protocol in ("knn", "finetune"):
-        asked = ask("scratch", protocol=protocol, assignments=options)
-        run, scratch = (arm.protocol(protocol, asked.chosen, 1) for arm in asked.arms)
+    for evaluation in ("knn", "finetune"):
+        asked = ask("scratch", evaluation=evaluation, assignments=options)
+        run, scratch = (arm.evaluation(evaluation, asked.chosen, 1) for arm in asked.arms)
         assert isinstance(scratch, FineTune)
         assert (scratch.config.freeze, scratch.config.layer_decay) == ("none", 1.0)
         assert (scratch.config.seed, scratch.config.epochs) == (1, 1)
@@ -162,12 +168,12 @@ def test_scratch_is_fine_tuned_as_a_whole_whatever_is_asked(ask):
 
 def test_arms_judged_by_different_metrics_are_refused(ask, tmp_path):
     with pytest.raises(UsageError, match="'scratch' is judged by accuracy, the others by map"):
-        run_it(ask("scratch", protocol="retrieval", budgets="2", seeds=1), tmp_path)
+        run_it(ask("scratch", evaluation="retrieval", budgets="2", seeds=1), tmp_path)
 
 
 def test_random_frozen_is_frozen_under_fine_tuning_too(ask):
-    asked = ask("random-frozen", protocol="finetune")
-    assert asked.arms[1].protocol("finetune", asked.chosen, 0).config.freeze == "all"
+    asked = ask("random-frozen", evaluation="finetune")
+    assert asked.arms[1].evaluation("finetune", asked.chosen, 0).config.freeze == "all"
 
 
 def test_imagenet_without_weights_says_so(ask, tmp_path, monkeypatch):
@@ -217,7 +223,9 @@ def test_an_overlap_is_refused(greedy):
 
 
 def test_an_allowed_overlap_is_told(greedy, tmp_path):
-    asked = plan([str(greedy.folder)], holdout=0.2, allow_overlap=True, protocol="knn", budgets="2")
+    asked = plan(
+        [str(greedy.folder)], holdout=0.2, allow_overlap=True, evaluation="knn", budgets="2"
+    )
     asked.data.workers = 0
     values = run_it(asked, tmp_path)
     assert values["leak"]["shared"] == {"greedy": 6}
@@ -302,7 +310,7 @@ def test_compare_json_is_plain_json_with_everything_a_report_needs(ask, tmp_path
     values = json.loads(text, parse_constant=no_constant)
     assert set(values) == {
         "format", "command", "time", "versions", "hardware", "settings", "data", "encoder",
-        "image_size", "protocol", "main", "seeds", "budgets", "arms", "results", "differences",
+        "image_size", "evaluation", "main", "seeds", "budgets", "arms", "results", "differences",
         "leak",
     }  # fmt: skip
     assert values["budgets"] == [{"name": "2", "labels": [6, 6]}]
@@ -354,7 +362,7 @@ def test_arms_of_different_architectures_are_refused(finished_run):
 
 
 def test_a_stray_option_is_an_error(ask):
-    with pytest.raises(UsageError, match="'linear' is not among the protocols"):
+    with pytest.raises(UsageError, match="'linear' is not among the evaluations"):
         ask(assignments=("linear.iterations=3",))
 
 
@@ -368,7 +376,17 @@ def test_the_command_line_on_real_digits(tmp_path):
         "--encoder",
         "test_resnet",
     ]
-    args += ["--image-size", "16", "--protocol", "knn", "--budgets", "4", "--seeds", "1", "--quiet"]
+    args += [
+        "--image-size",
+        "16",
+        "--evaluation",
+        "knn",
+        "--budgets",
+        "4",
+        "--seeds",
+        "1",
+        "--quiet",
+    ]
     args += ["--set", "finetune.epochs=1", "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(main, args)
     assert done.exit_code == 0, done.output

@@ -11,7 +11,7 @@ from ssl_kit.evaluation import EvaluationData, Result
 from ssl_kit.evaluation.leakage import refuse_overlap
 from ssl_kit.evaluation.pretrained import embed, from_init
 from ssl_kit.evaluation.requests import choose, open_images
-from ssl_kit.evaluation.side_by_side import compare
+from ssl_kit.evaluation.side_by_side import evaluate_side_by_side
 
 
 class Model:
@@ -36,7 +36,7 @@ def labeled(shared_images, finished_run):
 
 def scripted(labeled, *rights):
     models = [Model(f"m{i}", right) for i, right in enumerate(rights)]
-    return compare(models, labeled, {"scripted": Scripted(Config())})[0]
+    return evaluate_side_by_side(models, labeled, {"scripted": Scripted(Config())})[0]
 
 
 @pytest.mark.parametrize(("run", "control", "gain"), [(30, 10, 0.5), (10, 30, -0.5), (20, 20, 0)])
@@ -78,12 +78,14 @@ class OnEverything(Scripted):
         return np.arange(len(data.dataset))
 
 
-def test_what_a_protocol_reports_on_counts_too(finished_run, labeled):
-    protocols = [Scripted(Config()), OnEverything(Config())]
-    assert refuse_overlap(finished_run, labeled, False, protocols[:1]) == 0
-    with pytest.raises(UsageError, match="groups that a protocol reports on were pre-trained on"):
-        refuse_overlap(finished_run, labeled, False, protocols)
-    assert refuse_overlap(finished_run, labeled, True, protocols) > 18
+def test_what_a_evaluation_reports_on_counts_too(finished_run, labeled):
+    evaluations = [Scripted(Config()), OnEverything(Config())]
+    assert refuse_overlap(finished_run, labeled, False, evaluations[:1]) == 0
+    with pytest.raises(
+        UsageError, match="groups that an evaluation reports on were pre-trained on"
+    ):
+        refuse_overlap(finished_run, labeled, False, evaluations)
+    assert refuse_overlap(finished_run, labeled, True, evaluations) > 18
 
 
 def test_a_signed_rank_test_over_groups_goes_with_the_gain(labeled):
@@ -224,7 +226,7 @@ def test_views_of_an_unreadable_image_are_left_out(memory_dataset):
     assert data.embed_views(model, np.arange(4), 2).shape == (3, 2, 96)
 
 
-def test_options_reach_their_protocol():
+def test_options_reach_their_evaluation():
     chosen = choose(["knn", "linear"], ["knn.k=7", "linear.iterations=3"])
     assert chosen["knn"].config.k == 7
     assert chosen["linear"].config.iterations == 3
@@ -235,7 +237,7 @@ def test_options_reach_their_protocol():
     [
         ("knn.kk=7", "Unknown key 'knn.kk'. Did you mean 'k'"),
         ("knn.k=many", "Wrong value for 'knn.k'"),
-        ("knm.k=7", "'knm' is not among the protocols asked for. Did you mean 'knn'"),
+        ("knm.k=7", "'knm' is not among the evaluations asked for. Did you mean 'knn'"),
         ("knn=7", "write knn.OPTION=VALUE"),
         ("knn.k", "--set takes key=value"),
     ],

@@ -28,7 +28,7 @@ def data(memory_dataset):
 
 
 def test_each_count_is_the_average_of_its_draws(data):
-    config = FewLabelsConfig(counts=(3, 9), repeats=2, protocol="knn", options={"k": 3})
+    config = FewLabelsConfig(counts=(3, 9), repeats=2, evaluation="knn", options={"k": 3})
     found = FewLabels(config).evaluate(MODEL, data)
     index, known = data.dataset.index, np.concatenate([data.parts.train, data.parts.val])
     for count in (3, 9):
@@ -41,20 +41,20 @@ def test_each_count_is_the_average_of_its_draws(data):
 
 
 def test_more_labels_do_better(data):
-    config = FewLabelsConfig(counts=(1, 30), repeats=5, protocol="linear")
+    config = FewLabelsConfig(counts=(1, 30), repeats=5, evaluation="linear")
     found = FewLabels(config).evaluate(MODEL, data).metrics
     assert found["accuracy@30"].value > found["accuracy@1"].value
 
 
 def test_fractions_are_of_groups(data):
-    config = LabelFractionsConfig(fractions=(0.01, 0.5, 1.0), repeats=2, protocol="knn")
+    config = LabelFractionsConfig(fractions=(0.01, 0.5, 1.0), repeats=2, evaluation="knn")
     found = LabelFractions(config).evaluate(MODEL, data)
     assert found.main == "accuracy@1%"
     assert found.details["labels"] == {"1%": 6.0, "50%": 48.0, "100%": 96.0}
 
 
-def test_all_labels_are_drawn_once_and_do_as_the_protocol_alone(data):
-    config = LabelFractionsConfig(fractions=(1.0,), protocol="knn")
+def test_all_labels_are_drawn_once_and_do_as_the_evaluation_alone(data):
+    config = LabelFractionsConfig(fractions=(1.0,), evaluation="knn")
     found = LabelFractions(config).evaluate(MODEL, data)
     alone = KNN(KNNConfig()).evaluate(MODEL, data)
     assert found.metrics["accuracy@100%"] == alone.metrics["accuracy"]
@@ -63,10 +63,10 @@ def test_all_labels_are_drawn_once_and_do_as_the_protocol_alone(data):
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
-        ({"protocol": "lineer"}, UnknownNameError, "lineer"),
-        ({"protocol": "knn", "options": {"kk": 1}}, UsageError, "Unknown key 'options.kk'"),
+        ({"evaluation": "lineer"}, UnknownNameError, "lineer"),
+        ({"evaluation": "knn", "options": {"kk": 1}}, UsageError, "Unknown key 'options.kk'"),
     ],
 )
-def test_a_wrong_protocol_or_option_is_a_plain_error(data, options, error, said):
+def test_a_wrong_evaluation_or_option_is_a_plain_error(data, options, error, said):
     with pytest.raises(error, match=said):
         FewLabels(FewLabelsConfig(**options)).evaluate(MODEL, data)

@@ -73,7 +73,7 @@ def test_the_best_arm_of_each_budget_is_marked(values):
     ]  # fmt: skip
 
 
-def test_a_protocol_without_a_verdict_is_shown_too(written):
+def test_a_evaluation_without_a_verdict_is_shown_too(written):
     assert "<h1>" in written(main="")
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ssl_kit.evaluation import Estimate, Result, paired_difference
-from ssl_kit.evaluation.side_by_side import Comparison
+from ssl_kit.evaluation.side_by_side import SideBySide
 from ssl_kit.reports.text import evaluation, evaluation_json
 
 
@@ -17,7 +17,7 @@ def comparison(*results, name="probe"):
     gains = (
         {m: paired_difference(*results, m) for m in results[0].metrics} if len(results) > 1 else {}
     )
-    return Comparison(name, named, gains)
+    return SideBySide(name, named, gains)
 
 
 def test_a_table_has_metrics_down_and_encoders_across():
@@ -50,7 +50,7 @@ def test_of_several_settings_the_main_metric_is_shown():
     assert "accuracy@5 *" in said
     assert "accuracy@10" in said
     assert "kappa" not in said
-    assert "kappa@5" in evaluation_json([comparison(parts)], 0)["protocols"]["probe"]["models"][
+    assert "kappa@5" in evaluation_json([comparison(parts)], 0)["evaluations"]["probe"]["models"][
         "encoder0"
     ]["metrics"]  # fmt: skip
 

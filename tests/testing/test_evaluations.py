@@ -66,7 +66,7 @@ class Unseeded(KNN):
 
 
 class TunesTheEncoder(KNN):
-    """Trains the encoder that the next protocol will get."""
+    """Trains the encoder that the next evaluation will get."""
 
     def evaluate(self, model, data):
         found = super().evaluate(model, data)

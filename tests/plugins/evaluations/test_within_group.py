@@ -78,7 +78,7 @@ def test_recordings_follow_each_other_and_need_no_gap_between_them():
     assert test.tolist() == [11, 13, 15, 17, 19]
 
 
-def test_each_group_is_the_protocol_on_its_own_time(problem):
+def test_each_group_is_the_evaluation_on_its_own_time(problem):
     data = problem()
     found = evaluate(data, options={"strengths": [0.1, 1.0]})
     index = data.dataset.index
@@ -160,7 +160,7 @@ def test_images_that_are_reported_on_are_those_of_the_later_time(problem):
     [
         ({"gap": 500.0}, UsageError, "0 of 6 groups can be cut in time; two are needed. Group 0"),
         ({"minimum": 7}, UsageError, "has 4 images of a class in its validation time, not 7"),
-        ({"protocol": "lineer"}, UnknownNameError, "lineer"),
+        ({"evaluation": "lineer"}, UnknownNameError, "lineer"),
         ({"options": {"kk": 1}}, UsageError, "Unknown key 'options.kk'"),
     ],
 )

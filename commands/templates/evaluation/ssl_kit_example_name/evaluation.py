@@ -38,7 +38,7 @@ def predict(
 
 
 class ExampleNameConfig(Config):
-    """Options of the protocol."""
+    """Options of the evaluation."""
 
     metric: Annotated[
         Literal["euclidean", "cityblock"], Field(description="distance to the means")
