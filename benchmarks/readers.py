@@ -192,14 +192,20 @@ def main() -> None:
     base = Dataset.example.__func__  # a demo, which opens no file, has only this one
     names = [name for name in datasets if datasets[name].example.__func__ is not base]
     shown = " ".join(["python benchmarks/readers.py", *sys.argv[1:]])
-    lines = ["# Readers", "", f"`{shown}`, on {os.cpu_count()} cores, one process.", ""]
-    lines += ["Reading and scaling, in random order; peak memory is that of the whole process.", ""]
+    lines = ["# Speed and memory of the readers", "", f"`{shown}`", ""]
+    lines += [
+        "Images per second when each reader reads and scales images in random order, with one",
+        f"process on {os.cpu_count()} cores. The memory is that of the whole process.",
+        "",
+    ]
     lines += real(args.data, names, args.seconds)
     lines += [
         "",
-        f"{args.images} images from one generated file, small and large. A .npy is mapped:",
+        f"Peak memory when {args.images} images are read from one generated file, small and large.",
+        "Memory does not grow with the file if both are alike. A .npy file is memory-mapped, so that",
+        "its figure includes pages that the kernel can reclaim at any time.",
+        "",
     ]
-    lines += ["what the kernel can take back at any time counts as well.", ""]
     lines += large(names, args.mib, args.images)
     args.out.write_text("\n".join(lines) + "\n")
     return print("\n".join(lines))
