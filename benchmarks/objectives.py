@@ -1,11 +1,11 @@
-"""Trains every objective on the same images for the same number of them, and writes the table.
+"""Trains every objective on the same number of images, and writes a page of tables.
 
     python benchmarks/objectives.py ../shared/data/rsscn7 --out docs/objectives.md
 
-Each row is one run of the command line from random weights: ResNet-18 at 64 px, a small ViT where
-the method needs tokens; then kNN and linear probe on the held-out images beside the untrained
-encoder. A row that is in the results file already is not computed again. The machine should have
-nothing else to do, or images/s mean little.
+Each row is one run of the command line from random weights: ResNet-18 at 64 px, or a small ViT
+where the objective needs tokens. The encoder is evaluated by kNN and linear probe on held-out
+images, beside the untrained encoder. A row that is in the results file already is not computed
+again. The images per second are meaningful only if the machine does no other work.
 """
 
 import argparse
@@ -28,18 +28,20 @@ EXTRA = {
 }
 # Where a method is known to do badly at this size, and who says so.
 NOTES: dict[str, str] = {
-    "mae": "It gains in the linear probe. Features of a masked auto-encoder are strong but not "
-    "ready for a neighbor search ([He et al. 2021](https://arxiv.org/abs/2111.06377), 4.3).",
-    "ijepa": "It gains in the linear probe. The paper trains for 300 epochs of ImageNet and more "
+    "mae": "Its linear probe improves. The paper reports that the features are strong when some "
+    "layers are fine-tuned, and weaker without "
+    "([He et al. 2021](https://arxiv.org/abs/2111.06377), section 4.3).",
+    "ijepa": "Its linear probe improves. The paper trains for 300 epochs of ImageNet and more "
     "([Assran et al. 2023](https://arxiv.org/abs/2301.08243), table 1).",
-    "simmim": "Hidden pixels disturb what a plain CNN computes; `spark` is the answer to that "
-    "([Tian et al. 2023](https://arxiv.org/abs/2301.03580)).",
-    "byol": "Its teacher moves slowly: the paper trains for 300 epochs of ImageNet and more "
-    "([Grill et al. 2020](https://arxiv.org/abs/2006.07733), 3.3).",
-    "rotation": "A scene from above has no upright, so there is little to tell "
+    "simmim": "Masked pixels change the features of a plain CNN at visible positions too; `spark` "
+    "avoids this ([Tian et al. 2023](https://arxiv.org/abs/2301.03580)).",
+    "byol": "Its teacher changes slowly: the paper trains for 300 epochs of ImageNet and more "
+    "([Grill et al. 2020](https://arxiv.org/abs/2006.07733), section 3.3).",
+    "rotation": "A scene from above has no upright orientation, so its rotation is hard to predict "
     "([Reed et al. 2021](https://arxiv.org/abs/2009.07724)).",
-    "relative_patch": "Textures from above tell little about places "
-    "([Doersch et al. 2015](https://arxiv.org/abs/1505.05192) had objects).",
+    "relative_patch": "Textures seen from above contain little information on relative positions; "
+    "the paper used photographs of objects "
+    "([Doersch et al. 2015](https://arxiv.org/abs/1505.05192)).",
 }
 
 
@@ -103,31 +105,36 @@ def page(rows: dict[str, dict[str, Any]], args: argparse.Namespace) -> str:
     """Returns the text of docs/objectives.md."""
     images = args.epochs * args.pool
     lines = [
-        "# What each objective learns in a few minutes",
+        "# All objectives side by side, after a few minutes of training",
         "",
-        "Written by",
+        "This page was written by",
         "`python benchmarks/objectives.py ../shared/data/rsscn7 --out docs/objectives.md`",
-        f"(ssl-kit {version('ssl-kit')}, torch {version('torch')}); do not edit.",
+        f"(ssl-kit {version('ssl-kit')}, torch {version('torch')}). Do not edit it.",
         "",
-        f"Every objective saw the same {images:,} images ({args.epochs} epochs of {args.pool:,}, "
-        f"batches of {args.batch_size}) at {args.size} px from random weights, with its defaults, "
-        f"in the domain `{args.domain}`. kNN and linear probe are accuracies in percent on "
-        "held-out images with 95 % intervals over groups; *gain* is kNN over the same encoder "
-        "untrained, paired. RankMe is centered, of the features. images/s is as it was, on a "
-        "machine that did other work as well (`benchmarks/throughput.py` measures speed). This is "
-        "little training: the order would be another after a night.",
+        f"Every objective was trained from random weights on the same {images:,} images "
+        f"({args.epochs} epochs of {args.pool:,}, batches of {args.batch_size}) at {args.size} px "
+        f"with its default options, in the domain `{args.domain}`. The columns *kNN* and *linear* "
+        "are accuracies in percent on held-out images, with 95 % intervals over groups. *gain* is "
+        "the paired difference of the kNN accuracy from the same encoder before training. *RankMe* "
+        "is the centered RankMe of the features. *images/s* was measured on a machine that did "
+        "other work at the same time; `benchmarks/throughput.py` measures speed. This is little "
+        "training: after a night of training the order of the objectives may be different. "
+        "*DIMENSIONAL* is a warning of the collapse watch: the features have lost most of their "
+        "directions since the start.",
         "",
     ]
+    if args.note:
+        lines += [args.note, ""]
     for encoder in dict.fromkeys(r["encoder"] for r in rows.values()):
         part = {n: r for n, r in rows.items() if r["encoder"] == encoder}
         first = next(iter(part.values()))
         lines += [
             f"## {encoder}",
             "",
-            f"Untrained: kNN {percent(first['untrained_knn'])}, linear "
+            f"The encoder before training: kNN {percent(first['untrained_knn'])}, linear probe "
             f"{percent(first['untrained_linear'])}.",
             "",
-            "| objective | kNN | gain | linear | RankMe | images/s | memory, MiB | |",
+            "| objective | kNN | gain | linear | RankMe | images/s | memory, MiB | remark |",
             "|---|---|---|---|---|---|---|---|",
         ]
         for name in sorted(part, key=lambda n: -part[n]["knn"]["value"]):
@@ -158,6 +165,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--holdout", type=float, default=0.5, help="Share of images to test on.")
     parser.add_argument("--pool", type=int, default=700, help="Images of an epoch, for the text.")
+    parser.add_argument("--note", default="", help="Remark above the tables, on stale rows.")
     parser.add_argument(
         "--teacher",
         default="../shared/weights/tf_efficientnet_lite0.imagenet.safetensors",

@@ -202,8 +202,8 @@ def main() -> None:
     lines += [
         "",
         f"Peak memory when {args.images} images are read from one generated file, small and large.",
-        "Memory does not grow with the file if both are alike. A .npy file is memory-mapped, so that",
-        "its figure includes pages that the kernel can reclaim at any time.",
+        "Memory does not grow with the file if both are alike. A .npy file is memory-mapped, so",
+        "that its figure includes pages that the kernel can reclaim at any time.",
         "",
     ]
     lines += large(names, args.mib, args.images)
