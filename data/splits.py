@@ -109,7 +109,7 @@ def _draw(
         count = len(np.unique(index.groups[among]))
         remarks.append(
             f"Nothing is held out: that needs {folds} groups and two classes of {folds} images; "
-            f"there are {count} groups, and {len(labels) - len(rare)} classes of {folds} images or more."
+            f"there are {count} groups, and {len(labels) - len(rare)} such classes."
         )
         return drawn, remarks
     if rare:
