@@ -55,6 +55,8 @@ class Index:
         group_names: (g,) group names, UTF-8 bytes.
         splits: (n,) int8 positions in `SPLITS`; 0 where none is declared.
         positions: (n, P) place of each image in its group, float32; P may be 0.
+        remarks: What was assumed and left out, one sentence each; printed by the commands. No
+            patient's name may stand in one.
     """
 
     keys: NDArray[np.bytes_]
@@ -64,6 +66,7 @@ class Index:
     group_names: NDArray[np.bytes_]
     splits: NDArray[np.int8]
     positions: NDArray[np.float32]
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def build(
@@ -75,6 +78,7 @@ class Index:
         groups: Sequence[str] | None = None,
         splits: Sequence[str] | None = None,
         positions: ArrayLike | None = None,
+        remarks: Sequence[str] = (),
     ) -> Index:
         """Packs plain lists of equal length n.
 
@@ -86,6 +90,7 @@ class Index:
             groups: Group names, "" where the image is a group of its own.
             splits: "train", "val", "test" or "".
             positions: (n, P) numbers.
+            remarks: What was assumed and left out.
         """
         n = len(keys)
         own = list(identities or keys)
@@ -105,6 +110,7 @@ class Index:
             positions=np.asarray(
                 np.zeros((n, 0)) if positions is None else positions, dtype=np.float32
             ),
+            remarks=tuple(remarks),
         )
 
     def __len__(self) -> int:

@@ -24,13 +24,26 @@ BUILT_IN = "ssl-kit"
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin that was found. `error` says why it could not be used, "" if it could."""
+    """A plugin that was found.
+
+    Attributes:
+        name: Of its entry point, which several distributions may give.
+        origin: The distribution or file it comes from.
+        version: Of the distribution, "" if it has none.
+        hooks: What it implements.
+        error: Why it could not be used, "" if it could.
+    """
 
     name: str
     origin: str
     version: str
     hooks: tuple[str, ...] = ()
     error: str = ""
+
+    @property
+    def key(self) -> str:
+        """Tells the plugin from others whose entry point has the same name."""
+        return f"{self.origin}:{self.name}"
 
 
 class Discovery:
@@ -57,24 +70,27 @@ class Discovery:
         self._fill()
 
     def _load(self, name: str, origin: str, version: str, load: Callable[[], Any]) -> None:
+        plugin = Plugin(name, origin, version)
         try:
             module = load()
-            self.manager.register(module, name=name)
+            if self.manager.is_registered(module):  # two entry points for one module
+                return
+            self.manager.register(module, name=plugin.key)
             hooks = _hooks_of(self.manager, module)
-            self.plugins.append(Plugin(name, origin, version, hooks))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger may raise anything
-            self._fail(Plugin(name, origin, version), error)
+            self.plugins.append(replace(plugin, hooks=hooks))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may raise anything
+            self._fail(plugin, error)
 
     def _fail(self, plugin: Plugin, error: BaseException) -> None:
         reason = f"{type(error).__name__}: {error}"
-        if plugin in self.plugins:  # another of the same name stays
+        if plugin in self.plugins:
             self.plugins.remove(plugin)
         self.plugins.append(replace(plugin, hooks=(), error=reason))
 
     def _fill(self) -> None:
         """Calls every register hook of every plugin on its own, so that origins are known."""
         for plugin in list(self.plugins):
-            module = self.manager.get_plugin(plugin.name)
+            module = self.manager.get_plugin(plugin.key)
             errors: list[Exception] = []
             for hook in [name for name in plugin.hooks if name in _REGISTRIES]:
                 try:
@@ -88,10 +104,10 @@ class Discovery:
         """Lets each plugin add its commands, once."""
         hook = "register_commands"
         for plugin in list(self.plugins):
-            if hook in plugin.hooks and plugin.name not in self._commands_of:
-                self._commands_of.add(plugin.name)
+            if hook in plugin.hooks and plugin.key not in self._commands_of:
+                self._commands_of.add(plugin.key)
                 try:
-                    getattr(self.manager.get_plugin(plugin.name), hook)(cli)
+                    getattr(self.manager.get_plugin(plugin.key), hook)(cli)
                 except Exception as error:  # noqa: BLE001
                     self._fail(plugin, error)
 

@@ -20,6 +20,8 @@ class Encoder(nn.Module, ABC):
         channels: C, the number of input channels.
         dim: D, the width of the features.
         arguments: What the architecture is built with, for whoever loads the shipped weights.
+        options: Those of the arguments that `create_encoder` must be given again, beside the
+            name, the channels and the image size.
         provides: Which of "map", "levels" and "tokens" this architecture has.
         prefix: Number of tokens (class, registers) before those of the patches.
         example: Small architectures of the family; `ssl-kit plugin check` builds them.
@@ -33,6 +35,7 @@ class Encoder(nn.Module, ABC):
         self.name, self.channels, self.image_size = name, channels, image_size
         self.num_features = self.num_prefix_tokens = 0
         self.arguments: dict[str, Any] = {}
+        self.options: dict[str, Any] = {}
         self.provides: frozenset[str] = frozenset()
 
     @abstractmethod
@@ -72,6 +75,42 @@ class Encoder(nn.Module, ABC):
     def imagenet(self) -> dict[str, Tensor]:
         """Returns the state dict of its published ImageNet weights (may use the network)."""
         raise UsageError(f"No ImageNet weights are published for '{self.name}': use --init FILE.")
+
+    def convert(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Fits a checkpoint of this architecture to the encoder.
+
+        Renames the weights of other layouts, and resamples what depends on the image or patch
+        size, such as position embeddings. The default changes nothing.
+
+        Args:
+            state: State dict as a file holds it.
+        """
+        return state
+
+    def reference_features(self, state: dict[str, Tensor], x: Tensor) -> Tensor | None:
+        """Returns the features (B, D) that the architecture's own library gives; None if it can't.
+
+        Loading weights is checked with it.
+
+        Args:
+            state: State dict as a file holds it, without a classifier.
+            x: Images (B, C, H, W).
+        """
+        return None
+
+    def argument_for(self, weight: str, value: Tensor) -> str:
+        """Returns the argument that gives the architecture room for a weight, "" if none is known.
+
+        Args:
+            weight: Name of a weight that a file has and the encoder lacks.
+            value: That weight.
+        """
+        return ""
+
+    @property
+    def classifier(self) -> tuple[str, ...]:
+        """Names of the layers that classify; the weights of a file for them are left out."""
+        return ("head", "fc", "classifier")
 
     @property
     def pretrained_statistics(self) -> tuple[list[float], list[float]] | None:

@@ -2,85 +2,158 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.dataset import SPLITS, Index
-from ..core.errors import DataError, UsageError
+from ..core.dataset import Index
+from ..core.errors import DataError
+from .companions import counted_by_ending, masks_among
+from .labels import (
+    Labeling,
+    Row,
+    are_numbers,
+    from_folders,
+    from_layout,
+    read_table,
+    several_labels,
+)
 
-_SPLIT_FOLDERS = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
+_NO_DATA = {"__macosx", "@eadir", "thumbs.db", "desktop.ini"}  # what systems leave in folders
+_TABLES = ("labels.csv", "labels.tsv", "labels.txt")
 
 
 @dataclass(frozen=True)
-class _Row:
-    label: str = ""
-    group: str = ""
-    split: str = ""
+class LabelSource:
+    """Where labels, groups and splits come from.
+
+    Attributes:
+        table: File with columns path, label, group, split; None to look for labels.csv in the
+            folder of the data, or at its folders.
+        layout: Pattern of folders such as "{group}/{label}/*"; "" to find out.
+        masks: Whether masks and segmentations beside images are images too.
+    """
+
+    table: Path | None = None
+    layout: str = ""
+    masks: bool = False
 
 
-def index_files(root: Path, suffixes: Collection[str], labels: Path | None = None) -> Index:
+def index_files(
+    root: Path, suffixes: Collection[str], labels: LabelSource | Path | None = None
+) -> Index:
     """Indexes all files below a folder (or the one file) that end in one of `suffixes`.
 
-    Labels come from `labels`, or `labels.csv` in the folder, or folders: `train/cat/1.png`,
-    `cat/1.png`; a flat folder has none. A file without a group is a group of its own, known by
-    its name and size.
+    Labels come from a table, or `labels.csv` in the folder, or from folders: `train/cat/1.png`,
+    `cat/1.png`, `patient/cat/1.png`; a flat folder has none. A file without a group is a group of
+    its own, known by its name and size. What was assumed and left out is in `Index.remarks`.
 
     Raises:
         DataError: If there is no such file.
-        UsageError: If the CSV is wrong.
+        UsageError: If the table or the layout is wrong.
     """
-    files = sorted(_scan(root, tuple(suffixes)))
+    source = labels if isinstance(labels, LabelSource) else LabelSource(labels)
+    everything = sorted(_scan(root))
+    endings = tuple(suffixes)
+    files = [entry for entry in everything if entry[0].lower().endswith(endings)]
     if not files:
-        found = Counter(Path(entry).suffix for entry, _ in _scan(root, ("",)))
-        seen = ", ".join(f"{n} {suffix or 'without ending'}" for suffix, n in found.most_common(3))
+        listed = counted_by_ending([key for key, _ in everything]) or "nothing"
         raise DataError(
-            f"'{root}' has no {', '.join(sorted(suffixes))} files (found: {seen or 'nothing'}). "
+            f"'{root}' has no {', '.join(sorted(suffixes))} files (found: {listed}). "
             "Give --data the folder that holds the images."
         )
+    remarks = []
+    masks = set() if source.masks else masks_among([key for key, _ in files])
+    if 0 < len(masks) < len(files):
+        files = [entry for entry in files if entry[0] not in masks]
+        remarks.append(
+            f"{len(masks)} masks beside the images are left out, such as '{min(masks)}'; "
+            "--set data.masks=true includes them."
+        )
     keys = [key for key, _ in files]
-    table = labels or (root / "labels.csv" if (root / "labels.csv").is_file() else None)
-    rows = _read_labels(table, keys) if table else _rows_from_folders(keys)
+    table = source.table or _table_in(root)
+    others = {key for key, _ in everything} - set(keys) - masks - ({table.name} if table else set())
+    if others:
+        remarks.append(f"Files of other endings are not read: {counted_by_ending(others)}.")
+    labeling = _labeling(root, keys, table, source.layout)
+    rows = [labeling.rows.get(key, Row()) for key in keys]
+    return _build(files, rows, [*remarks, *labeling.remarks])
+
+
+def _labeling(root: Path, keys: list[str], table: Path | None, layout: str) -> Labeling:
+    if layout:
+        return from_layout(keys, layout)
+    return read_table(table, root, keys) if table else from_folders(keys)
+
+
+def _build(files: list[tuple[str, int]], rows: list[Row], remarks: list[str]) -> Index:
+    labels = [row.label for row in rows]
+    several = several_labels(labels)
+    if several:
+        remarks.append(
+            f"{several} images have several labels, such as "
+            f"'{next(label for label in labels if '|' in label)}'. Evaluations with one label per "
+            "image cannot use them: these images count as unlabeled."
+        )
+    numbers = are_numbers(labels)
+    if numbers:
+        remarks.append(
+            "The labels are numbers, not classes. Evaluations of classes cannot use them: the "
+            "images count as unlabeled."
+        )
     return Index.build(
-        keys,
+        [key for key, _ in files],
         identities=[f"{key}:{size}" for key, size in files],
-        labels=[rows.get(key, _Row()).label for key in keys],
-        groups=[rows.get(key, _Row()).group for key in keys],
-        splits=[rows.get(key, _Row()).split for key in keys],
+        labels=["" if numbers or "|" in label else label for label in labels],
+        groups=[row.group for row in rows],
+        splits=[row.split for row in rows],
+        remarks=remarks,
     )
 
 
-def _scan(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Yields (path relative to root with "/", bytes) of the files; hidden ones are left out."""
+def _table_in(root: Path) -> Path | None:
+    if not root.is_dir():
+        return None
+    names = {entry.name.lower(): Path(entry.path) for entry in _entries(root) if entry.is_file()}
+    return next((names[name] for name in _TABLES if name in names), None)
+
+
+def _scan(root: Path) -> Iterator[tuple[str, int]]:
+    """Yields (path relative to root with "/", bytes) of the files; hidden ones are left out.
+
+    A folder is entered once, however many links lead to it.
+    """
     if root.is_file():
         yield root.name, root.stat().st_size
         return
-    stack = [root]
+    stack, entered = [root], {os.path.realpath(root)}
     while stack:
         for entry in _entries(stack.pop()):
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name.lower() in _NO_DATA:
                 continue
-            if entry.is_dir():
-                stack.append(Path(entry.path))
-            elif entry.name.lower().endswith(suffixes):
+            if _is_folder(entry):
+                target = os.path.realpath(entry.path)
+                if target not in entered:
+                    entered.add(target)
+                    stack.append(Path(entry.path))
+            else:
                 yield Path(entry.path).relative_to(root).as_posix(), _size(entry)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return list(entries)
+            return sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
     except OSError as error:
         raise DataError(f"The folder '{folder}' cannot be listed: {error.strerror}.") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _size(entry: os.DirEntry[str]) -> int:
@@ -93,41 +166,3 @@ def _size(entry: os.DirEntry[str]) -> int:
 def file_path(root: Path, key: str) -> Path:
     """Returns where the file of a key is."""
     return root if root.is_file() else root / key
-
-
-def _read_labels(table: Path, keys: list[str]) -> dict[str, _Row]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"Cannot read the labels '{table}': {error}.") from error
-    if not lines or "path" not in lines[0]:
-        raise UsageError(f"'{table}' needs a header with path, and label, group or split.")
-    rows: dict[str, _Row] = {}
-    for number, line in enumerate(lines, start=2):
-        split = _SPLIT_FOLDERS.get((line.get("split") or "").lower(), line.get("split") or "")
-        if split not in SPLITS:
-            raise UsageError(
-                f"'{table}' line {number}: split is train, val or test, not '{split}'."
-            )
-        rows[line["path"]] = _Row(line.get("label") or "", line.get("group") or "", split)
-    absent = sorted(set(rows) - set(keys))
-    if absent:
-        raise UsageError(
-            f"'{table}' names {len(absent)} files that are not there, the first '{absent[0]}'; "
-            "paths are relative to the data folder."
-        )
-    return rows
-
-
-def _rows_from_folders(keys: list[str]) -> dict[str, _Row]:
-    rows = {}
-    for key in keys:
-        *folders, _ = key.split("/")
-        split = _SPLIT_FOLDERS.get(folders[0].lower(), "") if folders else ""
-        rest = folders[1:] if split else folders
-        rows[key] = _Row(label=rest[0] if rest else "", split=split)
-    classes = {row.label for row in rows.values()}
-    if len(classes) < 2 or "" in classes:  # one folder, or loose files, is no labeling
-        rows = {key: _Row(split=row.split) for key, row in rows.items()}
-    return rows

@@ -99,7 +99,8 @@ class EvaluationData:
         """
         labels = self.dataset.index.labels
         there = self.splits
-        parts = Splits(*(p[labels[p] >= 0] for p in (there.train, there.val, there.test)))
+        train, val, test = (p[labels[p] >= 0] for p in (there.train, there.val, there.test))
+        parts = Splits(train, val, test)
         if not len(parts.train) or not len(parts.test):
             raise UsageError(
                 "An evaluation needs labeled images to learn from and to test on. Put them into "

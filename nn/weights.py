@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,27 +13,39 @@ from torch import Tensor
 from ..core.discovery import encoders
 from ..core.encoder import Encoder
 from ..core.errors import RunError, UsageError
+from .checkpoints import converted, read_checkpoint, unwrap
 
 DEFAULT_FAMILY = "timm"
 
 RGB = ("red", "green", "blue")
 
 
-def create_encoder(name: str, channels: int, image_size: int) -> Encoder:
+def create_encoder(name: str, channels: int, image_size: int, **options: Any) -> Encoder:
     """Builds an encoder with random weights.
 
     Args:
-        name: "family/architecture"; an architecture alone is timm's.
+        name: "family/architecture"; an architecture alone is timm's, and so is
+            "local-dir:FOLDER" or "hf-hub:OWNER/NAME".
         channels: C.
         image_size: Pixels; architectures with position embeddings are built for it.
+        options: Further arguments of the architecture, such as `init_values=1e-5`.
 
     Raises:
         UnknownNameError: If there is no such family or architecture.
+        UsageError: If the architecture does not take the options.
     """
     family, slash, architecture = name.partition("/")
-    if not slash and name not in encoders:
+    if ":" in family or (not slash and name not in encoders):
         family, architecture = DEFAULT_FAMILY, name
-    encoder: Encoder = encoders[family](architecture, channels, image_size)
+    try:
+        encoder: Encoder = encoders[family](architecture, channels, image_size, **options)
+    except TypeError as error:
+        if not options:
+            raise
+        listed = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise UsageError(
+            f"The encoder '{name}' does not take the arguments {listed}: {error}."
+        ) from error
     return encoder
 
 
@@ -70,42 +84,37 @@ def load_initial_weights(
     return load_weights(encoder, state, source, channels, str(path))
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], Sequence[str]]:
+def read_weights(path: Path) -> tuple[Mapping[str, Any], Sequence[str]]:
     """Reads a safetensors or torch file, never unpickling.
 
     Returns:
-        The state dict and the names of its input channels (RGB unless the file says otherwise).
-    """
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors import safe_open
+        What the file holds, which may be a nested checkpoint, and the names of its input channels
+        (RGB unless the file says otherwise).
 
-            with safe_open(path, framework="pt") as file:
-                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                names = (file.metadata() or {}).get("channels", "")
-            return state, names.split(",") if names else RGB
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return dict(state.get("state_dict", state)), RGB
-    except Exception as error:
-        raise RunError(
-            f"'{path}' is no readable weights file ({type(error).__name__}); "
-            "give a .safetensors file or a torch state dict without pickled objects."
-        ) from error
+    Raises:
+        RunError: If the file cannot be read without running code from it.
+    """
+    content, channels = read_checkpoint(path)
+    return content, channels.split(",") if channels else RGB
 
 
 def load_weights(
     encoder: Encoder,
-    state: Mapping[str, Tensor],
+    checkpoint: Mapping[str, Any],
     source: Sequence[str],
     target: Sequence[str],
     origin: str,
 ) -> str:
-    """Copies a state dict into an encoder, adapting the first layer to its channels.
+    """Copies weights into an encoder and checks that they give the right features.
+
+    The weights are looked for below any key and behind any prefix of the checkpoint, resampled
+    to the encoder's image size, and the first layer is adapted to its channels. Where the
+    architecture's own library can load the same weights, features of fixed images are compared.
 
     Args:
         encoder: Changed in place.
-        state: Weights of the same architecture; a classifier in it is left out.
-        source: Channel names of `state`.
+        checkpoint: Weights of the same architecture; a classifier in it is left out.
+        source: Channel names of the checkpoint.
         target: Channel names of the encoder.
         origin: Where the weights come from, for the message.
 
@@ -113,25 +122,129 @@ def load_weights(
         A sentence with the numbers of matched and missing weights.
 
     Raises:
-        RunError: If less than 90 % match.
+        RunError: If less than 90 % match, weights that the encoder lacks included, or if the
+            features differ from those of the architecture's own library.
     """
-    own = encoder.body.state_dict()
+    encoder_state = encoder.body.state_dict()
+    found, notes = unwrap(checkpoint, encoder_state, encoder.convert)
+    found, left_out = _without_training_parts(found, encoder)
+    state = dict(converted(found, encoder.convert))
     first = encoder.first_layer
-    state = dict(state)
-    if first in state and first in own and state[first].ndim == own[first].ndim:
+    if first in state and first in encoder_state and state[first].ndim == encoder_state[first].ndim:
         state[first] = adapt_channels(state[first], source, target)
-    matched = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
-    share = len(matched) / len(own)
-    found = f"{len(matched)} of {len(own)} weights match"
-    if share < 0.9:
-        odd = next(iter(sorted(set(own) - set(matched))))
-        raise RunError(
-            f"{origin} does not fit the encoder '{encoder.name}': only {found} (first without a "
-            f"match: '{odd}'). Choose the --encoder the weights were trained for."
+    match = _Match(encoder, state)
+    if match.share < 0.9 or match.argument:
+        raise RunError(f"{origin} does not fit the encoder '{encoder.name}': {match.refusal()}")
+    encoder.body.load_state_dict(match.matched, strict=False)
+    if not match.missing and tuple(source) == tuple(target):
+        _prove(encoder, found, origin)
+    remarks = [*match.remarks(), *notes]
+    if left_out:
+        remarks.append(f"{left_out} tensors of a classifier or of pre-training left out")
+    return "; ".join([f"{origin}: {match.count}", *remarks])
+
+
+_TRAINING_PARTS = re.compile(
+    r"^(mask_token|decoder\w*|projector|predictor|projection_head|prediction_head|prototypes|queue"
+    r"|queue_ptr|dino_head|ibot_head|pre_logits)(\.|$)"
+)
+
+
+def _without_training_parts(
+    state: Mapping[str, Tensor], encoder: Encoder
+) -> tuple[dict[str, Tensor], int]:
+    """Leaves out classifiers and heads of pre-training that the encoder has no place for."""
+    heads = tuple(f"{name}." for name in encoder.classifier)
+    names = encoder.body.state_dict()
+    kept = {
+        key: value
+        for key, value in state.items()
+        if key in names or not (key.startswith(heads) or _TRAINING_PARTS.match(key))
+    }
+    mask_token = {"mask_token"} & set(state)  # by which timm recognizes DINOv2
+    return kept | {key: state[key] for key in mask_token}, len(state) - len(kept)
+
+
+class _Match:
+    """How a state dict fits an encoder.
+
+    Attributes:
+        matched: The weights that fit.
+        missing: Names of the encoder's weights that are missing or have another shape.
+        unexpected: Names of weights that the encoder has no place for.
+        argument: The argument that would give them a place, "" if none is known.
+    """
+
+    def __init__(self, encoder: Encoder, state: Mapping[str, Tensor]) -> None:
+        names = encoder.body.state_dict()
+        self.matched = {k: v for k, v in state.items() if k in names and v.shape == names[k].shape}
+        self.missing = sorted(set(names) - set(self.matched))
+        self.unexpected = sorted(
+            key for key in state if key not in names and not _BUFFERS.search(key)
         )
-    encoder.body.load_state_dict(matched, strict=False)
-    missing = ", ".join(sorted(set(own) - set(matched))[:5])
-    return f"{origin}: {found}" + (f"; missing {missing}" if missing else "")
+        arguments = (encoder.argument_for(key, state[key]) for key in self.unexpected)
+        self.argument = next(filter(None, arguments), "")
+        self.of, self.encoder = len(names), encoder
+
+    @property
+    def share(self) -> float:
+        """Matched weights, as a share of all that the encoder or the file has."""
+        return len(self.matched) / (self.of + len(self.unexpected))
+
+    @property
+    def count(self) -> str:
+        """The number of matched weights in words."""
+        return f"{len(self.matched)} of {self.of} weights match"
+
+    def remarks(self) -> list[str]:
+        """Names what is missing, and counts what has no place."""
+        remarks = [f"missing {', '.join(self.missing[:5])}"] if self.missing else []
+        if self.unexpected:
+            listed = ", ".join(self.unexpected[:5])
+            remarks.append(f"{len(self.unexpected)} have no place in the encoder: {listed}")
+        return remarks
+
+    def refusal(self) -> str:
+        """Says what does not fit and what to do."""
+        text = f"only {self.count}"
+        if self.missing:
+            text += f" (first without a match: '{self.missing[0]}')"
+        if self.unexpected:
+            text += f", and it has no place for {len(self.unexpected)} (first: "
+            text += f"'{self.unexpected[0]}')"
+        if self.argument:
+            return f"{text}. Build the encoder with --set encoder.arguments.{self.argument}."
+        return f"{text}. Choose the --encoder the weights were trained for."
+
+
+_BUFFERS = re.compile(
+    r"(^mask_token|relative_position_index|attn_mask|num_batches_tracked|rope\.(periods|freqs)"
+    r"|pos_embed_mask|bias_mask)$"
+)
+"""What timm computes anew or does not need."""
+
+
+def _prove(encoder: Encoder, state: Mapping[str, Tensor], origin: str) -> None:
+    """Compares features of fixed images with those of the architecture's own library.
+
+    Raises:
+        RunError: If they differ by more than 1e-4 of the largest.
+    """
+    size = encoder.image_size
+    x = torch.randn((2, encoder.channels, size, size), generator=torch.Generator().manual_seed(0))
+    training = encoder.training
+    with torch.no_grad():
+        expected = encoder.reference_features(dict(state), x)
+        if expected is None:
+            return
+        features = encoder.eval()(x)
+    encoder.train(training)
+    gap = float((features - expected).abs().max())
+    if not gap <= 1e-4 * float(expected.abs().max().clamp(min=1e-6)):
+        raise RunError(
+            f"{origin} gives other features in the encoder '{encoder.name}' than its own library "
+            f"does (by {gap:.2g}). Please report this architecture."
+        )
 
 
 def adapt_channels(weight: Tensor, source: Sequence[str], target: Sequence[str]) -> Tensor:

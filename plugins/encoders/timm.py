@@ -2,17 +2,86 @@
 
 from __future__ import annotations
 
+import inspect
+import math
+import re
+import sys
+import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, cast
 
 import timm
 import torch
+from timm.layers.pos_embed import resample_abs_pos_embed
+from timm.layers.pos_embed_sincos import apply_keep_indices_nlc
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from ... import Encoder, RunError, UnknownNameError
 
 _TINY = 16  # pixels; of a usual CNN's 32 to a cell, so that its last stage gets maps of one
+
+
+_OURS = ("num_classes", "in_chans", "img_size")  # arguments that the kit sets itself
+_TOKEN_PARTS = ("patch_embed", "_pos_embed", "norm_pre", "blocks", "norm", "num_prefix_tokens")
+_ARGUMENTS = (
+    (r"\.ls\d\.gamma$|\.gamma_\d$", "init_values=1e-5"),
+    (r"^reg_token$|register_tokens$", "reg_tokens={number}"),
+    (r"attn\.[qk]_norm\.", "qk_norm=true"),
+    (r"^norm_pre\.", "pre_norm=true"),
+    (r"^fc_norm\.", "global_pool=avg"),
+    (r"attn\.qkv\.bias$", "qkv_bias=true"),
+)
+"""Weights that tell of an argument of timm's vision transformers."""
+
+
+def _resolve(name: str, options: dict[str, Any]) -> tuple[Any, str, dict[str, Any]]:
+    """Returns timm's configuration of the weights, the architecture, and all its options.
+
+    Raises:
+        UnknownNameError: If timm has no such architecture.
+        RunError: If a folder or a model of the hub cannot be read.
+    """
+    try:
+        source, identifier = timm.models.parse_model_name(name)
+    except ValueError:
+        source, identifier = None, name
+    if source is None:
+        if not timm.is_model(name.partition(".")[0]):
+            raise UnknownNameError("timm architecture", name, timm.list_models())
+        return timm.get_pretrained_cfg(name), name, options
+    hub = timm.models._hub
+    local = source == "local-dir"
+    load = hub.load_model_config_from_path if local else hub.load_model_config_from_hf
+    try:
+        cfg, architecture, arguments = load(identifier)
+    except Exception as error:
+        raise RunError(
+            f"The encoder '{name}' cannot be read ({type(error).__name__}). A local-dir is a "
+            "folder with config.json and model.safetensors; a name of the hub needs the network "
+            "or a copy in its cache."
+        ) from error
+    return timm.models.PretrainedCfg(**cfg), architecture, {**(arguments or {}), **options}
+
+
+def _resampled(positions: Tensor, count: int) -> Tensor:
+    """Resamples position embeddings (1, N, D) of a square grid to another; as they are if none is.
+
+    Tokens before the patches are what N exceeds a square by.
+    """
+    before, after = math.isqrt(positions.shape[1]), math.isqrt(count)
+    prefix = positions.shape[1] - before**2
+    if count - after**2 != prefix:
+        return positions
+    old, new = [before, before], [after, after]
+    return cast(Tensor, resample_abs_pos_embed(positions, new, old, num_prefix_tokens=prefix))
+
+
+def _kept_rotations(x: Tensor, rope: Tensor, keep: Tensor, mixed: bool) -> Tensor:
+    """Chooses the rotary embeddings of the kept patches, as timm's patch dropout does."""
+    kept = apply_keep_indices_nlc(x, rope, keep)
+    return kept.transpose(0, 1) if mixed else kept.unsqueeze(1)
 
 
 def _precision_for(x: Tensor) -> AbstractContextManager[Any]:
@@ -29,32 +98,32 @@ class TimmEncoder(Encoder):
     """A timm model without its head.
 
     Args:
-        architecture: Any name of `timm.list_models()`.
+        architecture: Any name of `timm.list_models()`, "local-dir:FOLDER" or "hf-hub:OWNER/NAME".
         channels: C.
         image_size: Pixels; passed to models whose position embedding depends on it.
+        options: Further arguments of `timm.create_model`, such as `init_values=1e-5`.
     """
 
     example: ClassVar[tuple[str, ...]] = ("test_resnet", "test_vit")
     body: Any
 
-    def __init__(self, architecture: str, channels: int, image_size: int) -> None:
-        super().__init__(architecture, channels, image_size)
-        base = architecture.partition(".")[0]
-        if not timm.is_model(base):
-            raise UnknownNameError("timm architecture", architecture, timm.list_models())
-        cfg = timm.get_pretrained_cfg(architecture)
+    def __init__(self, architecture: str, channels: int, image_size: int, **options: Any) -> None:
+        cfg, name, options = _resolve(architecture, options)
+        super().__init__(name, channels, image_size)
+        self._weights = architecture if name != architecture else ""
         sized: dict[str, Any] = {"img_size": image_size} if cfg and cfg.fixed_input_size else {}
-        self.arguments = {"num_classes": 0, "in_chans": channels, **sized}
-        self.body = timm.create_model(architecture, **self.arguments)
+        self.options = {key: value for key, value in options.items() if key not in _OURS}
+        self.arguments = {"num_classes": 0, "in_chans": channels, **sized, **self.options}
+        self.body = timm.create_model(name, pretrained_cfg=cfg, **self.arguments)
         if getattr(self.body, "dynamic_img_size", True) is False:  # for views of other sizes
             free: dict[str, Any] = {"dynamic_img_size": True}
             if isinstance(self.body, VisionTransformer):
                 free["dynamic_img_pad"] = True  # up to whole patches
-            self.body = timm.create_model(architecture, **free, **self.arguments)
+            self.body = timm.create_model(name, pretrained_cfg=cfg, **free, **self.arguments)
         self.num_features = getattr(self.body, "head_hidden_size", None) or self.body.num_features
         if hasattr(self.body, "forward_intermediates"):
             self.provides |= {"map", "pyramid"}
-        if isinstance(self.body, VisionTransformer):
+        if all(hasattr(self.body, part) for part in _TOKEN_PARTS):
             self.provides |= {"tokens"}
             self.num_prefix_tokens = self.body.num_prefix_tokens
 
@@ -80,27 +149,80 @@ class TimmEncoder(Encoder):
     def forward_tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """Maps (B, C, H, W) to tokens (B, prefix + N, D); of patches `keep` (B, M) only, if any."""
         body = self.body
-        tokens = body._pos_embed(body.patch_embed(x))
+        embedded = body._pos_embed(body.patch_embed(x))
+        tokens, rope = embedded if isinstance(embedded, tuple) else (embedded, None)
         if keep is not None:
             rows = keep[..., None].expand(-1, -1, tokens.shape[2])
             kept = tokens[:, self.num_prefix_tokens :].gather(1, rows)
             tokens = torch.cat([tokens[:, : self.num_prefix_tokens], kept], dim=1)
-        return cast(Tensor, body.norm(body.blocks(body.norm_pre(tokens))))
+            if rope is not None:
+                rope = _kept_rotations(kept, rope, keep, mixed=getattr(body, "rope_mixed", False))
+        tokens = body.norm_pre(tokens)
+        if rope is None:
+            return cast(Tensor, body.norm(body.blocks(tokens)))
+        for number, block in enumerate(body.blocks):
+            mixed = getattr(body, "rope_mixed", False)  # each block has rotations of its own
+            tokens = block(tokens, rope=rope[number] if mixed else rope)
+        return cast(Tensor, body.norm(tokens))
 
     def imagenet(self) -> dict[str, Tensor]:
-        """Returns timm's pretrained weights, from its cache or the network.
+        """Returns timm's pretrained weights, from its cache, the network or the folder named.
 
         Raises:
-            RunError: If they can be had from neither.
+            RunError: If they can be had from none of these.
         """
         try:
-            model = timm.create_model(self.name, pretrained=True, num_classes=0)
+            name = self._weights or self.name
+            model = timm.create_model(name, pretrained=True, num_classes=0, **self.options)
         except Exception as error:
             raise RunError(
                 f"timm's ImageNet weights of '{self.name}' cannot be had here "
                 f"({type(error).__name__}). Download them elsewhere and give --init FILE."
             ) from error
         return cast(dict[str, Tensor], model.state_dict())
+
+    def convert(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Fits a checkpoint to the encoder's layout and image size by timm's own functions."""
+        entrypoint = timm.models.model_entrypoint(self.name.partition(".")[0])
+        module = sys.modules[entrypoint.__module__]
+        adapt: Callable[..., Any] | None = getattr(module, "checkpoint_filter_fn", None)
+        if adapt is not None:
+            takes_model = len(inspect.signature(adapt).parameters) > 1
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch, about how timm resamples
+                state = adapt(state, self.body) if takes_model else adapt(state)
+        positions, encoder_state = state.get("pos_embed"), self.body.state_dict()
+        if positions is not None and "pos_embed" in encoder_state:
+            shape = encoder_state["pos_embed"].shape
+            if positions.ndim == 3 and positions.shape != shape:  # timm's function left them out
+                state = {**state, "pos_embed": _resampled(positions, shape[1])}
+        return state
+
+    def reference_features(self, state: dict[str, Tensor], x: Tensor) -> Tensor | None:
+        """Returns the features (B, D) of plain timm with these weights; None if it refuses them."""
+        overlay = {"state_dict": state, "source": "", "custom_load": False, "num_classes": 0}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                plain = timm.create_model(
+                    self.name, pretrained=True, pretrained_cfg_overlay=overlay, **self.arguments
+                )
+        except (RuntimeError, KeyError, AttributeError, ValueError):
+            return None
+        return cast(Tensor, plain.eval()(x))
+
+    def argument_for(self, weight: str, value: Tensor) -> str:
+        """Returns the argument that gives the architecture room for a weight, "" if unknown."""
+        for pattern, argument in _ARGUMENTS:
+            if re.search(pattern, weight):
+                return argument.format(number=value.shape[1] if value.ndim > 1 else 1)
+        return ""
+
+    @property
+    def classifier(self) -> tuple[str, ...]:
+        """Names of the layers that classify."""
+        names = self.body.pretrained_cfg.get("classifier") or ()
+        return (*super().classifier, *([names] if isinstance(names, str) else names))
 
     @property
     def pretrained_statistics(self) -> tuple[list[float], list[float]] | None:

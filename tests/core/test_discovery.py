@@ -1,6 +1,7 @@
 """Each test runs the command line with plugins of its own; that takes about 0.2 s."""
 
 import json
+import os
 
 HOOK = "from ssl_kit import hookimpl\n"
 
@@ -112,3 +113,35 @@ def test_a_plugin_adds_a_command(ssl_kit):
 def test_a_command_hook_that_raises_harms_no_other_command(ssl_kit):
     source = HOOK + "@hookimpl\ndef register_commands(cli):\n    1 / 0"
     assert "train" in ssl_kit("--help", plugins={"bad": source}).stdout
+
+
+def package(site, distribution, module, names):
+    """Writes an installed distribution whose entry point is called `sar`."""
+    info = site / f"{distribution}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[ssl_kit]\nsar = {module}\n")
+    (site / f"{module}.py").write_text(plugin(*names))
+
+
+def test_entry_points_of_one_name_are_two_plugins(ssl_kit, tmp_path):
+    package(tmp_path / "site", "harbor-sar", "harbor_sar", ["harbor"])
+    package(tmp_path / "site", "inland-sar", "inland_sar", ["inland"])
+    path = ":".join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
+    done = ssl_kit("plugins", "--json", PYTHONPATH=path)
+    rows = [(row["name"], row["from"], row["error"]) for row in json.loads(done.stdout)]
+    assert ("sar", "harbor-sar 1.0", "") in rows
+    assert ("sar", "inland-sar 1.0", "") in rows
+    listed = ssl_kit("objectives", PYTHONPATH=path).stdout
+    assert "harbor" in listed
+    assert "inland" in listed
+
+
+def test_a_clash_names_both_distributions(ssl_kit, tmp_path):
+    for name in ("harbor", "inland"):
+        package(tmp_path / "site", f"{name}-sar", f"{name}_sar", ["harbor"])
+    path = ":".join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
+    done = ssl_kit("objectives", "harbor", PYTHONPATH=path)
+    assert done.returncode == 1
+    assert "registered twice: by 'harbor-sar' and by 'inland-sar'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -105,7 +105,7 @@ def test_a_given_csv_wins_and_needs_only_some_columns(folder, tmp_path):
     [
         ("path,label\ngone.png,cat\n", "names 1 files that are not there, the first 'gone.png'"),
         ("path,split\na.png,trian\n", "line 2: split is train, val or test, not 'trian'"),
-        ("file,label\na.png,cat\n", "needs a header with path"),
+        ("name,label\na.png,cat\n", "needs a column of paths, .* it has name, label"),
         ("", "needs a header with path"),
         ("label,path\ncat\n", "names 1 files that are not there"),
     ],

@@ -72,6 +72,27 @@ def test_a_class_too_small_to_share_leaves_no_test_part():
     assert len(split(index, 0.2).test) == 0
 
 
+def test_a_rare_class_does_not_prevent_the_split_of_the_others():
+    index = Index.build([str(i) for i in range(41)], labels=["cat"] * 20 + ["dog"] * 20 + ["yeti"])
+    parts = split(index, 0.2)
+    assert len(parts.test) == 8
+    assert 40 in parts.train
+    assert "'yeti' is too rare to be tested" in parts.remarks[0]
+
+
+def test_nothing_held_out_says_why():
+    index = Index.build([str(i) for i in range(20)], labels=["a", "b"] * 10, groups=["one"] * 20)
+    assert "Nothing is held out: that needs 5 groups" in split(index, 0.2).remarks[0]
+
+
+def test_a_class_of_the_test_part_only_is_named():
+    labels = ["cat", "dog"] * 6 + ["cat", "dog", "fox", "fox"] * 3
+    index = indexed(24, labels=labels, splits=["train"] * 12 + ["test"] * 12)
+    (remark,) = split(index, 0.2).remarks
+    assert "'fox' is in the test part only" in remark
+    assert "at most 6 of its 12 images" in remark
+
+
 def test_unlabeled_images_are_for_training():
     index = indexed(labels=["a"] * 25 + ["b"] * 25 + [""] * 50)
     parts = split(index, 0.2)

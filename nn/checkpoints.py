@@ -1,0 +1,205 @@
+"""Checkpoint files of other programs: reads them safely and finds the encoder's weights in them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..core.errors import RunError
+
+State = dict[str, Tensor]
+
+_HARMLESS_CLASSES = (argparse.Namespace,)
+"""Classes that may stand beside weights; they hold plain values and run no code when loaded."""
+
+_PREFERRED = re.compile(r"ema\b|teacher|_ema")
+_SECOND_CHOICE = re.compile(r"momentum|target|encoder_k|student")
+
+_HUGGING_FACE = (
+    (r"embeddings\.cls_token$", "cls_token"),
+    (r"embeddings\.mask_token$", "mask_token"),
+    (r"embeddings\.register_tokens$", "register_tokens"),
+    (r"embeddings\.position_embeddings$", "pos_embed"),
+    (r"embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"encoder\.layer\.(\d+)\.", r"blocks.\1."),
+    (r"attention\.attention\.qkv\.", "attn.qkv."),
+    (r"attention\.output\.dense\.", "attn.proj."),
+    (r"layernorm_before\.", "norm1."),
+    (r"layernorm_after\.", "norm2."),
+    (r"intermediate\.dense\.", "mlp.fc1."),
+    (r"(blocks\.\d+\.)output\.dense\.", r"\1mlp.fc2."),
+    (r"layer_scale(\d)\.lambda1$", r"ls\1.gamma"),
+    (r"mlp\.weights_in\.", "mlp.fc1."),
+    (r"mlp\.weights_out\.", "mlp.fc2."),
+    (r"(^|\.)layernorm\.", r"\1norm."),
+)
+"""Names of the ViT and DINOv2 of Hugging Face's transformers, and those of timm."""
+
+
+class Unwrapped(NamedTuple):
+    """The weights that were found in a checkpoint.
+
+    Attributes:
+        state: State dict under the encoder's names.
+        notes: What was unwrapped, one phrase each; empty for a plain state dict.
+    """
+
+    state: State
+    notes: tuple[str, ...]
+
+
+def read_checkpoint(path: Path) -> tuple[Mapping[str, Any], str]:
+    """Reads a safetensors or torch file, never unpickling arbitrary objects.
+
+    Returns:
+        What the file holds, and the names of the input channels if the file tells them, as
+        "red,green,blue", else "".
+
+    Raises:
+        RunError: If the file cannot be read without running code from it.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(path, framework="pt") as file:
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                return state, (file.metadata() or {}).get("channels", "")
+        with torch.serialization.safe_globals(list(_HARMLESS_CLASSES)):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = re.search(r"Unsupported (?:global|class|operand)[^.\n]*", str(error))
+        raise RunError(
+            f"'{path}' is no readable weights file ({type(error).__name__}"
+            f"{': ' + reason.group() if reason else ''}); "
+            "give a .safetensors file or a torch state dict without pickled objects."
+        ) from error
+    if not isinstance(content, Mapping):
+        raise RunError(
+            f"'{path}' holds a {type(content).__name__}, not a state dict; save the encoder with "
+            "torch.save(model.state_dict(), FILE)."
+        )
+    return content, ""
+
+
+def unwrap(
+    content: Mapping[str, Any], names: Collection[str], convert: Callable[[State], State]
+) -> Unwrapped:
+    """Finds the encoder's weights in a checkpoint, below any key and behind any prefix.
+
+    Every state dict in the checkpoint is tried with every prefix of its keys; the one in which
+    most of the encoder's names occur is taken. Where several fit equally well, such as a student
+    and a teacher, the teacher or moving average is taken.
+
+    Args:
+        content: Of the file, mappings nested to any depth.
+        names: Of the encoder's weights.
+        convert: Renames the weights of another layout of the architecture.
+    """
+    candidates = [
+        (path, prefix, count, state)
+        for path, state in _state_dicts(content)
+        for prefix, count in _prefixes(state, names, convert)
+    ]
+    if not candidates:
+        return Unwrapped({}, ())
+    best = max(count for _, _, count, _ in candidates)
+    fitting = [one for one in candidates if one[2] == best]
+    path, prefix, _, state = min(fitting, key=lambda one: _rank((*one[0], one[1])))
+    notes = [f"unwrapped '{'.'.join(path)}'"] if path else []
+    if prefix:
+        notes.append(f"prefix '{prefix}' removed")
+    if len(fitting) > 1:
+        others = [
+            ".".join((*p, q)).strip(".") for p, q, _, s in fitting if (p, q) != (path, prefix)
+        ]
+        notes.append(f"'{others[0]}' would fit as well")
+    kept = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+    if len(kept) < len(state):
+        notes.append(f"{len(state) - len(kept)} tensors of other parts left out")
+    return Unwrapped(kept, tuple(notes))
+
+
+def _rank(path: tuple[str, ...]) -> int:
+    text = ".".join(path)
+    if _PREFERRED.search(text):
+        return 0
+    return 2 if _SECOND_CHOICE.search(text) else 1
+
+
+def _state_dicts(
+    content: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], State]]:
+    """Yields every mapping that holds tensors, with the keys that lead to it."""
+    state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    for layout in _layouts(state) if state else ():
+        yield path, layout
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _state_dicts(value, (*path, str(key)))
+
+
+def _prefixes(
+    state: State, names: Collection[str], convert: Callable[[State], State]
+) -> list[tuple[str, int]]:
+    """Returns prefixes of keys, and how many of the encoder's names occur behind each."""
+    counts: Counter[str] = Counter()
+    for key in state:
+        parts = key.split(".")
+        for start in range(len(parts)):
+            if ".".join(parts[start:]) in names:
+                counts[".".join([*parts[:start], ""]) if start else ""] += 1
+    direct = max(counts.values(), default=0)
+    if direct < 0.5 * len(names):  # the architecture's library may know the layout
+        count = sum(key in names for key in converted(state, convert))
+        if count > direct:
+            return [("", count)]
+    return list(counts.items())
+
+
+def converted(state: State, convert: Callable[[State], State]) -> State:
+    """Returns the state dict fitted by `convert`, or as it is where that fails on its shapes."""
+    try:
+        return convert(dict(state))
+    except (KeyError, RuntimeError, AttributeError, ValueError, IndexError, TypeError):
+        return state  # weights of another layout or architecture: the comparison names them
+
+
+def _layouts(state: State) -> Iterator[State]:
+    """Yields a state dict as it is, and under timm's names where it has those of another layout.
+
+    Known are DINOv2's blocks in chunks, `blocks.CHUNK.NUMBER`, and the ViT and DINOv2 of Hugging
+    Face's transformers, whose queries, keys and values are separate.
+    """
+    yield state
+    if any(re.search(r"blocks\.\d+\.\d+\.", key) for key in state):
+        yield {re.sub(r"blocks\.\d+\.(\d+)\.", r"blocks.\1.", k): v for k, v in state.items()}
+    if any(".attention.attention.query." in key for key in state):
+        yield {_timm_name(k): v for k, v in _joined(state).items() if ".pooler." not in f".{k}"}
+
+
+def _timm_name(key: str) -> str:
+    for pattern, name in _HUGGING_FACE:
+        key = re.sub(pattern, name, key)
+    return key
+
+
+def _joined(state: State) -> State:
+    """Joins the queries, keys and values of each layer: three (D, D) become (3D, D)."""
+    joined: State = {}
+    for key, value in state.items():
+        if ".attention.attention.query." in key:
+            parts = [
+                state[key.replace(".query.", f".{name}.")] for name in ("query", "key", "value")
+            ]
+            joined[key.replace(".query.", ".qkv.")] = torch.cat(parts)
+        elif not re.search(r"\.attention\.attention\.(key|value)\.", key):
+            joined[key] = value
+    return joined

@@ -1,0 +1,219 @@
+"""Labels, groups and splits as people write them."""
+
+import pytest
+
+from ssl_kit import UsageError
+from ssl_kit.data import index_files
+from ssl_kit.data.files import LabelSource
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve empty images s/0.png to s/11.png."""
+    (tmp_path / "s").mkdir()
+    for i in range(12):
+        (tmp_path / f"s/{i}.png").touch()
+    return tmp_path
+
+
+def pets(folder, form="s/{}.png"):
+    return [(form.format(i), "cat" if i < 6 else "dog") for i in range(12)]
+
+
+def write(folder, rows, header="path,label", join=",", encoding="utf-8"):
+    lines = [header, *(join.join(row) for row in rows)]
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding=encoding)
+
+
+def labels(index):
+    return [index.classes[n] if n >= 0 else "" for n in index.labels]
+
+
+def counts(index):
+    found = labels(index)
+    return {name: found.count(name) for name in set(found)}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"header": "path, label", "join": ", "},
+        {"header": "Path,Label"},
+        {"header": " PATH ,LABEL "},
+        {"header": "path;label", "join": ";"},
+        {"header": "path\tlabel", "join": "\t"},
+        {"header": "path\tlabel", "join": "\t", "encoding": "utf-16"},
+        {"encoding": "utf-8-sig"},
+        {"header": "filename,class"},
+        {"header": "Image Path,Target"},
+    ],
+)
+def test_tables_of_all_kinds_give_the_same_labels(folder, how):
+    write(folder, pets(folder), **how)
+    assert counts(index_files(folder, [".png"])) == {"cat": 6, "dog": 6}
+
+
+@pytest.mark.parametrize("form", ["./s/{}.png", "s\\{}.png", ".\\s\\{}.png", "{}.png", "{}"])
+def test_paths_of_all_kinds_mean_the_same_files(folder, form):
+    write(folder, pets(folder, form))
+    assert counts(index_files(folder, [".png"])) == {"cat": 6, "dog": 6}
+
+
+def test_absolute_paths(folder):
+    write(folder, pets(folder, f"{folder}/s/{{}}.png"))
+    assert counts(index_files(folder, [".png"])) == {"cat": 6, "dog": 6}
+
+
+def test_umlauts_of_an_old_program_are_read_and_said(folder):
+    write(folder, [(path, "Löwe" if name == "cat" else name) for path, name in pets(folder)],
+          encoding="cp1252")  # fmt: skip
+    index = index_files(folder, [".png"])
+    assert counts(index) == {"Löwe": 6, "dog": 6}
+    assert any("read as Latin-1" in remark for remark in index.remarks)
+
+
+@pytest.mark.parametrize("column", ["label", "group", "split"])
+def test_rows_that_differ_are_refused(folder, column):
+    values = {"label": ("cat", "dog"), "group": ("a", "b"), "split": ("train", "test")}[column]
+    write(folder, [("s/0.png", value) for value in values], header=f"path,{column}")
+    with pytest.raises(UsageError, match=r"'s/0\.png' has two rows that differ"):
+        index_files(folder, [".png"])
+
+
+def test_equal_rows_count_once(folder):
+    write(folder, [*pets(folder), ("s/0.png", "cat")])
+    assert counts(index_files(folder, [".png"])) == {"cat": 6, "dog": 6}
+
+
+def test_missing_values_are_no_label(folder):
+    rows = pets(folder)
+    gaps = ["NaN", "nan", "NA", "", "None", "null"]
+    write(
+        folder, [*rows[:6], *((path, gap) for (path, _), gap in zip(rows[6:], gaps, strict=True))]
+    )
+    assert counts(index_files(folder, [".png"])) == {"cat": 6, "": 6}
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("path,label", [("dog",), ("cat",), ("cat|dog",)]),
+        ("path,cat,dog", [("0", "1"), ("1", "0"), ("1", "1")]),
+    ],
+)
+def test_several_labels_are_said_and_not_one_more_class(folder, header, rows):
+    write(folder, [(f"s/{i}.png", *rows[i % 3]) for i in range(12)], header=header)
+    index = index_files(folder, [".png"])
+    assert index.classes == ("cat", "dog")
+    assert counts(index)[""] == 4
+    assert any("4 images have several labels" in remark for remark in index.remarks)
+
+
+def test_numbers_are_no_classes(folder):
+    write(folder, [(f"s/{i}.png", str(1.5 * i)) for i in range(12)])
+    index = index_files(folder, [".png"])
+    assert index.classes == ()
+    assert any("labels are numbers" in remark for remark in index.remarks)
+
+
+def test_whole_numbers_are_classes(folder):
+    write(folder, [(f"s/{i}.png", str(i % 3)) for i in range(12)])
+    assert index_files(folder, [".png"]).classes == ("0", "1", "2")
+
+
+def test_a_misspelled_column_is_named_with_the_nearest(folder):
+    write(folder, pets(folder), header="path,lable")
+    remarks = " ".join(index_files(folder, [".png"]).remarks)
+    assert "The column 'lable' of 'labels.csv' is not used. Did you mean 'label'?" in remarks
+    assert "has no column called label" in remarks
+
+
+def files(tmp_path, *names):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("Training", "Testing"), ("TRAIN", "TEST"), ("train_set", "test_set"), ("trainset", "dev")],
+)
+def test_parts_have_many_names(tmp_path, train, test):
+    names = [f"{part}/{c}/{i}.png" for part in (train, test) for c in "ab" for i in range(3)]
+    index = index_files(files(tmp_path, *names), [".png"])
+    assert index.classes == ("a", "b")
+    assert set(index.splits.tolist()) == {1, 2 if test == "dev" else 3}
+
+
+def test_patients_above_classes_are_groups_and_it_is_said(tmp_path):
+    names = [
+        f"patient{p}/{c}/{i}.png" for p in range(3) for c in ("normal", "ill") for i in range(4)
+    ]
+    index = index_files(files(tmp_path, *names), [".png"])
+    assert counts(index) == {"normal": 12, "ill": 12}
+    assert len(index.group_names) == 3
+    assert "taken for groups" in index.remarks[0]
+    assert "patient" not in index.remarks[0]
+
+
+def test_classes_above_other_folders_stay_classes(tmp_path):
+    names = [f"{c}/{p}/{i}.png" for c in "ab" for p in range(3) for i in range(2)]
+    names = [name.replace("b/", "b/x") for name in names]
+    assert index_files(files(tmp_path, *names), [".png"]).classes == ("a", "b")
+
+
+def test_a_layout_says_it_aloud(tmp_path):
+    names = [f"{c}/{p}/{i}.png" for c in "ab" for p in ("p", "q") for i in range(3)]
+    source = LabelSource(layout="{label}/{group}/*")
+    index = index_files(files(tmp_path, *names), [".png"], source)
+    assert index.classes == ("a", "b")
+    assert sorted(index.group_names.tolist()) == [b"p", b"q"]
+
+
+@pytest.mark.parametrize("layout", ["{patient}/*", "*/*", "{label}/x/y/*"])
+def test_a_wrong_layout_is_one_line(tmp_path, layout):
+    with pytest.raises(UsageError, match="--layout"):
+        index_files(files(tmp_path, "a/1.png"), [".png"], LabelSource(layout=layout))
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("images/{}.png", "masks/{}.png"),
+        ("imagesTr/a_{}.png", "labelsTr/a_{}.png"),
+        ("JPEGImages/{}.png", "SegmentationClass/{}.png"),
+        ("benign/b ({}).png", "benign/b ({})_mask.png"),
+        ("{}_T1w.png", "{}_seg.png"),
+        ("train/images/{}.png", "train/labels/{}.png"),
+    ],
+)
+def test_masks_are_left_out_and_said(tmp_path, image, mask):
+    names = [form.format(i) for i in range(5) for form in (image, mask)]
+    index = index_files(files(tmp_path, *names), [".png"])
+    assert [index.key(i) for i in range(len(index))] == sorted(image.format(i) for i in range(5))
+    assert "5 masks beside the images are left out" in index.remarks[0]
+    assert len(index_files(tmp_path, [".png"], LabelSource(masks=True))) == 10
+
+
+@pytest.mark.parametrize("names", [("seg/1.png", "cat/2.png"), ("mask_1.png", "mask_2.png")])
+def test_what_only_sounds_like_a_mask_is_kept(tmp_path, names):
+    assert len(index_files(files(tmp_path, *names), [".png"])) == 2
+
+
+def test_files_of_other_endings_are_counted(tmp_path):
+    names = ["1.png", "2.png", "3.gif", "4.gif", "5.avif"]
+    remarks = index_files(files(tmp_path, *names), [".png"]).remarks
+    assert remarks == ("Files of other endings are not read: 2 .gif, 1 .avif.",)
+
+
+def test_a_link_to_itself_is_followed_once(tmp_path):
+    files(tmp_path, "a/1.png", "a/2.png")
+    (tmp_path / "self").symlink_to(".", target_is_directory=True)
+    (tmp_path / "a/up").symlink_to("..", target_is_directory=True)
+    assert len(index_files(tmp_path, [".png"])) == 2
+
+
+def test_what_a_mac_leaves_behind_is_no_class(tmp_path):
+    names = [f"{c}/{i}.png" for c in ("cat", "dog", "__MACOSX") for i in range(3)]
+    assert index_files(files(tmp_path, *names), [".png"]).classes == ("cat", "dog")
