@@ -26,15 +26,6 @@ class Estimate:
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return self.text()
-
-    def text(self, percent: bool = True) -> str:
-        """Returns "75.0 [70.0, 80.0]", in percent or as it is."""
-        numbers = (self.value, self.low, self.high)
-        value, low, high = (f"{100 * n:.1f}" if percent else f"{n:.4g}" for n in numbers)
-        return value if np.isnan(self.low) else f"{value} [{low}, {high}]"
-
 
 def codes_of(groups: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
     """Numbers groups from 0 in sorted order: (n,) codes, and how many groups there are."""

@@ -133,8 +133,8 @@ class Result:
         rows = [dict(row) for row in self.rows]
         return {"main": self.main, "metrics": metrics, "classes": rows, **self.details}
 
-    def save(self, path: Path) -> None:
-        """Writes everything to an .npz file, at once or not at all."""
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Returns everything as arrays by name, which `from_arrays` reads."""
         facts = {
             "metrics": {name: asdict(value) for name, value in self.metrics.items()},
             "draws": list(self.draws),
@@ -142,11 +142,25 @@ class Result:
             "rows": [dict(row) for row in self.rows],
             "details": dict(self.details),
         }
-        buffer = io.BytesIO()
-        arrays = {f"draws{i}": drawn for i, drawn in enumerate(self.draws.values())}
-        text = np.array(json.dumps(facts))
-        np.savez(buffer, allow_pickle=False, facts=text, by_group=self.by_group, **arrays)
-        write_atomic(path, buffer.getvalue())
+        draws = {f"draws{i}": values for i, values in enumerate(self.draws.values())}
+        return {"facts": np.array(json.dumps(facts)), "by_group": self.by_group, **draws}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Result:
+        """Restores a result from the arrays of `to_arrays`.
+
+        Raises:
+            KeyError, ValueError: If they are not complete.
+        """
+        facts = json.loads(str(arrays["facts"]))
+        draws = {name: arrays[f"draws{i}"] for i, name in enumerate(facts["draws"])}
+        metrics = {name: Estimate(**values) for name, values in facts["metrics"].items()}
+        main, rows, details = facts["main"], facts["rows"], facts["details"]
+        return cls(metrics, draws, main, rows, arrays["by_group"], details)
+
+    def save(self, path: Path) -> None:
+        """Writes everything to an .npz file, completely or not at all."""
+        write_atomic(path, npz(self.to_arrays()))
 
     @classmethod
     def load(cls, path: Path) -> Result:
@@ -156,17 +170,24 @@ class Result:
             DataError: If the file is damaged.
         """
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                facts = json.loads(str(file["facts"]))
-                draws = {name: file[f"draws{i}"] for i, name in enumerate(facts["draws"])}
-                metrics = {name: Estimate(**e) for name, e in facts["metrics"].items()}
-                return cls(
-                    metrics, draws, facts["main"], facts["rows"], file["by_group"], facts["details"]
-                )
+            return cls.from_arrays(read_npz(path.read_bytes()))
         except Exception as error:
             raise DataError(
                 f"Cannot read the result '{path}': {error}. Delete it and it is computed again."
             ) from error
+
+
+def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Returns arrays as the content of an .npz file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def read_npz(content: bytes) -> dict[str, NDArray[Any]]:
+    """Reads all arrays of an .npz file from its content; pickled objects are refused."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def _centered(draws: Floats, value: float) -> Floats:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ..words import interval
 from .axes import Axis, labels, linear_axis, log_axis, number, tight_axis
 
 Point = tuple[float, float]
@@ -203,7 +204,7 @@ def _tips(line: Line, place: Place, x_label: str, show: Callable[[float], str]) 
     for i, (x, y) in enumerate(line.points):
         text = f"{line.name} {show(y)}"
         if line.bars:
-            text += f" [{show(line.bars[i][0])}, {show(line.bars[i][1])}]"
+            text += f" {interval(*line.bars[i], show)}"
         tips.append((*place(x, y), f"{text}, {x_label} {number(x)}"))
     return tips
 

@@ -15,6 +15,7 @@ from ...core.errors import RunError
 from ...training.collapse import cure
 from ...training.run import Run
 from ..text import how_to_load
+from ..words import spaced
 from .axes import number
 from .charts import Chart, Line, line_chart
 
@@ -57,11 +58,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def plural(count: int, word: str) -> str:
-    """Writes a count with its word: 1 image, 1,204 images."""
-    return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
 @dataclass(frozen=True)
@@ -168,17 +164,16 @@ def command(run: Run, manifest: Record) -> tuple[str, bool]:
 def training_charts(records: Sequence[Record]) -> list[Chart]:
     """Draws loss, learning rate, speed, waiting for data, and what the objective reports."""
     known = _UNCHARTED.union(_MEASURES, (f"projected_{name}" for name in _MEASURES))
-    own = sorted(
-        {key for r in records for key in r} - known - {"alpha_req_r2", "projected_alpha_req_r2"}
-    )
-    drawn = [
+    known |= {"alpha_req_r2", "projected_alpha_req_r2"}
+    reported = sorted({key for record in records for key in record} - known)
+    charts = [
         _curve(records, "loss", "Loss"),
         _curve(records, "lr", "Learning rate", zero=True),
         _curve(records, "images_per_second", "Images per second", zero=True),
         _curve(records, "data_wait", "Waiting for data, % of the time", zero=True, factor=100),
-        *(_curve(records, name, name.replace("_", " ").capitalize()) for name in own),
+        *(_curve(records, name, spaced(name).capitalize()) for name in reported),
     ]
-    return [chart for chart in drawn if chart]
+    return [chart for chart in charts if chart]
 
 
 def _curve(
