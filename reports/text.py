@@ -16,6 +16,7 @@ from .words import (
     VERDICTS,
     aligned,
     budget_words,
+    estimate_parts,
     estimate_text,
     gain_sentence,
     leak_statement,
@@ -108,17 +109,18 @@ def _table(evaluation: SideBySide) -> list[str]:
     rows = [[evaluation.evaluation, *names, *(["gain"] if evaluation.gains else [])]]
     for metric in main_metrics(first):
         mark = " *" if metric == first.main else ""
-        rows.append([f"  {metric}{mark}", *metric_cells(evaluation, metric)])
+        cells = [" ".join(filter(None, parts)) for parts in metric_cells(evaluation, metric)]
+        rows.append([f"  {metric}{mark}", *cells])
     return aligned(rows)
 
 
-def metric_cells(evaluation: SideBySide, metric: str) -> list[str]:
-    """Writes a metric of each encoder, and the gain if there is a control."""
+def metric_cells(evaluation: SideBySide, metric: str) -> list[tuple[str, str]]:
+    """Writes value and interval of a metric for each encoder, then of the gain if there is one."""
     results = list(evaluation.results.values())
     percent = bool(results[0].main)
-    cells = [estimate_text(result.metrics[metric], percent) for result in results]
+    cells = [estimate_parts(result.metrics[metric], percent) for result in results]
     if evaluation.gains:
-        cells.append(estimate_text(evaluation.gains[metric], percent, signed=True))
+        cells.append(estimate_parts(evaluation.gains[metric], percent, signed=True))
     return cells
 
 

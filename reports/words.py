@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     AnyEstimate = Estimate | Mapping[str, float | None] | None
 
 NO_VALUE = "-"
+_ABBREVIATIONS = ("auroc", "auprc", "ece", "f1")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ VERDICTS = {
 OPPOSITE = {"helps": "hurts", "hurts": "helps", "no evidence": "no evidence"}
 
 
+def sentence_case(text: str) -> str:
+    """Makes the first letter of a text a capital and leaves the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def plural(count: int, word: str) -> str:
     """Writes a count with its noun: "1 image", "1,204 images"."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
@@ -61,8 +67,9 @@ def listed(items: Sequence[str]) -> str:
 
 
 def spaced(name: str) -> str:
-    """Writes the name of a metric or option with spaces: "balanced accuracy"."""
-    return name.replace("_", " ")
+    """Writes the name of a metric for a page: "balanced accuracy", "macro F1", "AUROC"."""
+    words = name.split("_")
+    return " ".join(word.upper() if word in _ABBREVIATIONS else word for word in words)
 
 
 def percent_text(share: float) -> str:

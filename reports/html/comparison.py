@@ -20,6 +20,7 @@ from ..words import (
     p_value,
     pair_sentence,
     plural,
+    sentence_case,
     spaced,
 )
 from .charts import Chart, Line, line_chart
@@ -197,7 +198,7 @@ def _chart(values: Json, main: str) -> Chart | None:
             for _, e in rows
         ]
         lines.append(Line(arm["name"], points, bars, dots=True))
-    title = f"{spaced(main).capitalize()} in percent against the number of labels"
+    title = f"{sentence_case(spaced(main))} in percent against the number of labels"
     return line_chart(
         title, lines, x_label="labels", log_x=True, size=(640, 380), box=(70, 12, 616, 336),
         x_marks=[(x, f"{x:,.0f}") for x in sorted(set(labels.values()))],

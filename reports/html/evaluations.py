@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from ...evaluation.records import StoredEvaluation
 from ...evaluation.result import Result, verdict
 from ..text import group_rows, metric_cells
-from ..words import VERDICTS, gain_sentence, leak_warning, p_value, percent_text, spaced
+from ..words import (
+    VERDICTS,
+    gain_sentence,
+    leak_warning,
+    p_value,
+    percent_text,
+    sentence_case,
+    spaced,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class Section:
         warning: Whether the run was pre-trained on test groups, "" if not.
         stale: Whether the run's encoder has changed since.
         encoders: Column names of `metrics`; the last one is the gain if there is a control.
-        metrics: Name and texts of each metric.
+        metrics: Name of each metric, with the value and the interval for each column.
         columns: Column names of `classes`.
         classes: Class and its values, of the run's encoder.
         groups: Number of a test group, number of images, and the score of each encoder.
@@ -45,7 +53,7 @@ class Section:
     warning: str
     stale: bool
     encoders: list[str]
-    metrics: list[tuple[str, list[str]]]
+    metrics: list[tuple[str, list[tuple[str, str]]]]
     columns: list[str]
     classes: list[tuple[str, list[str]]]
     groups: list[list[str]]
@@ -81,14 +89,14 @@ def section(stored: StoredEvaluation) -> Section:
         columns=columns,
         classes=classes,
         groups=group_rows(results),
-        score=spaced(first.main),
+        score=sentence_case(spaced(first.main)),
         confusion=first.details.get("confusion", []),
         class_names=[str(row["class"]) for row in first.rows],
         remarks=first.details.get("remarks", ()),
         facts=[
             ("Images", stored.data["path"] or "the demo images of the domain"),
             ("Domain", stored.data["domain"]),
-            ("Fingerprint of the images", stored.data["fingerprint"]),
+            ("Fingerprint", stored.data["fingerprint"]),
             ("Evaluated", stored.time.replace("T", " ")),
         ],
         command=stored.command,

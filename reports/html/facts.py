@@ -15,7 +15,7 @@ from ...core.errors import RunError
 from ...training.collapse import cure
 from ...training.run import Run
 from ..text import how_to_load
-from ..words import spaced
+from ..words import sentence_case, spaced
 from .axes import number
 from .charts import Chart, Line, line_chart
 
@@ -171,7 +171,7 @@ def training_charts(records: Sequence[Record]) -> list[Chart]:
         _curve(records, "lr", "Learning rate", zero=True),
         _curve(records, "images_per_second", "Images per second", zero=True),
         _curve(records, "data_wait", "Waiting for data, % of the time", zero=True, factor=100),
-        *(_curve(records, name, spaced(name).capitalize()) for name in reported),
+        *(_curve(records, name, sentence_case(spaced(name))) for name in reported),
     ]
     return [chart for chart in charts if chart]
 

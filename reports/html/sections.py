@@ -128,9 +128,7 @@ class Gallery:
     held_out: bool
 
 
-def gallery(
-    embedded: Embedded, dataset: Dataset, splits: Splits, domain: Domain
-) -> Gallery | None:
+def gallery(embedded: Embedded, dataset: Dataset, splits: Splits, domain: Domain) -> Gallery | None:
     """Shows queries, held-out images where there are any, and their nearest neighbors."""
     if len(embedded.positions) < 2:
         return None
@@ -187,8 +185,9 @@ def sheet(run: Run, dataset: Dataset, domain: Domain, images: int = 4, views: in
 
 
 def _request(view: View) -> str:
+    words = f"{view.size} px, policy '{view.policy}'"
     low, high = (round(100 * share) for share in view.scale)
-    return f"{view.size} px, policy '{view.policy}', crops of {low} to {high} % of the area"
+    return words if view.policy == "eval" else f"{words}, crops of {low} to {high} % of the area"
 
 
 def _view(renderer: Renderer, image: Image, i: int, v: int, channels: tuple[str, ...]) -> Picture:

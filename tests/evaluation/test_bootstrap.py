@@ -104,11 +104,6 @@ def test_draws_that_are_not_defined_are_left_out_of_the_interval():
     assert np.isnan(estimate(0.5, np.full(3, np.nan)).low)
 
 
-def test_estimate_reads_as_per_cent():
-    assert str(Estimate(0.75, 0.7, 0.8)) == "75.0 [70.0, 80.0]"
-    assert Estimate(12.34, np.nan, np.nan).text(percent=False) == "12.34"
-
-
 def test_wilcoxon_agrees_with_scipy_and_with_no_difference():
     rng = np.random.default_rng(0)
     ours, theirs = rng.random((2, 30))

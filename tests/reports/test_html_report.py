@@ -66,7 +66,7 @@ def test_nothing_points_outside_of_the_file(report):
 def test_the_page_says_what_was_trained_and_how_to_load_it(report, finished_run):
     seen = re.sub(r"<[^>]*>", "", report)
     for text in ("simclr", "natural", "test_resnet", "timm.create_model", "No file was skipped",
-                 "held out for testing. None of these groups was pre-trained on"):  # fmt: skip
+                 "The test set has 6 images of 6 groups. None of these groups was used"):  # fmt: skip
         assert text in seen
     assert str(finished_run.encoder) in seen
 
@@ -115,7 +115,7 @@ def test_images_that_have_moved_leave_the_curves(copy):
     )
     (copy.folder / "config.toml").write_text(text)
     made = page.run_page(Run(copy.folder)).decode()
-    assert "The images are not at hand" in made
+    assert "The images are not available" in made
     assert 'id="map"' not in made
     assert "<svg" in made
     with pytest.raises(UsageError, match="do not exist"):
@@ -167,9 +167,9 @@ def index_of(groups):
 @pytest.mark.parametrize(
     ("trained", "test", "words", "bad"),
     [
-        (["g1", "g2"], [2, 3], "2 images of 1 group are held out", False),
-        (["g1", "g3"], [2, 3], "1 of the 1 test group were pre-trained on", True),
-        (["g1"], [], "No test part is held out", False),
+        (["g1", "g2"], [2, 3], "The test set has 2 images of 1 group.", False),
+        (["g1", "g3"], [2, 3], "1 test group was also used for pre-training", True),
+        (["g1"], [], "No image is held out", False),
     ],
 )
 def test_the_leak_statement(trained, test, words, bad):
