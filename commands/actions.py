@@ -101,9 +101,7 @@ def evaluate(
             "domain": data.domain.name,
         }
         for results in comparisons:
-            save_evaluation(
-                found.run, results, command=command, data=facts, shared=found.shared
-            )
+            save_evaluation(found.run, results, command=command, data=facts, shared=found.shared)
     return comparisons, found.shared
 
 

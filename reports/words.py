@@ -94,16 +94,20 @@ def estimate_parts(
     """
     if estimate is None:
         return "", ""
-    given = estimate if isinstance(estimate, Mapping) else vars(estimate)
-    value, low, high = (
-        math.nan if given[end] is None else float(given[end]) for end in ("value", "low", "high")
+    given: Mapping[str, float | None] = (
+        estimate if isinstance(estimate, Mapping) else vars(estimate)
     )
+    value, low, high = (_number(given[end]) for end in ("value", "low", "high"))
     sign = "+" if signed else ""
 
     def write(number: float) -> str:
         return f"{100 * number:{sign}.1f}" if percent else f"{number:{sign}.4g}"
 
     return ("", "") if math.isnan(value) else (write(value), interval(low, high, write))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def estimate_text(estimate: AnyEstimate, percent: bool = True, signed: bool = False) -> str:

@@ -95,7 +95,8 @@ def maps(features: Features) -> list[tuple[str, NDArray[np.float64]]]:
 
 def _normalized(features: Features) -> Features:
     """Scales each feature vector to unit length."""
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def not_an_object(file):
 def test_a_damaged_file_is_named_in_one_line(run, damage):
     file = save(run)
     damage(file)
-    with pytest.raises(DataError, match="Run 'ssl-kit|run 'ssl-kit") as error:
+    with pytest.raises(DataError, match="run 'ssl-kit evaluate") as error:
         load_evaluations(run)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)

@@ -76,7 +76,7 @@ def test_an_evaluation_is_shown_where_the_images_have_moved(copy):
 
 def test_a_damaged_evaluation_is_an_error_in_one_line(copy):
     (copy.folder / "evaluations" / "knn.npz").write_bytes(b"")
-    with pytest.raises(DataError, match="knn.json"):
+    with pytest.raises(DataError, match=r"knn\.json"):
         page.run_page(copy)
 
 
