@@ -12,7 +12,7 @@ from ssl_kit.evaluation.bootstrap import (
     resample,
     wilcoxon,
 )
-from ssl_kit.evaluation.metrics import Answers
+from ssl_kit.evaluation.metrics import Predictions
 
 
 def mean_of(right, groups):
@@ -94,7 +94,7 @@ def test_draws_of_uneven_groups_agree_with_a_loop():
 
 def test_perfect_answers_leave_no_doubt():
     labels = np.arange(20) % 2
-    said = Answers(labels, labels, np.arange(20), ("a", "b"))
+    said = Predictions(labels, labels, np.arange(20), ("a", "b"))
     found, _ = bootstrap_estimates(said, 20)
     assert found["accuracy"] == Estimate(1.0, 1.0, 1.0)
 

@@ -5,9 +5,9 @@ from sklearn import metrics
 from ssl_kit.evaluation.bootstrap import resample
 from ssl_kit.evaluation.metrics import (
     METRICS,
-    Answers,
+    Predictions,
     Ranking,
-    ScoredAnswers,
+    ScoredPredictions,
     kappa,
     operating_point,
     quadratic_kappa,
@@ -29,7 +29,7 @@ def make(classes=4, n=300, ties=True, seed=0):
 def answers(labels, scores, groups, **more):
     classes = CLASSES[: scores.shape[1]]
     given = (labels, scores.argmax(axis=1), groups, classes)
-    return ScoredAnswers(*given, probabilities=scores, **more)
+    return ScoredPredictions(*given, probabilities=scores, **more)
 
 
 def once(said):
@@ -170,4 +170,4 @@ def test_rows_of_classes_agree_with_scikit_learn():
 
 def test_without_probabilities_what_needs_scores_is_left_out():
     labels, scores, groups = make()
-    assert set(once(Answers(labels, scores.argmax(1), groups, CLASSES))) == set(METRICS)
+    assert set(once(Predictions(labels, scores.argmax(1), groups, CLASSES))) == set(METRICS)
