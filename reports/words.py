@@ -116,8 +116,8 @@ def estimate_text(estimate: AnyEstimate, percent: bool = True, signed: bool = Fa
 
 
 def p_value(p: float) -> str:
-    """Writes the p-value of a test: "p = 0.031"."""
-    return f"p = {p:.2g}"
+    """Writes the p-value of a test: "p = 0.031", "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def gain_sentence(verdict: str, gain: Estimate, metric: str) -> str:

@@ -84,6 +84,7 @@ def context(values: Json) -> dict[str, Any]:
         "headings": [_heading(b) for b in values["budgets"]],
         "metric": spaced(main),
         "arms": [_arm(values, arm, budgets, main) for arm in values["arms"]],
+        "notes": [(arm["name"], _note(arm)) for arm in values["arms"]],
         "pairs": _pairs(values, budgets, main),
         "answers": _answers(values),
         "chart": _chart(values, main),
@@ -134,15 +135,15 @@ def _arm(values: Json, arm: Json, budgets: Sequence[str], main: str) -> Row:
         estimate = estimates.get(arm["name"])
         is_best = estimate is not None and estimate["value"] == best
         cells.append(Cell(*estimate_parts(estimate), tone="best" if is_best else ""))
-    return Row(arm["name"], _note(arm), cells)
+    return Row(arm["name"], "not compared" if arm["unavailable"] else arm["evaluation"], cells)
 
 
 def _note(arm: Json) -> str:
+    """Says which weights an arm has, or why it was not compared, and warns of leakage."""
     if arm["unavailable"]:
-        return f"not compared: {arm['unavailable']}"
+        return f"not compared. {arm['unavailable']}"
     shared = arm["shared_test_groups"]
-    parts = [arm["evaluation"], arm["weights"], leak_warning(shared) if shared else ""]
-    return "; ".join(filter(None, parts))
+    return f"{arm['weights']}." + (f" {leak_warning(shared)}" if shared else "")
 
 
 def _pairs(values: Json, budgets: Sequence[str], main: str) -> list[Row]:

@@ -88,3 +88,8 @@ def test_columns_are_aligned_and_rows_may_be_short():
 def test_words_cost_nothing():
     code = "import sys, ssl_kit.reports.words; assert not {'torch', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.0312, "p = 0.031"), (0.0002, "p < 0.001")])
+def test_p_values_are_short(p, text):
+    assert words.p_value(p) == text
