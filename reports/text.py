@@ -30,7 +30,9 @@ from .words import (
 def refuse_with_resume(flags: Mapping[str, Any], *others: object) -> None:
     """Raises UsageError if settings are given to a run that already has its own."""
     if any(value is not None for value in flags.values()) or any(others):
-        raise UsageError("--resume uses the settings of the run. Leave out all other options.")
+        raise UsageError(
+            "--resume goes on with the settings of the run; leave out all other options."
+        )
 
 
 def trained(run: Run, watched: str) -> str:

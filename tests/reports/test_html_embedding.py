@@ -58,32 +58,34 @@ def test_umap_is_used_where_it_is_installed(features, monkeypatch):
 
 def test_neighbors_are_the_most_similar_of_other_groups(features):
     groups, labels = np.arange(40) % 10, np.arange(40) % 3
-    found = embedding.neighbors(features, labels, groups, np.arange(40), queries=4, k=3)
+    neighborhood = embedding.neighbors(features, labels, groups, np.arange(40), queries=4, k=3)
     for q in range(40):
         cosines = {
             i: features[q] @ features[i] / np.linalg.norm(features[q]) / np.linalg.norm(features[i])
             for i in range(40) if groups[i] != groups[q]
         }  # fmt: skip
         nearest = sorted(cosines, key=lambda i: -cosines[i])[:3]
-        if q in found.queries:
-            row = found.queries.tolist().index(q)
-            assert found.nearest[row].tolist() == nearest
-            np.testing.assert_allclose(found.cosines[row], [cosines[i] for i in nearest], rtol=1e-4)
-    assert found.across
+        if q in neighborhood.queries:
+            row = neighborhood.queries.tolist().index(q)
+            assert neighborhood.nearest[row].tolist() == nearest
+            np.testing.assert_allclose(
+                neighborhood.cosines[row], [cosines[i] for i in nearest], rtol=1e-4
+            )
+    assert neighborhood.across
 
 
 def test_an_image_is_never_its_own_neighbor(features):
-    found = embedding.neighbors(features, np.full(40, -1), np.zeros(40), np.arange(40))
-    assert not found.across
-    assert not (found.nearest == found.queries[:, None]).any()
+    neighborhood = embedding.neighbors(features, np.full(40, -1), np.zeros(40), np.arange(40))
+    assert not neighborhood.across
+    assert not (neighborhood.nearest == neighborhood.queries[:, None]).any()
 
 
 def test_queries_spread_over_the_classes(features):
     labels = np.repeat([2, 0, 1], [30, 5, 5])
     eligible = np.arange(5, 40)
-    found = embedding.neighbors(features, labels, np.arange(40), eligible, queries=7)
-    assert set(labels[found.queries]) == {0, 1, 2}
-    assert found.queries.min() >= 5
+    neighborhood = embedding.neighbors(features, labels, np.arange(40), eligible, queries=7)
+    assert set(labels[neighborhood.queries]) == {0, 1, 2}
+    assert neighborhood.queries.min() >= 5
 
 
 def test_the_initial_encoder_is_that_which_training_started_from(finished_run):
