@@ -55,6 +55,9 @@ def save_evaluation(
 
     Returns:
         The JSON file. The draws are beside it, in an .npz file of the same name.
+
+    Raises:
+        RunError: If the folder cannot be written.
     """
     file = run.folder / FOLDER / f"{results.evaluation}.json"
     arrays = {

@@ -3,11 +3,12 @@ import shutil
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from ssl_kit import DataError
-from ssl_kit.commands.actions import evaluate
+from ssl_kit.cli import main
 from ssl_kit.evaluation import Estimate, Result
-from ssl_kit.evaluation.records import StoredEvaluation, load_evaluations
+from ssl_kit.evaluation.records import StoredEvaluation, load_evaluations, save_evaluation
 from ssl_kit.evaluation.side_by_side import SideBySide
 from ssl_kit.reports.html import page
 from ssl_kit.reports.html.evaluations import section
@@ -21,11 +22,20 @@ def stored(results, **changes):
     return StoredEvaluation(results, **{**values, "shared": 0, "stale": False, **changes})
 
 
+def classified(right):
+    labels = np.arange(40) % 2
+    predictions = np.where(np.arange(40) < right, labels, 1 - labels)
+    return Result.of_classification(labels, predictions, np.arange(40), ("a", "b"))
+
+
 @pytest.fixture(scope="module")
 def evaluated(finished_run, tmp_path_factory):
-    """A run with a stored kNN evaluation."""
+    """A run with one stored evaluation."""
     run = Run(shutil.copytree(finished_run.folder, tmp_path_factory.mktemp("evaluated") / "tiny"))
-    evaluate(str(run.folder), ["knn"], command="ssl-kit evaluate tiny --evaluation knn")
+    shutil.rmtree(run.folder / "evaluations", ignore_errors=True)
+    results = SideBySide.of("knn", {"tiny": classified(30), "untrained": classified(10)})
+    command = "ssl-kit evaluate tiny --evaluation knn"
+    save_evaluation(run, results, command=command, data=DATA, shared=0)
     return run
 
 
@@ -40,14 +50,22 @@ def text_of(made):
 
 def test_the_page_shows_the_stored_evaluation(evaluated):
     text = text_of(page.run_page(evaluated))
-    results = load_evaluations(evaluated)[0].results
-    accuracy = results.results["tiny"].metrics["accuracy"].value
-    assert f"accuracy {100 * accuracy:.1f} [" in text
-    for words in ("Metric in percent tiny untrained gain", "ssl-kit evaluate tiny --evaluation knn",
-                  "Results by class", "Confusion matrix", "pre-training"):  # fmt: skip
+    for words in (
+        "Metric in percent tiny untrained gain accuracy 75.0 [", "Pre-training helped: +50.0",
+        "ssl-kit evaluate tiny --evaluation knn", "Results by class", "Confusion matrix",
+    ):  # fmt: skip
         assert words in text
     assert "Stale" not in text
     assert "has not been evaluated yet" not in text
+
+
+def test_the_page_shows_what_the_command_has_stored(finished_run, tmp_path):
+    run = Run(shutil.copytree(finished_run.folder, tmp_path / "tiny"))
+    done = CliRunner().invoke(main, ["evaluate", str(run.folder), "--evaluation", "knn"])
+    assert done.exit_code == 0, done.output
+    results = {e.results.evaluation: e.results for e in load_evaluations(run)}["knn"]
+    accuracy = results.results["tiny"].metrics["accuracy"].value
+    assert f"accuracy {100 * accuracy:.1f} [" in text_of(page.run_page(run))
 
 
 def test_without_one_the_page_says_which_command_makes_one(finished_run, tmp_path):
