@@ -14,6 +14,7 @@ import click
 
 from .core.discovery import datasets, discovery, domains, encoders, evaluations, objectives
 from .core.errors import SslKitError
+from .reports.words import aligned
 
 
 class Cli(click.Group):
@@ -85,11 +86,7 @@ def _command() -> str:
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], *names: str) -> str:
-    widths = [max([len(str(row[name])) for row in rows] or [0]) for name in names]
-    return "\n".join(
-        "  ".join(str(row[n]).ljust(w) for n, w in zip(names, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return "\n".join(aligned([[row[name] for name in names] for row in rows]))
 
 
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -167,7 +164,8 @@ def evaluate(what: str, evaluation: str, as_json: bool, **options: Any) -> None:
     from .commands import actions
     from .reports import text as report
 
-    comparisons, shared = actions.evaluate(what, evaluation.split(","), **options)
+    names = evaluation.split(",")
+    comparisons, shared = actions.evaluate(what, names, command=_command(), **options)
     values = report.evaluation_json(comparisons, shared)
     _print(values, as_json, lambda: report.evaluation(comparisons, shared))
 
@@ -189,10 +187,11 @@ def evaluate(what: str, evaluation: str, as_json: bool, **options: Any) -> None:
 def finetune(what: str, out: Path, quiet: bool, as_json: bool, **options: Any) -> None:
     """Train a classifier on labeled images, starting from an encoder."""
     from .commands import finetune as tuning
+    from .reports import text as report
     from .training.progress import Progress
 
     values = tuning.finetune(what, out, _command(), Progress(quiet), **options)
-    _print(values, as_json, lambda: tuning.text(values, out))
+    _print(values, as_json, lambda: report.finetuned(values, out))
 
 
 @main.command()

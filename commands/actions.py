@@ -17,6 +17,7 @@ from ..core.view import View
 from ..data.loader import Skipped
 from ..data.opening import open_dataset
 from ..evaluation.pretrained import embed, from_init
+from ..evaluation.records import save_evaluation
 from ..evaluation.requests import choose, judged, load_encoder, open_images
 from ..evaluation.side_by_side import SideBySide, evaluate_side_by_side
 from ..reports.sheet import Clip, contact_sheet
@@ -66,13 +67,19 @@ def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:
 
 
 def evaluate(
-    what: str, evaluations: Sequence[str], *, assignments: Sequence[str] = (), **options: Any
+    what: str,
+    evaluations: Sequence[str],
+    *,
+    command: str = "",
+    assignments: Sequence[str] = (),
+    **options: Any,
 ) -> tuple[list[SideBySide], int]:
     """Evaluates a run beside its untrained encoder, or initial weights alone.
 
     Args:
         what: A run folder, "scratch", "imagenet" or a weights file.
         evaluations: Names of evaluations.
+        command: That was typed; it is stored with the results of a run.
         assignments: Options of the evaluations, such as "knn.k=10", and settings of the images.
         options: See `ssl_kit.evaluation.requests.judged`.
 
@@ -86,7 +93,16 @@ def evaluate(
         name = found.run.config.encoder.name
         control = from_init("scratch", name, model.image_size, data.dataset, data.splits.train)
         models.append(control)
-    return evaluate_side_by_side(models, data, chosen), found.shared
+    comparisons = evaluate_side_by_side(models, data, chosen)
+    if found.run:
+        facts = {
+            "path": found.path,
+            "fingerprint": data.dataset.fingerprint(),
+            "domain": data.domain.name,
+        }
+        for results in comparisons:
+            save_evaluation(found.run, results, command=command, data=facts, shared=found.shared)
+    return comparisons, found.shared
 
 
 def embed_to_file(what: str, out: Path, domain: str, data: str, labels: str) -> tuple[int, Skipped]:

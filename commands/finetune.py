@@ -134,24 +134,3 @@ def _compare_with_timm(out: Path, classifier: Classifier, cfg: Mapping[str, Any]
             f"timm loads another classifier from '{out}' than was trained (by {gap:.2g}); do not "
             "use it."
         )
-
-
-def text(values: Mapping[str, Any], out: Path) -> str:
-    """Says how good the classifier is, where it is, and how to load it."""
-    found = [
-        f"  {name:<20}{100 * m['value']:.1f} [{100 * m['low']:.1f}, {100 * m['high']:.1f}]"
-        for name, m in values["metrics"].items()
-    ]
-    warning = (
-        [f"WARNING: {values['overlapping_groups']} test groups were pre-trained on; these figures "
-         "flatter the run."] if values["overlapping_groups"] else []
-    )  # fmt: skip
-    return "\n".join(
-        [
-            *warning,
-            f"percent, with 95 % intervals, after {values['epochs']} epochs",
-            *found,
-            f"The classifier is in {out}. Load it with",
-            f'    timm.create_model("local-dir:{out}", pretrained=True)',
-        ]
-    )

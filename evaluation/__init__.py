@@ -13,6 +13,8 @@ from .data import LabeledFeatures as LabeledFeatures
 from .finetuning import FineTuningConfig as FineTuningConfig
 from .finetuning import fine_tune as fine_tune
 from .pretrained import Pretrained as Pretrained
+from .records import StoredEvaluation as StoredEvaluation
+from .records import load_evaluations as load_evaluations
 from .result import Result as Result
 from .result import average_results as average_results
 from .result import paired_difference as paired_difference

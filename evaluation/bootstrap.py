@@ -1,4 +1,7 @@
-"""How sure a figure is: bootstrap over groups, the same for all that was tested on them."""
+"""Confidence intervals by a cluster bootstrap over groups.
+
+Every model gets the same resamples, so that differences between models are paired.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS = 2000
-_CELLS = 2**17  # of a block of weights: what a processor keeps near it
+_CELLS = 2**17  # of a block of weights: it should fit into the cache of a processor
 Floats = NDArray[np.float64]
 Weights = NDArray[np.float32]
 
 Statistic = Callable[[Weights], Mapping[str, Floats]]
-"""Maps weights (G, R), how often each group counts in each draw, to metrics, (R,) each."""
+"""Maps weights (G, R), how often each of G groups counts in each of R draws, to metrics (R,)."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,6 @@ class Estimate:
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return self.text()
-
-    def text(self, percent: bool = True) -> str:
-        """Returns "75.0 [70.0, 80.0]", in percent or as it is."""
-        numbers = (self.value, self.low, self.high)
-        value, low, high = (f"{100 * n:.1f}" if percent else f"{n:.4g}" for n in numbers)
-        return value if np.isnan(self.low) else f"{value} [{low}, {high}]"
-
 
 def codes_of(groups: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
     """Numbers groups from 0 in sorted order: (n,) codes, and how many groups there are."""
@@ -43,19 +37,20 @@ def codes_of(groups: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
 
 
 def resample(groups: int, rows: int, draws: int = DRAWS, seed: int = 0) -> Iterator[Weights]:
-    """Draws as many groups as there are, with replacement.
+    """Draws G of G groups with replacement, R times.
 
-    The draws depend on the number of groups and `seed` only: two arms tested on the same groups
-    are resampled alike, so that differences of their draws are paired.
+    The draws depend on the number of groups and `seed` only: two models tested on the same groups
+    get the same draws, so that differences of their metrics are paired.
 
     Args:
-        groups: G.
-        rows: Of the largest array that a block will become, such as the number of images.
-        draws: R.
-        seed: Of the draws.
+        groups: Number of groups, G.
+        rows: Number of rows of the largest array that is computed from a block, such as the
+            number of images; it limits the size of a block.
+        draws: Number of draws, R.
+        seed: Of the random numbers.
 
     Yields:
-        Blocks of columns of (G, R): how often each group was drawn.
+        Blocks of columns of the (G, R) counts: how often each group was drawn.
     """
     rng = np.random.default_rng(seed)
     block = max(8, min(256, _CELLS // max(groups, rows, 1)))
@@ -70,11 +65,11 @@ def resample(groups: int, rows: int, draws: int = DRAWS, seed: int = 0) -> Itera
 def bootstrap_estimates(
     statistic: Statistic, groups: int, rows: int = 0
 ) -> tuple[dict[str, Estimate], dict[str, Floats]]:
-    """Estimates metrics and keeps their bootstrap draws.
+    """Estimates metrics with their intervals, and keeps the bootstrap draws.
 
     Args:
-        statistic: Gives the metrics of weighted groups.
-        groups: G.
+        statistic: Computes the metrics of weighted groups.
+        groups: Number of groups, G.
         rows: See `resample`.
 
     Returns:
@@ -87,7 +82,7 @@ def bootstrap_estimates(
 
 
 def estimate(value: float, draws: Floats) -> Estimate:
-    """Makes an estimate from a value and its bootstrap draws (percentile interval)."""
+    """Returns a value with the percentile interval of its bootstrap draws, without NaN draws."""
     if np.isnan(draws).all():
         return Estimate(float(value), np.nan, np.nan)
     low, high = np.nanpercentile(draws, [2.5, 97.5])
@@ -95,10 +90,10 @@ def estimate(value: float, draws: Floats) -> Estimate:
 
 
 def means(values: Mapping[str, NDArray[Any]], groups: NDArray[Any]) -> tuple[Statistic, int]:
-    """Makes the statistic "mean over rows" of some values.
+    """Returns the statistic that computes the mean of each metric over all rows.
 
     Args:
-        values: (n,) each, by name.
+        values: (n,) values of each metric, by name.
         groups: (n,) group numbers of any values.
 
     Returns:
@@ -115,15 +110,15 @@ def means(values: Mapping[str, NDArray[Any]], groups: NDArray[Any]) -> tuple[Sta
     return statistic, g
 
 
-def wilcoxon(ours: Floats, theirs: Floats) -> float:
-    """P-value of the Wilcoxon signed-rank test over groups; 1 if no group differs.
+def wilcoxon(scores: Floats, other_scores: Floats) -> float:
+    """Returns the p-value of the Wilcoxon signed-rank test over groups; 1 if no group differs.
 
     Args:
-        ours: (G,) a score of each group.
-        theirs: (G,) that of the other arm.
+        scores: (G,) score of each group.
+        other_scores: (G,) scores of the same groups from another model.
     """
     from scipy import stats
 
-    if np.array_equal(ours, theirs):
+    if np.array_equal(scores, other_scores):
         return 1.0
-    return float(stats.wilcoxon(ours, theirs).pvalue)
+    return float(stats.wilcoxon(scores, other_scores).pvalue)

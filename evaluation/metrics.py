@@ -1,7 +1,7 @@
-"""Metrics of classification, each for many draws of groups at once.
+"""Metrics of classification, computed for many bootstrap draws at once.
 
-A confusion matrix is (..., K, K): true class, predicted class. Weights are (G, R): how often each
-group counts in each draw.
+A confusion matrix is (..., K, K) counts of true class and predicted class. Weights are (G, R):
+how often each of G groups counts in each of R draws.
 """
 
 from __future__ import annotations
@@ -21,58 +21,58 @@ BINS = 15
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    """Divides, giving NaN where `whole` is 0."""
+    """Divides `part` by `whole`; NaN where `whole` is 0."""
     out: Floats = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
     np.divide(part, whole, out=out, where=whole > 0)
     return out
 
 
 def _mean(values: Floats) -> Floats:
-    """Means over the last axis without NaN; NaN where there is nothing else."""
-    there = ~np.isnan(values)
-    return _ratio(np.where(there, values, 0.0).sum(axis=-1), there.sum(axis=-1))
+    """Returns the mean over the last axis without NaN values; NaN where all are NaN."""
+    valid = ~np.isnan(values)
+    return _ratio(np.where(valid, values, 0.0).sum(axis=-1), valid.sum(axis=-1))
 
 
 def accuracy(confusion: Floats) -> Floats:
-    """Share of images predicted right."""
+    """Returns the share of images whose class is predicted correctly."""
     hits: Floats = np.trace(confusion, axis1=-2, axis2=-1)
     total: Floats = confusion.sum(axis=(-2, -1))
     return hits / total
 
 
 def recalls(confusion: Floats) -> Floats:
-    """(..., K) share of each true class predicted right; NaN for a class that is not there."""
+    """Returns the recall of each class, (..., K); NaN for a class without images."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     return _ratio(hits, confusion.sum(axis=-1))
 
 
 def balanced_accuracy(confusion: Floats) -> Floats:
-    """Mean recall over the classes that are there."""
+    """Returns the mean recall over the classes that have images."""
     return _mean(recalls(confusion))
 
 
 def f1_scores(confusion: Floats) -> Floats:
-    """(..., K) harmonic mean of precision and recall; NaN where neither truth nor prediction."""
+    """Returns the F1 score of each class, (..., K); NaN for a class that never occurs."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     return _ratio(2 * hits, confusion.sum(axis=-1) + confusion.sum(axis=-2))
 
 
 def macro_f1(confusion: Floats) -> Floats:
-    """Mean F1 over classes."""
+    """Returns the mean F1 score over classes."""
     return _mean(f1_scores(confusion))
 
 
 def kappa(confusion: Floats, power: int = 0) -> Floats:
-    """Cohen's kappa: agreement beyond chance; 0 is chance, 1 is perfect.
+    """Returns Cohen's kappa, the agreement beyond chance: 0 is chance, 1 is perfect.
 
     Args:
-        confusion: (..., K, K).
-        power: Of the distance between ordered classes that a disagreement costs: 2 is quadratic;
-            0 lets every one cost the same.
+        confusion: (..., K, K) counts.
+        power: Exponent of the distance between ordered classes in the cost of a disagreement.
+            2 is the quadratic kappa; with 0 all disagreements cost the same.
     """
     k = np.arange(confusion.shape[-1])
-    apart = np.abs(k[:, None] - k)
-    cost = apart.astype(np.float64) ** power if power else (apart > 0).astype(np.float64)
+    distance = np.abs(k[:, None] - k)
+    cost = distance.astype(np.float64) ** power if power else (distance > 0).astype(np.float64)
     true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     chance = true[..., :, None] * predicted[..., None, :] / confusion.sum(axis=(-2, -1))[
         ..., None, None
@@ -82,7 +82,7 @@ def kappa(confusion: Floats, power: int = 0) -> Floats:
 
 
 def quadratic_kappa(confusion: Floats) -> Floats:
-    """Cohen's kappa of ordered classes, a disagreement costing the square of its distance."""
+    """Returns Cohen's kappa with quadratic weights, for ordered classes."""
     return kappa(confusion, power=2)
 
 
@@ -95,11 +95,11 @@ METRICS: dict[str, Callable[[Floats], Floats]] = {
 
 
 class Ranking:
-    """Scores of one class against the rest, sorted once; its metrics for any weights.
+    """Scores of one class against the others, sorted once for the metrics of many draws.
 
     Args:
-        positive: (n,) whether an image is of the class.
-        scores: (n,) the higher the more likely.
+        positive: (n,) whether an image belongs to the class.
+        scores: (n,) scores; a higher one makes the class more likely.
     """
 
     def __init__(self, positive: NDArray[np.bool_], scores: NDArray[Any]) -> None:
@@ -112,30 +112,30 @@ class Ranking:
         self._hit_ends, self._hit_starts = np.searchsorted(hits, [ends, starts])
 
     def areas(self, weights: Weights) -> tuple[Floats, Floats]:
-        """Returns the areas under the ROC and the precision-recall curve, (R,) each.
+        """Returns the areas under the ROC curve and the precision-recall curve, (R,) each.
 
-        The first is the chance that an image of the class scores higher than another one (a tie
-        counts half); the second is average precision, as scikit-learn defines both. NaN where one
-        of the two kinds is missing.
+        The first is the probability that an image of the class scores higher than another image,
+        where a tie counts one half. The second is the average precision. Both are defined as in
+        scikit-learn, and NaN where images of the class or other images are missing.
 
         Args:
-            weights: (n, R) of the images.
+            weights: (n, R) weights of the images.
         """
-        seen = np.empty((len(weights) + 1, weights.shape[1]), dtype=np.float32)  # exact to 2^24
-        seen[0] = 0
-        ours = weights[self._order]
-        np.cumsum(ours, axis=0, out=seen[1:])
-        ours = ours[self._hits]
-        right = np.zeros((len(ours) + 1, weights.shape[1]), dtype=np.float32)
-        np.cumsum(ours, axis=0, out=right[1:])
-        above, found = seen[self._ends], right[self._hit_ends]
-        wrong_above = above - found
-        wrong_above += seen[self._starts] - right[self._hit_starts]  # ties count half
-        positives = right[-1].astype(np.float64)
-        negatives = seen[-1] - positives
-        swapped = np.einsum("ir,ir->r", ours, wrong_above, dtype=np.float64) / 2
-        np.divide(found, np.maximum(above, 1), out=found)
-        precision = np.einsum("ir,ir->r", ours, found, dtype=np.float64)
+        counts = np.empty((len(weights) + 1, weights.shape[1]), dtype=np.float32)  # exact to 2^24
+        counts[0] = 0
+        ranked = weights[self._order]
+        np.cumsum(ranked, axis=0, out=counts[1:])
+        hits = ranked[self._hits]
+        hit_counts = np.zeros((len(hits) + 1, weights.shape[1]), dtype=np.float32)
+        np.cumsum(hits, axis=0, out=hit_counts[1:])
+        above, hits_above = counts[self._ends], hit_counts[self._hit_ends]
+        others_above = above - hits_above
+        others_above += counts[self._starts] - hit_counts[self._hit_starts]  # ties count half
+        positives = hit_counts[-1].astype(np.float64)
+        negatives = counts[-1] - positives
+        swapped = np.einsum("ir,ir->r", hits, others_above, dtype=np.float64) / 2
+        np.divide(hits_above, np.maximum(above, 1), out=hits_above)
+        precision = np.einsum("ir,ir->r", hits, hits_above, dtype=np.float64)
         roc = 1 - _ratio(swapped, positives * negatives)
         return roc, np.where(negatives > 0, _ratio(precision, positives), np.nan)
 
@@ -143,11 +143,18 @@ class Ranking:
 def calibration(
     labels: NDArray[Any], probabilities: Floats, codes: NDArray[np.int64], groups: int
 ) -> Floats:
-    """(G, BINS) sums of hit minus confidence over the images of a group, by confidence.
+    """Returns the sums of (correct minus confidence) by group and bin of confidence, (G, BINS).
 
-    Their absolute sums over images make the expected calibration error: On Calibration of Modern
-    Neural Networks (Guo et al. 2017, https://arxiv.org/abs/1706.04599), eq. 3, with equal bins
-    that hold their upper edge.
+    The expected calibration error is the sum over bins of the absolute values of these sums, over
+    all groups, divided by the number of images: On Calibration of Modern Neural Networks (Guo et
+    al. 2017, https://arxiv.org/abs/1706.04599), eq. 3, with bins of equal width that include
+    their upper edge.
+
+    Args:
+        labels: (n,) class numbers.
+        probabilities: (n, K).
+        codes: (n,) groups numbered from 0.
+        groups: Number of groups, G.
     """
     confidence = probabilities.max(axis=1)
     bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
@@ -160,8 +167,9 @@ def operating_point(positive: NDArray[np.bool_], scores: NDArray[Any]) -> float:
     """Chooses the threshold with the largest sum of sensitivity and specificity (Youden's J).
 
     Args:
-        positive: (n,) whether an image is of the class; both kinds are needed.
-        scores: (n,) of validation images. An image is called positive from the threshold on.
+        positive: (n,) whether an image belongs to the class; both cases must occur.
+        scores: (n,) scores of validation images. An image is predicted positive if its score is
+            at least the threshold.
     """
     from sklearn.metrics import roc_curve
 
@@ -171,8 +179,8 @@ def operating_point(positive: NDArray[np.bool_], scores: NDArray[Any]) -> float:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a classifier said of the test images, ready to be weighed by groups.
+class Predictions:
+    """Predicted classes of the test images; a statistic for `bootstrap_estimates`.
 
     Attributes:
         labels: (n,) class numbers.
@@ -191,18 +199,18 @@ class Answers:
     def __call__(self, weights: Weights) -> dict[str, Floats]:
         """Returns every metric of weighted groups, (R,) each."""
         confusion = self._weigh(self._counts, weights)
-        found = {name: metric(confusion) for name, metric in METRICS.items()}
+        values = {name: metric(confusion) for name, metric in METRICS.items()}
         if self.ordinal:
-            found["quadratic_kappa"] = quadratic_kappa(confusion)
-        return found
+            values["quadratic_kappa"] = quadratic_kappa(confusion)
+        return values
 
     @cached_property
     def codes(self) -> tuple[NDArray[np.int64], int]:
-        """(n,) groups numbered from 0, and their number."""
+        """Groups numbered from 0, (n,), and their number."""
         return codes_of(self.groups)
 
     def _count(self, predictions: NDArray[Any]) -> sparse.csr_matrix:
-        """(K K, G) confusion counts by group."""
+        """Counts predictions: (K K, G) confusion counts by group."""
         (codes, groups), k = self.codes, len(self.classes)
         cells = np.asarray(self.labels, dtype=np.int64) * k + predictions
         ones = np.ones(len(codes), dtype=np.float32)
@@ -213,17 +221,17 @@ class Answers:
         return self._count(self.predictions)
 
     def _weigh(self, counts: sparse.csr_matrix, weights: Weights) -> Floats:
-        """(R, K, K) confusion matrices of weighted groups."""
+        """Sums up counts: (R, K, K) confusion matrices of weighted groups."""
         k = len(self.classes)
         return np.asarray(counts @ weights, dtype=np.float64).T.reshape(-1, k, k)
 
     def confusion(self) -> Floats:
-        """(K, K) confusion matrix."""
-        once: Floats = self._weigh(self._counts, np.ones((self.codes[1], 1), np.float32))[0]
-        return once
+        """Returns the confusion matrix of all images, (K, K)."""
+        total: Floats = self._weigh(self._counts, np.ones((self.codes[1], 1), np.float32))[0]
+        return total
 
     def by_group(self) -> Floats:
-        """(G,) share of each group's images predicted right."""
+        """Returns the accuracy on each group, (G,)."""
         codes, groups = self.codes
         right = np.bincount(codes, weights=self.labels == self.predictions, minlength=groups)
         shares: Floats = right / np.bincount(codes, minlength=groups)
@@ -246,12 +254,13 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoredAnswers(Answers):
-    """Answers with probabilities. Of two classes the second is the positive one.
+class ScoredPredictions(Predictions):
+    """Predictions with probabilities. Of two classes the second is the positive one.
 
     Attributes:
         probabilities: (n, K).
-        threshold: Probability of the second of two classes from which on it is called.
+        threshold: Probability from which on the second of two classes is predicted, for
+            sensitivity and specificity.
     """
 
     probabilities: Floats
@@ -263,21 +272,21 @@ class ScoredAnswers(Answers):
         areas = np.array([ranking.areas(images) for ranking in self._rankings])  # (K, 2, R)
         auroc, auprc = _mean(np.moveaxis(areas, 0, -1))
         ece = np.abs(self._gaps.T @ weights).sum(axis=0) / images.sum(axis=0)
-        found = super().__call__(weights) | {"auroc": auroc, "auprc": auprc, "ece": ece}
+        values = super().__call__(weights) | {"auroc": auroc, "auprc": auprc, "ece": ece}
         if len(self.classes) == 2:
-            called = recalls(self._weigh(self._called, weights))
-            found |= {"sensitivity": called[:, 1], "specificity": called[:, 0]}
-        return found
+            recall = recalls(self._weigh(self._thresholded, weights))
+            values |= {"sensitivity": recall[:, 1], "specificity": recall[:, 0]}
+        return values
 
     @cached_property
     def _rankings(self) -> list[Ranking]:
-        kinds = [1] if len(self.classes) == 2 else range(len(self.classes))
-        return [Ranking(self.labels == k, self.probabilities[:, k]) for k in kinds]
+        ranked = [1] if len(self.classes) == 2 else range(len(self.classes))
+        return [Ranking(self.labels == k, self.probabilities[:, k]) for k in ranked]
 
     @cached_property
     def _gaps(self) -> Floats:
         return calibration(self.labels, self.probabilities, *self.codes)
 
     @cached_property
-    def _called(self) -> sparse.csr_matrix:
+    def _thresholded(self) -> sparse.csr_matrix:
         return self._count((self.probabilities[:, 1] >= self.threshold).astype(np.int64))

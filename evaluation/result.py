@@ -1,4 +1,4 @@
-"""What an evaluation found, with the draws that tell how sure it is; differences of two."""
+"""The result of an evaluation with its bootstrap draws; differences and means of results."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from numpy.typing import NDArray
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
 from .bootstrap import DRAWS, Estimate, Floats, bootstrap_estimates, estimate, means
-from .metrics import Answers, ScoredAnswers, operating_point
+from .metrics import Predictions, ScoredPredictions, operating_point
 
-_Chosen = tuple[NDArray[Any], NDArray[Any]]
+_Validation = tuple[NDArray[Any], NDArray[Any]]
 _NONE: Floats = np.zeros(0)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluation found.
+    """The result of an evaluation: metrics with intervals, and what they were computed from.
 
     Attributes:
         metrics: Estimates by name; shares, printed in percent, unless `main` is "".
-        draws: (R,) bootstrap draws of metrics by name. Two results on the same test groups were
-            drawn alike, so that differences are paired. A metric without draws has no interval.
-        main: The metric that arms are preferred by; "" if none says better or worse.
-        rows: One per class.
-        by_group: (G,) a score of each test group in sorted order, for tests over groups; may be
+        draws: (R,) bootstrap draws of metrics by name. Two results on the same test groups have
+            the same draws of groups, so that differences are paired. A metric without draws has
+            no interval.
+        main: Name of the metric that verdicts are based on, the higher the better; "" if there
+            is none.
+        rows: Metrics of each class.
+        by_group: (G,) score of each test group in sorted order, for tests over groups; may be
             empty.
         details: Anything else worth keeping, as plain values.
     """
@@ -47,46 +49,46 @@ class Result:
     def of_classification(
         cls,
         labels: NDArray[Any],
-        answers: NDArray[Any],
+        predictions: NDArray[Any],
         groups: NDArray[Any],
         classes: Sequence[str],
-        validation: _Chosen | None = None,
+        validation: _Validation | None = None,
         ordinal: bool = False,
         **details: Any,
     ) -> Result:
-        """Judges what a classifier said of the test images.
+        """Scores the predictions of a classifier on the test set.
 
-        Of two classes the second is the positive one. The probability from which on it is called,
-        for sensitivity and specificity, is chosen on the validation images, and is 0.5 without.
+        Of two classes the second is the positive one. The threshold for sensitivity and
+        specificity is chosen on the validation images; without them it is 0.5.
 
         Args:
             labels: (n,) class numbers.
-            answers: (n, K) probabilities, or (n,) class numbers: then what needs scores is left
-                out.
+            predictions: (n, K) probabilities, or (n,) class numbers, which leave out the metrics
+                that need probabilities.
             groups: (n,) group numbers of any values.
             classes: K class names.
             validation: (m,) labels and (m, K) probabilities of validation images.
-            ordinal: Whether the classes are ordered: adds the quadratic kappa.
+            ordinal: Whether the classes are ordered; this adds the quadratic kappa.
             details: Anything else worth keeping, as plain values.
         """
-        given = np.asarray(answers)
-        predictions = given if given.ndim == 1 else given.argmax(axis=1)
-        said = Answers(labels, predictions, groups, classes, ordinal)
+        given = np.asarray(predictions)
+        predicted = given if given.ndim == 1 else given.argmax(axis=1)
+        scored = Predictions(labels, predicted, groups, classes, ordinal)
         if given.ndim == 2:
-            scores, threshold = given.astype(np.float64), _threshold(validation)
-            said = ScoredAnswers(
-                *(labels, predictions, groups, classes, ordinal),
-                probabilities=scores,
+            threshold = _threshold(validation)
+            scored = ScoredPredictions(
+                *(labels, predicted, groups, classes, ordinal),
+                probabilities=given.astype(np.float64),
                 threshold=threshold,
             )
             if len(classes) == 2:
                 details["operating_point"] = {"positive": classes[1], "threshold": threshold}
-        metrics, draws = bootstrap_estimates(said, said.codes[1], len(labels))
+        metrics, draws = bootstrap_estimates(scored, scored.codes[1], len(labels))
         if "ece" in draws:
             draws["ece"] = _centered(draws["ece"], metrics["ece"].value)
             metrics["ece"] = estimate(metrics["ece"].value, draws["ece"])
-        details["confusion"] = said.confusion().astype(int).tolist()
-        return cls(metrics, draws, "accuracy", said.rows(), said.by_group(), details)
+        details["confusion"] = scored.confusion().astype(int).tolist()
+        return cls(metrics, draws, "accuracy", scored.rows(), scored.by_group(), details)
 
     @classmethod
     def of_means(
@@ -99,9 +101,9 @@ class Result:
         """Averages values of queries, episodes or images.
 
         Args:
-            values: (n,) each, by name of the metric.
+            values: (n,) values of each metric, by name.
             groups: (n,) group numbers of any values; rows of one group are drawn together.
-            main: The metric that arms are preferred by.
+            main: Name of the metric that verdicts are based on.
             details: Anything else worth keeping, as plain values.
         """
         statistic, g = means(values, groups)
@@ -115,7 +117,7 @@ class Result:
 
         Args:
             parts: Results by the name of the setting.
-            main: The setting whose main metric arms are preferred by.
+            main: Name of the setting whose main metric verdicts are based on.
             details: Anything else worth keeping, as plain values.
         """
         return cls(
@@ -128,13 +130,13 @@ class Result:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain values, without the draws."""
+        """Returns the result as plain values, without the draws."""
         metrics = {name: asdict(value) for name, value in self.metrics.items()}
         rows = [dict(row) for row in self.rows]
         return {"main": self.main, "metrics": metrics, "classes": rows, **self.details}
 
-    def save(self, path: Path) -> None:
-        """Writes everything to an .npz file, at once or not at all."""
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Returns everything as arrays by name, which `from_arrays` reads."""
         facts = {
             "metrics": {name: asdict(value) for name, value in self.metrics.items()},
             "draws": list(self.draws),
@@ -142,11 +144,25 @@ class Result:
             "rows": [dict(row) for row in self.rows],
             "details": dict(self.details),
         }
-        buffer = io.BytesIO()
-        arrays = {f"draws{i}": drawn for i, drawn in enumerate(self.draws.values())}
-        text = np.array(json.dumps(facts))
-        np.savez(buffer, allow_pickle=False, facts=text, by_group=self.by_group, **arrays)
-        write_atomic(path, buffer.getvalue())
+        draws = {f"draws{i}": values for i, values in enumerate(self.draws.values())}
+        return {"facts": np.array(json.dumps(facts)), "by_group": self.by_group, **draws}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Result:
+        """Restores a result from the arrays of `to_arrays`.
+
+        Raises:
+            KeyError, ValueError: If they are not complete.
+        """
+        facts = json.loads(str(arrays["facts"]))
+        draws = {name: arrays[f"draws{i}"] for i, name in enumerate(facts["draws"])}
+        metrics = {name: Estimate(**values) for name, values in facts["metrics"].items()}
+        main, rows, details = facts["main"], facts["rows"], facts["details"]
+        return cls(metrics, draws, main, rows, arrays["by_group"], details)
+
+    def save(self, path: Path) -> None:
+        """Writes everything to an .npz file, completely or not at all."""
+        write_atomic(path, npz(self.to_arrays()))
 
     @classmethod
     def load(cls, path: Path) -> Result:
@@ -156,63 +172,71 @@ class Result:
             DataError: If the file is damaged.
         """
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                facts = json.loads(str(file["facts"]))
-                draws = {name: file[f"draws{i}"] for i, name in enumerate(facts["draws"])}
-                metrics = {name: Estimate(**e) for name, e in facts["metrics"].items()}
-                return cls(
-                    metrics, draws, facts["main"], facts["rows"], file["by_group"], facts["details"]
-                )
+            return cls.from_arrays(read_npz(path.read_bytes()))
         except Exception as error:
             raise DataError(
                 f"Cannot read the result '{path}': {error}. Delete it and it is computed again."
             ) from error
 
 
+def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Returns arrays as the content of an .npz file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def read_npz(content: bytes) -> dict[str, NDArray[Any]]:
+    """Reads all arrays of an .npz file from its content; pickled objects are refused."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
 def _centered(draws: Floats, value: float) -> Floats:
-    """Moves draws of a sum of magnitudes back to its value: drawing can only add to them."""
+    """Re-centers bootstrap draws of a sum of absolute values, which resampling biases upwards."""
     moved: Floats = np.maximum(draws + value - draws.mean(), 0)
     return moved
 
 
-def _threshold(validation: _Chosen | None) -> float:
-    """Chooses the operating point where there are validation images of both of two classes."""
+def _threshold(validation: _Validation | None) -> float:
+    """Chooses the threshold on validation images if there are two classes and images of both."""
     if validation is None or validation[1].shape[1] != 2 or len(np.unique(validation[0])) < 2:
         return 0.5
     labels, probabilities = validation
     return operating_point(labels == 1, np.asarray(probabilities, dtype=np.float64)[:, 1])
 
 
-def paired_difference(ours: Result, theirs: Result, metric: str) -> Estimate:
-    """Estimates by how much a metric of one result exceeds the other's, paired over groups.
+def paired_difference(result: Result, reference: Result, metric: str) -> Estimate:
+    """Estimates by how much a metric exceeds that of a reference, paired over groups.
 
-    Both must come from the same test groups. Without draws there is no interval.
+    Both results must come from the same test groups. Without draws there is no interval.
     """
-    value = ours.metrics[metric].value - theirs.metrics[metric].value
-    if metric not in ours.draws or metric not in theirs.draws:
+    value = result.metrics[metric].value - reference.metrics[metric].value
+    if metric not in result.draws or metric not in reference.draws:
         return Estimate(value, np.nan, np.nan)
-    return estimate(value, ours.draws[metric] - theirs.draws[metric])
+    return estimate(value, result.draws[metric] - reference.draws[metric])
 
 
 def average_results(results: Sequence[Result]) -> Result:
     """Averages results of several seeds or draws of labels on the same test groups.
 
-    Each bootstrap draw takes as many of the results as there are, with replacement, besides its
-    groups: the interval covers both. Which are taken depends on their number only, so that two
-    arms with the same seeds stay paired.
+    Each bootstrap draw resamples the results with replacement, as well as the groups, so that the
+    interval covers both. The draws depend on the number of results only, so that two models with
+    the same seeds stay paired.
 
     Returns:
-        The mean metrics; rows of classes are means too; details are those of each, as a list.
+        The mean of the metrics and of the rows of classes. `details["repeats"]` is the list of
+        the details of all results.
     """
     first, n = results[0], len(results)
-    taken = np.random.default_rng(n).integers(n, size=(n, DRAWS))
+    resampled = np.random.default_rng(n).integers(n, size=(n, DRAWS))
     draws, metrics = {}, {}
     for name in first.metrics:
         value = float(np.mean([result.metrics[name].value for result in results]))
         metrics[name] = Estimate(value, np.nan, np.nan)
         if name in first.draws:
             stacked = np.stack([result.draws[name] for result in results])
-            draws[name] = np.take_along_axis(stacked, taken, axis=0).mean(axis=0)
+            draws[name] = np.take_along_axis(stacked, resampled, axis=0).mean(axis=0)
             metrics[name] = estimate(value, draws[name])
     scores = np.mean([result.by_group for result in results], axis=0)
     rows = [_mean_row(of_class) for of_class in zip(*(r.rows for r in results), strict=True)]
@@ -226,7 +250,7 @@ def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def verdict(gain: Estimate | None) -> str:
-    """Says what a paired difference tells: "helps", "hurts" or "no evidence"."""
+    """Returns the verdict on a paired difference: "helps", "hurts" or "no evidence"."""
     if gain is None or not (gain.low > 0 or gain.high < 0):
         return "no evidence"
     return "helps" if gain.low > 0 else "hurts"

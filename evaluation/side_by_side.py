@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .bootstrap import Estimate, wilcoxon
-from .pretrained import Pretrained
-from .result import Result, paired_difference
-
-if TYPE_CHECKING:
-    pass
 from .data import EvaluationData
 from .evaluation import Evaluation
+from .pretrained import Pretrained
+from .result import Result, paired_difference
 
 
 @dataclass(frozen=True)
@@ -30,6 +26,13 @@ class SideBySide:
     evaluation: str
     results: dict[str, Result]
     gains: dict[str, Estimate]
+
+    @classmethod
+    def of(cls, evaluation: str, results: dict[str, Result]) -> SideBySide:
+        """Puts results side by side; the second, if any, is the control of the first."""
+        first, *controls = results.values()
+        gains = {m: paired_difference(first, controls[0], m) for m in first.metrics if controls}
+        return cls(evaluation, results, gains)
 
     @property
     def gain(self) -> Estimate | None:
@@ -55,7 +58,5 @@ def evaluate_side_by_side(
     comparisons = []
     for name, evaluation in evaluations.items():
         results = {model.name: evaluation.evaluate(model, data) for model in models}
-        first, *others = results.values()
-        gains = {m: paired_difference(first, others[0], m) for m in first.metrics} if others else {}
-        comparisons.append(SideBySide(name, results, gains))
+        comparisons.append(SideBySide.of(name, results))
     return comparisons

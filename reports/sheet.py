@@ -1,4 +1,4 @@
-"""The contact sheet: what the views of a domain look like, and how much each augmentation clips."""
+"""The contact sheet of augmented views, and the share of values that each augmentation clips."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _CELL, _GAP, _HEAD = 112, 4, 24
 
 @dataclass(frozen=True)
 class Clip:
-    """What one augmentation does to the ends of the range.
+    """How much an augmentation clips.
 
     Attributes:
-        transform: Its name.
-        clipped: Mean share of values newly at the lowest or highest value, when it is applied.
+        transform: Name of the augmentation.
+        clipped: Mean share of values that it moves to the lowest or highest value.
     """
 
     transform: str
@@ -34,15 +34,15 @@ class Clip:
 
 
 def to_rgb(image: Image, channels: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Shows any image as (H, W, 3) uint8: red, green, blue if it has them, else the first bands."""
+    """Converts an image to RGB, (H, W, 3) uint8, from red, green and blue or the first bands."""
     names = [c for c in ("red", "green", "blue") if c in channels]
-    picks = (
+    bands = (
         [channels.index(c) for c in names] if len(names) == 3 else list(range(len(channels)))[:3]
     )
-    shown = image[..., picks if len(picks) == 3 else picks[:1] * 3]
-    if shown.dtype != np.uint8:
-        shown = (np.clip(shown, 0, 1) * 255).round()
-    return np.ascontiguousarray(shown, dtype=np.uint8)
+    rgb = image[..., bands if len(bands) == 3 else bands[:1] * 3]
+    if rgb.dtype != np.uint8:
+        rgb = (np.clip(rgb, 0, 1) * 255).round()
+    return np.ascontiguousarray(rgb, dtype=np.uint8)
 
 
 def contact_sheet(
@@ -54,47 +54,54 @@ def contact_sheet(
     views: int = 8,
     seed: int = 0,
 ) -> list[Clip]:
-    """Writes a PNG: one row per image, the whole image first, then its augmented views.
+    """Writes a PNG with a row per image: the whole image, then augmented views of it.
 
     Args:
         domain: Its policy makes the views.
         dataset: The images.
-        view: The request.
+        view: Request for the views.
         out: PNG file.
-        images: Rows.
-        views: Columns beside the image.
-        seed: Of the views.
+        images: Number of images.
+        views: Number of views of each image.
+        seed: Of the augmentations.
 
     Returns:
-        What each augmentation of the policy clips.
+        How much each augmentation of the policy clips.
+
+    Raises:
+        DataError: If none of the images can be read.
     """
     requests = (View(view.size, policy="eval"),) + (view,) * views
     renderer = Renderer(domain.policies, requests, dataset.channels, seed)
-    shown = list(_readable(dataset, images))
+    examples = _readable(dataset, images)
     rows = [
         [_cell(renderer(image, 0, i, v), dataset.channels) for v in range(len(requests))]
-        for i, image in shown
+        for i, image in examples
     ]
     titles = ["image", f"{domain.name}: policy '{view.policy}', {view.size} px"]
     write_atomic(out, _png(rows, titles))
     pipeline = renderer.pipelines[1]
-    return clipping(pipeline, [image for _, image in shown], seed)
+    return clipping(pipeline, [image for _, image in examples], seed)
 
 
 def _readable(dataset: Dataset, count: int) -> list[tuple[int, Image]]:
-    found: list[tuple[int, Image]] = []
+    """Reads evenly spread images: index and image of each that can be read."""
+    readable: list[tuple[int, Image]] = []
     for i in np.unique(np.linspace(0, len(dataset) - 1, count).astype(int)).tolist():
         try:
-            found.append((i, dataset[i].image))
+            readable.append((i, dataset[i].image))
         except DataError:
             continue
-    if not found:
-        raise DataError("None of the images looked at can be read; see the files themselves.")
-    return found
+    if not readable:
+        raise DataError(
+            f"None of the images tried ({count} at most) can be read. Check the files, or choose "
+            "another --data."
+        )
+    return readable
 
 
 def clipping(pipeline: A.Compose, images: list[Image], seed: int, draws: int = 8) -> list[Clip]:
-    """Measures what each transform of a pipeline clips when it is applied, one after another."""
+    """Measures how much each transform of a pipeline clips, when they are applied in order."""
     pipeline.set_random_seed(seed)
     shares: dict[str, list[float]] = {type(t).__name__: [] for t in pipeline.transforms}
     for image in images * draws:
@@ -122,7 +129,7 @@ def _cell(image: Image, channels: tuple[str, ...]) -> Image:
 
 
 def _curves(signal: Image, most: int = 4) -> Image:
-    """Draws the first channels of a signal (T, C) below each other."""
+    """Draws the first channels of a signal (T, C) as curves below each other."""
     unit = signal[:, :most] / (255 if signal.dtype == np.uint8 else 1)
     cell = np.full((_CELL, _CELL, 3), 245, np.uint8)
     height = _CELL / unit.shape[1]
@@ -134,7 +141,7 @@ def _curves(signal: Image, most: int = 4) -> Image:
 
 
 def _png(rows: list[list[Image]], titles: list[str]) -> bytes:
-    """Lays cells out on white with a title over the first and the second column."""
+    """Arranges cells on white, with titles above the first and the second column."""
     step = _CELL + _GAP
     lefts = [_GAP + c * step + (_GAP if c else 0) for c in range(len(rows[0]))]
     sheet = np.full((_HEAD + step * len(rows), lefts[-1] + step, 3), 255, np.uint8)

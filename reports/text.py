@@ -1,55 +1,72 @@
-"""The texts that commands end with."""
+"""The texts that commands print at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from pathlib import Path
+from statistics import mean
+from typing import Any
 
 from ..core.errors import UsageError
+from ..evaluation.records import side_by_side_json
 from ..evaluation.result import Result, verdict
 from ..evaluation.side_by_side import SideBySide
 from ..training.run import Run
-
-if TYPE_CHECKING:
-    pass
+from .words import (
+    VERDICTS,
+    aligned,
+    budget_words,
+    estimate_parts,
+    estimate_text,
+    gain_sentence,
+    leak_statement,
+    leak_warning,
+    p_value,
+    percent_text,
+    plural,
+)
 
 
 def refuse_with_resume(flags: Mapping[str, Any], *others: object) -> None:
     """Raises UsageError if settings are given to a run that already has its own."""
     if any(value is not None for value in flags.values()) or any(others):
-        raise UsageError("--resume goes on with the settings of the run; give no others beside it.")
+        raise UsageError(
+            "--resume goes on with the settings of the run; leave out all other options."
+        )
 
 
 def trained(run: Run, watched: str) -> str:
-    """Says where the encoder is, how to load it, and what to do next."""
+    """Says where the encoder is, how to load it, and what to do next.
+
+    Args:
+        run: That has come to its end.
+        watched: Verdict of the collapse watch.
+    """
     facts = run.read_json("encoder.json")
-    manifest = run.read_json("manifest.json")
-    skipped = manifest["skipped"]
+    skipped = run.read_json("manifest.json")["skipped"]
+    were = "image was" if skipped == 1 else "images were"
     lines = [
         f"Collapse watch: {watched}."
-        + (f" {skipped} images were skipped, see {run.skipped}." if skipped else ""),
+        + (f" {skipped} {were} skipped, see {run.skipped}." if skipped else ""),
         f"The encoder is in {run.encoder}. Load it with",
         *(f"    {line}" for line in how_to_load(run, facts)),
-        "Did it help? Ask",
+        "To measure whether pre-training helped, run",
         f"    ssl-kit evaluate {run.folder}",
-        "What happened? Look at",
+        "To see the training curves, the features and the evaluations, run",
         f"    ssl-kit report {run.folder}",
     ]
     return "\n".join(lines)
 
 
 def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:
-    """Returns lines of Python that load a run's encoder: plain timm's for an architecture of its.
+    """Returns lines of Python that load a run's encoder, with plain timm where timm knows it.
 
     Args:
         run: With an encoder.
-        facts: Its encoder.json.
+        facts: Content of its encoder.json.
     """
     name = facts["architecture"]
-    if "/" in name:  # of a family that a plugin registered
+    if "/" in name:  # a plugin registered the family
         channels, size = len(facts["channels"]), facts["image_size"]
         return [
             f'encoder = ssl_kit.create_encoder("{name}", {channels}, {size}).body',
@@ -59,98 +76,109 @@ def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:
     return [f'timm.create_model("{name}", {arguments}, checkpoint_path="{run.encoder}")']
 
 
-def evaluation_json(comparisons: Sequence[SideBySide], shared: int) -> dict[str, Any]:
-    """Returns everything that was found as plain values."""
-    return {
-        "overlapping_groups": shared,
-        "evaluations": {
-            c.evaluation: {
-                "models": {name: result.to_json() for name, result in c.results.items()},
-                "gain": asdict(c.gain) if c.gain else None,
-                "gains": {metric: asdict(gain) for metric, gain in c.gains.items()},
-                "wilcoxon_p": c.p,
-            }
-            for c in comparisons
-        },
-    }
+def evaluation_json(evaluations: Sequence[SideBySide], shared: int) -> dict[str, Any]:
+    """Returns the results of evaluations as plain values.
+
+    Args:
+        evaluations: Each with the results of the encoder and its control.
+        shared: Number of test groups that the run was pre-trained on.
+    """
+    by_name = {results.evaluation: side_by_side_json(results) for results in evaluations}
+    return {"overlapping_groups": shared, "evaluations": by_name}
 
 
-def evaluation(comparisons: Sequence[SideBySide], shared: int) -> str:
+def evaluation(evaluations: Sequence[SideBySide], shared: int) -> str:
     """Returns a table for each evaluation: metrics down, encoders and the gain across."""
-    lines = ["percent, with 95 % intervals; * is what the verdict goes by"]
-    if shared:
-        lines.append(
-            f"WARNING: {shared} test groups were pre-trained on; these figures flatter the run."
-        )
-    for comparison in comparisons:
-        lines += ["", *_table(comparison)]
-        if comparison.gain:
-            lines.append(f"  Pre-training: {_VERDICTS[verdict(comparison.gain)]}.")
-        if comparison.p is not None:
-            lines.append(f"  Wilcoxon signed-rank test: p = {comparison.p:.2g}.")
-        lines += _groups(comparison)
+    lines = [
+        "Shares are in percent, with 95 % intervals in brackets.",
+        "The verdict is based on the metric marked with *.",
+    ]
+    lines += [f"WARNING: {leak_warning(shared)}"] if shared else []
+    for results in evaluations:
+        lines += ["", *_table(results)]
+        if results.gain:
+            main = next(iter(results.results.values())).main
+            lines.append(f"  {gain_sentence(verdict(results.gain), results.gain, main)}")
+        if results.p is not None:
+            lines.append(f"  Wilcoxon signed-rank test over groups: {p_value(results.p)}.")
+        lines += _groups(results)
     return "\n".join(lines)
 
 
-_VERDICTS = {
-    "helps": "helped",
-    "hurts": "hurt",
-    "no evidence": "no evidence of a difference",
-}
-
-
-def _table(comparison: SideBySide) -> list[str]:
-    first = next(iter(comparison.results.values()))
-    names = [name[:22] for name in comparison.results]
-    rows = [[comparison.evaluation, *names, *(["gain"] if comparison.gains else [])]]
-    for metric in _shown(first):
+def _table(evaluation: SideBySide) -> list[str]:
+    first = next(iter(evaluation.results.values()))
+    names = [name[:22] for name in evaluation.results]
+    rows = [[evaluation.evaluation, *names, *(["gain"] if evaluation.gains else [])]]
+    for metric in main_metrics(first):
         mark = " *" if metric == first.main else ""
-        found = [result.metrics[metric] for result in comparison.results.values()]
-        found += [comparison.gains[metric]] if comparison.gains else []
-        rows.append([f"  {metric}{mark}", *(e.text(percent=bool(first.main)) for e in found)])
-    widths = [2 + max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-    return [line.rstrip() for line in lines]
+        cells = [" ".join(filter(None, parts)) for parts in metric_cells(evaluation, metric)]
+        rows.append([f"  {metric}{mark}", *cells])
+    return aligned(rows)
 
 
-def _groups(comparison: SideBySide) -> list[str]:
-    """Returns remarks, and a row for each group where an evaluation has rows of groups."""
-    found = comparison.results.values()
-    first = next(iter(found))
+def metric_cells(evaluation: SideBySide, metric: str) -> list[tuple[str, str]]:
+    """Writes value and interval of a metric for each encoder, then of the gain if there is one."""
+    results = list(evaluation.results.values())
+    percent = bool(results[0].main)
+    cells = [estimate_parts(result.metrics[metric], percent) for result in results]
+    if evaluation.gains:
+        cells.append(estimate_parts(evaluation.gains[metric], percent, signed=True))
+    return cells
+
+
+def _groups(evaluation: SideBySide) -> list[str]:
+    """Returns remarks, and a line for each group where an evaluation reports on groups."""
+    first = next(iter(evaluation.results.values()))
     lines = [f"  {remark}" for remark in first.details.get("remarks", ())]
-    if not first.details.get("groups"):
-        return lines
-    lines.append(f"  group   images  {first.main} of each group, encoders as above")
-    for number, row in enumerate(first.details["groups"]):
-        scores = (f"{100 * result.by_group[number]:.1f}" for result in found)
-        lines.append(f"  {row['group']:<6}{row['images']:>8}  {'  '.join(scores)}")
+    groups = group_rows(evaluation)
+    if groups:
+        rows = [["  group", "images", *evaluation.results], *([f"  {g}", *c] for g, *c in groups)]
+        lines += [f"  {first.main} of each test group in percent", *aligned(rows)]
     return lines
 
 
-def _shown(result: Result) -> list[str]:
-    """Names the metrics to print: of several settings the main one's, "accuracy@10", ..., only."""
+def group_rows(evaluation: SideBySide) -> list[list[str]]:
+    """Writes group, number of images and the score of each encoder, if groups are reported on."""
+    results = list(evaluation.results.values())
+    return [
+        [
+            str(group["group"]),
+            f"{group['images']:,}",
+            *(percent_text(float(result.by_group[number])) for result in results),
+        ]
+        for number, group in enumerate(results[0].details.get("groups", ()))
+    ]
+
+
+def main_metrics(result: Result) -> list[str]:
+    """Names the metrics to print: all of them, or the main one at each setting ("accuracy@5")."""
     kind, at, _ = result.main.partition("@")
-    return [m for m in result.metrics if not at or m.startswith(f"{kind}@")]
+    return [metric for metric in result.metrics if not at or metric.startswith(f"{kind}@")]
 
 
 def table(values: Mapping[str, Any]) -> str:
-    """Returns the arms and their differences by budget, in percent with 95 % intervals."""
+    """Returns the arms of a comparison and their differences by label budget.
+
+    Args:
+        values: Content of compare.json.
+    """
     budgets = [budget["name"] for budget in values["budgets"]]
-    main, seeds = values["main"], values["seeds"]
-    lines = [f"{main} in percent, mean of {seeds} seeds, with 95 % intervals over groups and seeds"]
+    main, seeds = values["main"], plural(values["seeds"], "seed")
+    lines = [f"{main} in percent, mean of {seeds}, with 95 % intervals over groups and seeds"]
     if values["leak"]["shared"]:
-        lines.append(f"WARNING: {values['leak']['statement']}")
-    rows = [["", *(_heading(budget) for budget in values["budgets"])]]
-    found = {(row["arm"], row["budget"]): row["metrics"].get(main) for row in values["results"]}
+        lines.append(f"WARNING: {leak_statement(values['leak']['shared'])}")
+    rows = [["", *map(_heading, values["budgets"])]]
+    estimates = {(row["arm"], row["budget"]): row["metrics"].get(main) for row in values["results"]}
     for arm in values["arms"]:
-        cells = [_percent(found.get((arm["name"], budget))) for budget in budgets]
+        cells = [estimate_text(estimates.get((arm["name"], budget))) for budget in budgets]
         rows.append([f"{arm['name']} ({arm['evaluation']})", *cells])
     pairs: dict[str, list[str]] = {}
     for pair in values["differences"]:
-        cell = f"{_percent(pair['metrics'].get(main), '+')} {pair['verdict']}"
+        difference = estimate_text(pair["metrics"].get(main), signed=True)
+        cell = f"{difference} {VERDICTS[pair['verdict']].short}"
         pairs.setdefault(f"{pair['arm']} against {pair['against']}", []).append(cell)
     rows += [[""], *([name, *cells] for name, cells in pairs.items())]
-    lines += ["", *_aligned(rows)]
+    lines += ["", *aligned(rows)]
     missing = [arm for arm in values["arms"] if arm["unavailable"]]
     lines += [f"'{arm['name']}' is not compared: {arm['unavailable']}" for arm in missing]
     return "\n".join(lines)
@@ -158,22 +186,25 @@ def table(values: Mapping[str, Any]) -> str:
 
 def _heading(budget: Mapping[str, Any]) -> str:
     labels = budget["labels"]
-    mean = f", {np.mean(labels):.0f} labels" if labels else ""
-    return f"{budget['name']}{mean}"
+    words = budget_words(budget["name"])
+    return f"{words} ({mean(labels):,.0f})" if labels else words
 
 
-def _percent(estimate: Mapping[str, float | None] | None, sign: str = "") -> str:
-    if estimate is None or estimate["value"] is None:
-        return "-"
-    value, low, high = (
-        "?" if estimate[end] is None else f"{100 * float(estimate[end] or 0):{sign}.1f}"
-        for end in ("value", "low", "high")
+def finetuned(values: Mapping[str, Any], out: Path) -> str:
+    """Says how good a fine-tuned classifier is, where it is, and how to load it.
+
+    Args:
+        values: Content of metrics.json.
+        out: Folder of the classifier.
+    """
+    shared, epochs = values["overlapping_groups"], plural(values["epochs"], "epoch")
+    metrics = [[f"  {name}", estimate_text(e)] for name, e in values["metrics"].items()]
+    return "\n".join(
+        [
+            *([f"WARNING: {leak_warning(shared)}"] if shared else []),
+            f"After {epochs} of fine-tuning, in percent, with 95 % intervals in brackets:",
+            *aligned(metrics),
+            f"The classifier is in {out}. Load it with",
+            f'    timm.create_model("local-dir:{out}", pretrained=True)',
+        ]
     )
-    return f"{value} [{low}, {high}]"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [
-        2 + max(len(row[i]) for row in rows if len(row) > i) for i in range(max(map(len, rows)))
-    ]
-    return ["".join(c.ljust(w) for c, w in zip(row, widths, strict=False)).rstrip() for row in rows]

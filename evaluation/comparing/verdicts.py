@@ -14,7 +14,6 @@ import numpy as np
 from ...training.manifest import environment
 from ..bootstrap import Estimate, wilcoxon
 from ..result import Result, average_results, paired_difference, verdict
-from .arms import Arm
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -54,7 +53,7 @@ def summary(asked: Plan, results: Results, command: str) -> dict[str, Any]:
             for budget in asked.budgets
             for a, b in itertools.combinations(there, 2)
         ],
-        "leak": _leak(asked.arms),
+        "leak": {"shared": {arm.name: arm.shared for arm in asked.arms if arm.shared}},
     }
 
 
@@ -117,15 +116,6 @@ def _difference(
         "verdict": verdict(gains.get(ours.main)),
         "wilcoxon_p": _number(wilcoxon(ours.by_group, theirs.by_group)),
     }
-
-
-def _leak(arms: Sequence[Arm]) -> dict[str, Any]:
-    shared = {arm.name: arm.shared for arm in arms if arm.shared}
-    text = "No group of the test part was pre-trained on by any run."
-    if shared:
-        listed = ", ".join(f"{count} by '{name}'" for name, count in shared.items())
-        text = f"Groups of the test part were pre-trained on: {listed}. These figures flatter them."
-    return {"shared": shared, "statement": text}
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:

@@ -1,1 +1,1 @@
-"""Reports as one HTML file each: no network, no chart library, light and dark."""
+"""Reports as HTML files that need no network and no chart library, in light and dark colors."""

@@ -1,4 +1,4 @@
-"""Axes: which values they span, and the round ones that are marked."""
+"""Axes of charts: their range, and the round values at which they have tick marks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Axis:
-    """Which values an axis spans and where they are marked.
+    """The range of an axis and its tick marks.
 
     Attributes:
-        values: Marked values.
+        values: Values with a tick mark.
         low: Lower end.
         high: Upper end.
-        log: Whether it is logarithmic.
+        log: Whether the axis is logarithmic.
     """
 
     values: list[float]
@@ -24,7 +24,7 @@ class Axis:
     log: bool
 
     def share(self, value: float) -> float:
-        """Maps a value to 0 at the lower end and 1 at the upper."""
+        """Maps a value to its position: 0 at the lower end, 1 at the upper end."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
@@ -40,19 +40,19 @@ def round_steps(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def linear_axis(values: Sequence[float], zero: bool = False, count: int = 5) -> Axis:
-    """Spans values with a little room; `zero` takes in 0."""
+    """Makes an axis around values with a small margin; `zero` includes 0."""
     values = [*values, 0.0] if zero else values
     low, high = min(values), max(values)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):  # all the same
-        room = abs(high) / 2 or 0.5
-        low, high = (low, low + 1) if zero else (low - room, high + room)
-    room = 0.06 * (high - low)
-    low, high = (low if zero and low == 0 else low - room), high + room
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # all values are equal
+        margin = abs(high) / 2 or 0.5
+        low, high = (low, low + 1) if zero else (low - margin, high + margin)
+    margin = 0.06 * (high - low)
+    low, high = (low if zero and low == 0 else low - margin), high + margin
     return Axis(round_steps(low, high, count), low, high, log=False)
 
 
 def log_axis(values: Sequence[float], most: int = 6) -> Axis:
-    """Spans positive values from one round value to another: powers of ten, or 1, 2, 5 of them."""
+    """Makes a logarithmic axis between round values: powers of ten, or 1, 2 and 5 times them."""
     low, high = math.log10(min(values)), math.log10(max(values))
     if high - low < 2:
         marks = [
@@ -80,7 +80,7 @@ def number(value: float) -> str:
 
 
 def labels(axis: Axis) -> list[str]:
-    """Returns one text per mark, all with as many decimals as tell them apart."""
+    """Returns a text for each tick mark, with just enough decimals to tell them apart."""
     marks = axis.values
     if axis.log or len(marks) < 2:
         return [number(m) if m < 1e-3 or m >= 1000 else f"{m:g}" for m in marks]
@@ -91,7 +91,7 @@ def labels(axis: Axis) -> list[str]:
 
 
 def tight_axis(values: Sequence[float]) -> Axis:
-    """Spans values without room."""
+    """Makes an axis around values without a margin."""
     low, high = min(values), max(values)
     low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
     return Axis(round_steps(low, high), low, high, log=False)

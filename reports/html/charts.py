@@ -1,4 +1,4 @@
-"""Charts as plain geometry in viewBox units; the templates draw it as SVG."""
+"""Charts as coordinates in viewBox units, which the templates draw as SVG."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ..words import interval
 from .axes import Axis, labels, linear_axis, log_axis, number, tight_axis
 
 Point = tuple[float, float]
@@ -27,8 +28,8 @@ class Tick:
     """A mark on an axis.
 
     Attributes:
-        at: Place in viewBox units.
-        label: Its text.
+        at: Position in viewBox units.
+        label: Text beside it.
     """
 
     at: float
@@ -37,12 +38,12 @@ class Tick:
 
 @dataclass(frozen=True)
 class Line:
-    """What a line chart is asked to show.
+    """The data of a line in a chart.
 
     Attributes:
-        name: For legend and tooltip.
-        points: (x, y), in the order of x.
-        bars: (low, high) of each point, or nothing.
+        name: Name in the legend and in tooltips.
+        points: (x, y) of each point, sorted by x.
+        bars: Interval (low, high) of each point; may be empty.
         dots: Whether each point has a mark.
     """
 
@@ -54,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A line as it is drawn: SVG paths, one mark, and (x, low, high) bars."""
+    """A line in viewBox units: SVG paths of line and marks, one mark, and (x, low, high) bars."""
 
     name: str
     number: int
@@ -66,20 +67,20 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart ready to be drawn.
+    """A chart in viewBox units.
 
     Attributes:
-        title: What it shows.
-        summary: The same for those who cannot see it.
-        width: Of the viewBox.
-        height: Of the viewBox.
-        box: Left, top, right, bottom of the plot inside of it.
+        title: Title above the chart.
+        summary: Description for readers who cannot see it.
+        width: Width of the viewBox.
+        height: Height of the viewBox.
+        box: Left, top, right and bottom of the plot inside the viewBox.
         x_label: Name of the horizontal axis.
-        x_ticks: Its marks.
-        y_ticks: Marks of the vertical axis.
-        lines: What is drawn.
-        tips: What a tooltip says at which point.
-        latest: The last value, as text; "" if there are several lines.
+        x_ticks: Tick marks of the horizontal axis.
+        y_ticks: Tick marks of the vertical axis.
+        lines: Lines of the plot.
+        tips: Position and text of each tooltip.
+        latest: Text of the last value; "" if there are several lines.
     """
 
     title: str
@@ -96,7 +97,7 @@ class Chart:
 
 
 def thin(points: Sequence[Point], most: int = _MOST_POINTS) -> list[int]:
-    """Returns which points to keep: evenly spread, the first and the last among them."""
+    """Returns the indices of at most `most` evenly spread points, including both ends."""
     n = len(points)
     return (
         sorted({round(i * (n - 1) / max(1, most - 1)) for i in range(most)})
@@ -119,20 +120,21 @@ def line_chart(
     show: Callable[[float], str] = number,
     dodge: float = 0,
 ) -> Chart | None:
-    """Lays out a line chart; None if there is nothing finite to show.
+    """Lays out a line chart; None if no point is finite.
 
     Args:
-        title: What it shows.
-        lines: What to draw; points that are not finite (or not positive on a log axis) are dropped.
+        title: Title above the chart.
+        lines: Points that are not finite, or not positive on a logarithmic axis, are dropped.
         x_label: Name of the horizontal axis.
-        zero: Start the vertical axis at 0.
-        log_x: Logarithmic horizontal axis.
-        log_y: Logarithmic vertical axis.
+        zero: Include 0 in the vertical axis.
+        log_x: Make the horizontal axis logarithmic.
+        log_y: Make the vertical axis logarithmic.
         size: Width and height of the viewBox.
-        box: Left, top, right, bottom of the plot.
-        x_marks: Values and texts of the horizontal axis; chosen if left out.
+        box: Left, top, right and bottom of the plot.
+        x_marks: Values and texts of the tick marks of the horizontal axis; round values if empty.
         show: Writes a value in tooltips.
-        dodge: Units by which lines are moved apart sideways, so that bars do not hide each other.
+        dodge: Horizontal distance between lines in viewBox units, so that intervals do not hide
+            each other.
     """
     lines = [line for line in (_usable(line, log_x, log_y) for line in lines) if line.points]
     if not lines:
@@ -203,13 +205,13 @@ def _tips(line: Line, place: Place, x_label: str, show: Callable[[float], str]) 
     for i, (x, y) in enumerate(line.points):
         text = f"{line.name} {show(y)}"
         if line.bars:
-            text += f" [{show(line.bars[i][0])}, {show(line.bars[i][1])}]"
+            text += f" {interval(*line.bars[i], show)}"
         tips.append((*place(x, y), f"{text}, {x_label} {number(x)}"))
     return tips
 
 
 def shape_of(number: int) -> str:
-    """Returns the mark of series `number`, a relative SVG path: no two share color and mark."""
+    """Returns the mark of series `number` as a relative SVG path; no two share color and mark."""
     return _SHAPES[(number + number // COLORS) % len(_SHAPES)]
 
 
@@ -218,10 +220,10 @@ class Cloud:
     """Points of one class in a map.
 
     Attributes:
-        name: Of the class.
-        number: Of its color; -1 for no class.
-        path: All marks, as one SVG path.
-        shape: One mark, for the legend.
+        name: Name of the class.
+        number: Number of its color; -1 for no class.
+        path: All marks as one SVG path.
+        shape: SVG path of one mark, for the legend.
         count: Number of points.
     """
 
@@ -233,18 +235,18 @@ class Cloud:
 
 
 def clouds(points: Sequence[Point], classes: Sequence[int], names: Sequence[str]) -> list[Cloud]:
-    """Draws a scatter: one path per class.
+    """Draws a scatter plot with one path per class.
 
     Args:
         points: (x, y) in viewBox units.
-        classes: Number of each point's class, -1 for none.
-        names: Of the classes.
+        classes: Class number of each point, -1 for none.
+        names: Names of the classes.
     """
     drawn = []
     for k in sorted(set(classes)):
         shape = shape_of(max(k, 0))
-        own = [p for p, c in zip(points, classes, strict=True) if c == k]
-        path = "".join(f"M{x:g},{y:g}{shape}" for x, y in own)
+        members = [p for p, c in zip(points, classes, strict=True) if c == k]
+        path = "".join(f"M{x:g},{y:g}{shape}" for x, y in members)
         name = names[k] if k >= 0 else "no label"
-        drawn.append(Cloud(name, k % COLORS if k >= 0 else -1, path, shape, len(own)))
+        drawn.append(Cloud(name, k % COLORS if k >= 0 else -1, path, shape, len(members)))
     return drawn

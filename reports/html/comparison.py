@@ -1,4 +1,4 @@
-"""The report of `ssl-kit compare`: table, plot and verdicts, from compare.json alone."""
+"""The page of a comparison: tables, plot and verdicts, from compare.json alone."""
 
 from __future__ import annotations
 
@@ -10,27 +10,35 @@ from statistics import mean
 from typing import Any
 
 from ...core.errors import DataError
+from ..words import (
+    OPPOSITE,
+    VERDICTS,
+    budget_words,
+    estimate_parts,
+    leak_statement,
+    leak_warning,
+    p_value,
+    pair_sentence,
+    plural,
+    sentence_case,
+    spaced,
+)
 from .charts import Chart, Line, line_chart
-from .facts import plural, rows_of
+from .facts import rows_of
 
 Json = Mapping[str, Any]
 FORMAT = 1
-_WORDS = {
-    "helps": ("better", "good"),
-    "hurts": ("worse", "bad"),
-    "no evidence": ("no evidence", ""),
-}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure of a table.
+    """An estimate in a table.
 
     Attributes:
         value: In percent, "" if there is none.
         interval: "[low, high]", "" if there is none.
-        words: A verdict.
-        tone: "good", "bad" or "".
+        words: Verdict and p-value of a difference.
+        tone: "good", "bad", "best" or "".
     """
 
     value: str = ""
@@ -41,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: an arm or a pair, a remark, and a cell per budget."""
+    """A row of a table: an arm or a pair of arms, a remark, and a cell per label budget."""
 
     name: str
     note: str
@@ -52,7 +60,7 @@ def read(folder: Path) -> dict[str, Any]:
     """Reads compare.json of a folder.
 
     Raises:
-        DataError: If it is damaged or of another version.
+        DataError: If it is damaged or has another format.
     """
     file = folder / "compare.json"
     try:
@@ -61,30 +69,31 @@ def read(folder: Path) -> dict[str, Any]:
         raise DataError(f"Cannot read '{file}': {error}. Run 'ssl-kit compare' again.") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(
-            f"'{file}' is not of format {FORMAT}, which this version reads. Run 'ssl-kit compare' "
-            "again."
+            f"'{file}' does not have format {FORMAT}, which this version reads. Run 'ssl-kit "
+            "compare' again."
         )
     return values
 
 
 def context(values: Json) -> dict[str, Any]:
-    """Returns what the template shows."""
+    """Returns the values of the template."""
     budgets = [b["name"] for b in values["budgets"]]
     main = values["main"] or next((name for r in values["results"] for name in r["metrics"]), "")
     return {
         "facts": _facts(values),
         "headings": [_heading(b) for b in values["budgets"]],
-        "metric": main.replace("_", " "),
+        "metric": spaced(main),
         "arms": [_arm(values, arm, budgets, main) for arm in values["arms"]],
+        "notes": [(arm["name"], _note(arm)) for arm in values["arms"]],
         "pairs": _pairs(values, budgets, main),
         "answers": _answers(values),
         "chart": _chart(values, main),
         "metrics": _all_metrics(values),
         "matrices": _matrices(values),
         "classes": values["data"]["classes"],
-        "leak": values["leak"]["statement"],
+        "leak": leak_statement(values["leak"]["shared"]),
         "leaked": bool(values["leak"]["shared"]),
-        "seeds": values["seeds"],
+        "seeds": plural(values["seeds"], "seed"),
         "command": values["command"],
         "settings": list(rows_of(values["settings"])),
         "versions": list(rows_of(values["versions"])),
@@ -94,113 +103,83 @@ def context(values: Json) -> dict[str, Any]:
 
 def _facts(values: Json) -> list[tuple[str, str]]:
     data = values["data"]
+    test = f"{plural(data['test'], 'image')} of {plural(data['test_groups'], 'group')}"
     return [
         ("Domain", data["domain"]),
         ("Encoder", f"{values['encoder']}, {values['image_size']} px"),
         ("Evaluation", values["evaluation"]),
-        ("Draws of labels and weights", str(values["seeds"])),
-        ("To learn from", plural(data["train"] + data["val"], "image")),
-        ("Tested on", f"{plural(data['test'], 'image')} of {plural(data['test_groups'], 'group')}"),
+        ("Seeds of labels and weights", str(values["seeds"])),
+        ("Training and validation set", plural(data["train"] + data["val"], "image")),
+        ("Test set", test),
         ("Classes", str(len(data["classes"]))),
-        ("Made", values["time"].replace("T", " ")),
+        ("Compared", values["time"].replace("T", " ")),
     ]
 
 
 def _heading(budget: Json) -> tuple[str, str]:
-    """Returns a budget in words, and how many labels it bought, "" if nothing was computed."""
-    name, labels = str(budget["name"]), budget["labels"]
-    words = f"{100 * float(name):g} % of the labels" if "." in name else f"{name} labels a class"
-    count = f"{mean(labels):,.0f} labels" if labels else ""
-    return ("all labels" if name == "all" else words), count
-
-
-def _percent(estimate: Json | None, sign: str = "") -> tuple[str, str]:
-    """Writes an estimate in percent: the value, and its interval."""
-    if not estimate or estimate["value"] is None:
-        return "", ""
-    value, low, high = (estimate[end] for end in ("value", "low", "high"))
-    interval = (
-        "" if low is None or high is None else f"[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
-    )
-    return f"{100 * value:{sign}.1f}", interval
+    """Returns a budget in words, and its number of labels, "" if nothing was computed."""
+    labels = budget["labels"]
+    return budget_words(budget["name"]), f"{mean(labels):,.0f} labels" if labels else ""
 
 
 def _arm(values: Json, arm: Json, budgets: Sequence[str], main: str) -> Row:
-    found = {
-        r["budget"]: r["metrics"].get(main) for r in values["results"] if r["arm"] == arm["name"]
-    }
-    best = {
-        budget: max(
-            (r["metrics"][main]["value"] for r in values["results"]
-             if r["budget"] == budget and r["metrics"].get(main)), default=None
-        )
-        for budget in budgets
-    }  # fmt: skip
-    note = f"not compared: {arm['unavailable']}" if arm["unavailable"] else _note(arm)
+    """Returns the row of an arm; the best arm of each budget is marked."""
     cells = []
     for budget in budgets:
-        estimate = found.get(budget)
-        top = estimate is not None and estimate["value"] == best[budget]
-        cells.append(Cell(*_percent(estimate), tone="best" if top else ""))
-    return Row(arm["name"], note, cells)
+        estimates = {
+            result["arm"]: result["metrics"][main]
+            for result in values["results"]
+            if result["budget"] == budget and result["metrics"].get(main)
+        }
+        best = max((estimate["value"] for estimate in estimates.values()), default=None)
+        estimate = estimates.get(arm["name"])
+        is_best = estimate is not None and estimate["value"] == best
+        cells.append(Cell(*estimate_parts(estimate), tone="best" if is_best else ""))
+    return Row(arm["name"], "not compared" if arm["unavailable"] else arm["evaluation"], cells)
 
 
 def _note(arm: Json) -> str:
-    leak = (
-        f"; {arm['shared_test_groups']} test groups were pre-trained on"
-        if arm["shared_test_groups"]
-        else ""
-    )
-    return f"{arm['evaluation']}; {arm['weights']}{leak}"
+    """Says which weights an arm has, or why it was not compared, and warns of leakage."""
+    if arm["unavailable"]:
+        return f"not compared. {arm['unavailable']}"
+    shared = arm["shared_test_groups"]
+    return f"{arm['weights']}." + (f" {leak_warning(shared)}" if shared else "")
 
 
 def _pairs(values: Json, budgets: Sequence[str], main: str) -> list[Row]:
+    """Returns a row of differences for each pair of arms."""
     cells: dict[tuple[str, str], dict[str, Cell]] = {}
-    for d in values["differences"]:
-        words, tone = _WORDS[d["verdict"]]
-        p = d["wilcoxon_p"]
-        words += f", p {p:.2g}" if p is not None else ""
-        cell = Cell(*_percent(d["metrics"].get(main), "+"), words=words, tone=tone)
-        cells.setdefault((d["arm"], d["against"]), {})[d["budget"]] = cell
+    for difference in values["differences"]:
+        verdict, p = VERDICTS[difference["verdict"]], difference["wilcoxon_p"]
+        words = ", ".join([verdict.short, *([p_value(p)] if p is not None else [])])
+        parts = estimate_parts(difference["metrics"].get(main), signed=True)
+        pair = cells.setdefault((difference["arm"], difference["against"]), {})
+        pair[difference["budget"]] = Cell(*parts, words=words, tone=verdict.tone)
     return [
-        Row(arm, f"against {against}", [found.get(budget, Cell()) for budget in budgets])
-        for (arm, against), found in cells.items()
+        Row(arm, f"against {against}", [pair.get(budget, Cell()) for budget in budgets])
+        for (arm, against), pair in cells.items()
     ]
 
 
 def _answers(values: Json) -> list[tuple[str, str]]:
-    """Says of each run what it gained over each other arm, with a tone."""
+    """Says for each run whether it is better than each other arm, with a tone."""
     runs = {arm["name"] for arm in values["arms"] if arm["kind"] == "run"}
-    headings = {b["name"]: _heading(b)[0] for b in values["budgets"]}
     pairs: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for d in values["differences"]:
-        verdict, arm, against = d["verdict"], d["arm"], d["against"]
+    for difference in values["differences"]:
+        verdict, arm, against = (difference[key] for key in ("verdict", "arm", "against"))
         if arm not in runs and against in runs:
-            arm, against = against, arm
-            verdict = {"helps": "hurts", "hurts": "helps"}.get(verdict, verdict)
+            arm, against, verdict = against, arm, OPPOSITE[verdict]
         if arm in runs:
-            found = pairs.setdefault((arm, against), {})
-            found.setdefault(verdict, []).append(headings[d["budget"]])
-    return [(_sentence(*pair, found), _tone(found)) for pair, found in pairs.items()]
+            budgets = pairs.setdefault((arm, against), {})
+            budgets.setdefault(verdict, []).append(budget_words(difference["budget"]))
+    return [(pair_sentence(*pair, budgets), _tone(budgets)) for pair, budgets in pairs.items()]
 
 
-def _sentence(arm: str, against: str, found: Mapping[str, Sequence[str]]) -> str:
-    parts = [
-        f"{words} with {', '.join(found[verdict])}"
-        for verdict, words in (
-            ("helps", "better"),
-            ("hurts", "worse"),
-            ("no evidence", "no evidence of a difference"),
-        )
-        if verdict in found
-    ]
-    return f"{arm} against {against}: {'; '.join(parts)}."
-
-
-def _tone(found: Mapping[str, Sequence[str]]) -> str:
-    if "hurts" in found:
-        return "bad"
-    return "good" if "helps" in found else ""
+def _tone(budgets: Mapping[str, Sequence[str]]) -> str:
+    """Returns "bad" if a run is worse at any budget, else "good" if it is better at any."""
+    if "hurts" in budgets:
+        return VERDICTS["hurts"].tone
+    return VERDICTS["helps"].tone if "helps" in budgets else ""
 
 
 def _chart(values: Json, main: str) -> Chart | None:
@@ -220,7 +199,7 @@ def _chart(values: Json, main: str) -> Chart | None:
             for _, e in rows
         ]
         lines.append(Line(arm["name"], points, bars, dots=True))
-    title = f"{main.replace('_', ' ').capitalize()} in percent against the number of labels"
+    title = f"{sentence_case(spaced(main))} in percent against the number of labels"
     return line_chart(
         title, lines, x_label="labels", log_x=True, size=(640, 380), box=(70, 12, 616, 336),
         x_marks=[(x, f"{x:,.0f}") for x in sorted(set(labels.values()))],
@@ -229,18 +208,17 @@ def _chart(values: Json, main: str) -> Chart | None:
 
 
 def _all_metrics(values: Json) -> tuple[list[str], list[tuple[str, str, list[str]]]]:
-    """Tabulates every metric: their names, and arm, budget and texts of each row."""
+    """Tabulates every metric: their names, and arm, budget and values of each row."""
     names = list(dict.fromkeys(name for r in values["results"] for name in r["metrics"]))
-    headings = {b["name"]: _heading(b)[0] for b in values["budgets"]}
-    rows = [
-        (r["arm"], headings[r["budget"]], [_percent(r["metrics"].get(name))[0] for name in names])
-        for r in values["results"]
-    ]
-    return [name.replace("_", " ") for name in names], rows
+    rows = []
+    for result in values["results"]:
+        texts = [estimate_parts(result["metrics"].get(name))[0] for name in names]
+        rows.append((result["arm"], budget_words(result["budget"]), texts))
+    return [spaced(name) for name in names], rows
 
 
 def _matrices(values: Json) -> list[tuple[str, list[list[int]]]]:
-    """Returns the confusion matrix of each arm at the last budget."""
+    """Returns the confusion matrix of each arm at the last label budget."""
     last = values["budgets"][-1]["name"]
     return [
         (r["arm"], r["confusion"])

@@ -1,4 +1,4 @@
-"""What a report says of a run in words and curves: from the files of its folder alone."""
+"""Facts and curves of a run for its report, from the files of the run folder alone."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from ...core.errors import RunError
 from ...training.collapse import cure
 from ...training.run import Run
 from ..text import how_to_load
+from ..words import sentence_case, spaced
 from .axes import number
 from .charts import Chart, Line, line_chart
 
 Record = Mapping[str, Any]
 
-_VERDICTS = {
-    "OK": "No sign of collapse: the features keep their spread and tell the images apart.",
-    "SUSPECT": "Suspect: something in the features looks wrong.",
-    "DIMENSIONAL": "Dimensional collapse: the features have lost most of their directions.",
-    "COLLAPSED": "Collapsed: the encoder gives all images nearly the same features.",
-    "": "Not judged yet: the watch looks at the end of an epoch.",
+_COLLAPSE = {
+    "OK": "No sign of collapse: the features vary, and they distinguish the images.",
+    "SUSPECT": "Suspect: a measure of the features is outside of its normal range.",
+    "DIMENSIONAL": "Dimensional collapse: the features vary in few directions only.",
+    "COLLAPSED": "Collapsed: the encoder gives nearly the same features for all images.",
+    "": "No verdict yet: the collapse watch measures at the end of an epoch.",
 }
 _MEASURES = {
-    "rankme": ("RankMe", "effective number of directions in use; more is better"),
-    "rankme_centered": ("RankMe, centered", "the same after the mean is taken away"),
-    "feature_std": ("Standard deviation", "of unit-length features; 1 is healthy, 0 is constant"),
+    "rankme": ("RankMe", "effective rank of the features; higher is better"),
+    "rankme_centered": ("RankMe, centered", "effective rank after the mean is subtracted"),
+    "feature_std": ("Standard deviation", "of L2-normalized features; 1 is best, 0 is collapse"),
     "mean_cosine": ("Mean cosine", "between different images; 1 is complete collapse"),
-    "alpha_req": ("alpha-ReQ", "decay of the spectrum; near 1 is best"),
-    "lidar": ("LiDAR", "directions that tell images apart, whatever the view; more is better"),
+    "alpha_req": ("alpha-ReQ", "decay of the eigenvalues of the covariance; near 1 is best"),
+    "lidar": ("LiDAR", "effective rank of what differs between images; higher is better"),
     "alignment": ("Alignment", "squared distance of two views of an image; 0 is identical"),
-    "uniformity": ("Uniformity", "spread over the sphere; 0 is collapsed, -4 uniform"),
+    "uniformity": ("Uniformity", "of features on the sphere; 0 is collapsed, -4 is uniform"),
     "view_retrieval": ("View retrieval", "share of images whose other view is the nearest"),
 }
 _UNCHARTED = {"epoch", "step", "loss", "lr", "images_per_second", "data_wait", "verdict"}
 
 
 def optional(run: Run, name: str) -> dict[str, Any]:
-    """Reads a JSON file of a run; empty if it is not there yet."""
+    """Reads a JSON file of a run; empty if it does not exist yet."""
     try:
         return run.read_json(name)
     except RunError:
@@ -50,7 +51,7 @@ def optional(run: Run, name: str) -> dict[str, Any]:
 
 
 def duration(seconds: float) -> str:
-    """Writes a time: 45 s, 3 min 20 s, 2 h 5 min."""
+    """Writes a duration: "45 s", "3 min 20 s", "2 h 5 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -59,21 +60,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def plural(count: int, word: str) -> str:
-    """Writes a count with its word: 1 image, 1,204 images."""
-    return f"{count:,} {word}" + ("" if count == 1 else "s")
-
-
 @dataclass(frozen=True)
 class Status:
     """The verdict of the collapse watch, and whether the training has ended.
 
     Attributes:
         verdict: OK, SUSPECT, DIMENSIONAL, COLLAPSED, or "" before the first.
-        words: The same as a sentence.
-        cure: Likely cause and what to do, "" if all is well.
-        finished: Whether the training came to its end.
-        progress: How far it got.
+        words: The verdict as a sentence.
+        cure: Likely cause and what to do; "" for OK.
+        finished: Whether the training has ended.
+        progress: How far the training has got, as a sentence.
     """
 
     verdict: str
@@ -84,25 +80,25 @@ class Status:
 
 
 def status(manifest: Record, records: Sequence[Record]) -> Status:
-    """Judges a run from its manifest and metrics."""
-    judged = [r["verdict"] for r in records if "verdict" in r]
-    verdict = str(manifest.get("verdict") or (judged[-1] if judged else ""))
+    """Reads verdict and progress of a run from its manifest and metrics."""
+    verdicts = [record["verdict"] for record in records if "verdict" in record]
+    verdict = str(manifest.get("verdict") or (verdicts[-1] if verdicts else ""))
     finished = "seconds" in manifest
     last = records[-1] if records else {"epoch": 0, "step": 0}
     done = f"epoch {last['epoch']:.1f}, step {last['step']:,}"
     return Status(
         verdict,
-        _VERDICTS.get(verdict, verdict),
-        cure(verdict) if verdict in _VERDICTS and verdict else "",
+        _COLLAPSE.get(verdict, verdict),
+        cure(verdict) if verdict in _COLLAPSE and verdict else "",
         finished,
-        f"Finished at {done}." if finished else f"Not finished: at {done}.",
+        f"The training has ended at {done}." if finished else f"The training is at {done}.",
     )
 
 
 def facts(
     run: Run, encoder: Record, manifest: Record, records: Sequence[Record]
 ) -> list[tuple[str, str]]:
-    """Returns what was trained on what, as names and values."""
+    """Returns names and values: domain, objective, encoder, images, epochs, speed and seed."""
     config, data = run.config, manifest.get("data", {})
     rows = [
         ("Domain", config.domain),
@@ -129,7 +125,7 @@ def facts(
 
 
 def loading(run: Run, encoder: Record) -> str:
-    """Returns Python lines that load the encoder and use it; "" if there is none yet."""
+    """Returns Python code that loads the encoder and uses it; "" if there is none yet."""
     if not encoder or not run.encoder.is_file():
         return ""
     first, *more = how_to_load(run, encoder)
@@ -137,8 +133,7 @@ def loading(run: Run, encoder: Record) -> str:
     return (
         "\n".join([first if more else f"encoder = {first}", *more])
         + "\nencoder.eval()\n"
-        + f"# x: (B, {channels}, {size}, {size}), {_scaling(encoder['value_range'])};\n"
-        + "# then standardized per channel:\n"
+        + f"# x: images (B, {channels}, {size}, {size}), {_scaling(encoder['value_range'])}\n"
         + f"mean = {_short(encoder['mean'])}\nstd = {_short(encoder['std'])}\n"
         + "features = encoder((x - mean) / std)  # mean, std as (C, 1, 1) tensors"
     )
@@ -155,9 +150,9 @@ def _scaling(value_range: Sequence[Sequence[float]]) -> str:
 
 
 def command(run: Run, manifest: Record) -> tuple[str, bool]:
-    """Returns the command that made the run, and whether it is the very one.
+    """Returns the command that made the run, and whether it was recorded.
 
-    Older runs have not kept it; then it is one that does the same.
+    If it was not recorded, this is a command that trains again with the same settings.
     """
     if "command" in manifest:
         return str(manifest["command"]), True
@@ -166,19 +161,18 @@ def command(run: Run, manifest: Record) -> tuple[str, bool]:
 
 
 def training_charts(records: Sequence[Record]) -> list[Chart]:
-    """Draws loss, learning rate, speed, waiting for data, and what the objective reports."""
+    """Draws loss, learning rate, speed, waiting for data, and the metrics of the objective."""
     known = _UNCHARTED.union(_MEASURES, (f"projected_{name}" for name in _MEASURES))
-    own = sorted(
-        {key for r in records for key in r} - known - {"alpha_req_r2", "projected_alpha_req_r2"}
-    )
-    drawn = [
+    known |= {"alpha_req_r2", "projected_alpha_req_r2"}
+    reported = sorted({key for record in records for key in record} - known)
+    charts = [
         _curve(records, "loss", "Loss"),
         _curve(records, "lr", "Learning rate", zero=True),
         _curve(records, "images_per_second", "Images per second", zero=True),
         _curve(records, "data_wait", "Waiting for data, % of the time", zero=True, factor=100),
-        *(_curve(records, name, name.replace("_", " ").capitalize()) for name in own),
+        *(_curve(records, name, sentence_case(spaced(name))) for name in reported),
     ]
-    return [chart for chart in drawn if chart]
+    return [chart for chart in charts if chart]
 
 
 def _curve(
@@ -196,21 +190,21 @@ def _points(records: Sequence[Record], key: str, factor: float = 1) -> list[tupl
 
 
 def watch_charts(records: Sequence[Record], initial: Record) -> list[Chart]:
-    """Draws each collapse measure, of features and of projections, from before the first step."""
+    """Draws each collapse measure of features and projections, starting before the first step."""
     records = [{"epoch": 0.0, **initial}, *records] if initial else records
-    drawn = []
+    charts = []
     for key, (title, _) in _MEASURES.items():
         lines = [
             Line("features", _points(records, key)),
             Line("projections", _points(records, f"projected_{key}")),
         ]
-        drawn.append(line_chart(title, lines, zero=key in ("rankme", "rankme_centered", "lidar")))
-    return [chart for chart in drawn if chart]
+        charts.append(line_chart(title, lines, zero=key in ("rankme", "rankme_centered", "lidar")))
+    return [chart for chart in charts if chart]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A row of the watch's table: values at the start and at the end."""
+    """A collapse measure with its values at the start and at the end, as texts."""
 
     name: str
     meaning: str
@@ -221,11 +215,11 @@ class Measure:
 
 
 def measures(records: Sequence[Record], initial: Record) -> list[Measure]:
-    """Tabulates the collapse measures; empty before the first."""
-    judged = [r for r in records if "rankme" in r]
-    if not judged:
+    """Tabulates the collapse measures; empty before the first measurement."""
+    measured = [record for record in records if "rankme" in record]
+    if not measured:
         return []
-    first, last = initial or judged[0], judged[-1]
+    first, last = initial or measured[0], measured[-1]
 
     def text(values: Record, key: str) -> str:
         return number(float(values[key])) if key in values else ""
@@ -240,7 +234,7 @@ def measures(records: Sequence[Record], initial: Record) -> list[Measure]:
 
 
 def initial_measures(run: Run) -> dict[str, float]:
-    """Returns what the watch measured before the first step; empty if that is not kept."""
+    """Returns the collapse measures before the first step; empty if there is no checkpoint."""
     try:
         state = run.load_checkpoint() or {}
     except RunError:
@@ -249,7 +243,7 @@ def initial_measures(run: Run) -> dict[str, float]:
 
 
 _SECRETS = re.compile(
-    r"""'[^']*'|"[^"]*"        # whatever is quoted: file names, tag values
+    r"""'[^']*'|"[^"]*"        # quoted texts: file names, tag values
     |\S*[/\\]\S+               # paths
     |\b\d+(?:\.\d+){3,}\b""",  # DICOM UIDs
     re.VERBOSE,
@@ -257,7 +251,7 @@ _SECRETS = re.compile(
 
 
 def skipped(run: Run) -> list[tuple[str, int]]:
-    """Counts the skipped files by reason, most frequent first; no name remains in a reason."""
+    """Counts skipped files by reason, most frequent first; names are removed from the reasons."""
     lines = run.lines(run.skipped)
     return Counter(_anonymous(line["key"], line["reason"]) for line in lines).most_common()
 
@@ -270,12 +264,12 @@ def _anonymous(key: str, reason: str) -> str:
 
 
 def scrub(text: str) -> str:
-    """Takes what may be a patient's name out of a message."""
+    """Removes whatever may name a patient from a message: quotes, paths and DICOM UIDs."""
     return _SECRETS.sub("…", text)
 
 
 def rows_of(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Flattens a section of the manifest for a table."""
+    """Yields names and texts of a section of the manifest."""
     for name, value in values.items():
         text = ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
         yield name, text

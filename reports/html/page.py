@@ -1,4 +1,4 @@
-"""Puts the reports together and writes them."""
+"""Renders the reports of runs and comparisons, writes them, and serves a live view."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from ...core.domain import Domain
 from ...core.errors import SslKitError
 from ...data.splits import Splits, split
 from ...evaluation.pretrained import from_run
+from ...evaluation.records import load_evaluations
 from ...evaluation.requests import open_images
 from ...training.run import Run
-from . import comparison, facts, sections
-from .embedding import embed_sample, quick_knn
+from . import comparison, evaluations, facts, sections
+from .embedding import embed_sample
 from .serve import make_server
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("ssl_kit.reports.html", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment
 
 
 def render(template: str, **values: Any) -> bytes:
-    """Fills a template of this package."""
+    """Renders a template of this package as UTF-8."""
     values = {"live": False, **values}
     return _environment().get_template(template).render(values).encode()
 
@@ -45,12 +45,18 @@ def run_page(run: Run, data: str = "", live: bool = False) -> bytes:
 
     Args:
         run: Finished, stopped or running.
-        data: Path of the images, where it is no longer the run's own.
-        live: Leave out what looks at images or loads the checkpoint: it would slow a training.
+        data: Path of the images; that of the run if empty.
+        live: Leave out what reads images, the checkpoint or evaluations, which would slow a
+            training down.
+
+    Raises:
+        DataError: If a stored evaluation is damaged.
     """
     manifest, encoder = facts.optional(run, "manifest.json"), facts.optional(run, "encoder.json")
     records = run.lines(run.metrics)
     initial = {} if live else facts.initial_measures(run)
+    stored = [] if live else load_evaluations(run)
+    skipped = facts.skipped(run)
     command, exact = facts.command(run, manifest)
     values = {
         "live": live,
@@ -63,7 +69,9 @@ def run_page(run: Run, data: str = "", live: bool = False) -> bytes:
         "watch": facts.watch_charts(records, initial),
         "measures": facts.measures(records, initial),
         "from_start": bool(initial),
-        "skipped": facts.skipped(run),
+        "evaluations": [evaluations.section(evaluation) for evaluation in stored],
+        "skipped": skipped,
+        "skipped_total": sum(count for _, count in skipped),
         "command": command,
         "exact": exact,
         "config": run.config.to_toml(),
@@ -76,40 +84,37 @@ def run_page(run: Run, data: str = "", live: bool = False) -> bytes:
 
 
 def _images(run: Run, data: str, live: bool, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Returns what looks at images; why it is left out if they are not at hand."""
-    none: dict[str, Any] = dict.fromkeys(
-        ("spectrum", "atlas", "gallery", "sheet", "evaluation", "embedded")
-    )
-    none |= {"leak": sections.leak(manifest, None, None), "missing": ""}
+    """Returns the sections that show images; why there are none if these are not available."""
+    empty: dict[str, Any] = dict.fromkeys(("spectrum", "atlas", "gallery", "sheet", "embedded"))
+    empty |= {"leak": sections.leak(manifest, None, None), "missing": ""}
     if live:
-        return none
+        return empty
     if not run.encoder.is_file():
-        return none | {
-            "missing": "The run has no encoder yet: its training has not got far enough."
-        }
+        reason = "The run has no encoder yet, because its training has not got far enough."
+        return empty | {"missing": reason}
     try:
         domain, dataset, config = open_images(str(run.folder), "", data, "")
         splits = split(dataset.index, config.holdout)
-        return none | _of_images(run, domain, dataset, splits, manifest)
+        return empty | _of_images(run, domain, dataset, splits, manifest)
     except SslKitError as error:
         if data:
             raise
-        why = facts.scrub(str(error))
-        return none | {"missing": f"The images are not at hand: {why} Give their place by --data."}
+        reason = facts.scrub(str(error))
+        return empty | {
+            "missing": f"The images are not available: {reason} Give their path with --data."
+        }
 
 
 def _of_images(
     run: Run, domain: Domain, dataset: Dataset, splits: Splits, manifest: dict[str, Any]
 ) -> dict[str, Any]:
-    found = embed_sample(run, from_run(run), dataset, domain)
-    compared = quick_knn(found, dataset, splits, domain)
+    embedded = embed_sample(run, from_run(run), dataset, domain)
     return {
-        "embedded": found,
-        "spectrum": sections.spectrum_chart(found.features, found.start_features),
-        "atlas": sections.atlas(found, dataset, splits, domain),
-        "gallery": sections.gallery(found, dataset, splits, domain),
+        "embedded": embedded,
+        "spectrum": sections.spectrum_chart(embedded.features, embedded.initial_features),
+        "atlas": sections.atlas(embedded, dataset, splits, domain),
+        "gallery": sections.gallery(embedded, dataset, splits, domain),
         "sheet": sections.sheet(run, dataset, domain),
-        "evaluation": sections.evaluation(compared, dataset.index.classes) if compared else None,
         "leak": sections.leak(manifest, dataset.index, splits),
     }
 
@@ -125,24 +130,24 @@ def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
 
     Args:
         folder: Of the run or comparison.
-        data: Path of the images, where it is no longer the run's own.
-        out: The file; report.html in the folder if None.
+        data: Path of the images of a run; that of the run itself if empty.
+        out: HTML file; report.html in the folder if None.
 
     Returns:
-        The file.
+        The file that was written.
     """
     out = out or folder / "report.html"
-    compared = (folder / "compare.json").is_file()
-    write_atomic(out, comparison_page(folder) if compared else run_page(Run(folder), data))
+    is_comparison = (folder / "compare.json").is_file()
+    write_atomic(out, comparison_page(folder) if is_comparison else run_page(Run(folder), data))
     return out
 
 
 def serve(folder: Path, port: int, say: Callable[[str], None]) -> None:
-    """Shows a running training at this machine's `port` until interrupted."""
+    """Serves a live view of a run at http://127.0.0.1:`port` until it is interrupted."""
     run = Run(folder)
     files = [run.metrics, run.skipped, folder / "manifest.json", run.encoder]
     with make_server(lambda: run_page(run, live=True), files, port) as server:
-        say(f"Live view of '{folder}': http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)")
+        say(f"Live view of '{folder}': http://127.0.0.1:{server.server_port}/ (Ctrl-C stops it)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Pictures inside of a page: JPEG data URIs, so that the file needs no other."""
+"""Pictures inside a page as JPEG data URIs, so that the page needs no other file."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Sprite:
 
     Attributes:
         uri: Data URI.
-        columns: Thumbnails in a row.
-        rows: Rows of them.
+        columns: Number of thumbnails in a row.
+        rows: Number of rows.
     """
 
     uri: str
@@ -33,13 +33,13 @@ class Sprite:
 
 
 def jpeg(image: Image, quality: int = 78) -> str:
-    """Returns (H, W, 3) uint8 RGB as a data URI."""
-    done = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(done.tobytes()).decode()
+    """Returns an RGB image, (H, W, 3) uint8, as a data URI."""
+    encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
 
 
 def sprite(images: Sequence[Image], columns: int = 25) -> Sprite:
-    """Lays equally large pictures out in rows, from left to right."""
+    """Arranges pictures of the same size in rows, from left to right."""
     size = images[0].shape[0]
     rows = -(-len(images) // columns)
     sheet = np.zeros((rows * size, columns * size, 3), np.uint8)
@@ -50,12 +50,12 @@ def sprite(images: Sequence[Image], columns: int = 25) -> Sprite:
 
 
 class Photographer:
-    """Shows images of a dataset as the encoder sees them, square and in colors of a screen.
+    """Renders images of a dataset as the encoder gets them, as square RGB pictures.
 
     Args:
         domain: Its "eval" policy makes the view.
         dataset: The images.
-        size: Pixels.
+        size: Width and height in pixels.
     """
 
     def __init__(self, domain: Domain, dataset: Dataset, size: int) -> None:
@@ -73,7 +73,7 @@ class Photographer:
 
 
 def square(view: Image, channels: tuple[str, ...], size: int) -> Image:
-    """Shows a view, (H, W, C) or a signal (1, T, C), as (size, size, 3) uint8."""
+    """Converts a view, (H, W, C) or a signal (1, T, C), to an RGB picture, (size, size, 3)."""
     if view.shape[0] == 1:
         return trace(view[0], size)
     rgb = to_rgb(view, channels)
@@ -82,13 +82,13 @@ def square(view: Image, channels: tuple[str, ...], size: int) -> Image:
 
 
 def trace(signal: Image, size: int) -> Image:
-    """Draws a signal (T, C) as curves over time, one below the other, at most eight."""
+    """Draws at most eight channels of a signal (T, C) as curves below each other."""
     canvas = np.full((size, size, 3), 250, np.uint8)
     unit = signal.astype(np.float64) / (255 if signal.dtype == np.uint8 else 1)
-    shown = unit[:, :8]
-    band = size / shown.shape[1]
-    x = np.linspace(0, size - 1, len(shown))
-    for c, curve in enumerate(shown.T):
+    channels = unit[:, :8]
+    band = size / channels.shape[1]
+    x = np.linspace(0, size - 1, len(channels))
+    for c, curve in enumerate(channels.T):
         low, high = curve.min(), curve.max()
         y = (c + 0.9 - 0.8 * (curve - low) / max(high - low, 1e-9)) * band
         line = np.column_stack([x, y]).round().astype(np.int32)

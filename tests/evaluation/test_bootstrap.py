@@ -12,7 +12,7 @@ from ssl_kit.evaluation.bootstrap import (
     resample,
     wilcoxon,
 )
-from ssl_kit.evaluation.metrics import Answers
+from ssl_kit.evaluation.metrics import Predictions
 
 
 def mean_of(right, groups):
@@ -48,11 +48,11 @@ def test_a_group_is_drawn_like_any_other():
 
 
 def test_interval_of_a_share_is_the_binomial_one():
-    found = mean_of(np.arange(400) < 300, np.arange(400))
+    estimated = mean_of(np.arange(400) < 300, np.arange(400))
     half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
-    assert found.value == 0.75
-    assert found.low == pytest.approx(0.75 - half, abs=0.005)
-    assert found.high == pytest.approx(0.75 + half, abs=0.005)
+    assert estimated.value == 0.75
+    assert estimated.low == pytest.approx(0.75 - half, abs=0.005)
+    assert estimated.high == pytest.approx(0.75 + half, abs=0.005)
 
 
 def test_interval_of_a_mean_agrees_with_scipy():
@@ -60,15 +60,17 @@ def test_interval_of_a_mean_agrees_with_scipy():
     reference = stats.bootstrap(
         (values,), np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(1)
     ).confidence_interval
-    found = mean_of(values, np.arange(80))
-    assert (found.low, found.high) == pytest.approx((reference.low, reference.high), abs=0.02)
+    estimated = mean_of(values, np.arange(80))
+    assert (estimated.low, estimated.high) == pytest.approx(
+        (reference.low, reference.high), abs=0.02
+    )
 
 
 def test_interval_covers_the_truth_about_95_times_of_100():
     rng, covered = np.random.default_rng(0), 0
     for _ in range(100):
-        found = mean_of(rng.random(100) < 0.7, np.arange(100))
-        covered += found.low <= 0.7 <= found.high
+        estimated = mean_of(rng.random(100) < 0.7, np.arange(100))
+        covered += estimated.low <= 0.7 <= estimated.high
     assert 88 <= covered <= 99
 
 
@@ -94,9 +96,9 @@ def test_draws_of_uneven_groups_agree_with_a_loop():
 
 def test_perfect_answers_leave_no_doubt():
     labels = np.arange(20) % 2
-    said = Answers(labels, labels, np.arange(20), ("a", "b"))
-    found, _ = bootstrap_estimates(said, 20)
-    assert found["accuracy"] == Estimate(1.0, 1.0, 1.0)
+    predictions = Predictions(labels, labels, np.arange(20), ("a", "b"))
+    estimated, _ = bootstrap_estimates(predictions, 20)
+    assert estimated["accuracy"] == Estimate(1.0, 1.0, 1.0)
 
 
 def test_draws_that_are_not_defined_are_left_out_of_the_interval():
@@ -104,13 +106,8 @@ def test_draws_that_are_not_defined_are_left_out_of_the_interval():
     assert np.isnan(estimate(0.5, np.full(3, np.nan)).low)
 
 
-def test_estimate_reads_as_per_cent():
-    assert str(Estimate(0.75, 0.7, 0.8)) == "75.0 [70.0, 80.0]"
-    assert Estimate(12.34, np.nan, np.nan).text(percent=False) == "12.34"
-
-
 def test_wilcoxon_agrees_with_scipy_and_with_no_difference():
     rng = np.random.default_rng(0)
-    ours, theirs = rng.random((2, 30))
-    assert wilcoxon(ours, theirs) == stats.wilcoxon(ours - theirs).pvalue
-    assert wilcoxon(ours, ours) == 1.0
+    first, second = rng.random((2, 30))
+    assert wilcoxon(first, second) == stats.wilcoxon(first - second).pvalue
+    assert wilcoxon(first, first) == 1.0

@@ -5,9 +5,9 @@ from sklearn import metrics
 from ssl_kit.evaluation.bootstrap import resample
 from ssl_kit.evaluation.metrics import (
     METRICS,
-    Answers,
+    Predictions,
     Ranking,
-    ScoredAnswers,
+    ScoredPredictions,
     kappa,
     operating_point,
     quadratic_kappa,
@@ -29,12 +29,12 @@ def make(classes=4, n=300, ties=True, seed=0):
 def answers(labels, scores, groups, **more):
     classes = CLASSES[: scores.shape[1]]
     given = (labels, scores.argmax(axis=1), groups, classes)
-    return ScoredAnswers(*given, probabilities=scores, **more)
+    return ScoredPredictions(*given, probabilities=scores, **more)
 
 
-def once(said):
-    weights = np.ones((said.codes[1], 1), np.float32)
-    return {name: value[0] for name, value in said(weights).items()}
+def once(predictions):
+    weights = np.ones((predictions.codes[1], 1), np.float32)
+    return {name: value[0] for name, value in predictions(weights).items()}
 
 
 def repeated(labels, scores, groups, weights):
@@ -69,8 +69,8 @@ REFERENCES = {
 @pytest.mark.parametrize("name", REFERENCES)
 def test_metric_agrees_with_scikit_learn(name, ties):
     labels, scores, groups = make(ties=ties)
-    found = once(answers(labels, scores, groups, ordinal=True))
-    assert found[name] == pytest.approx(REFERENCES[name](labels, scores), abs=1e-6)
+    computed = once(answers(labels, scores, groups, ordinal=True))
+    assert computed[name] == pytest.approx(REFERENCES[name](labels, scores), abs=1e-6)
 
 
 def test_there_is_a_reference_for_every_metric():
@@ -80,25 +80,25 @@ def test_there_is_a_reference_for_every_metric():
 @pytest.mark.parametrize("name", REFERENCES)
 def test_draws_agree_with_scikit_learn_on_repeated_images(name):
     labels, scores, groups = make()
-    said = answers(labels, scores, groups, ordinal=True)
+    predictions = answers(labels, scores, groups, ordinal=True)
     weights = np.concatenate(list(resample(40, 0, draws=5)), axis=1)
     expected = [REFERENCES[name](*repeated(labels, scores, groups, w)) for w in weights.T]
-    assert said(weights)[name] == pytest.approx(expected, abs=1e-6)
+    assert predictions(weights)[name] == pytest.approx(expected, abs=1e-6)
 
 
 def test_two_classes_are_scored_by_the_second():
     labels, scores, groups = make(classes=2)
-    found = once(answers(labels, scores, groups))
-    assert found["auroc"] == pytest.approx(metrics.roc_auc_score(labels, scores[:, 1]))
-    assert found["auprc"] == pytest.approx(metrics.average_precision_score(labels, scores[:, 1]))
+    computed = once(answers(labels, scores, groups))
+    assert computed["auroc"] == pytest.approx(metrics.roc_auc_score(labels, scores[:, 1]))
+    assert computed["auprc"] == pytest.approx(metrics.average_precision_score(labels, scores[:, 1]))
 
 
 def test_sensitivity_and_specificity_at_a_threshold():
     labels, scores, groups = make(classes=2)
-    found = once(answers(labels, scores, groups, threshold=0.3))
+    computed = once(answers(labels, scores, groups, threshold=0.3))
     called = scores[:, 1] >= 0.3
-    assert found["sensitivity"] == pytest.approx(metrics.recall_score(labels, called))
-    assert found["specificity"] == pytest.approx(metrics.recall_score(1 - labels, ~called))
+    assert computed["sensitivity"] == pytest.approx(metrics.recall_score(labels, called))
+    assert computed["specificity"] == pytest.approx(metrics.recall_score(1 - labels, ~called))
 
 
 def test_operating_point_is_the_best_of_all_thresholds():
@@ -119,10 +119,10 @@ def test_a_class_that_is_nowhere_does_not_count():
 
 def test_a_draw_without_a_class_averages_the_others():
     labels, scores = np.array([0, 1, 2, 2]), np.eye(3)[[0, 1, 2, 1]]
-    said = answers(labels, scores, np.arange(4))
-    found = said(np.array([[1], [1], [0], [0]], np.float32))
-    assert found["auroc"] == 1.0
-    assert np.isnan(said(np.array([[2], [0], [0], [0]], np.float32))["auroc"])
+    predictions = answers(labels, scores, np.arange(4))
+    computed = predictions(np.array([[1], [1], [0], [0]], np.float32))
+    assert computed["auroc"] == 1.0
+    assert np.isnan(predictions(np.array([[2], [0], [0], [0]], np.float32))["auroc"])
 
 
 def test_area_of_equal_scores_is_a_half():
@@ -143,8 +143,8 @@ def test_kappa_costs():
 
 def test_confusion_agrees_with_scikit_learn():
     labels, scores, groups = make()
-    said = answers(labels, scores, groups)
-    assert (said.confusion() == metrics.confusion_matrix(labels, scores.argmax(1))).all()
+    predictions = answers(labels, scores, groups)
+    assert (predictions.confusion() == metrics.confusion_matrix(labels, scores.argmax(1))).all()
 
 
 def test_scores_by_group_agree_with_a_loop():
@@ -170,4 +170,4 @@ def test_rows_of_classes_agree_with_scikit_learn():
 
 def test_without_probabilities_what_needs_scores_is_left_out():
     labels, scores, groups = make()
-    assert set(once(Answers(labels, scores.argmax(1), groups, CLASSES))) == set(METRICS)
+    assert set(once(Predictions(labels, scores.argmax(1), groups, CLASSES))) == set(METRICS)

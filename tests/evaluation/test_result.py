@@ -24,20 +24,20 @@ def result(seed=0, skill=1.0, classes=3, **more):
 
 
 def test_every_metric_has_draws_and_lies_in_its_interval():
-    found = result()
-    assert found.main == "accuracy"
-    assert set(found.draws) == set(found.metrics)
-    for name, estimate in found.metrics.items():
-        assert found.draws[name].shape == (DRAWS,)
+    computed = result()
+    assert computed.main == "accuracy"
+    assert set(computed.draws) == set(computed.metrics)
+    for name, estimate in computed.metrics.items():
+        assert computed.draws[name].shape == (DRAWS,)
         assert estimate.low <= estimate.value <= estimate.high
 
 
 def test_calibration_of_sure_and_right_answers_lies_in_its_interval():
     labels = np.arange(60) % 3
-    found = Result.of_classification(
+    computed = Result.of_classification(
         labels, 0.05 + 0.85 * np.eye(3)[labels], np.arange(60), CLASSES
     )
-    ece = found.metrics["ece"]
+    ece = computed.metrics["ece"]
     assert ece.value == pytest.approx(0.1)
     assert ece.low <= ece.value <= ece.high
     several = [result(seed).metrics["ece"] for seed in range(5)]
@@ -63,8 +63,8 @@ def test_the_operating_point_is_chosen_on_the_validation_images():
 
 def test_validation_images_of_one_class_choose_nothing():
     labels, scores, _ = make(7, classes=2)
-    found = result(classes=2, validation=(labels * 0, scores))
-    assert found.details["operating_point"]["threshold"] == 0.5
+    computed = result(classes=2, validation=(labels * 0, scores))
+    assert computed.details["operating_point"]["threshold"] == 0.5
 
 
 def test_difference_of_identical_results_is_exactly_zero():
@@ -76,29 +76,31 @@ def test_difference_is_paired():
     right = np.random.default_rng(0).random(200) < 0.5
     better = right | (np.arange(200) % 20 == 0)
     ours, theirs = (Result.of_means({"hit": r}, np.arange(200), "hit") for r in (better, right))
-    found, alone = paired_difference(ours, theirs, "hit"), ours.metrics["hit"]
-    assert found.value == pytest.approx(better.mean() - right.mean())
-    assert 0 < found.low < found.value < found.high
-    assert found.high - found.low < (alone.high - alone.low) / 2
+    computed, alone = paired_difference(ours, theirs, "hit"), ours.metrics["hit"]
+    assert computed.value == pytest.approx(better.mean() - right.mean())
+    assert 0 < computed.low < computed.value < computed.high
+    assert computed.high - computed.low < (alone.high - alone.low) / 2
 
 
 def test_difference_changes_sign_with_the_arms():
-    there, back = (paired_difference(result(a), result(b), "auroc") for a, b in ((1, 2), (2, 1)))
-    assert (back.value, back.low, back.high) == pytest.approx(
-        (-there.value, -there.high, -there.low)
+    forward, backward = (
+        paired_difference(result(a), result(b), "auroc") for a, b in ((1, 2), (2, 1))
+    )
+    assert (backward.value, backward.low, backward.high) == pytest.approx(
+        (-forward.value, -forward.high, -forward.low)
     )
 
 
 def test_without_draws_a_difference_has_no_interval():
     plain = Result({"rank": Estimate(3.0, np.nan, np.nan)})
-    found = paired_difference(plain, plain, "rank")
-    assert found.value == 0
-    assert np.isnan(found.low)
-    assert verdict(found) == "no evidence"
+    computed = paired_difference(plain, plain, "rank")
+    assert computed.value == 0
+    assert np.isnan(computed.low)
+    assert verdict(computed) == "no evidence"
 
 
 @pytest.mark.parametrize(
-    ("gain", "said"),
+    ("gain", "expected"),
     [
         (Estimate(0.1, 0.01, 0.2), "helps"),
         (Estimate(-0.1, -0.2, -0.01), "hurts"),
@@ -107,17 +109,17 @@ def test_without_draws_a_difference_has_no_interval():
         (None, "no evidence"),
     ],
 )
-def test_verdict(gain, said):
-    assert verdict(gain) == said
+def test_verdict(gain, expected):
+    assert verdict(gain) == expected
 
 
 def test_means_weigh_rows_and_draw_groups():
     values, groups = np.array([1.0, 0.0, 0.0]), np.array([5, 5, 9])
-    found = Result.of_means({"map": values}, groups, "map", k=3)
-    assert found.metrics["map"].value == pytest.approx(1 / 3)
-    assert found.by_group.tolist() == [0.5, 0.0]
-    assert found.details == {"k": 3}
-    assert set(np.round(found.draws["map"], 6)) == {0.0, 0.333333, 0.5}
+    computed = Result.of_means({"map": values}, groups, "map", k=3)
+    assert computed.metrics["map"].value == pytest.approx(1 / 3)
+    assert computed.by_group.tolist() == [0.5, 0.0]
+    assert computed.details == {"k": 3}
+    assert set(np.round(computed.draws["map"], 6)) == {0.0, 0.333333, 0.5}
 
 
 def test_parts_are_named_by_their_setting():
@@ -130,13 +132,15 @@ def test_parts_are_named_by_their_setting():
 
 def test_average_is_the_mean_and_its_interval_covers_the_seeds():
     several = [result(seed) for seed in range(5)]
-    found = average_results(several)
+    computed = average_results(several)
     values = [r.metrics["accuracy"].value for r in several]
-    assert found.metrics["accuracy"].value == pytest.approx(np.mean(values))
-    assert found.rows[1]["recall"] == pytest.approx(np.mean([r.rows[1]["recall"] for r in several]))
+    assert computed.metrics["accuracy"].value == pytest.approx(np.mean(values))
+    assert computed.rows[1]["recall"] == pytest.approx(
+        np.mean([r.rows[1]["recall"] for r in several])
+    )
     draws = np.stack([r.draws["accuracy"] for r in several])
     expected = draws.mean(axis=0).var() + draws.var(axis=0).mean() / 5
-    assert found.draws["accuracy"].var() == pytest.approx(expected, rel=0.1)
+    assert computed.draws["accuracy"].var() == pytest.approx(expected, rel=0.1)
 
 
 def test_average_of_one_changes_nothing_but_the_details():

@@ -87,11 +87,11 @@ def test_a_page_opens_without_error_or_request_and_fits(file, tmp_path, width):
     dom, console, asked = visit(tmp_path, f"file://{probed}", width)
     assert console == []
     assert asked == set()
-    found = json.loads(re.search(r"<title>(.*?)</title>", dom, re.S)[1].replace("&amp;", "&"))
-    assert found["seen"]
-    assert all(found["seen"])
-    assert found["wide"] == []
-    assert found["page"] <= found["window"]
+    probed_page = json.loads(re.search(r"<title>(.*?)</title>", dom, re.S)[1].replace("&amp;", "&"))
+    assert probed_page["seen"]
+    assert all(probed_page["seen"])
+    assert probed_page["wide"] == []
+    assert probed_page["page"] <= probed_page["window"]
 
 
 class Growing:

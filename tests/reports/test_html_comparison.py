@@ -26,29 +26,31 @@ def written(values, tmp_path):
 
 
 def test_the_page_holds_the_table_and_points_nowhere(written):
-    made = written()
-    seen = " ".join(re.sub(r"<[^>]*>", " ", made).split())
-    assert "mine linear; w 60.0 [55.0, 65.0] 70.0 [65.0, 75.0] 80.0 [75.0, 85.0]" in seen
-    assert "+20.0 [+15.0, +25.0] better, p 0.25" in seen
-    assert "imagenet not compared: no network none none none" in seen
-    assert "10 labels a class 30 labels 50 % of the labels 60 labels all labels 120 labels" in seen
-    assert "ssl-kit compare mine scratch imagenet" in seen
-    assert not re.search(r"(src|href)=\"(?!data:|#)", made)
-    assert "<b>" not in made
+    html = written()
+    visible = " ".join(re.sub(r"<[^>]*>", " ", html).split())
+    assert "mine linear 60.0 [55.0, 65.0] 70.0 [65.0, 75.0] 80.0 [75.0, 85.0]" in visible
+    assert "+20.0 [+15.0, +25.0] helps, p = 0.25" in visible
+    assert "imagenet not compared no result no result no result" in visible
+    assert (
+        "10 labels per class 30 labels 50 % of the labels 60 labels all labels 120 labels"
+        in visible
+    )
+    assert "ssl-kit compare mine scratch imagenet" in visible
+    assert not re.search(r"(src|href)=\"(?!data:|#)", html)
+    assert "<b>" not in html
 
 
-def test_overlap_is_said_in_red_at_the_top(written):
-    said = {"shared": {"mine": 3}, "statement": "3 test groups by 'mine'."}
-    made = written(leak=said)
-    alarm = '<p class="leak bad" role="alert">3 test groups by &#39;mine&#39;.</p>'
-    assert made.index(alarm) < made.index('id="results"')
+def test_an_overlap_is_said_in_red_at_the_top(written):
+    page_with_overlap = written(leak={"shared": {"mine": 3}})
+    alarm = '<p class="leak bad" role="alert">Pre-training used groups of the test set: 3 test'
+    assert page_with_overlap.index(alarm) < page_with_overlap.index('id="results"')
     assert alarm not in written()
 
 
 def test_the_answer_is_that_of_the_run_whichever_comes_first(values):
     answer = (
-        "mine against scratch: better with 10 labels a class, 50 % of the labels; "
-        "worse with all labels.",
+        "mine is better than scratch with 10 labels per class and 50 % of the labels; "
+        "worse than scratch with all labels.",
         "bad",
     )
     assert comparison.context(values)["answers"] == [answer]
@@ -73,14 +75,14 @@ def test_the_best_arm_of_each_budget_is_marked(values):
     ]  # fmt: skip
 
 
-def test_a_evaluation_without_a_verdict_is_shown_too(written):
+def test_an_evaluation_without_a_verdict_is_shown_too(written):
     assert "<h1>" in written(main="")
 
 
 def test_no_results_at_all_are_shown_as_such(written):
-    made = written(results=[], differences=[], main="", budgets=[{"name": "10", "labels": []}])
-    assert "not compared: no network" in made
-    assert "<svg" not in made
+    html = written(results=[], differences=[], main="", budgets=[{"name": "10", "labels": []}])
+    assert "not compared. no network" in html
+    assert "<svg" not in html
 
 
 @pytest.mark.parametrize("text", ["{", '{"format": 2}', "[]"])

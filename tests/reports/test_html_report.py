@@ -64,11 +64,11 @@ def test_nothing_points_outside_of_the_file(report):
 
 
 def test_the_page_says_what_was_trained_and_how_to_load_it(report, finished_run):
-    seen = re.sub(r"<[^>]*>", "", report)
+    text_of_page = re.sub(r"<[^>]*>", "", report)
     for text in ("simclr", "natural", "test_resnet", "timm.create_model", "No file was skipped",
-                 "held out for testing. None of these groups was pre-trained on"):  # fmt: skip
-        assert text in seen
-    assert str(finished_run.encoder) in seen
+                 "The test set has 6 images of 6 groups. None of these groups"):  # fmt: skip
+        assert text in text_of_page
+    assert str(finished_run.encoder) in text_of_page
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_images_that_have_moved_leave_the_curves(copy):
         r'path = ".*"', 'path = "/nowhere/miller_anna"', (copy.folder / "config.toml").read_text()
     )
     (copy.folder / "config.toml").write_text(text)
-    made = page.run_page(Run(copy.folder)).decode()
-    assert "The images are not at hand" in made
-    assert 'id="map"' not in made
-    assert "<svg" in made
+    html = page.run_page(Run(copy.folder)).decode()
+    assert "The images are not available" in html
+    assert 'id="map"' not in html
+    assert "<svg" in html
     with pytest.raises(UsageError, match="do not exist"):
         page.run_page(Run(copy.folder), data="/nowhere")
 
@@ -132,11 +132,11 @@ def test_a_run_that_has_just_begun_has_a_page(copy, missing):
 
 
 def test_the_live_page_looks_at_no_image(finished_run):
-    made = page.run_page(finished_run, live=True).decode()
-    assert "connect-src 'self'" in made
-    assert "<img" not in made
-    assert 'id="training"' in made
-    assert outside(made) == []
+    html = page.run_page(finished_run, live=True).decode()
+    assert "connect-src 'self'" in html
+    assert "<img" not in html
+    assert 'id="training"' in html
+    assert outside(html) == []
 
 
 @pytest.mark.parametrize(
@@ -167,16 +167,16 @@ def index_of(groups):
 @pytest.mark.parametrize(
     ("trained", "test", "words", "bad"),
     [
-        (["g1", "g2"], [2, 3], "2 images of 1 group are held out", False),
-        (["g1", "g3"], [2, 3], "1 of the 1 test group were pre-trained on", True),
-        (["g1"], [], "No test part is held out", False),
+        (["g1", "g2"], [2, 3], "The test set has 2 images of 1 group.", False),
+        (["g1", "g3"], [2, 3], "1 test group was also used for pre-training", True),
+        (["g1"], [], "No image is held out", False),
     ],
 )
 def test_the_leak_statement(trained, test, words, bad):
     splits = Splits(np.array([0, 1]), np.array([], int), np.array(test, int))
-    found = sections.leak({"groups": trained}, index_of([1, 2, 3, 3]), splits)
-    assert words in found.words
-    assert found.bad is bad
+    statement = sections.leak({"groups": trained}, index_of([1, 2, 3, 3]), splits)
+    assert words in statement.words
+    assert statement.bad is bad
 
 
 def test_an_overlap_is_said_in_red(copy):
@@ -189,9 +189,9 @@ def test_an_overlap_is_said_in_red(copy):
 def test_the_verdict_comes_with_its_cure(copy):
     manifest = copy.read_json("manifest.json")
     copy.write_json("manifest.json", {**manifest, "verdict": "COLLAPSED"})
-    made = page.run_page(copy, live=True).decode()
-    assert 'class="verdict COLLAPSED"' in made
-    assert "lower the learning rate" in made
+    html = page.run_page(copy, live=True).decode()
+    assert 'class="verdict COLLAPSED"' in html
+    assert "lower the learning rate" in html
 
 
 def test_the_command_is_shown_once_it_is_kept(copy):
@@ -231,9 +231,9 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 
 def test_thumbnails_of_the_worst_images_stay_small():
     noise = np.random.default_rng(0).integers(0, 256, (500, 64, 64, 3), dtype=np.uint8)
-    made = sprite(list(noise))
-    assert (made.columns, made.rows) == (25, 20)
-    assert len(made.uri) < 1.7e6
+    sheet = sprite(list(noise))
+    assert (sheet.columns, sheet.rows) == (25, 20)
+    assert len(sheet.uri) < 1.7e6
 
 
 @pytest.mark.parametrize("shape", [(20, 20, 1), (20, 20, 13), (1, 300, 2)])

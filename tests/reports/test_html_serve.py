@@ -63,5 +63,5 @@ def test_anything_else_is_refused(served, path, host, code):
 
 
 def test_a_port_in_use_is_a_plain_error(served):
-    with pytest.raises(UsageError, match="choose another --port"):
+    with pytest.raises(UsageError, match="Choose another --port"):
         make_server(bytes, [], served[0].server_port)

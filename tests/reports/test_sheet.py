@@ -71,9 +71,9 @@ def brightness(shift, p=1.0):
 def test_clipping_is_the_share_newly_at_the_ends(dtype, shift, clipped):
     ramp = np.tile(np.linspace(0.01, 0.99, 200, dtype=np.float32)[None, :, None], (20, 1, 1))
     image = (ramp * 255).astype(np.uint8) if dtype == np.uint8 else ramp
-    found = clipping(A.Compose([brightness(shift)]), [image], 0)
-    assert found[0].transform == "RandomBrightnessContrast"
-    assert found[0].clipped == pytest.approx(clipped, abs=0.03)
+    clips = clipping(A.Compose([brightness(shift)]), [image], 0)
+    assert clips[0].transform == "RandomBrightnessContrast"
+    assert clips[0].clipped == pytest.approx(clipped, abs=0.03)
 
 
 def test_clipping_counts_rare_augmentations_when_they_are_applied():

@@ -1,55 +1,51 @@
 import numpy as np
 import pytest
 
-from ssl_kit.evaluation import Estimate, Result, paired_difference
+from ssl_kit.evaluation import Estimate, Result
 from ssl_kit.evaluation.side_by_side import SideBySide
-from ssl_kit.reports.text import evaluation, evaluation_json
+from ssl_kit.reports.text import evaluation, evaluation_json, finetuned
 
 
-def of(right, **more):
+def result(right, **more):
     labels = np.arange(40) % 2
     predictions = np.where(np.arange(40) < right, labels, 1 - labels)
     return Result.of_classification(labels, predictions, np.arange(40), ("a", "b"), **more)
 
 
 def comparison(*results, name="probe"):
-    named = {f"encoder{i}": result for i, result in enumerate(results)}
-    gains = (
-        {m: paired_difference(*results, m) for m in results[0].metrics} if len(results) > 1 else {}
-    )
-    return SideBySide(name, named, gains)
+    return SideBySide.of(name, {f"encoder{i}": result for i, result in enumerate(results)})
 
 
 def test_a_table_has_metrics_down_and_encoders_across():
-    lines = evaluation([comparison(of(30), of(10))], 0).splitlines()
-    assert lines[2].split() == ["probe", "encoder0", "encoder1", "gain"]
-    assert lines[3].split()[:3] == ["accuracy", "*", "75.0"]
-    assert "50.0 [" in lines[3]
-    assert [line.split()[0] for line in lines[4:7]] == ["balanced_accuracy", "macro_f1", "kappa"]
-    assert lines[7] == "  Pre-training: helped."
+    lines = evaluation([comparison(result(30), result(10))], 0).splitlines()
+    assert lines[3].split() == ["probe", "encoder0", "encoder1", "gain"]
+    assert lines[4].split()[:3] == ["accuracy", "*", "75.0"]
+    assert "+50.0 [" in lines[4]
+    assert [line.split()[0] for line in lines[5:8]] == ["balanced_accuracy", "macro_f1", "kappa"]
+    assert lines[8].startswith("  Pre-training helped: +50.0 points of accuracy [")
     assert max(map(len, lines)) <= 100
 
 
 @pytest.mark.parametrize(
-    ("run", "control", "said"),
-    [(30, 10, "helped"), (10, 30, "hurt"), (20, 20, "no evidence of a difference")],
+    ("run", "control", "words"),
+    [(30, 10, "Pre-training helped"), (10, 30, "Pre-training hurt"), (20, 20, "no evidence")],
 )
-def test_the_verdict_is_in_words(run, control, said):
-    assert f"Pre-training: {said}." in evaluation([comparison(of(run), of(control))], 0)
+def test_the_verdict_is_in_words(run, control, words):
+    assert words in evaluation([comparison(result(run), result(control))], 0)
 
 
 def test_one_encoder_has_neither_gain_nor_verdict():
-    said = evaluation([comparison(of(30))], 0)
-    assert "gain" not in said
-    assert "Pre-training" not in said
+    text = evaluation([comparison(result(30))], 0)
+    assert "gain" not in text
+    assert "Pre-training" not in text
 
 
 def test_of_several_settings_the_main_metric_is_shown():
-    parts = Result.of_parts({"5": of(20), "10": of(30)}, "5")
-    said = evaluation([comparison(parts)], 0)
-    assert "accuracy@5 *" in said
-    assert "accuracy@10" in said
-    assert "kappa" not in said
+    parts = Result.of_parts({"5": result(20), "10": result(30)}, "5")
+    text = evaluation([comparison(parts)], 0)
+    assert "accuracy@5 *" in text
+    assert "accuracy@10" in text
+    assert "kappa" not in text
     assert "kappa@5" in evaluation_json([comparison(parts)], 0)["evaluations"]["probe"]["models"][
         "encoder0"
     ]["metrics"]  # fmt: skip
@@ -57,11 +53,35 @@ def test_of_several_settings_the_main_metric_is_shown():
 
 def test_measures_that_are_no_shares_are_printed_as_they_are():
     plain = Result({"rank": Estimate(123.456, np.nan, np.nan)})
-    said = evaluation([comparison(plain, plain)], 0)
-    assert "123.5" in said
-    assert "Pre-training" not in said
-    assert "nan" not in said
+    text = evaluation([comparison(plain, plain)], 0)
+    assert "123.5" in text
+    assert "Pre-training" not in text
+    assert "nan" not in text
 
 
 def test_an_overlap_is_warned_of():
-    assert "WARNING: 3 test groups were pre-trained on" in evaluation([comparison(of(30))], 3)
+    assert "WARNING: 3 test groups were also used for pre-training" in evaluation(
+        [comparison(result(30))], 3
+    )
+
+
+def test_groups_are_a_table_of_their_own():
+    groups = [{"group": 7, "images": 1200}, {"group": 11, "images": 3}]
+    scores = np.array([0.5, 1.0])
+    metrics = {"accuracy": Estimate(0.75, np.nan, np.nan)}
+    one = Result(metrics, main="accuracy", by_group=scores, details={"groups": groups})
+    lines = evaluation([comparison(one, one)], 0).splitlines()
+    assert [line.split() for line in lines[-3:]] == [
+        ["group", "images", "encoder0", "encoder1"],
+        ["7", "1,200", "50.0", "50.0"],
+        ["11", "3", "100.0", "100.0"],
+    ]
+
+
+def test_a_classifier_is_reported_with_its_intervals(tmp_path):
+    metrics = {"accuracy": {"value": 0.75, "low": 0.7, "high": 0.8}}
+    values = {"metrics": metrics, "epochs": 1, "overlapping_groups": 0}
+    text = finetuned(values, tmp_path)
+    assert "After 1 epoch of" in text
+    assert "accuracy  75.0 [70.0, 80.0]" in text
+    assert f'timm.create_model("local-dir:{tmp_path}", pretrained=True)' in text

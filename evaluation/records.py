@@ -1,0 +1,148 @@
+"""The evaluations of a run, kept below it: numbers as JSON, bootstrap draws beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.atomic import write_atomic
+from ..core.errors import DataError
+from ..training.run import Run
+from .result import Result, npz, read_npz
+from .side_by_side import SideBySide
+
+FOLDER = "evaluations"
+
+
+@dataclass(frozen=True)
+class StoredEvaluation:
+    """An evaluation that was read from the folder of its run.
+
+    Attributes:
+        results: Of the run's encoder and of its control.
+        command: That made it.
+        time: When it was made, as "2025-01-02T03:04:05".
+        data: Of the labeled images: path, fingerprint and domain.
+        shared: Number of test groups that the run was pre-trained on.
+        stale: Whether the run's encoder has changed since.
+    """
+
+    results: SideBySide
+    command: str
+    time: str
+    data: Mapping[str, Any]
+    shared: int
+    stale: bool
+
+
+def save_evaluation(
+    run: Run, results: SideBySide, *, command: str, data: Mapping[str, Any], shared: int
+) -> Path:
+    """Writes an evaluation below its run; an older one of the same name is replaced.
+
+    Args:
+        run: With the encoder that was evaluated.
+        results: Of the run's encoder and of its control.
+        command: That made it.
+        data: Of the labeled images: path, fingerprint and domain.
+        shared: Number of test groups that the run was pre-trained on.
+
+    Returns:
+        The JSON file. The draws are beside it, in an .npz file of the same name.
+
+    Raises:
+        RunError: If the folder cannot be written.
+    """
+    file = run.folder / FOLDER / f"{results.evaluation}.json"
+    arrays = {
+        f"{number}/{name}": array
+        for number, result in enumerate(results.results.values())
+        for name, array in result.to_arrays().items()
+    }
+    draws = npz(arrays)
+    values = {
+        "evaluation": results.evaluation,
+        "command": command,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "encoder": _digest(run.encoder.read_bytes()),
+        "draws": _digest(draws),
+        "data": dict(data),
+        "overlapping_groups": shared,
+        **side_by_side_json(results),
+    }
+    write_atomic(file.with_suffix(".npz"), draws)
+    write_atomic(file, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
+    return file
+
+
+def load_evaluations(run: Run) -> list[StoredEvaluation]:
+    """Reads all evaluations that `save_evaluation` wrote below a run, sorted by name.
+
+    Raises:
+        DataError: If one of them is damaged.
+    """
+    encoder = _digest(run.encoder.read_bytes()) if run.encoder.is_file() else ""
+    return [_load(file, encoder) for file in sorted((run.folder / FOLDER).glob("*.json"))]
+
+
+def _load(file: Path, encoder: str) -> StoredEvaluation:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        draws = file.with_suffix(".npz").read_bytes()
+        if values["draws"] != _digest(draws):
+            raise ValueError(f"{file.stem}.npz is not the file that was written with it")
+        return StoredEvaluation(
+            SideBySide.of(values["evaluation"], _results(list(values["models"]), draws)),
+            values["command"],
+            values["time"],
+            values["data"],
+            values["overlapping_groups"],
+            stale=values["encoder"] != encoder,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise DataError(
+            f"Cannot read the evaluation '{file}': {reason}. Delete the file, or run "
+            f"'ssl-kit evaluate {file.parents[1]} --evaluation {file.stem}' again."
+        ) from error
+
+
+def _results(names: list[str], draws: bytes) -> dict[str, Result]:
+    arrays = read_npz(draws)
+    return {
+        name: Result.from_arrays(
+            {key.removeprefix(f"{i}/"): a for key, a in arrays.items() if key.startswith(f"{i}/")}
+        )
+        for i, name in enumerate(names)
+    }
+
+
+def side_by_side_json(results: SideBySide) -> dict[str, Any]:
+    """Returns results, gains and the p-value as plain values; None stands for NaN."""
+    values = {
+        "models": {name: result.to_json() for name, result in results.results.items()},
+        "gain": asdict(results.gain) if results.gain else None,
+        "gains": {metric: asdict(gain) for metric, gain in results.gains.items()},
+        "wilcoxon_p": results.p,
+    }
+    plain: dict[str, Any] = _without_nan(values)
+    return plain
+
+
+def _without_nan(value: Any) -> Any:
+    """Replaces numbers that JSON does not have, NaN and infinities, by None."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,225 @@
+"""The wording of results: counts, estimates, verdicts, warnings of leakage, and text tables.
+
+The terminal and the pages use the same words, and each is written here once. The numbers and the
+keys of verdicts ("helps", "hurts", "no evidence") come from `ssl_kit.evaluation`. This module
+imports nothing heavy, so that listings stay fast.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..evaluation.bootstrap import Estimate
+
+    AnyEstimate = Estimate | Mapping[str, float | None] | None
+
+NO_VALUE = "-"
+_ABBREVIATIONS = ("auroc", "auprc", "ece", "f1")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The words for one verdict.
+
+    Attributes:
+        short: In a cell of a table.
+        than: Between the names of two encoders, such as "better than".
+        pretraining: A clause on pre-training, the beginning of a sentence.
+        tone: "good", "bad" or "", which the pages turn into a color.
+    """
+
+    short: str
+    than: str
+    pretraining: str
+    tone: str
+
+
+VERDICTS = {
+    "helps": Verdict("helps", "better than", "Pre-training helped", "good"),
+    "hurts": Verdict("hurts", "worse than", "Pre-training hurt", "bad"),
+    "no evidence": Verdict(
+        "no evidence",
+        "not measurably different from",
+        "There is no evidence that pre-training helped or hurt",
+        "",
+    ),
+}
+OPPOSITE = {"helps": "hurts", "hurts": "helps", "no evidence": "no evidence"}
+
+
+def sentence_case(text: str) -> str:
+    """Makes the first letter of a text a capital and leaves the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def plural(count: int, word: str) -> str:
+    """Writes a count with its noun: "1 image", "1,204 images"."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def listed(items: Sequence[str]) -> str:
+    """Joins items in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+
+
+def spaced(name: str) -> str:
+    """Writes the name of a metric for a page: "balanced accuracy", "macro F1", "AUROC"."""
+    words = name.split("_")
+    return " ".join(word.upper() if word in _ABBREVIATIONS else word for word in words)
+
+
+def percent_text(share: float) -> str:
+    """Writes a share from 0 to 1 in percent: "75.0"; "-" for NaN."""
+    return NO_VALUE if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def interval(low: float, high: float, write: Callable[[float], str]) -> str:
+    """Writes the ends of an interval: "[70.1, 79.8]"; "" if there is none."""
+    return "" if math.isnan(low) or math.isnan(high) else f"[{write(low)}, {write(high)}]"
+
+
+def estimate_parts(
+    estimate: AnyEstimate, percent: bool = True, signed: bool = False
+) -> tuple[str, str]:
+    """Writes the value and the interval of an estimate; "" for what does not exist.
+
+    Args:
+        estimate: An `Estimate`, or its JSON form, in which null stands for NaN.
+        percent: Multiply by 100 and keep one decimal. Otherwise keep four digits.
+        signed: Write "+" before positive numbers, as for differences.
+    """
+    if estimate is None:
+        return "", ""
+    given: Mapping[str, float | None] = (
+        estimate if isinstance(estimate, Mapping) else vars(estimate)
+    )
+    value, low, high = (_number(given[end]) for end in ("value", "low", "high"))
+    sign = "+" if signed else ""
+
+    def write(number: float) -> str:
+        return f"{100 * number:{sign}.1f}" if percent else f"{number:{sign}.4g}"
+
+    return ("", "") if math.isnan(value) else (write(value), interval(low, high, write))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def estimate_text(estimate: AnyEstimate, percent: bool = True, signed: bool = False) -> str:
+    """Writes an estimate in one text: "75.0 [70.1, 79.8]"; see `estimate_parts`."""
+    return " ".join(filter(None, estimate_parts(estimate, percent, signed))) or NO_VALUE
+
+
+def p_value(p: float) -> str:
+    """Writes the p-value of a test: "p = 0.031", "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def gain_sentence(verdict: str, gain: Estimate, metric: str) -> str:
+    """Says whether pre-training helped, and by how many percentage points of the metric.
+
+    Args:
+        verdict: Key of `VERDICTS`.
+        gain: Difference to the untrained encoder.
+        metric: Name of the metric.
+    """
+    value, ends = estimate_parts(gain, signed=True)
+    words = VERDICTS[verdict].pretraining
+    if not ends:
+        return f"{words}."
+    return f"{words}: {value} points of {spaced(metric)} {ends}."
+
+
+def pair_sentence(arm: str, against: str, budgets: Mapping[str, Sequence[str]]) -> str:
+    """Says at which label budgets an arm is better or worse than another.
+
+    Args:
+        arm: Name of the arm.
+        against: Name of the other arm.
+        budgets: Label budgets in words, by verdict.
+    """
+    parts = [
+        f"{VERDICTS[verdict].than} {against} with {listed(budgets[verdict])}"
+        for verdict in VERDICTS
+        if verdict in budgets
+    ]
+    return f"{arm} is {'; '.join(parts)}."
+
+
+def budget_words(name: str) -> str:
+    """Writes a label budget: "10 labels per class", "50 % of the labels", "all labels"."""
+    if name == "all":
+        return "all labels"
+    return f"{100 * float(name):g} % of the labels" if "." in name else f"{name} labels per class"
+
+
+def leak_warning(groups: int) -> str:
+    """Warns that test groups were part of pre-training.
+
+    Args:
+        groups: Number of these test groups, at least one.
+    """
+    was = "was" if groups == 1 else "were"
+    used = f"{plural(groups, 'test group')} {was} also used for pre-training"
+    return f"{used}: results on them are too optimistic."
+
+
+def leak_statement(shared: Mapping[str, int]) -> str:
+    """Says which runs of a comparison were pre-trained on test groups.
+
+    Args:
+        shared: Number of test groups that a run was pre-trained on, by its name.
+    """
+    if not shared:
+        return "No run was pre-trained on a group of the test set."
+    counts = [f"{plural(count, 'test group')} by '{name}'" for name, count in shared.items()]
+    used = f"Pre-training used groups of the test set: {listed(counts)}"
+    return f"{used}. Results of these runs are too optimistic."
+
+
+def held_out_statement(images: int, groups: int, shared: int) -> str:
+    """Says what is held out of a run's images for testing, and whether it stayed unseen.
+
+    Args:
+        images: Number of test images.
+        groups: Number of test groups.
+        shared: Number of test groups that the run was pre-trained on.
+    """
+    if not images:
+        return (
+            "No image is held out for testing, so that every image may have been used for "
+            "pre-training. 'ssl-kit evaluate' refuses to test on these images."
+        )
+    if shared:
+        return leak_warning(shared)
+    held_out = f"{plural(images, 'image')} of {plural(groups, 'group')}"
+    return f"The test set has {held_out}. None of these groups was used for pre-training."
+
+
+def unchecked_statement(groups: int) -> str:
+    """Says that the test set was not checked because the images are not available.
+
+    Args:
+        groups: Number of groups that the run was pre-trained on.
+    """
+    return (
+        f"The run was pre-trained on {plural(groups, 'group')}. The images are not available, so "
+        "this report cannot check the test set; 'ssl-kit evaluate' refuses to test on a group "
+        "that was used for pre-training."
+    )
+
+
+def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Lays rows of cells out as lines of text with aligned columns; rows may be short."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [
+        max(len(row[i]) for row in texts if len(row) > i)
+        for i in range(max(map(len, texts), default=0))
+    ]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=False)) for row in texts)
+    return [line.rstrip() for line in lines]

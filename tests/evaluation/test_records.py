@@ -1,0 +1,108 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from ssl_kit import DataError
+from ssl_kit.evaluation import Estimate, Result
+from ssl_kit.evaluation.records import load_evaluations, save_evaluation
+from ssl_kit.evaluation.side_by_side import SideBySide
+from ssl_kit.training.run import Run
+
+DATA = {"path": "tiles", "fingerprint": "f", "domain": "natural"}
+
+
+def result(right):
+    labels = np.arange(40) % 2
+    predictions = np.where(np.arange(40) < right, labels, 1 - labels)
+    return Result.of_classification(labels, predictions, np.arange(40), ("a", "b"))
+
+
+@pytest.fixture
+def run(finished_run, tmp_path):
+    return Run(shutil.copytree(finished_run.folder, tmp_path / "run"))
+
+
+def save(run, name="probe", **results):
+    results = results or {"mine": result(30), "untrained": result(10)}
+    evaluation = SideBySide.of(name, results)
+    return save_evaluation(run, evaluation, command="ssl-kit evaluate", data=DATA, shared=2)
+
+
+def test_what_is_saved_is_loaded_with_its_draws(run):
+    save(run)
+    (stored,) = load_evaluations(run)
+    expected = SideBySide.of("probe", {"mine": result(30), "untrained": result(10)})
+    assert stored.results.gains == expected.gains
+    assert stored.results.p == expected.p
+    mine = stored.results.results["mine"]
+    assert mine.to_json() == result(30).to_json()
+    assert (mine.draws["accuracy"] == result(30).draws["accuracy"]).all()
+    assert (stored.command, stored.data, stored.shared) == ("ssl-kit evaluate", DATA, 2)
+    assert not stored.stale
+
+
+def test_the_file_is_plain_json(run):
+    def no_constant(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    file = save(run, mine=Result({"rank": Estimate(3.0, np.nan, np.nan)}))
+    values = json.loads(file.read_text(), parse_constant=no_constant)
+    assert set(values) == {
+        "evaluation", "command", "time", "encoder", "draws", "data", "overlapping_groups",
+        "models", "gain", "gains", "wilcoxon_p",
+    }  # fmt: skip
+    assert values["models"]["mine"]["metrics"]["rank"] == {"value": 3.0, "low": None, "high": None}
+
+
+def test_evaluations_are_sorted_and_a_newer_one_replaces_an_older_one(run):
+    for name in ("probe", "knn", "probe"):
+        save(run, name)
+    assert [stored.results.evaluation for stored in load_evaluations(run)] == ["knn", "probe"]
+
+
+def test_a_run_without_evaluations_has_none(run):
+    assert load_evaluations(run) == []
+
+
+def test_another_encoder_makes_them_stale(run):
+    save(run)
+    run.encoder.write_bytes(run.encoder.read_bytes() + b"x")
+    assert load_evaluations(run)[0].stale
+    run.encoder.unlink()
+    assert load_evaluations(run)[0].stale
+
+
+def damage_json(file):
+    file.write_text("{")
+
+
+def damage_draws(file):
+    file.with_suffix(".npz").write_bytes(b"PK")
+
+
+def remove_draws(file):
+    file.with_suffix(".npz").unlink()
+
+
+def remove_command(file):
+    values = json.loads(file.read_text())
+    del values["command"]
+    file.write_text(json.dumps(values))
+
+
+def not_an_object(file):
+    file.write_text("[]")
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_json, damage_draws, remove_draws, remove_command, not_an_object]
+)
+def test_a_damaged_file_is_named_in_one_line(run, damage):
+    file = save(run)
+    damage(file)
+    with pytest.raises(DataError, match="run 'ssl-kit evaluate") as error:
+        load_evaluations(run)
+    assert str(file) in str(error.value)
+    assert "\n" not in str(error.value)
