@@ -9,10 +9,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..core.dataset import SPLITS
-from ..core.errors import UsageError, did_you_mean
+from ..core.errors import UsageError
 
 _NAMES = {
     "path": "path file filename file_name filepath file_path image image_path image_name img",
@@ -156,10 +157,11 @@ def _suggest(table: _Table, columns: Mapping[str, int | None]) -> None:
     known = {name: kind for kind, names in COLUMNS.items() for name in names}
     for name in table.header:
         plain = name.strip().lower()
-        guess = did_you_mean(plain, known) if plain not in known else ""
-        if guess:
+        close = get_close_matches(plain, known, n=1, cutoff=0.8) if plain not in known else []
+        if close and columns.get(known[close[0]]) is None:
             table.remarks.append(
-                f"The column '{name.strip()}' of '{table.path.name}' is not used. {guess}"
+                f"The column '{name.strip()}' of '{table.path.name}' is not used. "
+                f"Did you mean '{close[0]}'?"
             )
     if columns["label"] is None and columns["group"] is None and columns["split"] is None:
         table.remarks.append(
