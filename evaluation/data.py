@@ -22,7 +22,7 @@ from .result import Result
 from .stored_features import stored
 
 if TYPE_CHECKING:
-    import albumentations as A
+    from ..core.domain import Transform
 _Embedded = tuple[Pretrained, NDArray[np.float32], Positions]
 
 
@@ -171,13 +171,13 @@ class EvaluationData:
             train, val = np.union1d(train, val), val[:0]
         return replace(self, splits=Splits(train, val, self.splits.test))
 
-    def seen_through(self, transform: A.BasicTransform) -> EvaluationData:
+    def seen_through(self, transform: Transform) -> EvaluationData:
         """Returns the same images, altered before the "eval" policy sees them.
 
         What is made of signals is altered before it is an image; see `Dataset.through`.
 
         Args:
-            transform: One of albumentations or of its kind; gets what policies get.
+            transform: Applied to each image before the policy; it gets what policies get.
         """
         dataset = self.dataset.through(transform)
         if dataset is not None:
@@ -188,6 +188,6 @@ class EvaluationData:
 
 
 def _after(
-    transform: A.BasicTransform, policy: Policy, view: View, channels: Sequence[str]
-) -> list[A.BasicTransform]:
+    transform: Transform, policy: Policy, view: View, channels: Sequence[str]
+) -> list[Transform]:
     return [transform, *policy(view, channels)]

@@ -15,6 +15,7 @@ from ...core.dataset import Dataset
 from ...core.discovery import evaluations
 from ...core.domain import Domain
 from ...core.errors import SslKitError
+from ...core.index import evenly_spaced
 from ...data.splits import Positions, Splits
 from ...evaluation.data import EvaluationData, LabeledFeatures
 from ...evaluation.evaluation import Evaluation
@@ -50,7 +51,7 @@ class Embedded:
 
 def embed_sample(run: Run, model: Pretrained, dataset: Dataset, domain: Domain) -> Embedded:
     """Embeds the images, or `MOST_IMAGES` of them evenly spread, before and after training."""
-    chosen = np.unique(np.linspace(0, len(dataset) - 1, MOST_IMAGES).astype(int))
+    chosen = evenly_spaced(len(dataset), MOST_IMAGES)
     features, rows, _ = embed(model, dataset, chosen, domain)
     start = initial(run, model)
     before = embed(start, dataset, rows, domain)[0] if start else None

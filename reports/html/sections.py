@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.config import validate
-from ...core.dataset import Dataset, Image, Index
+from ...core.dataset import Dataset, Image
 from ...core.discovery import objectives
 from ...core.domain import Domain
 from ...core.errors import DataError
+from ...core.index import Index, evenly_spaced
 from ...core.objective import Objective
 from ...core.view import View
 from ...data.splits import Positions, Splits
@@ -60,7 +61,7 @@ class Atlas:
 
 def atlas(found: Embedded, dataset: Dataset, splits: Splits, domain: Domain) -> Atlas:
     """Draws the maps of at most 500 of the embedded images."""
-    shown = np.unique(np.linspace(0, len(found.rows) - 1, _ON_MAP).astype(int))
+    shown = evenly_spaced(len(found.rows), _ON_MAP)
     rows = found.rows[shown]
     photograph = Photographer(domain, dataset, _THUMB)
     classes, names, by = _colors(dataset.index, rows)
@@ -179,7 +180,7 @@ def sheet(run: Run, dataset: Dataset, domain: Domain, images: int = 4, views: in
     whole = View(config.encoder.image_size, policy="eval")
     renderer = Renderer(domain.policies, (whole, *drawn), dataset.channels, config.seed)
     rows = []
-    for i in np.unique(np.linspace(0, len(dataset) - 1, images + 2).astype(int))[1:-1].tolist():
+    for i in evenly_spaced(len(dataset), images + 2)[1:-1].tolist():
         try:
             image = dataset[i].image
         except DataError:
