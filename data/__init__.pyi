@@ -4,6 +4,7 @@ from .files import FileDataset as FileDataset
 from .files import evenly_spaced as evenly_spaced
 from .files import file_path as file_path
 from .files import index_files as index_files
+from .files import most_frequent_kind as most_frequent_kind
 from .files import parents_of as parents_of
 from .files import walk as walk
 from .loader import choose_workers as choose_workers
@@ -30,3 +31,4 @@ from .tiles import tile_starts as tile_starts
 # Policies
 from .views import if_channels as if_channels
 from .views import resized_crop as resized_crop
+from .views import whole_image as whole_image

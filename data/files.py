@@ -126,6 +126,28 @@ class FileDataset(Dataset):
             raise DataError(self.faults[file])
 
 
+def most_frequent_kind(kinds: Sequence[str], files: str, root: Path) -> str:
+    """Returns the kind that more than half of the images are of.
+
+    Args:
+        kinds: Kind of each image, such as "4-band uint16".
+        files: What holds the images, in the plural, for the message.
+        root: Folder of the images, for the message.
+
+    Raises:
+        DataError: If no kind prevails, because one encoder takes one kind.
+    """
+    counts = Counter(kinds).most_common()
+    kind, most = counts[0]
+    if len(counts) > 1 and 2 * most <= len(kinds):
+        listed = ", ".join(f"{n} {name}" for name, n in counts[:4])
+        raise DataError(
+            f"The {files} in '{root}' are of {len(counts)} kinds ({listed}), and one encoder takes "
+            "one kind. Give --data one file, or a folder for each kind."
+        )
+    return kind
+
+
 def parents_of(parts: Sequence[Sequence[object] | np.ndarray]) -> np.ndarray:
     """Returns the number of the sequence that each part is in, (n,): for `Index.expand`."""
     return np.repeat(np.arange(len(parts)), [len(each) for each in parts])

@@ -30,7 +30,7 @@ def plain(view: View, channels: Sequence[str]) -> list[Transform]:
     return [resized_crop(view)]
 
 
-def whole(view: View, channels: Sequence[str]) -> list[Transform]:
+def whole_image(view: View, channels: Sequence[str]) -> list[Transform]:
     """Policy "eval": resizes the shorter side to `view.size` and takes the center crop."""
     return [
         augment.SmallestMaxSize(view.size, area_for_downscale="image"),
@@ -75,7 +75,7 @@ class Renderer:
         channels: Sequence[str],
         seed: int,
     ) -> None:
-        policies = {"weak": plain, "upright": plain, "eval": whole, **policies}
+        policies = {"weak": plain, "upright": plain, "eval": whole_image, **policies}
         for view in views:
             if view.policy not in policies:
                 raise UnknownNameError("augmentation policy", view.policy, policies)

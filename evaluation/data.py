@@ -16,7 +16,7 @@ from ..core.domain import Domain, Policy
 from ..core.errors import UsageError
 from ..core.view import View
 from ..data.splits import Positions, Splits
-from ..data.views import whole
+from ..data.views import whole_image
 from .pretrained import Pretrained, embed, embed_views
 from .result import Result
 from .stored_features import stored
@@ -182,7 +182,7 @@ class EvaluationData:
         dataset = self.dataset.through(transform)
         if dataset is not None:
             return replace(self, dataset=dataset, store=None, _embedded={})
-        policy = partial(_after, transform, self.domain.policies.get("eval", whole))
+        policy = partial(_after, transform, self.domain.policies.get("eval", whole_image))
         domain = replace(self.domain, policies={**self.domain.policies, "eval": policy})
         return replace(self, domain=domain, store=None, _embedded={})
 

@@ -1,8 +1,7 @@
 """How biosignals get worse; strengths go from mild to severe.
 
 Windows of EEG are changed before they become pictures (`Windows.through`), so transforms get
-signals (1, T, C) unless the files themselves are pictures. albumentations has no types, hence the
-ignored errors.
+signals (1, T, C) unless the files themselves are pictures. 
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
+from ssl_kit.data import augment
 
 from .kinds import kind_of
 from .transforms import DropChannels, Mask, Noise, like, to_unit
@@ -25,7 +24,7 @@ _RATE = 128.0  # Hz, to which `recordings` resamples unless told otherwise
 _MAINS = 50.0  # Hz
 
 
-class LineNoise(A.ImageOnlyTransform):  # type: ignore[misc]
+class LineNoise(augment.ImageTransform):
     """Adds a sine of 50 Hz, of the same phase in all channels.
 
     Args:
@@ -33,10 +32,10 @@ class LineNoise(A.ImageOnlyTransform):  # type: ignore[misc]
     """
 
     def __init__(self, decibels: float) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.decibels = decibels
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the phase."""
         return {"phase": self.py_random.uniform(0, 2 * np.pi)}
 
@@ -46,7 +45,7 @@ class LineNoise(A.ImageOnlyTransform):  # type: ignore[misc]
         return _add(img, np.sqrt(2) * np.sin(turn)[None, :, None], 10 ** (-self.decibels / 20))
 
 
-class Drift(A.ImageOnlyTransform):  # type: ignore[misc]
+class Drift(augment.ImageTransform):
     """Adds half a period of a cosine over the window: an electrode dries, or skin sweats.
 
     Args:
@@ -54,14 +53,12 @@ class Drift(A.ImageOnlyTransform):  # type: ignore[misc]
     """
 
     def __init__(self, times: float) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.times = times
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the direction of each channel."""
-        return {"sign": self.random_generator.choice((-1.0, 1.0), data["image"].shape[2])}
+        return {"sign": self.random_generator.choice((-1.0, 1.0), image.shape[2])}
 
     def apply(self, img: Image, sign: NDArray[np.float64], **params: Any) -> Image:
         """Adds the drift; the mean stays."""
@@ -79,11 +76,9 @@ def _add(image: Image, wave: NDArray[np.float64], times: float) -> Image:
 class Contact(Mask):
     """`Mask` of a stretch that is always as long as it may be."""
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws its beginning, for a shorter one within a longer one."""
-        length = params["shape"][self.axis]
+        length = image.shape[self.axis]
         width = round(self.most * length)
         first = round(self.py_random.random() * (length - width))
         return {"hidden": slice(first, first + width)}
@@ -92,11 +87,9 @@ class Contact(Mask):
 class Silent(DropChannels):
     """`DropChannels` of a share that is always the largest; one channel at least stays."""
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the channels: those of a smaller share are among those of a larger one."""
-        channels = data["image"].shape[self.axis]
+        channels = image.shape[self.axis]
         order = self.random_generator.permutation(channels).tolist()
         return {"silent": order[: min(channels - 1, max(1, round(self.most * channels)))]}
 
@@ -107,27 +100,27 @@ def _signals(channels: Sequence[str]) -> bool:
     return kind_of(channels) != "picture" or ends <= _MADE
 
 
-def noise(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def noise(decibels: float, channels: Sequence[str]) -> augment.Transform | None:
     """White noise at a ratio of powers: a worse amplifier. Of pictures in files: on decibels."""
     return Noise((decibels, decibels), p=1)
 
 
-def line(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def line(decibels: float, channels: Sequence[str]) -> augment.Transform | None:
     """Noise of the mains at a ratio of powers; EEG only, since pictures end at 45 Hz."""
     return LineNoise(decibels) if kind_of(channels) in ("eeg", "grid") else None
 
 
-def drift(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def drift(times: float, channels: Sequence[str]) -> augment.Transform | None:
     """Slow drift, a multiple of the signal's standard deviation; not of pictures in files."""
     return Drift(times) if _signals(channels) else None
 
 
-def contact(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def contact(percent: float, channels: Sequence[str]) -> augment.Transform | None:
     """All channels are flat for so many percent of the time."""
     return Contact(1, percent / 100, p=1)
 
 
-def electrodes(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def electrodes(percent: float, channels: Sequence[str]) -> augment.Transform | None:
     """So many percent of the channels are flat; none for one channel."""
     several = len(channels) > 1 or kind_of(channels) in ("grid", "map")
     return Silent(2, percent / 100, p=1) if several and _signals(channels) else None

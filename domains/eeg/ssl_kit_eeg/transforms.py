@@ -1,21 +1,20 @@
 """What can be done to windows of a signal and to their pictures, for any number of channels.
 
-Time runs to the right in all of them. albumentations has no types, hence the ignored errors.
+Time runs to the right in all of them. 
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import albumentations as A
 import cv2
 import numpy as np
-from albumentations.core.transforms_interface import BaseTransformInitSchema
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.signal import hilbert
 
 from ssl_kit import Image
+from ssl_kit.data import augment
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -35,7 +34,7 @@ def like(unit: Image, image: Image) -> Image:
     return np.rint(unit * 255).astype(np.uint8) if image.dtype == np.uint8 else unit
 
 
-class Excerpt(A.DualTransform):  # type: ignore[misc]
+class Excerpt(augment.SpatialTransform):
     """A part of the time that an image shows, all of its rows.
 
     Args:
@@ -48,17 +47,9 @@ class Excerpt(A.DualTransform):  # type: ignore[misc]
     """
 
     _targets = ALL = (
-        A.core.transforms_interface.Targets.IMAGE,
-        A.core.transforms_interface.Targets.KEYPOINTS,
+        augment.core.transforms_interface.Targets.IMAGE,
+        augment.core.transforms_interface.Targets.KEYPOINTS,
     )
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        size: Annotated[int, Field(ge=1)]
-        share: tuple[Share, Share] | None
-        rows: Literal["smooth", "repeat"]
-        place: Share | None
 
     def __init__(
         self,
@@ -71,11 +62,9 @@ class Excerpt(A.DualTransform):  # type: ignore[misc]
         super().__init__(p=p)
         self.size, self.share, self.rows, self.place = size, share, rows, place
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the part."""
-        columns = params["shape"][1]
+        columns = image.shape[1]
         share = 1.0 if self.share is None else self.py_random.uniform(*self.share)
         width = self.size if self.share is None else max(1, round(share * columns))
         place = self.py_random.random() if self.place is None else self.place
@@ -95,7 +84,7 @@ class Excerpt(A.DualTransform):  # type: ignore[misc]
         self, keypoints: NDArray[Any], first: int, width: int, **params: Any
     ) -> NDArray[Any]:
         """Moves points along."""
-        rows = params["shape"][0]
+        rows = image.shape[0]
         moved = keypoints.copy()
         moved[:, 0] = (keypoints[:, 0] - first) * (self.size / width)
         moved[:, 1] = keypoints[:, 1] * ((1 if rows == 1 else self.size) / rows)
@@ -113,7 +102,7 @@ def _resized(image: Image, height: int, width: int, how: int) -> Image:
     return np.concatenate([part.reshape(height, width, -1) for part in parts], axis=2)
 
 
-class Scale(A.ImageOnlyTransform):  # type: ignore[misc]
+class Scale(augment.ImageTransform):
     """Multiplies amplitudes by one factor: impedance, skull and amplifier differ.
 
     Args:
@@ -122,17 +111,11 @@ class Scale(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        factor: tuple[Positive, Positive]
-        about_zero: bool
-
     def __init__(self, factor: tuple[float, float], about_zero: bool, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.factor, self.about_zero = factor, about_zero
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the factor."""
         return {"by": np.exp(self.py_random.uniform(*np.log(self.factor)))}
 
@@ -143,7 +126,7 @@ class Scale(A.ImageOnlyTransform):  # type: ignore[misc]
         return like(zero + np.float32(by) * (unit - zero), img)
 
 
-class Level(A.ImageOnlyTransform):  # type: ignore[misc]
+class Level(augment.ImageTransform):
     """Adds one number to decibels, which is what a factor of the amplitude does to a picture.
 
     Args:
@@ -151,16 +134,11 @@ class Level(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        most: Share
-
     def __init__(self, most: float, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.most = most
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the number."""
         return {"by": self.py_random.uniform(-self.most, self.most)}
 
@@ -169,7 +147,7 @@ class Level(A.ImageOnlyTransform):  # type: ignore[misc]
         return like(to_unit(img) + np.float32(by), img)
 
 
-class SignFlip(A.ImageOnlyTransform):  # type: ignore[misc]
+class SignFlip(augment.ImageTransform):
     """Turns microvolts upside down: which electrode is the reference decides the sign."""
 
     def apply(self, img: Image, **params: Any) -> Image:
@@ -177,7 +155,7 @@ class SignFlip(A.ImageOnlyTransform):  # type: ignore[misc]
         return like(1 - to_unit(img), img)
 
 
-class Noise(A.ImageOnlyTransform):  # type: ignore[misc]
+class Noise(augment.ImageTransform):
     """Adds white Gaussian noise at a signal-to-noise ratio, that of each channel.
 
     Args:
@@ -185,20 +163,13 @@ class Noise(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        decibels: tuple[float, float]
-
     def __init__(self, decibels: tuple[float, float], p: float = 0.5) -> None:
         super().__init__(p=p)
         self.decibels = decibels
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws ratio and noise."""
-        white = self.random_generator.standard_normal(data["image"].shape, np.float32)
+        white = self.random_generator.standard_normal(image.shape, np.float32)
         return {"white": white, "ratio": self.py_random.uniform(*self.decibels)}
 
     def apply(self, img: Image, white: Image, ratio: float, **params: Any) -> Image:
@@ -210,7 +181,7 @@ class Noise(A.ImageOnlyTransform):  # type: ignore[misc]
         )
 
 
-class Mask(A.ImageOnlyTransform):  # type: ignore[misc]
+class Mask(augment.ImageTransform):
     """Blanks a stretch of time or of frequencies, in all channels: it becomes the channel's mean.
 
     SpecAugment, Park et al. 2019, https://arxiv.org/abs/1904.08779.
@@ -221,21 +192,13 @@ class Mask(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        axis: Literal[0, 1]
-        most: Share
-
     def __init__(self, axis: Literal[0, 1], most: float, p: float = 0.5) -> None:
         super().__init__(p=p)
         self.axis, self.most = axis, most
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the stretch."""
-        length = params["shape"][self.axis]
+        length = image.shape[self.axis]
         width = round(self.py_random.uniform(0, self.most) * length)
         first = self.py_random.randint(0, length - width)
         return {"hidden": slice(first, first + width)}
@@ -248,7 +211,7 @@ class Mask(A.ImageOnlyTransform):  # type: ignore[misc]
         return like(unit, img)
 
 
-class DropChannels(A.ImageOnlyTransform):  # type: ignore[misc]
+class DropChannels(augment.ImageTransform):
     """Silences some channels, as loose electrodes: they become their mean.
 
     Args:
@@ -257,21 +220,13 @@ class DropChannels(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        axis: Literal[0, 2]
-        most: Share
-
     def __init__(self, axis: Literal[0, 2], most: float, p: float = 0.3) -> None:
         super().__init__(p=p)
         self.axis, self.most = axis, most
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the channels; one at least stays."""
-        channels = data["image"].shape[self.axis] if data["image"].ndim > self.axis else 1
+        channels = image.shape[self.axis] if image.ndim > self.axis else 1
         count = min(channels - 1, max(1, self.py_random.randint(0, round(self.most * channels))))
         return {"silent": self.py_random.sample(range(channels), count)}
 
@@ -285,7 +240,7 @@ class DropChannels(A.ImageOnlyTransform):  # type: ignore[misc]
         return like(unit, img)
 
 
-class FrequencyShift(A.ImageOnlyTransform):  # type: ignore[misc]
+class FrequencyShift(augment.ImageTransform):
     """Moves all frequencies by the same amount: rhythms differ from person to person.
 
     By the analytic signal, as Rommel et al. 2021, https://arxiv.org/abs/2106.13695.
@@ -295,16 +250,11 @@ class FrequencyShift(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        most: Share
-
     def __init__(self, most: float = 1 / 256, p: float = 0.3) -> None:
         super().__init__(p=p)
         self.most = most
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the shift."""
         return {"by": self.py_random.uniform(-self.most, self.most)}
 

@@ -7,12 +7,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal
 
-import albumentations as A
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from ssl_kit import Config, Dataset, Image, UsageError
+from ssl_kit.data import augment
 
 from .electrodes import Places, flat
 from .pictures import BANDS, Reals, map_weights, mel, scalogram, spectrogram, topography
@@ -53,7 +53,7 @@ class Windows(Dataset):
         super().__init__(value_range)
         self._image = image
         self._weights = np.zeros((0, 0), np.float32)
-        self._worse: A.BasicTransform | None = None
+        self._worse: augment.Transform | None = None
 
     @abstractmethod
     def signal(self, i: int) -> Reals:
@@ -99,7 +99,7 @@ class Windows(Dataset):
             return topography(x[self._placed], self.rate, self._weights)
         return _TIME_FREQUENCY[self._image](x, self.rate)
 
-    def through(self, transform: A.BasicTransform) -> Windows:
+    def through(self, transform: augment.Transform) -> Windows:
         """Returns the same windows, altered before they become images."""
         measured = self.value_range  # of what is not altered
         other = copy.copy(self)
@@ -110,7 +110,7 @@ class Windows(Dataset):
         """Returns window i after the transform, (C, n) microvolts; random by i alone."""
         x = self.signal(i)
         scale = _ROOM * max(float(np.abs(x).max()), 1e-6)
-        pipeline = A.Compose([self._worse])
+        pipeline = augment.Compose([self._worse])
         pipeline.set_random_seed(i)
         made = pipeline(image=np.ascontiguousarray(x.T[None]) / np.float32(2 * scale) + ZERO)
         return np.asarray((made["image"][0].T - ZERO) * (2 * scale), np.float32)

@@ -1,48 +1,45 @@
 """How images of stained tissue get worse; strengths go from mild to severe.
-
-albumentations has no types, hence the ignored errors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import albumentations as A
 
 from ssl_kit import Corruption
-from ssl_kit.data import Downscale, Jpeg
+from ssl_kit.data import augment
 
 from .transforms import StainJitter
 
 _RGB = ("red", "green", "blue")
 
 
-def stain(scale: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def stain(scale: float, channels: Sequence[str]) -> augment.Transform | None:
     """Each dye's amount changes by up to `scale` of itself: another laboratory. RGB only."""
     return StainJitter(scale, shift=0, p=1) if tuple(channels) == _RGB else None
 
 
-def defocus(sigma: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def defocus(sigma: float, channels: Sequence[str]) -> augment.Transform | None:
     """Gaussian blur; `sigma` in pixels."""
-    return A.GaussianBlur(blur_limit=0, sigma_limit=(sigma, sigma), p=1)
+    return augment.GaussianBlur(blur_limit=0, sigma_limit=(sigma, sigma), p=1)
 
 
-def lamp(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def lamp(percent: float, channels: Sequence[str]) -> augment.Transform | None:
     """The lamp is weaker by so many percent, and the scanner does not correct it."""
     left = 1 - percent / 100
-    return A.MultiplicativeNoise((left, left), p=1)
+    return augment.MultiplicativeNoise((left, left), p=1)
 
 
-def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
     """Microns per pixel are so many times more; enlarged again to the size it had."""
-    return Downscale(times)
+    return augment.Downscale(times)
 
 
-def jpeg(quality: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def jpeg(quality: float, channels: Sequence[str]) -> augment.Transform | None:
     """Compression by JPEG at a quality of 1 to 100, as scanners do. RGB only."""
     if tuple(channels) != _RGB:
         return None
-    return Jpeg("jpeg", (int(quality), int(quality)), p=1)
+    return augment.Jpeg("jpeg", (int(quality), int(quality)), p=1)
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {

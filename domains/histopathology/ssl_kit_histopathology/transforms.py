@@ -1,27 +1,24 @@
 """What staining, cutting and scanning do to the same tissue.
-
-albumentations has no types, hence the ignored errors.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import albumentations as A
 import cv2
 import numpy as np
-from albumentations.core.transforms_interface import BaseTransformInitSchema
 from numpy.typing import NDArray
 from pydantic import Field
 
 from ssl_kit import Image
+from ssl_kit.data import augment
 
 from .stains import jitter, macenko, reinhard
 
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-class StainJitter(A.ImageOnlyTransform):  # type: ignore[misc]
+class StainJitter(augment.ImageTransform):
     """Other amounts of hematoxylin, eosin and DAB, each c becoming alpha c + beta.
 
     Tellez et al. 2018, https://arxiv.org/abs/1808.05896, with the strength called HED-strong in
@@ -33,17 +30,11 @@ class StainJitter(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        scale: NotNegative
-        shift: NotNegative
-
     def __init__(self, scale: float = 0.2, shift: float = 0.05, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.scale, self.shift = scale, shift
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws alpha and beta."""
         drawn = self.random_generator.uniform(-1, 1, (2, 3))
         return {"alpha": 1 + self.scale * drawn[0], "beta": self.shift * drawn[1]}
@@ -55,7 +46,7 @@ class StainJitter(A.ImageOnlyTransform):  # type: ignore[misc]
         return jitter(img, alpha, beta)
 
 
-class Macenko(A.ImageOnlyTransform):  # type: ignore[misc]
+class Macenko(augment.ImageTransform):
     """Stain normalization by Macenko's method; see `stains.macenko`. For RGB."""
 
     def __init__(self, p: float = 1) -> None:
@@ -66,7 +57,7 @@ class Macenko(A.ImageOnlyTransform):  # type: ignore[misc]
         return macenko(img)
 
 
-class Reinhard(A.ImageOnlyTransform):  # type: ignore[misc]
+class Reinhard(augment.ImageTransform):
     """Color normalization by Reinhard's method; see `stains.reinhard`. For RGB."""
 
     def __init__(self, p: float = 1) -> None:
@@ -77,7 +68,7 @@ class Reinhard(A.ImageOnlyTransform):  # type: ignore[misc]
         return reinhard(img)
 
 
-class Bend(A.ElasticTransform):  # type: ignore[misc]
+class Bend(augment.ElasticTransform):  # type: ignore[misc]
     """Bends a section smoothly, as cutting and mounting do.
 
     The library smooths a displacement of each pixel; one of a few points, resized, is the same at
@@ -87,11 +78,6 @@ class Bend(A.ElasticTransform):  # type: ignore[misc]
         strength: Standard deviation of the displacement, as a share of the side.
         p: Chance.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        strength: NotNegative
 
     def __init__(self, strength: float = 0.015, p: float = 0.3) -> None:
         super().__init__(border_mode=cv2.BORDER_REFLECT_101, p=p)

@@ -1,7 +1,6 @@
 """How images of patients get worse; strengths go from mild to severe.
 
-Three equal channels are a gray image in a file for colors, and stay equal. albumentations has no
-types, hence the ignored errors.
+Three equal channels are a gray image in a file for colors, and stay equal. 
 """
 
 from __future__ import annotations
@@ -10,12 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
-from ssl_kit.data import Downscale
+from ssl_kit.data import augment
 
 from .transforms import BiasField, RicianNoise, Tone, like, to_unit
 
@@ -30,18 +28,15 @@ def _planes(image: Image) -> int:
 class Magnitude(RicianNoise):
     """`RicianNoise` whose standard deviation is always the highest."""
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the noise of both parts."""
-        image = data["image"]
         shape = (2, *image.shape[:2], _planes(image))
         drawn = self.random_generator.standard_normal(shape, dtype=np.float32)
         whole = np.broadcast_to(drawn * np.float32(self.highest), (2, *image.shape))
         return {"noise": np.ascontiguousarray(whole)}
 
 
-class Photons(A.ImageOnlyTransform):  # type: ignore[misc]
+class Photons(augment.ImageTransform):
     """Poisson noise of a detector, brightness being the number of photons.
 
     Args:
@@ -49,14 +44,12 @@ class Photons(A.ImageOnlyTransform):  # type: ignore[misc]
     """
 
     def __init__(self, photons: float) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.photons = photons
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Counts photons."""
-        expected = to_unit(data["image"])[..., : _planes(data["image"])] * self.photons
+        expected = to_unit(image)[..., : _planes(image)] * self.photons
         return {"counted": self.random_generator.poisson(expected) / self.photons}
 
     def apply(self, img: Image, counted: NDArray[np.float64], **params: Any) -> Image:
@@ -67,49 +60,49 @@ class Photons(A.ImageOnlyTransform):  # type: ignore[misc]
 class Shading(BiasField):
     """`BiasField` whose largest factor is always the strongest."""
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the shape of the field."""
-        return {**super().get_params(), "largest": self.strength}
+        return {**super().draw(image), "largest": self.strength}
 
 
 class Window(Tone):
     """Both ends of the window are shifted by `ends` of its width, up or down."""
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the direction."""
         shift = self.py_random.choice((-1, 1)) * self.ends
         return {"low": shift, "high": 1 + shift, "gamma": 1.0}
 
 
-def rician(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def rician(percent: float, channels: Sequence[str]) -> augment.Transform | None:
     """Rician noise of a standard deviation in percent of the range."""
     return Magnitude(percent / 100, p=1)
 
 
-def photons(count: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def photons(count: float, channels: Sequence[str]) -> augment.Transform | None:
     """So many photons in a white pixel."""
     return Photons(count)
 
 
-def shading(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def shading(times: float, channels: Sequence[str]) -> augment.Transform | None:
     """A bias field of up to a factor."""
     return Shading(math.log(times), p=1)
 
 
-def window(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def window(percent: float, channels: Sequence[str]) -> augment.Transform | None:
     """A window shifted by so many percent of its width."""
     return Window(percent / 100, 0, p=1)
 
 
-def motion(pixels: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def motion(pixels: float, channels: Sequence[str]) -> augment.Transform | None:
     """Motion while exposed, along a line of so many pixels: radiographs and microscopy."""
     length = int(pixels)
-    return A.MotionBlur((length, length), allow_shifted=False, direction_range=(0, 0), p=1)
+    return augment.MotionBlur((length, length), allow_shifted=False, direction_range=(0, 0), p=1)
 
 
-def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
     """Pixels so many times larger; enlarged again to the size it had."""
-    return Downscale(times)
+    return augment.Downscale(times)
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {

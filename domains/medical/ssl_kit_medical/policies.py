@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import pi, sqrt
 
-import albumentations as A
 
 from ssl_kit import View
-from ssl_kit.data import if_channels, resized_crop
+from ssl_kit.data import augment, if_channels, resized_crop
 
 from .transforms import BiasField, Elastic, RicianNoise, Symmetries, Tone
 
@@ -20,37 +19,37 @@ _RGB = ("red", "green", "blue")
 _LEAST = 0.4  # share of an image that a large crop keeps: a finding may be small
 
 
-def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Crop, pose, soft tissue, display, shading, focus and noise; symmetries and stain of cells."""
     return [
         *weak(view, channels),
-        A.Affine(rotate=(-10, 10), p=0.5),
+        augment.Affine(rotate=(-10, 10), p=0.5),
         elastic(view.size),
         Tone(),
-        *if_channels(_RGB, channels, A.ColorJitter(0, 0, 0.2, 0.03, p=0.8)),
+        *if_channels(_RGB, channels, augment.ColorJitter(0, 0, 0.2, 0.03, p=0.8)),
         BiasField(),
-        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
+        augment.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
         RicianNoise(),
     ]
 
 
-def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Crop, and the eight symmetries of cells."""
     return [crop(view), *if_channels(_RGB, channels, Symmetries())]
 
 
-def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Crop, and mirroring left to right of cells only: a heart is on the left."""
     return [crop(view), *if_channels(_RGB, channels, Symmetries(("e", "h")))]
 
 
-def crop(view: View) -> A.BasicTransform:
+def crop(view: View) -> augment.Transform:
     """A crop that keeps at least 40 % of the area, unless a small one was asked for."""
     low, high = view.scale
     return resized_crop(replace(view, scale=(max(low, min(_LEAST, high)), high)))
 
 
-def elastic(size: int) -> A.BasicTransform:
+def elastic(size: int) -> augment.Transform:
     """Bends soft tissue by about 1.5 % of the image, smoothly over a tenth of it."""
     sigma = size / 10
     spread = 1 / sqrt(3) / (2 * sqrt(pi) * sigma)  # of uniform noise after a Gaussian of sigma

@@ -1,20 +1,17 @@
 """What display, scanner and noise do to the same patient, for any number of channels.
-
-albumentations has no types, hence the ignored errors.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import albumentations as A
 import cv2
 import numpy as np
-from albumentations.core.transforms_interface import BaseTransformInitSchema
 from numpy.typing import NDArray
 from pydantic import Field
 
 from ssl_kit import Image
+from ssl_kit.data import augment
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _LEVELS = np.arange(256, dtype=np.float32) / 255
@@ -31,7 +28,7 @@ def like(unit: Image, image: Image) -> Image:
     return np.rint(unit * 255).astype(np.uint8) if image.dtype == np.uint8 else unit
 
 
-class Symmetries(A.D4):  # type: ignore[misc]
+class Symmetries(augment.D4):  # type: ignore[misc]
     """Some of the eight symmetries of a square, for what has color.
 
     Three equal channels are a radiograph in a file for colors: it stays as it is.
@@ -40,11 +37,6 @@ class Symmetries(A.D4):  # type: ignore[misc]
         elements: Names of the symmetries to choose from, as the library has them.
         p: Chance.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        elements: tuple[str, ...]
 
     def __init__(
         self,
@@ -63,7 +55,7 @@ class Symmetries(A.D4):  # type: ignore[misc]
         return {"group_element": "e" if gray else self.py_random.choice(self.elements)}
 
 
-class Elastic(A.ElasticTransform):  # type: ignore[misc]
+class Elastic(augment.ElasticTransform):  # type: ignore[misc]
     """Bends an image; on average over the image nothing moves, so its points stay."""
 
     def apply_to_keypoints(self, keypoints: NDArray[Any], **params: Any) -> NDArray[Any]:
@@ -71,7 +63,7 @@ class Elastic(A.ElasticTransform):  # type: ignore[misc]
         return keypoints
 
 
-class Tone(A.ImageOnlyTransform):  # type: ignore[misc]
+class Tone(augment.ImageTransform):
     """Another window and another display curve: x -> ((x - low) / (high - low))^gamma.
 
     Args:
@@ -80,17 +72,11 @@ class Tone(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        ends: Annotated[float, Field(ge=0, lt=0.5)]
-        gamma: Annotated[float, Field(ge=0)]
-
     def __init__(self, ends: float = 0.15, gamma: float = 0.4, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.ends, self.gamma = ends, gamma
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws black, white and gamma."""
         draw = self.py_random.uniform
         ends = draw(-self.ends, self.ends), 1 + draw(-self.ends, self.ends)
@@ -105,7 +91,7 @@ class Tone(A.ImageOnlyTransform):  # type: ignore[misc]
         return like(mapped, img)[img] if img.dtype == np.uint8 else mapped
 
 
-class BiasField(A.ImageOnlyTransform):  # type: ignore[misc]
+class BiasField(augment.ImageTransform):
     """A smooth factor, exp of a polynomial of low order: coil sensitivity, heel effect, vignetting.
 
     Args:
@@ -114,17 +100,11 @@ class BiasField(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        strength: Annotated[float, Field(ge=0)]
-        order: Annotated[int, Field(ge=1)]
-
     def __init__(self, strength: float = 0.4, order: int = 3, p: float = 0.5) -> None:
         super().__init__(p=p)
         self.strength, self.order = strength, order
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the coefficients of x^i y^j with 0 < i + j <= order, and the strength."""
         size = self.order + 1
         coefficients = self.random_generator.uniform(-1, 1, (size, size))
@@ -151,7 +131,7 @@ def bias_field(
     return field.astype(np.float32)
 
 
-class RicianNoise(A.ImageOnlyTransform):  # type: ignore[misc]
+class RicianNoise(augment.ImageTransform):
     """Noise of a magnitude, |x + n1 + i n2|; at a good signal that is Gaussian noise.
 
     Gudbjartsson and Patz 1995, https://doi.org/10.1002/mrm.1910340618.
@@ -161,21 +141,14 @@ class RicianNoise(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        highest: Share
-
     def __init__(self, highest: float = 0.06, p: float = 0.5) -> None:
         super().__init__(p=p)
         self.highest = highest
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the noise of both parts."""
         sigma = self.py_random.uniform(0, self.highest)
-        shape = (2, *data["image"].shape)
+        shape = (2, *image.shape)
         drawn = self.random_generator.standard_normal(shape, dtype=np.float32)
         return {"noise": drawn * np.float32(sigma)}
 

@@ -1,6 +1,4 @@
 """How scenes from above get worse; strengths go from mild to severe.
-
-albumentations has no types, hence the ignored errors.
 """
 
 from __future__ import annotations
@@ -8,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import albumentations as A
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
-from ssl_kit.data import Downscale, Jpeg
+from ssl_kit.data import augment
 
 from .bands import INDICES, THERMAL, canonical, wavelengths
 from .transforms import Radiometry
@@ -39,9 +36,7 @@ def _like(unit: Reals, image: Image) -> Image:
 class Haze(Radiometry):
     """The haze of `Radiometry` alone, always of the optical depth `depth` at 490 nm."""
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Returns what passes through the haze in each band."""
         bands = len(self.sunlit)
         hazy = self._transmission(self.depth, _ANGSTROM, bands)
@@ -50,7 +45,7 @@ class Haze(Radiometry):
         return {"through": through.astype(np.float32), "gain": ones, "offset": 0 * ones}
 
 
-class Clouds(A.ImageOnlyTransform):  # type: ignore[misc]
+class Clouds(augment.ImageTransform):
     """Covers a share of the image with opaque clouds that have soft rims.
 
     Args:
@@ -59,14 +54,12 @@ class Clouds(A.ImageOnlyTransform):  # type: ignore[misc]
     """
 
     def __init__(self, share: float, colors: tuple[float, ...]) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.share, self.colors = share, colors
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws a rough surface and floods it up to the share."""
-        height, width = params["shape"][:2]
+        height, width = image.shape[:2]
         field = np.zeros((height, width), np.float32)
         for points in _CLOUD_GRIDS:
             drawn = self.random_generator.standard_normal((points, points), dtype=np.float32)
@@ -80,7 +73,7 @@ class Clouds(A.ImageOnlyTransform):  # type: ignore[misc]
         return _like(unit + opacity * (np.asarray(self.colors, np.float32) - unit), img)
 
 
-class SensorNoise(A.ImageOnlyTransform):  # type: ignore[misc]
+class SensorNoise(augment.ImageTransform):
     """Adds white Gaussian noise to each band.
 
     An index (a - b) / (a + b) of bands with noise of a share r of themselves has the deviation
@@ -92,14 +85,12 @@ class SensorNoise(A.ImageOnlyTransform):  # type: ignore[misc]
     """
 
     def __init__(self, decibels: float, indices: tuple[bool, ...]) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.decibels, self.indices = decibels, indices
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws noise of unit power."""
-        return {"white": self.random_generator.standard_normal(data["image"].shape, np.float32)}
+        return {"white": self.random_generator.standard_normal(image.shape, np.float32)}
 
     def apply(self, img: Image, white: Reals, **params: Any) -> Image:
         """Adds it."""
@@ -110,7 +101,7 @@ class SensorNoise(A.ImageOnlyTransform):  # type: ignore[misc]
         return _like(unit + white * sigma.astype(np.float32), img)
 
 
-class Misregistration(A.ImageOnlyTransform):  # type: ignore[misc]
+class Misregistration(augment.ImageTransform):
     """Shifts every band but the first, each in a direction of its own.
 
     Args:
@@ -118,14 +109,12 @@ class Misregistration(A.ImageOnlyTransform):  # type: ignore[misc]
     """
 
     def __init__(self, pixels: float) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.pixels = pixels
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the directions."""
-        angles = self.random_generator.uniform(0, 2 * np.pi, data["image"].shape[2] - 1)
+        angles = self.random_generator.uniform(0, 2 * np.pi, image.shape[2] - 1)
         return {"shifts": self.pixels * np.stack([np.cos(angles), np.sin(angles)], axis=1)}
 
     def apply(self, img: Image, shifts: NDArray[np.float64], **params: Any) -> Image:
@@ -142,7 +131,7 @@ class Misregistration(A.ImageOnlyTransform):  # type: ignore[misc]
         return out
 
 
-def haze(depth: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def haze(depth: float, channels: Sequence[str]) -> augment.Transform | None:
     """Aerosol of an optical depth at 490 nm; none for images without a band of sunlight."""
     sunlit = tuple(canonical(name) not in THERMAL for name in channels)
     measured = tuple(name not in INDICES for name in channels)
@@ -153,7 +142,7 @@ def haze(depth: float, channels: Sequence[str]) -> A.BasicTransform | None:
     )
 
 
-def clouds(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def clouds(percent: float, channels: Sequence[str]) -> augment.Transform | None:
     """Clouds over so many percent: white, cold in thermal bands, and of an index of 0."""
     colors = [
         0.5 if name in INDICES else 0.0 if canonical(name) in THERMAL else 1.0 for name in channels
@@ -161,27 +150,27 @@ def clouds(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
     return Clouds(percent / 100, tuple(colors))
 
 
-def noise(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def noise(decibels: float, channels: Sequence[str]) -> augment.Transform | None:
     """Noise of the sensor, in each band at the same ratio."""
     return SensorNoise(decibels, tuple(name in INDICES for name in channels))
 
 
-def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
     """A pixel on the ground is so many times longer; enlarged again to the size it had."""
-    return Downscale(times)
+    return augment.Downscale(times)
 
 
-def misregistration(pixels: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def misregistration(pixels: float, channels: Sequence[str]) -> augment.Transform | None:
     """Bands lie beside each other by so many pixels; none for one band."""
     return Misregistration(pixels) if len(channels) > 1 else None
 
 
-def jpeg(quality: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def jpeg(quality: float, channels: Sequence[str]) -> augment.Transform | None:
     """Compression by JPEG at a quality of 1 to 100: one or three bands of sunlight."""
     others = {*INDICES, *THERMAL}
     if len(channels) not in (1, 3) or any(canonical(name) in others for name in channels):
         return None
-    return Jpeg("jpeg", (int(quality), int(quality)), p=1)
+    return augment.Jpeg("jpeg", (int(quality), int(quality)), p=1)
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {

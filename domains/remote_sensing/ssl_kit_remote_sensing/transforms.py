@@ -1,7 +1,7 @@
 """Radiometric augmentations for any number of bands.
 
 They run for every view, so each is one pass over the pixels: a table look-up for uint8, a
-multiplication and an addition for float32. albumentations has no types, hence the ignored errors.
+multiplication and an addition for float32. 
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-import albumentations as A
 import cv2
 import numpy as np
-from albumentations.core.transforms_interface import BaseTransformInitSchema
 from numpy.typing import NDArray
 from pydantic import Field
 
 from ssl_kit import Image
+from ssl_kit.data import augment
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Floats = NDArray[np.floating]
@@ -52,7 +51,7 @@ def affine(image: Image, gain: Floats, offset: Floats) -> Image:
     return np.clip(out, 0, 1, out=out)
 
 
-class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
+class Radiometry(augment.ImageTransform):
     """What light, air and sensor do to the same ground: haze, then a gain and an offset per band.
 
     Haze follows Koschmieder: L = t * x + (1 - t) * airlight with t = exp(-tau), and tau falls with
@@ -74,18 +73,6 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance of the whole.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        wavelengths: tuple[float, ...]
-        sunlit: tuple[bool, ...]
-        measured: tuple[bool, ...]
-        gain: Annotated[float, Field(ge=0)]
-        offset: Share
-        spread: Share
-        haze: Share
-        depth: Annotated[float, Field(ge=0)]
-
     def __init__(
         self,
         wavelengths: tuple[float, ...] = (),
@@ -104,11 +91,8 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
         self.gain, self.offset, self.spread = gain, offset, spread
         self.haze, self.depth = haze, depth
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the optical depth and the gain and offset of each band."""
-        image = data["image"]
         bands = image.shape[-1] if image.ndim == 3 else 1
         draw = self.py_random.uniform
         measured = _flags(self.measured, bands)
@@ -145,7 +129,7 @@ def _flags(given: tuple[bool, ...], bands: int) -> Floats:
     return np.asarray(given or (True,) * bands, np.float32)
 
 
-class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]
+class Saturation(augment.ImageTransform):
     """Moves red, green and blue towards or away from their gray value.
 
     Args:
@@ -153,16 +137,11 @@ class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance of the whole.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        strength: Share
-
     def __init__(self, strength: float = 0.1, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.strength = strength
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws what is left of the color."""
         return {"color": 1 + self.py_random.uniform(-self.strength, self.strength)}
 
@@ -173,7 +152,7 @@ class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]
         return out if img.dtype == np.uint8 else np.clip(out, 0, 1, out=out)
 
 
-class BandDrop(A.ImageOnlyTransform):  # type: ignore[misc]
+class BandDrop(augment.ImageTransform):
     """Replaces some bands by their mean: no band alone may decide, and sensors differ in bands.
 
     Args:
@@ -181,20 +160,13 @@ class BandDrop(A.ImageOnlyTransform):  # type: ignore[misc]
         p: Chance of the whole.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        share: Share
-
     def __init__(self, share: float = 0.25, p: float = 0.2) -> None:
         super().__init__(p=p)
         self.share = share
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the bands."""
-        bands = data["image"].shape[-1]
+        bands = image.shape[-1]
         count = self.py_random.randint(1, max(1, int(bands * self.share)))
         return {"dropped": self.py_random.sample(range(bands), count)}
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,11 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from ssl_kit import DataError
+from ssl_kit.data import keep_open
 
 NITF = (".ntf", ".nitf")
 RASTERS = (".tif", ".tiff", *NITF)
 ARRAYS = (".npy",)
-_OPEN = 32  # files kept open in each process
 _GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_CACHEMAX": 128 << 20}  # bytes
 _MOST_BANDS = 16
 _LARGEST_BLOCK = 2**28  # bytes that GDAL would allocate at once
@@ -133,45 +131,14 @@ class RasterSource(Source):
         return np.ascontiguousarray(out.transpose(1, 2, 0))
 
 
-class Sources:
-    """Files, the last used of them kept open in each process."""
-
-    def __init__(self) -> None:
-        self._pid = os.getpid()
-        self._open: OrderedDict[Path, Source] = OrderedDict()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves the open files behind: a spawned process opens its own."""
-        return {"_open": OrderedDict(), "_pid": -1}
-
-    def __getitem__(self, path: Path) -> Source:
-        """Opens a file, or returns it if it is open.
-
-        Raises:
-            DataError: If it cannot be used.
-        """
-        if self._pid != os.getpid():  # a fork: its files share their place with the parent's
-            self._open, self._pid = OrderedDict(), os.getpid()
-        if path not in self._open:
-            self._open[path] = open_source(path)
-        self._open.move_to_end(path)
-        if len(self._open) > _OPEN:
-            self._open.popitem(last=False)
-        return self._open[path]
-
-
+@keep_open(32)
 def open_source(path: Path) -> Source:
     """Opens a file by its ending.
 
     Raises:
-        DataError: If it cannot be used.
+        DataError: If the file cannot be used.
     """
-    try:
-        if not path.stat().st_size:
-            raise DataError("the file is empty")
-        return (ArraySource if path.suffix.lower() in ARRAYS else RasterSource)(path)
-    except OSError as error:
-        raise DataError(f"cannot be opened: {error.strerror or error}") from error
+    return ArraySource(path) if path.suffix.lower() in ARRAYS else RasterSource(path)
 
 
 def _why(error: Exception) -> str:

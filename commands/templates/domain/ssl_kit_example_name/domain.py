@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import albumentations as A
 
 from ssl_kit import Domain, View
-from ssl_kit.data import D4, resized_crop
+from ssl_kit.data import augment, resized_crop
 
 
-def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Crop, the eight symmetries of a square, light, and focus.
 
     Each is a claim about the images: that they have no upright and no handedness, that brightness
@@ -19,20 +18,20 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
     """
     return [
         resized_crop(view),
-        D4(p=1),
-        A.RandomBrightnessContrast(0.3, 0.3, p=0.8),
-        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
+        augment.D4(p=1),
+        augment.RandomBrightnessContrast(0.3, 0.3, p=0.8),
+        augment.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
     ]
 
 
-def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """What hardly alters an image: crop and the eight symmetries."""
-    return [resized_crop(view), D4(p=1)]
+    return [resized_crop(view), augment.D4(p=1)]
 
 
-def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """For objectives that turn images themselves: crop and mirror left to right."""
-    return [resized_crop(view), A.HorizontalFlip(p=0.5)]
+    return [resized_crop(view), augment.HorizontalFlip(p=0.5)]
 
 
 EXAMPLE_NAME = Domain(
