@@ -9,6 +9,7 @@ from .files import parents_of as parents_of
 from .files import walk as walk
 from .loader import choose_workers as choose_workers
 from .open_files import OpenFiles as OpenFiles
+from .open_files import file_version as file_version
 from .open_files import keep_open as keep_open
 
 # Pairings

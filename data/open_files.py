@@ -41,7 +41,7 @@ class OpenFiles(Generic[P, T]):
         """
         if self._process != os.getpid():
             self._open, self._process = OrderedDict(), os.getpid()
-        key = (path, args, *sorted(options.items()), *_version(path))
+        key = (path, args, *sorted(options.items()), *file_version(path))
         if key not in self._open:
             self._open[key] = self._opener(path, *args, **options)
         self._open.move_to_end(key)
@@ -68,8 +68,12 @@ def keep_open(most: int) -> Callable[[Callable[Concatenate[Path, P], T]], OpenFi
     return lambda opener: OpenFiles(opener, most)
 
 
-def _version(path: Path) -> tuple[int, int]:
-    """Returns time of the last change and size of a file."""
+def file_version(path: Path) -> tuple[int, int]:
+    """Returns time of the last change (ns) and size (bytes) of a file.
+
+    Raises:
+        DataError: If the file is empty or cannot be opened.
+    """
     try:
         state = path.stat()
     except OSError as error:

@@ -1,5 +1,4 @@
-"""How images of stained tissue get worse; strengths go from mild to severe.
-"""
+"""How images of stained tissue get worse; strengths go from mild to severe."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What staining, cutting and scanning do to the same tissue.
-"""
+"""What staining, cutting and scanning do to the same tissue."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What display, scanner and noise do to the same patient, for any number of channels.
-"""
+"""What display, scanner and noise do to the same patient, for any number of channels."""
 
 from __future__ import annotations
 

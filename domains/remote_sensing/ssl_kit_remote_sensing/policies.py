@@ -1,9 +1,8 @@
-"""How a scene from above may be altered while it stays the same place; the README argues each."""
+"""Augmentation policies of scenes from above; the README gives the reason for each transform."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
 
 from ssl_kit import View
 from ssl_kit.data import augment, if_channels, resized_crop
@@ -34,5 +33,5 @@ def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
 
 
 def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """Crop and mirror left to right: what predicts a rotation must still find its answer."""
+    """Crop and horizontal flip, for objectives that predict a rotation."""
     return [resized_crop(view), augment.HorizontalFlip(p=0.5)]

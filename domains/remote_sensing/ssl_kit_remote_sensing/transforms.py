@@ -1,23 +1,21 @@
 """Radiometric augmentations for any number of bands.
 
 They run for every view, so each is one pass over the pixels: a table look-up for uint8, a
-multiplication and an addition for float32. 
+multiplication and an addition for float32.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from ssl_kit import Image
-from ssl_kit.data import augment
+from ssl_kit.data import augment, full_scale
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Floats = NDArray[np.floating]
 
 _LEVELS = np.arange(256, dtype=np.float32)[:, None]
@@ -52,7 +50,7 @@ def affine(image: Image, gain: Floats, offset: Floats) -> Image:
 
 
 class Radiometry(augment.ImageTransform):
-    """What light, air and sensor do to the same ground: haze, then a gain and an offset per band.
+    """Changes of light, air and sensor: haze, then a gain and an offset for each band.
 
     Haze follows Koschmieder: L = t * x + (1 - t) * airlight with t = exp(-tau), and tau falls with
     the wavelength as Angstrom's law says, tau = tau0 * (wavelength / 490 nm)^-alpha. The airlight
@@ -68,9 +66,9 @@ class Radiometry(augment.ImageTransform):
         gain: Largest |log gain| common to all bands.
         offset: Largest |offset| common to all bands, as a share of the range.
         spread: Largest independent part of a band, of both.
-        haze: Chance of haze.
+        haze: Probability of haze.
         depth: Largest optical depth of the haze at 490 nm.
-        p: Chance of the whole.
+        p: Probability of the transform.
     """
 
     def __init__(
@@ -97,15 +95,15 @@ class Radiometry(augment.ImageTransform):
         draw = self.py_random.uniform
         measured = _flags(self.measured, bands)
         common = measured * _flags(self.sunlit, bands)
-        own = measured * self.random_generator.uniform(-self.spread, self.spread, (2, bands))
+        of_band = measured * self.random_generator.uniform(-self.spread, self.spread, (2, bands))
         through = np.ones(bands, np.float32)
         if self.py_random.random() < self.haze:
             hazy = self._transmission(draw(0, self.depth), draw(0.5, 2.0), bands)
             through = np.where(common > 0, hazy, through)
         return {
             "through": through,
-            "gain": np.exp(own[0] + common * draw(-self.gain, self.gain)).astype(np.float32),
-            "offset": (own[1] + common * draw(-self.offset, self.offset)).astype(np.float32),
+            "gain": np.exp(of_band[0] + common * draw(-self.gain, self.gain)).astype(np.float32),
+            "offset": (of_band[1] + common * draw(-self.offset, self.offset)).astype(np.float32),
         }
 
     def _transmission(self, depth: float, alpha: float, bands: int) -> Floats:
@@ -118,7 +116,7 @@ class Radiometry(augment.ImageTransform):
         self, img: Image, through: Floats, gain: Floats, offset: Floats, **params: Any
     ) -> Image:
         """Applies haze, contrast and brightness as one gain and one offset per band."""
-        mean = band_means(img) / (255 if img.dtype == np.uint8 else 1)
+        mean = band_means(img) / np.float32(full_scale(img.dtype))
         hazy_mean = through * mean + (1 - through)
         # gain * (t x + (1 - t) - m) + m + offset, sorted by powers of x
         return affine(img, gain * through, gain * (1 - through - hazy_mean) + hazy_mean + offset)
@@ -134,7 +132,7 @@ class Saturation(augment.ImageTransform):
 
     Args:
         strength: Largest change of the distance from gray, as a share of it.
-        p: Chance of the whole.
+        p: Probability of the transform.
     """
 
     def __init__(self, strength: float = 0.1, p: float = 0.8) -> None:
@@ -153,11 +151,11 @@ class Saturation(augment.ImageTransform):
 
 
 class BandDrop(augment.ImageTransform):
-    """Replaces some bands by their mean: no band alone may decide, and sensors differ in bands.
+    """Replaces some bands by their mean, because sensors differ in their bands.
 
     Args:
         share: Largest share of the bands that is dropped, at least one band.
-        p: Chance of the whole.
+        p: Probability of the transform.
     """
 
     def __init__(self, share: float = 0.25, p: float = 0.2) -> None:
