@@ -97,7 +97,7 @@ class Index:
     def expand(
         self,
         parents: ArrayLike,
-        keys: Sequence[str],
+        keys: Sequence[str] | None = None,
         positions: ArrayLike | None = None,
         *,
         labels: Sequence[str] | None = None,
@@ -105,18 +105,20 @@ class Index:
     ) -> Index:
         """Returns the index of the parts of these images: the tiles, slices or windows of files.
 
-        A part has the label, the group and the split of its parent.
+        What is left out is that of the parent; a part always has the split of its parent.
 
         Args:
             parents: (n,) position of the image that each part belongs to.
             keys: n unique names.
             positions: (n, P) position of each part in its group.
-            labels: n class names that replace those of the parents.
-            groups: n group names that replace those of the parents.
+            labels: n class names, "" where unlabeled.
+            groups: n group names.
         """
-        parts = replace(
-            self.take(parents), keys=_pack(keys), positions=_as_positions(positions, len(keys))
-        )
+        parts = self.take(parents)
+        if keys is not None:
+            parts = replace(parts, keys=_pack(keys))
+        if positions is not None:
+            parts = replace(parts, positions=_as_positions(positions, len(parts)))
         if labels is not None:
             codes, classes = _number_labels(labels)
             parts = replace(parts, labels=codes, classes=classes)

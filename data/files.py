@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -90,11 +90,14 @@ class FileDataset(Dataset):
         group = self.files.group(file)
         return "" if group.startswith(f"{self.files.key(file)}:") else group  # name and size
 
-    def inspect(self, look: Callable[[int], T]) -> dict[int, T]:
-        """Looks into all files, and notes in `faults` why some of them cannot be used.
+    def inspect(
+        self, look: Callable[[int], T], chosen: Iterable[int] | None = None
+    ) -> dict[int, T]:
+        """Looks into files, and notes in `faults` why some of them cannot be used.
 
         Args:
             look: Takes the position of a file; raises DataError if the file cannot be used.
+            chosen: Positions of the files, all if left out.
 
         Returns:
             What `look` returned, by file.
@@ -103,7 +106,7 @@ class FileDataset(Dataset):
             DataError: If no file can be used.
         """
         facts: dict[int, T] = {}
-        for file in range(len(self.files)):
+        for file in range(len(self.files)) if chosen is None else chosen:
             try:
                 facts[file] = look(file)
             except DataError as error:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, UsageError
+from ssl_kit.data import keep_open
 
 from .electrodes import canonical
 from .lines import Lines, is_number
@@ -24,7 +23,6 @@ from .lines import Lines, is_number
 Reals = NDArray[np.float32]
 TEXT = (".txt", ".csv", ".tsv")
 BINARY = (".edf", ".bdf", ".gdf", ".fif", ".vhdr", ".set")
-_OPEN, _HELD = 32, 2  # recordings kept in each process: open ones, and ones read whole
 _EEG = ("eeg", "seeg", "ecog", "dbs")
 _VOLTS = (*_EEG, "eog", "emg", "ecg", "bio", "misc")
 _NO_SIGNAL = ("time", "times", "timestamp", "timestamps", "index", "sample", "seconds", "")
@@ -33,7 +31,7 @@ _LARGEST_INSIDE = 2**28  # bytes of a .set that holds its data and so is read wh
 
 @dataclass(frozen=True)
 class Note:
-    """What somebody wrote beside a part of a recording; times in seconds from its start."""
+    """An annotation of a part of a recording; times in seconds from the recording's start."""
 
     start: float
     stop: float
@@ -232,21 +230,14 @@ def open_source(path: Path, rate: float = 0) -> Source:
     """Opens a recording by its ending, or returns it if it is open in this process.
 
     Args:
-        path: Of the file.
-        rate: Samples a second of text files.
+        path: Path of the file.
+        rate: Sampling rate of text files in Hz.
 
     Raises:
-        DataError: If it cannot be used.
-        UsageError: If it is text and no rate is given.
+        DataError: If the file cannot be used.
+        UsageError: If it is a text file and no rate is given.
     """
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise DataError(f"cannot be opened: {error.strerror or error}") from error
-    if not state.st_size:
-        raise DataError("the file is empty")
-    kept = _held if _holds_its_data(path) else _opened
-    return kept(path, rate, state.st_mtime_ns, os.getpid())
+    return (_open_whole if _holds_its_data(path) else _open)(path, rate)
 
 
 def _holds_its_data(path: Path) -> bool:
@@ -254,11 +245,11 @@ def _holds_its_data(path: Path) -> bool:
     return path.suffix.lower() == ".set" and not path.with_suffix(".fdt").exists()
 
 
-@lru_cache(maxsize=_OPEN)
-def _opened(path: Path, rate: float, changed: int, process: int) -> Source:
+@keep_open(32)
+def _open(path: Path, rate: float) -> Source:
     return TextSource(path, rate) if path.suffix.lower() in TEXT else MneSource(path)
 
 
-@lru_cache(maxsize=_HELD)
-def _held(path: Path, rate: float, changed: int, process: int) -> Source:
+@keep_open(2)  # such recordings are in memory
+def _open_whole(path: Path, rate: float) -> Source:
     return MneSource(path)

@@ -1,6 +1,6 @@
-"""How images of patients get worse; strengths go from mild to severe.
+"""Corruptions of medical images; strengths go from mild to severe.
 
-Three equal channels are a gray image in a file for colors, and stay equal. 
+An RGB image whose channels are equal is a gray image; its channels stay equal.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
-from ssl_kit.data import augment
+from ssl_kit.data import augment, from_unit, to_unit
 
-from .transforms import BiasField, RicianNoise, Tone, like, to_unit
+from .transforms import BiasField, RicianNoise, Tone
 
 Reals = NDArray[np.float32]
 
 
 def _planes(image: Image) -> int:
-    """Returns how many channels have noise of their own."""
+    """Returns the number of channels with independent noise."""
     return 1 if np.array_equal(image[..., :-1], image[..., 1:]) else image.shape[2]
 
 
@@ -37,10 +37,10 @@ class Magnitude(RicianNoise):
 
 
 class Photons(augment.ImageTransform):
-    """Poisson noise of a detector, brightness being the number of photons.
+    """Poisson noise of a detector that counts photons.
 
     Args:
-        photons: In a pixel of full brightness.
+        photons: Number of photons in a white pixel.
     """
 
     def __init__(self, photons: float) -> None:
@@ -48,13 +48,13 @@ class Photons(augment.ImageTransform):
         self.photons = photons
 
     def draw(self, image: Image) -> dict[str, Any]:
-        """Counts photons."""
+        """Draws the number of photons of each pixel."""
         expected = to_unit(image)[..., : _planes(image)] * self.photons
         return {"counted": self.random_generator.poisson(expected) / self.photons}
 
     def apply(self, img: Image, counted: NDArray[np.float64], **params: Any) -> Image:
-        """Returns what was counted."""
-        return like(np.broadcast_to(counted.astype(np.float32), img.shape), img)
+        """Returns the counts as an image."""
+        return from_unit(np.broadcast_to(counted.astype(np.float32), img.shape), img)
 
 
 class Shading(BiasField):
@@ -66,7 +66,7 @@ class Shading(BiasField):
 
 
 class Window(Tone):
-    """Both ends of the window are shifted by `ends` of its width, up or down."""
+    """Shifts both ends of the window by `ends` of its width, up or down."""
 
     def draw(self, image: Image) -> dict[str, Any]:
         """Draws the direction."""
@@ -75,33 +75,33 @@ class Window(Tone):
 
 
 def rician(percent: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Rician noise of a standard deviation in percent of the range."""
+    """Rician noise with a standard deviation in percent of the range."""
     return Magnitude(percent / 100, p=1)
 
 
 def photons(count: float, channels: Sequence[str]) -> augment.Transform | None:
-    """So many photons in a white pixel."""
+    """Poisson noise with `count` photons in a white pixel."""
     return Photons(count)
 
 
 def shading(times: float, channels: Sequence[str]) -> augment.Transform | None:
-    """A bias field of up to a factor."""
+    """Bias field with a largest factor of `times`."""
     return Shading(math.log(times), p=1)
 
 
 def window(percent: float, channels: Sequence[str]) -> augment.Transform | None:
-    """A window shifted by so many percent of its width."""
+    """Window that is shifted by some percent of its width."""
     return Window(percent / 100, 0, p=1)
 
 
 def motion(pixels: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Motion while exposed, along a line of so many pixels: radiographs and microscopy."""
+    """Motion blur along a line of some pixels, as in radiographs and microscopy."""
     length = int(pixels)
     return augment.MotionBlur((length, length), allow_shifted=False, direction_range=(0, 0), p=1)
 
 
 def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Pixels so many times larger; enlarged again to the size it had."""
+    """Lower resolution: pixels are `times` larger, and the image is upsampled again."""
     return augment.Downscale(times)
 
 

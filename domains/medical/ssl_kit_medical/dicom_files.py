@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -36,6 +35,7 @@ from pydicom.uid import (
 )
 
 from ssl_kit import DataError, Image
+from ssl_kit.data import keep_open
 
 from . import decoders
 
@@ -301,14 +301,13 @@ def read_frame(path: Path, number: int) -> Image:
         DataError: If it cannot be read; the message gives the reason.
     """
     with _opened(path, _HEADER + 4 * _LARGEST, "is damaged or cut off") as file:
-        stamp = path.stat()
-        source = _source(path, stamp.st_mtime_ns, stamp.st_size)
+        source = _source(path)
         stored = _decode(file, source, number)
         return _color(stored, source.ds) if _is_color(source.ds) else _gray(stored, source.ds)
 
 
-@lru_cache(maxsize=8)  # the header of a file with many frames is long
-def _source(path: Path, changed: int, size: int) -> _Source:
+@keep_open(8)  # the header of a file with many frames is long
+def _source(path: Path) -> _Source:
     with path.open("rb") as opened:
         file = Bounded(opened, _HEADER)
         ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_PIXEL_TAGS)

@@ -18,6 +18,7 @@ from nibabel.openers import ImageOpener
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, Image
+from ssl_kit.data import file_version
 
 nib.imageglobals.logger.setLevel(logging.CRITICAL)  # it prints what it mends in headers
 
@@ -61,9 +62,7 @@ class Volume:
 
     def __init__(self, path: Path, plane: str) -> None:
         with _explained("has a damaged header"):
-            size = path.stat().st_size
-            if not size:
-                raise DataError("the file is empty")
+            size = file_version(path)[1]
             if path.suffix in (".mgh", ".mgz"):
                 _check_mark(path)
             image: Any = nib.load(path)

@@ -1,6 +1,7 @@
-"""How an image of a patient may be altered while it shows the same; the README argues each.
+"""Augmentation policies of medical images; the README gives the reason for each transform.
 
-What has color is microscopy, which has no upright; all else are radiographs and slices, which do.
+Color images are microscopy, which has no upright orientation. Gray images are radiographs and
+slices, which have one.
 """
 
 from __future__ import annotations
@@ -9,18 +10,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import pi, sqrt
 
-
 from ssl_kit import View
 from ssl_kit.data import augment, if_channels, resized_crop
 
 from .transforms import BiasField, Elastic, RicianNoise, Symmetries, Tone
 
 _RGB = ("red", "green", "blue")
-_LEAST = 0.4  # share of an image that a large crop keeps: a finding may be small
+_LEAST = 0.4  # share of the area that a large crop keeps, because a finding may be small
 
 
 def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """Crop, pose, soft tissue, display, shading, focus and noise; symmetries and stain of cells."""
+    """Crop, pose, deformation, display, shading, focus and noise; symmetries and stain of cells."""
     return [
         *weak(view, channels),
         augment.Affine(rotate=(-10, 10), p=0.5),
@@ -39,18 +39,18 @@ def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
 
 
 def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """Crop, and mirroring left to right of cells only: a heart is on the left."""
+    """Crop, and horizontal flip of cells only, because the heart is on the left."""
     return [crop(view), *if_channels(_RGB, channels, Symmetries(("e", "h")))]
 
 
 def crop(view: View) -> augment.Transform:
-    """A crop that keeps at least 40 % of the area, unless a small one was asked for."""
+    """Returns a crop of at least 40 % of the area, unless the view asks for a local crop."""
     low, high = view.scale
     return resized_crop(replace(view, scale=(max(low, min(_LEAST, high)), high)))
 
 
 def elastic(size: int) -> augment.Transform:
-    """Bends soft tissue by about 1.5 % of the image, smoothly over a tenth of it."""
+    """Returns an elastic deformation by about 1.5 % of the image, smooth over a tenth of it."""
     sigma = size / 10
     spread = 1 / sqrt(3) / (2 * sqrt(pi) * sigma)  # of uniform noise after a Gaussian of sigma
     return Elastic(alpha=0.015 * size / spread, sigma=sigma, p=0.3)

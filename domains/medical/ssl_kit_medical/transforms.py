@@ -1,48 +1,32 @@
-"""What display, scanner and noise do to the same patient, for any number of channels."""
+"""Changes of display, scanner and noise, for any number of channels."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from ssl_kit import Image
-from ssl_kit.data import augment
+from ssl_kit.data import augment, from_unit, to_unit
 
-Share = Annotated[float, Field(ge=0, le=1)]
 _LEVELS = np.arange(256, dtype=np.float32) / 255
 
 
-def to_unit(image: Image) -> Image:
-    """Returns float32 in [0, 1]."""
-    return image.astype(np.float32) / 255 if image.dtype == np.uint8 else image
-
-
-def like(unit: Image, image: Image) -> Image:
-    """Returns values of about [0, 1], clipped, in the type of an image."""
-    unit = unit.clip(0, 1)
-    return np.rint(unit * 255).astype(np.uint8) if image.dtype == np.uint8 else unit
-
-
 class Symmetries(augment.D4):  # type: ignore[misc]
-    """Some of the eight symmetries of a square, for what has color.
+    """Some of the eight symmetries of a square, for color images.
 
-    Three equal channels are a radiograph in a file for colors: it stays as it is.
+    An RGB image whose channels are equal is a radiograph and stays as it is.
 
     Args:
-        elements: Names of the symmetries to choose from, as the library has them.
-        p: Chance.
+        elements: Names of the symmetries, as albumentations has them.
     """
 
     def __init__(
-        self,
-        elements: tuple[str, ...] = ("e", "r90", "r180", "r270", "v", "hvt", "h", "t"),
-        p: float = 1,
+        self, elements: tuple[str, ...] = ("e", "r90", "r180", "r270", "v", "hvt", "h", "t")
     ) -> None:
-        super().__init__(p=p)
+        super().__init__(p=1)
         self.elements = elements
 
     def get_params_dependent_on_data(
@@ -55,20 +39,20 @@ class Symmetries(augment.D4):  # type: ignore[misc]
 
 
 class Elastic(augment.ElasticTransform):  # type: ignore[misc]
-    """Bends an image; on average over the image nothing moves, so its points stay."""
+    """Elastic deformation; points stay, because the mean displacement is zero."""
 
     def apply_to_keypoints(self, keypoints: NDArray[Any], **params: Any) -> NDArray[Any]:
-        """Returns the points; the library would drop those outside of the crop."""
+        """Returns the points; albumentations drops those outside of the crop."""
         return keypoints
 
 
 class Tone(augment.ImageTransform):
-    """Another window and another display curve: x -> ((x - low) / (high - low))^gamma.
+    """Changes window and display curve: x -> ((x - low) / (high - low))^gamma.
 
     Args:
         ends: Largest shift of black and of white, as a share of the range.
         gamma: Largest |log gamma|.
-        p: Chance.
+        p: Probability of the transform.
     """
 
     def __init__(self, ends: float = 0.15, gamma: float = 0.4, p: float = 0.8) -> None:
@@ -82,21 +66,21 @@ class Tone(augment.ImageTransform):
         return {"low": ends[0], "high": ends[1], "gamma": np.exp(draw(-self.gamma, self.gamma))}
 
     def apply(self, img: Image, low: float, high: float, gamma: float, **params: Any) -> Image:
-        """Maps the values; by a table for uint8."""
+        """Maps the values, uint8 by a table."""
         unit = _LEVELS if img.dtype == np.uint8 else img
         mapped = (((unit - np.float32(low)) / np.float32(high - low)).clip(0, 1)) ** np.float32(
             gamma
         )
-        return like(mapped, img)[img] if img.dtype == np.uint8 else mapped
+        return np.rint(255 * mapped).astype(np.uint8)[img] if img.dtype == np.uint8 else mapped
 
 
 class BiasField(augment.ImageTransform):
-    """A smooth factor, exp of a polynomial of low order: coil sensitivity, heel effect, vignetting.
+    """Multiplies by exp(polynomial), as coil sensitivity, heel effect and vignetting do.
 
     Args:
         strength: Largest |log factor|.
-        order: Of the polynomial.
-        p: Chance.
+        order: Order of the polynomial.
+        p: Probability of the transform.
     """
 
     def __init__(self, strength: float = 0.4, order: int = 3, p: float = 0.5) -> None:
@@ -116,7 +100,7 @@ class BiasField(augment.ImageTransform):
     ) -> Image:
         """Multiplies all channels by the field."""
         field = bias_field(coefficients, img.shape[:2], largest)
-        return like(to_unit(img) * field[..., None], img)
+        return from_unit(to_unit(img) * field[..., None], img)
 
 
 def bias_field(
@@ -131,13 +115,13 @@ def bias_field(
 
 
 class RicianNoise(augment.ImageTransform):
-    """Noise of a magnitude, |x + n1 + i n2|; at a good signal that is Gaussian noise.
+    """Noise of a magnitude image, |x + n1 + i n2|, which is Gaussian at a high signal.
 
     Gudbjartsson and Patz 1995, https://doi.org/10.1002/mrm.1910340618.
 
     Args:
         highest: Largest standard deviation of n1 and n2, as a share of the range.
-        p: Chance.
+        p: Probability of the transform.
     """
 
     def __init__(self, highest: float = 0.06, p: float = 0.5) -> None:
@@ -154,4 +138,4 @@ class RicianNoise(augment.ImageTransform):
     def apply(self, img: Image, noise: NDArray[np.float32], **params: Any) -> Image:
         """Adds the noise to both parts and takes the magnitude."""
         magnitude = cv2.magnitude(to_unit(img) + noise[0], noise[1])
-        return like(magnitude.reshape(img.shape), img)
+        return from_unit(magnitude, img)

@@ -43,8 +43,7 @@ class Phoenix(SarImages, FileDataset):
         types = [(header or {}).get("TargetType", "") for header in headers]
         self.index = self.files.expand(
             np.arange(n),
-            [self.files.key(file) for file in range(n)],
-            [_direction(header) for header in headers],
+            positions=[_direction(header) for header in headers],
             labels=None if self.has_labels_table else types,
         )
         self.name_channels(("hh",), has_phase=True)
