@@ -74,7 +74,7 @@ class Dataset(ABC):
     def __init__(
         self,
         path: Path | None = None,
-        options: Config | None = None,
+        options: Any = None,
         labels: Path | None = None,
         value_range: ArrayLike | None = None,
     ) -> None:
@@ -98,7 +98,7 @@ class Dataset(ABC):
     def open(
         cls,
         path: Path,
-        options: Config,
+        options: Any,
         labels: Path | None = None,
         value_range: ArrayLike | None = None,
     ) -> Self:

@@ -9,62 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import albumentations as A
 import cv2
 import numpy as np
-from albumentations import D4 as _D4
-from albumentations import (
-    Affine,
-    CenterCrop,
-    ColorJitter,
-    Compose,
-    DualTransform,
-    ElasticTransform,
-    GaussianBlur,
-    HorizontalFlip,
-    ImageCompression,
-    ImageOnlyTransform,
-    KeypointParams,
-    MotionBlur,
-    MultiplicativeNoise,
-    RandomBrightnessContrast,
-    RandomCrop,
-    RandomResizedCrop,
-    Resize,
-    SmallestMaxSize,
-    ToGray,
-)
 from albumentations.core.transforms_interface import Targets
 
 from ..core.dataset import Image
-from ..core.domain import Transform
+from ..core.domain import Transform as Transform
 
-__all__ = [
-    "D4",
-    "Affine",
-    "CenterCrop",
-    "ColorJitter",
-    "Compose",
-    "Downscale",
-    "ElasticTransform",
-    "GaussianBlur",
-    "HorizontalFlip",
-    "ImageTransform",
-    "Jpeg",
-    "KeypointParams",
-    "MotionBlur",
-    "MultiplicativeNoise",
-    "RandomBrightnessContrast",
-    "RandomCrop",
-    "RandomResizedCrop",
-    "Resize",
-    "ResizedCrop",
-    "SmallestMaxSize",
-    "SpatialTransform",
-    "ToGray",
-    "Transform",
-    "downscale",
-    "resize",
-]
+Make = Callable[..., Transform]
+
+Affine: Make = A.Affine
+CenterCrop: Make = A.CenterCrop
+ColorJitter: Make = A.ColorJitter
+GaussianBlur: Make = A.GaussianBlur
+HorizontalFlip: Make = A.HorizontalFlip
+MotionBlur: Make = A.MotionBlur
+MultiplicativeNoise: Make = A.MultiplicativeNoise
+RandomBrightnessContrast: Make = A.RandomBrightnessContrast
+RandomCrop: Make = A.RandomCrop
+RandomResizedCrop: Make = A.RandomResizedCrop
+Resize: Make = A.Resize
+SmallestMaxSize: Make = A.SmallestMaxSize
+ToGray: Make = A.ToGray
+Compose, ElasticTransform, KeypointParams = A.Compose, A.ElasticTransform, A.KeypointParams
 
 
 class _Drawn:
@@ -84,7 +52,7 @@ class _Drawn:
         return self.draw(data["image"])
 
 
-class ImageTransform(_Drawn, ImageOnlyTransform):  # type: ignore[misc]
+class ImageTransform(_Drawn, A.ImageOnlyTransform):  # type: ignore[misc]
     """Base of transforms that change values and move no pixel.
 
     A subclass implements `apply(img, **drawn)`, and `draw` if it is random.
@@ -94,7 +62,7 @@ class ImageTransform(_Drawn, ImageOnlyTransform):  # type: ignore[misc]
     """
 
 
-class SpatialTransform(_Drawn, DualTransform):  # type: ignore[misc]
+class SpatialTransform(_Drawn, A.DualTransform):  # type: ignore[misc]
     """Base of transforms that move pixels; a subclass implements `apply_to_keypoints` as well.
 
     Args:
@@ -104,7 +72,7 @@ class SpatialTransform(_Drawn, DualTransform):  # type: ignore[misc]
     _targets = (Targets.IMAGE, Targets.KEYPOINTS)
 
 
-class ResizedCrop(RandomResizedCrop):  # type: ignore[misc]
+class ResizedCrop(A.RandomResizedCrop):  # type: ignore[misc]
     """Random crop that is halved until it is nearly small enough, which avoids aliasing cheaply."""
 
     def apply(self, img: Image, crop_coords: tuple[int, int, int, int], **params: object) -> Image:
@@ -164,7 +132,7 @@ class Downscale(ImageTransform):
         return downscale(img, self.times)
 
 
-class Jpeg(ImageCompression):  # type: ignore[misc]
+class Jpeg(A.ImageCompression):  # type: ignore[misc]
     """JPEG compression of RGB. That of albumentations takes the image for BGR."""
 
     def apply(self, img: Image, **params: Any) -> Image:
@@ -174,7 +142,7 @@ class Jpeg(ImageCompression):  # type: ignore[misc]
         return np.ascontiguousarray(made[..., order])
 
 
-class D4(_D4):  # type: ignore[misc]
+class D4(A.D4):  # type: ignore[misc]
     """The eight symmetries of a square by OpenCV, which is faster than NumPy in albumentations."""
 
     def apply(self, img: Image, group_element: str, **params: Any) -> Image:

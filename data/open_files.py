@@ -6,9 +6,8 @@ import os
 import stat
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import update_wrapper
 from pathlib import Path
-from typing import Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from ..core.errors import DataError
 
@@ -31,7 +30,7 @@ class OpenFiles(Generic[P, T]):
         self._opener, self._most = opener, most
         self._process = os.getpid()
         self._open: OrderedDict[tuple[object, ...], T] = OrderedDict()
-        update_wrapper(self, opener)
+        self.__doc__ = opener.__doc__
 
     def __call__(self, path: Path, *args: P.args, **options: P.kwargs) -> T:
         """Opens a file, or returns it if it is open.
@@ -48,6 +47,10 @@ class OpenFiles(Generic[P, T]):
         while len(self._open) > self._most:
             _close(self._open.popitem(last=False)[1])
         return self._open[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the open files behind, because they cannot be pickled."""
+        return {**self.__dict__, "_open": OrderedDict()}
 
     def __len__(self) -> int:
         """Returns the number of open files."""

@@ -41,11 +41,9 @@ class EmpaticaConfig(Config):
 
     signals: Annotated[
         tuple[Signal, ...],
-        Field(min_length=1, description=f"signals to read, of {', '.join(CHANNELS)}"),
+        Field(min_length=1, description=f"signals, of {', '.join(CHANNELS)}"),
     ] = ("acc", "eda", "temp", "hr")
-    rate: Annotated[
-        float, Field(gt=0, le=1000, description="sampling rate in Hz of the windows")
-    ] = 4.0
+    rate: Annotated[float, Field(gt=0, le=1000, description="sampling rate of windows in Hz")] = 4.0
     window: Annotated[float, Field(gt=0, description="length of a window in seconds")] = 60.0
     stride: Annotated[
         float, Field(ge=0, description="seconds from window to window (0: the length of a window)")
@@ -57,8 +55,8 @@ class EmpaticaConfig(Config):
     ] = "session"  # fmt: skip
     intervals: Annotated[
         str,
-        Field(description="CSV with columns subject, start, end (Unix seconds) and label. The label "
-              "of a window is that of the interval that covers at least half of it"),
+        Field(description="CSV with columns subject, start, end (Unix seconds) and label. A window "
+              "has the label of the interval that covers at least half of it"),
     ] = ""  # fmt: skip
     subject: Annotated[
         int, Field(ge=1, description="number of levels from a file up to the folder of the subject")

@@ -70,8 +70,8 @@ def whole(view: View, channels: Sequence[str]) -> list[augment.Transform]:
 def excerpt(view: View, kind: Kind, place: float | None = None) -> list[augment.Transform]:
     """Returns a crop in time. Signals are not resized, because that would change frequencies.
 
-    A view of a signal has `view.size` samples at any scale. A large view of a picture shows at least
-    60 % of the time, a local crop the scale that it asks for. A map is shown whole.
+    A view of a signal has `view.size` samples at any scale. A large view of a picture shows at
+    least 60 % of the time, a local crop the scale that it asks for. A map is shown whole.
     """
     if kind == "map":
         return [augment.Resize(view.size, view.size, interpolation=cv2.INTER_LINEAR)]

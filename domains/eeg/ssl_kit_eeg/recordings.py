@@ -45,9 +45,7 @@ class RecordingConfig(WindowConfig):
     rate: Annotated[float, Field(ge=0, description="sampling rate in Hz of text and CSV files")] = (
         0.0
     )
-    resample: Annotated[float, Field(gt=0, description="sampling rate in Hz of the windows")] = (
-        128.0
-    )
+    resample: Annotated[float, Field(gt=0, description="sampling rate of windows in Hz")] = 128.0
     band: Annotated[
         tuple[float, float],
         AfterValidator(_rising),
@@ -60,9 +58,7 @@ class RecordingConfig(WindowConfig):
     ] = "none"
     channels: Annotated[
         tuple[str, ...],
-        Field(
-            description="names of the channels (default: EEG channels that the recordings share)"
-        ),
+        Field(description="names of the channels (default: EEG channels that recordings share)"),
     ] = ()
     bad_channels: Annotated[
         Literal["zero", "keep"],

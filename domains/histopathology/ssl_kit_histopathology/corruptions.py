@@ -1,9 +1,8 @@
-"""How images of stained tissue get worse; strengths go from mild to severe."""
+"""Corruptions of stained tissue; strengths go from mild to severe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
 
 from ssl_kit import Corruption
 from ssl_kit.data import augment
@@ -14,28 +13,28 @@ _RGB = ("red", "green", "blue")
 
 
 def stain(scale: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Each dye's amount changes by up to `scale` of itself: another laboratory. RGB only."""
+    """Relative change of each stain by up to `scale`, as between laboratories; for RGB."""
     return StainJitter(scale, shift=0, p=1) if tuple(channels) == _RGB else None
 
 
 def defocus(sigma: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Gaussian blur; `sigma` in pixels."""
+    """Gaussian blur of a standard deviation in pixels."""
     return augment.GaussianBlur(blur_limit=0, sigma_limit=(sigma, sigma), p=1)
 
 
 def lamp(percent: float, channels: Sequence[str]) -> augment.Transform | None:
-    """The lamp is weaker by so many percent, and the scanner does not correct it."""
+    """Lamp that is weaker by some percent, which the scanner does not correct."""
     left = 1 - percent / 100
     return augment.MultiplicativeNoise((left, left), p=1)
 
 
 def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Microns per pixel are so many times more; enlarged again to the size it had."""
+    """Lower resolution: microns per pixel are multiplied, and the image is upsampled again."""
     return augment.Downscale(times)
 
 
 def jpeg(quality: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Compression by JPEG at a quality of 1 to 100, as scanners do. RGB only."""
+    """JPEG compression at a quality of 1 to 100, as scanners do; for RGB."""
     if tuple(channels) != _RGB:
         return None
     return augment.Jpeg("jpeg", (int(quality), int(quality)), p=1)

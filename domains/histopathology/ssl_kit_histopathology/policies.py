@@ -1,9 +1,8 @@
-"""How stained tissue may be altered while it stays the same tissue; the README argues each."""
+"""Augmentation policies of stained tissue; the README gives the reason for each transform."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
 
 from ssl_kit import View
 from ssl_kit.data import augment, if_channels, resized_crop
@@ -14,7 +13,7 @@ _RGB = ("red", "green", "blue")
 
 
 def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """Crop, the eight symmetries of a square, stain, bending, focus and compression."""
+    """Crop, the eight symmetries of a square, stain, deformation, focus and compression."""
     return [
         resized_crop(view),
         augment.D4(p=1),
@@ -31,15 +30,15 @@ def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
 
 
 def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """Crop and mirror left to right: what predicts a rotation must still find its answer."""
+    """Crop and horizontal flip, for objectives that predict a rotation."""
     return [resized_crop(view), augment.HorizontalFlip(p=0.5)]
 
 
 def macenko(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """The default, after the stains were brought to a reference by Macenko's method."""
+    """The default after stain normalization by Macenko's method."""
     return [*if_channels(_RGB, channels, Macenko()), *default(view, channels)]
 
 
 def reinhard(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """The default, after the colors were brought to a reference by Reinhard's method."""
+    """The default after color normalization by Reinhard's method."""
     return [*if_channels(_RGB, channels, Reinhard()), *default(view, channels)]

@@ -1,4 +1,4 @@
-"""Tiles of a slide: where they are, what they are called, which of them hold tissue."""
+"""Tiles of a slide: where they lie, which of them hold tissue, and their labels."""
 
 from __future__ import annotations
 
@@ -11,24 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, UsageError
+from ssl_kit.data import box_means
 
 Ints = NDArray[np.int64]
-_MARK = "#"
 _ENOUGH_ALIKE = 0.05  # a level whose pixels differ less from those asked for is read as it is
 _ENLARGED = 2.0  # times that a slide's finest level is enlarged at most
 _WIDEST = 4096  # pixels, side of what is read for one tile
 _MOST = 2**24  # tiles of a slide
-
-
-def tile_key(slide: str, row: int, col: int) -> str:
-    """Returns the name of the tile of a slide in that row and column."""
-    return f"{slide}{_MARK}{row},{col}"
-
-
-def slides_of(keys: NDArray[np.bytes_]) -> Ints:
-    """Returns the number of the slide, (n,), of each tile's name."""
-    heads = np.strings.rpartition(keys, _MARK.encode())[0]
-    return np.unique(heads, return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -123,8 +112,6 @@ def shares(mask: NDArray[np.bool_], size: tuple[int, int], tiling: Tiling) -> ND
         size: (H, W) of the slide in pixels of the finest level.
         tiling: Of the slide.
     """
-    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1))
-    sums[1:, 1:] = mask.cumsum(0).cumsum(1)  # summed-area table: any rectangle from four values
     ends = []
     for count, length, pixels in zip(tiling.shape(*size), size, mask.shape, strict=True):
         first = np.arange(count) * tiling.stride * (pixels / length)
@@ -132,10 +119,7 @@ def shares(mask: NDArray[np.bool_], size: tuple[int, int], tiling: Tiling) -> ND
         last = np.ceil(first + tiling.pixels * pixels / length - 1e-6).astype(np.int64)
         ends.append((low, np.clip(last, low + 1, pixels)))
     (top, bottom), (left, right) = ends
-    corners = (np.ix_(bottom, right), np.ix_(top, right), np.ix_(bottom, left), np.ix_(top, left))
-    inside = sums[corners[0]] - sums[corners[1]] - sums[corners[2]] + sums[corners[3]]
-    found: NDArray[np.float64] = inside / np.outer(bottom - top, right - left)
-    return found
+    return box_means(mask, top[:, None], bottom[:, None], left, right)
 
 
 def read_marks(table: Path) -> tuple[list[Mark], dict[str, str]]:

@@ -1,24 +1,21 @@
-"""What staining, cutting and scanning do to the same tissue."""
+"""Augmentations of stained tissue: changes of staining, cutting and scanning."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from ssl_kit import Image
 from ssl_kit.data import augment
 
 from .stains import jitter, macenko, reinhard
 
-NotNegative = Annotated[float, Field(ge=0)]
-
 
 class StainJitter(augment.ImageTransform):
-    """Other amounts of hematoxylin, eosin and DAB, each c becoming alpha c + beta.
+    """Changes the concentrations c of hematoxylin, eosin and DAB to alpha c + beta.
 
     Tellez et al. 2018, https://arxiv.org/abs/1808.05896, with the strength called HED-strong in
     https://arxiv.org/abs/1902.06543, whose beta is in other units. For RGB.
@@ -26,7 +23,7 @@ class StainJitter(augment.ImageTransform):
     Args:
         scale: alpha is within 1 - scale and 1 + scale.
         shift: beta is within -shift and shift, in units of optical density.
-        p: Chance.
+        p: Probability of the transform.
     """
 
     def __init__(self, scale: float = 0.2, shift: float = 0.05, p: float = 0.8) -> None:
@@ -46,10 +43,7 @@ class StainJitter(augment.ImageTransform):
 
 
 class Macenko(augment.ImageTransform):
-    """Stain normalization by Macenko's method; see `stains.macenko`. For RGB."""
-
-    def __init__(self, p: float = 1) -> None:
-        super().__init__(p=p)
+    """Stain normalization by Macenko's method, for RGB; see `stains.macenko`."""
 
     def apply(self, img: Image, **params: Any) -> Image:
         """Brings the stains to the reference."""
@@ -57,10 +51,7 @@ class Macenko(augment.ImageTransform):
 
 
 class Reinhard(augment.ImageTransform):
-    """Color normalization by Reinhard's method; see `stains.reinhard`. For RGB."""
-
-    def __init__(self, p: float = 1) -> None:
-        super().__init__(p=p)
+    """Color normalization by Reinhard's method, for RGB; see `stains.reinhard`."""
 
     def apply(self, img: Image, **params: Any) -> Image:
         """Brings the colors to the reference."""
@@ -68,14 +59,14 @@ class Reinhard(augment.ImageTransform):
 
 
 class Bend(augment.ElasticTransform):  # type: ignore[misc]
-    """Bends a section smoothly, as cutting and mounting do.
+    """Elastic deformation of a section, as by cutting and mounting.
 
-    The library smooths a displacement of each pixel; one of a few points, resized, is the same at
-    a fraction of the cost. On average nothing moves, so that points stay where they are.
+    albumentations smooths a displacement of each pixel. Resizing the displacement of a few points
+    gives the same at a fraction of the cost. The mean displacement is zero, so points stay.
 
     Args:
         strength: Standard deviation of the displacement, as a share of the side.
-        p: Chance.
+        p: Probability of the transform.
     """
 
     def __init__(self, strength: float = 0.015, p: float = 0.3) -> None:
@@ -97,5 +88,5 @@ class Bend(augment.ElasticTransform):  # type: ignore[misc]
         return {"map_x": map_x, "map_y": map_y}
 
     def apply_to_keypoints(self, keypoints: NDArray[Any], **params: Any) -> NDArray[Any]:
-        """Returns the points; the library would drop those outside of the crop."""
+        """Returns the points; albumentations drops those outside of the crop."""
         return keypoints

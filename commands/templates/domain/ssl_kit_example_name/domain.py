@@ -1,9 +1,8 @@
-"""How images of this kind may be altered while they show the same thing, and what reads them."""
+"""Augmentation policies of these images, and the readers of their files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
 
 from ssl_kit import Domain, View
 from ssl_kit.data import augment, resized_crop
@@ -12,9 +11,9 @@ from ssl_kit.data import augment, resized_crop
 def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Crop, the eight symmetries of a square, light, and focus.
 
-    Each is a claim about the images: that they have no upright and no handedness, that brightness
-    says nothing of what they show, and that a slight blur does not either. For an augmentation
-    that needs certain channels see `ssl_kit.only_with`.
+    Each transform assumes something of the images: they have no upright orientation and no
+    handedness, and neither brightness nor a slight blur changes what they show. For an augmentation
+    that needs certain channels see `ssl_kit.data.if_channels`.
     """
     return [
         resized_crop(view),
@@ -25,12 +24,12 @@ def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
 
 
 def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """What hardly alters an image: crop and the eight symmetries."""
+    """Crop and the eight symmetries of a square."""
     return [resized_crop(view), augment.D4(p=1)]
 
 
 def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """For objectives that turn images themselves: crop and mirror left to right."""
+    """Crop and horizontal flip, for objectives that rotate images."""
     return [resized_crop(view), augment.HorizontalFlip(p=0.5)]
 
 
