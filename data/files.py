@@ -85,6 +85,10 @@ class FileDataset(Dataset):
         """Returns the path of a file."""
         return file_path(self.path, self.files.key(file))
 
+    def name_of(self, file: int) -> str:
+        """Returns the name of a file in messages."""
+        return self.files.key(file)
+
     def declared_group(self, file: int) -> str:
         """Returns the group that labels.csv declares for a file, "" if it declares none."""
         group = self.files.group(file)
@@ -120,7 +124,7 @@ class FileDataset(Dataset):
             first = next(iter(self.faults))
             raise DataError(
                 f"None of the {len(self.faults)} {self.kind} in '{self.path}' can be used; "
-                f"'{self.files.key(first)}' {self.faults[first]}."
+                f"'{self.name_of(first)}' {self.faults[first]}."
             )
 
     def refuse_faulty(self, file: int) -> None:

@@ -115,15 +115,15 @@ class Empatica(FileDataset):
                 (folder / name / f"{file}.csv").write_text("\n".join(rows))
         return folder
 
-    def _key(self, number: int) -> str:
+    def name_of(self, number: int) -> str:
         """Returns the folder of a session, relative to the data, "." for the data themselves."""
         return self.files.key(number).rpartition("/")[0] or "."
 
     def _session(self, number: int) -> Session:
-        return _open(self.path / self._key(number), self.options.signals)
+        return _open(self.path / self.name_of(number), self.options.signals)
 
     def _subject(self, number: int) -> str:
-        parts = (self.path / self._key(number)).resolve().parts
+        parts = (self.path / self.name_of(number)).resolve().parts
         return parts[-min(self.options.subject, len(parts))]
 
     def _starts(self, number: int) -> NDArray[np.float64]:
@@ -146,7 +146,7 @@ class Empatica(FileDataset):
         pairs = zip(numbers, self._start.tolist(), strict=True)
         self.index = self.files.expand(
             self._number,
-            [f"{self._key(number)}#{start:.10g}" for number, start in pairs],
+            [f"{self.name_of(number)}#{start:.10g}" for number, start in pairs],
             np.column_stack([self._number, self._start]),
             labels=[label for n, each in enumerate(starts) for label in self._labels(n, each)],
             groups=[self._subject(number) for number in numbers],

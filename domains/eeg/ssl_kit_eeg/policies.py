@@ -32,15 +32,16 @@ def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Time shift, amplitude, noise and masks; sign and frequency shift of EEG."""
     kind = kind_of(channels)
     several = [DropChannels(2, 0.25)] if len(channels) > 1 else []
+    transforms: dict[Kind, list[augment.Transform]] = {
+        "eeg": [FrequencyShift(), Scale((0.7, 1.4), True), SignFlip(p=0.5), *several],
+        "wearable": [Scale((0.8, 1.25), False), *several],
+        "grid": [Scale((0.7, 1.4), True), SignFlip(p=0.5), DropChannels(0, 0.25)],
+        "map": [_shifted_cap(), Level(0.05)],
+        "picture": [Level(0.05), *several, Mask(0, 0.2)],
+    }
     return [
         *excerpt(view, kind),
-        *{
-            "eeg": [FrequencyShift(), Scale((0.7, 1.4), True), SignFlip(p=0.5), *several],
-            "wearable": [Scale((0.8, 1.25), False), *several],
-            "grid": [Scale((0.7, 1.4), True), SignFlip(p=0.5), DropChannels(0, 0.25)],
-            "map": [_shifted_cap(), Level(0.05)],
-            "picture": [Level(0.05), *several, Mask(0, 0.2)],
-        }[kind],
+        *transforms[kind],
         Noise((20, 30) if kind in ("map", "picture") else (10, 25)),
         *([] if kind == "map" else [Mask(1, 0.2)]),
     ]

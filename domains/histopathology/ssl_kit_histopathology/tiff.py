@@ -28,11 +28,15 @@ def write_slide(
     """
     with TiffWriter(path) as tiff:
         for number, level in enumerate(levels):
-            size = {}
-            if mpp is not None:
-                per_centimeter = 1e4 / mpp * level.shape[1] / levels[0].shape[1]
-                size = {"resolution": (per_centimeter,) * 2, "resolutionunit": "CENTIMETER"}
+            per_centimeter = 1e4 / (mpp or 1) * level.shape[1] / levels[0].shape[1]
             tiff.write(
-                level, tile=(tile, tile), photometric="rgb", subfiletype=int(number > 0),
-                compression=compression, metadata=None, software=False, **size,
-            )  # fmt: skip
+                level,
+                tile=(tile, tile),
+                photometric="rgb",
+                subfiletype=int(number > 0),  # 1 is a level of lower resolution
+                compression=compression,
+                metadata=None,
+                software=False,
+                resolution=None if mpp is None else (per_centimeter, per_centimeter),
+                resolutionunit=None if mpp is None else "CENTIMETER",
+            )

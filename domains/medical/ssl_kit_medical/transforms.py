@@ -14,7 +14,7 @@ from ssl_kit.data import augment, from_unit, to_unit
 _LEVELS = np.arange(256, dtype=np.float32) / 255
 
 
-class Symmetries(augment.D4):  # type: ignore[misc]
+class Symmetries(augment.D4):
     """Some of the eight symmetries of a square, for color images.
 
     An RGB image whose channels are equal is a radiograph and stays as it is.
