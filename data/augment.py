@@ -138,8 +138,8 @@ class Jpeg(A.ImageCompression):  # type: ignore[misc]
     def apply(self, img: Image, **params: Any) -> Image:
         """Compresses blue, green, red; other numbers of channels as they are."""
         order = slice(None, None, -1 if img.shape[2] == 3 else 1)
-        made: Image = super().apply(np.ascontiguousarray(img[..., order]), **params)
-        return np.ascontiguousarray(made[..., order])
+        compressed: Image = super().apply(np.ascontiguousarray(img[..., order]), **params)
+        return np.ascontiguousarray(compressed[..., order])
 
 
 class D4(A.D4):  # type: ignore[misc]
@@ -148,8 +148,8 @@ class D4(A.D4):  # type: ignore[misc]
     def apply(self, img: Image, group_element: str, **params: Any) -> Image:
         """Turns or mirrors (H, W, C); NumPy turns images of more than four channels."""
         if img.shape[2] > _MOST_TURNED:
-            made: Image = super().apply(img, group_element, **params)
-            return made
+            symmetric: Image = super().apply(img, group_element, **params)
+            return symmetric
         turned: Image = _TURNS[group_element](img)
         return turned.reshape(*turned.shape[:2], img.shape[2])
 

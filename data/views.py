@@ -117,8 +117,8 @@ class Renderer:
         pipeline = self.pipelines[view]
         pipeline.set_random_state(rng, random.Random(int(rng.integers(2**63))))  # noqa: S311
         corners = {"keypoints": _corners(image)} if self.views[view].locate else {}
-        made = pipeline(image=image, **corners)
-        out: Image = made["image"]
+        targets = pipeline(image=image, **corners)
+        out: Image = targets["image"]
         out = out[..., None] if out.ndim == 2 else out
         size = self.views[view].size
         if out.shape not in ((size, size, image.shape[2]), (1, size, image.shape[2])):
@@ -127,7 +127,7 @@ class Renderer:
                 f"({size}, {size}, {image.shape[2]}) was asked for."
             )
         out = np.ascontiguousarray(out, dtype=np.uint8 if image.dtype == np.uint8 else np.float32)
-        return out, _frame(made["keypoints"], image) if corners else _NOWHERE
+        return out, _frame(targets["keypoints"], image) if corners else _NOWHERE
 
 
 _CORNERS = augment.KeypointParams("xy", remove_invisible=False)

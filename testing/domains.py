@@ -241,8 +241,8 @@ def _gap(image: Image, made: Image, again: Image, where: str) -> float:
 
 def corruptions_get_worse(domain: Domain) -> None:
     """Every corruption keeps type, shape and range, and gets worse with its strength."""
-    height, own = _height(domain), tuple(demo_of(domain).channels)
-    for channels in dict.fromkeys((own, ("gray",), ("red", "green", "blue"))):
+    height, of_demo = _height(domain), tuple(demo_of(domain).channels)
+    for channels in dict.fromkeys((of_demo, ("gray",), ("red", "green", "blue"))):
         check_corruptions(domain.corruptions, channels, (height, 48))
 
 

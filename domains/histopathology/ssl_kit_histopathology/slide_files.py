@@ -23,14 +23,14 @@ _NO_SCANNER = 20.0  # microns per pixel; what is coarser is the resolution of a 
 
 @dataclass(frozen=True)
 class Header:
-    """What a slide says of itself.
+    """Header of a slide.
 
     Attributes:
-        height: Of the finest level in pixels.
-        width: Of the finest level in pixels.
+        height: Height of the finest level in pixels.
+        width: Width of the finest level in pixels.
         mpp: Microns per pixel of the finest level.
-        downsamples: Of each level, the finest first.
-        identity: The same for all files of one DICOM slide; "" for other formats.
+        downsamples: Downsampling factor of each level, the finest first.
+        identity: Identifier that all files of one DICOM slide share; "" for other formats.
     """
 
     height: int
@@ -77,10 +77,10 @@ def _cache(process: int) -> Any:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Opens a slide for a while.
+    """Opens a slide, and closes it at the end of the context.
 
     Raises:
-        DataError: If it is none, or damaged.
+        DataError: If the file is no slide, or damaged.
     """
     slide = _open(path)
     try:
@@ -109,14 +109,14 @@ def _reason(error: Exception) -> str:
 
 
 def read_header(slide: Any, assumed: float | None) -> Header:
-    """Returns what an open slide says of itself.
+    """Returns the header of an open slide.
 
     Args:
         slide: From `opened`.
-        assumed: Microns per pixel of slides that do not say.
+        assumed: Microns per pixel of slides whose header lacks it.
 
     Raises:
-        DataError: If it does not say how large its pixels are, and nothing is assumed.
+        DataError: If the header lacks the size of a pixel and none is assumed.
     """
     properties = slide.properties
     sides = [_number(properties.get(f"openslide.mpp-{axis}", "")) for axis in "xy"]
@@ -154,5 +154,5 @@ def read_region(slide: Any, level: int, corner: tuple[int, int], size: tuple[int
     rgb: Image = rgba[..., :3]
     if alpha.min() == 255:
         return np.ascontiguousarray(rgb)
-    share = alpha.astype(np.float32) / 255  # OpenSlide has nothing to show there: white
+    share = alpha.astype(np.float32) / 255  # white where the slide has no data
     return np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)

@@ -29,7 +29,7 @@ _log = logging.getLogger("ssl_kit")
 
 SCANNERS = (".svs", ".svslide", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".czi")
 _PERHAPS = (".tif", ".tiff", ".dcm")  # OpenSlide must look into them
-_LOOKED_AT, _LOOKED_INTO = 10_000, 16  # files of a folder that decide whether it has slides
+_LOOKED_AT, _LOOKED_INTO = 10_000, 16  # files that are listed, and opened, to accept a folder
 _SAMPLED, _PIXELS = 16, 600  # tiles of a slide, and pixels of each, that its stain is fitted on
 _NORMALIZERS = {"macenko": macenko, "reinhard": reinhard}
 
@@ -39,7 +39,7 @@ class SlidesConfig(Config):
 
     mpp: Annotated[float, Field(gt=0, description="microns per pixel of the tiles")] = 0.5
     assume_mpp: Annotated[
-        float | None, Field(gt=0, description="microns per pixel of slides that do not say theirs")
+        float | None, Field(gt=0, description="microns per pixel of slides whose header lacks it")
     ] = None
     tile: Annotated[int, Field(ge=16, description="height and width of a tile in pixels")] = 224
     stride: Annotated[
@@ -57,7 +57,7 @@ class SlidesConfig(Config):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is read of a slide: places (n, 2) are row and column; `fault` says why nothing is."""
+    """Tiles of a slide: places (n, 2) are row and column; `fault` is the reason if it has none."""
 
     places: Ints
     tiling: Tiling | None = None
@@ -133,7 +133,7 @@ class Slides(FileDataset):
             return _Plan(np.zeros((1, 2), np.int64), fault=str(error))
 
     def _report(self, plans: list[_Plan]) -> None:
-        """Says which slides give nothing; refuses if those that cannot be used are the most."""
+        """Logs which slides have no tiles; refuses if most slides cannot be used."""
         broken = [file for file, plan in enumerate(plans) if plan.fault]
         names = [f"'{self.files.key(file)}' {plans[file].fault}" for file in broken]
         slides = sum(bool(plan.fault or plan.tiling) for plan in plans)
@@ -164,10 +164,10 @@ class Slides(FileDataset):
         self.index = self.files.expand(self._file, keys, self._place)
 
     def _label(self) -> None:
-        """Gives the tiles that a CSV marks their own labels.
+        """Labels the tiles for which the CSV has a label.
 
         Raises:
-            UsageError: If all marks are off the tiles.
+            UsageError: If no mark is on a tile.
         """
         table = self.labels_table or self.path / "labels.csv"
         if not table.is_file():
@@ -230,7 +230,7 @@ class Slides(FileDataset):
 
 
 def _one_of_each(plans: list[_Plan]) -> list[_Plan]:
-    """Leaves one of the files of a DICOM slide: OpenSlide finds the others by itself."""
+    """Keeps one of the files of each DICOM slide, because OpenSlide finds the others."""
     identities: set[str] = set()
     kept = []
     for plan in plans:

@@ -35,10 +35,10 @@ class Tiling:
     """How a slide is cut into tiles.
 
     Attributes:
-        level: That is read.
-        side: Pixels of that level, height and width of a tile before it is resized.
-        pixels: Of the finest level, height and width of a tile.
-        stride: Pixels of the finest level from tile to tile.
+        level: Number of the level that is read.
+        side: Height and width of a tile in pixels of that level, before it is resized.
+        pixels: Height and width of a tile in pixels of the finest level.
+        stride: Distance from tile to tile in pixels of the finest level.
     """
 
     level: int
@@ -54,9 +54,9 @@ class Tiling:
 
         Args:
             mpp: Microns per pixel of the finest level.
-            downsamples: Of each level, the finest first.
+            downsamples: Downsampling factor of each level, the finest first.
             wanted: Microns per pixel of the tiles.
-            tile: Pixels, height and width of a tile.
+            tile: Height and width of a tile in pixels.
             stride: Pixels from tile to tile.
 
         Raises:
@@ -83,7 +83,7 @@ class Tiling:
         """Returns how many rows and columns of whole tiles a slide has.
 
         Raises:
-            DataError: If there are too many to be true.
+            DataError: If the number is implausibly large.
         """
         rows, cols = (
             int((length - self.pixels + 0.5) // self.stride) + 1
@@ -110,7 +110,7 @@ def shares(mask: NDArray[np.bool_], size: tuple[int, int], tiling: Tiling) -> ND
     Args:
         mask: (h, w), a small picture of the slide.
         size: (H, W) of the slide in pixels of the finest level.
-        tiling: Of the slide.
+        tiling: Tiling of the slide.
     """
     ends = []
     for count, length, pixels in zip(tiling.shape(*size), size, mask.shape, strict=True):
@@ -123,10 +123,10 @@ def shares(mask: NDArray[np.bool_], size: tuple[int, int], tiling: Tiling) -> ND
 
 
 def read_marks(table: Path) -> tuple[list[Mark], dict[str, str]]:
-    """Reads the rows of a labels CSV that have an x and a y, and so are of one tile.
+    """Reads the rows of a CSV of labels that have an x and a y and so belong to one tile.
 
     Returns:
-        These, and the labels of the rows without, by slide; both empty if the CSV has no such
+        These rows, and the labels of the other rows by slide; both empty if the CSV has no such
         columns.
 
     Raises:

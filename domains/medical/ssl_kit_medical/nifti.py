@@ -36,7 +36,7 @@ class NiftiConfig(VolumeConfig):
 class Nifti(Volumes):
     """NIfTI-1, NIfTI-2 and MGH, deflated too; 3-D, or 4-D with each time a volume.
 
-    Slices are turned as a radiologist looks at them, by the file's affine. The group is the subject
+    Slices have the radiological orientation, by the file's affine. The group is the subject
     where names follow BIDS (sub-01), else the file.
     """
 
@@ -115,5 +115,5 @@ def _places(number: Ints, time: Ints) -> list[str]:
 
 def _entity(name: str, entity: str) -> str:
     """Returns an entity of a BIDS name, such as sub-01; "" if it has none."""
-    found = re.search(rf"(?:^|[/_])({entity}-[0-9A-Za-z]+)(?=[/_.])", name)
-    return found.group(1) if found else ""
+    match = re.search(rf"(?:^|[/_])({entity}-[0-9A-Za-z]+)(?=[/_.])", name)
+    return match.group(1) if match else ""

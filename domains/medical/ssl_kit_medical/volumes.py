@@ -59,16 +59,16 @@ class VolumeConfig(Config):
 
 @dataclass(frozen=True)
 class Parts:
-    """The images in the files of a dataset, in any order.
+    """The slices in the files of a dataset, in any order.
 
     Attributes:
         keys: (n,) names.
         file: (n,) position of the file in the index of the files.
         part: (n,) number of the frame or slice in its file.
-        study: (n,) what tells studies apart, int64.
-        volume: (n,) what tells volumes apart, int64.
-        place: (n,) of a slice in its volume, increasing.
-        groups: One per file, "" for that of the files' index.
+        study: (n,) identifier of the study, int64.
+        volume: (n,) identifier of the volume, int64.
+        place: (n,) position of the slice in its volume, increasing.
+        groups: Group of each file, "" for that of the index of the files.
     """
 
     keys: list[str]
@@ -89,7 +89,7 @@ def slice_names(count: int) -> tuple[str, ...]:
 
 
 class Volumes(FileDataset):
-    """Slices, sorted by volume and place; each is read when it is needed.
+    """Slices, sorted by volume and position; each is read when it is needed.
 
     A subclass calls `_lay_out` and `_scale_by`, and sets `channels`.
     """

@@ -20,13 +20,13 @@ from .rasters import Rasters
 from .stacks import Fault, Scene
 
 _MOST = 20_000_000  # tiles of one scene
-_NOWHERE = 1e9  # meters: what cannot be read is near nothing
-_LOOKS = 16  # at each tile, in both directions, for data and clouds
+_NOWHERE = 1e9  # meters: position of an unreadable scene, far from all others
+_LOOKS = 16  # samples of a tile in both directions, for data and clouds
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Where the images are.
+    """Positions of the images.
 
     Attributes:
         scene: (n,) number of the scene, int32.
@@ -55,7 +55,7 @@ class Cutter:
         options: Of the reader.
 
     Attributes:
-        faults: What is wrong with scenes whose masks cannot be read.
+        faults: Scenes whose masks cannot be read.
     """
 
     def __init__(
@@ -208,12 +208,12 @@ def index_of(
     files: Index,
     options: GeoTiffConfig,
 ) -> tuple[Index, Ints]:
-    """Returns the index of the tiles and of what cannot be read, sorted by scene.
+    """Returns the index of the tiles and of the unreadable scenes, sorted by scene.
 
     Labels and splits are those of a scene's first file.
 
     Returns:
-        The index, and (n,) which tile each of its entries is, -1 for a fault.
+        The index, and (n,) the number of the tile of each entry, -1 for a fault.
     """
     places = positions(scenes, tiles, options)
     nowhere = np.full((len(faults), places.shape[1]), _NOWHERE, np.float32)

@@ -1,4 +1,4 @@
-"""Where tiles lie on the Earth, taken for a sphere: places, blocks of the map, buffers."""
+"""Positions of tiles on a spherical Earth: coordinates, blocks of the map, buffers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _to_degrees(crs: str, xy: Floats) -> Floats:
 
 
 def meters(degrees: Floats) -> Floats:
-    """Returns places in space, (n, 3) meters: distances hold across zones, poles and datelines."""
+    """Returns Cartesian coordinates, (n, 3) meters, valid across zones, poles and date line."""
     lon, lat = np.radians(degrees).T
     unit = np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
     return RADIUS * unit

@@ -178,7 +178,7 @@ def _open(path: Path) -> Any:
 
 
 def _check_size(raster: Any, path: Path) -> None:
-    """Refuses a file whose header asks for more than it can hold."""
+    """Refuses a file whose header declares more pixels than the file can hold."""
     height, width = raster.block_shapes[0]
     together = raster.count if raster.interleaving == Interleaving.pixel else 1
     if height * width * together * np.dtype(raster.dtypes[0]).itemsize > _BLOCK:
@@ -192,6 +192,6 @@ def _check_size(raster: Any, path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the message of what lies beneath: rasterio's own often only points there."""
+    """Returns the message of the underlying error, to which that of rasterio often only refers."""
     cause = error.__cause__ or error
     return " ".join(str(cause).split()).rstrip(".")

@@ -1,4 +1,4 @@
-"""Scenes from files: one with all bands, or one file for each band of a scene."""
+"""Assembles scenes: a file with all bands, or a file for each band."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PARTS = ("train", "val", "valid", "validation", "test")
 
 @dataclass(frozen=True)
 class Scene:
-    """What one image, or the tiles of one image, come from.
+    """Source of one image or of its tiles.
 
     Attributes:
         key: Name in the index.
@@ -54,14 +54,14 @@ class Scene:
 
     @property
     def kind(self) -> str:
-        """What the scenes of one dataset must have in common."""
+        """Number of bands, type and names, which the scenes of a dataset must share."""
         bands = f" ({', '.join(self.names)})" if len(self.files) > 1 else ""
         return f"{len(self.names)}-band {self.dtype}{bands}"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What cannot be read: its name in the index, the number of a file of it, and the reason."""
+    """An unreadable scene: its name in the index, the number of a file of it, and the reason."""
 
     key: str
     file: int
@@ -69,7 +69,7 @@ class Fault:
 
 
 class Assembler:
-    """Puts files together to scenes.
+    """Assembles files to scenes.
 
     A file of one band whose name ends in a band (`..._B04.tif`, `red.tif`) is that band of a
     scene, if the sensor is known, or the name is one of the vocabulary. The files of a scene have
@@ -204,7 +204,7 @@ def _lower(names: Sequence[str]) -> list[str]:
 
 
 def labeled_by_scene(scenes: Sequence[Scene]) -> bool:
-    """Tells whether the folders are those of the scenes, and so no classes."""
+    """Tells whether the folders are those of scenes, not of classes."""
     for scene in scenes:
         parts = scene.key.split("/")
         parts = parts[1:] if parts[0].lower() in _PARTS else parts

@@ -58,11 +58,11 @@ class Radiometry(augment.ImageTransform):
     part common to all bands (sun, exposure) and an independent one (calibration, white balance).
 
     Args:
-        wavelengths: Of the bands in nm, () if not known: then the haze is the same in all.
-        sunlit: Of each band, whether it shows sunlight: a thermal band has no haze and no part
-            in what is common. () for all.
-        measured: Of each band, whether it is one: an index, a ratio in which light and
-            exposure cancel, stays as it is. () for all.
+        wavelengths: Wavelengths of the bands in nm; () if unknown, then all have the same haze.
+        sunlit: Whether each band shows sunlight; a thermal band has no haze and no part
+            in the common gain and offset. () for all.
+        measured: Whether each channel is a band; an index, in which light and exposure cancel,
+            stays the same. () for all.
         gain: Largest |log gain| common to all bands.
         offset: Largest |offset| common to all bands, as a share of the range.
         spread: Largest independent part of a band, of both.
@@ -140,7 +140,7 @@ class Saturation(augment.ImageTransform):
         self.strength = strength
 
     def draw(self, image: Image) -> dict[str, Any]:
-        """Draws what is left of the color."""
+        """Draws the factor of the color."""
         return {"color": 1 + self.py_random.uniform(-self.strength, self.strength)}
 
     def apply(self, img: Image, color: float, **params: Any) -> Image:
@@ -154,7 +154,7 @@ class BandDrop(augment.ImageTransform):
     """Replaces some bands by their mean, because sensors differ in their bands.
 
     Args:
-        share: Largest share of the bands that is dropped, at least one band.
+        share: Largest share of the bands that are dropped; at least one band is.
         p: Probability of the transform.
     """
 

@@ -15,7 +15,7 @@ from ssl_kit.data import FileDataset, grid, most_frequent_kind, parents_of, tile
 from .images import SarConfig, SarImages
 from .sources import ARRAYS, RASTERS, Source, open_source
 
-_LINES = 3  # of each row of tiles that are looked at for pixels without data
+_LINES = 3  # lines of each row of tiles that are read to find pixels without data
 Ints = NDArray[np.int64]
 
 
@@ -145,7 +145,7 @@ class SarRaster(SarImages, FileDataset):
         return grid(rows, cols)[(shares >= 1 - self.options.max_nodata).ravel()]
 
     def _data_share(self, file: int, row: int, window: Ints, cols: Ints) -> NDArray[np.float64]:
-        """Returns the share of pixels with data in each tile of a row, judged by a few lines."""
+        """Returns the share of pixels with data in each tile of a row, estimated on a few lines."""
         source = self._source(file)
         height, width = window.tolist()
         places = [row + (2 * k + 1) * height // (2 * _LINES) for k in range(_LINES)]

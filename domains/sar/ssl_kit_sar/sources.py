@@ -1,4 +1,4 @@
-"""Files with a radar signal: what they hold, and windows of them."""
+"""Reads headers and windows of files with a radar signal."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Source(ABC):
     """An open file.
 
     Attributes:
-        height: In pixels.
-        width: In pixels.
-        names: Of the polarizations.
+        height: Height in pixels.
+        width: Width in pixels.
+        names: Names of the polarizations.
         has_phase: Whether the pixels are complex.
     """
 
@@ -42,7 +42,7 @@ class Source(ABC):
 
     @property
     def kind(self) -> str:
-        """What the files of one dataset must have in common."""
+        """Number and type of the bands, which the files of a dataset must share."""
         return f"{len(self.names)}-band {'complex' if self.has_phase else 'real'}"
 
     @abstractmethod
@@ -71,7 +71,7 @@ class ArraySource(Source):
         self.has_phase = array.dtype.kind == "c"
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
-        """Copies a window out of the file; mapped anew each time, or what was read would stay."""
+        """Copies a window; the file is mapped each time, so that pages that were read are freed."""
         array = np.load(self._path, mmap_mode="r", allow_pickle=False)
         window = array[top : top + height, left : left + width]
         copy = np.array(window, np.complex64 if self.has_phase else np.float32)
@@ -100,7 +100,7 @@ class RasterSource(Source):
         self.names = _names(file, self._pairs)
 
     def _check(self, path: Path) -> None:
-        """Refuses what would take more memory or time than the file is worth."""
+        """Refuses a file that would take too much memory or time."""
         file = self._file
         if file.subdatasets or not file.count:
             raise DataError(f"has {len(file.subdatasets)} image segments; extract one of them")
@@ -147,12 +147,12 @@ def _why(error: Exception) -> str:
 
 
 def _meaning(file: Any, band: int) -> str:
-    """Returns what a band of a NITF is: I, Q, M, P, or nothing in particular."""
+    """Returns the meaning of a band of a NITF: I, Q, M, P, or ""."""
     return str(file.tags(band).get("NITF_ISUBCAT", "")).strip() if file.driver == "NITF" else ""
 
 
 def _names(file: Any, pairs: bool) -> tuple[str, ...]:
-    """Returns the names that a file gives its bands, else sar, or band1, band2, ..."""
+    """Returns the names of the bands in a file, else sar, or band1, band2, ..."""
     names = tuple((text or "").strip().lower() for text in file.descriptions)
     if pairs or not all(names) or len(set(names)) < len(names):
         return _number(file.count // 2 if pairs else file.count)

@@ -22,7 +22,7 @@ _STANDS_OUT = 2.0  # local mean over that of the clutter: 3 dB
 
 
 def _independent(channels: tuple[str, ...]) -> int:
-    """Returns how many channels have speckle of their own."""
+    """Returns the number of channels with independent speckle."""
     return 1 if channels == _COPIES else len(channels)
 
 
