@@ -6,7 +6,6 @@ from .core.config import validate as validate
 # Datasets
 from .core.dataset import Dataset as Dataset
 from .core.dataset import Image as Image
-from .core.dataset import Index as Index
 from .core.dataset import Sample as Sample
 
 # Domains
@@ -24,6 +23,7 @@ from .core.errors import SslKitError as SslKitError
 from .core.errors import UnknownNameError as UnknownNameError
 from .core.errors import UsageError as UsageError
 from .core.hookspecs import hookimpl as hookimpl
+from .core.index import Index as Index
 from .core.objective import Batch as Batch
 from .core.objective import Objective as Objective
 from .core.objective import Output as Output

@@ -1,24 +1,22 @@
-"""The contract of a dataset: an index of what is there, and one image at a time."""
+"""The contract of a dataset: an index of its images, and one image at a time."""
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .config import Config
 from .errors import DataError
+from .index import Index, evenly_spaced
 
 if TYPE_CHECKING:
-    import albumentations as A
+    from .domain import Transform
 
-SPLITS = ("", "train", "val", "test")
 Image = NDArray[Any]
 
 
@@ -43,97 +41,6 @@ class Sample:
     group: str
 
 
-@dataclass(frozen=True)
-class Index:
-    """What a dataset holds, without its pixels: compact arrays that worker processes share.
-
-    Attributes:
-        keys: (n,) unique names, UTF-8 bytes.
-        labels: (n,) class numbers, int32, -1 where unlabeled.
-        classes: Class names.
-        groups: (n,) group numbers, int64.
-        group_names: (g,) group names, UTF-8 bytes.
-        splits: (n,) int8 positions in `SPLITS`; 0 where none is declared.
-        positions: (n, P) place of each image in its group, float32; P may be 0.
-        remarks: What was assumed and left out, one sentence each; printed by the commands. No
-            patient's name may stand in one.
-    """
-
-    keys: NDArray[np.bytes_]
-    labels: NDArray[np.int32]
-    classes: tuple[str, ...]
-    groups: NDArray[np.int64]
-    group_names: NDArray[np.bytes_]
-    splits: NDArray[np.int8]
-    positions: NDArray[np.float32]
-    remarks: tuple[str, ...] = ()
-
-    @classmethod
-    def build(
-        cls,
-        keys: Sequence[str],
-        *,
-        identities: Sequence[str] | None = None,
-        labels: Sequence[str] | None = None,
-        groups: Sequence[str] | None = None,
-        splits: Sequence[str] | None = None,
-        positions: ArrayLike | None = None,
-        remarks: Sequence[str] = (),
-    ) -> Index:
-        """Packs plain lists of equal length n.
-
-        Args:
-            keys: Unique names.
-            identities: What tells an image from all others anywhere (name and size, say); the
-                group of an image that has no other. The keys if left out.
-            labels: Class names, "" where unlabeled.
-            groups: Group names, "" where the image is a group of its own.
-            splits: "train", "val", "test" or "".
-            positions: (n, P) numbers.
-            remarks: What was assumed and left out.
-        """
-        n = len(keys)
-        own = list(identities or keys)
-        labeled = np.array(labels or [""] * n)
-        classes = tuple(str(name) for name in np.unique(labeled) if name)
-        codes = np.searchsorted(np.array(classes or [""]), labeled).astype(np.int32)
-        codes[labeled == ""] = -1
-        names = [group or identity for group, identity in zip(groups or [""] * n, own, strict=True)]
-        group_names, group_codes = np.unique(_pack(names), return_inverse=True)
-        return cls(
-            keys=_pack(keys),
-            labels=codes,
-            classes=classes,
-            groups=group_codes.astype(np.int64),
-            group_names=group_names,
-            splits=np.array([SPLITS.index(s) for s in splits or [""] * n], dtype=np.int8),
-            positions=np.asarray(
-                np.zeros((n, 0)) if positions is None else positions, dtype=np.float32
-            ),
-            remarks=tuple(remarks),
-        )
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def key(self, i: int) -> str:
-        """Returns the name of image i."""
-        return str(self.keys[i].decode(errors="surrogateescape"))
-
-    def group_hashes(self, chosen: NDArray[np.int64] | slice = slice(None)) -> set[str]:
-        """Returns a fingerprint of each group among the chosen images.
-
-        Only these reach a run folder: a group name may be a patient's.
-        """
-        names = self.group_names[np.unique(self.groups[chosen])]
-        return {hashlib.sha256(name).hexdigest()[:16] for name in names}
-
-
-def _pack(texts: Sequence[str]) -> NDArray[np.bytes_]:
-    packed = [text.encode(errors="surrogateescape") for text in texts]  # file names may be no UTF-8
-    return np.array(packed or [b""], dtype=np.bytes_)[: len(texts)]
-
-
 def _bulk(values: NDArray[np.float64]) -> tuple[float, float]:
     """Returns the 0.5th and 99.5th percentile of the finite values; (0, 1) if there are none."""
     finite = values[np.isfinite(values)]
@@ -142,54 +49,77 @@ def _bulk(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 class Dataset(ABC):
-    """Images of one kind, opened lazily. Subclass it to register a format.
+    """Images of one kind, opened lazily. Subclass it to register a format or a demo.
+
+    A subclass sets `index` and `channels` in `prepare` and returns images in `read`. A dataset that
+    needs no files needs no more than these two. `ssl_kit.data.FileDataset` is the base of readers
+    of files.
 
     Attributes:
         Config: The reader's own options.
-        index: What there is; set by the subclass.
+        path: File or folder that is read.
+        options: An instance of `Config`.
+        labels_table: CSV with columns path, label, group and split, or None.
+        index: What the dataset holds; set by the subclass.
         channels: Names of the C channels; set by the subclass.
         value_range: (C, 2) physical values that map to the ends of the range of an image.
             Measured where the format does not fix it; a run keeps it for every later use.
     """
 
     Config: ClassVar[type[Config]] = Config
+    options: Any
     index: Index
     channels: tuple[str, ...]
 
-    def __init__(self, value_range: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        options: Any = None,
+        labels: Path | None = None,
+        value_range: ArrayLike | None = None,
+    ) -> None:
+        self.path, self.labels_table = path or Path(), labels
+        self.options = self.Config() if options is None else options
         self._value_range = None if value_range is None else np.asarray(value_range, float)
+        self.prepare()
+
+    def prepare(self) -> None:  # noqa: B027  a dataset around another one sets both by itself
+        """Sets `index` and `channels`, without reading many pixels; called by the constructor."""
 
     @classmethod
-    @abstractmethod
     def accepts(cls, path: Path) -> bool:
-        """Tells, without reading much, whether `path` looks like something this class opens."""
+        """Tells, without reading much, whether `path` looks like something this class opens.
+
+        A dataset that needs no files accepts no path.
+        """
+        return False
 
     @classmethod
-    @abstractmethod
     def open(
         cls,
         path: Path,
         options: Any,
         labels: Path | None = None,
         value_range: ArrayLike | None = None,
-    ) -> Dataset:
+    ) -> Self:
         """Opens a dataset.
 
         Args:
-            path: File or folder; a demo ignores it.
+            path: File or folder; a dataset that needs no files ignores it.
             options: An instance of `Config`.
             labels: CSV with columns path, label, group, split.
             value_range: (C, 2), that of a run, or None to measure it.
 
         Raises:
-            DataError: If there is nothing in it that can be read.
+            DataError: If no image can be read.
         """
+        return cls(path, options, labels, value_range)
 
     @classmethod
     def example(cls, folder: Path) -> Path | None:
-        """Writes a few small files that this class opens: the rules are checked on them.
+        """Writes a few small files that this class opens, for the conformance rules.
 
-        A reader of files has one; a demo, which opens without any, needs none.
+        A reader of files has an example. A dataset that needs no files has none.
 
         Args:
             folder: Empty.
@@ -222,9 +152,9 @@ class Dataset(ABC):
         """
         channels = len(self.channels)
         pixels: list[Image] = []
-        for i in np.unique(np.linspace(0, len(self) - 1, images).astype(int)):
+        for i in evenly_spaced(len(self), images).tolist():
             try:
-                image = self.read(int(i))
+                image = self.read(i)
             except DataError:
                 continue
             if image.dtype == np.uint8:
@@ -257,13 +187,16 @@ class Dataset(ABC):
         if image.ndim != 3 or image.shape[2] != len(self.channels) or 0 in image.shape:
             raise DataError(f"its shape {image.shape} is not (H, W, {len(self.channels)})")
         index = self.index
-        label = index.classes[index.labels[i]] if index.labels[i] >= 0 else ""
-        group = index.group_names[index.groups[i]].decode(errors="surrogateescape")
         return Sample(
-            self.scale(image), self.channels, self.value_range, index.key(i), label, group
+            self.scale(image),
+            self.channels,
+            self.value_range,
+            index.key(i),
+            index.label(i),
+            index.group(i),
         )
 
-    def through(self, transform: A.BasicTransform) -> Dataset | None:
+    def through(self, transform: Transform) -> Dataset | None:
         """Returns the same data, altered before they become images; None where they are images.
 
         A dataset that makes pictures of signals alters the signals.
@@ -275,9 +208,4 @@ class Dataset(ABC):
 
     def fingerprint(self) -> str:
         """Returns 16 hex digits that change when the names, sizes, labels or splits change."""
-        index = self.index
-        digest = hashlib.sha256()
-        for part in (index.keys, index.labels, index.group_names, index.groups, index.splits):
-            digest.update(part.tobytes())
-        digest.update("\n".join(index.classes).encode())
-        return digest.hexdigest()[:16]
+        return self.index.fingerprint()

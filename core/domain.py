@@ -4,36 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .view import View
 
 if TYPE_CHECKING:
-    import albumentations as A
-
-    from .dataset import Index
+    from .dataset import Image
+    from .index import Index
     from .pairing import Pairing
 
-Policy = Callable[[View, Sequence[str]], "list[A.BasicTransform]"]
+
+class Transform(Protocol):
+    """A random change of an image; `ssl_kit.data.augment` has many, and base classes for more."""
+
+    def __call__(self, *, image: Image, **targets: Any) -> Mapping[str, Any]:
+        """Returns the changed image (H, W, C) as "image", and further targets by their names."""
+
+
+Policy = Callable[[View, Sequence[str]], list[Transform]]
 """Makes the transforms of a view from the request and the channel names. They get uint8 or float32
-in [0, 1], (H, W, C), and must end at `view.size`."""
+in [0, 1], (H, W, C), and the last of them returns an image of `view.size`."""
 
 PairingRule = Callable[["Index"], "Pairing"]
-"""Says which images show the same thing as an image: neighbors, seasons, one patient."""
+"""Tells which images show the same thing as an image: neighbors, seasons, one patient."""
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """A way in which images of a field get worse, for measuring how features stand it.
+    """A corruption typical of the domain, used to measure how robust features are.
 
     Attributes:
         transform: Makes the transform from a strength and the channel names; it gets what
-            policies get. None where such images do not get worse in this way.
-        strengths: What to try, from mild to severe, in the unit that the field thinks in.
-        unit: Of the strengths: "dB", "quality", ...
+            policies get. None where the corruption does not occur in such images.
+        strengths: Strengths to test, from mild to severe, in the unit that is usual in the field.
+        unit: Unit of the strengths: "dB", "quality", ...
     """
 
-    transform: Callable[[float, Sequence[str]], A.BasicTransform | None]
+    transform: Callable[[float, Sequence[str]], Transform | None]
     strengths: tuple[float, ...]
     unit: str
 
@@ -49,9 +56,9 @@ class Domain:
         demo: Name of a registered dataset that needs no files and no network.
         policies: Augmentation policies by name; "default" is required.
         defaults: Settings of a run that suit the field, nested as in config.toml.
-        pairings: Ways to find positives that are not augmentations, by name.
+        pairings: Rules that find positives that are not augmentations, by name.
         objectives: Names of the objectives that come with the domain.
-        corruptions: Ways in which its images get worse, by name.
+        corruptions: Corruptions that are typical of its images, by name.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What readers, policies and pairings are made of; `__init__.pyi` lists the public names."""
+"""Building blocks of readers, policies and pairings; `__init__.pyi` lists the public names."""
 
 import lazy_loader
 

@@ -1,10 +1,35 @@
+# Readers
+from . import augment as augment
+from .file_dataset import FileDataset as FileDataset
+from .file_dataset import most_frequent_kind as most_frequent_kind
+from .file_dataset import parents_of as parents_of
+from .files import evenly_spaced as evenly_spaced
 from .files import file_path as file_path
 from .files import index_files as index_files
+from .files import walk as walk
 from .loader import choose_workers as choose_workers
+from .open_files import OpenFiles as OpenFiles
+from .open_files import file_version as file_version
+from .open_files import keep_open as keep_open
+
+# Pairings
 from .pairings import grid_neighbors as grid_neighbors
-from .transforms import D4 as D4
-from .transforms import Downscale as Downscale
-from .transforms import Jpeg as Jpeg
-from .transforms import downscale as downscale
+from .pairings import pair_adjacent as pair_adjacent
+from .pairings import pair_edges as pair_edges
+from .pairings import pair_equal as pair_equal
+
+# Pixels and tiles
+from .pixels import from_levels as from_levels
+from .pixels import from_unit as from_unit
+from .pixels import full_scale as full_scale
+from .pixels import to_unit as to_unit
+from .tiles import box_means as box_means
+from .tiles import grid as grid
+from .tiles import parse_tile_keys as parse_tile_keys
+from .tiles import tile_key as tile_key
+from .tiles import tile_starts as tile_starts
+
+# Policies
 from .views import if_channels as if_channels
 from .views import resized_crop as resized_crop
+from .views import whole_image as whole_image

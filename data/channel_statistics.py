@@ -11,20 +11,21 @@ import numpy as np
 from ..core.dataset import Dataset
 from ..core.encoder import Encoder
 from ..core.errors import DataError
+from ..core.index import evenly_spaced
 from ..nn.weights import RGB
+from .pixels import full_scale
 
 
 def pixel_statistics(dataset: Dataset, pool: Sequence[int] | np.ndarray[Any, Any]) -> Statistics:
     """Measures mean and standard deviation of each channel, of values in [0, 1], on 256 images."""
-    chosen = np.asarray(pool)[np.unique(np.linspace(0, len(pool) - 1, 256).astype(int))]
+    chosen = np.asarray(pool)[evenly_spaced(len(pool), 256)]
     sums, squares, count = 0.0, 0.0, 0
     for i in chosen:
         try:
             image = dataset[int(i)].image
         except DataError:
             continue
-        unit = 255.0 if image.dtype == np.uint8 else 1.0
-        flat = image.reshape(-1, image.shape[2]).astype(np.float64) / unit
+        flat = image.reshape(-1, image.shape[2]) / np.float64(full_scale(image.dtype))
         sums, squares, count = sums + flat.sum(0), squares + (flat**2).sum(0), count + len(flat)
     if not count:
         raise DataError("None of the images looked at can be read; see the files themselves.")

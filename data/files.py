@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.dataset import Index
 from ..core.errors import DataError
+from ..core.index import Index
+from ..core.index import evenly_spaced as evenly_spaced
 from .companions import counted_by_ending, masks_among
 from .labels import (
     Labeling,
@@ -72,7 +73,7 @@ def index_files(
             "--set data.masks=true includes them."
         )
     keys = [key for key, _ in files]
-    table = source.table or _table_in(root)
+    table = source.table or table_in(root)
     others = {key for key, _ in everything} - set(keys) - masks - ({table.name} if table else set())
     if others:
         remarks.append(f"Files of other endings are not read: {counted_by_ending(others)}.")
@@ -112,22 +113,37 @@ def _build(files: list[tuple[str, int]], rows: list[Row], remarks: list[str]) ->
     )
 
 
-def _table_in(root: Path) -> Path | None:
+def table_in(root: Path) -> Path | None:
+    """Returns the table of labels in a folder, None if there is none."""
     if not root.is_dir():
         return None
     names = {entry.name.lower(): Path(entry.path) for entry in _entries(root) if entry.is_file()}
     return next((names[name] for name in _TABLES if name in names), None)
 
 
-def _scan(root: Path) -> Iterator[tuple[str, int]]:
-    """Yields (path relative to root with "/", bytes) of the files; hidden ones are left out.
+def walk(root: Path) -> Iterator[str]:
+    """Yields the paths of the files below a folder, relative to it; hidden ones are left out.
 
-    A folder is entered once, however many links lead to it.
+    A file yields its own name. Folders are listed one at a time, when they are reached, and each
+    once, however many links lead to it.
     """
+    yield from (key for key, _ in _walk(root))
+
+
+def _scan(root: Path) -> Iterator[tuple[str, int]]:
+    """Yields (path relative to root with "/", bytes) of the files."""
     if root.is_file():
         yield root.name, root.stat().st_size
         return
-    stack, entered = [root], {os.path.realpath(root)}
+    for key, entry in _walk(root):
+        if entry is not None:
+            yield key, _size(entry)
+
+
+def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
+    if root.is_file():
+        yield root.name, None
+    stack, entered = [root] if root.is_dir() else [], {os.path.realpath(root)}
     while stack:
         for entry in _entries(stack.pop()):
             if entry.name.startswith(".") or entry.name.lower() in _NO_DATA:
@@ -138,7 +154,7 @@ def _scan(root: Path) -> Iterator[tuple[str, int]]:
                     entered.add(target)
                     stack.append(Path(entry.path))
             else:
-                yield Path(entry.path).relative_to(root).as_posix(), _size(entry)
+                yield Path(entry.path).relative_to(root).as_posix(), entry
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

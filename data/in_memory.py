@@ -1,11 +1,6 @@
-"""A dataset whose decoded images stay in memory, for those who look at them many times."""
+"""A dataset whose decoded images stay in memory, so that repeated reads cost nothing."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
-from numpy.typing import ArrayLike
 
 from ..core.dataset import Dataset, Image, Sample
 from ..core.errors import DataError
@@ -14,15 +9,15 @@ from .splits import Positions
 
 
 class InMemory(Dataset):
-    """Another dataset, some of whose images are kept; loading processes share them.
+    """Another dataset with some of its images in memory, which loading processes share.
 
     Args:
         dataset: The images.
-        positions: Which of them are read now and kept; the unreadable ones are left to fail later.
+        positions: Images that are read now and kept; an unreadable one fails when it is asked for.
     """
 
     def __init__(self, dataset: Dataset, positions: Positions) -> None:
-        super().__init__(dataset.value_range)
+        super().__init__(value_range=dataset.value_range)
         self.index, self.channels = dataset.index, dataset.channels
         self._dataset = dataset
         self._kept: dict[int, Sample] = {}
@@ -33,28 +28,12 @@ class InMemory(Dataset):
                 continue
 
     def __getitem__(self, i: int) -> Sample:
-        """Returns image i, from memory where it is kept."""
+        """Returns image i, from memory if it is kept there."""
         return self._kept[i] if i in self._kept else self._dataset[i]
 
     def read(self, i: int) -> Image:
         """Returns image i as stored."""
         return self._dataset.read(i)
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        """It opens no path."""
-        return False
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: Any,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Dataset:
-        """It opens no path."""
-        raise DataError(f"'{path}' is opened by another dataset")
 
 
 def kept_in_memory(dataset: Dataset, positions: Positions, workers: int = -1) -> Dataset:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from ..core.dataset import SPLITS
 from ..core.errors import UsageError
+from ..core.index import SPLITS
 
 _NAMES = {
     "path": "path file filename file_name filepath file_path image image_path image_name img",

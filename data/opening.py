@@ -1,4 +1,4 @@
-"""Opens the images of a configuration with the reader that suits them."""
+"""Opens the images of a configuration with the reader that accepts them."""
 
 from __future__ import annotations
 

@@ -1,22 +1,22 @@
-"""Pairings that every domain has: neighbors in a grid, images of one group."""
+"""Pairings that several domains use: neighbors in a grid or in a sequence, images of a group."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.dataset import Index
+from ..core.index import Index
 from ..core.pairing import Pairing
 
 
 def grid_neighbors(places: ArrayLike) -> NDArray[np.int64]:
-    """Joins what lies side by side: in rows and columns each with the up to eight around it.
+    """Finds the up to eight neighbors of each place in a grid of rows and columns.
 
     Args:
-        places: (n, P) whole numbers.
+        places: (n, P) whole numbers: row, column, ...
 
     Returns:
-        (2, e): from one to its neighbor, each pair in both directions, sorted.
+        (2, e) edges from a place to its neighbor; each pair in both directions, sorted.
     """
     from scipy.spatial import cKDTree
 
@@ -27,9 +27,42 @@ def grid_neighbors(places: ArrayLike) -> NDArray[np.int64]:
 
 
 def same_group(index: Index) -> Pairing:
-    """Pairs each image with the others of its group: slide, patient, place, recording."""
-    order = np.argsort(index.groups, kind="stable")
-    groups = index.groups[order]
-    starts = np.searchsorted(groups, index.groups, side="left")
-    stops = np.searchsorted(groups, index.groups, side="right")
+    """Pairs each image with the others of its group: slide, patient, scene, recording."""
+    return pair_equal(index.groups)
+
+
+def pair_equal(numbers: ArrayLike, order_by: ArrayLike | None = None) -> Pairing:
+    """Pairs each image with all others that have the same number.
+
+    Args:
+        numbers: (n,) number of the volume, the recording or the group of each image.
+        order_by: (n,) place within it, by which the rows of the pairing are sorted.
+    """
+    numbers = np.asarray(numbers)
+    places = np.zeros(len(numbers)) if order_by is None else np.asarray(order_by)
+    order = np.lexsort((places, numbers))
+    starts = np.searchsorted(numbers[order], numbers, side="left")
+    stops = np.searchsorted(numbers[order], numbers, side="right")
     return Pairing(order, starts, stops)
+
+
+def pair_adjacent(numbers: ArrayLike, order_by: ArrayLike) -> Pairing:
+    """Pairs each image with the one before and the one after it that have the same number.
+
+    Args:
+        numbers: (n,) number of the volume or the recording of each image.
+        order_by: (n,) place within it.
+    """
+    whole = pair_equal(numbers, order_by)
+    rank = np.empty_like(whole.members)
+    rank[whole.members] = np.arange(len(rank))
+    starts, stops = np.maximum(whole.starts, rank - 1), np.minimum(whole.stops, rank + 2)
+    return Pairing(whole.members, starts, stops)
+
+
+def pair_edges(edges: NDArray[np.int64], n: int) -> Pairing:
+    """Pairs images by edges (2, e) from an image to its partner, sorted by the first row."""
+    numbers = np.arange(n)
+    starts = np.searchsorted(edges[0], numbers, side="left")
+    stops = np.searchsorted(edges[0], numbers, side="right")
+    return Pairing(edges[1], starts, stops)

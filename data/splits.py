@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.dataset import SPLITS, Index
 from ..core.errors import UsageError
+from ..core.index import SPLITS, Index
 
 Positions = NDArray[np.int64]
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..core.dataset import Dataset
 from ..core.objective import Batch
 from .loader import RawBatch
+from .pixels import full_scale
 
 
 class Standardize:
@@ -30,7 +31,7 @@ class Standardize:
 
     def __call__(self, view: Tensor) -> Tensor:
         """Maps (B, H, W, C) uint8 or float32 to (B, C, H, W) float32."""
-        unit = 255.0 if view.dtype == torch.uint8 else 1.0
+        unit = full_scale(view.dtype)
         x = view.to(self.device, non_blocking=True).to(torch.float32, copy=True).flatten(2)
         # Over rows of W * C values: over C alone it is not vectorized, and 20 times slower.
         width = view.shape[2]
@@ -42,7 +43,7 @@ def to_batch(raw: RawBatch, dataset: Dataset, standardize: Standardize) -> Batch
     """Moves a batch to the device and adds what the index knows."""
     rows = raw.indices.numpy()
     index = dataset.index
-    there = None if raw.partners is None else torch.from_numpy(index.positions[raw.partners])
+    of_partners = None if raw.partners is None else torch.from_numpy(index.positions[raw.partners])
     return Batch(
         views=tuple(standardize(view) for view in raw.views),
         indices=raw.indices.to(standardize.device),
@@ -50,5 +51,5 @@ def to_batch(raw: RawBatch, dataset: Dataset, standardize: Standardize) -> Batch
         positions=torch.from_numpy(index.positions[rows]).to(standardize.device),
         keys=tuple(index.key(i) for i in rows),
         frames=tuple(frame.to(standardize.device) for frame in raw.frames),
-        partner_positions=None if there is None else there.to(standardize.device),
+        partner_positions=None if of_partners is None else of_partners.to(standardize.device),
     )

@@ -7,68 +7,44 @@ import random
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-import albumentations as A
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.dataset import Image
-from ..core.domain import Policy
+from ..core.domain import Policy, Transform
 from ..core.errors import PluginError, UnknownNameError
 from ..core.view import View
+from . import augment
 
 _log = logging.getLogger("ssl_kit")
 
 
-class ResizedCrop(A.RandomResizedCrop):  # type: ignore[misc]
-    """Halves a large crop before it is resized: free of aliasing at a fraction of the cost."""
-
-    def apply(self, img: Image, crop_coords: tuple[int, int, int, int], **params: object) -> Image:
-        """Cuts out (left, top, right, bottom) and resizes it."""
-        left, top, right, bottom = crop_coords
-        crop = img[top:bottom, left:right]
-        height, width = self.size
-        while crop.shape[0] >= 2 * height and crop.shape[1] >= 2 * width:
-            even = crop[: crop.shape[0] // 2 * 2, : crop.shape[1] // 2 * 2]
-            crop = resize(even, (even.shape[1] // 2, even.shape[0] // 2), cv2.INTER_AREA)
-        return resize(crop, (width, height), cv2.INTER_LINEAR)
+def resized_crop(view: View) -> Transform:
+    """Returns a random crop of `view.scale` of the area, resized to `view.size`."""
+    return augment.ResizedCrop((view.size, view.size), scale=view.scale)
 
 
-def resize(image: Image, size: tuple[int, int], interpolation: int) -> Image:
-    """Resizes (H, W, C) of any C to (width, height); OpenCV takes four channels at a time."""
-    parts = [
-        cv2.resize(image[..., c : c + 4], size, interpolation=interpolation)
-        for c in range(0, image.shape[2], 4)
-    ]
-    parts = [part[..., None] if part.ndim == 2 else part for part in parts]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
-
-
-def resized_crop(view: View) -> A.BasicTransform:
-    """A random crop of `view.scale` of the area, resized to `view.size`: the usual first step."""
-    return ResizedCrop((view.size, view.size), scale=view.scale)
-
-
-def plain(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """A crop and nothing else, true for every image: "weak" and "upright" of a domain without."""
+def plain(view: View, channels: Sequence[str]) -> list[Transform]:
+    """A random crop only: the policies "weak" and "upright" of a domain that defines neither."""
     return [resized_crop(view)]
 
 
-def whole(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """The "eval" policy: the shorter side to `view.size`, then the center square."""
+def whole_image(view: View, channels: Sequence[str]) -> list[Transform]:
+    """Policy "eval": resizes the shorter side to `view.size` and takes the center crop."""
     return [
-        A.SmallestMaxSize(view.size, area_for_downscale="image"),
-        A.CenterCrop(view.size, view.size, pad_if_needed=True),
+        augment.SmallestMaxSize(view.size, area_for_downscale="image"),
+        augment.CenterCrop(view.size, view.size, pad_if_needed=True),
     ]
 
 
 def if_channels(
-    needed: Sequence[str], channels: Sequence[str], *transforms: A.BasicTransform
-) -> list[A.BasicTransform]:
+    needed: Sequence[str], channels: Sequence[str], *transforms: Transform
+) -> list[Transform]:
     """Returns the transforms if the image has exactly the `needed` channels, else none.
 
-    What is left out is logged, so that an augmentation true for one kind of image is never
-    silently applied to another, nor silently missing.
+    What is left out is logged, so that an augmentation that is right for one kind of image is
+    neither applied to another nor missing without a message.
     """
     if tuple(needed) == tuple(channels):
         return list(transforms)
@@ -99,7 +75,7 @@ class Renderer:
         channels: Sequence[str],
         seed: int,
     ) -> None:
-        policies = {"weak": plain, "upright": plain, "eval": whole, **policies}
+        policies = {"weak": plain, "upright": plain, "eval": whole_image, **policies}
         for view in views:
             if view.policy not in policies:
                 raise UnknownNameError("augmentation policy", view.policy, policies)
@@ -107,11 +83,11 @@ class Renderer:
         self._channels, self._seed = tuple(channels), seed
 
     @cached_property
-    def pipelines(self) -> list[A.Compose]:
-        """One albumentations pipeline per view."""
+    def pipelines(self) -> list[augment.Compose]:
+        """One pipeline of transforms per view."""
         cv2.setNumThreads(0)  # the loader's processes are the parallelism
         return [
-            A.Compose(
+            augment.Compose(
                 self._policies[v.policy](v, self._channels),
                 keypoint_params=_CORNERS if v.locate else None,
             )
@@ -141,8 +117,8 @@ class Renderer:
         pipeline = self.pipelines[view]
         pipeline.set_random_state(rng, random.Random(int(rng.integers(2**63))))  # noqa: S311
         corners = {"keypoints": _corners(image)} if self.views[view].locate else {}
-        made = pipeline(image=image, **corners)
-        out: Image = made["image"]
+        targets = pipeline(image=image, **corners)
+        out: Image = targets["image"]
         out = out[..., None] if out.ndim == 2 else out
         size = self.views[view].size
         if out.shape not in ((size, size, image.shape[2]), (1, size, image.shape[2])):
@@ -151,10 +127,10 @@ class Renderer:
                 f"({size}, {size}, {image.shape[2]}) was asked for."
             )
         out = np.ascontiguousarray(out, dtype=np.uint8 if image.dtype == np.uint8 else np.float32)
-        return out, _frame(made["keypoints"], image) if corners else _NOWHERE
+        return out, _frame(targets["keypoints"], image) if corners else _NOWHERE
 
 
-_CORNERS = A.KeypointParams("xy", remove_invisible=False)
+_CORNERS = augment.KeypointParams("xy", remove_invisible=False)
 _NOWHERE = np.zeros((0, 3), np.float32)
 _UNIT = np.array([[0, 0], [1, 0], [0, 1]], np.float64)
 
@@ -172,5 +148,5 @@ def _frame(corners: NDArray[np.float64], image: Image) -> NDArray[np.float32]:
     """
     sides = (corners[1:] - corners[0]).T / [image.shape[1], image.shape[0]]
     u, _, vt = np.linalg.svd(sides)
-    there = np.column_stack([corners + 0.5 - 0.5 * (u @ vt).sum(axis=1), np.ones(3)])
-    return np.linalg.solve(there, _UNIT).T.astype(np.float32)
+    corners_after = np.column_stack([corners + 0.5 - 0.5 * (u @ vt).sum(axis=1), np.ones(3)])
+    return np.linalg.solve(corners_after, _UNIT).T.astype(np.float32)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.dataset import Index
 from ..core.errors import UsageError
+from ..core.index import Index
 from ..data.splits import Positions
 
 

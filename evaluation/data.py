@@ -16,13 +16,13 @@ from ..core.domain import Domain, Policy
 from ..core.errors import UsageError
 from ..core.view import View
 from ..data.splits import Positions, Splits
-from ..data.views import whole
+from ..data.views import whole_image
 from .pretrained import Pretrained, embed, embed_views
 from .result import Result
 from .stored_features import stored
 
 if TYPE_CHECKING:
-    import albumentations as A
+    from ..core.domain import Transform
 _Embedded = tuple[Pretrained, NDArray[np.float32], Positions]
 
 
@@ -172,23 +172,23 @@ class EvaluationData:
             train, val = np.union1d(train, val), val[:0]
         return replace(self, splits=Splits(train, val, self.splits.test))
 
-    def seen_through(self, transform: A.BasicTransform) -> EvaluationData:
+    def seen_through(self, transform: Transform) -> EvaluationData:
         """Returns the same images, altered before the "eval" policy sees them.
 
         What is made of signals is altered before it is an image; see `Dataset.through`.
 
         Args:
-            transform: One of albumentations or of its kind; gets what policies get.
+            transform: Applied to each image before the policy; it gets what policies get.
         """
         dataset = self.dataset.through(transform)
         if dataset is not None:
             return replace(self, dataset=dataset, store=None, _embedded={})
-        policy = partial(_after, transform, self.domain.policies.get("eval", whole))
+        policy = partial(_after, transform, self.domain.policies.get("eval", whole_image))
         domain = replace(self.domain, policies={**self.domain.policies, "eval": policy})
         return replace(self, domain=domain, store=None, _embedded={})
 
 
 def _after(
-    transform: A.BasicTransform, policy: Policy, view: View, channels: Sequence[str]
-) -> list[A.BasicTransform]:
+    transform: Transform, policy: Policy, view: View, channels: Sequence[str]
+) -> list[Transform]:
     return [transform, *policy(view, channels)]

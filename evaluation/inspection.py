@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.dataset import Dataset, Image, Index
+from ..core.dataset import Dataset, Image
 from ..core.domain import Domain
 from ..core.errors import DataError, UsageError
+from ..core.index import Index, evenly_spaced
 from ..data.splits import Splits
 from .data import EvaluationData
 
@@ -120,7 +121,7 @@ def inspect_dataset(dataset: Dataset, splits: Splits, domain: Domain) -> Inspect
         domain: Whose images they are.
     """
     index = dataset.index
-    positions = np.unique(np.linspace(0, len(dataset) - 1, SAMPLE).astype(np.int64))
+    positions = evenly_spaced(len(dataset), SAMPLE)
     sample = _look_at(dataset, positions)
     labels = Counter(index.classes[n] for n in index.labels[index.labels >= 0].tolist())
     parts = {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)}

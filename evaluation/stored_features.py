@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.atomic import write_atomic
 from ..core.dataset import Dataset
+from ..core.index import evenly_spaced
 from ..data.splits import Positions
 from .pretrained import Pretrained
 
@@ -75,7 +76,7 @@ def _holds(found: _Features, embed: Callable[[Positions], _Features]) -> bool:
     features, rows = found
     if not len(rows):
         return False
-    look = np.unique(np.linspace(0, len(rows) - 1, _LOOKED_AT).astype(np.int64))
+    look = evenly_spaced(len(rows), _LOOKED_AT)
     again, there = embed(rows[look])
     tolerance = 1e-3 * float(features[look].std())  # of another number of threads, or device
     return np.array_equal(there, rows[look]) and np.allclose(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import albumentations as A
 import cv2
 import numpy as np
 
@@ -14,7 +13,10 @@ from ..core.atomic import write_atomic
 from ..core.dataset import Dataset, Image
 from ..core.domain import Domain
 from ..core.errors import DataError
+from ..core.index import evenly_spaced
 from ..core.view import View
+from ..data.augment import Compose
+from ..data.pixels import full_scale
 from ..data.views import Renderer
 
 _CELL, _GAP, _HEAD = 112, 4, 24
@@ -87,7 +89,7 @@ def contact_sheet(
 def _readable(dataset: Dataset, count: int) -> list[tuple[int, Image]]:
     """Reads evenly spread images: index and image of each that can be read."""
     readable: list[tuple[int, Image]] = []
-    for i in np.unique(np.linspace(0, len(dataset) - 1, count).astype(int)).tolist():
+    for i in evenly_spaced(len(dataset), count).tolist():
         try:
             readable.append((i, dataset[i].image))
         except DataError:
@@ -100,7 +102,7 @@ def _readable(dataset: Dataset, count: int) -> list[tuple[int, Image]]:
     return readable
 
 
-def clipping(pipeline: A.Compose, images: list[Image], seed: int, draws: int = 8) -> list[Clip]:
+def clipping(pipeline: Compose, images: list[Image], seed: int, draws: int = 8) -> list[Clip]:
     """Measures how much each transform of a pipeline clips, when they are applied in order."""
     pipeline.set_random_seed(seed)
     shares: dict[str, list[float]] = {type(t).__name__: [] for t in pipeline.transforms}
@@ -116,8 +118,7 @@ def clipping(pipeline: A.Compose, images: list[Image], seed: int, draws: int = 8
 
 
 def _saturated(image: Image) -> float:
-    top = 255 if image.dtype == np.uint8 else 1
-    return float(np.mean((image <= 0) | (image >= top)))
+    return float(np.mean((image <= 0) | (image >= full_scale(image.dtype))))
 
 
 def _cell(image: Image, channels: tuple[str, ...]) -> Image:
@@ -130,7 +131,7 @@ def _cell(image: Image, channels: tuple[str, ...]) -> Image:
 
 def _curves(signal: Image, most: int = 4) -> Image:
     """Draws the first channels of a signal (T, C) as curves below each other."""
-    unit = signal[:, :most] / (255 if signal.dtype == np.uint8 else 1)
+    unit = signal[:, :most] / full_scale(signal.dtype)
     cell = np.full((_CELL, _CELL, 3), 245, np.uint8)
     height = _CELL / unit.shape[1]
     x = np.linspace(0, _CELL - 1, len(unit))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.dataset import SPLITS, Dataset
+from ..core.dataset import Dataset
 from ..core.errors import SslKitError
+from ..core.index import SPLITS
 from .kit import explaining, require
 
 Kind = type[Dataset]

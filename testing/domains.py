@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import albumentations as A
 import cv2
 import numpy as np
 
@@ -13,7 +12,9 @@ from ..core.dataset import Dataset, Image
 from ..core.discovery import datasets, objectives
 from ..core.domain import Corruption, Domain
 from ..core.view import View
+from ..data import augment
 from ..data.opening import open_dataset, partners_of
+from ..data.pixels import full_scale
 from ..data.views import Renderer
 from ..training.settings import RunConfig, merge
 from .kit import explaining, require
@@ -88,7 +89,9 @@ def _policies(domain: Domain) -> list[str]:
 def _check_views(renderer: Renderer, image: Image, where: str) -> None:
     for epoch in range(4):
         before = image.copy()
-        with explaining(f"{where}; what needs certain channels goes through ssl_kit.only_with"):
+        with explaining(
+            f"{where}; what needs certain channels goes through ssl_kit.data.if_channels"
+        ):
             view = renderer(image, epoch, 0, 0)
             made = renderer.pipelines[0](image=image)["image"]
         require(np.array_equal(image, before), f"{where}: the image itself is changed; copy it")
@@ -108,7 +111,7 @@ def views_can_be_located(domain: Domain) -> None:
     for policy in _policies(domain):
         view = View(_VIEW, policy=policy, locate=True)
         renderer = Renderer(domain.policies, (view,), dataset.channels, 0)
-        with explaining(f"'{policy}'; what moves pixels is an albumentations.DualTransform and "
+        with explaining(f"'{policy}'; what moves pixels is an augment.SpatialTransform and "
                         "moves keypoints along (apply_to_keypoints)"):  # fmt: skip
             for epoch in range(8):
                 _, frame = renderer.locate(image, epoch, 0, 0)
@@ -183,7 +186,7 @@ def corrupted(
     """Returns an image after a corruption that applies to its channels, the same every time."""
     transform = corruptions[name].transform(strength, channels)
     require(transform is not None, f"'{name}' does not apply to {', '.join(channels)}")
-    pipeline = A.Compose([transform])
+    pipeline = augment.Compose([transform])
     pipeline.set_random_seed(0)
     made: Image = pipeline(image=image)["image"]
     return made
@@ -231,16 +234,15 @@ def _gap(image: Image, made: Image, again: Image, where: str) -> float:
     apart = np.abs(made.astype(np.float64) - again).max()  # OpenCV may round otherwise in between
     require(apart <= 1e-6, f"{where}: differs the second time; use the transform's own random "
             "generators (self.py_random, self.random_generator)")  # fmt: skip
-    top = 255 if image.dtype == np.uint8 else 1
-    inside = 0 <= made.min() <= made.max() <= top
+    inside = 0 <= made.min() <= made.max() <= full_scale(image.dtype)
     require(bool(inside), f"{where}: values leave the range; clip to it")
     return float(np.abs(made.astype(np.float64) - image).mean())
 
 
 def corruptions_get_worse(domain: Domain) -> None:
     """Every corruption keeps type, shape and range, and gets worse with its strength."""
-    height, own = _height(domain), tuple(demo_of(domain).channels)
-    for channels in dict.fromkeys((own, ("gray",), ("red", "green", "blue"))):
+    height, of_demo = _height(domain), tuple(demo_of(domain).channels)
+    for channels in dict.fromkeys((of_demo, ("gray",), ("red", "green", "blue"))):
         check_corruptions(domain.corruptions, channels, (height, 48))
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import copy
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..core.config import Config, validate
-from ..core.dataset import Dataset, Image, Index
+from ..core.config import validate
+from ..core.dataset import Dataset, Image
 from ..core.errors import UsageError
+from ..core.index import Index
 from ..core.objective import Batch, Objective, Output, TrainingInfo
 from ..core.view import View
 from ..data.loader import ViewDataset
@@ -329,27 +328,12 @@ def project_is_a_function(kind: Kind) -> str:
 
 
 class _Blank(Dataset):
-    """Images that are all alike, such as the margins of a scan."""
+    """Images that are all equal, such as the margins of a scan."""
 
     channels = _RGB
 
-    def __init__(self) -> None:
-        super().__init__([[0, 255]] * 3)
+    def prepare(self) -> None:
         self.index = Index.build([f"blank{i}" for i in range(32)])
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        return False
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: Config,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Dataset:
-        return cls()
 
     def read(self, i: int) -> Image:
         return np.full((_SIZE, _SIZE, 3), 160, np.uint8)

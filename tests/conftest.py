@@ -90,18 +90,10 @@ class MemoryDataset(Dataset):
     """Images from a list; an entry that is a text is a file that cannot be read."""
 
     def __init__(self, images: Sequence[Any], value_range: Any = None, **columns: Any) -> None:
-        super().__init__(value_range)
+        super().__init__(value_range=value_range)
         self.images = images
         self.channels = tuple(f"c{c}" for c in range(_width(images)))
         self.index = Index.build([f"image{i}" for i in range(len(images))], **columns)
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, *args: Any, **kwargs: Any) -> MemoryDataset:
-        return cls(*args, **kwargs)
 
     def read(self, i: int) -> Any:
         if isinstance(self.images[i], str):

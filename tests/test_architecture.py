@@ -16,7 +16,7 @@ import ssl_kit
 
 ROOT = Path(ssl_kit.__file__).parent
 FLOORS = ("core", "nn", "data", "training", "evaluation", "reports", "testing", "commands", "cli")
-PUBLIC = {"", "nn", "data", "evaluation", "testing"}
+PUBLIC = {"", "nn", "data", "data.augment", "evaluation", "testing"}
 FOLDERS = [ROOT / name for name in (*FLOORS, "plugins")]
 FILES = [
     file
@@ -151,6 +151,17 @@ def _top_imports(file):
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module.partition(".")[0])
     return names - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [f for folder in DISTRIBUTIONS for f in folder.rglob("*.py") if "tests" not in f.parts],
+    ids=lambda file: file.relative_to(ROOT).as_posix(),
+)
+def test_albumentations_is_imported_in_one_module(file):
+    """Another engine can replace it there."""
+    if "albumentations" in _top_imports(file):
+        assert module_of(file) == "data.augment"
 
 
 def test_the_core_is_small():

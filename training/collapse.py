@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.index import evenly_spaced
 from ..core.objective import Objective
 from ..data.loader import ViewDataset
 from ..data.splits import Positions
@@ -67,7 +67,7 @@ class Watch:
     """
 
     def __init__(self, views: ViewDataset, pool: Positions, standardize: Standardize) -> None:
-        chosen = pool[np.unique(np.linspace(0, len(pool) - 1, IMAGES).astype(int))]
+        chosen = pool[evenly_spaced(len(pool), IMAGES)]
         raw = views[0, chosen]
         self._pixels = torch.stack(raw.views, dim=1).flatten(0, 1)  # (n q, H, W, C)
         self._standardize = standardize

@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import Field
 
-from ... import Config, DataError, Dataset, Image, Index, UsageError
-from ...data import file_path, index_files
+from ... import Config, DataError, Image, Index, UsageError
+from ...data import FileDataset
 
 
 class ArraysConfig(Config):
     """Options of NumPy files."""
 
     channels: Annotated[
-        tuple[str, ...], Field(description="names of the channels; c0, c1, ... if left out")
+        tuple[str, ...], Field(description="names of the channels (default: c0, c1, ...)")
     ] = ()
-    channels_first: Annotated[bool, Field(description="an image is (C, H, W), not (H, W, C)")] = (
-        False
-    )
+    channels_first: Annotated[
+        bool, Field(description="axis order of an image: (C, H, W) if true, else (H, W, C)")
+    ] = False
 
 
-class Arrays(Dataset):
+class Arrays(FileDataset):
     """Images (H, W) or (H, W, C) of any number type; complex ones are taken by magnitude.
 
     Either one .npy (n, H, W[, C]), memory-mapped; or one .npz with images, labels and groups; or
@@ -32,44 +32,27 @@ class Arrays(Dataset):
     """
 
     Config = ArraysConfig
+    options: ArraysConfig
+    suffixes = (".npy",)
 
-    def __init__(
-        self,
-        path: Path,
-        options: ArraysConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> None:
-        super().__init__(value_range)
-        self._root, self._first = path, options.channels_first
+    def prepare(self) -> None:
+        """Opens the file, or indexes the folder."""
         self._stack: NDArray[np.generic] | None = None
-        if path.is_dir():
-            self.index = index_files(path, (".npy",), labels)
+        if self.path.is_dir():
+            super().prepare()
         else:
-            self._stack, self.index = _open_stack(path)
-        width = self.read(0).shape[2]
-        self.channels = options.channels or tuple(f"c{c}" for c in range(width))
+            self._stack, self.index = _open_stack(self.path)
+        width, names = self.read(0).shape[2], self.options.channels
+        self.channels = names or tuple(f"c{c}" for c in range(width))
         if len(self.channels) != width:
-            raise UsageError(f"'{path}' has {width} channels; data.options.channels names "
-                             f"{len(self.channels)}.")  # fmt: skip
+            raise UsageError(
+                f"'{self.path}' has {width} channels; data.options.channels names {len(names)}."
+            )
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Tells whether the path is a NumPy file or a folder with .npy files."""
-        if path.is_dir():
-            return next(path.rglob("*.npy"), None) is not None
-        return path.suffix in (".npy", ".npz")
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: ArraysConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Arrays:
-        """Opens the file or indexes the folder."""
-        return cls(path, options, labels, value_range)
+        return path.suffix == ".npz" or super().accepts(path)
 
     @classmethod
     def example(cls, folder: Path) -> Path:
@@ -86,11 +69,11 @@ class Arrays(Dataset):
             return image[..., None]
         if image.ndim != 3:
             raise DataError(f"its shape {image.shape} is no image (H, W) or (H, W, C)")
-        return image.transpose(1, 2, 0) if self._first else image
+        return image.transpose(1, 2, 0) if self.options.channels_first else image
 
     def _load(self, i: int) -> Image:
         try:
-            return np.asarray(np.load(file_path(self._root, self.index.key(i)), allow_pickle=False))
+            return np.asarray(np.load(self.path_of(i), allow_pickle=False))
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"is no NumPy array: {error}") from error
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
-from ... import Config, Dataset, Image, Index
+from ... import Dataset, Image, Index
 
 
 class Digits(Dataset):
@@ -15,30 +13,18 @@ class Digits(Dataset):
 
     channels = ("gray",)
 
-    def __init__(self) -> None:
+    def prepare(self) -> None:
+        """Loads the digits."""
         from sklearn.datasets import load_digits
 
-        super().__init__([[0, 16]])
         digits = load_digits()
         self._images: Image = digits.images.astype(np.float32)[..., None]
         keys = [f"digit{i:04d}" for i in range(len(self._images))]
         self.index = Index.build(keys, labels=[str(label) for label in digits.target])
 
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        """It opens no path."""
-        return False
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: Config,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Digits:
-        """Loads the digits; the path is not looked at."""
-        return cls()
+    def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
+        """Returns 0 and 16, the range of all digits."""
+        return np.array([[0.0, 16.0]])
 
     def read(self, i: int) -> Image:
         """Returns digit i, (8, 8, 1), 0 to 16."""

@@ -7,13 +7,11 @@ from typing import Annotated, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike
 from pydantic import Field
 
-from ... import Config, DataError, Dataset, Image
-from ...data import file_path, index_files
+from ... import Config, DataError, Image
+from ...data import FileDataset
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _NAMES = {"gray": ("gray",), "rgb": ("red", "green", "blue")}
 _ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}  # how a whole JPEG or PNG ends
 
@@ -23,11 +21,11 @@ class ImageFolderConfig(Config):
 
     channels: Annotated[
         Literal["auto", "gray", "rgb"],
-        Field(description="auto is gray where the first images have one channel"),
+        Field(description="channels of an image; auto is gray if the first readable image is gray"),
     ] = "auto"
 
 
-class ImageFolder(Dataset):
+class ImageFolder(FileDataset):
     """JPEG, PNG, BMP, WebP and TIFF, 8 or 16 bit, gray or RGB; an alpha channel is dropped.
 
     Labels come from class folders, train/val/test folders or labels.csv (path, label, group,
@@ -35,37 +33,16 @@ class ImageFolder(Dataset):
     """
 
     Config = ImageFolderConfig
+    options: ImageFolderConfig
+    suffixes = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
-    def __init__(
-        self,
-        path: Path,
-        options: ImageFolderConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> None:
-        super().__init__(value_range)
-        self._root = path
-        self.index = index_files(path, SUFFIXES, labels)
-        kind = options.channels if options.channels != "auto" else self._look()
+    def prepare(self) -> None:
+        """Indexes the files, and opens a few of them to learn their channels."""
+        super().prepare()
+        auto = self.options.channels == "auto"
+        kind = self._measure_kind() if auto else self.options.channels
         self.channels = _NAMES[kind]
         self._flag = cv2.IMREAD_GRAYSCALE if kind == "gray" else cv2.IMREAD_COLOR_RGB
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        """Tells whether the path is such a file, or a folder with one somewhere."""
-        files = path.rglob("*") if path.is_dir() else iter([path])
-        return any(file.suffix.lower() in SUFFIXES for file in files)
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: ImageFolderConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> ImageFolder:
-        """Indexes the files; opens a few of them to learn their channels."""
-        return cls(path, options, labels, value_range)
 
     @classmethod
     def example(cls, folder: Path) -> Path:
@@ -77,7 +54,7 @@ class ImageFolder(Dataset):
             cv2.imwrite(str(folder / "ab"[i % 2] / f"{i}.png"), image)
         return folder
 
-    def _look(self) -> str:
+    def _measure_kind(self) -> str:
         """Returns "gray" if the first readable images have one channel, else "rgb"."""
         for i in range(min(16, len(self))):
             try:
@@ -88,7 +65,7 @@ class ImageFolder(Dataset):
 
     def _decode(self, i: int, flag: int) -> Image:
         try:
-            data = file_path(self._root, self.index.key(i)).read_bytes()
+            data = self.path_of(i).read_bytes()
         except OSError as error:
             raise DataError(f"cannot be opened: {error.strerror}") from error
         if not data:

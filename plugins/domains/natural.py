@@ -1,99 +1,94 @@
-"""Ordinary photographs: the views of SimCLR, which are right for few other kinds of image."""
+"""Ordinary photographs, with the views of SimCLR. Few other kinds of image suit these views."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import Corruption, Domain, Image, View
-from ...data import Jpeg, if_channels, resized_crop
+from ...data import augment, from_levels, if_channels, resized_crop
 
 _RGB = ("red", "green", "blue")
 
 
-def simclr_views(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """Crop, flip, color distortion and blur of SimCLR, appendix A, at strength 0.5."""
+def simclr_views(view: View, channels: Sequence[str]) -> list[augment.Transform]:
+    """Crop, flip, color distortion and blur of SimCLR (appendix A) at strength 0.5."""
     return [
         resized_crop(view),
-        A.HorizontalFlip(p=0.5),
-        *if_channels(_RGB, channels, A.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), A.ToGray(p=0.2)),
-        *if_channels(("gray",), channels, A.RandomBrightnessContrast(0.4, 0.4, p=0.8)),
-        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 2.0), p=0.5),
+        augment.HorizontalFlip(p=0.5),
+        *if_channels(
+            _RGB, channels, augment.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), augment.ToGray(p=0.2)
+        ),
+        *if_channels(("gray",), channels, augment.RandomBrightnessContrast(0.4, 0.4, p=0.8)),
+        augment.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 2.0), p=0.5),
     ]
 
 
-def mirrored(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """Crop and mirror left to right: photographs have an upright but no handedness."""
-    return [resized_crop(view), A.HorizontalFlip(p=0.5)]
+def mirrored(view: View, channels: Sequence[str]) -> list[augment.Transform]:
+    """Crop and horizontal flip. Photographs have an upright orientation but no handedness."""
+    return [resized_crop(view), augment.HorizontalFlip(p=0.5)]
 
 
-class Noise(A.ImageOnlyTransform):  # type: ignore[misc]
+class Noise(augment.ImageTransform):
     """Adds white Gaussian noise at a ratio of the mean squares of image and noise.
 
     Args:
-        snr: The ratio in dB.
+        snr: Signal-to-noise ratio in dB.
     """
 
     def __init__(self, snr: float) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.snr = snr
 
+    def draw(self, image: Image) -> dict[str, Any]:
+        """Draws the noise in the units of the image."""
+        power = np.square(image.astype(np.float32)).mean()
+        sigma = float(np.sqrt(power / 10 ** (self.snr / 10)))
+        return {"noise": sigma * self.random_generator.standard_normal(image.shape, np.float32)}
+
     def apply(self, img: Image, noise: NDArray[np.float32], **params: object) -> Image:
-        """Adds the noise and keeps the range of the type."""
-        top = 255 if img.dtype == np.uint8 else 1
-        noisy: Image = (img.astype(np.float32) + noise).clip(0, top)
-        return noisy.round().astype(np.uint8) if top == 255 else noisy
-
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Draws the noise."""
-        image = data["image"].astype(np.float32)
-        sigma = float(np.sqrt(np.square(image).mean() / 10 ** (self.snr / 10)))
-        drawn = self.random_generator.standard_normal(image.shape, dtype=np.float32)
-        return {"noise": sigma * drawn}
+        """Adds the noise."""
+        return from_levels(img.astype(np.float32) + noise, img)
 
 
-class Contrast(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Brings values towards the mean of their channel.
+class Contrast(augment.ImageTransform):
+    """Moves values towards the mean of their channel.
 
     Args:
-        left: What is left of the distance from it.
+        factor: Factor of the distance to the mean, in [0, 1].
     """
 
-    def __init__(self, left: float) -> None:
-        super().__init__(p=1)
-        self.left = left
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
 
     def apply(self, img: Image, **params: object) -> Image:
         """Mixes image and mean."""
         mean = img.mean(axis=(0, 1), dtype=np.float32)
-        mixed: Image = mean + np.float32(self.left) * (img - mean)
-        return mixed.round().astype(np.uint8) if img.dtype == np.uint8 else mixed.clip(0, 1)
+        return from_levels(mean + np.float32(self.factor) * (img - mean), img)
 
 
-def noise(snr: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """White noise at a ratio in dB."""
+def noise(snr: float, channels: Sequence[str]) -> augment.Transform | None:
+    """White noise at a signal-to-noise ratio in dB."""
     return Noise(snr)
 
 
-def blur(sigma: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Gaussian blur; `sigma` in pixels."""
-    return A.GaussianBlur(blur_limit=0, sigma_limit=(sigma, sigma), p=1)
+def blur(sigma: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Gaussian blur of a standard deviation in pixels."""
+    return augment.GaussianBlur(blur_limit=0, sigma_limit=(sigma, sigma), p=1)
 
 
-def contrast(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """So many percent of the contrast are left."""
+def contrast(percent: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Lower contrast; `percent` of it are left."""
     return Contrast(percent / 100)
 
 
-def jpeg(quality: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Compression by JPEG at a quality of 1 to 100."""
-    return Jpeg("jpeg", (int(quality), int(quality)), p=1)
+def jpeg(quality: float, channels: Sequence[str]) -> augment.Transform | None:
+    """JPEG compression at a quality of 1 to 100."""
+    return augment.Jpeg("jpeg", (int(quality), int(quality)), p=1)
 
 
 NATURAL = Domain(

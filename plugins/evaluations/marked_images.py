@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 from torch.utils.data import Dataset as TorchDataset
 
 from ... import DataError, Dataset
+from ...data import to_unit
 from .annotations import Located, Objects
 from .outlines import encode, mask_of
 
@@ -110,8 +111,7 @@ class Images(TorchDataset[Seen | Unreadable]):
         objects = marked.within(height, width)
         dropped = len(marked) - len(objects)
         objects = objects.of(~objects.ignored) if self._learn else objects
-        unit = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
-        unit = unit / 255 if image.dtype == np.uint8 else unit
+        unit = torch.from_numpy(to_unit(image)).permute(2, 0, 1).contiguous()
         scale = self._size / max(height, width)
         small = (max(1, round(height * scale)), max(1, round(width * scale)))
         seen = interpolate(unit[None], small, mode="bilinear", antialias=True)[0]

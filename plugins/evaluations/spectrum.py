@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 
 from ... import Config, Evaluation, UsageError
+from ...data import evenly_spaced
 from ...evaluation import Estimate, EvaluationData, Pretrained, Result, representation_metrics
 
 
@@ -34,7 +35,7 @@ class Spectrum(Evaluation):
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Measures random views of images from all parts, since no label is looked at."""
         n = len(data.dataset)
-        chosen = np.unique(np.linspace(0, n - 1, min(n, self.config.images)).astype(np.int64))
+        chosen = evenly_spaced(n, self.config.images)
         features = data.embed_views(model, chosen, self.config.views)
         if len(features) < 4:
             raise UsageError(f"A spectrum needs at least 4 images that can be read, not {n}.")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...core.dataset import Dataset
 from ...core.domain import Domain
 from ...core.errors import SslKitError
+from ...core.index import evenly_spaced
 from ...data.splits import Positions
 from ...evaluation.pretrained import Pretrained, embed
 from ...nn.weights import create_encoder, load_initial_weights
@@ -43,7 +44,7 @@ class Embedded:
 
 def embed_sample(run: Run, model: Pretrained, dataset: Dataset, domain: Domain) -> Embedded:
     """Embeds all images, or `MOST_IMAGES` evenly spread ones, before and after training."""
-    chosen = np.unique(np.linspace(0, len(dataset) - 1, MOST_IMAGES).astype(int))
+    chosen = evenly_spaced(len(dataset), MOST_IMAGES)
     features, positions, _ = embed(model, dataset, chosen, domain)
     start = initial(run, model)
     initial_features = embed(start, dataset, positions, domain)[0] if start else None

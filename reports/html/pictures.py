@@ -13,6 +13,7 @@ from ...core.dataset import Dataset, Image
 from ...core.domain import Domain
 from ...core.errors import DataError
 from ...core.view import View
+from ...data.pixels import full_scale
 from ...data.views import Renderer
 from ..sheet import to_rgb
 
@@ -84,7 +85,7 @@ def square(view: Image, channels: tuple[str, ...], size: int) -> Image:
 def trace(signal: Image, size: int) -> Image:
     """Draws at most eight channels of a signal (T, C) as curves below each other."""
     canvas = np.full((size, size, 3), 250, np.uint8)
-    unit = signal.astype(np.float64) / (255 if signal.dtype == np.uint8 else 1)
+    unit = signal / np.float64(full_scale(signal.dtype))
     channels = unit[:, :8]
     band = size / channels.shape[1]
     x = np.linspace(0, size - 1, len(channels))

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.config import validate
-from ...core.dataset import Dataset, Image, Index
+from ...core.dataset import Dataset, Image
 from ...core.discovery import objectives
 from ...core.domain import Domain
 from ...core.errors import DataError
+from ...core.index import Index, evenly_spaced
 from ...core.view import View
 from ...data.splits import Positions, Splits
 from ...data.views import Renderer
@@ -51,7 +52,7 @@ class Atlas:
 
 def atlas(embedded: Embedded, dataset: Dataset, splits: Splits, domain: Domain) -> Atlas:
     """Draws the maps of at most 500 of the embedded images."""
-    rows = np.unique(np.linspace(0, len(embedded.positions) - 1, _ON_MAP).astype(int))
+    rows = evenly_spaced(len(embedded.positions), _ON_MAP)
     positions = embedded.positions[rows]
     photograph = Photographer(domain, dataset, _THUMB)
     classes, names, by = _colors(dataset.index, positions)
@@ -174,7 +175,7 @@ def sheet(run: Run, dataset: Dataset, domain: Domain, images: int = 4, views: in
     whole = View(config.encoder.image_size, policy="eval")
     renderer = Renderer(domain.policies, (whole, *repeated), dataset.channels, config.seed)
     rows = []
-    for i in np.unique(np.linspace(0, len(dataset) - 1, images + 2).astype(int))[1:-1].tolist():
+    for i in evenly_spaced(len(dataset), images + 2)[1:-1].tolist():
         try:
             image = dataset[i].image
         except DataError:

@@ -94,7 +94,7 @@ BROKEN = [
     ("policies_keep_shape_type_and_range", {"policies": policy(A.HorizontalFlip(), Widened(p=1))},
      "the type becomes float64"),
     ("views_can_be_located", {"policies": policy(A.HorizontalFlip(), Shifted(p=1))},
-     "'default'; what moves pixels is an albumentations.DualTransform"),
+     "'default'; what moves pixels is an augment.SpatialTransform"),
     ("default_views_differ", {"policies": {**NATURAL.policies, "default": lambda view, channels: [
         A.Resize(view.size, view.size)]}}, "transforms applied with p > 0"),
     ("views_can_be_made_again", {"policies": policy(Unseeded(p=1))}, "self.random_generator"),

@@ -1,4 +1,4 @@
-"""EEG and wearable biosignals: the table of contents; nothing heavy is imported here."""
+"""EEG and wearable biosignals: the plugins of this package, which are imported on first use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "eeg_demo",
         f"{_HERE}.demo:Demo",
-        summary="512 made-up windows of 16 subjects: eyes open or closed, sleep, seizure.",
+        summary="512 simulated windows of 16 subjects: eyes open or closed, sleep, seizure.",
     )
 
 

@@ -77,5 +77,13 @@ def versions(x: Tensor, noise: Tensor, order: Tensor, stretch: Tensor) -> Tensor
         order: (B, 20) uniform numbers.
         stretch: (B, 9) uniform numbers.
     """
-    made = (x, noisy(x, noise), _FACTOR * x, -x, x.flip(3), permuted(x, order), warped(x, stretch))
-    return torch.stack(made, dim=1)
+    stacked = (
+        x,
+        noisy(x, noise),
+        _FACTOR * x,
+        -x,
+        x.flip(3),
+        permuted(x, order),
+        warped(x, stretch),
+    )
+    return torch.stack(stacked, dim=1)

@@ -1,4 +1,4 @@
-"""What electrodes record of a made-up head: sources in a sphere, noise, blinks.
+"""Simulates EEG: sources in a spherical head, noise and blinks.
 
 Lengths are shares of the head's radius; potentials are microvolts.
 """
@@ -29,14 +29,14 @@ _AT = {  # right, front, up
 
 @dataclass(frozen=True)
 class Subject:
-    """One person: what stays the same in all of their windows.
+    """Properties of one subject that are the same in all windows.
 
     Attributes:
-        alpha: Hz, the peak of the occipital rhythm.
-        strength: Of that rhythm, 1 is usual.
-        slope: Power of the background falls with f to this exponent.
-        skull: Factor of all that comes from the brain.
-        places: (24, 3) of the background sources.
+        alpha: Peak frequency of the occipital rhythm in Hz.
+        strength: Strength of that rhythm; 1 is usual.
+        slope: Exponent with which the power of the background decreases with frequency.
+        skull: Factor of the potentials of all sources in the brain.
+        places: (24, 3) positions of the background sources.
     """
 
     alpha: float
@@ -47,7 +47,7 @@ class Subject:
 
 
 def draw_subject(rng: np.random.Generator) -> Subject:
-    """Draws a person."""
+    """Draws a subject."""
     places = rng.normal(size=(_BACKGROUND, 3))
     places[:, 2] = np.abs(places[:, 2])
     return Subject(
@@ -60,7 +60,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
 
 
 def record(person: Subject, state: str, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Returns a window of a state, (8, 640) microvolts."""
+    """Returns a window of a subject in a state, (8, 640) microvolts."""
     frequency = np.asarray(np.fft.rfftfreq(SAMPLES, 1 / RATE), np.float64)
     falling = np.maximum(frequency, 0.5) ** (-person.slope / 2)
     asleep, closed = state == "sleep", state == "eyes_closed"
@@ -81,18 +81,18 @@ def record(person: Subject, state: str, rng: np.random.Generator) -> NDArray[np.
 
 
 def _through(places: Floats, currents: Floats) -> Floats:
-    """Returns what radial dipoles (n, 3) with currents (n, T) cause at the electrodes, (8, T).
+    """Returns the potentials of radial dipoles (n, 3) with currents (n, T) at electrodes, (8, T).
 
-    V = q . (r - r0) / |r - r0|^3 in a homogeneous conductor, scaled so that the electrode right
-    above a source sees its current.
+    V = q . (r - r0) / |r - r0|^3 in a homogeneous conductor, scaled so that the electrode
+    directly above a source measures its current.
     """
     where = np.array([standard()[name] for name in ELECTRODES])
     where /= np.linalg.norm(where, axis=1, keepdims=True)
     out = places / np.linalg.norm(places, axis=1, keepdims=True)
     apart = where[:, None] - _DEPTH * out[None]
     field = (apart * out).sum(axis=2) / np.linalg.norm(apart, axis=2) ** 3
-    seen: Floats = field * (1 - _DEPTH) ** 2 @ currents
-    return seen
+    potentials: Floats = field * (1 - _DEPTH) ** 2 @ currents
+    return potentials
 
 
 def _at(region: str, currents: Floats, microvolts: float) -> Floats:
@@ -110,25 +110,25 @@ def _noise(spectrum: Floats, rng: np.random.Generator, count: int) -> Floats:
 def _rhythm(
     frequency: Floats, peak: float, width: float, rng: np.random.Generator, count: int
 ) -> Floats:
-    """Draws a rhythm: noise in a band about a peak; it waxes and wanes."""
+    """Draws a rhythm: noise in a band about a peak, whose amplitude varies."""
     return _noise(np.exp(-0.5 * ((frequency - peak) / width) ** 2), rng, count)
 
 
 def _spindle(rng: np.random.Generator) -> Floats:
-    """A burst of 12 to 14 Hz for about a second, in both halves of the brain."""
+    """Returns a burst of 12 to 14 Hz for about a second in both hemispheres, (2, T)."""
     time = np.arange(SAMPLES) / RATE
     burst = _bump(rng.uniform(1, 4), 0.35) * np.sin(2 * np.pi * rng.uniform(12, 14) * time)
     return np.tile(burst, (2, 1))
 
 
 def _bump(middle: float, width: float) -> Floats:
-    """A Gaussian in time, in seconds."""
+    """Returns a Gaussian in time, (T,); middle and width in seconds."""
     bump: Floats = np.exp(-0.5 * ((np.arange(SAMPLES) / RATE - middle) / width) ** 2)
     return bump
 
 
 def spike_and_wave(rate: float, rng: np.random.Generator) -> Floats:
-    """A sharp spike and a slow wave, `rate` times a second, (T,)."""
+    """Returns a sharp spike and a slow wave, `rate` times a second, (T,)."""
     phase = (np.arange(SAMPLES) / RATE * rate + rng.random()) % 1
     spike = np.exp(-0.5 * ((phase - 0.15) / 0.03) ** 2)
     wave = np.where(phase > 0.3, np.sin(np.pi * (phase - 0.3) / 0.7), 0)

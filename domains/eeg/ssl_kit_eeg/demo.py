@@ -1,17 +1,14 @@
-"""A dataset that needs no files: what electrodes would record of made-up people."""
+"""The demo: EEG of simulated subjects."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ssl_kit import Index
 
 from .brain import ELECTRODES, RATE, STATES, draw_subject, record
 from .pictures import Reals
-from .windows import WindowConfig, Windows
+from .windows import Windows
 
 _SUBJECTS, _EACH = 16, 8  # windows of a state
 _APART = 60.0  # seconds from window to window of a subject
@@ -20,14 +17,12 @@ _APART = 60.0  # seconds from window to window of a subject
 class Demo(Windows):
     """512 windows of 5 s, 8 electrodes, 128 Hz: eyes open, eyes closed, sleep, seizure.
 
-    Generated, not real: the same each time, made when first read. A group is one subject, whose
+    The signals are simulated, not real, and the same each time. A group is one subject, whose
     recording goes through the states one after another.
     """
 
-    Config = WindowConfig
-
-    def __init__(self, options: WindowConfig, value_range: ArrayLike | None = None) -> None:
-        super().__init__(options.image, value_range)
+    def prepare(self) -> None:
+        """Names the windows of all subjects."""
         each = len(STATES) * _EACH
         number = np.arange(_SUBJECTS * each)
         subjects = [f"subject{n // each:02d}" for n in number]
@@ -38,22 +33,6 @@ class Demo(Windows):
             positions=np.column_stack([number // each, number % each * _APART]),
         )
         self._show(ELECTRODES, RATE, {})
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        """It opens no path."""
-        return False
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: WindowConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Demo:
-        """Sets out the windows; the path is not looked at."""
-        return cls(options, value_range)
 
     def signal(self, i: int) -> Reals:
         """Returns window i, (8, 640) microvolts."""

@@ -1,4 +1,4 @@
-"""Electrodes: their names in the 10-05 system, and where they are on the head."""
+"""Electrodes: their names in the 10-05 system and their positions on the head."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AROUND = re.compile(r"^(?:eeg|seeg)[ _-]+|[ _-]+(?:ref|le|ar|avg|a1|a2|m1|m2)$|
 
 @lru_cache(maxsize=1)
 def standard() -> dict[str, NDArray[np.float64]]:
-    """Returns where the electrodes of the 10-05 system are, (3,) in meters: right, front, up."""
+    """Returns positions of the 10-05 system by electrode, (3,) in meters: right, front, up."""
     montage = mne.channels.make_standard_montage("colin27_1005")
     return {name: np.asarray(at) for name, at in montage.get_positions()["ch_pos"].items()}
 
@@ -27,30 +27,30 @@ def _spelling() -> dict[str, str]:
 
 
 def canonical(names: Sequence[str]) -> list[str]:
-    """Spells names of electrodes as the 10-05 system does: "EEG FP1-REF" is Fp1.
+    """Spells names of electrodes as the 10-05 system does: "EEG FP1-REF" becomes Fp1.
 
-    Others keep their names, and so does a second one of the same electrode.
+    Other names stay the same, and so does the second name of one electrode.
     """
     spelling, out = _spelling(), list[str]()
     for name in names:
         bare = name.strip()
         while _AROUND.search(bare) and _AROUND.sub("", bare):
             bare = _AROUND.sub("", bare)
-        found = spelling.get(bare.lower(), name.strip())
-        out.append(found if found not in out else name.strip())
+        electrode = spelling.get(bare.lower(), name.strip())
+        out.append(electrode if electrode not in out else name.strip())
     return out
 
 
 def flat(names: Sequence[str], known: Places) -> tuple[list[int], NDArray[np.float64]]:
-    """Lays electrodes out as seen from above, distances from the top kept.
+    """Projects electrodes to the plane as seen from above; distances from the vertex are kept.
 
     Args:
-        names: Of electrodes.
-        known: Where the file says that they are; 10-05 says it for others.
+        names: Names of electrodes.
+        known: Positions that the file gives; for others the 10-05 system gives them.
 
     Returns:
-        Positions in `names` of those that are known, and where they are, (n, 2): right and front,
-        1 is the equator of the head.
+        Numbers of the electrodes whose position is known, and these positions, (n, 2): right and
+        front, where 1 is the equator of the head.
     """
     where = {**standard(), **known}
     chosen = [i for i, name in enumerate(names) if name in where and np.isfinite(where[name]).all()]

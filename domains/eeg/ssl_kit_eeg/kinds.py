@@ -1,4 +1,4 @@
-"""What an image of this domain is, told from the names of its channels."""
+"""The kind of an image of this domain, which the names of its channels tell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNITS = ("g", "us", "c", "bpm", "s", "au")  # of an Empatica E4; z where a sessi
 
 
 def kind_of(channels: Sequence[str]) -> Kind:
-    """Returns what the channels are.
+    """Returns the kind of an image from the names of its channels.
 
     "eeg": all end in _uv, samples in microvolts about 0. "wearable": all end in the unit of another
     biosignal. "grid": electrodes x time. "map": all end in _map. "picture": everything else, time

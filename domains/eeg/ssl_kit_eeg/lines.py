@@ -10,27 +10,27 @@ from numpy.typing import NDArray
 from ssl_kit import DataError
 
 _BLOCK = 2**20  # bytes read at once
-_APART = 1024  # lines between two remembered places
+_APART = 1024  # lines between two known offsets
 _MOST_COLUMNS = 1024
 
 
 class Lines:
-    """The numbers in a text file.
+    """A text file with numbers.
 
     Attributes:
-        head: The first lines, split into fields; they need not be numbers.
-        count: Number of lines behind the first `skip`.
+        head: First lines, split into fields, which need not be numbers.
+        count: Number of lines after the first `skip`.
     """
 
     def __init__(self, path: Path, head: int) -> None:
-        """Counts the lines, in one pass and little memory.
+        """Counts the lines in one pass with little memory.
 
         Args:
-            path: Of the file.
+            path: Path of the file.
             head: Number of lines kept in `head`.
 
         Raises:
-            DataError: If it is empty or no text.
+            DataError: If the file is empty or no text.
         """
         self._path = path
         try:
@@ -46,11 +46,11 @@ class Lines:
 
     @property
     def count(self) -> int:
-        """Number of lines behind the first `skip`."""
+        """Number of lines after the first `skip`."""
         return max(0, self._lines - self.skip)
 
     def _scan(self) -> None:
-        """Remembers where every 1024th line begins, and how many there are."""
+        """Finds where every 1024th line begins, and the number of lines."""
         end, lines, starts = _end_of_text(self._path), 0, [np.zeros(1, np.int64)]
         if not end:
             raise DataError("the file is empty")
@@ -74,7 +74,7 @@ class Lines:
         return fields
 
     def read(self, start: int, stop: int) -> NDArray[np.float64]:
-        """Returns lines start to stop, counted behind the first `skip`, (n, columns).
+        """Returns lines start to stop, counted after the first `skip`, (n, columns).
 
         Raises:
             DataError: If they are not numbers.
@@ -102,7 +102,7 @@ class Lines:
 
 
 def _end_of_text(path: Path) -> int:
-    """Returns the number of bytes before what is blank at the end."""
+    """Returns the number of bytes before the blank end of a file."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - _BLOCK))

@@ -1,4 +1,4 @@
-"""Annotations: which part of a recording they are about, and what that makes of a window."""
+"""Annotations of recordings: labels of windows, and times that are not used."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _ALIKE = 6  # characters that the names of a recording and of its hypnogram begi
 
 
 def of_bad_times(note: Note) -> bool:
-    """Tells whether an annotation says that its time is not to be used, as MNE has it."""
+    """Tells whether an annotation marks its time as bad, by the convention of MNE."""
     return note.text.lower().startswith("bad")
 
 
 def good_starts(
     starts: NDArray[np.float64], window: float, notes: Sequence[Note]
 ) -> NDArray[np.float64]:
-    """Returns the starts of windows that touch no bad time.
+    """Returns the starts of the windows that do not overlap a bad time.
 
     Args:
         starts: (n,) seconds.
-        window: Seconds.
-        notes: Of the recording.
+        window: Length of a window in seconds.
+        notes: Annotations of the recording.
     """
     for note in filter(of_bad_times, notes):
         starts = starts[(starts + window <= note.start) | (starts >= note.stop)]
@@ -35,12 +35,12 @@ def good_starts(
 
 
 def label_of(start: float, window: float, notes: Sequence[Note]) -> str:
-    """Returns the text of the annotation that covers most of a window, "" if under a half.
+    """Returns the annotation that covers most of a window, "" if it covers less than half.
 
     Args:
-        start: Of the window, in seconds.
-        window: Seconds.
-        notes: Of the recording.
+        start: Start of the window in seconds.
+        window: Length of a window in seconds.
+        notes: Annotations of the recording.
     """
     shares = [
         (min(note.stop, start + window) - max(note.start, start), note.text)
@@ -52,10 +52,10 @@ def label_of(start: float, window: float, notes: Sequence[Note]) -> str:
 
 
 def borrowed(key: str, source: Source, others: Mapping[str, Source]) -> list[Note]:
-    """Returns the annotations that a file without signals has for a recording, on its clock.
+    """Returns the annotations that a file without signals holds for a recording, on its clock.
 
-    It is the one in the same folder whose name begins most alike, as SC4001EC-Hypnogram.edf is of
-    SC4001E0-PSG.edf in Sleep-EDF; six characters at least.
+    Of the files in the same folder it is the one with the longest common beginning of the name, at
+    least six characters: SC4001EC-Hypnogram.edf for SC4001E0-PSG.edf in Sleep-EDF.
 
     Args:
         key: Path of the recording.

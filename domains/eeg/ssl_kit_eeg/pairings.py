@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ssl_kit import Index, Pairing, UsageError
+from ssl_kit.data import pair_adjacent, pair_equal
 
 from .windows import RECORDING, TIME
 
@@ -17,33 +18,24 @@ def recording(index: Index) -> Pairing:
     """Pairs each window with all others of its recording.
 
     Raises:
-        UsageError: If windows have no place in a recording.
+        UsageError: If windows have no position in a recording.
     """
-    order, number = _in_order(index)
-    starts = np.searchsorted(number[order], number, side="left")
-    stops = np.searchsorted(number[order], number, side="right")
-    return Pairing(order, starts, stops)
+    return pair_equal(*_recording_and_time(index))
 
 
 def neighbor(index: Index) -> Pairing:
-    """Pairs each window with the one before and the one behind it.
+    """Pairs each window with the one before and the one after it.
 
     Raises:
-        UsageError: If windows have no place in a recording.
+        UsageError: If windows have no position in a recording.
     """
-    wide = recording(index)
-    rank = np.empty(len(index), np.int64)
-    rank[wide.members] = np.arange(len(index))
-    return Pairing(
-        wide.members, np.maximum(wide.starts, rank - 1), np.minimum(wide.stops, rank + 2)
-    )
+    return pair_adjacent(*_recording_and_time(index))
 
 
-def _in_order(index: Index) -> tuple[np.ndarray, np.ndarray]:
+def _recording_and_time(index: Index) -> tuple[np.ndarray, np.ndarray]:
     if index.positions.shape[1] != 2:
         raise UsageError(
             "No two windows are of one recording. data.pair_by 'recording' and 'neighbor' need "
             "recordings; 'group' pairs by the groups that a labels.csv declares."
         )
-    number = index.positions[:, RECORDING].astype(np.int64)
-    return np.lexsort((index.positions[:, TIME], number)), number
+    return index.positions[:, RECORDING].astype(np.int64), index.positions[:, TIME]

@@ -1,6 +1,6 @@
-"""Pictures of a signal: time and frequency, channels and time, or the scalp.
+"""Pictures of a signal: spectrograms, scalograms and maps of the scalp.
 
-In pictures of time and frequency time runs to the right and frequency up.
+In pictures of time and frequency, time runs to the right and frequency upwards.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def decibels(power: NDArray[np.float64]) -> Reals:
 
 
 def highest(rate: float) -> float:
-    """Returns the highest frequency that is shown, in Hz."""
+    """Returns the highest frequency of a picture in Hz."""
     return min(HIGHEST, 0.45 * rate)
 
 
@@ -57,7 +57,7 @@ def _density(
 
 
 def spectrogram(x: Reals, rate: float) -> Image:
-    """Log power of the short-time Fourier transform, (F, T, C), a row for each Hz.
+    """Returns the log power of the short-time Fourier transform, (F, T, C), a row for each Hz.
 
     Args:
         x: (C, n) microvolts.
@@ -69,7 +69,7 @@ def spectrogram(x: Reals, rate: float) -> Image:
 
 
 def mel(x: Reals, rate: float) -> Image:
-    """Log power in 32 overlapping bands, narrow for slow and wide for fast rhythms, (32, T, C).
+    """Returns the log power in 32 overlapping bands that widen with frequency, (32, T, C).
 
     Args:
         x: (C, n) microvolts.
@@ -81,11 +81,13 @@ def mel(x: Reals, rate: float) -> Image:
 
 
 def mel_bands(frequencies: NDArray[np.float64], top: float) -> NDArray[np.float64]:
-    """Triangles of equal width on the scale ln(1 + f / 7 Hz), (32, F); each sums to 1.
+    """Returns triangular filters of equal width on the scale ln(1 + f / 7 Hz), (32, F).
+
+    Each filter sums to 1.
 
     Args:
         frequencies: (F,) Hz.
-        top: Hz, where the last one ends.
+        top: Upper end of the last filter in Hz.
     """
     low, high = np.log1p(LOWEST / _CORNER), np.log1p(top / _CORNER)
     edges = np.expm1(np.linspace(low, high, _MEL + 2)) * _CORNER
@@ -100,9 +102,9 @@ def mel_bands(frequencies: NDArray[np.float64], top: float) -> NDArray[np.float6
 
 
 def scalogram(x: Reals, rate: float) -> Image:
-    """Log power of a wavelet transform with Morlet wavelets of 5 cycles, (40, T, C).
+    """Returns the log power of a transform with Morlet wavelets of 5 cycles, (40, T, C).
 
-    Slow wavelets have fewer cycles where five do not fit into the window.
+    Slow wavelets have fewer cycles if five do not fit into the window.
 
     Args:
         x: (C, n) microvolts.
@@ -128,7 +130,7 @@ def _upright(picture: Reals) -> Image:
 
 
 def band_powers(x: Reals, rate: float) -> Reals:
-    """Log power in the five bands of EEG, (C, 5) decibels.
+    """Returns the log power in the five bands of EEG, (C, 5) decibels.
 
     Args:
         x: (C, n) microvolts.
@@ -144,7 +146,7 @@ def band_powers(x: Reals, rate: float) -> Reals:
 
 
 def topography(x: Reals, rate: float, weights: Reals) -> Image:
-    """Maps of the scalp from above, the nose on top, one for each band, (64, 64, 5); NaN outside.
+    """Returns maps of the scalp from above, one for each band, (64, 64, 5); NaN outside.
 
     After Bashivan et al. 2016, https://arxiv.org/abs/1511.06448, section 3.1.
 
@@ -157,12 +159,12 @@ def topography(x: Reals, rate: float, weights: Reals) -> Image:
 
 
 def map_weights(places: NDArray[np.float64]) -> Reals:
-    """Returns what each electrode contributes to each pixel of a map, (64 * 64, C).
+    """Returns the weight of each electrode in each pixel of a map, (64 * 64, C).
 
     A thin-plate spline through the electrodes, which is linear in their values.
 
     Args:
-        places: (C, 2) of the electrodes, see `electrodes.flat`; at least 4.
+        places: (C, 2) positions of at least 4 electrodes, see `electrodes.flat`.
     """
     return _map_weights(places.tobytes())
 

@@ -1,4 +1,4 @@
-"""What is done to a signal before it is looked at: filter, rate, reference, bad channels."""
+"""Preprocessing of a signal: filter, sampling rate, reference, bad channels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _FEWEST = 4  # channels that are needed to call one an outlier
 
 
 def bandpass(x: Reals, rate: float, low: float, high: float) -> Reals:
-    """Keeps a band of frequencies, without shifting phases (Butterworth, forth and back).
+    """Applies a band-pass filter without phase shift (Butterworth, forward and backward).
 
     Args:
         x: (C, n).
-        rate: Hz.
-        low: Hz; 0 keeps what is slow.
-        high: Hz; what the rate cannot hold is not cut.
+        rate: Sampling rate in Hz.
+        low: Lowest frequency in Hz; 0 keeps slow drifts.
+        high: Highest frequency in Hz; at most 0.45 of the rate is used.
     """
     sos = _filter(rate, low, min(high, 0.45 * rate))
     padding = min(x.shape[1] - 1, max(3 * (2 * len(sos) + 1), int(rate)))
@@ -41,12 +41,12 @@ def _filter(rate: float, low: float, high: float) -> NDArray[np.float64]:
 
 
 def resampled(x: Reals, rate: float, to: float) -> Reals:
-    """Changes the number of samples a second; time 0 stays at the first sample.
+    """Changes the sampling rate; time 0 stays at the first sample.
 
     Args:
         x: (C, n).
-        rate: Hz.
-        to: Hz.
+        rate: Sampling rate in Hz.
+        to: New sampling rate in Hz.
     """
     ratio = Fraction(to / rate).limit_denominator(1000)
     if ratio == 1:

@@ -1,14 +1,12 @@
-"""Recordings: what they hold, and stretches of them."""
+"""Reads headers and intervals of recordings."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, UsageError
+from ssl_kit.data import keep_open
 
 from .electrodes import canonical
 from .lines import Lines, is_number
@@ -24,7 +23,6 @@ from .lines import Lines, is_number
 Reals = NDArray[np.float32]
 TEXT = (".txt", ".csv", ".tsv")
 BINARY = (".edf", ".bdf", ".gdf", ".fif", ".vhdr", ".set")
-_OPEN, _HELD = 32, 2  # recordings kept in each process: open ones, and ones read whole
 _EEG = ("eeg", "seeg", "ecog", "dbs")
 _VOLTS = (*_EEG, "eog", "emg", "ecg", "bio", "misc")
 _NO_SIGNAL = ("time", "times", "timestamp", "timestamps", "index", "sample", "seconds", "")
@@ -33,7 +31,7 @@ _LARGEST_INSIDE = 2**28  # bytes of a .set that holds its data and so is read wh
 
 @dataclass(frozen=True)
 class Note:
-    """What somebody wrote beside a part of a recording; times in seconds from its start."""
+    """An annotation of a part of a recording; times in seconds from the recording's start."""
 
     start: float
     stop: float
@@ -44,13 +42,13 @@ class Source(ABC):
     """An open recording.
 
     Attributes:
-        rate: Samples a second.
+        rate: Sampling rate in Hz.
         samples: Number of samples of each channel.
-        names: Of the channels that are EEG.
+        names: Names of the EEG channels.
         others: Names of further channels.
         bad: Names of the channels that the file declares bad.
-        notes: Its annotations.
-        began: When it was started, Unix time in seconds, None where the file does not say it.
+        notes: Annotations.
+        began: Start of the recording, Unix time in seconds; None if the file does not tell it.
     """
 
     rate: float
@@ -63,12 +61,12 @@ class Source(ABC):
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Length in seconds."""
         return self.samples / self.rate
 
     @property
     def places(self) -> dict[str, NDArray[np.float64]]:
-        """Where electrodes are, (3,) in meters, as far as the file says."""
+        """Positions of electrodes, (3,) in meters, as far as the file gives them."""
         return {}
 
     @abstractmethod
@@ -76,12 +74,12 @@ class Source(ABC):
         """Returns samples start to stop of channels, (C, n), in microvolts.
 
         Raises:
-            DataError: If they are damaged.
+            DataError: If the samples are damaged.
         """
 
 
 class TextSource(Source):
-    """One sample a line, one channel a column, microvolts; names in the first line, or none."""
+    """Text in microvolts: lines are samples, columns are channels, with or without a header."""
 
     def __init__(self, path: Path, rate: float) -> None:
         if not rate:
@@ -118,9 +116,9 @@ class TextSource(Source):
 
 
 class MneSource(Source):
-    """Any format of MNE, its samples left in the file until they are asked for.
+    """A recording in any format of MNE, whose samples are read when they are needed.
 
-    No text of MNE's errors is passed on: it may quote a header, and headers name patients.
+    The texts of MNE's errors are not passed on, because they may quote a patient's name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -167,7 +165,7 @@ class MneSource(Source):
 
     @property
     def places(self) -> dict[str, NDArray[np.float64]]:
-        """Where the file says that electrodes are."""
+        """Positions of electrodes that the file gives."""
         montage = self._raw.get_montage()
         if montage is None:
             return {}
@@ -175,7 +173,7 @@ class MneSource(Source):
         return dict(zip(canonical(list(known)), known.values(), strict=True))
 
     def read(self, start: int, stop: int, names: Sequence[str]) -> Reals:
-        """Reads a stretch."""
+        """Reads an interval."""
         rows = [self._rows[name] for name in names]
         with _guarded("is damaged or cut off"):
             values = self._raw.get_data(picks=rows, start=start, stop=stop, verbose="ERROR")
@@ -187,7 +185,7 @@ class MneSource(Source):
 
 @contextmanager
 def _guarded(problem: str) -> Iterator[None]:
-    """Turns whatever MNE raises into a DataError that names the kind of error only."""
+    """Turns any error of MNE into a DataError that names only the kind of the error."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -200,12 +198,12 @@ def _guarded(problem: str) -> Iterator[None]:
 
 
 def check_edf(path: Path) -> None:
-    """Compares what the header of an EDF or BDF declares with the bytes that are there.
+    """Compares the header of an EDF or BDF file with the size of the file.
 
     https://www.edfplus.info/specs/edf.html
 
     Raises:
-        DataError: If it is no such header, or samples are missing.
+        DataError: If the header is invalid, or samples are missing.
     """
     with path.open("rb") as file:
         head = file.read(256)
@@ -232,33 +230,26 @@ def open_source(path: Path, rate: float = 0) -> Source:
     """Opens a recording by its ending, or returns it if it is open in this process.
 
     Args:
-        path: Of the file.
-        rate: Samples a second of text files.
+        path: Path of the file.
+        rate: Sampling rate of text files in Hz.
 
     Raises:
-        DataError: If it cannot be used.
-        UsageError: If it is text and no rate is given.
+        DataError: If the file cannot be used.
+        UsageError: If it is a text file and no rate is given.
     """
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise DataError(f"cannot be opened: {error.strerror or error}") from error
-    if not state.st_size:
-        raise DataError("the file is empty")
-    kept = _held if _holds_its_data(path) else _opened
-    return kept(path, rate, state.st_mtime_ns, os.getpid())
+    return (_open_whole if _holds_its_data(path) else _open)(path, rate)
 
 
 def _holds_its_data(path: Path) -> bool:
-    """Tells whether it is a .set without a .fdt, which MNE reads whole."""
+    """Tells whether a file is a .set without a .fdt, which MNE reads as a whole."""
     return path.suffix.lower() == ".set" and not path.with_suffix(".fdt").exists()
 
 
-@lru_cache(maxsize=_OPEN)
-def _opened(path: Path, rate: float, changed: int, process: int) -> Source:
+@keep_open(32)
+def _open(path: Path, rate: float) -> Source:
     return TextSource(path, rate) if path.suffix.lower() in TEXT else MneSource(path)
 
 
-@lru_cache(maxsize=_HELD)
-def _held(path: Path, rate: float, changed: int, process: int) -> Source:
+@keep_open(2)  # such recordings are in memory
+def _open_whole(path: Path, rate: float) -> Source:
     return MneSource(path)

@@ -1,64 +1,35 @@
-"""What can be done to windows of a signal and to their pictures, for any number of channels.
+"""Augmentations of windows of a signal and of their pictures, for any number of channels.
 
-Time runs to the right in all of them. albumentations has no types, hence the ignored errors.
+Time runs to the right in all of them.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import albumentations as A
 import cv2
 import numpy as np
-from albumentations.core.transforms_interface import BaseTransformInitSchema
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.signal import hilbert
 
 from ssl_kit import Image
+from ssl_kit.data import augment, from_unit, to_unit
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
 ZERO = np.float32(0.5)  # of microvolts
 _TIME, _CHANNELS = 1, 2
 
 
-def to_unit(image: Image) -> Image:
-    """Returns a float32 copy in [0, 1]."""
-    unit = image.astype(np.float32)
-    return unit / 255 if image.dtype == np.uint8 else unit
-
-
-def like(unit: Image, image: Image) -> Image:
-    """Returns values of about [0, 1], clipped, in the type and shape of an image."""
-    unit = unit.clip(0, 1).reshape(image.shape)
-    return np.rint(unit * 255).astype(np.uint8) if image.dtype == np.uint8 else unit
-
-
-class Excerpt(A.DualTransform):  # type: ignore[misc]
-    """A part of the time that an image shows, all of its rows.
+class Excerpt(augment.SpatialTransform):
+    """Crops an image in time; all rows stay.
 
     Args:
-        size: Pixels of the result: (size, size), or (1, size) of an image of height 1.
-        share: Range of the part of the columns that is shown; None takes `size` columns as they
-            are, so that no frequency changes.
-        rows: How rows are made `size` many: "smooth", or "repeat" where each is a channel.
-        place: Where the part begins: 0.5 is the middle, None is drawn.
-        p: Chance.
+        size: Size of the result in pixels: (size, size), or (1, size) if the image has height 1.
+        share: Range of the share of the columns that is shown. None takes `size` columns without
+            resizing, so that no frequency changes.
+        rows: Interpolation of the rows: "smooth", or "repeat" if each row is a channel.
+        place: Position of the crop from 0 (start) to 1 (end); None draws it.
+        p: Probability of the transform.
     """
-
-    _targets = ALL = (
-        A.core.transforms_interface.Targets.IMAGE,
-        A.core.transforms_interface.Targets.KEYPOINTS,
-    )
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        size: Annotated[int, Field(ge=1)]
-        share: tuple[Share, Share] | None
-        rows: Literal["smooth", "repeat"]
-        place: Share | None
 
     def __init__(
         self,
@@ -71,18 +42,16 @@ class Excerpt(A.DualTransform):  # type: ignore[misc]
         super().__init__(p=p)
         self.size, self.share, self.rows, self.place = size, share, rows, place
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Draws the part."""
-        columns = params["shape"][1]
+    def draw(self, image: Image) -> dict[str, Any]:
+        """Draws the crop."""
+        columns = image.shape[1]
         share = 1.0 if self.share is None else self.py_random.uniform(*self.share)
         width = self.size if self.share is None else max(1, round(share * columns))
         place = self.py_random.random() if self.place is None else self.place
         return {"first": round(place * (columns - width)), "width": width}
 
     def apply(self, img: Image, first: int, width: int, **params: Any) -> Image:
-        """Cuts it out; what is not there repeats the first or last column."""
+        """Crops the columns; beyond the ends the first or last column is repeated."""
         image = img if img.ndim == 3 else img[..., None]
         columns = np.clip(np.arange(first, first + width), 0, image.shape[1] - 1)
         part = image[:, columns]
@@ -94,7 +63,7 @@ class Excerpt(A.DualTransform):  # type: ignore[misc]
     def apply_to_keypoints(
         self, keypoints: NDArray[Any], first: int, width: int, **params: Any
     ) -> NDArray[Any]:
-        """Moves points along."""
+        """Moves points with the pixels."""
         rows = params["shape"][0]
         moved = keypoints.copy()
         moved[:, 0] = (keypoints[:, 0] - first) * (self.size / width)
@@ -103,7 +72,7 @@ class Excerpt(A.DualTransform):  # type: ignore[misc]
 
 
 def _resized(image: Image, height: int, width: int, how: int) -> Image:
-    """Resizes any number of channels; what becomes smaller is averaged first."""
+    """Resizes any number of channels, by averages if the image becomes smaller."""
     if how == cv2.INTER_LINEAR and image.shape[0] > height and image.shape[1] > width:
         how = cv2.INTER_AREA
     parts = [
@@ -113,198 +82,159 @@ def _resized(image: Image, height: int, width: int, how: int) -> Image:
     return np.concatenate([part.reshape(height, width, -1) for part in parts], axis=2)
 
 
-class Scale(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Multiplies amplitudes by one factor: impedance, skull and amplifier differ.
+class Scale(augment.ImageTransform):
+    """Multiplies amplitudes by one factor, because impedance, skull and amplifier differ.
 
     Args:
-        factor: Range, its logarithm is drawn evenly.
-        about_zero: Whether 0.5 is zero, as of microvolts; else the mean of each channel stays.
-        p: Chance.
+        factor: Range of the factor, whose logarithm is drawn uniformly.
+        about_zero: Whether 0.5 stays, as for microvolts; else the mean of each channel stays.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        factor: tuple[Positive, Positive]
-        about_zero: bool
 
     def __init__(self, factor: tuple[float, float], about_zero: bool, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.factor, self.about_zero = factor, about_zero
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the factor."""
         return {"by": np.exp(self.py_random.uniform(*np.log(self.factor)))}
 
     def apply(self, img: Image, by: float, **params: Any) -> Image:
-        """Multiplies."""
+        """Multiplies the amplitudes."""
         unit = to_unit(img)
         zero = ZERO if self.about_zero else unit.mean(axis=_TIME, keepdims=True)
-        return like(zero + np.float32(by) * (unit - zero), img)
+        return from_unit(zero + np.float32(by) * (unit - zero), img)
 
 
-class Level(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Adds one number to decibels, which is what a factor of the amplitude does to a picture.
+class Level(augment.ImageTransform):
+    """Adds one number to decibels, as a factor of the amplitude does.
 
     Args:
-        most: Of the number, as a share of the range.
-        p: Chance.
+        most: Largest magnitude of the number, as a share of the range.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        most: Share
 
     def __init__(self, most: float, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.most = most
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the number."""
         return {"by": self.py_random.uniform(-self.most, self.most)}
 
     def apply(self, img: Image, by: float, **params: Any) -> Image:
-        """Adds."""
-        return like(to_unit(img) + np.float32(by), img)
+        """Adds the number."""
+        return from_unit(to_unit(img) + np.float32(by), img)
 
 
-class SignFlip(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Turns microvolts upside down: which electrode is the reference decides the sign."""
+class SignFlip(augment.ImageTransform):
+    """Inverts the sign of microvolts, which depends on the reference electrode."""
 
     def apply(self, img: Image, **params: Any) -> Image:
-        """Turns round 0.5."""
-        return like(1 - to_unit(img), img)
+        """Mirrors the values at 0.5."""
+        return from_unit(1 - to_unit(img), img)
 
 
-class Noise(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Adds white Gaussian noise at a signal-to-noise ratio, that of each channel.
+class Noise(augment.ImageTransform):
+    """Adds white Gaussian noise at a signal-to-noise ratio in each channel.
 
     Args:
-        decibels: Range of the ratio of powers.
-        p: Chance.
+        decibels: Range of the signal-to-noise ratio in dB.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        decibels: tuple[float, float]
 
     def __init__(self, decibels: tuple[float, float], p: float = 0.5) -> None:
         super().__init__(p=p)
         self.decibels = decibels
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws ratio and noise."""
-        white = self.random_generator.standard_normal(data["image"].shape, np.float32)
+        white = self.random_generator.standard_normal(image.shape, np.float32)
         return {"white": white, "ratio": self.py_random.uniform(*self.decibels)}
 
     def apply(self, img: Image, white: Image, ratio: float, **params: Any) -> Image:
-        """Adds; the power of a channel is its variance."""
+        """Adds noise; the power of a channel is its variance."""
         unit = to_unit(img)
         spread = unit.std(axis=(0, 1), keepdims=True)
-        return like(
+        return from_unit(
             unit + white.reshape(unit.shape) * spread * np.float32(10 ** (-ratio / 20)), img
         )
 
 
-class Mask(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Blanks a stretch of time or of frequencies, in all channels: it becomes the channel's mean.
+class Mask(augment.ImageTransform):
+    """Masks an interval of time or of frequencies in all channels by the channel's mean.
 
     SpecAugment, Park et al. 2019, https://arxiv.org/abs/1904.08779.
 
     Args:
         axis: 0 for rows, 1 for time.
-        most: Of the stretch, as a share of the image.
-        p: Chance.
+        most: Largest length of the interval, as a share of the image.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        axis: Literal[0, 1]
-        most: Share
 
     def __init__(self, axis: Literal[0, 1], most: float, p: float = 0.5) -> None:
         super().__init__(p=p)
         self.axis, self.most = axis, most
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Draws the stretch."""
-        length = params["shape"][self.axis]
+    def draw(self, image: Image) -> dict[str, Any]:
+        """Draws the interval."""
+        length = image.shape[self.axis]
         width = round(self.py_random.uniform(0, self.most) * length)
         first = self.py_random.randint(0, length - width)
         return {"hidden": slice(first, first + width)}
 
     def apply(self, img: Image, hidden: slice, **params: Any) -> Image:
-        """Blanks it."""
+        """Masks the interval."""
         unit = to_unit(img)
         mean = unit.mean(axis=(0, 1), keepdims=True)
         unit[(hidden,) if self.axis == 0 else (slice(None), hidden)] = mean
-        return like(unit, img)
+        return from_unit(unit, img)
 
 
-class DropChannels(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Silences some channels, as loose electrodes: they become their mean.
+class DropChannels(augment.ImageTransform):
+    """Replaces some channels by their mean, as those of loose electrodes.
 
     Args:
-        axis: 0 where each row is a channel (some rows), 2 where the image has channels.
-        most: Share of the channels.
-        p: Chance.
+        axis: 0 if each row is a channel, 2 if the image has channels.
+        most: Largest share of the channels.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        axis: Literal[0, 2]
-        most: Share
 
     def __init__(self, axis: Literal[0, 2], most: float, p: float = 0.3) -> None:
         super().__init__(p=p)
         self.axis, self.most = axis, most
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Draws the channels; one at least stays."""
-        channels = data["image"].shape[self.axis] if data["image"].ndim > self.axis else 1
+    def draw(self, image: Image) -> dict[str, Any]:
+        """Draws the channels; at least one stays."""
+        channels = image.shape[self.axis] if image.ndim > self.axis else 1
         count = min(channels - 1, max(1, self.py_random.randint(0, round(self.most * channels))))
         return {"silent": self.py_random.sample(range(channels), count)}
 
     def apply(self, img: Image, silent: list[int], **params: Any) -> Image:
-        """Silences them."""
+        """Replaces the channels by their mean."""
         unit = to_unit(img)
         if silent and self.axis == 0:
             unit[silent] = unit[silent].mean(axis=1, keepdims=True)
         elif silent:
             unit[..., silent] = unit[..., silent].mean(axis=(0, 1), keepdims=True)
-        return like(unit, img)
+        return from_unit(unit, img)
 
 
-class FrequencyShift(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Moves all frequencies by the same amount: rhythms differ from person to person.
+class FrequencyShift(augment.ImageTransform):
+    """Shifts all frequencies by the same amount, because rhythms differ between persons.
 
-    By the analytic signal, as Rommel et al. 2021, https://arxiv.org/abs/2106.13695.
+    The analytic signal is rotated, as by Rommel et al. 2021, https://arxiv.org/abs/2106.13695.
 
     Args:
-        most: Cycles in a sample; 1/256 at 128 Hz is half a hertz.
-        p: Chance.
+        most: Largest shift in cycles per sample; 1/256 at 128 Hz is half a hertz.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        most: Share
 
     def __init__(self, most: float = 1 / 256, p: float = 0.3) -> None:
         super().__init__(p=p)
         self.most = most
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the shift."""
         return {"by": self.py_random.uniform(-self.most, self.most)}
 
@@ -314,4 +244,4 @@ class FrequencyShift(A.ImageOnlyTransform):  # type: ignore[misc]
         turn = np.exp(2j * np.pi * by * np.arange(unit.shape[_TIME]))
         turn = turn.reshape(1, -1, *[1] * (unit.ndim - 2))
         moved = (hilbert(unit, axis=_TIME) * turn).real
-        return like(moved.astype(np.float32) + ZERO, img)
+        return from_unit(moved.astype(np.float32) + ZERO, img)

@@ -1,4 +1,4 @@
-"""Windows of EEG: what the reader and the demo have in common; from a signal to an image."""
+"""Base of the reader of EEG and of the demo: from a signal to an image."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal
 
-import albumentations as A
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import Field
 
 from ssl_kit import Config, Dataset, Image, UsageError
+from ssl_kit.data import augment
 
 from .electrodes import Places, flat
 from .pictures import BANDS, Reals, map_weights, mel, scalogram, spectrogram, topography
@@ -34,26 +34,23 @@ class WindowConfig(Config):
     image: Annotated[
         Literal["spectrogram", "mel", "scalogram", "signal", "grid", "topography"],
         Field(
-            description="what a window becomes. Pictures of time and frequency, one channel for "
-            "each electrode: spectrogram, mel, scalogram. signal: the samples, height 1, for "
-            "encoders of one dimension. grid: electrodes x time. topography: maps of the scalp, "
-            "one for each band"
+            description="image that a window becomes. Pictures of time and frequency, one channel "
+            "for each electrode: spectrogram, mel, scalogram. signal: the samples, height 1, for "
+            "1-D encoders. grid: electrodes x time. topography: a map of the scalp for each band"
         ),
     ] = "spectrogram"
 
 
 class Windows(Dataset):
-    """Windows of EEG as images. Policies know what an image is from the names of its channels.
+    """Windows of EEG as images; the names of the channels tell policies what an image is.
 
-    A subclass calls `_show` once it knows its electrodes. Positions are the number of the
+    A subclass calls `_show` when it knows its electrodes. Positions are the number of the
     recording and the time of the window's start in it, in seconds.
     """
 
-    def __init__(self, image: str, value_range: ArrayLike | None) -> None:
-        super().__init__(value_range)
-        self._image = image
-        self._weights = np.zeros((0, 0), np.float32)
-        self._worse: A.BasicTransform | None = None
+    Config = WindowConfig
+    options: WindowConfig
+    _corruption: augment.Transform | None = None
 
     @abstractmethod
     def signal(self, i: int) -> Reals:
@@ -71,11 +68,11 @@ class Windows(Dataset):
             UsageError: If there are too few electrodes for a map.
         """
         self.electrodes, self.rate = tuple(electrodes), rate
-        if self._image == "signal":
+        if self.options.image == "signal":
             self.channels = tuple(f"{name}_uv" for name in electrodes)
-        elif self._image == "grid":
+        elif self.options.image == "grid":
             self.channels = ("grid",)
-        elif self._image == "topography":
+        elif self.options.image == "topography":
             self._placed, places = flat(electrodes, known)
             if len(self._placed) < max(4, len(electrodes) / 2):  # else A1 is no ear lobe
                 raise UsageError(
@@ -86,34 +83,34 @@ class Windows(Dataset):
             self._weights = map_weights(places)
             self.channels = tuple(f"{band}_map" for band in BANDS)
         else:
-            self.channels = tuple(f"{name}_{self._image}" for name in electrodes)
+            self.channels = tuple(f"{name}_{self.options.image}" for name in electrodes)
 
     def read(self, i: int) -> Image:
         """Returns the image of window i, (H, W, C) float32: microvolts, or decibels."""
-        x = self.signal(i) if self._worse is None else self._altered(i)
-        if self._image == "signal":
+        x = self.signal(i) if self._corruption is None else self._corrupted(i)
+        if self.options.image == "signal":
             return np.ascontiguousarray(x.T[None])
-        if self._image == "grid":
+        if self.options.image == "grid":
             return x[..., None]
-        if self._image == "topography":
+        if self.options.image == "topography":
             return topography(x[self._placed], self.rate, self._weights)
-        return _TIME_FREQUENCY[self._image](x, self.rate)
+        return _TIME_FREQUENCY[self.options.image](x, self.rate)
 
-    def through(self, transform: A.BasicTransform) -> Windows:
+    def through(self, transform: augment.Transform) -> Windows:
         """Returns the same windows, altered before they become images."""
         measured = self.value_range  # of what is not altered
         other = copy.copy(self)
-        other._worse, other._value_range = transform, measured
+        other._corruption, other._value_range = transform, measured
         return other
 
-    def _altered(self, i: int) -> Reals:
+    def _corrupted(self, i: int) -> Reals:
         """Returns window i after the transform, (C, n) microvolts; random by i alone."""
         x = self.signal(i)
         scale = _ROOM * max(float(np.abs(x).max()), 1e-6)
-        pipeline = A.Compose([self._worse])
+        pipeline = augment.Compose([self._corruption])
         pipeline.set_random_seed(i)
-        made = pipeline(image=np.ascontiguousarray(x.T[None]) / np.float32(2 * scale) + ZERO)
-        return np.asarray((made["image"][0].T - ZERO) * (2 * scale), np.float32)
+        corrupted = pipeline(image=np.ascontiguousarray(x.T[None]) / np.float32(2 * scale) + ZERO)
+        return np.asarray((corrupted["image"][0].T - ZERO) * (2 * scale), np.float32)
 
     def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
         """Returns the 0.5th and 99.5th percentile of decibels.
@@ -122,7 +119,7 @@ class Windows(Dataset):
         0.5, so that a policy can flip signs, and spikes are not cut off.
         """
         measured = super().measure_value_range(images)
-        if self._image not in ("signal", "grid"):
+        if self.options.image not in ("signal", "grid"):
             return measured
         top = _HEADROOM * np.abs(measured).max(axis=1)
         return np.stack([-top, top], axis=1)

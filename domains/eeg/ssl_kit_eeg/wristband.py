@@ -1,4 +1,4 @@
-"""The files of an Empatica E4 wristband: one signal each, with its own start and rate.
+"""Files of an Empatica E4 wristband; each holds one signal with a start and a rate.
 
 https://support.empatica.com/hc/en-us/articles/201608896: line 1 is the start as Unix time, line 2
 the rate in Hz, then a sample a line; IBI.csv has the time since the start and the length of beats.
@@ -34,19 +34,19 @@ class Track:
     """One signal of a session.
 
     Attributes:
-        start: Of its first sample, Unix time in seconds.
-        stop: Of its last sample.
+        start: Time of the first sample, Unix time in seconds.
+        stop: Time of the last sample.
     """
 
     def __init__(self, path: Path, signal: str) -> None:
         """Reads the first lines.
 
         Args:
-            path: Of the file.
+            path: Path of the file.
             signal: A key of `CHANNELS`.
 
         Raises:
-            DataError: If it is no such file.
+            DataError: If the file is none of a wristband.
         """
         self._name, self._signal = path.name, signal
         try:
@@ -82,7 +82,7 @@ class Track:
     def at(self, times: NDArray[np.float64]) -> Reals:
         """Returns the signal at evenly spaced times, (C, n).
 
-        What was sampled faster is averaged over a step first; between samples it is interpolated.
+        A signal with a higher rate is averaged over a step; between samples it is interpolated.
 
         Args:
             times: (n,) Unix seconds.
@@ -105,19 +105,19 @@ class Session:
     """The signals of a folder, on one clock.
 
     Attributes:
-        start: When all of them have begun, Unix time in seconds.
-        stop: When the first of them ends.
+        start: Start of the last signal to begin, Unix time in seconds.
+        stop: End of the first signal to end.
     """
 
     def __init__(self, folder: Path, signals: tuple[str, ...]) -> None:
         """Opens the files.
 
         Args:
-            folder: With ACC.csv, EDA.csv, ...
+            folder: Folder with ACC.csv, EDA.csv, ...
             signals: Keys of `CHANNELS`.
 
         Raises:
-            DataError: If one is missing or damaged.
+            DataError: If a file is missing or damaged.
         """
         self._tracks = []
         for signal in signals:

@@ -185,7 +185,7 @@ def test_a_shift_moves_frequencies_by_hertz() -> None:
     time = np.arange(1024)
     image = (0.5 + 0.1 * np.sin(2 * np.pi * 10 / 128 * time))[None, :, None].astype(np.float32)
     transform = FrequencyShift(1 / 64, p=1)
-    transform.get_params = lambda: {"by": 1 / 64}
+    transform.draw = lambda image: {"by": 1 / 64}
     out = transform(image=image)["image"][0, :, 0] - 0.5
     assert np.abs(np.fft.rfft(out)).argmax() == (10 + 2) * 8
     assert out.std() == pytest.approx(0.1 / np.sqrt(2), rel=0.02)

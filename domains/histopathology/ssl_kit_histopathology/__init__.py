@@ -1,4 +1,4 @@
-"""Stained tissue: the table of contents; nothing heavy is imported here."""
+"""Stained tissue: the plugins of this package, which are imported on first use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "histopathology_demo",
         f"{_HERE}.demo:Demo",
-        summary="588 made-up tiles of five tissues on twelve slides, from the law of absorption.",
+        summary="588 simulated tiles of five tissues on twelve slides, from the law of absorption.",
     )
 
 

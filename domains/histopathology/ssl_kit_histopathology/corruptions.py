@@ -1,48 +1,43 @@
-"""How images of stained tissue get worse; strengths go from mild to severe.
-
-albumentations has no types, hence the ignored errors.
-"""
+"""Corruptions of stained tissue; strengths go from mild to severe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import albumentations as A
-
 from ssl_kit import Corruption
-from ssl_kit.data import Downscale, Jpeg
+from ssl_kit.data import augment
 
 from .transforms import StainJitter
 
 _RGB = ("red", "green", "blue")
 
 
-def stain(scale: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Each dye's amount changes by up to `scale` of itself: another laboratory. RGB only."""
+def stain(scale: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Relative change of each stain by up to `scale`, as between laboratories; for RGB."""
     return StainJitter(scale, shift=0, p=1) if tuple(channels) == _RGB else None
 
 
-def defocus(sigma: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Gaussian blur; `sigma` in pixels."""
-    return A.GaussianBlur(blur_limit=0, sigma_limit=(sigma, sigma), p=1)
+def defocus(sigma: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Gaussian blur of a standard deviation in pixels."""
+    return augment.GaussianBlur(blur_limit=0, sigma_limit=(sigma, sigma), p=1)
 
 
-def lamp(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """The lamp is weaker by so many percent, and the scanner does not correct it."""
+def lamp(percent: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Lamp that is weaker by some percent, which the scanner does not correct."""
     left = 1 - percent / 100
-    return A.MultiplicativeNoise((left, left), p=1)
+    return augment.MultiplicativeNoise((left, left), p=1)
 
 
-def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Microns per pixel are so many times more; enlarged again to the size it had."""
-    return Downscale(times)
+def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Lower resolution: microns per pixel are multiplied, and the image is upsampled again."""
+    return augment.Downscale(times)
 
 
-def jpeg(quality: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Compression by JPEG at a quality of 1 to 100, as scanners do. RGB only."""
+def jpeg(quality: float, channels: Sequence[str]) -> augment.Transform | None:
+    """JPEG compression at a quality of 1 to 100, as scanners do; for RGB."""
     if tuple(channels) != _RGB:
         return None
-    return Jpeg("jpeg", (int(quality), int(quality)), p=1)
+    return augment.Jpeg("jpeg", (int(quality), int(quality)), p=1)
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {

@@ -1,15 +1,12 @@
-"""A dataset that needs no files: made-up tissue on slides of different stain."""
+"""The demo: simulated tissue on slides of different stain."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ssl_kit import Config, Dataset, Image, Index
+from ssl_kit import Dataset, Image, Index
+from ssl_kit.data import tile_key
 
-from .tiles import tile_key
 from .tissue_model import TISSUES, Stain, scan
 
 _SLIDES = 12
@@ -19,14 +16,14 @@ _SIDE = 7  # tiles, rows and columns of a slide
 class Demo(Dataset):
     """588 tiles, 96 x 96 RGB, of five tissues on twelve slides.
 
-    Generated, not real: the same each time, made when first read. A slide is a group and has its
-    own stain; tissues lie on it in patches. A position is row and column of the tile.
+    The images are simulated, not real, and the same each time. A slide is a group and has its own
+    stain; tissues lie on it in patches. The position is row and column of the tile.
     """
 
     channels = ("red", "green", "blue")
 
-    def __init__(self, value_range: ArrayLike | None = None) -> None:
-        super().__init__([[0, 255]] * 3 if value_range is None else value_range)
+    def prepare(self) -> None:
+        """Draws the stain of each slide and the tissue of each tile."""
         places = [(row, col) for row in range(_SIDE) for col in range(_SIDE)]
         slides = [f"slide{slide:02d}" for slide in range(_SLIDES)]
         self._stains = [Stain.draw(np.random.default_rng((5, s))) for s in range(_SLIDES)]
@@ -39,22 +36,6 @@ class Demo(Dataset):
             groups=[slide for slide in slides for _ in places],
             positions=places * _SLIDES,
         )
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        """It opens no path."""
-        return False
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: Config,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Demo:
-        """Sets out the tiles; the path is not looked at."""
-        return cls(value_range)
 
     def read(self, i: int) -> Image:
         """Returns tile i, (96, 96, 3), uint8 RGB."""

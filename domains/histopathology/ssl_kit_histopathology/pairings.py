@@ -1,17 +1,15 @@
-"""Positives from the slide: what lies side by side is usually the same tissue."""
+"""Positives by location: adjacent tiles of a slide usually show the same tissue."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ssl_kit import Index, Pairing, UsageError
-from ssl_kit.data import grid_neighbors
-
-from .tiles import slides_of
+from ssl_kit.data import grid_neighbors, pair_edges, parse_tile_keys
 
 
 def neighbors(index: Index) -> Pairing:
-    """Pairs each tile with the up to eight around it on its slide.
+    """Pairs each tile with its up to eight neighbors on its slide.
 
     Raises:
         UsageError: If no two tiles lie side by side.
@@ -19,14 +17,12 @@ def neighbors(index: Index) -> Pairing:
     if index.positions.shape[1] != 2:
         raise UsageError(_NONE)
     places = index.positions.astype(np.int64)
-    apart = np.ptp(places[:, 0]) + 2  # slides one below the other, with a free row between them
-    edges = grid_neighbors(places + np.outer(slides_of(index.keys) * apart, [1, 0]))
+    apart = np.ptp(places[:, 0]) + 2  # slides are below each other, with an empty row between them
+    _, slides, _ = parse_tile_keys(index.keys)
+    edges = grid_neighbors(places + np.outer(slides * apart, [1, 0]))
     if not edges.size:
         raise UsageError(_NONE)
-    numbers = np.arange(len(index))
-    starts = np.searchsorted(edges[0], numbers, side="left")
-    stops = np.searchsorted(edges[0], numbers, side="right")
-    return Pairing(edges[1], starts, stops)
+    return pair_edges(edges, len(index))
 
 
 _NONE = (

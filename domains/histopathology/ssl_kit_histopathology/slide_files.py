@@ -1,13 +1,13 @@
-"""Whole slides through OpenSlide: what they say of themselves, and regions of them."""
+"""Reads headers and regions of whole slides with OpenSlide."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,22 @@ import numpy as np
 import openslide
 
 from ssl_kit import DataError, Image
+from ssl_kit.data import file_version, keep_open
 
-_OPEN = 16  # slides kept open in each process
 _CACHE = 64 * 2**20  # bytes of decoded tiles, of all of them together
 _NO_SCANNER = 20.0  # microns per pixel; what is coarser is the resolution of a printer or screen
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a slide says of itself.
+    """Header of a slide.
 
     Attributes:
-        height: Of the finest level in pixels.
-        width: Of the finest level in pixels.
+        height: Height of the finest level in pixels.
+        width: Width of the finest level in pixels.
         mpp: Microns per pixel of the finest level.
-        downsamples: Of each level, the finest first.
-        identity: The same for all files of one DICOM slide; "" for other formats.
+        downsamples: Downsampling factor of each level, the finest first.
+        identity: Identifier that all files of one DICOM slide share; "" for other formats.
     """
 
     height: int
@@ -40,59 +40,47 @@ class Header:
     identity: str
 
 
-class SlideFiles:
-    """Slides, the last used of them kept open in each process."""
+def read_tile(path: Path, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image:
+    """Reads a region of a slide that stays open.
 
-    def __init__(self) -> None:
-        self._pid = -1
-        self._open: OrderedDict[Path, Any] = OrderedDict()
-        self._cache: Any = None
+    Args:
+        path: The slide.
+        level: Number of the level, 0 is the finest.
+        corner: (row, column) of the region's first pixel, in pixels of the finest level.
+        size: (height, width) of the region in pixels of its level.
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves the open slides behind: a spawned process opens its own."""
-        return {"_open": OrderedDict(), "_pid": -1, "_cache": None}
+    Returns:
+        (height, width, 3) RGB; white where the slide has no data.
 
-    def read(self, path: Path, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image:
-        """Reads a region of a slide that is kept open.
+    Raises:
+        DataError: If the file is damaged.
+    """
+    try:
+        return read_region(_kept(path), level, corner, size)
+    except DataError:
+        _kept.forget(path)  # OpenSlide refuses all work on a slide that failed once
+        raise
 
-        Args:
-            path: The slide.
-            level: Number of the level, 0 is the finest.
-            corner: (row, column) of the region's first pixel, in pixels of the finest level.
-            size: (height, width) of the region in pixels of its level.
 
-        Returns:
-            (height, width, 3) RGB; white where the slide has nothing.
+@keep_open(16)
+def _kept(path: Path) -> Any:
+    slide = _open(path)
+    slide.set_cache(_cache(os.getpid()))
+    return slide
 
-        Raises:
-            DataError: If the file is damaged.
-        """
-        slide = self._get(path)
-        try:
-            return read_region(slide, level, corner, size)
-        except DataError:
-            self._open.pop(path).close()  # OpenSlide refuses all work on a slide that failed once
-            raise
 
-    def _get(self, path: Path) -> Any:
-        if self._pid != os.getpid():  # a fork: its slides share their place with the parent's
-            self._open, self._pid = OrderedDict(), os.getpid()
-            self._cache = openslide.OpenSlideCache(_CACHE)
-        if path not in self._open:
-            self._open[path] = _open(path)
-            self._open[path].set_cache(self._cache)
-        self._open.move_to_end(path)
-        if len(self._open) > _OPEN:
-            self._open.popitem(last=False)[1].close()
-        return self._open[path]
+@lru_cache(maxsize=1)
+def _cache(process: int) -> Any:
+    """Returns the cache of decoded tiles that all slides of a process share."""
+    return openslide.OpenSlideCache(_CACHE)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Opens a slide for a while.
+    """Opens a slide, and closes it at the end of the context.
 
     Raises:
-        DataError: If it is none, or damaged.
+        DataError: If the file is no slide, or damaged.
     """
     slide = _open(path)
     try:
@@ -103,8 +91,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 def _open(path: Path) -> Any:
     try:
-        if not path.stat().st_size:
-            raise DataError("the file is empty")
+        file_version(path)
         return openslide.OpenSlide(path)
     except OSError as error:
         raise DataError(f"cannot be opened: {error.strerror}") from error
@@ -122,14 +109,14 @@ def _reason(error: Exception) -> str:
 
 
 def read_header(slide: Any, assumed: float | None) -> Header:
-    """Returns what an open slide says of itself.
+    """Returns the header of an open slide.
 
     Args:
         slide: From `opened`.
-        assumed: Microns per pixel of slides that do not say.
+        assumed: Microns per pixel of slides whose header lacks it.
 
     Raises:
-        DataError: If it does not say how large its pixels are, and nothing is assumed.
+        DataError: If the header lacks the size of a pixel and none is assumed.
     """
     properties = slide.properties
     sides = [_number(properties.get(f"openslide.mpp-{axis}", "")) for axis in "xy"]
@@ -157,7 +144,7 @@ def _number(text: str) -> float:
 
 
 def read_region(slide: Any, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image:
-    """Reads a region of an open slide; see `SlideFiles.read`."""
+    """Reads a region of an open slide; see `read_tile`."""
     try:
         region = slide.read_region(corner[::-1], level, size[::-1])
     except openslide.OpenSlideError as error:
@@ -167,5 +154,5 @@ def read_region(slide: Any, level: int, corner: tuple[int, int], size: tuple[int
     rgb: Image = rgba[..., :3]
     if alpha.min() == 255:
         return np.ascontiguousarray(rgb)
-    share = alpha.astype(np.float32) / 255  # OpenSlide has nothing to show there: white
+    share = alpha.astype(np.float32) / 255  # white where the slide has no data
     return np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,24 +13,24 @@ from typing import Annotated, Literal
 import cv2
 import numpy as np
 import openslide
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 from pydantic import Field
 
-from ssl_kit import Config, DataError, Dataset, Image, Index, UsageError
-from ssl_kit.data import file_path, index_files
+from ssl_kit import Config, DataError, Image, UsageError
+from ssl_kit.data import FileDataset, evenly_spaced, file_path, parents_of, tile_key, walk
 
-from .slide_files import SlideFiles, opened, read_header
+from .slide_files import opened, read_header, read_tile
 from .stains import macenko, reinhard
 from .tiff import write_slide
-from .tiles import Ints, Tiling, read_marks, shares, tile_key
+from .tiles import Ints, Tiling, read_marks, shares
 from .tissue import overview, tissue_mask
 
 _log = logging.getLogger("ssl_kit")
 
 SCANNERS = (".svs", ".svslide", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".czi")
 _PERHAPS = (".tif", ".tiff", ".dcm")  # OpenSlide must look into them
-_LOOKED_AT, _LOOKED_INTO = 10_000, 16  # files of a folder that decide whether it has slides
-_SEEN, _SEEN_OF_EACH = 16, 600  # tiles of a slide, and pixels of each, that its stain is known by
+_LOOKED_AT, _LOOKED_INTO = 10_000, 16  # files that are listed, and opened, to accept a folder
+_SAMPLED, _PIXELS = 16, 600  # tiles of a slide, and pixels of each, that its stain is fitted on
 _NORMALIZERS = {"macenko": macenko, "reinhard": reinhard}
 
 
@@ -39,32 +39,33 @@ class SlidesConfig(Config):
 
     mpp: Annotated[float, Field(gt=0, description="microns per pixel of the tiles")] = 0.5
     assume_mpp: Annotated[
-        float | None, Field(gt=0, description="microns per pixel of slides that do not say theirs")
+        float | None, Field(gt=0, description="microns per pixel of slides whose header lacks it")
     ] = None
-    tile: Annotated[int, Field(ge=16, description="pixels, height and width of a tile")] = 224
+    tile: Annotated[int, Field(ge=16, description="height and width of a tile in pixels")] = 224
     stride: Annotated[
-        int | None, Field(ge=1, description="pixels from tile to tile; a tile if left out")
+        int | None,
+        Field(ge=1, description="pixels from tile to tile (default: its size)"),
     ] = None
     min_tissue: Annotated[
-        float, Field(ge=0, le=1, description="tiles with a smaller share of tissue are left out")
+        float, Field(ge=0, le=1, description="smallest share of tissue in a tile")
     ] = 0.5
     stain: Annotated[
         Literal["as_scanned", "macenko", "reinhard"],
-        Field(description="what brings the stains of each slide to a reference"),
+        Field(description="normalization of the stains of each slide"),
     ] = "as_scanned"
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is read of a slide: places (n, 2) are row and column; `broken` says why nothing is."""
+    """Tiles of a slide: places (n, 2) are row and column; `fault` is the reason if it has none."""
 
     places: Ints
     tiling: Tiling | None = None
     identity: str = ""
-    broken: str = ""
+    fault: str = ""
 
 
-class Slides(Dataset):
+class Slides(FileDataset):
     """Whole slides that OpenSlide opens: svs, ndpi, mrxs, scn, bif, tiled TIFF, DICOM and others.
 
     All tiles have one size in microns, whatever the slide's own resolution. Labels, groups and
@@ -74,34 +75,29 @@ class Slides(Dataset):
     """
 
     Config = SlidesConfig
+    options: SlidesConfig
+    suffixes = (*SCANNERS, *_PERHAPS)
     channels = ("red", "green", "blue")
 
-    def __init__(
-        self,
-        path: Path,
-        options: SlidesConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> None:
-        super().__init__([[0, 255]] * 3 if value_range is None else value_range)
-        self._root, self._options = path, options
-        self._slides = SlideFiles()
-        self._seen: dict[int, Image] = {}
-        self._files = index_files(path, (*SCANNERS, *_PERHAPS), labels)
-        with ThreadPoolExecutor() as pool:  # OpenSlide works outside of Python's lock
-            plans = list(pool.map(self._plan, range(len(self._files))))
+    def prepare(self) -> None:
+        """Finds the tissue on a small picture of each slide and decides on the tiles."""
+        super().prepare()
+        self._samples: dict[int, Image] = {}
+        with ThreadPoolExecutor() as pool:  # OpenSlide releases Python's lock
+            plans = list(pool.map(self._plan, range(len(self.files))))
         plans = _one_of_each(plans)
         self._report(plans)
         self._tilings = [plan.tiling for plan in plans]
-        self._broken = {file: plan.broken for file, plan in enumerate(plans) if plan.broken}
+        self.faults = {file: plan.fault for file, plan in enumerate(plans) if plan.fault}
         self._cut([plan.places for plan in plans])
-        self._label(labels)
+        self._label()
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Tells whether the path is a slide, or a folder with one among its first 10,000 files."""
         into = 0
-        for file in islice(path.rglob("*") if path.is_dir() else iter([path]), _LOOKED_AT):
+        for key in islice(walk(path), _LOOKED_AT):
+            file = file_path(path, key)
             suffix = file.suffix.lower()
             if suffix in SCANNERS:
                 return True
@@ -112,57 +108,43 @@ class Slides(Dataset):
         return False
 
     @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: SlidesConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Slides:
-        """Finds the tissue on a small picture of each slide and decides on the tiles."""
-        return cls(path, options, labels, value_range)
-
-    @classmethod
     def example(cls, folder: Path) -> None:
         """Writes a small slide of one tile's width, for checks."""
         rng = np.random.default_rng(0)
         coarse = rng.integers(60, 200, (9, 5, 3), np.uint8) + np.array([50, 0, 40], np.uint8)
         write_slide(folder / "slide.tif", [cv2.resize(coarse, (256, 480))], 0.5)
 
-    def _path(self, file: int) -> Path:
-        return file_path(self._root, self._files.key(file))
-
     def _plan(self, file: int) -> _Plan:
-        options = self._options
+        options = self.options
         stride = options.stride or options.tile
         try:
-            with opened(self._path(file)) as slide:
+            with opened(self.path_of(file)) as slide:
                 header = read_header(slide, options.assume_mpp)
                 tiling = Tiling.choose(
                     header.mpp, header.downsamples, options.mpp, options.tile, stride
                 )
                 size = (header.height, header.width)
-                there = np.ones(tiling.shape(*size), bool)
-                if options.min_tissue and there.size:
+                kept = np.ones(tiling.shape(*size), bool)
+                if options.min_tissue and kept.size:
                     mask = tissue_mask(overview(slide, header, tiling))
-                    there = shares(mask, size, tiling) >= options.min_tissue
-                return _Plan(np.argwhere(there), tiling, header.identity)
+                    kept = shares(mask, size, tiling) >= options.min_tissue
+                return _Plan(np.argwhere(kept), tiling, header.identity)
         except DataError as error:
-            return _Plan(np.zeros((1, 2), np.int64), broken=str(error))
+            return _Plan(np.zeros((1, 2), np.int64), fault=str(error))
 
     def _report(self, plans: list[_Plan]) -> None:
-        """Says which slides give nothing; refuses if those that cannot be used are the most."""
-        broken = [file for file, plan in enumerate(plans) if plan.broken]
-        names = [f"'{self._files.key(file)}' {plans[file].broken}" for file in broken]
-        slides = sum(bool(plan.broken or plan.tiling) for plan in plans)
+        """Logs which slides have no tiles; refuses if most slides cannot be used."""
+        broken = [file for file, plan in enumerate(plans) if plan.fault]
+        names = [f"'{self.files.key(file)}' {plans[file].fault}" for file in broken]
+        slides = sum(bool(plan.fault or plan.tiling) for plan in plans)
         empty = sum(not len(plan.places) for plan in plans if plan.tiling)
         if broken and 2 * len(broken) > slides:
             raise DataError(
-                f"{len(broken)} of {slides} slides in '{self._root}' cannot be used; {names[0]}."
+                f"{len(broken)} of {slides} slides in '{self.path}' cannot be used; {names[0]}."
             )
         if empty + len(broken) == slides:
             raise DataError(
-                f"No tile of the slides in '{self._root}' holds enough tissue, or they are smaller "
+                f"No tile of the slides in '{self.path}' holds enough tissue, or they are smaller "
                 "than one. Lower data.options.min_tissue or data.options.tile."
             )
         if broken:
@@ -171,40 +153,29 @@ class Slides(Dataset):
             _log.info("%d of %d slides have no tile with enough tissue.", empty, slides)
 
     def _cut(self, places: list[Ints]) -> None:
-        """Sets the index: the tiles of the good slides, and one entry for each broken one."""
-        keys: list[bytes] = []
+        """Sets the index: the tiles of the good slides, and one entry for each faulty one."""
+        keys: list[str] = []
         for file, of_slide in enumerate(places):
-            name = self._files.key(file)
+            name = self.files.key(file)
             tiles = [tile_key(name, row, col) for row, col in of_slide.tolist()]
-            named = [name] if file in self._broken else tiles
-            keys += [key.encode(errors="surrogateescape") for key in named]
-        counts = [len(of_slide) for of_slide in places]
-        self._file = np.repeat(np.arange(len(counts)), counts).astype(np.int32)
+            keys += [name] if file in self.faults else tiles
+        self._file = parents_of(places).astype(np.int32)
         self._place = np.concatenate(places).astype(np.int32)
-        of_files = self._files
-        self.index = Index(
-            keys=np.array(keys, dtype=np.bytes_),
-            labels=of_files.labels[self._file],
-            classes=of_files.classes,
-            groups=of_files.groups[self._file],
-            group_names=of_files.group_names,
-            splits=of_files.splits[self._file],
-            positions=self._place.astype(np.float32),
-        )
+        self.index = self.files.expand(self._file, keys, self._place)
 
-    def _label(self, labels: Path | None) -> None:
-        """Gives the tiles that a CSV marks their own labels.
+    def _label(self) -> None:
+        """Labels the tiles for which the CSV has a label.
 
         Raises:
-            UsageError: If all marks are off the tiles.
+            UsageError: If no mark is on a tile.
         """
-        table = labels or self._root / "labels.csv"
+        table = self.labels_table or self.path / "labels.csv"
         if not table.is_file():
             return
         marks, whole = read_marks(table)
         if not marks:
             return
-        files = {self._files.key(file): file for file in range(len(self._files))}
+        files = {self.files.key(file): file for file in range(len(self.files))}
         name_of = {file: whole.get(key, "") for key, file in files.items()}
         label = [name_of[file] for file in self._file.tolist()]
         tiles = zip(self._file.tolist(), self._place.tolist(), strict=True)
@@ -220,47 +191,50 @@ class Slides(Dataset):
                 f"None of the {len(marks)} places in '{table}' is on a tile; x and y are pixels of "
                 "the slide's finest level."
             )
-        found = Index.build([""] * len(label), labels=label)
-        self.index = replace(self.index, labels=found.labels, classes=found.classes)
+        self.index = self.index.expand(np.arange(len(label)), labels=label)
+
+    def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
+        """Returns 0 and 255, without reading a tile."""
+        return np.tile([0.0, 255.0], (3, 1))
 
     def read(self, i: int) -> Image:
         """Returns tile i, (tile, tile, 3), uint8 RGB."""
         file = int(self._file[i])
+        self.refuse_faulty(file)
         tiling = self._tilings[file]
-        if tiling is None:
-            raise DataError(self._broken[file])
+        assert tiling is not None  # noqa: S101  only faulty slides have none
         image = self._tile(i, tiling)
-        normalize = _NORMALIZERS.get(self._options.stain)
-        return image if normalize is None else normalize(image, self._seen_of(file, tiling))
+        normalize = _NORMALIZERS.get(self.options.stain)
+        return image if normalize is None else normalize(image, self._sample_of(file, tiling))
 
     def _tile(self, i: int, tiling: Tiling) -> Image:
-        path, corner = self._path(int(self._file[i])), tiling.corner(*self._place[i].tolist())
-        side, tile = tiling.side, self._options.tile
-        image = self._slides.read(path, tiling.level, corner, (side, side))
+        path, corner = self.path_of(int(self._file[i])), tiling.corner(*self._place[i].tolist())
+        side, tile = tiling.side, self.options.tile
+        image = read_tile(path, tiling.level, corner, (side, side))
         if side != tile:
             how = cv2.INTER_AREA if side > tile else cv2.INTER_CUBIC
             image = cv2.resize(image, (tile, tile), interpolation=how)
         return image
 
-    def _seen_of(self, file: int, tiling: Tiling) -> Image:
-        """Returns pixels of sixteen tiles of a slide, (n, 1, 3): a tile may show one stain only."""
-        if file not in self._seen:
+    def _sample_of(self, file: int, tiling: Tiling) -> Image:
+        """Returns pixels of 16 tiles of a slide, (n, 1, 3): one tile may lack one of the stains."""
+        if file not in self._samples:
             tiles = np.flatnonzero(self._file == file)
             pixels = []
-            for i in np.unique(tiles[np.linspace(0, len(tiles) - 1, _SEEN).astype(int)]).tolist():
+            for i in tiles[evenly_spaced(len(tiles), _SAMPLED)].tolist():
                 with suppress(DataError):
                     flat = self._tile(i, tiling).reshape(-1, 1, 3)
-                    pixels.append(flat[:: max(1, len(flat) // _SEEN_OF_EACH)])
-            self._seen[file] = np.concatenate(pixels)
-        return self._seen[file]
+                    pixels.append(flat[:: max(1, len(flat) // _PIXELS)])
+            self._samples[file] = np.concatenate(pixels)
+        return self._samples[file]
 
 
 def _one_of_each(plans: list[_Plan]) -> list[_Plan]:
-    """Leaves one of the files of a DICOM slide: OpenSlide finds the others by itself."""
-    seen: set[str] = set()
+    """Keeps one of the files of each DICOM slide, because OpenSlide finds the others."""
+    identities: set[str] = set()
     kept = []
     for plan in plans:
-        again = plan.identity and plan.identity in seen
+        again = plan.identity and plan.identity in identities
         kept.append(_Plan(np.zeros((0, 2), np.int64)) if again else plan)
-        seen.add(plan.identity)
+        identities.add(plan.identity)
     return kept

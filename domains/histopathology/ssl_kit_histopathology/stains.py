@@ -1,9 +1,9 @@
 """Stains by the law of absorption: optical densities add up, intensities multiply.
 
 A pixel's optical density is -ln(I / I0) in each of red, green and blue, and that is the sum over
-the stains of concentration times the stain's vector (Beer and Lambert). Whatever is linear in
-concentrations is one 3 x 3 matrix in optical density, so that it costs a table, a product and an
-exponential per image.
+the stains of concentration times the stain's vector (Beer and Lambert). A linear map of
+concentrations is one 3 x 3 matrix in optical density, so it costs a table, a product and an
+exponential for each image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ UNMIX: Floats = np.linalg.inv(HED).astype(np.float64)
 _TABLE = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 _CLEAR = 0.15  # mean optical density below which a pixel is glass, and not tissue
 _FITTED_ON = 10_000  # pixels
-_FEWEST = 100  # of them that must be tissue
+_FEWEST = 100  # pixels of tissue that are needed
 
 # mitkovetta/staining-normalization on GitHub, the code by which Macenko's method is known.
 _MACENKO_STAINS: Floats = np.array([[0.5626, 0.7201, 0.4062], [0.2159, 0.8012, 0.5581]])
@@ -72,10 +72,10 @@ def _like(values: Image, image: Image) -> Image:
 
 
 def jitter(image: Image, alpha: ArrayLike, beta: ArrayLike) -> Image:
-    """Turns each concentration c of hematoxylin, eosin and DAB into alpha c + beta.
+    """Changes each concentration c of hematoxylin, eosin and DAB to alpha c + beta.
 
-    Tellez et al. 2018, https://arxiv.org/abs/1808.05896. What is negative after unmixing stays so:
-    with alpha 1 and beta 0 nothing changes.
+    Tellez et al. 2018, https://arxiv.org/abs/1808.05896. Negative concentrations are kept, so
+    that alpha 1 and beta 0 change nothing.
 
     Args:
         image: RGB, uint8 or float32 in [0, 1].
@@ -86,8 +86,8 @@ def jitter(image: Image, alpha: ArrayLike, beta: ArrayLike) -> Image:
     return mix_densities(image, UNMIX @ (alpha[:, None] * HED), beta @ HED)
 
 
-def macenko(image: Image, seen: Image | None = None) -> Image:
-    """Brings both stains and their strengths to the published reference.
+def macenko(image: Image, reference_pixels: Image | None = None) -> Image:
+    """Normalizes both stains and their strengths to the published reference.
 
     Macenko et al. 2009, https://doi.org/10.1109/ISBI.2009.5193250. The 99th percentile of each
     stain's concentration becomes that of the reference. With hardly any tissue, or one color only,
@@ -95,10 +95,13 @@ def macenko(image: Image, seen: Image | None = None) -> Image:
 
     Args:
         image: RGB, uint8 or float32 in [0, 1].
-        seen: (h, w, 3), where the stains are looked for: pixels of the same slide, if there are
-            more than the image has. One tile may show one stain only.
+        reference_pixels: (h, w, 3) pixels of the same slide, on which the stains are estimated;
+            those of the image if left out. One tile may lack one of the stains.
     """
-    densities = _thinned(optical_density(image if seen is None else seen)) - _MACENKO_GLASS
+    densities = (
+        _thinned(optical_density(image if reference_pixels is None else reference_pixels))
+        - _MACENKO_GLASS
+    )
     stains = macenko_stains(densities)
     if stains is None:
         return image
@@ -112,10 +115,10 @@ def macenko(image: Image, seen: Image | None = None) -> Image:
 
 
 def macenko_stains(densities: Floats) -> Floats | None:
-    """Finds unit vectors of hematoxylin and eosin, (2, 3), in densities (n, 3); None if it cannot.
+    """Estimates unit vectors of hematoxylin and eosin, (2, 3), from densities (n, 3), or None.
 
-    In the plane of the two strongest eigenvectors of what is no glass, they are the directions at
-    the 1st and 99th percentile of the angle. Hematoxylin is the one with more red.
+    In the plane of the two largest eigenvectors of the tissue, they are the directions at the 1st
+    and 99th percentile of the angle. Hematoxylin is the one with more red.
     """
     tissue = densities[(densities >= _CLEAR).all(axis=1)]
     if len(tissue) < _FEWEST:
@@ -130,28 +133,30 @@ def macenko_stains(densities: Floats) -> Floats | None:
     return ends[np.argsort(-ends[:, 0])]
 
 
-def reinhard(image: Image, seen: Image | None = None) -> Image:
-    """Brings mean and standard deviation of the tissue's l, alpha, beta to a published reference.
+def reinhard(image: Image, reference_pixels: Image | None = None) -> Image:
+    """Normalizes mean and standard deviation of the tissue's l, alpha, beta to a reference.
 
     Reinhard et al. 2001, https://doi.org/10.1109/38.946629. Glass stays as it is, and so does an
-    image where hardly any tissue is seen.
+    image with hardly any tissue.
 
     Args:
         image: RGB, uint8 or float32 in [0, 1].
-        seen: (h, w, 3), what mean and standard deviation are taken from; see `macenko`.
+        reference_pixels: (h, w, 3) pixels for mean and standard deviation; see `macenko`.
     """
     lab, tissue = _l_alpha_beta(image)
-    values, stained = (lab, tissue) if seen is None else _l_alpha_beta(seen)
-    there = values[stained].astype(np.float64)
-    if len(there) < _FEWEST:
+    values, stained = (lab, tissue) if reference_pixels is None else _l_alpha_beta(reference_pixels)
+    of_tissue = values[stained].astype(np.float64)
+    if len(of_tissue) < _FEWEST:
         return image
-    gain = _REINHARD_STD / np.maximum(there.std(axis=0), 1e-3)
+    gain = _REINHARD_STD / np.maximum(of_tissue.std(axis=0), 1e-3)
     # Back through both matrices, with the gain and the shift of the statistics in between.
     back = np.linalg.inv(_LAB)
-    affine = np.column_stack([back * gain, back @ (_REINHARD_MEAN - gain * there.mean(axis=0))])
-    made = cv2.transform(cv2.exp(cv2.transform(lab, affine)), np.linalg.inv(_LMS))
-    made = _like(np.maximum(made if image.dtype == np.uint8 else made / 255, 0), image)
-    return np.where(tissue[..., None], made, image)
+    affine = np.column_stack([back * gain, back @ (_REINHARD_MEAN - gain * of_tissue.mean(axis=0))])
+    normalized = cv2.transform(cv2.exp(cv2.transform(lab, affine)), np.linalg.inv(_LMS))
+    normalized = _like(
+        np.maximum(normalized if image.dtype == np.uint8 else normalized / 255, 0), image
+    )
+    return np.where(tissue[..., None], normalized, image)
 
 
 def _l_alpha_beta(image: Image) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -1,4 +1,4 @@
-"""Tiles of a slide: where they are, what they are called, which of them hold tissue."""
+"""Tiles of a slide: where they lie, which of them hold tissue, and their labels."""
 
 from __future__ import annotations
 
@@ -11,24 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, UsageError
+from ssl_kit.data import box_means
 
 Ints = NDArray[np.int64]
-_MARK = "#"
 _ENOUGH_ALIKE = 0.05  # a level whose pixels differ less from those asked for is read as it is
 _ENLARGED = 2.0  # times that a slide's finest level is enlarged at most
 _WIDEST = 4096  # pixels, side of what is read for one tile
 _MOST = 2**24  # tiles of a slide
-
-
-def tile_key(slide: str, row: int, col: int) -> str:
-    """Returns the name of the tile of a slide in that row and column."""
-    return f"{slide}{_MARK}{row},{col}"
-
-
-def slides_of(keys: NDArray[np.bytes_]) -> Ints:
-    """Returns the number of the slide, (n,), of each tile's name."""
-    heads = np.strings.rpartition(keys, _MARK.encode())[0]
-    return np.unique(heads, return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -46,10 +35,10 @@ class Tiling:
     """How a slide is cut into tiles.
 
     Attributes:
-        level: That is read.
-        side: Pixels of that level, height and width of a tile before it is resized.
-        pixels: Of the finest level, height and width of a tile.
-        stride: Pixels of the finest level from tile to tile.
+        level: Number of the level that is read.
+        side: Height and width of a tile in pixels of that level, before it is resized.
+        pixels: Height and width of a tile in pixels of the finest level.
+        stride: Distance from tile to tile in pixels of the finest level.
     """
 
     level: int
@@ -65,9 +54,9 @@ class Tiling:
 
         Args:
             mpp: Microns per pixel of the finest level.
-            downsamples: Of each level, the finest first.
+            downsamples: Downsampling factor of each level, the finest first.
             wanted: Microns per pixel of the tiles.
-            tile: Pixels, height and width of a tile.
+            tile: Height and width of a tile in pixels.
             stride: Pixels from tile to tile.
 
         Raises:
@@ -94,7 +83,7 @@ class Tiling:
         """Returns how many rows and columns of whole tiles a slide has.
 
         Raises:
-            DataError: If there are too many to be true.
+            DataError: If the number is implausibly large.
         """
         rows, cols = (
             int((length - self.pixels + 0.5) // self.stride) + 1
@@ -121,10 +110,8 @@ def shares(mask: NDArray[np.bool_], size: tuple[int, int], tiling: Tiling) -> ND
     Args:
         mask: (h, w), a small picture of the slide.
         size: (H, W) of the slide in pixels of the finest level.
-        tiling: Of the slide.
+        tiling: Tiling of the slide.
     """
-    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1))
-    sums[1:, 1:] = mask.cumsum(0).cumsum(1)  # summed-area table: any rectangle from four values
     ends = []
     for count, length, pixels in zip(tiling.shape(*size), size, mask.shape, strict=True):
         first = np.arange(count) * tiling.stride * (pixels / length)
@@ -132,17 +119,14 @@ def shares(mask: NDArray[np.bool_], size: tuple[int, int], tiling: Tiling) -> ND
         last = np.ceil(first + tiling.pixels * pixels / length - 1e-6).astype(np.int64)
         ends.append((low, np.clip(last, low + 1, pixels)))
     (top, bottom), (left, right) = ends
-    corners = (np.ix_(bottom, right), np.ix_(top, right), np.ix_(bottom, left), np.ix_(top, left))
-    inside = sums[corners[0]] - sums[corners[1]] - sums[corners[2]] + sums[corners[3]]
-    found: NDArray[np.float64] = inside / np.outer(bottom - top, right - left)
-    return found
+    return box_means(mask, top[:, None], bottom[:, None], left, right)
 
 
 def read_marks(table: Path) -> tuple[list[Mark], dict[str, str]]:
-    """Reads the rows of a labels CSV that have an x and a y, and so are of one tile.
+    """Reads the rows of a CSV of labels that have an x and a y and so belong to one tile.
 
     Returns:
-        These, and the labels of the rows without, by slide; both empty if the CSV has no such
+        These rows, and the labels of the other rows by slide; both empty if the CSV has no such
         columns.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where a slide holds tissue, from a small picture of it."""
+"""Finds the tissue of a slide on a small picture of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from ssl_kit import DataError, Image
 from .slide_files import Header, read_region
 from .tiles import Tiling
 
-_FINE, _COARSE = (
-    16,
-    4,
-)  # pixels of the picture per tile: at most, and at least if levels are far apart
+_FINE, _COARSE = 16, 4  # largest and smallest number of pixels of the picture per tile
 _LONGEST = 4096  # pixels of the picture
 _BLOCK = 1024  # pixels, height and width of what is read at once
 _READABLE = 2**30  # pixels of a level that is read as a whole, piece by piece
@@ -32,11 +29,11 @@ def overview(slide: Any, header: Header, tiling: Tiling) -> Image:
 
     Args:
         slide: An open slide.
-        header: Of it.
-        tiling: Of it.
+        header: Header of the slide.
+        tiling: Tiling of the slide.
 
     Raises:
-        DataError: If it is damaged, or has no small level.
+        DataError: If the slide is damaged or has no small level.
     """
     level = slide.get_best_level_for_downsample(max(1.0, tiling.pixels / _COARSE))
     down, (width, height) = header.downsamples[level], slide.level_dimensions[level]
@@ -49,12 +46,12 @@ def overview(slide: Any, header: Header, tiling: Tiling) -> Image:
     step = max(down, tiling.pixels / _FINE, longest / _LONGEST) / down  # pixels of the level
     shape = [max(1, round(length / step)) for length in (height, width)]
     cells = max(1, int(_BLOCK / step))
-    made = np.empty((*shape, 3), np.uint8)
+    picture = np.empty((*shape, 3), np.uint8)
     for top in range(0, shape[0], cells):
         for left in range(0, shape[1], cells):
-            part = made[top : top + cells, left : left + cells]
+            part = picture[top : top + cells, left : left + cells]
             part[:] = _block(slide, level, down, (top, left), part.shape[:2], step)
-    return made
+    return picture
 
 
 def _block(
@@ -76,10 +73,10 @@ def _block(
 
 
 def tissue_mask(picture: Image) -> NDArray[np.bool_]:
-    """Tells tissue from glass, (h, w), by saturation above Otsu's threshold.
+    """Separates tissue from glass, (h, w), by saturation above Otsu's threshold.
 
-    Otsu splits any histogram, also that of a slide that is all tissue or all glass; so the
-    threshold is held within what tells the two apart on every slide.
+    Otsu's method splits any histogram, even that of a slide that is all tissue or all glass. The
+    threshold is therefore limited to a range that separates the two on every slide.
 
     Args:
         picture: (h, w, 3) RGB, uint8.

@@ -1,7 +1,7 @@
-"""A model of stained tissue: what absorbs, as concentrations of hematoxylin and eosin.
+"""Simulates stained tissue by concentrations of hematoxylin and eosin.
 
-Nuclei are ellipses of hematoxylin, fibers and cytoplasm are eosin, lumen and fat are clear.
-Generated, not real: sizes are about right at 0.5 microns per pixel, textures are plain.
+Nuclei are ellipses of hematoxylin, fibers and cytoplasm are eosin, lumen and fat are clear. Sizes
+are about right at 0.5 microns per pixel; textures are simple.
 """
 
 from __future__ import annotations
@@ -175,6 +175,6 @@ TISSUES: dict[str, Callable[[Rng], tuple[Map, Map]]] = {
 def scan(tissue: str, stain: Stain, rng: Rng) -> Image:
     """Makes a tile (SIZE, SIZE, 3), uint8 RGB, of a tissue: absorption, optics, noise."""
     amounts = np.stack(TISSUES[tissue](rng), axis=2) * stain.strengths * rng.uniform(0.9, 1.1)
-    seen = stain.light * np.exp(-amounts @ stain.vectors)
-    soft = np.asarray(cv2.GaussianBlur(seen, (0, 0), rng.uniform(0.5, 0.8)), np.float64)
+    transmitted = stain.light * np.exp(-amounts @ stain.vectors)
+    soft = np.asarray(cv2.GaussianBlur(transmitted, (0, 0), rng.uniform(0.5, 0.8)), np.float64)
     return (255 * soft + rng.normal(0, 2, soft.shape)).round().clip(0, 255).astype(np.uint8)

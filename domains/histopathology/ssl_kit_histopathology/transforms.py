@@ -1,28 +1,21 @@
-"""What staining, cutting and scanning do to the same tissue.
-
-albumentations has no types, hence the ignored errors.
-"""
+"""Augmentations of stained tissue: changes of staining, cutting and scanning."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import albumentations as A
 import cv2
 import numpy as np
-from albumentations.core.transforms_interface import BaseTransformInitSchema
 from numpy.typing import NDArray
-from pydantic import Field
 
 from ssl_kit import Image
+from ssl_kit.data import augment
 
 from .stains import jitter, macenko, reinhard
 
-NotNegative = Annotated[float, Field(ge=0)]
 
-
-class StainJitter(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Other amounts of hematoxylin, eosin and DAB, each c becoming alpha c + beta.
+class StainJitter(augment.ImageTransform):
+    """Changes the concentrations c of hematoxylin, eosin and DAB to alpha c + beta.
 
     Tellez et al. 2018, https://arxiv.org/abs/1808.05896, with the strength called HED-strong in
     https://arxiv.org/abs/1902.06543, whose beta is in other units. For RGB.
@@ -30,20 +23,14 @@ class StainJitter(A.ImageOnlyTransform):  # type: ignore[misc]
     Args:
         scale: alpha is within 1 - scale and 1 + scale.
         shift: beta is within -shift and shift, in units of optical density.
-        p: Chance.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        scale: NotNegative
-        shift: NotNegative
 
     def __init__(self, scale: float = 0.2, shift: float = 0.05, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.scale, self.shift = scale, shift
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws alpha and beta."""
         drawn = self.random_generator.uniform(-1, 1, (2, 3))
         return {"alpha": 1 + self.scale * drawn[0], "beta": self.shift * drawn[1]}
@@ -55,43 +42,32 @@ class StainJitter(A.ImageOnlyTransform):  # type: ignore[misc]
         return jitter(img, alpha, beta)
 
 
-class Macenko(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Stain normalization by Macenko's method; see `stains.macenko`. For RGB."""
-
-    def __init__(self, p: float = 1) -> None:
-        super().__init__(p=p)
+class Macenko(augment.ImageTransform):
+    """Stain normalization by Macenko's method, for RGB; see `stains.macenko`."""
 
     def apply(self, img: Image, **params: Any) -> Image:
         """Brings the stains to the reference."""
         return macenko(img)
 
 
-class Reinhard(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Color normalization by Reinhard's method; see `stains.reinhard`. For RGB."""
-
-    def __init__(self, p: float = 1) -> None:
-        super().__init__(p=p)
+class Reinhard(augment.ImageTransform):
+    """Color normalization by Reinhard's method, for RGB; see `stains.reinhard`."""
 
     def apply(self, img: Image, **params: Any) -> Image:
         """Brings the colors to the reference."""
         return reinhard(img)
 
 
-class Bend(A.ElasticTransform):  # type: ignore[misc]
-    """Bends a section smoothly, as cutting and mounting do.
+class Bend(augment.ElasticTransform):  # type: ignore[misc]
+    """Elastic deformation of a section, as by cutting and mounting.
 
-    The library smooths a displacement of each pixel; one of a few points, resized, is the same at
-    a fraction of the cost. On average nothing moves, so that points stay where they are.
+    albumentations smooths a displacement of each pixel. Resizing the displacement of a few points
+    gives the same at a fraction of the cost. The mean displacement is zero, so points stay.
 
     Args:
         strength: Standard deviation of the displacement, as a share of the side.
-        p: Chance.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        strength: NotNegative
 
     def __init__(self, strength: float = 0.015, p: float = 0.3) -> None:
         super().__init__(border_mode=cv2.BORDER_REFLECT_101, p=p)
@@ -112,5 +88,5 @@ class Bend(A.ElasticTransform):  # type: ignore[misc]
         return {"map_x": map_x, "map_y": map_y}
 
     def apply_to_keypoints(self, keypoints: NDArray[Any], **params: Any) -> NDArray[Any]:
-        """Returns the points; the library would drop those outside of the crop."""
+        """Returns the points; albumentations drops those outside of the crop."""
         return keypoints

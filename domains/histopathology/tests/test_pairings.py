@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ssl_kit import Index, Pairing, UsageError
+from ssl_kit.data import tile_key
 from ssl_kit_histopathology.pairings import neighbors
-from ssl_kit_histopathology.tiles import tile_key
 
 
 def index_of(tiles: list[tuple[str, int, int]]) -> Index:

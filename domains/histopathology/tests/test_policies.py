@@ -58,7 +58,7 @@ def test_default_turns_all_eight_ways_and_upright_only_mirrors() -> None:
 def test_stain_jitter_keeps_to_its_range() -> None:
     transform = StainJitter(scale=0.2, shift=0.05)
     transform.set_random_seed(0)
-    drawn = [transform.get_params() for _ in range(200)]
+    drawn = [transform.draw(np.zeros((8, 8, 3), np.uint8)) for _ in range(200)]
     alpha, beta = (np.array([d[name] for d in drawn]) for name in ("alpha", "beta"))
     assert 0.8 <= alpha.min() < 0.85 < 1.15 < alpha.max() <= 1.2
     assert -0.05 <= beta.min() < -0.04 < 0.04 < beta.max() <= 0.05

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from ssl_kit import DataError, UsageError
-from ssl_kit_histopathology import slide_files
 from ssl_kit_histopathology.slides import Slides, SlidesConfig
 from ssl_kit_histopathology.stains import macenko, reinhard
 
@@ -301,25 +300,14 @@ def test_one_slide_of_three_may_be_broken(two_slides: Path) -> None:
 # Processes and memory
 
 
-def test_only_the_last_used_slides_stay_open(
-    monkeypatch: pytest.MonkeyPatch, two_slides: Path
-) -> None:
-    monkeypatch.setattr(slide_files, "_OPEN", 1)
-    data = opened(two_slides, tile=64)
-    for i in (0, 6, 0):
-        data.read(i)
-    assert [path.name for path in data._slides._open] == ["a.tif"]
-
-
-def test_another_process_opens_its_own(
-    write: Write, monkeypatch: pytest.MonkeyPatch, tissue: Make
-) -> None:
+def test_survives_forking(write: Write, tissue: Make) -> None:
     data = opened(write(tissue(128, 128)), tile=64)
-    data.read(0)
-    before = list(data._slides._open.values())
-    monkeypatch.setattr("os.getpid", lambda: -7)
-    data.read(0)
-    assert next(iter(data._slides._open.values())) is not before[0]
+    expected = data.read(2)  # opens the slide in this process
+    queue: Any = multiprocessing.get_context("fork").SimpleQueue()
+    child = multiprocessing.get_context("fork").Process(target=lambda: queue.put(data.read(2)))
+    child.start()
+    assert np.array_equal(queue.get(), expected)
+    child.join()
 
 
 def test_travels_without_its_open_slides(write: Write, tissue: Make) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ssl_kit_histopathology import tissue as module
 from ssl_kit_histopathology.slide_files import opened, read_header
-from ssl_kit_histopathology.tiles import Tiling, shares, slides_of, tile_key
+from ssl_kit_histopathology.tiles import Tiling, shares
 from ssl_kit_histopathology.tissue import overview, tissue_mask
 
 Make = Callable[..., np.ndarray]
@@ -72,8 +72,3 @@ def test_shares_of_a_picture_coarser_than_tiles() -> None:
     mask = np.array([[True, False]])
     tiling = Tiling.choose(0.5, [1.0], 0.5, 8, 8)
     assert shares(mask, (16, 64), tiling).tolist() == [[1] * 4 + [0] * 4] * 2
-
-
-def test_names_tell_the_slide() -> None:
-    names = [tile_key("b/x#1.svs", 0, 1), tile_key("a.svs", 12, 3), tile_key("b/x#1.svs", 7, 7)]
-    assert slides_of(np.array([name.encode() for name in names])).tolist() == [1, 0, 1]

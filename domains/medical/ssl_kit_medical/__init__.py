@@ -1,4 +1,4 @@
-"""Medical images: the table of contents; nothing heavy is imported here."""
+"""Medical images: the plugins of this package, which are imported on first use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "medical_demo",
         f"{_HERE}.demo:Demo",
-        summary="768 made-up MR slices of 192 heads, from the physics of the scanner.",
+        summary="768 simulated MR slices of 192 heads, from the physics of the scanner.",
     )
 
 

@@ -1,7 +1,6 @@
-"""How images of patients get worse; strengths go from mild to severe.
+"""Corruptions of medical images; strengths go from mild to severe.
 
-Three equal channels are a gray image in a file for colors, and stay equal. albumentations has no
-types, hence the ignored errors.
+An RGB image whose channels are equal is a gray image; its channels stay equal.
 """
 
 from __future__ import annotations
@@ -10,106 +9,100 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
-from ssl_kit.data import Downscale
+from ssl_kit.data import augment, from_unit, to_unit
 
-from .transforms import BiasField, RicianNoise, Tone, like, to_unit
+from .transforms import BiasField, RicianNoise, Tone
 
 Reals = NDArray[np.float32]
 
 
 def _planes(image: Image) -> int:
-    """Returns how many channels have noise of their own."""
+    """Returns the number of channels with independent noise."""
     return 1 if np.array_equal(image[..., :-1], image[..., 1:]) else image.shape[2]
 
 
 class Magnitude(RicianNoise):
     """`RicianNoise` whose standard deviation is always the highest."""
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the noise of both parts."""
-        image = data["image"]
         shape = (2, *image.shape[:2], _planes(image))
         drawn = self.random_generator.standard_normal(shape, dtype=np.float32)
         whole = np.broadcast_to(drawn * np.float32(self.highest), (2, *image.shape))
         return {"noise": np.ascontiguousarray(whole)}
 
 
-class Photons(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Poisson noise of a detector, brightness being the number of photons.
+class Photons(augment.ImageTransform):
+    """Poisson noise of a detector that counts photons.
 
     Args:
-        photons: In a pixel of full brightness.
+        photons: Number of photons in a white pixel.
     """
 
     def __init__(self, photons: float) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.photons = photons
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Counts photons."""
-        expected = to_unit(data["image"])[..., : _planes(data["image"])] * self.photons
+    def draw(self, image: Image) -> dict[str, Any]:
+        """Draws the number of photons of each pixel."""
+        expected = to_unit(image)[..., : _planes(image)] * self.photons
         return {"counted": self.random_generator.poisson(expected) / self.photons}
 
     def apply(self, img: Image, counted: NDArray[np.float64], **params: Any) -> Image:
-        """Returns what was counted."""
-        return like(np.broadcast_to(counted.astype(np.float32), img.shape), img)
+        """Returns the counts as an image."""
+        return from_unit(np.broadcast_to(counted.astype(np.float32), img.shape), img)
 
 
 class Shading(BiasField):
     """`BiasField` whose largest factor is always the strongest."""
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the shape of the field."""
-        return {**super().get_params(), "largest": self.strength}
+        return {**super().draw(image), "largest": self.strength}
 
 
 class Window(Tone):
-    """Both ends of the window are shifted by `ends` of its width, up or down."""
+    """Shifts both ends of the window by `ends` of its width, up or down."""
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the direction."""
         shift = self.py_random.choice((-1, 1)) * self.ends
         return {"low": shift, "high": 1 + shift, "gamma": 1.0}
 
 
-def rician(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Rician noise of a standard deviation in percent of the range."""
+def rician(percent: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Rician noise with a standard deviation in percent of the range."""
     return Magnitude(percent / 100, p=1)
 
 
-def photons(count: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """So many photons in a white pixel."""
+def photons(count: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Poisson noise with `count` photons in a white pixel."""
     return Photons(count)
 
 
-def shading(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """A bias field of up to a factor."""
+def shading(times: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Bias field with a largest factor of `times`."""
     return Shading(math.log(times), p=1)
 
 
-def window(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """A window shifted by so many percent of its width."""
+def window(percent: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Window that is shifted by some percent of its width."""
     return Window(percent / 100, 0, p=1)
 
 
-def motion(pixels: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Motion while exposed, along a line of so many pixels: radiographs and microscopy."""
+def motion(pixels: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Motion blur along a line of some pixels, as in radiographs and microscopy."""
     length = int(pixels)
-    return A.MotionBlur((length, length), allow_shifted=False, direction_range=(0, 0), p=1)
+    return augment.MotionBlur((length, length), allow_shifted=False, direction_range=(0, 0), p=1)
 
 
-def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Pixels so many times larger; enlarged again to the size it had."""
-    return Downscale(times)
+def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Lower resolution: pixels are `times` larger, and the image is upsampled again."""
+    return augment.Downscale(times)
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {

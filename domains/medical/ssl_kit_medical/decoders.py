@@ -19,12 +19,12 @@ _SYNTAXES = (*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes, *_JPEG2000)
 
 
 def is_available(syntax: str) -> bool:
-    """Tells that it can be used; pydicom asks."""
+    """Tells pydicom that the decoder can be used."""
     return True
 
 
 def decode(source: bytes, runner: DecodeRunner) -> bytes:
-    """Decodes one frame, and tells pydicom in what form it is."""
+    """Decodes one frame, and tells pydicom its encoding."""
     pixels = _pixels(source, runner)
     runner.set_option("bits_allocated", 8 * pixels.itemsize)
     if pixels.ndim == 3:

@@ -1,13 +1,10 @@
-"""A dataset that needs no files: made-up heads in a magnetic resonance scanner."""
+"""The demo: simulated heads in a magnetic resonance scanner."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ssl_kit import Config, Dataset, Image, Index
+from ssl_kit import Dataset, Image, Index
 
 from .phantom import SIZE, draw_head, scan
 from .transforms import bias_field
@@ -21,14 +18,14 @@ _SEQUENCES = ((550.0, 15.0), (3500.0, 95.0), (2500.0, 25.0))  # T1, T2, proton d
 class Demo(Dataset):
     """768 slices, 64x64, gray: 192 patients with one of four findings, four slices each.
 
-    Generated, not real: the same each time, made when first read. Sequence, coil, pose and anatomy
+    The images are simulated, not real, and the same each time. Sequence, coil, pose and anatomy
     differ between patients, so that brightness alone does not tell the findings apart.
     """
 
     channels = ("gray",)
 
-    def __init__(self) -> None:
-        super().__init__([[0, 255]])
+    def prepare(self) -> None:
+        """Names the slices of all patients."""
         self._volumes: dict[int, Image] = {}
         patients = np.arange(_PATIENTS * len(FINDINGS))
         patient = np.repeat(patients, len(_HEIGHTS))
@@ -40,22 +37,6 @@ class Demo(Dataset):
             groups=[f"patient{p:03d}" for p, _ in pairs],
             positions=np.column_stack([patient, patient, number]),
         )
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        """It opens no path."""
-        return False
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: Config,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Demo:
-        """Sets out the patients; the path is not looked at."""
-        return cls()
 
     def read(self, i: int) -> Image:
         """Returns slice i, (64, 64, 1) uint8."""

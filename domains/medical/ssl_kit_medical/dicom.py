@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import Field
 
 from ssl_kit import DataError, Image, Index, UsageError
-from ssl_kit.data import file_path, index_files
+from ssl_kit.data import file_path, index_files, walk
 
 from .dicom_files import Header, code, read_frame, read_header
 from .dicom_writing import write_dicom
 from .volumes import Parts, VolumeConfig, Volumes, slice_names
 
-SUFFIXES = (".dcm", ".dicom", ".ima")
-_PICTURES = (".jpg", ".jpeg", ".png")
 _RGB = ("red", "green", "blue")
 _LOOKED_AT = 1000  # entries of a folder that decide whether it is one of DICOM files
 _ROW = np.dtype(
@@ -35,6 +33,7 @@ _ROW = np.dtype(
         ("place", "f8"),
     ]
 )
+_ONE_FRAME = Header(1, False, False, False, 0, 0, 0, 0.0)  # of a file that cannot be used
 _log = logging.getLogger("ssl_kit")
 
 
@@ -42,13 +41,16 @@ class DicomConfig(VolumeConfig):
     """Options of the DICOM reader."""
 
     channels: Annotated[
-        Literal["auto", "gray", "rgb"], Field(description="auto is what most of the images are")
+        Literal["auto", "gray", "rgb"],
+        Field(description="channels of an image (auto: as most images)"),
     ] = "auto"
     group: Annotated[
-        Literal["patient", "study"], Field(description="what train and test must not share")
+        Literal["patient", "study"],
+        Field(description="group that splits must not divide"),
     ] = "patient"
     modality: Annotated[
-        str, Field(description="only images of this modality (CT, MR, CR, ...); all if left out")
+        str,
+        Field(description="modality of the images, such as CT or MR (default: all)"),
     ] = ""
 
 
@@ -56,50 +58,52 @@ class Dicom(Volumes):
     """DICOM of all common transfer syntaxes; RGB, YCbCr, palette color and gray.
 
     Gray values are rescaled to physical units; MONOCHROME1 is inverted, padding becomes black.
-    A folder in which some files end in .dcm, .dicom or .ima is taken by these; in any other, every
-    file that starts as a DICOM file is taken, whatever its name. What holds no image is left out.
-    The group is the patient, by a hash of the identifier; or the study where there is none.
+    If some files of a folder end in .dcm, .dicom or .ima, these are read; else all files that start
+    as DICOM files, whatever their names. Files without an image are left out. The group is the
+    patient, by a hash of the identifier, or the study if there is no identifier.
     """
 
     Config = DicomConfig
+    options: DicomConfig
+    suffixes = (".dcm", ".dicom", ".ima")
+    rivals = (".jpg", ".jpeg", ".png")
+    kind = "DICOM files"
 
-    def __init__(
-        self,
-        path: Path,
-        options: DicomConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> None:
-        super().__init__(options, value_range)
-        self._root, self._asked = path, options
-        self._files = _index(path, labels)
-        table, self._broken = self._look()
-        self._lay_out(
-            self._files,
-            self._cut(table),
-            declared=bool(labels) or (path / "labels.csv").is_file(),
-        )
-        self._choose(np.delete(table, list(self._broken)))
+    def prepare(self) -> None:
+        """Reads the header of each file, no pixels."""
+        super().prepare()
+        table = self._look()
+        self._lay_out(self._cut(table))
+        self._choose(np.delete(table, list(self.faults)))
+
+    def find_files(self) -> Index:
+        """Returns the index of the DICOM files, by their endings or by how they start."""
+        try:
+            return super().find_files()
+        except DataError as error:
+            files = index_files(self.path, ("",), self.labels_table)
+            kept = [
+                i for i in range(len(files)) if starts_as_dicom(file_path(self.path, files.key(i)))
+            ]
+            if not kept:
+                raise error
+        return files.take(kept)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Tells whether the path is a DICOM file, or a folder with more of them than pictures."""
         if not path.is_dir():
-            return starts_as_dicom(path) or path.suffix.lower() in SUFFIXES
-        seen = list(itertools.islice(path.rglob("*"), _LOOKED_AT))
-        pictures = sum(file.suffix.lower() in _PICTURES for file in seen)
-        return sum(_looks_right(file) for file in seen) > pictures
+            return starts_as_dicom(path) or path.suffix.lower() in cls.suffixes
+        first = [path / key for key in islice(walk(path), _LOOKED_AT)]
+        pictures = sum(file.suffix.lower() in cls.rivals for file in first)
+        return sum(cls._may_be_dicom(file) for file in first) > pictures
 
     @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: DicomConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Dicom:
-        """Reads the header of each file, no pixels."""
-        return cls(path, options, labels, value_range)
+    def _may_be_dicom(cls, path: Path) -> bool:
+        suffix = path.suffix.lower()
+        if suffix in cls.suffixes:
+            return True
+        return not suffix.strip(".0123456789") and starts_as_dicom(path)  # 1.2.840.10008 is a name
 
     @classmethod
     def example(cls, folder: Path) -> Path:
@@ -112,48 +116,43 @@ class Dicom(Volumes):
         write_dicom(folder / "frames.dcm", frames, PatientID="2", SeriesInstanceUID="1.2.3.5")
         return folder
 
-    def _look(self) -> tuple[NDArray[Any], dict[int, str]]:
-        """Returns a row per file, with no frames where it is left out; and why files are broken."""
-        table, broken = np.zeros(len(self._files), _ROW), dict[int, str]()
-        for i in range(len(self._files)):
-            try:
-                found = read_header(self._path(i), self._asked.modality)
-            except DataError as error:
-                broken[i] = str(error)
-                found = Header(1, False, False, False, 0, 0, 0, 0.0)
-            if found is not None:
-                table[i] = tuple(found)
+    def _look(self) -> NDArray[Any]:
+        """Returns a row for each file, with no frames where the file is left out."""
+        modality = self.options.modality
+        headers = self.inspect(lambda file: read_header(self.path_of(file), modality))
+        table = np.zeros(len(self.files), _ROW)
+        for file in range(len(table)):
+            header = headers.get(file, _ONE_FRAME)
+            if header is not None:
+                table[file] = tuple(header)
         left_out = int((table["frames"] == 0).sum())
         if left_out:
             _log.info("Left out: %d files without an image of the kind asked for.", left_out)
-        if left_out + len(broken) == len(table):
-            first = next(iter(broken), 0)
-            why = f"; '{self._files.key(first)}' {broken[first]}" if broken else ""
+        usable = [file for file, header in headers.items() if header is not None]
+        self.refuse_if_all_fail(usable)
+        if not usable:
             raise DataError(
-                f"None of the {len(table)} DICOM files in '{self._root}' has an image to use{why}."
+                f"None of the {len(table)} DICOM files in '{self.path}' has an image to use."
             )
-        return table, broken
-
-    def _path(self, file: int) -> Path:
-        return file_path(self._root, self._files.key(file))
+        return table
 
     def _cut(self, table: NDArray[Any]) -> Parts:
-        """Returns what frames there are. Frames of one object are a volume in their order."""
+        """Returns the frames of all files; frames of one object are a volume in their order."""
         frames = table["frames"]
         file = np.repeat(np.arange(len(table)), frames)
         part = np.arange(len(file)) - np.repeat(np.cumsum(frames) - frames, frames)
-        own = np.array([code(key.decode(errors="replace")) for key in self._files.keys])
-        study = np.where(table["study"], table["study"], own)
-        group = table[self._asked.group]
+        alone = np.array([code(key.decode(errors="replace")) for key in self.files.keys])
+        study = np.where(table["study"], table["study"], alone)
+        group = table[self.options.group]
         several = frames[file] > 1
-        names = [self._files.key(i) for i in range(len(table))]
+        names = [self.files.key(i) for i in range(len(table))]
         numbered = zip(file.tolist(), part.tolist(), several.tolist(), strict=True)
         return Parts(
             keys=[f"{names[i]}#{n}" if more else names[i] for i, n, more in numbered],
             file=file,
             part=part,
             study=study[file],
-            volume=np.where(table["volume"], table["volume"], own)[file],
+            volume=np.where(table["volume"], table["volume"], alone)[file],
             place=np.where(several, part, table["place"][file]),
             groups=[f"{number:016x}" if number else "" for number in group.tolist()],
         )
@@ -163,9 +162,9 @@ class Dicom(Volumes):
         table = table[table["frames"] > 0]
         frames, color = table["frames"], table["color"]
         most = (frames * color).sum() * 2 > frames.sum()
-        kind = self._asked.channels
+        kind = self.options.channels
         self._rgb = most if kind == "auto" else kind == "rgb"
-        count, window = self._asked.slices, self._asked.window
+        count, window = self.options.slices, self.options.window
         if self._rgb and (count > 1 or window not in ("auto", "volume")):
             raise UsageError(
                 "The images are in color: data.options.slices and data.options.window are for "
@@ -178,9 +177,8 @@ class Dicom(Volumes):
     def values(self, i: int) -> Image:
         """Returns frame i, (H, W, 1) or (H, W, 3)."""
         file = int(self._file[i])
-        if file in self._broken:
-            raise DataError(self._broken[file])
-        image = read_frame(self._path(file), int(self._part[i]))
+        self.refuse_faulty(file)
+        image = read_frame(self.path_of(file), int(self._part[i]))
         colored = image.shape[2] == 3
         if colored and not self._rgb:
             if self._scaling == "dataset":
@@ -196,32 +194,3 @@ def starts_as_dicom(path: Path) -> bool:
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False
-
-
-def _looks_right(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    if suffix in SUFFIXES:
-        return True
-    return not suffix.strip(".0123456789") and starts_as_dicom(path)  # 1.2.840.10008 is a name
-
-
-def _index(path: Path, labels: Path | None) -> Index:
-    """Indexes the DICOM files, by their endings or by how they start."""
-    try:
-        return index_files(path, SUFFIXES, labels)
-    except DataError as error:
-        everything = index_files(path, ("",), labels)
-        kept = [
-            i for i in range(len(everything)) if starts_as_dicom(file_path(path, everything.key(i)))
-        ]
-        if not kept:
-            raise error
-    return Index(
-        keys=everything.keys[kept],
-        labels=everything.labels[kept],
-        classes=everything.classes,
-        groups=everything.groups[kept],
-        group_names=everything.group_names,
-        splits=everything.splits[kept],
-        positions=everything.positions[kept],
-    )

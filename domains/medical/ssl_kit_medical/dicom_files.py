@@ -1,7 +1,7 @@
-"""DICOM files through pydicom: what a header says, and one frame at a time.
+"""Reads headers and single frames of DICOM files with pydicom.
 
-Nothing that identifies a patient leaves this module but as a hash: no message quotes a value of a
-file, and pydicom's own warnings and log lines, which do, are silenced.
+Identifiers of patients leave this module as hashes only. No message quotes a value of a file, and
+the warnings and log lines of pydicom, which do, are silenced.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -36,6 +35,7 @@ from pydicom.uid import (
 )
 
 from ssl_kit import DataError, Image
+from ssl_kit.data import keep_open
 
 from . import decoders
 
@@ -43,7 +43,7 @@ pydicom.config.logger.propagate = False  # its lines may quote a patient's name
 
 _HEADER = 2**26  # bytes of a header that are read at most
 _LARGEST = 2**28  # bytes of one frame; the largest mammograms have 2^26
-_AIR = -1024  # HU; what is below lies outside of the scanner's circle
+_AIR = -1024  # HU; lower values lie outside of the scanner's field of view
 _PIXEL_TAGS = [
     "Modality", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration",
     "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit",
@@ -66,7 +66,7 @@ _JPEG_SIZES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # start of frame;
 
 
 class Header(NamedTuple):
-    """What the index needs to know of a file.
+    """Facts of a file for the index.
 
     Attributes:
         frames: Number of images.
@@ -90,9 +90,9 @@ class Header(NamedTuple):
 
 
 class Bounded:
-    """An open file that gives out no more bytes than it has, nor more than a budget in all.
+    """An open file of which no more bytes are read than it has, and no more than a budget in all.
 
-    Lengths that a file declares are asked for here: none is believed.
+    It protects against false lengths that a file declares.
     """
 
     def __init__(self, file: BinaryIO, budget: int) -> None:
@@ -152,14 +152,14 @@ def _opened(path: Path, budget: int, failure: str) -> Iterator[Bounded]:
 
 
 def read_header(path: Path, modality: str = "") -> Header | None:
-    """Reads what the index needs to know.
+    """Reads the facts of a file for the index.
 
     Args:
         path: The file.
-        modality: The only one that is wanted; "" for all.
+        modality: Modality that is wanted; "" for all.
 
     Returns:
-        None if the file holds no image (a report, a structure set, a directory), or an unwanted.
+        None if the file holds no image (a report, a structure set, a directory) or an unwanted one.
 
     Raises:
         DataError: If the file is damaged or of a kind that cannot be read.
@@ -177,14 +177,14 @@ def read_header(path: Path, modality: str = "") -> Header | None:
 
 
 def _should_have_an_image(ds: Dataset) -> bool:
-    """Tells whether a file says that it is an image, or nothing that is known."""
+    """Tells whether the class of a file is that of an image, or unknown."""
     kind = UID(str(ds.file_meta.get("MediaStorageSOPClassUID") or ds.get("SOPClassUID", "")))
     images = ("Image", "Dose", "Segmentation", "Parametric Map")
     return kind.name == str(kind) or any(word in kind.name for word in images)
 
 
 def _check_size(ds: Dataset, file: Bounded) -> None:
-    """Compares what a header declares with what the file holds."""
+    """Compares the size in a header with the size of the file."""
     height, width, samples, bits, frames = _shape(ds)
     size = height * width * samples * bits / 8
     if samples not in (1, 3) or not 0 < size <= _LARGEST or frames < 1:
@@ -237,7 +237,7 @@ def _describe(ds: Dataset) -> Header:
 
 
 def code(*parts: object) -> int:
-    """Returns a hash that no two things share in practice, but 0, and that fits into int64."""
+    """Returns a positive 63-bit hash of the parts."""
     text = "\0".join(str(part) for part in parts)
     digest = hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest) >> 1 or 1
@@ -278,7 +278,7 @@ def _rescale(ds: Dataset) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where the pixels of a file are, and how they are coded."""
+    """Position and encoding of the pixels of a file."""
 
     ds: Dataset
     syntax: UID
@@ -301,14 +301,13 @@ def read_frame(path: Path, number: int) -> Image:
         DataError: If it cannot be read; the message gives the reason.
     """
     with _opened(path, _HEADER + 4 * _LARGEST, "is damaged or cut off") as file:
-        stamp = path.stat()
-        source = _source(path, stamp.st_mtime_ns, stamp.st_size)
+        source = _source(path)
         stored = _decode(file, source, number)
         return _color(stored, source.ds) if _is_color(source.ds) else _gray(stored, source.ds)
 
 
-@lru_cache(maxsize=8)  # the header of a file with many frames is long
-def _source(path: Path, changed: int, size: int) -> _Source:
+@keep_open(8)  # the header of a file with many frames is long
+def _source(path: Path) -> _Source:
     with path.open("rb") as opened:
         file = Bounded(opened, _HEADER)
         ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_PIXEL_TAGS)
@@ -354,7 +353,7 @@ def _decode(file: Bounded, source: _Source, number: int) -> NDArray[Any]:
 
 
 def _check_coded(coded: bytes, syntax: UID, size: tuple[int, int]) -> None:
-    """Refuses what a decoder would take too much memory or time for, or fill up in silence."""
+    """Refuses a stream of another size than declared, or that a decoder would complete silently."""
     if syntax == RLELossless:
         return
     if coded_size(coded) != size:
@@ -412,7 +411,7 @@ def _gray(stored: NDArray[Any], ds: Dataset) -> Image:
 
 
 def _padding(stored: NDArray[Any], ds: Dataset) -> NDArray[np.bool_]:
-    """Returns where a scanner filled up the picture."""
+    """Returns where the scanner padded the image."""
     value = ds.get("PixelPaddingValue")
     if value is None:
         return np.zeros(stored.shape, bool)

@@ -13,7 +13,7 @@ from .dicom_files import code
 
 
 def write_dicom(path: Path, pixels: NDArray[Any], **tags: Any) -> None:
-    """Writes an uncompressed file, CT if not told.
+    """Writes an uncompressed file, CT by default.
 
     Args:
         path: The file; its name becomes the identifier of the object.

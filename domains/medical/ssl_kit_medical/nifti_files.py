@@ -1,4 +1,4 @@
-"""NIfTI and MGH files through nibabel: slices of one anatomical plane, read one at a time."""
+"""Reads slices of one anatomical plane from NIfTI and MGH files with nibabel."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from nibabel.openers import ImageOpener
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, Image
+from ssl_kit.data import file_version
 
-nib.imageglobals.logger.setLevel(logging.CRITICAL)  # it prints what it mends in headers
+nib.imageglobals.logger.setLevel(logging.CRITICAL)  # it prints which headers it corrects
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # world axis (right, anterior, superior) across
 _LARGEST = 2**28  # bytes of one slice
-_THICKEST = 10.0  # times its width that a voxel is taken to be high
-_DENSEST = 1100  # times that deflated bytes can grow; 1032 by its format
+_THICKEST = 10.0  # largest ratio of the sides of a voxel that is used
+_DENSEST = 1100  # largest compression ratio; deflate reaches 1032
 
 
 @contextmanager
@@ -56,14 +57,12 @@ class Volume:
         times: Number of volumes; more than one in a functional file.
 
     Raises:
-        DataError: If it cannot be used; the message gives the reason.
+        DataError: If the file cannot be used; the message gives the reason.
     """
 
     def __init__(self, path: Path, plane: str) -> None:
         with _explained("has a damaged header"):
-            size = path.stat().st_size
-            if not size:
-                raise DataError("the file is empty")
+            size = file_version(path)[1]
             if path.suffix in (".mgh", ".mgz"):
                 _check_mark(path)
             image: Any = nib.load(path)
@@ -77,17 +76,17 @@ class Volume:
         self.slices, self.times = self._shape[self._axis], self._shape[3]
 
     def _axes(self, affine: NDArray[np.float64], across: int) -> None:
-        """Finds which axis of the array is which of the body's."""
+        """Finds the axes of the body among the axes of the array."""
         world, self._sign = nib.io_orientation(affine).T  # type: ignore[no-untyped-call]
         if np.isnan(world).any():
             world, self._sign = np.arange(3.0), np.ones(3)
         self._axis = world.tolist().index(across)
         # Rows from top or front down, columns from the patient's right or front: both descend.
-        rest = [axis for axis in range(3) if axis != self._axis]
-        self._rows, self._columns = sorted(rest, key=lambda axis: -world[axis])
+        in_plane = [axis for axis in range(3) if axis != self._axis]
+        self._rows, self._columns = sorted(in_plane, key=lambda axis: -world[axis])
 
     def _square(self, spacing: Sequence[float]) -> None:
-        """Finds the size of a slice in square pixels, none larger than those of the file."""
+        """Finds the size of a slice in square pixels that are not larger than those of the file."""
         sides = [abs(float(spacing[axis])) for axis in (self._rows, self._columns)]
         known = all(math.isfinite(side) and side > 0 for side in sides)
         across = [side / min(sides) if known else 1.0 for side in sides]
@@ -115,16 +114,16 @@ class Volume:
 
     def _cut(self, at: int, time: int) -> NDArray[Any]:
         """Returns a slice across an axis, its own axes in the file's order."""
-        rest = ([time] + [0] * self._extra)[: self._extra]
+        later_axes = ([time] + [0] * self._extra)[: self._extra]
         where: list[Any] = [slice(None)] * 3
         where[self._axis] = at
         if self._axis:
-            return np.asarray(self._data[(*where, *rest)])
+            return np.asarray(self._data[(*where, *later_axes)])
         # Across the axis whose voxels lie side by side: reading plane by plane is far quicker than
         # voxel by voxel, and no larger.
         across = np.empty(self._shape[1:3], np.result_type(self._data.dtype, np.float32))
         for z in range(self._shape[2]):
-            across[:, z] = self._data[(slice(None), slice(None), z, *rest)][at]
+            across[:, z] = self._data[(slice(None), slice(None), z, *later_axes)][at]
         return across
 
 
@@ -137,14 +136,14 @@ def write_nifti(
 
 
 def _check_mark(path: Path) -> None:
-    """Looks for the version number of MGH; where it is missing, nibabel leaves the file open."""
+    """Refuses a file without the version number of MGH, which nibabel leaves open."""
     with ImageOpener(str(path), "rb") as file:
         if file.read(4) != b"\0\0\0\1":
             raise DataError("is no NIfTI or MGH file")
 
 
 def _check_size(shape: list[int], dtype: np.dtype[Any], size: int, packed: bool) -> None:
-    """Compares what a header declares with what the file holds."""
+    """Compares the shape in a header with the size of the file."""
     if dtype.kind not in "iufc":
         raise DataError("its voxels are colors, which this reader cannot use")
     if len(shape) < 3 or math.prod(shape[4:]) > 1 or min(shape) < 1:

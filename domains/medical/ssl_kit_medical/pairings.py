@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Index, Pairing, UsageError
+from ssl_kit.data import pair_adjacent, pair_equal
 
 from .volumes import PLACE, STUDY, VOLUME
 
 
 def study(index: Index) -> Pairing:
-    """Pairs each image with the others of its study: other views, other sequences.
+    """Pairs each image with the other views and sequences of its study.
 
     Raises:
         UsageError: If no study has two images.
@@ -34,27 +35,20 @@ def volume(index: Index) -> Pairing:
 
 
 def neighbor(index: Index) -> Pairing:
-    """Pairs each slice with the one before and the one behind it.
+    """Pairs each slice with the slices directly below and above it.
 
     Raises:
         UsageError: If no volume has two slices.
     """
-    wide = _alike(index, VOLUME)
-    number = _column(index, VOLUME)
-    order = np.lexsort((index.positions[:, PLACE], number))
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return Pairing(order, np.maximum(wide.starts, rank - 1), np.minimum(wide.stops, rank + 2))
+    _alike(index, VOLUME)
+    return pair_adjacent(_column(index, VOLUME), index.positions[:, PLACE])
 
 
 def _alike(index: Index, column: int) -> Pairing:
-    number = _column(index, column)
-    order = np.argsort(number, kind="stable")
-    starts = np.searchsorted(number[order], number, side="left")
-    stops = np.searchsorted(number[order], number, side="right")
-    if not (stops - starts > 1).any():
+    pairing = pair_equal(_column(index, column))
+    if not (pairing.stops - pairing.starts > 1).any():
         raise UsageError(_NONE)
-    return Pairing(order, starts, stops)
+    return pairing
 
 
 def _column(index: Index, column: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Heads of people who do not exist, seen by a magnetic resonance scanner.
+"""Simulates magnetic resonance images of heads.
 
 Ellipses in the manner of Shepp and Logan (1974) with the tissues of a real head; the signal of a
 spin echo; the sensitivity of a coil; sampling in k-space; noise in both of its parts.
@@ -15,7 +15,7 @@ from scipy.special import expit
 
 Map = NDArray[np.float64]
 _GRID = 128  # pixels, height and width of what is scanned
-SIZE = 64  # of the image: so many lines of k-space are sampled
+SIZE = 64  # side of the image, and number of lines of k-space that are sampled
 
 
 class Tissue(NamedTuple):
@@ -40,7 +40,7 @@ INFARCT = Tissue(1200, 150, 0.9)
 
 @dataclass(frozen=True)
 class Head:
-    """What stays the same from slice to slice of a patient.
+    """Anatomy of a patient, the same in all slices.
 
     Attributes:
         finding: "healthy", "hydrocephalus", "infarct" or "tumor".
@@ -85,11 +85,11 @@ def _inside(radius: Map, soft: float = 0.03) -> Map:
 
 
 def layers(head: Head, height: float) -> list[tuple[Map, Tissue]]:
-    """Returns what covers what in a slice, from the outside in: shares (H, W) and tissues.
+    """Returns the tissues of a slice from the outside in: shares (H, W) and properties.
 
     Args:
         head: The patient.
-        height: Of the slice; 0 is the middle of the head and 1 its top.
+        height: Height of the slice; 0 is the middle of the head and 1 its top.
     """
     line = np.linspace(-1, 1, _GRID)
     x, y = np.meshgrid(line, line)
@@ -101,7 +101,7 @@ def layers(head: Head, height: float) -> list[tuple[Map, Tissue]]:
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
     waves = np.arange(7, 19, 2)
     folds = sum(a * np.cos(k * angle + p) for k, (a, p) in zip(waves, head.folds, strict=True))
-    found = [
+    tissues = [
         (_inside(radius), SKIN),
         (_inside(radius / 0.93), BONE),
         (_inside(radius / 0.86), CSF),
@@ -112,8 +112,8 @@ def layers(head: Head, height: float) -> list[tuple[Map, Tissue]]:
     ]
     if height < -0.1:  # the eyes
         eyes = [np.hypot((x - side * 0.36) / 0.2, (y + 0.72) / 0.17) for side in (-1, 1)]
-        found += [(_inside(eye, 0.1), CSF) for eye in eyes]
-    return found
+        tissues += [(_inside(eye, 0.1), CSF) for eye in eyes]
+    return tissues
 
 
 def _ventricles(head: Head, x: Map, y: Map, height: float) -> list[tuple[Map, Tissue]]:
@@ -155,9 +155,9 @@ def scan(
 
     Args:
         head: The patient.
-        height: Of the slice.
+        height: Height of the slice.
         echo: TR and TE in ms.
-        coil: (H, W) its sensitivity.
+        coil: (H, W) sensitivity of the coil.
         rng: Draws the noise.
     """
     tr, te = echo

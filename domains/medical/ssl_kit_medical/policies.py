@@ -1,6 +1,7 @@
-"""How an image of a patient may be altered while it shows the same; the README argues each.
+"""Augmentation policies of medical images; the README gives the reason for each transform.
 
-What has color is microscopy, which has no upright; all else are radiographs and slices, which do.
+Color images are microscopy, which has no upright orientation. Gray images are radiographs and
+slices, which have one.
 """
 
 from __future__ import annotations
@@ -9,49 +10,47 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import pi, sqrt
 
-import albumentations as A
-
 from ssl_kit import View
-from ssl_kit.data import if_channels, resized_crop
+from ssl_kit.data import augment, if_channels, resized_crop
 
 from .transforms import BiasField, Elastic, RicianNoise, Symmetries, Tone
 
 _RGB = ("red", "green", "blue")
-_LEAST = 0.4  # share of an image that a large crop keeps: a finding may be small
+_LEAST = 0.4  # share of the area that a large crop keeps, because a finding may be small
 
 
-def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """Crop, pose, soft tissue, display, shading, focus and noise; symmetries and stain of cells."""
+def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
+    """Crop, pose, deformation, display, shading, focus and noise; symmetries and stain of cells."""
     return [
         *weak(view, channels),
-        A.Affine(rotate=(-10, 10), p=0.5),
+        augment.Affine(rotate=(-10, 10), p=0.5),
         elastic(view.size),
         Tone(),
-        *if_channels(_RGB, channels, A.ColorJitter(0, 0, 0.2, 0.03, p=0.8)),
+        *if_channels(_RGB, channels, augment.ColorJitter(0, 0, 0.2, 0.03, p=0.8)),
         BiasField(),
-        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
+        augment.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
         RicianNoise(),
     ]
 
 
-def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Crop, and the eight symmetries of cells."""
     return [crop(view), *if_channels(_RGB, channels, Symmetries())]
 
 
-def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """Crop, and mirroring left to right of cells only: a heart is on the left."""
+def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
+    """Crop, and horizontal flip of cells only, because the heart is on the left."""
     return [crop(view), *if_channels(_RGB, channels, Symmetries(("e", "h")))]
 
 
-def crop(view: View) -> A.BasicTransform:
-    """A crop that keeps at least 40 % of the area, unless a small one was asked for."""
+def crop(view: View) -> augment.Transform:
+    """Returns a crop of at least 40 % of the area, unless the view asks for a local crop."""
     low, high = view.scale
     return resized_crop(replace(view, scale=(max(low, min(_LEAST, high)), high)))
 
 
-def elastic(size: int) -> A.BasicTransform:
-    """Bends soft tissue by about 1.5 % of the image, smoothly over a tenth of it."""
+def elastic(size: int) -> augment.Transform:
+    """Returns an elastic deformation by about 1.5 % of the image, smooth over a tenth of it."""
     sigma = size / 10
     spread = 1 / sqrt(3) / (2 * sqrt(pi) * sigma)  # of uniform noise after a Gaussian of sigma
     return Elastic(alpha=0.015 * size / spread, sigma=sigma, p=0.3)

@@ -1,4 +1,4 @@
-"""How Models Genesis spoils images, on whole batches of tensors.
+"""Transformations of Models Genesis on batches of tensors.
 
 Zhou et al., 2019, https://arxiv.org/abs/1908.06912, section 2, and its authors' code.
 """
@@ -20,7 +20,7 @@ def bend(x: Tensor, points: Tensor, falls: Tensor) -> Tensor:
     Args:
         x: (B, ...) in [0, 1].
         points: (B, 2, 2) control points (x, y) in [0, 1]: the curve never turns back.
-        falls: (B,) whether it falls from 1 to 0 instead, as in the authors' code.
+        falls: (B,) whether the curve falls from 1 to 0 instead, as in the authors' code.
     """
     t = torch.linspace(0, 1, _KNOTS, device=x.device, dtype=x.dtype)
     inner = torch.stack([3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2])  # (2, knots)
@@ -69,13 +69,13 @@ def windows(x: Tensor, low: float, high: float) -> Tensor:
     """Draws (B, 1, H, W), True in one to five rectangles with sides of `low` to `high` of x's."""
     b, _, *sides = x.shape
     drawn = rand_per_sample(b, _WINDOWS, 5, like=x)
-    there = (drawn[..., 4] < 0.95).cumprod(dim=1).bool()
-    there[:, 0] = True
+    drawn_boxes = (drawn[..., 4] < 0.95).cumprod(dim=1).bool()
+    drawn_boxes[:, 0] = True
     within = []
     for axis, side in enumerate(sides):
         length = ((low + drawn[..., axis] * (high - low)) * side).round().clamp_min(1)
         start = (drawn[..., 2 + axis] * (side - length + 1)).floor()[..., None]
         pixel = torch.arange(side, device=x.device)
         within.append((pixel >= start) & (pixel < start + length[..., None]))
-    boxes = within[0][..., :, None] & within[1][..., None, :] & there[..., None, None]
+    boxes = within[0][..., :, None] & within[1][..., None, :] & drawn_boxes[..., None, None]
     return boxes.any(dim=1, keepdim=True)

@@ -1,57 +1,32 @@
-"""What display, scanner and noise do to the same patient, for any number of channels.
-
-albumentations has no types, hence the ignored errors.
-"""
+"""Changes of display, scanner and noise, for any number of channels."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import albumentations as A
 import cv2
 import numpy as np
-from albumentations.core.transforms_interface import BaseTransformInitSchema
 from numpy.typing import NDArray
-from pydantic import Field
 
 from ssl_kit import Image
+from ssl_kit.data import augment, from_unit, to_unit
 
-Share = Annotated[float, Field(ge=0, le=1)]
 _LEVELS = np.arange(256, dtype=np.float32) / 255
 
 
-def to_unit(image: Image) -> Image:
-    """Returns float32 in [0, 1]."""
-    return image.astype(np.float32) / 255 if image.dtype == np.uint8 else image
+class Symmetries(augment.D4):
+    """Some of the eight symmetries of a square, for color images.
 
-
-def like(unit: Image, image: Image) -> Image:
-    """Returns values of about [0, 1], clipped, in the type of an image."""
-    unit = unit.clip(0, 1)
-    return np.rint(unit * 255).astype(np.uint8) if image.dtype == np.uint8 else unit
-
-
-class Symmetries(A.D4):  # type: ignore[misc]
-    """Some of the eight symmetries of a square, for what has color.
-
-    Three equal channels are a radiograph in a file for colors: it stays as it is.
+    An RGB image whose channels are equal is a radiograph and stays as it is.
 
     Args:
-        elements: Names of the symmetries to choose from, as the library has them.
-        p: Chance.
+        elements: Names of the symmetries, as albumentations has them.
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        elements: tuple[str, ...]
-
     def __init__(
-        self,
-        elements: tuple[str, ...] = ("e", "r90", "r180", "r270", "v", "hvt", "h", "t"),
-        p: float = 1,
+        self, elements: tuple[str, ...] = ("e", "r90", "r180", "r270", "v", "hvt", "h", "t")
     ) -> None:
-        super().__init__(p=p)
+        super().__init__(p=1)
         self.elements = elements
 
     def get_params_dependent_on_data(
@@ -63,68 +38,56 @@ class Symmetries(A.D4):  # type: ignore[misc]
         return {"group_element": "e" if gray else self.py_random.choice(self.elements)}
 
 
-class Elastic(A.ElasticTransform):  # type: ignore[misc]
-    """Bends an image; on average over the image nothing moves, so its points stay."""
+class Elastic(augment.ElasticTransform):  # type: ignore[misc]
+    """Elastic deformation; points stay, because the mean displacement is zero."""
 
     def apply_to_keypoints(self, keypoints: NDArray[Any], **params: Any) -> NDArray[Any]:
-        """Returns the points; the library would drop those outside of the crop."""
+        """Returns the points; albumentations drops those outside of the crop."""
         return keypoints
 
 
-class Tone(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Another window and another display curve: x -> ((x - low) / (high - low))^gamma.
+class Tone(augment.ImageTransform):
+    """Changes window and display curve: x -> ((x - low) / (high - low))^gamma.
 
     Args:
         ends: Largest shift of black and of white, as a share of the range.
         gamma: Largest |log gamma|.
-        p: Chance.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        ends: Annotated[float, Field(ge=0, lt=0.5)]
-        gamma: Annotated[float, Field(ge=0)]
 
     def __init__(self, ends: float = 0.15, gamma: float = 0.4, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.ends, self.gamma = ends, gamma
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws black, white and gamma."""
         draw = self.py_random.uniform
         ends = draw(-self.ends, self.ends), 1 + draw(-self.ends, self.ends)
         return {"low": ends[0], "high": ends[1], "gamma": np.exp(draw(-self.gamma, self.gamma))}
 
     def apply(self, img: Image, low: float, high: float, gamma: float, **params: Any) -> Image:
-        """Maps the values; by a table for uint8."""
+        """Maps the values, uint8 by a table."""
         unit = _LEVELS if img.dtype == np.uint8 else img
         mapped = (((unit - np.float32(low)) / np.float32(high - low)).clip(0, 1)) ** np.float32(
             gamma
         )
-        return like(mapped, img)[img] if img.dtype == np.uint8 else mapped
+        return np.rint(255 * mapped).astype(np.uint8)[img] if img.dtype == np.uint8 else mapped
 
 
-class BiasField(A.ImageOnlyTransform):  # type: ignore[misc]
-    """A smooth factor, exp of a polynomial of low order: coil sensitivity, heel effect, vignetting.
+class BiasField(augment.ImageTransform):
+    """Multiplies by exp(polynomial), as coil sensitivity, heel effect and vignetting do.
 
     Args:
         strength: Largest |log factor|.
-        order: Of the polynomial.
-        p: Chance.
+        order: Order of the polynomial.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        strength: Annotated[float, Field(ge=0)]
-        order: Annotated[int, Field(ge=1)]
 
     def __init__(self, strength: float = 0.4, order: int = 3, p: float = 0.5) -> None:
         super().__init__(p=p)
         self.strength, self.order = strength, order
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the coefficients of x^i y^j with 0 < i + j <= order, and the strength."""
         size = self.order + 1
         coefficients = self.random_generator.uniform(-1, 1, (size, size))
@@ -137,7 +100,7 @@ class BiasField(A.ImageOnlyTransform):  # type: ignore[misc]
     ) -> Image:
         """Multiplies all channels by the field."""
         field = bias_field(coefficients, img.shape[:2], largest)
-        return like(to_unit(img) * field[..., None], img)
+        return from_unit(to_unit(img) * field[..., None], img)
 
 
 def bias_field(
@@ -151,35 +114,28 @@ def bias_field(
     return field.astype(np.float32)
 
 
-class RicianNoise(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Noise of a magnitude, |x + n1 + i n2|; at a good signal that is Gaussian noise.
+class RicianNoise(augment.ImageTransform):
+    """Noise of a magnitude image, |x + n1 + i n2|, which is Gaussian at a high signal.
 
     Gudbjartsson and Patz 1995, https://doi.org/10.1002/mrm.1910340618.
 
     Args:
         highest: Largest standard deviation of n1 and n2, as a share of the range.
-        p: Chance.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        highest: Share
 
     def __init__(self, highest: float = 0.06, p: float = 0.5) -> None:
         super().__init__(p=p)
         self.highest = highest
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the noise of both parts."""
         sigma = self.py_random.uniform(0, self.highest)
-        shape = (2, *data["image"].shape)
+        shape = (2, *image.shape)
         drawn = self.random_generator.standard_normal(shape, dtype=np.float32)
         return {"noise": drawn * np.float32(sigma)}
 
     def apply(self, img: Image, noise: NDArray[np.float32], **params: Any) -> Image:
         """Adds the noise to both parts and takes the magnitude."""
         magnitude = cv2.magnitude(to_unit(img) + noise[0], noise[1])
-        return like(magnitude.reshape(img.shape), img)
+        return from_unit(magnitude, img)

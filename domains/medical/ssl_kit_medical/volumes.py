@@ -1,16 +1,17 @@
-"""Slices of volumes: what DICOM series and NIfTI files have in common."""
+"""Base of the readers of volumes: slices of DICOM series and of NIfTI files."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
-from ssl_kit import Config, DataError, Dataset, Image, Index
+from ssl_kit import Config, DataError, Image, Index
+from ssl_kit.data import FileDataset, evenly_spaced
 
 STUDY, VOLUME, PLACE = range(3)  # columns of Index.positions
 UNIT, BYTES = (0.0, 1.0), (0.0, 255.0)
@@ -45,29 +46,29 @@ class VolumeConfig(Config):
         str | tuple[float, float],
         BeforeValidator(_check_window),
         Field(
-            description="values that become black and white: [center, width] in units of the file, "
-            f"the name of one ({', '.join(WINDOWS)}; CT), measured over the dataset, measured for "
-            "each volume, or auto"
+            description="window of the values from black to white: [center, width] in units of the "
+            f"file, a name for CT ({', '.join(WINDOWS)}), measured over the dataset or for each "
+            "volume, or auto"
         ),
     ] = "auto"
     slices: Annotated[
         Literal[1, 3, 5, 7, 9],
-        Field(description="a slice with its neighbors as channels (2.5-D), this many in all"),
+        Field(description="number of adjacent slices that are the channels of an image (2.5-D)"),
     ] = 1
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The images in the files of a dataset, in any order.
+    """The slices in the files of a dataset, in any order.
 
     Attributes:
         keys: (n,) names.
         file: (n,) position of the file in the index of the files.
         part: (n,) number of the frame or slice in its file.
-        study: (n,) what tells studies apart, int64.
-        volume: (n,) what tells volumes apart, int64.
-        place: (n,) of a slice in its volume, increasing.
-        groups: One per file, "" for that of the files' index.
+        study: (n,) identifier of the study, int64.
+        volume: (n,) identifier of the volume, int64.
+        place: (n,) position of the slice in its volume, increasing.
+        groups: Group of each file, "" for that of the index of the files.
     """
 
     keys: list[str]
@@ -87,16 +88,13 @@ def slice_names(count: int) -> tuple[str, ...]:
     return tuple(f"slice{offset:+d}" if offset else "slice" for offset in range(-half, half + 1))
 
 
-class Volumes(Dataset):
-    """Slices, sorted by volume and place; each is read when it is needed.
+class Volumes(FileDataset):
+    """Slices, sorted by volume and position; each is read when it is needed.
 
     A subclass calls `_lay_out` and `_scale_by`, and sets `channels`.
     """
 
-    def __init__(self, options: VolumeConfig, value_range: ArrayLike | None) -> None:
-        super().__init__(value_range)
-        self._options = options
-        self._around = np.arange(options.slices) - options.slices // 2
+    options: VolumeConfig
 
     @abstractmethod
     def values(self, i: int) -> Image:
@@ -106,14 +104,8 @@ class Volumes(Dataset):
             DataError: If the file is damaged; the message gives the reason.
         """
 
-    def _lay_out(self, files: Index, parts: Parts, declared: bool) -> None:
-        """Sets the index.
-
-        Args:
-            files: One entry per file.
-            parts: What they hold.
-            declared: Whether labels come from a table, not from the names of folders.
-        """
+    def _lay_out(self, parts: Parts) -> None:
+        """Sets the index to the slices that the files hold."""
         study, volume = _numbers(parts.study), _numbers(parts.volume)
         order = np.lexsort((np.arange(len(volume)), parts.place, volume))
         place = np.column_stack([study, volume, parts.place])[order]
@@ -124,28 +116,27 @@ class Volumes(Dataset):
         self._first = np.searchsorted(self._volume, everyone, side="left")
         self._stop = np.searchsorted(self._volume, everyone, side="right")
         self._ends = np.full((len(everyone), 2), np.nan)
-        names, group = _groups(files, parts.groups)
-        labels, classes = files.labels, files.classes
-        if not declared and _folders_are_groups(labels, group):
-            labels, classes = np.full_like(labels, -1), ()
-        self.index = Index(
-            keys=np.array([key.encode(errors="surrogateescape") for key in parts.keys])[order],
-            labels=labels[self._file],
-            classes=classes,
-            groups=group[self._file],
-            group_names=names,
-            splits=files.splits[self._file],
-            positions=place.astype(np.float32),
-        )
+        files = self._grouped(parts.groups)
+        if not self.has_labels_table and _folders_are_groups(files.labels, files.groups):
+            files = replace(files, labels=np.full_like(files.labels, -1), classes=())
+        self.index = files.expand(self._file, [parts.keys[i] for i in order.tolist()], place)
+
+    def _grouped(self, groups: list[str]) -> Index:
+        """Returns the index of the files with their declared groups, else these, else their own."""
+        names = [
+            self.declared_group(file) or group or self.files.group(file)
+            for file, group in enumerate(groups)
+        ]
+        return self.files.expand(np.arange(len(names)), groups=names)
 
     def _scale_by(self, natural: str) -> None:
-        """Decides what becomes black and white.
+        """Decides which values become black and white.
 
         Args:
-            natural: What "auto" means for these files: "volume", "dataset", or "bytes" for images
-                that are 8-bit already. An encoder that is used again decides by its range.
+            natural: Meaning of "auto" for these files: "volume", "dataset", or "bytes" for 8-bit
+                images. The value range of an earlier run takes precedence.
         """
-        window = self._options.window
+        window = self.options.window
         ends: tuple[float, float] | None = None
         if window == "auto" and self._value_range is not None:
             known = {UNIT: "volume", BYTES: "bytes"}
@@ -166,7 +157,9 @@ class Volumes(Dataset):
     def read(self, i: int) -> Image:
         """Returns slice i, with its neighbors as channels where that is asked for."""
         volume = self._volume[i]
-        near = np.clip(i + self._around, self._first[volume], self._stop[volume] - 1)
+        count = self.options.slices
+        around = i + np.arange(count) - count // 2
+        near = np.clip(around, self._first[volume], self._stop[volume] - 1)
         slices = [self._scaled(j) for j in near.tolist()]
         if len({image.shape for image in slices}) > 1:
             raise DataError("the slices beside it are of another size")
@@ -187,9 +180,9 @@ class Volumes(Dataset):
         """Returns the 0.5th and 99.5th percentile of a volume, measured on a few slices, once."""
         if np.isnan(self._ends[volume, 0]):
             first, last = self._first[volume], self._stop[volume] - 1
-            chosen = np.unique(np.linspace(first, last, _SAMPLED).astype(int))
-            seen = [values for i in chosen.tolist() for values in self._finite(i)]
-            low, high = np.percentile(np.concatenate(seen), [0.5, 99.5]) if seen else UNIT
+            chosen = first + evenly_spaced(last - first + 1, _SAMPLED)
+            values = [some for i in chosen.tolist() for some in self._finite(i)]
+            low, high = np.percentile(np.concatenate(values), [0.5, 99.5]) if values else UNIT
             self._ends[volume] = low, high if high > low else low + 1
         low, high = self._ends[volume].astype(np.float32)
         return low, high
@@ -211,17 +204,6 @@ def _numbers(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[place]
-
-
-def _groups(files: Index, found: list[str]) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
-    """Returns group names, and the group of each file: declared, else found, else its own."""
-    names = []
-    for i, group in enumerate(found):
-        given = bytes(files.group_names[files.groups[i]])
-        own = given.startswith(bytes(files.keys[i]) + b":")  # name and size: none was declared
-        names.append(group.encode() if own and group else given)
-    unique, codes = np.unique(np.array(names, dtype=np.bytes_), return_inverse=True)
-    return unique, codes.astype(np.int64)
 
 
 def _folders_are_groups(labels: NDArray[np.int32], groups: NDArray[np.int64]) -> bool:

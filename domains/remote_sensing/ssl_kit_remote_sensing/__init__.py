@@ -1,4 +1,4 @@
-"""Optical remote sensing: the table of contents; nothing heavy is imported here."""
+"""Optical remote sensing: the plugins of this package, which are imported on first use."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "remote_sensing_demo",
         f"{_HERE}.demo:Demo",
-        summary="480 made-up 4-band tiles of six land covers, from sensor physics.",
+        summary="480 simulated 4-band tiles of six land covers, from sensor physics.",
     )

@@ -1,6 +1,6 @@
-"""One vocabulary of band names for all sensors, and what a name tells.
+"""One vocabulary of band names for all sensors.
 
-A name is the role of a band: weights of a first layer move between sensors by name.
+A name is the role of a band, so that weights of a first layer transfer between sensors by name.
 """
 
 from __future__ import annotations
@@ -105,26 +105,26 @@ def canonical(name: str) -> str:
 
 def role(name: str, sensor: str) -> str:
     """Returns the vocabulary's name of a description or band number such as B8A or SR_B4, or ""."""
-    found = _BAND_ID.fullmatch(name.strip())
-    if found is None:
+    match = _BAND_ID.fullmatch(name.strip())
+    if match is None:
         return canonical(name)
-    known = SENSORS.get(sensor, {}).get(found[1].lower(), "")
-    return "thermal_2" if known == "thermal" and found[2] == "2" else known
+    known = SENSORS.get(sensor, {}).get(match[1].lower(), "")
+    return "thermal_2" if known == "thermal" and match[2] == "2" else known
 
 
 def is_band_number(name: str, number: str) -> bool:
     """Tells whether a name is that band number: B08A and SR_B8A are number 8a."""
-    found = _BAND_ID.fullmatch(name.strip())
-    return found is not None and found[1].lower() == number
+    match = _BAND_ID.fullmatch(name.strip())
+    return match is not None and match[1].lower() == number
 
 
-def name_bands(found: Sequence[str], sensor: str, asked: bool) -> tuple[str, ...]:
+def name_bands(described: Sequence[str], sensor: str, asked: bool) -> tuple[str, ...]:
     """Names the bands of a file.
 
     Args:
-        found: What the file calls them, "" where it says nothing.
+        described: Names in the file, "" where it has none.
         sensor: A key of `SENSORS`, or "" if it is not known.
-        asked: Whether the user named the sensor: then every band must get a name.
+        asked: Whether the user named the sensor; then every band must get a name.
 
     Returns:
         Names of the vocabulary where possible, else the file's, else band1, band2, ...
@@ -132,7 +132,7 @@ def name_bands(found: Sequence[str], sensor: str, asked: bool) -> tuple[str, ...
     Raises:
         UsageError: If the bands are not those of the sensor that was asked for.
     """
-    named = [role(name, sensor) for name in found]
+    named = [role(name, sensor) for name in described]
     for layout in _layouts(sensor):
         if len(layout) == len(named) and all(
             name in ("", known) for name, known in zip(named, layout, strict=True)
@@ -140,15 +140,16 @@ def name_bands(found: Sequence[str], sensor: str, asked: bool) -> tuple[str, ...
             return layout
     if asked and not all(named):
         counts = ", ".join(str(len(layout)) for layout in _layouts(sensor))
+        names_in_file = ", ".join(name or "?" for name in described)
         raise UsageError(
-            f"The files have {len(found)} bands ({', '.join(n or '?' for n in found)}); stacks of "
-            f"{sensor} have {counts} in their usual order. Name them with data.options.band_names."
+            f"The files have {len(described)} bands ({names_in_file}); stacks of {sensor} have "
+            f"{counts} in their usual order. Name them with data.options.band_names."
         )
     if len(set(filter(None, named))) < sum(map(bool, named)):
         named = [""] * len(named)  # two of one role: their own names tell them apart
-    names = [a or b.strip().lower() or f"band{i}" for i, (a, b) in _numbered(named, found)]
+    names = [a or b.strip().lower() or f"band{i}" for i, (a, b) in _numbered(named, described)]
     if len(set(names)) < len(names):
-        names = [f"band{i}" for i, _ in _numbered(named, found)]
+        names = [f"band{i}" for i, _ in _numbered(named, described)]
     return tuple(names)
 
 
@@ -168,7 +169,7 @@ def wavelengths(channels: Sequence[str]) -> tuple[float, ...]:
 
     A spectral index has none: infinity, where haze has no effect.
     """
-    found = [
+    nanometers = [
         float("inf") if name in INDICES else _NANOMETERS.get(canonical(name)) for name in channels
     ]
-    return tuple(value for value in found if value) if all(found) else ()
+    return tuple(value for value in nanometers if value) if all(nanometers) else ()

@@ -1,4 +1,4 @@
-"""Which pixels of a quality band are cloud."""
+"""Cloud masks from quality bands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _QA_PIXEL = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4
 
 
 def cloudy(values: NDArray[Any], kind: str) -> NDArray[np.bool_]:
-    """Returns where a quality band says cloud or the shadow of one.
+    """Returns where a quality band marks clouds or their shadows.
 
     Args:
         values: Of the band, any shape.
@@ -28,6 +28,6 @@ def cloudy(values: NDArray[Any], kind: str) -> NDArray[np.bool_]:
         return np.isin(values, _SCL)
     if kind == "qa_pixel":
         whole = values.astype(np.int64)
-        # Bit 0 is fill: of that the mask of no data judges.
+        # Bit 0 is fill, which the mask of no data covers.
         return np.asarray(((whole & _QA_PIXEL) != 0) & ((whole & 1) == 0))
     return np.asarray(values != 0)

@@ -1,20 +1,16 @@
-"""How scenes from above get worse; strengths go from mild to severe.
-
-albumentations has no types, hence the ignored errors.
-"""
+"""Corruptions of scenes from above; strengths go from mild to severe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import albumentations as A
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
-from ssl_kit.data import Downscale, Jpeg
+from ssl_kit.data import augment, from_unit, to_unit
 
 from .bands import INDICES, THERMAL, canonical, wavelengths
 from .transforms import Radiometry
@@ -25,23 +21,10 @@ _CLOUD_GRIDS = (3, 5, 9, 17)  # points along the side: billows of four sizes
 _EDGE = 0.5  # width of a cloud's rim, in deviations of the field that it is cut from
 
 
-def _unit(image: Image) -> Reals:
-    unit: Reals = image.astype(np.float32) / np.float32(255 if image.dtype == np.uint8 else 1)
-    return unit
-
-
-def _like(unit: Reals, image: Image) -> Image:
-    """Returns values of about [0, 1], clipped, in the type and shape of an image."""
-    unit = unit.clip(0, 1).reshape(image.shape)
-    return np.rint(unit * 255).astype(np.uint8) if image.dtype == np.uint8 else unit
-
-
 class Haze(Radiometry):
-    """The haze of `Radiometry` alone, always of the optical depth `depth` at 490 nm."""
+    """The haze of `Radiometry` alone, with a fixed optical depth `depth` at 490 nm."""
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Returns what passes through the haze in each band."""
         bands = len(self.sunlit)
         hazy = self._transmission(self.depth, _ANGSTROM, bands)
@@ -50,23 +33,21 @@ class Haze(Radiometry):
         return {"through": through.astype(np.float32), "gain": ones, "offset": 0 * ones}
 
 
-class Clouds(A.ImageOnlyTransform):  # type: ignore[misc]
+class Clouds(augment.ImageTransform):
     """Covers a share of the image with opaque clouds that have soft rims.
 
     Args:
-        share: Of the pixels that are more than half cloud.
-        colors: Of a cloud in each channel, (C,) in [0, 1].
+        share: Share of the pixels that are more than half cloud.
+        colors: (C,) color of a cloud, in [0, 1].
     """
 
     def __init__(self, share: float, colors: tuple[float, ...]) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.share, self.colors = share, colors
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Draws a rough surface and floods it up to the share."""
-        height, width = params["shape"][:2]
+    def draw(self, image: Image) -> dict[str, Any]:
+        """Draws a random surface and a threshold that the share exceeds."""
+        height, width = image.shape[:2]
         field = np.zeros((height, width), np.float32)
         for points in _CLOUD_GRIDS:
             drawn = self.random_generator.standard_normal((points, points), dtype=np.float32)
@@ -76,60 +57,56 @@ class Clouds(A.ImageOnlyTransform):  # type: ignore[misc]
 
     def apply(self, img: Image, opacity: Reals, **params: Any) -> Image:
         """Mixes image and cloud."""
-        unit = _unit(img).reshape(*opacity.shape[:2], -1)
-        return _like(unit + opacity * (np.asarray(self.colors, np.float32) - unit), img)
+        unit = to_unit(img).reshape(*opacity.shape[:2], -1)
+        return from_unit(unit + opacity * (np.asarray(self.colors, np.float32) - unit), img)
 
 
-class SensorNoise(A.ImageOnlyTransform):  # type: ignore[misc]
+class SensorNoise(augment.ImageTransform):
     """Adds white Gaussian noise to each band.
 
     An index (a - b) / (a + b) of bands with noise of a share r of themselves has the deviation
     r (1 - index^2) / sqrt(2), to the first order.
 
     Args:
-        decibels: Ratio of the mean squares of a band and of its noise.
-        indices: Of each channel, whether it is an index.
+        decibels: Signal-to-noise ratio of a band in dB.
+        indices: Whether each channel is a spectral index.
     """
 
     def __init__(self, decibels: float, indices: tuple[bool, ...]) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.decibels, self.indices = decibels, indices
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws noise of unit power."""
-        return {"white": self.random_generator.standard_normal(data["image"].shape, np.float32)}
+        return {"white": self.random_generator.standard_normal(image.shape, np.float32)}
 
     def apply(self, img: Image, white: Reals, **params: Any) -> Image:
-        """Adds it."""
-        unit = _unit(img)
+        """Adds the noise."""
+        unit = to_unit(img)
         level = np.sqrt(np.square(unit).mean(axis=(0, 1)))
         of_index = np.sqrt(2) * unit * (1 - unit)  # an index is 2 unit - 1
         sigma = np.where(self.indices, of_index, level) * 10 ** (-self.decibels / 20)
-        return _like(unit + white * sigma.astype(np.float32), img)
+        return from_unit(unit + white * sigma.astype(np.float32), img)
 
 
-class Misregistration(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Shifts every band but the first, each in a direction of its own.
+class Misregistration(augment.ImageTransform):
+    """Shifts each band but the first in a random direction.
 
     Args:
-        pixels: Length of the shift.
+        pixels: Length of the shift in pixels.
     """
 
     def __init__(self, pixels: float) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.pixels = pixels
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the directions."""
-        angles = self.random_generator.uniform(0, 2 * np.pi, data["image"].shape[2] - 1)
+        angles = self.random_generator.uniform(0, 2 * np.pi, image.shape[2] - 1)
         return {"shifts": self.pixels * np.stack([np.cos(angles), np.sin(angles)], axis=1)}
 
     def apply(self, img: Image, shifts: NDArray[np.float64], **params: Any) -> Image:
-        """Shifts the bands; what comes in from outside mirrors what is inside."""
+        """Shifts the bands; the borders are reflected."""
         out = img.copy()
         for band, (right, down) in enumerate(shifts, start=1):
             out[..., band] = cv2.warpAffine(
@@ -142,8 +119,8 @@ class Misregistration(A.ImageOnlyTransform):  # type: ignore[misc]
         return out
 
 
-def haze(depth: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Aerosol of an optical depth at 490 nm; none for images without a band of sunlight."""
+def haze(depth: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Aerosol of an optical depth at 490 nm; None for images without a band of sunlight."""
     sunlit = tuple(canonical(name) not in THERMAL for name in channels)
     measured = tuple(name not in INDICES for name in channels)
     if not any(np.logical_and(sunlit, measured)):
@@ -153,35 +130,35 @@ def haze(depth: float, channels: Sequence[str]) -> A.BasicTransform | None:
     )
 
 
-def clouds(percent: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Clouds over so many percent: white, cold in thermal bands, and of an index of 0."""
+def clouds(percent: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Clouds over some percent of the pixels: white, cold in thermal bands, 0 in an index."""
     colors = [
         0.5 if name in INDICES else 0.0 if canonical(name) in THERMAL else 1.0 for name in channels
     ]
     return Clouds(percent / 100, tuple(colors))
 
 
-def noise(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Noise of the sensor, in each band at the same ratio."""
+def noise(decibels: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Sensor noise at the same signal-to-noise ratio in each band."""
     return SensorNoise(decibels, tuple(name in INDICES for name in channels))
 
 
-def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """A pixel on the ground is so many times longer; enlarged again to the size it had."""
-    return Downscale(times)
+def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Lower resolution: pixels are `times` longer, and the image is upsampled again."""
+    return augment.Downscale(times)
 
 
-def misregistration(pixels: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Bands lie beside each other by so many pixels; none for one band."""
+def misregistration(pixels: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Shift of bands against each other in pixels; None for one band."""
     return Misregistration(pixels) if len(channels) > 1 else None
 
 
-def jpeg(quality: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Compression by JPEG at a quality of 1 to 100: one or three bands of sunlight."""
+def jpeg(quality: float, channels: Sequence[str]) -> augment.Transform | None:
+    """JPEG compression at a quality of 1 to 100; for one or three bands of sunlight."""
     others = {*INDICES, *THERMAL}
     if len(channels) not in (1, 3) or any(canonical(name) in others for name in channels):
         return None
-    return Jpeg("jpeg", (int(quality), int(quality)), p=1)
+    return augment.Jpeg("jpeg", (int(quality), int(quality)), p=1)
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {

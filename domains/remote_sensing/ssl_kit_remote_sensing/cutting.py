@@ -1,32 +1,32 @@
-"""Cuts scenes into tiles: those with enough data and few clouds, in groups that may be blocks."""
+"""Cuts scenes into tiles with enough data and few clouds, and groups tiles by file or block."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, Index, UsageError
+from ssl_kit.data import box_means, grid, tile_key, tile_starts
 
 from .clouds import cloudy
-from .ground import Floats, lonlat, map_blocks, meters, pixel_blocks
+from .ground import Floats, Ints, lonlat, map_blocks, meters, pixel_blocks
 from .headers import Header
 from .options import GeoTiffConfig
 from .rasters import Rasters
 from .stacks import Fault, Scene
-from .tiles import Ints, corners, shares, tile_key
 
 _MOST = 20_000_000  # tiles of one scene
-_NOWHERE = 1e9  # meters: what cannot be read is near nothing
-_LOOKS = 16  # at each tile, in both directions, for data and clouds
+_NOWHERE = 1e9  # meters: position of an unreadable scene, far from all others
+_LOOKS = 16  # samples of a tile in both directions, for data and clouds
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Where the images are.
+    """Positions of the images.
 
     Attributes:
         scene: (n,) number of the scene, int32.
@@ -55,7 +55,7 @@ class Cutter:
         options: Of the reader.
 
     Attributes:
-        faults: What is wrong with scenes whose masks cannot be read.
+        faults: Scenes whose masks cannot be read.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class Cutter:
 
     def cut(self, scenes: Sequence[Scene]) -> Tiles:
         """Returns the tiles that hold enough data and few clouds."""
-        found = [self._tiles(number, scene) for number, scene in enumerate(scenes)]
+        parts = [self._tiles(number, scene) for number, scene in enumerate(scenes)]
         return Tiles(
-            np.concatenate([tiles.scene for tiles in found]),
-            np.concatenate([tiles.corner for tiles in found]),
-            np.concatenate([tiles.size for tiles in found]),
+            np.concatenate([tiles.scene for tiles in parts]),
+            np.concatenate([tiles.corner for tiles in parts]),
+            np.concatenate([tiles.size for tiles in parts]),
         )
 
     def _tiles(self, number: int, scene: Scene) -> Tiles:
@@ -89,25 +89,25 @@ class Cutter:
         )
 
     def _corners(self, scene: Scene, header: Header) -> Ints:
-        """Returns (n, 2) first row and column of the tiles of a scene that are of use."""
+        """Returns (n, 2) first row and column of the tiles of a scene that are kept."""
         tile, shape = self._options.tile, (header.height, header.width)
         stride = self._options.stride or tile
         if (shape[0] // stride + 1) * (shape[1] // stride + 1) > _MOST:
             raise DataError(f"has more than {_MOST} tiles; give a larger data.options.stride")
-        found = corners(*shape, tile, stride)
+        kept = corners(*shape, tile, stride)
         step = max(1, tile // _LOOKS)
         thin = (max(1, shape[0] // step), max(1, shape[1] // step))
-        if header.masked and len(found) > 1:
+        if header.masked and len(kept) > 1:
             missing = self._rasters.thin(
                 self._paths(scene.grid), scene.bands[scene.files.index(scene.grid)], thin
             )[1]
-            found = found[shares(missing, shape, tile, found) <= self._options.max_nodata]
+            kept = kept[shares(missing, shape, tile, kept) <= self._options.max_nodata]
         if scene.cloud and self._options.max_cloud < 1:
             file, band, kind = scene.cloud
             values = self._rasters.thin(self._paths(file), band, thin)[0]
-            cloud = shares(cloudy(values, kind), shape, tile, found)
-            found = found[cloud <= self._options.max_cloud]
-        return found
+            cloud = shares(cloudy(values, kind), shape, tile, kept)
+            kept = kept[cloud <= self._options.max_cloud]
+        return kept
 
 
 def keys_of(scenes: Sequence[Scene], tiles: Tiles, options: GeoTiffConfig) -> list[str]:
@@ -208,12 +208,12 @@ def index_of(
     files: Index,
     options: GeoTiffConfig,
 ) -> tuple[Index, Ints]:
-    """Returns the index of the tiles and of what cannot be read, sorted by scene.
+    """Returns the index of the tiles and of the unreadable scenes, sorted by scene.
 
     Labels and splits are those of a scene's first file.
 
     Returns:
-        The index, and (n,) which tile each of its entries is, -1 for a fault.
+        The index, and (n,) the number of the tile of each entry, -1 for a fault.
     """
     places = positions(scenes, tiles, options)
     nowhere = np.full((len(faults), places.shape[1]), _NOWHERE, np.float32)
@@ -223,21 +223,31 @@ def index_of(
     names = [scenes[number].key for number in tiles.scene.tolist()]
     order = np.argsort(np.array([*names, *(f.key for f in faults)]), kind="stable")
     keys = [*keys_of(scenes, tiles, options), *(fault.key for fault in faults)]
-    in_group = [*groups, *(group_of(files, fault.file) for fault in faults)]
-    built = Index.build(
+    in_group = [*groups, *(files.group(fault.file) for fault in faults)]
+    index = files.expand(
+        file[order],
         [keys[i] for i in order],
+        np.concatenate([places, nowhere])[order],
         groups=[in_group[i] for i in order],
-        positions=np.concatenate([places, nowhere])[order],
-    )
-    index = replace(
-        built,
-        labels=files.labels[file[order]],
-        classes=files.classes,
-        splits=files.splits[file[order]],
     )
     return index, np.where(order < len(names), order, -1)
 
 
-def group_of(files: Index, file: int) -> str:
-    """Returns the declared group of a file, else one of its own."""
-    return str(files.group_names[files.groups[file]].decode(errors="surrogateescape"))
+def corners(height: int, width: int, tile: int, stride: int) -> Ints:
+    """Returns (n, 2) first row and column of tiles that cover a scene, all lengths in pixels."""
+    return grid(tile_starts(height, tile, stride), tile_starts(width, tile, stride))
+
+
+def shares(mask: NDArray[np.bool_], shape: tuple[int, int], tile: int, corner: Ints) -> Floats:
+    """Returns the share of masked pixels of each tile, (n,).
+
+    Args:
+        mask: (h, w), the mask of the whole scene, subsampled.
+        shape: (H, W) of the scene in pixels.
+        tile: Height and width of a tile in pixels.
+        corner: (n, 2) first row and column of each tile.
+    """
+    scale = np.array(mask.shape) / np.array(shape)
+    low = np.floor(corner * scale).astype(np.int64)
+    high = np.minimum(np.ceil((corner + tile) * scale).astype(np.int64), mask.shape)
+    return box_means(mask, low[:, 0], high[:, 0], low[:, 1], high[:, 1])

@@ -1,17 +1,14 @@
-"""A dataset that needs no files: what a four-band satellite camera would see of made-up land."""
+"""The demo: simulated land as a four-band satellite camera records it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from ssl_kit import Config, Dataset, Image, Index
+from ssl_kit import Dataset, Image, Index
+from ssl_kit.data import grid, tile_key, tile_starts
 
 from .scenes import BANDS, LAND_COVERS, SIZE, Map
-from .tiles import corners, tile_key
 
 _PER_CLASS = 10  # places
 _DATES = ("20200115", "20200715")
@@ -51,17 +48,18 @@ def observe(reflectance: Map, rng: np.random.Generator) -> Image:
 class Demo(Dataset):
     """480 tiles, 64x64, blue, green, red and near infrared, six land covers, four tiles a scene.
 
-    Generated, not real: the same each time, made when first read. The covers share their
-    materials, and season, sun and haze vary from place to place, so that color alone does not
-    tell them apart. Each place is seen on two dates: the land is the same, sun, haze and camera
-    are not. A place is a group.
+    The images are simulated, not real, and the same each time. The land covers share their
+    materials, and season, sun and haze vary from place to place, so that color alone does not tell
+    the covers apart. Each place is recorded on two dates with the same land and another sun, haze
+    and camera. A place is a group.
     """
 
     channels = BANDS
 
-    def __init__(self) -> None:
-        super().__init__([[0, 255]] * len(BANDS))
-        self._corners: NDArray[np.int64] = corners(SIZE, SIZE, _TILE, _TILE)
+    def prepare(self) -> None:
+        """Names the tiles of all places on both dates."""
+        starts = tile_starts(SIZE, _TILE, _TILE)
+        self._corners = grid(starts, starts)
         self._scenes: dict[int, Image] = {}
         covers = sorted(LAND_COVERS)
         places = np.arange(_PER_CLASS * len(covers))
@@ -73,22 +71,6 @@ class Demo(Dataset):
             groups=[f"place{place:02d}" for place, _, _, _ in tiles],
             positions=np.array([_position(place, row, col) for place, _, row, col in tiles]),
         )
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        """It opens no path."""
-        return False
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: Config,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Demo:
-        """Sets out the scenes; the path is not looked at."""
-        return cls()
 
     def read(self, i: int) -> Image:
         """Returns tile i, (64, 64, 4) uint8."""

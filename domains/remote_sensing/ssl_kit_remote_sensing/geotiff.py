@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from ssl_kit import DataError, Dataset, Image
-from ssl_kit.data import file_path, index_files
+from ssl_kit import DataError, Image
+from ssl_kit.data import FileDataset
 
-from .cutting import Cutter, group_of, grouped, index_of
-from .headers import Header
+from .cutting import Cutter, grouped, index_of
 from .options import GeoTiffConfig
 from .rasters import Rasters
 from .recipe import Recipe
 from .stacks import Assembler, Fault, Scene, alike, labeled_by_scene
 
-SUFFIXES = (".tif", ".tiff", ".jp2")
-_PICTURES = (".jpg", ".jpeg", ".png")
-_LOOKED_AT = 1000  # entries of a folder that decide whether it is one of TIFFs
-_SAMPLED = 64  # pixels, height and width of what the value range is measured on
+_SAMPLED = 64  # height and width in pixels of the samples that the value range is measured on
 
 
-class GeoTiff(Dataset):
+class GeoTiff(FileDataset):
     """GeoTIFF, plain TIFF and JPEG 2000: integers up to 32 bit, float32 and float64, any bands.
 
     A scene is a file with all bands, or a file for each band. Pixels without data become the low
@@ -42,52 +36,27 @@ class GeoTiff(Dataset):
     """
 
     Config = GeoTiffConfig
+    options: GeoTiffConfig
+    suffixes = (".tif", ".tiff", ".jp2")
+    rivals = (".jpg", ".jpeg", ".png")
+    kind = "TIFF files"
 
-    def __init__(
-        self,
-        path: Path,
-        options: GeoTiffConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> None:
-        super().__init__(value_range)
-        self._root = path
+    def prepare(self) -> None:
+        """Reads the header of each file and decides on its tiles."""
+        super().prepare()
+        options = self.options
         self._rasters = Rasters(options.nodata, options.resolution, options.sensor == "naip")
-        self._files = index_files(path, SUFFIXES, labels)
-        headers, faults = self._look()
-        scenes = Assembler(headers, self._path, self._files.key, options).scenes()
-        scenes, odd = alike(scenes, path)
-        self._recipe = Recipe(scenes[0], self._path(scenes[0].files[0]).as_posix(), options)
+        headers = self.inspect(lambda file: self._rasters.header(self.path_of(file)))
+        faults = [Fault(self.files.key(file), file, why) for file, why in self.faults.items()]
+        scenes = Assembler(headers, self.path_of, self.files.key, options).scenes()
+        scenes, odd = alike(scenes, self.path)
+        self._recipe = Recipe(scenes[0], self.path_of(scenes[0].files[0]).as_posix(), options)
         self.channels = self._recipe.channels
         self._uint8 = scenes[0].dtype == "uint8"
-        if labels is None and not (path / "labels.csv").is_file() and labeled_by_scene(scenes):
-            self._files = replace(self._files, labels=self._files.labels * 0 - 1, classes=())
-        self._cut(scenes, [*faults, *odd], options)
+        if not self.has_labels_table and labeled_by_scene(scenes):
+            self.files = replace(self.files, labels=self.files.labels * 0 - 1, classes=())
+        self._cut(scenes, [*faults, *odd])
         self._keep(scenes)
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        """Tells whether the path is a TIFF, or a folder with more TIFFs than JPEGs and PNGs."""
-        if not path.is_dir():
-            return path.suffix.lower() in SUFFIXES
-        seen: Counter[str] = Counter()
-        for count, suffix in enumerate(_suffixes(path)):
-            seen[suffix] += 1
-            if count >= _LOOKED_AT:
-                break
-        tiffs = sum(seen[suffix] for suffix in SUFFIXES)
-        return tiffs > sum(seen[suffix] for suffix in _PICTURES)
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: GeoTiffConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> GeoTiff:
-        """Reads the header of each file and decides on its tiles."""
-        return cls(path, options, labels, value_range)
 
     @classmethod
     def example(cls, folder: Path) -> None:
@@ -103,40 +72,21 @@ class GeoTiff(Dataset):
                 raster.write(pixels)
                 raster.descriptions = ("blue", "green", "red", "nir")
 
-    def _path(self, file: int) -> Path:
-        return file_path(self._root, self._files.key(file))
-
-    def _look(self) -> tuple[dict[int, Header], list[Fault]]:
-        """Returns the headers of the files that can be used, and what is wrong with the others."""
-        headers: dict[int, Header] = {}
-        faults: list[Fault] = []
-        for file in range(len(self._files)):
-            try:
-                headers[file] = self._rasters.header(self._path(file))
-            except (DataError, OSError) as error:
-                faults.append(Fault(self._files.key(file), file, str(error)))
-        if not headers:
-            raise DataError(
-                f"None of the {len(faults)} TIFF files in '{self._root}' can be used; "
-                f"'{faults[0].key}' {faults[0].reason}."
-            )
-        return headers, faults
-
-    def _cut(self, scenes: list[Scene], faults: list[Fault], options: GeoTiffConfig) -> None:
+    def _cut(self, scenes: list[Scene], faults: list[Fault]) -> None:
         """Sets the index: the tiles of the good scenes, and one entry for each fault."""
-        cutter = Cutter(self._rasters, self._path, options)
+        options, cutter = self.options, Cutter(self._rasters, self.path_of, self.options)
         tiles = cutter.cut(scenes)
-        own = [group_of(self._files, scene.first) for scene in scenes]
-        groups, kept = grouped(scenes, tiles, own, options)
+        declared = [self.files.group(scene.first) for scene in scenes]
+        groups, kept = grouped(scenes, tiles, declared, options)
         faults = [*faults, *cutter.faults]
         if not kept.any() and not faults:
-            raise DataError(_NO_TILES.format(self._root))
+            raise DataError(_NO_TILES.format(self.path))
         groups = [group for group, keep in zip(groups, kept.tolist(), strict=True) if keep]
         self._tiles = tiles[kept]
-        self.index, self._tile = index_of(scenes, self._tiles, groups, faults, self._files, options)
+        self.index, self._tile = index_of(scenes, self._tiles, groups, faults, self.files, options)
         reasons = {fault.key: fault.reason for fault in faults}
-        broken = np.flatnonzero(self._tile < 0).tolist()
-        self._broken = {i: reasons[self.index.key(i)] for i in broken}
+        unreadable = np.flatnonzero(self._tile < 0).tolist()
+        self._unreadable = {i: reasons[self.index.key(i)] for i in unreadable}
 
     def _keep(self, scenes: list[Scene]) -> None:
         """Keeps of the scenes what reading needs, in arrays that processes share."""
@@ -154,25 +104,22 @@ class GeoTiff(Dataset):
 
     def read(self, i: int) -> Image:
         """Returns tile i, (H, W, C), uint8 with 0 or float32 with NaN where there is no data."""
-        if i in self._broken:
-            raise DataError(self._broken[i])
+        if i in self._unreadable:
+            raise DataError(self._unreadable[i])
         height, width = self._tiles.size[self._tile[i]].tolist()
         return self._window(i, (height, width))
 
     def _window(self, i: int, shape: tuple[int, int]) -> Image:
-        """Reads a tile, thinned out to (h, w)."""
+        """Reads a tile, subsampled to (h, w)."""
         tile = int(self._tile[i])
         scene = int(self._tiles.scene[tile])
         (row, col), (height, width) = (
             self._tiles.corner[tile].tolist(), self._tiles.size[tile].tolist()
         )  # fmt: skip
-        try:
-            parts = [
-                self._rasters.read(path, bands, Window(col, row, width, height), shape, like)
-                for path, bands, like in self._layers(scene)
-            ]
-        except OSError as error:
-            raise DataError(f"cannot be opened: {error.strerror}") from error
+        parts = [
+            self._rasters.read(path, bands, Window(col, row, width, height), shape, like)
+            for path, bands, like in self._layers(scene)
+        ]
         data = np.concatenate([part[0] for part in parts]).transpose(1, 2, 0)
         missing = np.concatenate([part[1] for part in parts]).transpose(1, 2, 0)
         if self._uint8 and self._recipe.plain:
@@ -183,12 +130,12 @@ class GeoTiff(Dataset):
     def _layers(self, scene: int) -> Iterator[tuple[Path, tuple[int, ...], Path | None]]:
         """Yields the files of a scene, the bands to read from each, and whose grid to use."""
         files, bands = self._sources[scene].tolist(), self._bands[scene].tolist()
-        grid = self._path(int(self._grid[scene]))
+        grid = self.path_of(int(self._grid[scene]))
         if len(files) == 1:
-            yield self._path(files[0]), tuple(bands), grid
+            yield self.path_of(files[0]), tuple(bands), grid
         else:
             for file, band in zip(files, bands, strict=True):
-                yield self._path(file), (band,), grid
+                yield self.path_of(file), (band,), grid
 
     def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
         """Returns 0 and 255 for uint8, else the 1st and 99th percentile of each band's data.
@@ -196,13 +143,13 @@ class GeoTiff(Dataset):
         An index has -1 and 1.
 
         Args:
-            images: How many tiles, evenly spread over the dataset, are looked at, thinned out.
+            images: How many tiles, evenly spaced in the dataset, are read, subsampled.
         """
         bands = self._bands.shape[1]
         if self._uint8:
             ends = [np.full((1, 1, bands), value, np.float32) for value in (0, 255)]
-            made = [self._recipe(end, self._gains[0])[0, 0] for end in ends]
-            return self._recipe.value_range(np.stack(made, axis=1).astype(np.float64))
+            channels = [self._recipe(end, self._gains[0])[0, 0] for end in ends]
+            return self._recipe.value_range(np.stack(channels, axis=1).astype(np.float64))
         pixels = []
         readable = np.flatnonzero(self._tile >= 0)
         for i in readable[:: max(1, -(-len(readable) // images))].tolist():
@@ -224,18 +171,6 @@ _NO_TILES = (
 
 
 def _range(values: NDArray[np.float32]) -> tuple[float, float]:
-    there = values[np.isfinite(values)].astype(np.float64)
-    low, high = np.percentile(there, [1, 99]) if len(there) else (0.0, 1.0)
+    finite = values[np.isfinite(values)].astype(np.float64)
+    low, high = np.percentile(finite, [1, 99]) if len(finite) else (0.0, 1.0)
     return float(low), float(high if high > low else low + 1)
-
-
-def _suffixes(folder: Path) -> Iterator[str]:
-    """Yields the endings of the files below a folder, without listing it first."""
-    stack = [folder]
-    while stack:
-        with os.scandir(stack.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    stack.append(Path(entry.path))
-                else:
-                    yield Path(entry.name).suffix.lower()

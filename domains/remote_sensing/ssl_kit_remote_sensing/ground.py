@@ -1,4 +1,4 @@
-"""Where tiles lie on the Earth, taken for a sphere: places, blocks of the map, buffers."""
+"""Positions of tiles on a spherical Earth: coordinates, blocks of the map, buffers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rasterio.errors import RasterioError
 from rasterio.warp import transform
 
 from .headers import Header
-from .tiles import Ints
 
+Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 RADIUS = 6_371_008.8  # meters, the mean radius of the IUGG
 _DEGREE = np.pi / 180 * RADIUS / 1000  # kilometers
@@ -31,28 +31,24 @@ def lonlat(headers: Sequence[Header], scene: Ints, places: Floats) -> Floats:
     columns = np.column_stack([places[:, ::-1], np.ones(len(places))])
     xy = np.einsum("nij,nj->ni", affine, columns)
     systems, number = np.unique([header.crs for header in headers], return_inverse=True)
-    found = np.full((len(places), 2), np.nan)
+    degrees = np.full((len(places), 2), np.nan)
     for i, crs in enumerate(systems):
         chosen = np.flatnonzero(number[scene] == i)
         if crs and len(chosen):
-            found[chosen] = _to_degrees(str(crs), xy[chosen])
-    found[~np.isfinite(found).all(1)] = np.nan
-    return found
+            degrees[chosen] = _to_degrees(str(crs), xy[chosen])
+    degrees[~np.isfinite(degrees).all(1)] = np.nan
+    return degrees
 
 
 def _to_degrees(crs: str, xy: Floats) -> Floats:
     try:
         return np.column_stack(transform(crs, "EPSG:4326", *xy.T.tolist()))
-    except (
-        RasterioError,
-        CPLE_BaseError,
-        ValueError,
-    ):  # no place on the Earth
+    except (RasterioError, CPLE_BaseError, ValueError):  # no place on the Earth
         return np.full(xy.shape, np.nan)
 
 
 def meters(degrees: Floats) -> Floats:
-    """Returns places in space, (n, 3) meters: distances hold across zones, poles and datelines."""
+    """Returns Cartesian coordinates, (n, 3) meters, valid across zones, poles and date line."""
     lon, lat = np.radians(degrees).T
     unit = np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
     return RADIUS * unit

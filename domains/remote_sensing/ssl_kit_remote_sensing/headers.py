@@ -1,4 +1,4 @@
-"""What a raster file says of itself."""
+"""Headers of raster files."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _COLORS = {"red", "green", "blue", "nir", "rededge", "coastal", "yellow", "pan"}
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself.
+    """Header of a raster file.
 
     Attributes:
-        height: Of the raster in pixels.
-        width: Of the raster in pixels.
-        bands: 1-based numbers of its bands, without an alpha band, which is a mask.
-        names: Of these bands: described, or a color, or "".
-        dtype: Of the pixels.
+        height: Height of the raster in pixels.
+        width: Width of the raster in pixels.
+        bands: 1-based numbers of the bands, without an alpha band, which is a mask.
+        names: Names of these bands: the description, a color, or "".
+        dtype: Number type of the pixels.
         masked: Whether some pixels may hold no data.
-        crs: Reference system of the map as WKT, "" if there is none.
+        crs: Coordinate reference system as WKT, "" if there is none.
         transform: a, b, c, d, e, f of x = a col + b row + c, y = d col + e row + f.
         calibration: Gain and offset of each band; () if the file declares none.
     """
@@ -105,6 +105,6 @@ def _names(raster: Any, bands: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def declares(raster: Any, no_alpha: bool) -> bool:
-    """Tells whether a file says which of its pixels hold no data."""
+    """Tells whether a file declares which of its pixels hold no data."""
     flags = {flag.name for flag in raster.mask_flag_enums[0]} - {"all_valid"}
     return bool(flags) and ("alpha" not in flags or (bool(_alphas(raster)) and not no_alpha))

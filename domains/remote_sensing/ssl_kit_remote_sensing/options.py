@@ -16,60 +16,60 @@ class GeoTiffConfig(Config):
     """Options of the GeoTIFF reader."""
 
     tile: Annotated[
-        int, Field(ge=16, description="pixels, height and width of the tiles of a large raster")
+        int, Field(ge=16, description="height and width in pixels of the tiles of a large raster")
     ] = 256
     stride: Annotated[
-        int | None, Field(ge=1, description="pixels from tile to tile; a tile if left out")
+        int | None, Field(ge=1, description="pixels from tile to tile (default: its size)")
     ] = None
     resolution: Annotated[
         float | None,
-        Field(gt=0, description="size of a pixel in the map's unit, mostly meters; the finest "
-              "band's if left out"),
+        Field(gt=0, description="size of a pixel in the unit of the map, mostly meters (default: "
+              "that of the finest band)"),
     ] = None  # fmt: skip
     max_nodata: Annotated[
-        float, Field(ge=0, le=1, description="tiles with a larger share of no data are left out")
+        float, Field(ge=0, le=1, description="largest share of pixels without data in a tile")
     ] = 0.5
     nodata: Annotated[
-        float | None, Field(description="value that means no data, besides what the files say")
+        float | None,
+        Field(description="value without data, besides those that files declare"),
     ] = None
     max_cloud: Annotated[
         float,
-        Field(ge=0, le=1, description="tiles with a larger share of cloud are left out, where "
-              "there is a mask"),
+        Field(ge=0, le=1, description="largest share of cloud in a tile, if there is a mask"),
     ] = 0.5  # fmt: skip
     cloud_band: Annotated[
         str,
-        Field(description="name of a band, or ending of a file beside the scene, that is not 0 "
-              "where there is cloud; scl and qa_pixel are known"),
+        Field(description="name of a band, or ending of a file beside the scene, that marks clouds "
+              "by values other than 0; scl and qa_pixel are known"),
     ] = ""  # fmt: skip
     sensor: Annotated[
         Literal["", "sentinel2", "landsat45", "landsat7", "landsat89", "naip"],
-        Field(description="names the bands; by the files' names if left out"),
+        Field(description="sensor, which names the bands (default: by file names)"),
     ] = ""
     bands: Annotated[
         tuple[Annotated[int, Field(ge=1)] | str, ...],
-        Field(description="names or numbers from 1 of the bands to use; all if left out"),
+        Field(description="names or numbers, from 1, of the bands to use (default: all)"),
     ] = ()
     band_names: Annotated[
         tuple[str, ...],
-        Field(description="names of these bands; of all where bands are chosen by name"),
+        Field(description="names of these bands, or of all bands if bands are chosen by name"),
     ] = ()
     indices: Annotated[
         tuple[Literal["ndvi", "ndwi", "mndwi", "ndbi", "ndmi", "nbr", "ndre", "savi"], ...],
-        Field(description="spectral indices to add as channels"),
+        Field(description="spectral indices that are added as channels"),
     ] = ()
     pansharpen: Annotated[
-        bool, Field(description="sharpen the visible bands with the band pan, by Brovey's method")
+        bool, Field(description="whether the band pan sharpens visible bands (Brovey's method)")
     ] = False
     reflectance: Annotated[
         tuple[float, float] | None,
-        Field(description="gain and offset that make reflectance of the numbers; as the files or "
-              "their product say if left out"),
+        Field(description="gain and offset from pixel values to reflectance (default: those of the "
+              "files or their product)"),
     ] = None  # fmt: skip
     range: Annotated[
         tuple[float, float] | None,
-        Field(description="values that become 0 and 1 in all bands but thermal ones; the 1st and "
-              "99th percentile of each if left out"),
+        Field(description="values that become 0 and 1 in all bands but thermal ones (default: the "
+              "1st and 99th percentile of each band)"),
     ] = None  # fmt: skip
     block: Annotated[
         str,
@@ -77,12 +77,15 @@ class GeoTiffConfig(Config):
     ] = ""
     buffer: Annotated[
         float | None,
-        Field(ge=0, description="distance between tiles of different blocks, in the unit of block"),
+        Field(
+            ge=0,
+            description="least distance between tiles of different blocks, in its unit",
+        ),
     ] = None
     near: Annotated[
         float | None,
-        Field(gt=0, description="meters from center to center within which tiles are neighbors; "
-              "1.5 times the side of a tile if left out"),
+        Field(gt=0, description="largest distance in meters between the centers of neighbors "
+              "(default: 1.5 times the side of a tile)"),
     ] = None  # fmt: skip
 
     @field_validator("block")
@@ -102,5 +105,5 @@ class GeoTiffConfig(Config):
     @property
     def block_side(self) -> tuple[float, str]:
         """Side and unit of the blocks, (0, "") if there are none."""
-        found = _BLOCK.fullmatch(self.block)
-        return (float(found[1]), found[2]) if found else (0.0, "")
+        match = _BLOCK.fullmatch(self.block)
+        return (float(match[1]), match[2]) if match else (0.0, "")

@@ -1,4 +1,4 @@
-"""Positives from geography: what touches, what is near, and the same place at another date.
+"""Positives by location: tiles that touch or are near, and the same place on another date.
 
 Neighbors are the idea of Tile2Vec, https://arxiv.org/abs/1805.02855; seasons that of SeCo,
 https://arxiv.org/abs/2103.16607.
@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ssl_kit import Index, Pairing, UsageError
-
-from .tiles import parse_keys
+from ssl_kit.data import parse_tile_keys
 
 _AROUND = [(row, col) for row in (-1, 0, 1) for col in (-1, 0, 1) if (row, col) != (0, 0)]
 _MOST = 64  # partners of a tile: the nearest ones
@@ -32,25 +31,25 @@ def neighbor(index: Index) -> Pairing:
     """
     if index.positions.shape[1] < 2:
         raise UsageError(_NONE)
-    _, scene, corner = parse_keys(index.keys)
+    _, scene, corner = parse_tile_keys(index.keys)
     place = index.positions[:, :2]
     size = 2 * (place - corner)  # a position is the center of a tile
     row, col = (_ranks(scene, line) for line in place.T)
     width = max(row.max(), col.max()) + 3  # room for a step out of the scene on each side
     codes = (scene * width + row + 1) * width + col + 1
     order = np.argsort(codes)
-    found = []
+    partners = []
     for down, right in _AROUND:
         wanted = codes + down * width + right
         other = order[np.minimum(np.searchsorted(codes[order], wanted), len(codes) - 1)]
         # Where tiles without data were left out, the next in order does not touch.
         touches = (np.abs(place[other] - place) <= size).all(1)
-        found.append(np.where((codes[other] == wanted) & touches, other, -1))
-    return _pack([np.stack(found, axis=1)], _NONE)
+        partners.append(np.where((codes[other] == wanted) & touches, other, -1))
+    return _pack([np.stack(partners, axis=1)], _NONE)
 
 
 def neighbors(index: Index) -> Pairing:
-    """Pairs each tile with those whose centers are near on the map, whatever file they are in.
+    """Pairs each tile with the tiles of all files whose centers are near on the map.
 
     Raises:
         UsageError: If the files have no map, or no two tiles are near.
@@ -73,12 +72,12 @@ def seasons(index: Index) -> Pairing:
         UsageError: If the files have no map, or no place was seen twice.
     """
     side = _column(index, 5, "seasons")
-    names, scene, _ = parse_keys(index.keys)
+    names, scene, _ = parse_tile_keys(index.keys)
     date = np.array([_date(name) or -1 - i for i, name in enumerate(names.tolist())])[scene]
 
     def another(i: Ints, j: Ints, distance: NDArray[np.float64]) -> NDArray[np.bool_]:
-        there = distance <= np.minimum(side[i], side[j]) / 2
-        return np.asarray(there & (scene[i] != scene[j]) & (date[i] != date[j]))
+        same_place = distance <= np.minimum(side[i], side[j]) / 2
+        return np.asarray(same_place & (scene[i] != scene[j]) & (date[i] != date[j]))
 
     return _pack(
         _nearest(index, side.max() / 2, another),
@@ -102,8 +101,8 @@ def _column(index: Index, number: int, pairing: str) -> NDArray[np.float64]:
 
 
 def _date(name: bytes) -> int:
-    found = _DATE.search(name)
-    return int(b"".join(found.groups())) if found else 0
+    date = _DATE.search(name)
+    return int(b"".join(date.groups())) if date else 0
 
 
 def _nearest(
@@ -123,12 +122,12 @@ def _nearest(
     chunks = []
     for start in range(0, len(place), _AT_ONCE):
         here = np.arange(start, min(start + _AT_ONCE, len(place)))
-        distance, found = tree.query(
+        distance, nearest = tree.query(
             place[here], k=np.arange(1, count + 1), distance_upper_bound=reach * 1.001
         )
-        there = np.isfinite(distance)
-        i, j = np.broadcast_to(here[:, None], found.shape), np.where(there, found, 0)
-        kept = there & (i != j) & fits(i, j, distance)
+        within = np.isfinite(distance)
+        i, j = np.broadcast_to(here[:, None], nearest.shape), np.where(within, nearest, 0)
+        kept = within & (i != j) & fits(i, j, distance)
         chunks.append(np.where(kept, j, -1)[:, : kept.any(0).nonzero()[0].max(initial=0) + 1])
     return chunks
 
@@ -144,12 +143,12 @@ def _ranks(scene: Ints, place: NDArray[np.float32]) -> Ints:
     return rank
 
 
-def _pack(found: list[Ints], none: str) -> Pairing:
+def _pack(partners: list[Ints], none: str) -> Pairing:
     """Packs (n, K) partners, -1 for none, into rows of different length."""
-    there = [chunk >= 0 for chunk in found]
-    members = np.concatenate([chunk[kept] for chunk, kept in zip(found, there, strict=True)])
+    known = [chunk >= 0 for chunk in partners]
+    members = np.concatenate([chunk[kept] for chunk, kept in zip(partners, known, strict=True)])
     if not len(members):
         raise UsageError(none)
-    counts = np.concatenate([kept.sum(1) for kept in there])
+    counts = np.concatenate([kept.sum(1) for kept in known])
     stops = np.cumsum(counts)
     return Pairing(members, stops - counts, stops)

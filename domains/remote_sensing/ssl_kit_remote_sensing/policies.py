@@ -1,23 +1,21 @@
-"""How a scene from above may be altered while it stays the same place; the README argues each."""
+"""Augmentation policies of scenes from above; the README gives the reason for each transform."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import albumentations as A
-
 from ssl_kit import View
-from ssl_kit.data import D4, if_channels, resized_crop
+from ssl_kit.data import augment, if_channels, resized_crop
 
 from .bands import INDICES, RGB, THERMAL, canonical, wavelengths
 from .transforms import BandDrop, Radiometry, Saturation
 
 
-def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Crop, the eight symmetries of a square, light, air and sensor."""
     return [
         resized_crop(view),
-        D4(p=1),
+        augment.D4(p=1),
         Radiometry(
             wavelengths(channels),
             sunlit=tuple(canonical(name) not in THERMAL for name in channels),
@@ -25,15 +23,15 @@ def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
         ),
         *if_channels(RGB, channels, Saturation()),
         *([BandDrop()] if len(channels) > len(RGB) else []),
-        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.2), p=0.1),
+        augment.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.2), p=0.1),
     ]
 
 
-def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Crop and the eight symmetries of a square."""
-    return [resized_crop(view), D4(p=1)]
+    return [resized_crop(view), augment.D4(p=1)]
 
 
-def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """Crop and mirror left to right: what predicts a rotation must still find its answer."""
-    return [resized_crop(view), A.HorizontalFlip(p=0.5)]
+def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
+    """Crop and horizontal flip, for objectives that predict a rotation."""
+    return [resized_crop(view), augment.HorizontalFlip(p=0.5)]

@@ -1,4 +1,4 @@
-"""What the name of a file tells: scene, band, sensor, calibration."""
+"""Scene, band, sensor and calibration from the name of a file."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _OFFSET_SINCE = 400  # processing baseline 04.00 of January 2022
 
 @dataclass(frozen=True)
 class FileName:
-    """What a file is called.
+    """Parts of the name of a file.
 
     Attributes:
         scene: The path without the ending and without what names a band and its resolution.
-        band: Such as B8A, red or scl, as written; "" if the name ends in none.
+        band: Band as written, such as B8A, red or scl; "" if the name ends in none.
     """
 
     scene: str
@@ -44,7 +44,7 @@ class FileName:
 
 
 def parse(path: str, cloud_band: str = "") -> FileName:
-    """Takes apart a path such as LC08_..._SR_B4.TIF, T32TQM_..._B02_10m.jp2 or place1/red.tif.
+    """Parses a path such as LC08_..._SR_B4.TIF, T32TQM_..._B02_10m.jp2 or place1/red.tif.
 
     Args:
         path: With "/".
@@ -53,20 +53,20 @@ def parse(path: str, cloud_band: str = "") -> FileName:
     *folders, file = path.split("/")
     stem = file.rpartition(".")[0] or file
     names = "|".join([*_BANDS, *([re.escape(cloud_band)] if cloud_band else [])])
-    found = re.fullmatch(rf"(?:(.*?)[_.-])?({names})(?:_\d+m)?", stem, re.IGNORECASE)
-    if found is None:
+    match = re.fullmatch(rf"(?:(.*?)[_.-])?({names})(?:_\d+m)?", stem, re.IGNORECASE)
+    if match is None:
         return FileName("/".join([*folders, stem]), "")
     folders = [folder for folder in folders if not _RESOLUTION.fullmatch(folder)]
-    return FileName("/".join([*folders, *filter(None, [found[1]])]), found[2])
+    return FileName("/".join([*folders, *filter(None, [match[1]])]), match[2])
 
 
 def is_ancillary(path: str) -> bool:
-    """Tells whether a file that lies beside the bands of a product is none of them."""
+    """Tells whether a file of a product is none of its bands."""
     return _ANCILLARY.search(path) is not None
 
 
 def sensor_of(path: str) -> str:
-    """Returns the sensor that a product's name tells, "" if it tells none."""
+    """Returns the sensor in the name of a product, "" if there is none."""
     return next((sensor for sensor, pattern in _SENSORS if pattern.search(path)), "")
 
 

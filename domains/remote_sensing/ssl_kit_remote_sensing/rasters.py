@@ -1,13 +1,10 @@
-"""Raster files through rasterio: what they hold, and windows of them."""
+"""Reads headers and windows of raster files with rasterio."""
 
 from __future__ import annotations
 
 import math
-import os
 import warnings
-from collections import OrderedDict
-from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +18,13 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from ssl_kit import DataError, Image
+from ssl_kit.data import file_version, keep_open
 
 from .headers import Header, declares, header_of
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 # Landsat, Sentinel-2 and most others write 0 outside of the scene, and often do not declare it.
 _ZERO_FILLED = ("uint16", "uint32")
-_OPEN = 64  # files kept open in each process
 _GDAL = {
     # Without this GDAL lists the whole folder for every file it opens.
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
@@ -40,29 +37,23 @@ _BLOCK = 1 << 30  # bytes that GDAL may have to decode for one pixel
 _PACKED = 50_000  # pixels for each byte of a file, more than any compression of real data
 
 
+@dataclass(frozen=True)
 class Rasters:
-    """Files, the last used of them kept open in each process.
+    """Reads raster files; the files used last stay open.
 
-    Args:
+    Attributes:
         nodata: Value that means no data, besides what the files themselves declare.
-        resolution: Size of a pixel of all grids in the unit of the map, None for the files' own.
-        no_alpha: No band is a mask, whatever the files say. GDAL calls the fourth band of uint8
-            files alpha unless it is told otherwise; so does it one with a description of its own.
+        resolution: Size of a pixel of all grids in the unit of the map, None for that of the files.
+        no_alpha: Whether no band is a mask, whatever the files say. GDAL calls the fourth band of
+            uint8 files alpha unless the file says otherwise, even if the band has a description.
     """
 
-    def __init__(
-        self, nodata: float | None, resolution: float | None = None, no_alpha: bool = False
-    ) -> None:
-        self.nodata, self.resolution, self.no_alpha = nodata, resolution, no_alpha
-        self._pid = os.getpid()
-        self._open: OrderedDict[tuple[Path, Path], tuple[Any, ExitStack]] = OrderedDict()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves the open files behind: a spawned process opens its own."""
-        return {**self.__dict__, "_open": OrderedDict(), "_pid": -1}
+    nodata: float | None
+    resolution: float | None = None
+    no_alpha: bool = False
 
     def header(self, path: Path) -> Header:
-        """Reads what a file says of itself; it is not kept open.
+        """Reads the header of a file, which is not kept open.
 
         Raises:
             DataError: If the file is none that can be used.
@@ -82,7 +73,7 @@ class Rasters:
         shape: tuple[int, int],
         like: Path | None = None,
     ) -> tuple[Image, NDArray[np.bool_]]:
-        """Reads a window, thinned out to a shape.
+        """Reads a window, subsampled to a shape.
 
         Args:
             path: The file.
@@ -98,12 +89,12 @@ class Rasters:
             DataError: If the file is damaged.
         """
         with rasterio.Env(**_GDAL):
-            return self._load(self._get(path, like or path), bands, window, shape)
+            return self._load(_open_on_grid(path, like or path, self), bands, window, shape)
 
     def thin(
         self, path: Path, band: int, shape: tuple[int, int]
     ) -> tuple[Image, NDArray[np.bool_]]:
-        """Reads a whole band thinned out to (h, w), the nearest pixel for each.
+        """Reads a whole band, subsampled to (h, w) by the nearest pixel.
 
         GDAL reads block by block, or an overview, so that memory stays flat.
 
@@ -126,12 +117,12 @@ class Rasters:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NodataShadowWarning)  # GDAL's rule is ours
-                got = raster.read(
+                pixels = raster.read(
                     list(bands), window=window, out_shape=(len(bands), *shape), masked=masked
                 )
         except (RasterioError, IndexError) as error:
             raise DataError(f"is damaged or cut off: {_reason(error)}") from error
-        data, missing = np.ma.getdata(got), np.ma.getmaskarray(got)
+        data, missing = np.ma.getdata(pixels), np.ma.getmaskarray(pixels)
         if self.nodata is not None:
             missing = missing | (data == self.nodata)
         elif data.dtype.name in _ZERO_FILLED and not masked:
@@ -140,53 +131,42 @@ class Rasters:
             missing = missing | ~np.isfinite(data)
         return data, missing
 
-    def _get(self, path: Path, like: Path) -> Any:
-        if self._pid != os.getpid():  # a fork: its files share their place with the parent's
-            self._open, self._pid = OrderedDict(), os.getpid()
-        key = (path, like)
-        if key not in self._open:
-            with ExitStack() as stack:
-                raster = self._on_grid(stack.enter_context(_open(path)), like, stack)
-                self._open[key] = (raster, stack.pop_all())
-        self._open.move_to_end(key)
-        if len(self._open) > _OPEN:
-            self._open.popitem(last=False)[1][1].close()
-        return self._open[key][0]
 
-    def _on_grid(self, raster: Any, like: Path, stack: ExitStack) -> Any:
-        """Returns a raster as seen on the grid of a file; bilinear, larger pixels are averages."""
-        if self.resolution is None and Path(raster.name) == like:
-            return raster
-        with _open(like) as other:
-            own = header_of(raster, self.no_alpha)
-            grid = header_of(other, self.no_alpha).at(self.resolution)
-        if own.same_grid(grid):
-            return raster
-        if not own.crs or not grid.crs:
-            raise DataError("has another size than its scene, and no map that tells where it lies")
-        nodata = self.nodata if self.nodata is not None else raster.nodata
-        if (
-            nodata is None
-            and not declares(raster, self.no_alpha)
-            and raster.dtypes[0] in _ZERO_FILLED
-        ):
-            nodata = 0
-        if nodata is None and raster.dtypes[0].startswith("float"):
-            nodata = math.nan
-        fill = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
-        try:
-            warped = WarpedVRT(
-                raster, crs=grid.crs, transform=Affine(*grid.transform), height=grid.height,
-                width=grid.width, resampling=Resampling.bilinear, **fill,
-            )  # fmt: skip
-        except (RasterioError, ValueError) as error:
-            raise DataError(f"cannot be put on the grid of its scene: {_reason(error)}") from error
-        return stack.enter_context(warped)
+@keep_open(64)
+def _open_on_grid(path: Path, like: Path, rasters: Rasters) -> Any:
+    """Opens a raster on the grid of a file; bilinear, and larger pixels are averages."""
+    raster = _open(path)
+    if rasters.resolution is None and path == like:
+        return raster
+    with _open(like) as other:
+        header = header_of(raster, rasters.no_alpha)
+        grid = header_of(other, rasters.no_alpha).at(rasters.resolution)
+    if header.same_grid(grid):
+        return raster
+    if not header.crs or not grid.crs:
+        raise DataError("has another size than its scene, and no map that tells where it lies")
+    nodata = _nodata_of(raster, rasters)
+    fill = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
+    try:
+        return WarpedVRT(
+            raster, crs=grid.crs, transform=Affine(*grid.transform), height=grid.height,
+            width=grid.width, resampling=Resampling.bilinear, **fill,
+        )  # fmt: skip
+    except (RasterioError, ValueError) as error:
+        raise DataError(f"cannot be put on the grid of its scene: {_reason(error)}") from error
+
+
+def _nodata_of(raster: Any, rasters: Rasters) -> float | None:
+    """Returns the value that means no data: given, declared, or usual for the type; else None."""
+    nodata = raster.nodata if rasters.nodata is None else rasters.nodata
+    dtype = raster.dtypes[0]
+    if nodata is None and dtype in _ZERO_FILLED and not declares(raster, rasters.no_alpha):
+        return 0
+    return math.nan if nodata is None and dtype.startswith("float") else nodata
 
 
 def _open(path: Path) -> Any:
-    if not path.stat().st_size:
-        raise DataError("the file is empty")
+    file_version(path)
     driver = _DRIVERS.get(path.suffix.lower(), "GTiff")
     try:
         with warnings.catch_warnings():
@@ -198,7 +178,7 @@ def _open(path: Path) -> Any:
 
 
 def _check_size(raster: Any, path: Path) -> None:
-    """Refuses a file whose header asks for more than it can hold."""
+    """Refuses a file whose header declares more pixels than the file can hold."""
     height, width = raster.block_shapes[0]
     together = raster.count if raster.interleaving == Interleaving.pixel else 1
     if height * width * together * np.dtype(raster.dtypes[0]).itemsize > _BLOCK:
@@ -212,6 +192,6 @@ def _check_size(raster: Any, path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the message of what lies beneath: rasterio's own often only points there."""
+    """Returns the message of the underlying error, to which that of rasterio often only refers."""
     cause = error.__cause__ or error
     return " ".join(str(cause).split()).rstrip(".")

@@ -26,7 +26,7 @@ _PAN: Mapping[str, Mapping[str, float]] = {
 
 
 class Recipe:
-    """Which bands are read, and what becomes of them: reflectance, sharpening, indices.
+    """Selects the bands to read and makes the channels: reflectance, sharpening, indices.
 
     Args:
         scene: One of the scenes, which are all of one kind.
@@ -36,10 +36,10 @@ class Recipe:
     Attributes:
         positions: Places in `Scene.bands` of the bands to read.
         channels: Names of the channels of an image: bands, then indices.
-        plain: Whether the bands stay as they are, so that uint8 remains uint8.
+        plain: Whether the bands are not changed, so that uint8 stays uint8.
 
     Raises:
-        UsageError: If the options ask for bands that are not there.
+        UsageError: If the options ask for bands that the files lack.
     """
 
     def __init__(self, scene: Scene, where: str, options: GeoTiffConfig) -> None:
@@ -83,19 +83,19 @@ class Recipe:
         at = {name: pixels[..., i] for i, name in enumerate(self._read)}
         if self._pan:
             at |= brovey({name: at[name] for name in self._pan}, at["pan"], self._pan)
-        made = [at[name] for name in self.channels[: self._bands]]
-        made += [compute(name, at[a], at[b]) for name, (a, b) in self._indices.items()]
-        return np.stack(made, axis=-1, dtype=np.float32)
+        channels = [at[name] for name in self.channels[: self._bands]]
+        channels += [compute(name, at[a], at[b]) for name, (a, b) in self._indices.items()]
+        return np.stack(channels, axis=-1, dtype=np.float32)
 
     def value_range(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Puts what is fixed into a measured range (C, 2)."""
-        found = measured.copy()
+        """Replaces the measured range (C, 2) of the channels whose range is fixed."""
+        ends = measured.copy()
         for i, name in enumerate(self.channels):
             if i >= self._bands:
-                found[i] = -1, 1
+                ends[i] = -1, 1
             elif self._range is not None and name not in THERMAL:
-                found[i] = self._range
-        return found
+                ends[i] = self._range
+        return ends
 
 
 def brovey(
@@ -152,17 +152,17 @@ def _check_names(names: Sequence[str], bands: Sequence[object]) -> None:
         )
 
 
-def _sources(index: str, there: Mapping[str, int]) -> tuple[str, str]:
-    """Returns the bands an index is made of; the narrow near infrared where there is no other."""
-    swap = "nir" not in there and "nir_narrow" in there
+def _sources(index: str, bands: Mapping[str, int]) -> tuple[str, str]:
+    """Returns the bands of an index; the narrow near infrared if there is no other."""
+    swap = "nir" not in bands and "nir_narrow" in bands
     first, second = ("nir_narrow" if swap and b == "nir" else b for b in bands_of(index))
     return first, second
 
 
-def _check(needed: Sequence[str], there: Mapping[str, int]) -> None:
-    absent = [name for name in needed if name not in there]
+def _check(needed: Sequence[str], bands: Mapping[str, int]) -> None:
+    absent = [name for name in needed if name not in bands]
     if absent:
         raise UsageError(
             f"The indices or the sharpening need the bands {', '.join(absent)}, but the files "
-            f"have {', '.join(there)}. Name them with data.options.sensor or band_names."
+            f"have {', '.join(bands)}. Name them with data.options.sensor or band_names."
         )

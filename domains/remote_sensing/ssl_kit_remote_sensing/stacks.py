@@ -1,8 +1,7 @@
-"""Scenes from files: one with all bands, or one file for each band of a scene."""
+"""Assembles scenes: a file with all bands, or a file for each band."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ssl_kit import DataError
+from ssl_kit.data import most_frequent_kind
 
 from . import clouds
 from .bands import VOCABULARY, is_band_number, role
@@ -23,7 +23,7 @@ _PARTS = ("train", "val", "valid", "validation", "test")
 
 @dataclass(frozen=True)
 class Scene:
-    """What one image, or the tiles of one image, come from.
+    """Source of one image or of its tiles.
 
     Attributes:
         key: Name in the index.
@@ -54,14 +54,14 @@ class Scene:
 
     @property
     def kind(self) -> str:
-        """What the scenes of one dataset must have in common."""
+        """Number of bands, type and names, which the scenes of a dataset must share."""
         bands = f" ({', '.join(self.names)})" if len(self.files) > 1 else ""
         return f"{len(self.names)}-band {self.dtype}{bands}"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What cannot be read: its name in the index, the number of a file of it, and the reason."""
+    """An unreadable scene: its name in the index, the number of a file of it, and the reason."""
 
     key: str
     file: int
@@ -69,7 +69,7 @@ class Fault:
 
 
 class Assembler:
-    """Puts files together to scenes.
+    """Assembles files to scenes.
 
     A file of one band whose name ends in a band (`..._B04.tif`, `red.tif`) is that band of a
     scene, if the sensor is known, or the name is one of the vocabulary. The files of a scene have
@@ -102,13 +102,13 @@ class Assembler:
         self._masks = {names[f].scene: (f, 1, names[f].band.lower()) for f in sorted(masks)}
         stacks = self._stacks({f: name for f, name in names.items() if f not in masks})
         used = {file for files in stacks.values() for file in files}
-        found = [self._stack(key, files, names) for key, files in stacks.items()]
+        scenes = [self._stack(key, files, names) for key, files in stacks.items()]
         for file in set(self._headers) - masks - used:
             if not (stacks and is_ancillary(self._keys(file))):
-                found.append(self._whole(file))
-        if not found:
+                scenes.append(self._whole(file))
+        if not scenes:
             raise DataError("There are masks of clouds, but no file with bands beside them.")
-        return sorted(found, key=lambda scene: scene.key)
+        return sorted(scenes, key=lambda scene: scene.key)
 
     def _stacks(self, names: Mapping[int, FileName]) -> dict[str, list[int]]:
         """Returns the files that are bands, by the name of their scene."""
@@ -128,22 +128,22 @@ class Assembler:
     def _sensor(self, bands: list[str], where: str) -> str:
         if self._options.sensor:
             return self._options.sensor
-        only_there = any(is_band_number(band, "8a") for band in bands)
-        return "sentinel2" if only_there else sensor_of(where)
+        has_8a = any(is_band_number(band, "8a") for band in bands)  # only Sentinel-2 has it
+        return "sentinel2" if has_8a else sensor_of(where)
 
     def _stack(self, key: str, files: list[int], names: Mapping[int, FileName]) -> Scene:
         sensor = self._sensor([names[f].band for f in files], self._where[files[0]])
         finest: dict[str, int] = {}
         for file in sorted(files, key=lambda f: (self._headers[f].pixel, f)):
             finest.setdefault(role(names[file].band, sensor), file)
-        found = sorted(finest, key=VOCABULARY.index)
-        chosen = tuple(finest[name] for name in found)
+        roles = sorted(finest, key=VOCABULARY.index)
+        chosen = tuple(finest[name] for name in roles)
         grid = min(chosen, key=lambda f: (self._headers[f].pixel, f))
         return Scene(
             key=key or Path(self._where[files[0]]).parent.name,
             files=chosen,
             bands=tuple(self._headers[file].bands[0] for file in chosen),
-            names=tuple(found),
+            names=tuple(roles),
             dtype=np.result_type(*(self._headers[file].dtype for file in chosen)).name,
             header=self._headers[grid],
             grid=grid,
@@ -187,21 +187,14 @@ def alike(scenes: list[Scene], root: Path) -> tuple[list[Scene], list[Fault]]:
     Raises:
         DataError: If no kind has more than half of the scenes.
     """
-    kinds = Counter(scene.kind for scene in scenes)
-    kind, count = kinds.most_common(1)[0]
-    if 2 * count <= len(scenes) and len(kinds) > 1:
-        seen = ", ".join(f"{n} {name}" for name, n in kinds.most_common(4))
-        raise DataError(
-            f"The TIFF files in '{root}' are of {len(kinds)} kinds ({seen}), and one "
-            "encoder sees one kind. Give --data one file, or a folder for each kind."
-        )
+    kind = most_frequent_kind([scene.kind for scene in scenes], "TIFF files", root)
     odd = {s.key: f"is {s.kind} where most files are {kind}" for s in scenes if s.kind != kind}
     kept = [scene for scene in scenes if scene.kind == kind]
     names = next((scene.names for scene in kept if all(scene.names)), kept[0].names)
     for scene in kept:
         if all(scene.names) and _lower(scene.names) != _lower(names):
-            own, others = ", ".join(scene.names), ", ".join(names)
-            odd[scene.key] = f"has the bands {own} where others have {others}"
+            bands, others = ", ".join(scene.names), ", ".join(names)
+            odd[scene.key] = f"has the bands {bands} where others have {others}"
     faults = [Fault(s.key, s.first, odd[s.key]) for s in scenes if s.key in odd]
     return [scene for scene in kept if scene.key not in odd], faults
 
@@ -211,7 +204,7 @@ def _lower(names: Sequence[str]) -> list[str]:
 
 
 def labeled_by_scene(scenes: Sequence[Scene]) -> bool:
-    """Tells whether the folders are those of the scenes, and so no classes."""
+    """Tells whether the folders are those of scenes, not of classes."""
     for scene in scenes:
         parts = scene.key.split("/")
         parts = parts[1:] if parts[0].lower() in _PARTS else parts

@@ -1,24 +1,21 @@
 """Radiometric augmentations for any number of bands.
 
 They run for every view, so each is one pass over the pixels: a table look-up for uint8, a
-multiplication and an addition for float32. albumentations has no types, hence the ignored errors.
+multiplication and an addition for float32.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Any
 
-import albumentations as A
 import cv2
 import numpy as np
-from albumentations.core.transforms_interface import BaseTransformInitSchema
 from numpy.typing import NDArray
-from pydantic import Field
 
 from ssl_kit import Image
+from ssl_kit.data import augment, full_scale
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Floats = NDArray[np.floating]
 
 _LEVELS = np.arange(256, dtype=np.float32)[:, None]
@@ -52,8 +49,8 @@ def affine(image: Image, gain: Floats, offset: Floats) -> Image:
     return np.clip(out, 0, 1, out=out)
 
 
-class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
-    """What light, air and sensor do to the same ground: haze, then a gain and an offset per band.
+class Radiometry(augment.ImageTransform):
+    """Changes of light, air and sensor: haze, then a gain and an offset for each band.
 
     Haze follows Koschmieder: L = t * x + (1 - t) * airlight with t = exp(-tau), and tau falls with
     the wavelength as Angstrom's law says, tau = tau0 * (wavelength / 490 nm)^-alpha. The airlight
@@ -61,30 +58,18 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
     part common to all bands (sun, exposure) and an independent one (calibration, white balance).
 
     Args:
-        wavelengths: Of the bands in nm, () if not known: then the haze is the same in all.
-        sunlit: Of each band, whether it shows sunlight: a thermal band has no haze and no part
-            in what is common. () for all.
-        measured: Of each band, whether it is one: an index, a ratio in which light and
-            exposure cancel, stays as it is. () for all.
+        wavelengths: Wavelengths of the bands in nm; () if unknown, then all have the same haze.
+        sunlit: Whether each band shows sunlight; a thermal band has no haze and no part
+            in the common gain and offset. () for all.
+        measured: Whether each channel is a band; an index, in which light and exposure cancel,
+            stays the same. () for all.
         gain: Largest |log gain| common to all bands.
         offset: Largest |offset| common to all bands, as a share of the range.
         spread: Largest independent part of a band, of both.
-        haze: Chance of haze.
+        haze: Probability of haze.
         depth: Largest optical depth of the haze at 490 nm.
-        p: Chance of the whole.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        wavelengths: tuple[float, ...]
-        sunlit: tuple[bool, ...]
-        measured: tuple[bool, ...]
-        gain: Annotated[float, Field(ge=0)]
-        offset: Share
-        spread: Share
-        haze: Share
-        depth: Annotated[float, Field(ge=0)]
 
     def __init__(
         self,
@@ -104,24 +89,21 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
         self.gain, self.offset, self.spread = gain, offset, spread
         self.haze, self.depth = haze, depth
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the optical depth and the gain and offset of each band."""
-        image = data["image"]
         bands = image.shape[-1] if image.ndim == 3 else 1
         draw = self.py_random.uniform
         measured = _flags(self.measured, bands)
         common = measured * _flags(self.sunlit, bands)
-        own = measured * self.random_generator.uniform(-self.spread, self.spread, (2, bands))
+        of_band = measured * self.random_generator.uniform(-self.spread, self.spread, (2, bands))
         through = np.ones(bands, np.float32)
         if self.py_random.random() < self.haze:
             hazy = self._transmission(draw(0, self.depth), draw(0.5, 2.0), bands)
             through = np.where(common > 0, hazy, through)
         return {
             "through": through,
-            "gain": np.exp(own[0] + common * draw(-self.gain, self.gain)).astype(np.float32),
-            "offset": (own[1] + common * draw(-self.offset, self.offset)).astype(np.float32),
+            "gain": np.exp(of_band[0] + common * draw(-self.gain, self.gain)).astype(np.float32),
+            "offset": (of_band[1] + common * draw(-self.offset, self.offset)).astype(np.float32),
         }
 
     def _transmission(self, depth: float, alpha: float, bands: int) -> Floats:
@@ -134,7 +116,7 @@ class Radiometry(A.ImageOnlyTransform):  # type: ignore[misc]
         self, img: Image, through: Floats, gain: Floats, offset: Floats, **params: Any
     ) -> Image:
         """Applies haze, contrast and brightness as one gain and one offset per band."""
-        mean = band_means(img) / (255 if img.dtype == np.uint8 else 1)
+        mean = band_means(img) / np.float32(full_scale(img.dtype))
         hazy_mean = through * mean + (1 - through)
         # gain * (t x + (1 - t) - m) + m + offset, sorted by powers of x
         return affine(img, gain * through, gain * (1 - through - hazy_mean) + hazy_mean + offset)
@@ -145,25 +127,20 @@ def _flags(given: tuple[bool, ...], bands: int) -> Floats:
     return np.asarray(given or (True,) * bands, np.float32)
 
 
-class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]
+class Saturation(augment.ImageTransform):
     """Moves red, green and blue towards or away from their gray value.
 
     Args:
         strength: Largest change of the distance from gray, as a share of it.
-        p: Chance of the whole.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        strength: Share
 
     def __init__(self, strength: float = 0.1, p: float = 0.8) -> None:
         super().__init__(p=p)
         self.strength = strength
 
-    def get_params(self) -> dict[str, Any]:
-        """Draws what is left of the color."""
+    def draw(self, image: Image) -> dict[str, Any]:
+        """Draws the factor of the color."""
         return {"color": 1 + self.py_random.uniform(-self.strength, self.strength)}
 
     def apply(self, img: Image, color: float, **params: Any) -> Image:
@@ -173,28 +150,21 @@ class Saturation(A.ImageOnlyTransform):  # type: ignore[misc]
         return out if img.dtype == np.uint8 else np.clip(out, 0, 1, out=out)
 
 
-class BandDrop(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Replaces some bands by their mean: no band alone may decide, and sensors differ in bands.
+class BandDrop(augment.ImageTransform):
+    """Replaces some bands by their mean, because sensors differ in their bands.
 
     Args:
-        share: Largest share of the bands that is dropped, at least one band.
-        p: Chance of the whole.
+        share: Largest share of the bands that are dropped; at least one band is.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        share: Share
 
     def __init__(self, share: float = 0.25, p: float = 0.2) -> None:
         super().__init__(p=p)
         self.share = share
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the bands."""
-        bands = data["image"].shape[-1]
+        bands = image.shape[-1]
         count = self.py_random.randint(1, max(1, int(bands * self.share)))
         return {"dropped": self.py_random.sample(range(bands), count)}
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ssl_kit import Index, Pairing, UsageError
+from ssl_kit.data import parse_tile_keys, tile_key
+from ssl_kit_remote_sensing.cutting import corners, shares
 from ssl_kit_remote_sensing.geotiff import GeoTiff, GeoTiffConfig
 from ssl_kit_remote_sensing.pairings import neighbor, neighbors, seasons
-from ssl_kit_remote_sensing.tiles import corners, parse_keys, shares, tile_key
 
 
 def index_of(scenes: dict[str, np.ndarray], tile: int = 10) -> Index:
@@ -62,7 +63,7 @@ def test_images_that_are_no_tiles_say_so(positions: list[tuple[float, float]] | 
 
 def test_names_survive_the_mark_in_a_file_name() -> None:
     keys = Index.build([tile_key("a#1.tif", 3, 4), "b#c.tif"]).keys
-    _, scenes, corner = parse_keys(keys)
+    _, scenes, corner = parse_tile_keys(keys)
     assert len(set(scenes.tolist())) == 2
     assert corner.tolist() == [[3, 4], [0, 0]]
 

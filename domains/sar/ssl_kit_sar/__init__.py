@@ -1,4 +1,4 @@
-"""Radar images: the table of contents; nothing heavy is imported here."""
+"""Radar images: the plugins of this package, which are imported on first use."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "sar_demo",
         f"{_HERE}.demo:Demo",
-        summary="480 made-up chips of five vehicles, from scattering physics.",
+        summary="480 simulated chips of five vehicles, from scattering physics.",
     )
 
 
 @hookimpl
 def register_objectives(register: Callable[..., None]) -> None:
-    """Methods made for radar."""
+    """Objectives for radar images."""
     register(
         "dca",
         f"{_HERE}.dca:DCA",

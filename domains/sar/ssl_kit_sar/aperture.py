@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import albumentations as A
 import numpy as np
-from albumentations.core.transforms_interface import BaseTransformInitSchema
 from numpy.typing import NDArray
-from pydantic import Field
 
 from ssl_kit import Image
+from ssl_kit.data import augment, from_unit, to_unit
 
-from .pixels import (
-    Meaning,
-    Reals,
-    from_intensity,
-    from_unit,
-    phasors,
-    put_phasors,
-    to_intensity,
-    to_unit,
-)
+from .pixels import Meaning, Reals, from_intensity, phasors, put_phasors, to_intensity
 from .signals import centroid, compand, expand
 
-Share = Annotated[float, Field(gt=0, le=1)]
 
+class SubAperture(augment.ImageTransform):
+    """Keeps a part of the frequency band, in azimuth or range, as a shorter aperture or pulse does.
 
-class SubAperture(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Keeps a part of the band, in azimuth or in range: what a shorter aperture or pulse records.
-
-    A Hamming window about a random place of the band; the energy stays the same. Resolution falls
-    and the speckle changes, as between two looks at one scene.
+    The part is a Hamming window about a random frequency, and the energy stays the same. The
+    resolution decreases and the speckle changes, as between two looks at one scene.
 
     Args:
         channels: Names of the channels, of which some are complex.
-        share: Range of the part of the band that is kept.
-        p: Chance of the whole.
+        share: Range of the share of the band that is kept.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        channels: tuple[str, ...]
-        share: tuple[Share, Share]
 
     def __init__(
         self, channels: tuple[str, ...], share: tuple[float, float] = (0.4, 0.9), p: float = 0.8
@@ -51,7 +32,7 @@ class SubAperture(A.ImageOnlyTransform):  # type: ignore[misc]
         super().__init__(p=p)
         self.channels, self.share = channels, share
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws direction, width and place of the window."""
         return {
             "axis": self.py_random.randint(0, 1),
@@ -91,53 +72,43 @@ def window_band(
     return (out * energy).astype(np.complex64)
 
 
-class PhaseOffset(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Turns all phases by one angle: half a wavelength more or less of distance is not scene.
+class PhaseOffset(augment.ImageTransform):
+    """Rotates all phases by one angle: the range to the scene is not known to a wavelength.
 
     Args:
         channels: Names of the channels, of which some are complex.
-        p: Chance of the whole.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        channels: tuple[str, ...]
 
     def __init__(self, channels: tuple[str, ...], p: float = 1) -> None:
         super().__init__(p=p)
         self.channels = channels
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the angle."""
         return {"angle": self.py_random.uniform(0, 2 * np.pi)}
 
     def apply(self, img: Image, angle: float, **params: Any) -> Image:
-        """Turns the complex channels."""
+        """Rotates the phases of the complex channels."""
         kinds, unit = Meaning.of(self.channels), to_unit(img)
         turn = np.complex64(np.exp(1j * angle))
         put_phasors(unit, phasors(unit, kinds) * turn, kinds)
         return from_unit(unit, img)
 
 
-class LookMix(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Replaces each of two sub-looks by a mean of both with random weights: other apertures.
+class LookMix(augment.ImageTransform):
+    """Replaces each of two sub-looks by a randomly weighted mean of both, as of other apertures.
 
     Args:
-        channels: Names of the channels; those of the two looks differ by "_look1_", "_look2_".
-        p: Chance of the whole.
+        channels: Names of the channels; "_look1_" and "_look2_" mark the two looks.
+        p: Probability of the transform.
     """
-
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What the arguments may be."""
-
-        channels: tuple[str, ...]
 
     def __init__(self, channels: tuple[str, ...], p: float = 0.8) -> None:
         super().__init__(p=p)
         self.channels = channels
 
-    def get_params(self) -> dict[str, Any]:
+    def draw(self, image: Image) -> dict[str, Any]:
         """Draws the weights of the first look in both."""
         return {"weights": (self.py_random.random(), self.py_random.random())}
 

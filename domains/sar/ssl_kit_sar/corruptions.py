@@ -1,7 +1,7 @@
-"""How radar images get worse; strengths go from mild to severe.
+"""Corruptions of radar images; strengths go from mild to severe.
 
-Complex channels are changed as signals. Of detected ones only the intensity is known, so that they
-are changed as a detected product would be. albumentations has no types, hence the ignored errors.
+Complex channels are changed as signals. Of detected channels only the intensity is known, so they
+are changed as detected products.
 """
 
 from __future__ import annotations
@@ -10,42 +10,32 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import albumentations as A
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
-from ssl_kit.data import downscale
+from ssl_kit.data import augment, from_unit, to_unit
 
 from .aperture import window_band
-from .pixels import (
-    Meaning,
-    Reals,
-    from_intensity,
-    from_unit,
-    phasors,
-    put_phasors,
-    to_intensity,
-    to_unit,
-)
+from .pixels import Meaning, Reals, from_intensity, phasors, put_phasors, to_intensity
 from .signals import compand, expand
 from .speckle import Speckle
 
 Complex = NDArray[np.complex64]
-_COPIES = ("red", "green", "blue")  # of a picture: one band, three times
+_COPIES = ("red", "green", "blue")  # an RGB file of one band holds it three times
 
 
-class _Worse(A.ImageOnlyTransform):  # type: ignore[misc]
+class _Worse(augment.ImageTransform):
     """Changes the intensity of detected channels and the signal of complex ones.
 
     Args:
         channels: Names of the channels.
-        strength: See the subclass.
+        strength: Strength of the corruption in the unit of the subclass.
     """
 
     def __init__(self, channels: tuple[str, ...], strength: float) -> None:
-        super().__init__(p=1)
+        super().__init__()
         self.channels, self.strength = channels, strength
 
     def apply(self, img: Image, noise: Complex | None = None, **params: Any) -> Image:
@@ -73,18 +63,16 @@ class _Worse(A.ImageOnlyTransform):  # type: ignore[misc]
 
 
 class ThermalNoise(_Worse):
-    """Adds circular Gaussian noise to the signal; of a detected image the phase is left out.
+    """Adds circular Gaussian noise to the signal; a detected image is taken as a signal of phase 0.
 
-    That does no harm: the noise has no preferred phase, so the magnitude of the sum (Rician) does
-    not depend on that of the signal. The strength is the ratio of mean powers, in dB.
+    The noise has no preferred phase, so the magnitude of the sum (Rician) does not depend on the
+    phase of the signal. The strength is the ratio of mean powers in dB.
     """
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Draws noise of unit power: of all copies of a band the same."""
+    def draw(self, image: Image) -> dict[str, Any]:
+        """Draws noise of unit power, the same for all copies of a band."""
         bands = 1 if self.channels == _COPIES else len(self.channels)
-        shape = (2, *params["shape"][:2], bands)
+        shape = (2, *image.shape[:2], bands)
         real, imag = self.random_generator.standard_normal(shape, np.float32)
         return {"noise": ((real + 1j * imag) / np.sqrt(2)).astype(np.complex64)}
 
@@ -104,15 +92,16 @@ class ThermalNoise(_Worse):
 
 
 class Resolution(_Worse):
-    """Makes the resolution cell so many times longer and wider.
+    """Makes the resolution cell `strength` times longer and wider.
 
-    Complex: the middle of both bands is kept, under a Hamming window. Detected: intensities are
-    averaged over the larger cells, as in a product with more looks, so that speckle falls as well.
+    Of complex channels the center of both frequency bands is kept, under a Hamming window. Of
+    detected channels the intensities are averaged over the larger cells, as in a product with more
+    looks, so that speckle decreases as well.
     """
 
     def detected(self, power: Reals, noise: Complex | None) -> Reals:
-        """Averages over cells, and interpolates."""
-        return downscale(power, self.strength)
+        """Averages over cells and interpolates."""
+        return augment.downscale(power, self.strength)
 
     def signal(self, signal: Complex, noise: Complex | None) -> Complex:
         """Limits the band in range and in azimuth."""
@@ -120,11 +109,11 @@ class Resolution(_Worse):
 
 
 class Defocus(_Worse):
-    """Smears each point over so many pixels of azimuth: its motion was compensated wrongly.
+    """Spreads each point over `strength` pixels in azimuth, as errors of motion compensation do.
 
-    Complex: the phase pi w f^2 over the azimuth frequency f (cycles per pixel, -1/2 to 1/2), whose
-    group delay -w f covers w pixels. Detected: intensities averaged over as many, which is its
-    limit for many pixels and random phases.
+    Complex channels get the phase pi w f^2 over the azimuth frequency f (cycles per pixel, -1/2 to
+    1/2), whose group delay -w f covers w pixels. The intensities of detected channels are averaged
+    over w pixels, which is the limit for many pixels and random phases.
     """
 
     def detected(self, power: Reals, noise: Complex | None) -> Reals:
@@ -134,32 +123,32 @@ class Defocus(_Worse):
         return np.asarray(blurred, np.float32).reshape(power.shape)
 
     def signal(self, signal: Complex, noise: Complex | None) -> Complex:
-        """Turns the phases of the azimuth spectrum."""
+        """Adds the phase error to the azimuth spectrum."""
         frequency = np.fft.fftfreq(signal.shape[1])[:, None]
         error = np.exp(1j * np.pi * self.strength * frequency**2)
         return np.fft.ifft(np.fft.fft(signal, axis=1) * error, axis=1).astype(np.complex64)
 
 
-def speckle(looks: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Gamma speckle of so many looks, on top of the speckle that is there; detected images only.
+def speckle(looks: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Gamma speckle of some looks on top of the image's own speckle; for detected images only.
 
-    A factor drawn for each pixel would leave the band of a complex signal, which has its speckle.
+    A complex signal has a limited band, which a random factor for each pixel would exceed.
     """
     return None if Meaning.of(channels).real else Speckle(tuple(channels), (looks, looks), p=1)
 
 
-def noise(decibels: float, channels: Sequence[str]) -> A.BasicTransform | None:
+def noise(decibels: float, channels: Sequence[str]) -> augment.Transform | None:
     """Thermal noise at a ratio of mean powers."""
     return ThermalNoise(tuple(channels), decibels)
 
 
-def resolution(times: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Resolution cells so many times longer and wider."""
+def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Resolution cells that are `times` longer and wider."""
     return Resolution(tuple(channels), times)
 
 
-def defocus(pixels: float, channels: Sequence[str]) -> A.BasicTransform | None:
-    """Azimuth smeared over so many pixels."""
+def defocus(pixels: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Points spread over some pixels in azimuth."""
     return Defocus(tuple(channels), pixels)
 
 

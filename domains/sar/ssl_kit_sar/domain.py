@@ -1,4 +1,4 @@
-"""The domain, put together."""
+"""The domain: its readers, policies, pairings, objectives and corruptions."""
 
 from __future__ import annotations
 

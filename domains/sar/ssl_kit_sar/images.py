@@ -1,4 +1,4 @@
-"""What the readers of radar files have in common: from a signal to the values of an image."""
+"""Base of the readers of radar files: from a signal to the values of an image."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import Field
 
 from ssl_kit import Config, DataError, Dataset, Image, UsageError
+from ssl_kit.data import evenly_spaced
 
 from .signals import RANGE_DB, compand, decibels, intensity, multilook, sublooks
 
@@ -24,31 +25,30 @@ class SarConfig(Config):
     values: Annotated[
         Literal["db", "amplitude", "sublooks", "complex"],
         Field(
-            description="db: intensity in decibels; amplitude; sublooks: two halves of the azimuth "
-            "band in decibels; complex: real and imaginary part, amplitude in decibels"
+            description="values of an image: intensity in decibels (db), amplitude, two halves of "
+            "the azimuth band in decibels (sublooks), or real and imaginary part with the "
+            "amplitude in decibels (complex)"
         ),
     ] = "db"
     calibration: Annotated[
-        float, Field(gt=0, description="factor of the intensity that gives sigma0 or beta0")
+        float,
+        Field(gt=0, description="factor of the intensity that gives sigma0 or beta0"),
     ] = 1.0
     looks: Annotated[
         tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
-        Field(description="pixels in azimuth and in range whose intensities are averaged"),
+        Field(description="number of looks in azimuth and in range: pixels that are averaged"),
     ] = (1, 1)
 
 
 class SarImages(Dataset):
     """Images of a radar signal, range along the rows.
 
-    Decibels fill a range of 60 dB below the 99.9th percentile; amplitudes one from 0, so that a
-    factor stays a factor. Policies know both from the names of the channels.
+    Decibels cover 60 dB below the 99.9th percentile. Amplitudes begin at 0, so that a factor stays
+    a factor. Policies tell decibels from amplitudes by the names of the channels.
     """
 
+    Config = SarConfig
     options: SarConfig
-
-    def __init__(self, options: SarConfig, value_range: ArrayLike | None) -> None:
-        super().__init__(value_range)
-        self.options = options
 
     @abstractmethod
     def signal(self, i: int) -> NDArray[Any]:
@@ -104,9 +104,9 @@ class SarImages(Dataset):
         return np.stack([top - RANGE_DB, top], axis=1)
 
     def _tops(self, images: int) -> NDArray[np.float64]:
-        """Returns the highest decibels that matter, per channel, in whole decibels."""
+        """Returns the 99.9th percentile of each channel, rounded up to whole decibels, (C,)."""
         levels = []
-        for i in np.unique(np.linspace(0, len(self) - 1, images).astype(int)).tolist():
+        for i in evenly_spaced(len(self), images).tolist():
             try:
                 image = self.read(i)
             except DataError:
@@ -131,5 +131,5 @@ class SarImages(Dataset):
 
 
 def _top(levels: NDArray[np.float32]) -> float:
-    there = levels[np.isfinite(levels)]
-    return float(np.ceil(np.percentile(there, _TOP))) if len(there) else 0.0
+    finite = levels[np.isfinite(levels)]
+    return float(np.ceil(np.percentile(finite, _TOP))) if len(finite) else 0.0

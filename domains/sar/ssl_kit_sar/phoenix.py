@@ -1,57 +1,50 @@
-"""MSTAR target chips: an ASCII "Phoenix" header, then big-endian amplitudes and phases."""
+"""MSTAR target chips: an ASCII header called Phoenix, then big-endian amplitudes and phases."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ssl_kit import DataError, Index
-from ssl_kit.data import file_path, index_files
+from ssl_kit import DataError
+from ssl_kit.data import FileDataset
 
-from .images import SarConfig, SarImages
+from .images import SarImages
 
 MAGIC = b"[PhoenixHeaderVer"
-SUFFIXES = tuple(f".{number:03d}" for number in range(1000))  # the chips end in a serial number
 _HEADER = 65536  # bytes that a header has at most; those of MSTAR have 1,600 to 2,100
 _SIDE = 4096  # pixels that a chip has at most
 _LOOKED_AT = 1000  # files of a folder that decide whether it is one of chips
 
 
-class Phoenix(SarImages):
+class Phoenix(SarImages, FileDataset):
     """MSTAR chips: complex, with target type and azimuth from the header.
 
-    The label is the target type unless labels.csv gives another, the split that of a folder
-    "train" or "test" or of labels.csv, and a position is (cos, sin) of the target's azimuth: so
-    the objective `azimuth` knows it. A chip is a group of its own: declare the split by depression
+    The label is the target type, unless labels.csv gives another. The split is that of a folder
+    "train" or "test", or of labels.csv. The position is (cos, sin) of the target's azimuth, which
+    the objective `azimuth` uses. Each chip is a group of its own. Declare the split by depression
     angle, as is usual, because chips of neighboring azimuths look alike.
     """
 
-    Config = SarConfig
+    suffixes = tuple(f".{number:03d}" for number in range(1000))  # chips end in a serial number
 
-    def __init__(
-        self,
-        path: Path,
-        options: SarConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> None:
-        super().__init__(options, value_range)
-        self._root = path
-        found = index_files(path, SUFFIXES, labels)
-        headers = [self._header_or_none(found.key(i)) for i in range(len(found))]
+    def prepare(self) -> None:
+        """Reads the header of each chip."""
+        super().prepare()
+        n = len(self.files)
+        headers = [self._header_or_none(file) for file in range(n)]
         if not any(headers):
-            raise DataError(f"None of the {len(found)} files in '{path}' is a Phoenix chip.")
-        declared = labels is not None or (path / "labels.csv").is_file()
-        self.index = replace(
-            found if declared else _with_types(found, headers),
-            positions=np.array([_direction(header) for header in headers], np.float32),
+            raise DataError(f"None of the {n} files in '{self.path}' is a Phoenix chip.")
+        types = [(header or {}).get("TargetType", "") for header in headers]
+        self.index = self.files.expand(
+            np.arange(n),
+            positions=[_direction(header) for header in headers],
+            labels=None if self.has_labels_table else types,
         )
         self.name_channels(("hh",), has_phase=True)
 
@@ -63,17 +56,6 @@ class Phoenix(SarImages):
         return any(_is_chip(file) for file in islice(path.rglob("*.[0-9][0-9][0-9]"), _LOOKED_AT))
 
     @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: SarConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Phoenix:
-        """Reads the header of each chip."""
-        return cls(path, options, labels, value_range)
-
-    @classmethod
     def example(cls, folder: Path) -> Path:
         """Writes four small chips."""
         rng = np.random.default_rng(0)
@@ -82,15 +64,15 @@ class Phoenix(SarImages):
             (folder / f"HB{number:05d}.{number:03d}").write_bytes(encode(chip, kind, 90.0 * number))
         return folder
 
-    def _header_or_none(self, key: str) -> dict[str, str] | None:
+    def _header_or_none(self, file: int) -> dict[str, str] | None:
         try:
-            return read_header(file_path(self._root, key))
+            return read_header(self.path_of(file))
         except DataError:
             return None  # reading it gives the reason
 
     def signal(self, i: int) -> NDArray[Any]:
         """Returns chip i, (H, W, 1), complex; range along the rows, as the files have it."""
-        return read_chip(file_path(self._root, self.index.key(i)))[..., None]
+        return read_chip(self.path_of(i))[..., None]
 
 
 def encode(chip: NDArray[np.complexfloating], kind: str, azimuth: float, native: int = 0) -> bytes:
@@ -188,12 +170,3 @@ def _direction(header: Mapping[str, str] | None) -> tuple[float, float]:
     except DataError:
         return 0.0, 0.0
     return float(np.cos(azimuth)), float(np.sin(azimuth))
-
-
-def _with_types(found: Index, headers: list[dict[str, str] | None]) -> Index:
-    """Labels an index with the target types, spelled "t72_tank" in the headers."""
-    named = Index.build(
-        [found.key(i) for i in range(len(found))],
-        labels=[(header or {}).get("TargetType", "") for header in headers],
-    )
-    return replace(found, labels=named.labels, classes=named.classes)

@@ -1,4 +1,4 @@
-"""What the values of an image mean, told from the names of its channels."""
+"""The meaning of the values of a radar image, which the names of its channels tell."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Image
+from ssl_kit.data import from_unit, to_unit
 
 from .signals import RANGE_DB
 
@@ -35,28 +36,15 @@ class Meaning:
     def of(cls, channels: Sequence[str]) -> Meaning:
         """Sorts channels by the end of their names: _db, _real, _imag or anything else."""
         ends = [name.rpartition("_")[2] for name in channels]
-        found = {kind: tuple(np.flatnonzero(np.array(ends) == kind).tolist()) for kind in _ENDS}
-        if len(found["real"]) != len(found["imag"]):
-            found["real"] = found["imag"] = ()
-        known = {c for places in found.values() for c in places}
-        rest = tuple(c for c in range(len(ends)) if c not in known)
-        return cls(found["db"], found["real"], found["imag"], rest)
+        places = {kind: tuple(np.flatnonzero(np.array(ends) == kind).tolist()) for kind in _ENDS}
+        if len(places["real"]) != len(places["imag"]):
+            places["real"] = places["imag"] = ()
+        known = {c for of_kind in places.values() for c in of_kind}
+        others = tuple(c for c in range(len(ends)) if c not in known)
+        return cls(places["db"], places["real"], places["imag"], others)
 
 
 _ENDS = ("db", "real", "imag")
-
-
-def to_unit(image: Image) -> Reals:
-    """Returns a copy, float32 in [0, 1]."""
-    unit: Reals = image.astype(np.float32) / np.float32(255 if image.dtype == np.uint8 else 1)
-    return unit
-
-
-def from_unit(unit: Reals, like: Image) -> Image:
-    """Returns an image of the type of another, clipped to its range."""
-    unit = np.clip(unit, 0, 1)
-    out: Image = (unit * 255 + 0.5).astype(np.uint8) if like.dtype == np.uint8 else unit
-    return out
 
 
 def amplify(image: Image, decibels: Reals, channels: Sequence[str]) -> Image:

@@ -1,4 +1,4 @@
-"""What is done to a radar signal before it is an image: calibration, looks, decibels.
+"""Processing of a radar signal: intensity, multilooking, sub-looks, decibels.
 
 Arrays are (H, W, P): range along the rows, azimuth along the columns, P polarizations.
 """
@@ -29,7 +29,7 @@ def decibels(power: Reals) -> Reals:
 
 
 def multilook(power: Reals, looks: tuple[int, int]) -> Reals:
-    """Averages intensities over `looks` (azimuth, range) pixels; a rest at the edges is left out.
+    """Averages intensities over `looks` (azimuth, range) pixels, without a remainder at the edges.
 
     Of fully developed speckle with independent pixels, L = azimuth x range looks remain with a
     coefficient of variation of 1 / sqrt(L).
@@ -75,7 +75,7 @@ def sublooks(signal: Complexes) -> Reals:
 
 
 def compand(signal: Complexes) -> NDArray[np.complex64]:
-    """Replaces the amplitude by its place in the range of decibels and keeps the phase.
+    """Replaces the amplitude by its level in the range of decibels and keeps the phase.
 
     Args:
         signal: Complex, relative to the highest amplitude of the range.
@@ -92,7 +92,7 @@ def compand(signal: Complexes) -> NDArray[np.complex64]:
 
 
 def expand(companded: Complexes) -> NDArray[np.complex64]:
-    """Reverses `compand`; what was clipped to 0 stays 0."""
+    """Reverses `compand`; values that were clipped to 0 stay 0."""
     level = np.abs(companded)
     amplitude = np.where(level > 0, 10 ** ((level - 1) * (RANGE_DB / 20)), 0)
     return (companded * (amplitude / np.maximum(level, 1e-30))).astype(np.complex64)

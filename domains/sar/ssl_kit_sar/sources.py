@@ -1,11 +1,9 @@
-"""Files with a radar signal: what they hold, and windows of them."""
+"""Reads headers and windows of files with a radar signal."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,11 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from ssl_kit import DataError
+from ssl_kit.data import keep_open
 
 NITF = (".ntf", ".nitf")
 RASTERS = (".tif", ".tiff", *NITF)
 ARRAYS = (".npy",)
-_OPEN = 32  # files kept open in each process
 _GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_CACHEMAX": 128 << 20}  # bytes
 _MOST_BANDS = 16
 _LARGEST_BLOCK = 2**28  # bytes that GDAL would allocate at once
@@ -31,9 +29,9 @@ class Source(ABC):
     """An open file.
 
     Attributes:
-        height: In pixels.
-        width: In pixels.
-        names: Of the polarizations.
+        height: Height in pixels.
+        width: Width in pixels.
+        names: Names of the polarizations.
         has_phase: Whether the pixels are complex.
     """
 
@@ -44,7 +42,7 @@ class Source(ABC):
 
     @property
     def kind(self) -> str:
-        """What the files of one dataset must have in common."""
+        """Number and type of the bands, which the files of a dataset must share."""
         return f"{len(self.names)}-band {'complex' if self.has_phase else 'real'}"
 
     @abstractmethod
@@ -73,7 +71,7 @@ class ArraySource(Source):
         self.has_phase = array.dtype.kind == "c"
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
-        """Copies a window out of the file; mapped anew each time, or what was read would stay."""
+        """Copies a window; the file is mapped each time, so that pages that were read are freed."""
         array = np.load(self._path, mmap_mode="r", allow_pickle=False)
         window = array[top : top + height, left : left + width]
         copy = np.array(window, np.complex64 if self.has_phase else np.float32)
@@ -102,7 +100,7 @@ class RasterSource(Source):
         self.names = _names(file, self._pairs)
 
     def _check(self, path: Path) -> None:
-        """Refuses what would take more memory or time than the file is worth."""
+        """Refuses a file that would take too much memory or time."""
         file = self._file
         if file.subdatasets or not file.count:
             raise DataError(f"has {len(file.subdatasets)} image segments; extract one of them")
@@ -133,45 +131,14 @@ class RasterSource(Source):
         return np.ascontiguousarray(out.transpose(1, 2, 0))
 
 
-class Sources:
-    """Files, the last used of them kept open in each process."""
-
-    def __init__(self) -> None:
-        self._pid = os.getpid()
-        self._open: OrderedDict[Path, Source] = OrderedDict()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves the open files behind: a spawned process opens its own."""
-        return {"_open": OrderedDict(), "_pid": -1}
-
-    def __getitem__(self, path: Path) -> Source:
-        """Opens a file, or returns it if it is open.
-
-        Raises:
-            DataError: If it cannot be used.
-        """
-        if self._pid != os.getpid():  # a fork: its files share their place with the parent's
-            self._open, self._pid = OrderedDict(), os.getpid()
-        if path not in self._open:
-            self._open[path] = open_source(path)
-        self._open.move_to_end(path)
-        if len(self._open) > _OPEN:
-            self._open.popitem(last=False)
-        return self._open[path]
-
-
+@keep_open(32)
 def open_source(path: Path) -> Source:
     """Opens a file by its ending.
 
     Raises:
-        DataError: If it cannot be used.
+        DataError: If the file cannot be used.
     """
-    try:
-        if not path.stat().st_size:
-            raise DataError("the file is empty")
-        return (ArraySource if path.suffix.lower() in ARRAYS else RasterSource)(path)
-    except OSError as error:
-        raise DataError(f"cannot be opened: {error.strerror or error}") from error
+    return ArraySource(path) if path.suffix.lower() in ARRAYS else RasterSource(path)
 
 
 def _why(error: Exception) -> str:
@@ -180,12 +147,12 @@ def _why(error: Exception) -> str:
 
 
 def _meaning(file: Any, band: int) -> str:
-    """Returns what a band of a NITF is: I, Q, M, P, or nothing in particular."""
+    """Returns the meaning of a band of a NITF: I, Q, M, P, or ""."""
     return str(file.tags(band).get("NITF_ISUBCAT", "")).strip() if file.driver == "NITF" else ""
 
 
 def _names(file: Any, pairs: bool) -> tuple[str, ...]:
-    """Returns the names that a file gives its bands, else sar, or band1, band2, ..."""
+    """Returns the names of the bands in a file, else sar, or band1, band2, ..."""
     names = tuple((text or "").strip().lower() for text in file.descriptions)
     if pairs or not all(names) or len(set(names)) < len(names):
         return _number(file.count // 2 if pairs else file.count)

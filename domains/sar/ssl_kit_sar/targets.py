@@ -1,4 +1,4 @@
-"""What a radar with synthetic aperture records of a made-up vehicle on grass.
+"""Simulates images of vehicles on grass by a radar with synthetic aperture.
 
 Lengths are meters; ground range y grows away from the radar, which is at the bottom of an image;
 azimuth x to the right; z up.
@@ -49,7 +49,7 @@ VEHICLES: Mapping[str, tuple[Box, ...]] = {
 
 @dataclass(frozen=True)
 class Vehicle:
-    """One vehicle of a kind: its boxes and the scatterers on their faces.
+    """A vehicle: boxes, and scatterers on their faces.
 
     Attributes:
         boxes: (b, 6), see `Box`.
@@ -89,12 +89,12 @@ def record(
     """Returns the complex image, (SIZE, SIZE), of a vehicle on grass.
 
     Grass is Gaussian clutter with a slowly varying mean; nothing is received from the shadow but
-    noise; a scatterer is laid over towards the radar by z tan(depression), seen only from in front
-    of its face, and strongest from right in front; the band limits the resolution.
+    noise; a scatterer is laid over towards the radar by z tan(depression). It is visible only from
+    the front of its face, and strongest at normal incidence. The band limits the resolution.
 
     Args:
-        vehicle: What is seen.
-        azimuth: Direction of its front, in radians.
+        vehicle: The vehicle.
+        azimuth: Direction of its front in radians.
         depression: Angle below the horizon at which the radar looks, in radians.
         rng: Draws ground, noise and the place of the vehicle.
     """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter1d
 
-from ssl_kit.data import downscale
+from ssl_kit.data.augment import downscale
 from ssl_kit.testing.domains import check_corruptions, corrupted, textured
 from ssl_kit_sar.corruptions import CORRUPTIONS
 from ssl_kit_sar.pixels import Meaning, phasors, put_phasors

@@ -12,7 +12,7 @@ from ssl_kit import DataError, UsageError
 from ssl_kit_sar.images import SarConfig
 from ssl_kit_sar.phoenix import Phoenix, encode
 from ssl_kit_sar.raster import SarRaster, SarRasterConfig
-from ssl_kit_sar.sources import ArraySource, RasterSource
+from ssl_kit_sar.sources import ArraySource, RasterSource, open_source
 from ssl_kit_sar.targets import clutter
 
 
@@ -299,7 +299,8 @@ def test_survives_pickling_and_forking(write_tif) -> None:
 def test_few_files_stay_open(tmp_path: Path) -> None:
     for number in range(40):
         save(tmp_path / f"{number}.npy", speckle(20, 20))
-    assert len(opened(tmp_path)._sources._open) <= 32
+    assert len(opened(tmp_path)) == 40
+    assert len(open_source) <= 32
 
 
 def test_accepts_radar_files_but_not_folders_of_pictures(tmp_path: Path) -> None:

@@ -7,26 +7,15 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from ssl_kit import Config, DataError, Dataset, Index
-from ssl_kit.data import file_path, index_files
+from ssl_kit import Config, DataError, Index
+from ssl_kit.data import FileDataset
 
 
-class Sound(Dataset):
+class Sound(FileDataset):
     """None: all rules hold."""
 
+    suffixes = (".pgm",)
     channels = ("gray",)
-
-    def __init__(self, path, value_range=None):
-        super().__init__(value_range)
-        self.root, self.index = path, index_files(path, (".pgm",))
-
-    @classmethod
-    def accepts(cls, path):
-        return path.is_dir() and any(path.rglob("*.pgm"))
-
-    @classmethod
-    def open(cls, path, options, labels=None, value_range=None):
-        return cls(path, value_range)
 
     @classmethod
     def example(cls, folder):
@@ -38,11 +27,8 @@ class Sound(Dataset):
                 cv2.imwrite(str(folder / label / f"{i}.pgm"), image)
         return folder
 
-    def file(self, i):
-        return file_path(self.root, self.index.key(i))
-
     def read(self, i):
-        return self.decode(self.file(i))
+        return self.decode(self.path_of(i))
 
     def decode(self, file):
         data = np.frombuffer(file.read_bytes(), np.uint8)
@@ -84,8 +70,8 @@ class ReadsGarbage(Sound):
 class LabelsAstray(Sound):
     """Numbers its classes from 1."""
 
-    def __init__(self, path, value_range=None):
-        super().__init__(path, value_range)
+    def prepare(self):
+        super().prepare()
         self.index.labels[:] += 1
 
     def __getitem__(self, i):
@@ -98,13 +84,9 @@ class LabelsAstray(Sound):
 class SameKeys(Sound):
     """Calls the files of two folders by the same names."""
 
-    def __init__(self, path, value_range=None):
-        super().__init__(path, value_range)
-        self.files = sorted(path.rglob("*.pgm"))
-        self.index = Index.build([file.name for file in self.files])
-
-    def file(self, i):
-        return self.files[i]
+    def prepare(self):
+        super().prepare()
+        self.index = Index.build([self.path_of(i).name for i in range(len(self.files))])
 
 
 class Augments(Sound):

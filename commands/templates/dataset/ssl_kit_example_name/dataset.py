@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import ArrayLike
 from pydantic import Field
 
-from ssl_kit import Config, DataError, Dataset, Image
-from ssl_kit.data import file_path, index_files
+from ssl_kit import Config, DataError, Image
+from ssl_kit.data import FileDataset
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"  # white space and comments
 _HEADER = re.compile(rb"P5" + _GAP + rb"(\d+)" + _GAP + rb"(\d+)" + _GAP + rb"(\d+)\s")
@@ -43,39 +42,21 @@ class ExampleNameConfig(Config):
     channel: Annotated[str, Field(description="name of the one channel")] = "gray"
 
 
-class ExampleName(Dataset):
-    """Graymaps in a folder; the scale of 16-bit ones is measured."""
+class ExampleName(FileDataset):
+    """Graymaps in a folder; the scale of 16-bit ones is measured.
+
+    `FileDataset` indexes the files, with labels from folders or labels.csv, and opens them. A file
+    that holds many images needs another index: see `Index.expand`.
+    """
 
     Config = ExampleNameConfig
+    options: ExampleNameConfig
+    suffixes = (".pgm",)
 
-    def __init__(
-        self,
-        path: Path,
-        options: ExampleNameConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> None:
-        super().__init__(value_range)
-        self._root = path
-        self.index = index_files(path, (".pgm",), labels)
-        self.channels = (options.channel,)
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        """Tells whether the path is such a file, or a folder with one somewhere."""
-        files = path.rglob("*") if path.is_dir() else iter([path])
-        return any(file.suffix.lower() == ".pgm" for file in files)
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: ExampleNameConfig,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> ExampleName:
+    def prepare(self) -> None:
         """Indexes the files; none is read yet."""
-        return cls(path, options, labels, value_range)
+        super().prepare()
+        self.channels = (self.options.channel,)
 
     @classmethod
     def example(cls, folder: Path) -> None:
@@ -90,6 +71,6 @@ class ExampleName(Dataset):
     def read(self, i: int) -> Image:
         """Returns image i, (H, W, 1), in the values of the file."""
         try:
-            return decode(file_path(self._root, self.index.key(i)).read_bytes())
+            return decode(self.path_of(i).read_bytes())
         except OSError as error:
             raise DataError(f"cannot be opened: {error.strerror}") from error

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ssl_kit import Config, Dataset, Image, Index
+from ssl_kit import Dataset, Image, Index
 
 SIZE, IMAGES = 64, 120
 WAVELENGTHS = {"coarse": 16.0, "fine": 4.0, "medium": 8.0}  # pixels
@@ -29,26 +26,10 @@ class Demo(Dataset):
 
     channels = ("gray",)
 
-    def __init__(self) -> None:
-        super().__init__([[0, 255]])
+    def prepare(self) -> None:
+        """Names the images and their classes."""
         self._labels = [sorted(WAVELENGTHS)[i % len(WAVELENGTHS)] for i in range(IMAGES)]
         self.index = Index.build([f"stripes{i:03d}" for i in range(IMAGES)], labels=self._labels)
-
-    @classmethod
-    def accepts(cls, path: Path) -> bool:
-        """It opens no path."""
-        return False
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        options: Config,
-        labels: Path | None = None,
-        value_range: ArrayLike | None = None,
-    ) -> Demo:
-        """Names the images; the path is not looked at."""
-        return cls()
 
     def read(self, i: int) -> Image:
         """Draws image i, the same each time."""

@@ -1,38 +1,36 @@
-"""How images of this kind may be altered while they show the same thing, and what reads them."""
+"""Augmentation policies of these images, and the readers of their files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import albumentations as A
-
 from ssl_kit import Domain, View
-from ssl_kit.data import D4, resized_crop
+from ssl_kit.data import augment, resized_crop
 
 
-def default(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
+def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Crop, the eight symmetries of a square, light, and focus.
 
-    Each is a claim about the images: that they have no upright and no handedness, that brightness
-    says nothing of what they show, and that a slight blur does not either. For an augmentation
-    that needs certain channels see `ssl_kit.only_with`.
+    Each transform assumes something of the images: they have no upright orientation and no
+    handedness, and neither brightness nor a slight blur changes what they show. For an augmentation
+    that needs certain channels see `ssl_kit.data.if_channels`.
     """
     return [
         resized_crop(view),
-        D4(p=1),
-        A.RandomBrightnessContrast(0.3, 0.3, p=0.8),
-        A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
+        augment.D4(p=1),
+        augment.RandomBrightnessContrast(0.3, 0.3, p=0.8),
+        augment.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 1.0), p=0.3),
     ]
 
 
-def weak(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """What hardly alters an image: crop and the eight symmetries."""
-    return [resized_crop(view), D4(p=1)]
+def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
+    """Crop and the eight symmetries of a square."""
+    return [resized_crop(view), augment.D4(p=1)]
 
 
-def upright(view: View, channels: Sequence[str]) -> list[A.BasicTransform]:
-    """For objectives that turn images themselves: crop and mirror left to right."""
-    return [resized_crop(view), A.HorizontalFlip(p=0.5)]
+def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
+    """Crop and horizontal flip, for objectives that rotate images."""
+    return [resized_crop(view), augment.HorizontalFlip(p=0.5)]
 
 
 EXAMPLE_NAME = Domain(

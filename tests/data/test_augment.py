@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ssl_kit.data import D4, Downscale, Jpeg, downscale
+from ssl_kit.data.augment import D4, Downscale, Jpeg, downscale
 
 
 def slowly(image, times):
