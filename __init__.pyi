@@ -1,19 +1,30 @@
-# Objectives
-# Options and plugins
+# Work with runs: what the commands of ssl-kit do, as functions
+from .commands.compare import compare as compare
+from .commands.embed import embed as embed
+from .commands.evaluate import evaluate as evaluate
+from .commands.export import export as export
+from .commands.finetune import finetune as finetune
+from .commands.load import load as load
+from .commands.open_data import open_data as open_data
+from .commands.report import report as report
+from .commands.train import train as train
+from .commands.views import views as views
+
+# Write a plugin: options, and how plugins register
 from .core.config import Config as Config
 from .core.config import validate as validate
 
-# Datasets
+# Write a plugin: datasets
 from .core.dataset import Dataset as Dataset
 from .core.dataset import Image as Image
 from .core.dataset import Index as Index
 from .core.dataset import Sample as Sample
 
-# Domains
+# Write a plugin: domains
 from .core.domain import Corruption as Corruption
 from .core.domain import Domain as Domain
 
-# Encoders
+# Write a plugin: encoders
 from .core.encoder import Encoder as Encoder
 
 # Errors
@@ -24,6 +35,8 @@ from .core.errors import SslKitError as SslKitError
 from .core.errors import UnknownNameError as UnknownNameError
 from .core.errors import UsageError as UsageError
 from .core.hookspecs import hookimpl as hookimpl
+
+# Write a plugin: objectives
 from .core.objective import Batch as Batch
 from .core.objective import Objective as Objective
 from .core.objective import Output as Output
@@ -31,5 +44,5 @@ from .core.objective import TrainingInfo as TrainingInfo
 from .core.pairing import Pairing as Pairing
 from .core.view import View as View
 
-# Evaluations
+# Write a plugin: evaluations
 from .evaluation.evaluation import Evaluation as Evaluation

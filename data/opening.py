@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from numpy.typing import ArrayLike
-from pydantic import (
-    AfterValidator,
-    Field,
-)
+from pydantic import AfterValidator, Field
 
 from ..core.config import Config, validate
-from ..core.dataset import Dataset
 from ..core.discovery import datasets
-from ..core.domain import Domain
 from ..core.errors import DataError, UnknownNameError, UsageError
-from ..core.pairing import Pairing
-from .pairings import same_group
+
+if TYPE_CHECKING:  # the command line reads the settings below, and must not wait for NumPy
+    from numpy.typing import ArrayLike
+
+    from ..core.dataset import Dataset
+    from ..core.domain import Domain
+    from ..core.pairing import Pairing
 
 
 def absolute(path: str) -> str:
@@ -32,29 +31,32 @@ class DataConfig(Config):
     """Which images, and which of them are kept away from pre-training."""
 
     path: Annotated[
-        LocalPath, Field(description="folder, file or dataset name; '' is the domain's demo")
+        LocalPath,
+        Field(description="images: a folder, a file or the name of a dataset; '' is a demo"),
     ] = ""
     reader: Annotated[
-        str, Field(description="dataset that opens it; '' picks the first that can")
+        str, Field(description="dataset class that opens the images; '' is the first that can")
     ] = ""
     labels: Annotated[
-        LocalPath, Field(description="CSV with columns path, label, group, split")
+        LocalPath, Field(description="CSV file with the columns path, label, group, split")
     ] = ""
     holdout: Annotated[
         float,
         Field(
             ge=0,
             lt=1,
-            description="share of groups kept for testing where labels but no split exist",
+            description="share of groups in the test split, from 0 to 1, if labels declare none",
         ),
     ] = 0.2
     pair_by: Annotated[
-        str, Field(description="the domain's pairing that gives positives, '' for none")
+        str, Field(description="pairing that gives positives: one of the domain's, or group")
     ] = ""
     max_skip: Annotated[
-        float, Field(ge=0, le=1, description="share of unreadable images tolerated")
+        float, Field(ge=0, le=1, description="share of unreadable images tolerated, from 0 to 1")
     ] = 0.01
-    options: dict[str, Any] = Field(default={}, description="the dataset's own options")
+    options: dict[str, Any] = Field(
+        default={}, description="options of the dataset class; see 'ssl-kit datasets'"
+    )
 
 
 def open_dataset(
@@ -102,6 +104,8 @@ def _reader_for(domain: Domain, path: Path) -> str:
 
 def partners_of(domain: Domain, dataset: Dataset, name: str) -> Pairing | None:
     """Returns the pairing of that name, "" for none; every domain has "group"."""
+    from .pairings import same_group
+
     if not name:
         return None
     pairings = {"group": same_group, **domain.pairings}

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .bootstrap import Estimate, wilcoxon
-from .pretrained import Pretrained
-from .result import Result, paired_difference
-
-if TYPE_CHECKING:
-    pass
 from .data import EvaluationData
 from .evaluation import Evaluation
+from .pretrained import Pretrained
+from .result import Result, paired_difference
 
 
 @dataclass(frozen=True)

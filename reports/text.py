@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..core.errors import UsageError
 from ..evaluation.result import Result, verdict
 from ..evaluation.side_by_side import SideBySide
 from ..training.run import Run
-
-if TYPE_CHECKING:
-    pass
-
-
-def refuse_with_resume(flags: Mapping[str, Any], *others: object) -> None:
-    """Raises UsageError if settings are given to a run that already has its own."""
-    if any(value is not None for value in flags.values()) or any(others):
-        raise UsageError("--resume goes on with the settings of the run; give no others beside it.")
 
 
 def trained(run: Run, watched: str) -> str:
