@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ssl_kit.commands.actions import start
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.in_memory import kept_in_memory
 from ssl_kit.data.opening import DataConfig, open_dataset
@@ -47,6 +46,7 @@ from ssl_kit.plugins.evaluations.leave_one_out import few_groups, over_groups
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
 from ssl_kit.plugins.evaluations.within_group import WithinGroup, WithinGroupConfig
 from ssl_kit.training.progress import Progress
+from ssl_kit.training.start import start
 
 WINDOW, STRIDE, SIZE, BATCH = 60.0, 15.0, 192, 32  # seconds, seconds, samples, windows
 STRESS, REST = ("I", "M", "Q"), ("G", "K", "O", "S", "W")  # columns of the starts of tasks

@@ -8,8 +8,7 @@ from ..core.dataset import Dataset
 from ..core.discovery import domains
 from ..core.domain import Domain
 from ..data.opening import open_dataset
-from ..training.flags import from_flags
-from ..training.settings import expand
+from ..training.settings import expand, from_flags
 from ..training.setup import resolve
 
 

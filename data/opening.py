@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from numpy.typing import ArrayLike
+from pydantic import (
+    AfterValidator,
+    Field,
+)
 
 from ..core.config import Config, validate
+from ..core.dataset import Dataset
 from ..core.discovery import datasets
+from ..core.domain import Domain
 from ..core.errors import DataError, UnknownNameError, UsageError
-
-if TYPE_CHECKING:  # the command line reads the settings below, and must not wait for NumPy
-    from numpy.typing import ArrayLike
-
-    from ..core.dataset import Dataset
-    from ..core.domain import Domain
-    from ..core.pairing import Pairing
+from ..core.pairing import Pairing
+from .pairings import same_group
 
 
 def absolute(path: str) -> str:
@@ -104,8 +105,6 @@ def _reader_for(domain: Domain, path: Path) -> str:
 
 def partners_of(domain: Domain, dataset: Dataset, name: str) -> Pairing | None:
     """Returns the pairing of that name, "" for none; every domain has "group"."""
-    from .pairings import same_group
-
     if not name:
         return None
     pairings = {"group": same_group, **domain.pairings}

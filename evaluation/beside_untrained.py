@@ -38,9 +38,10 @@ def evaluate_beside_untrained(
         "fingerprint": data.dataset.fingerprint(),
         "domain": data.domain.name,
     }
-    for result in results if run else ():
+    if run:
         try:
-            save_evaluation(run, result, command=command, data=images, shared=prepared.shared)
+            for result in results:
+                save_evaluation(run, result, command=command, data=images, shared=prepared.shared)
         except RunError as error:
-            _log.warning("The results of '%s' are not kept. %s", result.evaluation, error)
+            _log.warning("The results are not kept. %s", error)
     return results

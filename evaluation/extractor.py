@@ -69,15 +69,9 @@ class FeatureExtractor:
         Raises:
             DataError: If an image cannot be read or has other channels.
         """
-        dataset = Images(
-            [self._read(image) for image in images], self.model.channels, self.value_range
-        )
-        everything = np.arange(len(dataset))
-        features, _, skipped = embed(self.model, dataset, everything, self.domain, workers=0)
-        if skipped:
-            number, reason = skipped[0]
-            raise DataError(f"Image {number} cannot be used: {reason}.")
-        return features
+        pixels = [self._read(image) for image in images]
+        dataset = Images(pixels, self.model.channels, self.value_range)
+        return embed(self.model, dataset, np.arange(len(pixels)), self.domain, workers=0)[0]
 
     def _read(self, image: Source) -> Image:
         if isinstance(image, str | PathLike):
@@ -90,7 +84,21 @@ class FeatureExtractor:
                 )
             return dataset.read(0)
         array = np.asarray(image)
-        return array[..., None] if array.ndim == 2 else array
+        array = array[..., None] if array.ndim == 2 else array
+        channels = self.model.channels
+        if array.ndim != 3 or array.shape[2] != len(channels) or 0 in array.shape:
+            raise DataError(
+                f"An image of shape {array.shape} is not (H, W, {len(channels)}), with the "
+                f"channels {'/'.join(channels)} that the encoder was trained on."
+            )
+        return self._as_stored(array)
+
+    def _as_stored(self, array: Image) -> Image:
+        """Returns whole numbers of an 8-bit range as uint8: views are rendered in that type."""
+        if not (self.value_range == [0, 255]).all() or np.iscomplexobj(array):
+            return array
+        whole = np.nan_to_num(array).clip(0, 255).astype(np.uint8)
+        return whole if (array == whole).all() else array
 
 
 def _exported(folder: Path) -> tuple[dict[str, Any], Path]:

@@ -1,14 +1,17 @@
-"""The flags of the command line: each sets a field of `RunConfig`, which has its type and text."""
+"""The flags of the command line: each sets a field of `RunConfig`, which has its type and text.
+
+A help page needs the fields and nothing of pydantic, whose import takes as long as all the rest.
+So they are read from the source of the settings; a test compares them with `RunConfig`.
+"""
 
 from __future__ import annotations
 
-import os
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
-from typing import Annotated, Any, Literal, get_args, get_origin
-
-from .settings import Named, RunConfig, merge, nest
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 FLAGS: Mapping[str, tuple[str, ...]] = {
     "domain": ("domain",),
@@ -32,6 +35,15 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
 """Keys of the field that each flag sets, in the order of the help page."""
 
 
+_SECTIONS = {
+    "data": "DataConfig",
+    "encoder": "EncoderConfig",
+    "train": "TrainConfig",
+    "": "RunConfig",
+}
+_SOURCES = ("training/settings.py", "data/opening.py")
+
+
 @dataclass(frozen=True)
 class Flag:
     """What the command line says of a field.
@@ -53,42 +65,38 @@ class Flag:
     @classmethod
     def of(cls, name: str) -> Flag:
         """Describes the flag of that name in `FLAGS`."""
-        *sections, key = FLAGS[name]
-        model = reduce(lambda model, part: model.model_fields[part].annotation, sections, RunConfig)  # type: ignore[arg-type, return-value]
-        field = model.model_fields[key]
-        kinds = [kind for kind in _alternatives(field.annotation) if kind is not type(None)]
-        kind = kinds[0] if kinds[0] in (int, float) else str
-        least = (
-            [bound.ge for bound in field.metadata if hasattr(bound, "ge")] if kind is int else []
-        )
-        default = None if field.is_required() else field.default
-        default = default.name if isinstance(default, Named) else default
-        text = field.description or ""
+        *section, key = FLAGS[name]
+        annotation, default = _fields()[_SECTIONS["".join(section)], key]
+        kind, facts = annotation.slice.elts
+        written = ast.unparse(kind)
+        bounds = {word.arg: ast.literal_eval(word.value) for word in facts.keywords}
+        whole, text = written.startswith("int"), bounds["description"]
         return cls(
-            kind,
-            get_args(field.annotation) if get_origin(field.annotation) is Literal else (),
-            next(iter(least), None),
+            int if whole else float if written == "float" else str,
+            ast.literal_eval(kind.slice) if written.startswith("Literal") else (),
+            bounds.get("ge") if whole else None,
             f"{text[:1].upper()}{text[1:]}.",
-            "" if default is None else str(default),
+            _text(default),
         )
 
 
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    """Returns the members of a union; what is no union stands for itself."""
-    if get_origin(annotation) in (Annotated, Literal, dict):
-        return (annotation,)
-    return get_args(annotation) or (annotation,)
+@cache
+def _fields() -> Mapping[tuple[str, str], tuple[Any, ast.expr | None]]:
+    """Returns annotation and default of each field, by class and name."""
+    root = Path(__file__).parents[1]
+    return {
+        (model.name, node.target.id): (node.annotation, node.value)
+        for source in _SOURCES
+        for model in ast.parse((root / source).read_text(encoding="utf-8")).body
+        if isinstance(model, ast.ClassDef)
+        for node in model.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
 
 
-def from_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Turns the flags that were given into nested settings; None was not given.
-
-    Args:
-        flags: By their names in `FLAGS`. A path, or a run, counts as its text.
-    """
-    given = {name: value for name, value in flags.items() if value is not None}
-    return merge(*(nest(FLAGS[name], _plain(value)) for name, value in given.items()))
-
-
-def _plain(value: Any) -> Any:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+def _text(default: ast.expr | None) -> str:
+    """Writes a default; that of an objective is its name."""
+    if isinstance(default, ast.Call):
+        default = default.keywords[0].value
+    value = None if default is None else ast.literal_eval(default)
+    return "" if value is None else str(value)

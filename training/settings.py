@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from pydantic import (
 from ..core.config import Config
 from ..core.errors import UsageError
 from ..data.opening import DataConfig, LocalPath
+from .flags import FLAGS
 
 
 class Named(BaseModel):
@@ -210,3 +212,17 @@ def nest(keys: Iterable[str], value: Any) -> dict[str, Any]:
     for key in reversed(list(keys)):
         value = {key: value}
     return dict(value)
+
+
+def from_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Turns the flags that were given into nested settings; None was not given.
+
+    Args:
+        flags: By their names in `FLAGS`. A path, or a run, counts as its text.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    return merge(*(nest(FLAGS[name], _plain(value)) for name, value in given.items()))
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ class Arm:
             model = from_init(init, architecture, image_size, data, pool, seed)
         return replace(model, name=self.name, image_size=image_size)
 
-    def evaluation(self, asked: str, chosen: dict[str, Evaluation], seed: int) -> Evaluation:
+    def evaluation(self, asked: str, chosen: Mapping[str, Evaluation], seed: int) -> Evaluation:
         """Returns the evaluation of this arm at a seed.
 
         "scratch" is always fine-tuned as a whole, with the options of fine-tuning; under

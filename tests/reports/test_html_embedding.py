@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from ssl_kit.commands.actions import evaluate
+from ssl_kit import evaluate
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation.pretrained import from_run
 from ssl_kit.evaluation.requests import open_images
@@ -116,7 +116,7 @@ def test_the_quick_knn_is_what_evaluate_finds(finished_run):
     splits = split(dataset.index, config.holdout)
     found = embedding.embed_sample(finished_run, from_run(finished_run), dataset, domain)
     quick = embedding.quick_knn(found, dataset, splits, domain)
-    (whole,), _ = evaluate(str(finished_run.folder), ["knn"])
+    whole = evaluate(finished_run, evaluation="knn")["knn"]
     assert quick.gain.value == pytest.approx(whole.gain.value)
     for ours, theirs in zip(quick.results.values(), whole.results.values(), strict=True):
         assert ours.metrics["accuracy"].value == pytest.approx(theirs.metrics["accuracy"].value)
