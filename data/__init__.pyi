@@ -1,7 +1,12 @@
 from .files import file_path as file_path
 from .files import index_files as index_files
+from .in_memory import kept_in_memory as kept_in_memory
 from .loader import choose_workers as choose_workers
 from .pairings import grid_neighbors as grid_neighbors
+from .registries import datasets as datasets
+from .registries import domains as domains
+from .splits import Splits as Splits
+from .splits import split as split
 from .transforms import D4 as D4
 from .transforms import Downscale as Downscale
 from .transforms import Jpeg as Jpeg
