@@ -66,7 +66,7 @@ def table(path: Path) -> list[dict[str, str]]:
         rows.append(
             {n: shared[int(v)] if cells[n].get("t") == "s" else v for n, v in values.items()}
         )
-    return rows  # fmt: skip
+    return rows
 
 
 def write_intervals(logs: Path, out: Path) -> None:

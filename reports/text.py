@@ -40,11 +40,7 @@ def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:
     """
     name = facts["architecture"]
     if "/" in name:  # of a family that a plugin registered
-        channels, size = len(facts["channels"]), facts["image_size"]
-        return [
-            f'encoder = ssl_kit.create_encoder("{name}", {channels}, {size}).body',
-            f'encoder.load_state_dict(safetensors.torch.load_file("{run.encoder}"))',
-        ]
+        return ["import ssl_kit", f'encoder = ssl_kit.load("{run.folder}").model.encoder.body']
     arguments = ", ".join(f"{name}={value!r}" for name, value in facts["arguments"].items())
     return [f'timm.create_model("{name}", {arguments}, checkpoint_path="{run.encoder}")']
 

@@ -44,7 +44,7 @@ def compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str
         labeled = np.flatnonzero(plan.data.dataset.index.labels >= 0)
         dataset = kept_in_memory(plan.data.dataset, labeled)
         plan = replace(plan, data=replace(plan.data, dataset=dataset))
-    progress.say(f"{len(cells)} cells, {len(cells) - len(missing)} of them are there already")
+    progress.say(f"{len(missing)} of {len(cells)} results are still to be computed")
     models = Models(plan)
     results = _results(plan, cells, missing, models, out, progress)
     values = summary(plan, results, models, command)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -64,6 +64,13 @@ def counted(monkeypatch):
 
 def run_it(asked, out):
     return compute(asked, out, "ssl-kit compare", Progress(quiet=True))
+
+
+def test_what_was_planned_stays_as_it_is(ask):
+    asked = ask()
+    for thing, name in ((asked, "seeds"), (asked.arms[0], "shared")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(thing, name, 1)
 
 
 def test_each_arm_budget_and_seed_is_one_cell(ask, counted, tmp_path):
