@@ -68,7 +68,10 @@ class FeatureExtractor:
 
         Raises:
             DataError: If an image cannot be read or has other channels.
+            UsageError: If `images` is no list, or a file holds several images.
         """
+        if isinstance(images, str | PathLike) or not len(images):
+            raise UsageError("Give a list of images: arrays (H, W, C), or paths of files.")
         pixels = [self._read(image) for image in images]
         dataset = Images(pixels, self.model.channels, self.value_range)
         return embed(self.model, dataset, np.arange(len(pixels)), self.domain, workers=0)[0]

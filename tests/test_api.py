@@ -13,6 +13,7 @@ import ssl_kit
 from ssl_kit import DataError, UsageError
 from ssl_kit.cli import main
 from ssl_kit.training.flags import FLAGS, Flag
+from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import RunConfig
 
@@ -111,15 +112,16 @@ def test_evaluations_print_as_the_table_and_are_kept_below_the_run(finished_run,
         assert draws.files
 
 
-def test_results_that_cannot_be_kept_are_a_warning(finished_run, tmp_path, caplog):
+def test_results_that_cannot_be_kept_are_a_warning(finished_run, tmp_path, capfd):
     run = shutil.copytree(finished_run.folder, tmp_path / "run")
     (run / "evaluations").write_text("in the way")
+    Progress(quiet=True)  # as an earlier call of train leaves it
     assert ssl_kit.evaluate(run, evaluation="knn")["knn"].gain
-    assert "The results are not kept." in caplog.text
+    assert "The results are not kept. Cannot write" in capfd.readouterr().err
 
 
 def test_a_comparison_is_the_content_of_its_file_and_prints_as_the_table(finished_run, tmp_path):
-    run = ssl_kit.commands.train.Run(shutil.copytree(finished_run.folder, tmp_path / "tiny"))
+    run = Run(shutil.copytree(finished_run.folder, tmp_path / "tiny"))
     options = {"evaluation": "knn", "budgets": "2", "seeds": 1}
     values = ssl_kit.compare(run, "random-frozen", **options)
     assert values.folder.parent == run.folder / "comparisons"
@@ -178,6 +180,9 @@ def test_what_cannot_be_used_is_one_line(finished_run, shared_images, tmp_path):
         encoder([np.zeros((9, 9), np.uint8)])
     with pytest.raises(UsageError, match=r"holds 30 images\. Use ssl_kit\.embed"):
         encoder([shared_images])
+    for nothing in ([], "image.png"):
+        with pytest.raises(UsageError, match="Give a list of images"):
+            encoder(nothing)
     with pytest.raises(UsageError, match="is no run, and no export"):
         ssl_kit.load(tmp_path)
 
