@@ -20,11 +20,10 @@ CLI = [sys.executable, "-m", "ssl_kit.cli"]
 
 def training_part(data: Path, holdout: float, folder: Path) -> None:
     """Links the images that ssl-kit trains on into a flat folder."""
-    from ssl_kit.core.discovery import domains
-    from ssl_kit.data.opening import DataConfig, open_dataset
-    from ssl_kit.data.splits import split
+    from ssl_kit import open_data
+    from ssl_kit.data import split
 
-    dataset = open_dataset(domains["remote_sensing"], DataConfig(path=str(data)))
+    dataset = open_data(domain="remote_sensing", data=data)
     parts = split(dataset.index, holdout)
     for i in [*parts.train, *parts.val]:
         key = dataset.index.key(int(i))

@@ -21,11 +21,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-
-from ssl_kit_histopathology.tiff import write_slide
+import tifffile
 
 ODD, COMMON = "lung_scc", "lung_n"
-SIDE, TILE = 6, 224
+SIDE, TILE, MPP = 6, 224, 0.5
 SLIDES = {"train": 120, "val": 40, "test": 60}
 
 
@@ -74,6 +73,18 @@ def assemble(
     return slide
 
 
+def write(path: Path, slide: np.ndarray[Any, Any]) -> None:
+    """Writes a slide of 0.5 microns per pixel as a tiled TIFF."""
+    tifffile.imwrite(
+        path,
+        slide,
+        photometric="rgb",
+        tile=(TILE, TILE),
+        resolution=(1e4 / MPP, 1e4 / MPP),
+        resolutionunit="CENTIMETER",
+    )
+
+
 def main() -> None:
     """Writes the slides and labels.csv."""
     parser = argparse.ArgumentParser(
@@ -90,7 +101,7 @@ def main() -> None:
         mine = {kind: tiles[kind, part] for kind in (ODD, COMMON)}
         for i in range(count):
             nest, name = i % 2 == 1, f"s{len(table) - 1:03}.tif"
-            write_slide(asked.out / name, [assemble(places(nest, rng), mine, rng)], 0.5, tile=TILE)
+            write(asked.out / name, assemble(places(nest, rng), mine, rng))
             table.append((name, "nest" if nest else "apart", name, part))
     with (asked.out / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows(table)

@@ -21,7 +21,7 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
-from ssl_kit.plugins.evaluations.knn import knn_predict
+from ssl_kit.evaluation import LabeledFeatures, evaluations
 
 K, TEMPERATURE, CLASSES = 20, 0.07, 10
 
@@ -37,7 +37,17 @@ def problem(rows: int, width: int) -> tuple[Any, ...]:
 
 
 def ours(bank: Any, labels: Any, queries: Any) -> None:
-    knn_predict(bank, labels, queries, CLASSES, K, TEMPERATURE)
+    kind, rows = evaluations["knn"], np.arange(len(bank) + len(queries))
+    parts = LabeledFeatures(
+        np.concatenate([bank, queries]),
+        np.concatenate([labels, np.zeros(len(queries), labels.dtype)]),
+        rows,
+        tuple(map(str, range(CLASSES))),
+        rows[: len(bank)],
+        rows[:0],
+        rows[len(bank) :],
+    )
+    kind(kind.Config(k=K, temperature=TEMPERATURE)).answer(parts)
 
 
 def theirs(metric: str) -> Callable[..., None]:

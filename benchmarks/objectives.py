@@ -179,8 +179,9 @@ def main() -> None:
         if name not in rows:
             rows[name] = row(name, args)
             args.results.write_text(json.dumps(rows, indent=1))
-            print(f"{name:<18}{percent(rows[name]['knn'])}  gain {percent(rows[name]['gain'])}",
-                  f"{rows[name]['images_per_second']:.0f} images/s", flush=True)  # fmt: skip
+            knn, gain = percent(rows[name]["knn"]), percent(rows[name]["gain"])
+            rate = rows[name]["images_per_second"]
+            print(f"{name:<18}{knn}  gain {gain} {rate:.0f} images/s", flush=True)
     args.out.write_text(page(rows, args))
 
 

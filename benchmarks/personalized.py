@@ -28,25 +28,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from ssl_kit.commands.actions import start
-from ssl_kit.core.discovery import domains
-from ssl_kit.data.in_memory import kept_in_memory
-from ssl_kit.data.opening import DataConfig, open_dataset
-from ssl_kit.data.splits import split
+from ssl_kit import load, open_data, train
+from ssl_kit.data import domains, kept_in_memory, split
 from ssl_kit.evaluation import (
     EvaluationData,
     LabeledFeatures,
     Pretrained,
     Result,
+    evaluations,
+    few_groups,
+    from_init,
+    over_groups,
     paired_difference,
     verdict,
+    wilcoxon,
 )
-from ssl_kit.evaluation.bootstrap import wilcoxon
-from ssl_kit.evaluation.pretrained import from_init, from_run
-from ssl_kit.plugins.evaluations.leave_one_out import few_groups, over_groups
-from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
-from ssl_kit.plugins.evaluations.within_group import WithinGroup, WithinGroupConfig
-from ssl_kit.training.progress import Progress
 
 WINDOW, STRIDE, SIZE, BATCH = 60.0, 15.0, 192, 32  # seconds, seconds, samples, windows
 STRESS, REST = ("I", "M", "Q"), ("G", "K", "O", "S", "W")  # columns of the starts of tasks
@@ -70,7 +66,7 @@ def table(path: Path) -> list[dict[str, str]]:
         rows.append(
             {n: shared[int(v)] if cells[n].get("t") == "s" else v for n, v in values.items()}
         )
-    return rows  # fmt: skip
+    return rows
 
 
 def write_intervals(logs: Path, out: Path) -> None:
@@ -108,14 +104,25 @@ def copy_until(session: Path, seconds: float, out: Path) -> None:
 def pretrain(path: Path, windows: int, given: Any, out: Path) -> Pretrained:
     """Pre-trains on all windows below a folder, for about the number of steps asked for."""
     epochs = max(1, round(given.steps / max(1, windows // BATCH)))
-    settings = {
-        "domain": "eeg",
-        "data": {"path": str(path), "options": {"window": WINDOW, "stride": STRIDE}},
-        "encoder": {"name": given.encoder, "image_size": SIZE},
-        "objective": {"name": given.objective},
-        "train": {"epochs": epochs, "batch_size": BATCH, "workers": 0},
-    }
-    return from_run(start([settings], out, Progress(quiet=True))[0])
+    run = train(
+        domain="eeg",
+        data=path,
+        encoder=given.encoder,
+        image_size=SIZE,
+        objective=given.objective,
+        epochs=epochs,
+        batch_size=BATCH,
+        workers=0,
+        set={"data.options": {"window": WINDOW, "stride": STRIDE}},
+        out=out,
+    )
+    return load(run).model
+
+
+def evaluation(name: str, **options: float) -> Any:
+    """Makes an evaluation with options."""
+    kind = evaluations[name]
+    return kind(kind.Config(**options))
 
 
 def probe(model: Pretrained, data: EvaluationData, parts: Any) -> dict[str, float]:
@@ -125,7 +132,7 @@ def probe(model: Pretrained, data: EvaluationData, parts: Any) -> dict[str, floa
     places = [np.flatnonzero(np.isin(rows, part)) for part in three]
     labels, groups = index.labels[rows], index.groups[rows]
     found = LabeledFeatures(features, labels, groups, index.classes, *places)
-    answers, validation, _ = Linear(LinearConfig()).answer(found)
+    answers, validation, _ = evaluation("linear").answer(found)
     metrics = found.result(answers, validation).metrics
     return {name: metrics[name].value for name in METRICS}
 
@@ -133,7 +140,7 @@ def probe(model: Pretrained, data: EvaluationData, parts: Any) -> dict[str, floa
 def opened(path: Path, intervals: Path) -> EvaluationData:
     """Opens the recordings with their labels, in memory."""
     options = {"window": WINDOW, "stride": STRIDE, "intervals": str(intervals)}
-    dataset = open_dataset(domains["eeg"], DataConfig(path=str(path), options=options))
+    dataset = open_data(domain="eeg", data=path, set={"data.options": options})
     labeled = np.flatnonzero(dataset.index.labels >= 0)
     kept = kept_in_memory(dataset, labeled)
     return EvaluationData(kept, split(dataset.index, 0), domains["eeg"], workers=0)
@@ -175,7 +182,7 @@ def run(given: Any) -> None:
     write_intervals(given.data / "Processed_data" / "Time_logs.xlsx", given.out / "intervals.csv")
     data = opened(given.data / "Raw_data", given.out / "intervals.csv")
     index = data.dataset.index
-    kept, left_out = WithinGroup(WithinGroupConfig(train=0.4, val=0.25, gap=WINDOW)).cut(data)
+    kept, left_out = evaluation("within_group", train=0.4, val=0.25, gap=WINDOW).cut(data)
     kept = dict(list(kept.items())[: given.subjects or None])
     early, windows = given.out / "early", {}
     for group, parts in kept.items():

@@ -46,7 +46,7 @@ def peak() -> float:
 def read(name: str, path: str, options: dict[str, Any], seconds: float, most: int) -> None:
     """Reads images for a time or up to a number, and prints what that took; the inner process."""
     from ssl_kit import DataError, validate
-    from ssl_kit.core.discovery import datasets
+    from ssl_kit.data import datasets
 
     reader, started = datasets[name], time.monotonic()
     imported = peak()
@@ -121,9 +121,21 @@ def write_nifti(path: Path, mib: int) -> None:
 
 def write_dicom(path: Path, mib: int) -> None:
     """Writes an object of many frames of one MiB: one is written, and the others behind it."""
-    from ssl_kit_medical.dicom_writing import write_dicom as write
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-    write(path, BLOCK, NumberOfFrames=mib)
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = "1.2.5"
+    data.Modality, data.StudyInstanceUID, data.SeriesInstanceUID = "CT", "1.2.3", "1.2.3.4"
+    data.PhotometricInterpretation, data.SamplesPerPixel = "MONOCHROME2", 1
+    data.Rows, data.Columns, data.NumberOfFrames = SIDE, SIDE, mib
+    data.BitsAllocated = data.BitsStored = 8
+    data.HighBit, data.PixelRepresentation = 7, 0
+    data.PixelData = BLOCK.tobytes()
+    data.save_as(path, enforce_file_format=True)
     with path.open("r+b") as file:
         file.seek(-MIB - 4, os.SEEK_END)
         file.write((mib * MIB).to_bytes(4, "little"))
@@ -187,7 +199,7 @@ def main() -> None:
     if args.read:
         return read(*json.loads(args.read))
     from ssl_kit import Dataset
-    from ssl_kit.core.discovery import datasets
+    from ssl_kit.data import datasets
 
     base = Dataset.example.__func__  # a demo, which opens no file, has only this one
     names = [name for name in datasets if datasets[name].example.__func__ is not base]

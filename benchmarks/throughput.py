@@ -53,19 +53,26 @@ def bare(size: int, batch_size: int, seconds: float) -> float:
     return float(done.stdout)
 
 
+def precision() -> str:
+    """Returns the precision that ssl-kit chooses on this machine."""
+    command = [sys.executable, "-m", "ssl_kit.cli", "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    facts = {row["check"]: row["found"] for row in json.loads(done.stdout)}
+    return str(facts["device"].rpartition(" ")[2])
+
+
 def bare_loop(size: int, batch_size: int, seconds: float) -> float:
     """Forward and backward on random tensors."""
     import torch
 
     from ssl_kit import Batch
-    from ssl_kit.nn.weights import create_encoder
-    from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig
-    from ssl_kit.training.device import keep_freed_memory
-    from ssl_kit.training.precision import choose_precision
+    from ssl_kit.evaluation import choose_device
+    from ssl_kit.nn import create_encoder, objectives
 
-    keep_freed_memory()  # as in ssl-kit: the limit is not to be slowed by the allocator
+    choose_device()  # sets the allocator as in ssl-kit: the limit is not to be slowed by it
     torch.manual_seed(0)
-    model = SimCLR(create_encoder("resnet18", 3, size), SimCLRConfig())
+    simclr = objectives["simclr"]
+    model = simclr(create_encoder("resnet18", 3, size), simclr.Config())
     model = model.to(memory_format=torch.channels_last)
     views = tuple(
         torch.randn(batch_size, 3, size, size).to(memory_format=torch.channels_last)
@@ -73,7 +80,7 @@ def bare_loop(size: int, batch_size: int, seconds: float) -> float:
     )
     nothing = torch.zeros(batch_size)
     batch = Batch(views, nothing, nothing, nothing[:, None], ())
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(choose_precision("auto"))
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision())
     images, start = 0, 0.0
     for step in range(10**6):
         if step == 3:

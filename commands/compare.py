@@ -1,145 +1,58 @@
-"""Compares encoders at several label budgets; every cell is computed once and kept."""
+"""Compares encoders at several label budgets."""
 
-from __future__ import annotations
-
-import json
-import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..core.atomic import write_atomic
-from ..core.dataset import Dataset
-from ..core.errors import UsageError
-from ..data.in_memory import kept_in_memory
-from ..data.splits import split
-from ..evaluation.comparing.arms import FINETUNE, Arm, architecture_of, parse_arms
-from ..evaluation.comparing.cells import _agree, _line, _result, _same_metric
-from ..evaluation.comparing.plan import Plan, parse_budgets
-from ..evaluation.comparing.verdicts import summary
-from ..evaluation.data import EvaluationData
-from ..evaluation.leakage import refuse_overlap
-from ..evaluation.requests import choose, open_images
-from ..evaluation.result import Result
+from ..evaluation.comparing.cells import compute
+from ..evaluation.comparing.plan import plan
+from ..reports.printed import Record
+from ..reports.text import table
 from ..training.progress import Progress
+from .provenance import command_of
 
 
-def plan(
-    arms: Sequence[str],
-    *,
+def compare(
+    *arms: str | PathLike[str],
+    domain: str = "",
+    data: str | PathLike[str] = "",
+    labels: str | PathLike[str] = "",
     evaluation: str = "linear",
     budgets: str = "10,50,all",
     seeds: int = 3,
-    imagenet_weights: str = "",
+    imagenet_weights: str | PathLike[str] = "",
     encoder: str = "",
     image_size: int = 0,
-    domain: str = "",
-    data: str = "",
-    labels: str = "",
     holdout: float | None = None,
     allow_overlap: bool = False,
-    assignments: Sequence[str] = (),
-) -> Plan:
-    """Checks everything that was asked for before anything is computed.
+    set: Mapping[str, Any] | None = None,
+    out: str | PathLike[str] | None = None,
+    quiet: bool = True,
+) -> Record:
+    """Tells whether pre-training helped: runs, "scratch", "imagenet" and "random-frozen".
 
-    Args:
-        arms: Run folders, "scratch", "imagenet" or "random-frozen".
-        evaluation: Name of the evaluation; "scratch" is always fine-tuned.
-        budgets: "10,50,all" (images a class) or "0.01,0.1,1.0" (shares).
-        seeds: Draws of labels, and of random weights.
-        imagenet_weights: File for "imagenet"; timm's own weights if empty.
-        encoder: Architecture, where there is no run.
-        image_size: Pixels; 0 is the runs', or 64.
-        domain: Of the images; the first run's if empty.
-        data: Path of labeled images; the first run's if empty.
-        labels: CSV.
-        holdout: Share of groups to test on where no split is declared; the run's if None.
-        allow_overlap: Accept test groups that were pre-trained on.
-        assignments: Options of the evaluation or of fine-tuning, such as "finetune.epochs=10", or
-            of the images, such as "data.options.tile=64".
-
-    Raises:
-        UsageError: If it is no fair comparison, or test groups were pre-trained on.
-    """
-    rows = parse_arms(arms, imagenet_weights)
-    chosen = choose(list(dict.fromkeys([evaluation, FINETUNE])), assignments)
-    architecture, size = architecture_of(rows, encoder, image_size)
-    runs = [arm.run for arm in rows if arm.run]
-    first = str(runs[0].folder) if runs else ""
-    field, dataset, config = open_images(first, domain, data, labels, holdout, assignments)
-    found = EvaluationData(dataset, split(dataset.index, config.holdout), field)
-    for arm in rows:
-        if arm.run:
-            _same_scaling(arm, dataset)
-            arm.shared = refuse_overlap(arm.run, found, allow_overlap, [chosen[evaluation]])
-    return Plan(
-        rows,
-        evaluation,
-        chosen,
-        parse_budgets(budgets),
-        seeds,
-        architecture,
-        size,
-        config,
-        found,
-        np.concatenate([found.parts.train, found.parts.val]),
-    )
-
-
-def _same_scaling(arm: Arm, dataset: Dataset) -> None:
-    assert arm.run is not None  # noqa: S101
-    theirs = np.array(arm.run.read_json("encoder.json")["value_range"])
-    if theirs.shape != dataset.value_range.shape or not np.allclose(theirs, dataset.value_range):
-        raise UsageError(
-            f"'{arm.name}' was trained on images of another value range than the first run. "
-            "Compare them in two comparisons."
-        )
-
-
-def compare(asked: Plan, out: Path, command: str, progress: Progress) -> dict[str, Any]:
-    """Computes the cells that are not there yet, and writes `compare.json`.
-
-    Args:
-        asked: From `plan`.
-        out: Folder of the comparison; an interrupted one goes on.
-        command: That was typed, for the record.
-        progress: Shows what happens.
+    The arguments are the flags of `ssl-kit compare`. An interrupted comparison goes on.
 
     Returns:
-        What is in `compare.json`: docs/compare.md describes it.
-
-    Raises:
-        UsageError: If the folder holds a comparison with other settings, or the evaluation and
-            fine-tuning, which "scratch" is put to, do not report the same.
-        DataError: If a result in it is damaged.
+        The content of compare.json, which is in its `folder`; printed, it is a table.
     """
-    _agree(out, asked)
-    results: dict[tuple[str, str, int], Result] = {}
-    cells = list(asked.cells())
-    missing = [cell for cell in cells if not (out / cell.file).is_file()]
-    if missing:
-        labeled = np.flatnonzero(asked.data.dataset.index.labels >= 0)
-        asked = replace(
-            asked,
-            data=replace(asked.data, dataset=kept_in_memory(asked.data.dataset, labeled)),
-        )
-    started, done = time.monotonic(), 0
-    progress.say(f"{len(cells)} cells, {len(cells) - len(missing)} of them are there already")
-    with progress:
-        for cell in cells:
-            result = _result(asked, cell, out / cell.file)
-            if result is None:
-                continue
-            _same_metric(result, next(iter(results.values()), result), cell)
-            results[cell.arm.name, cell.budget, cell.seed] = result
-            if cell in missing:
-                done += 1
-                progress.step(done, len(missing), None, time.monotonic() - started)
-                progress.say(f"{done}/{len(missing)}  {_line(cell, result)}")
-    values = summary(asked, results, command)
-    text = json.dumps(values, indent=1, allow_nan=True) + "\n"
-    write_atomic(out / "compare.json", text.encode())
-    return values
+    command = command_of(compare, locals())
+    planned = plan(
+        [fspath(arm) for arm in arms],
+        evaluation=evaluation,
+        budgets=budgets,
+        seeds=seeds,
+        imagenet_weights=fspath(imagenet_weights),
+        encoder=encoder,
+        image_size=image_size,
+        domain=domain,
+        data=fspath(data),
+        labels=fspath(labels),
+        holdout=holdout,
+        allow_overlap=allow_overlap,
+        settings=set,
+    )
+    folder = Path(out) if out else planned.folder
+    values = compute(planned, folder, command, Progress(quiet))
+    return Record(values, folder, table(values))

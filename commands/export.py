@@ -1,78 +1,42 @@
-"""Hands the encoder of a run over to other programs, and checks what it wrote."""
+"""Exports the encoder of a run to other programs."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from ..core.encoder import Encoder
-from ..core.errors import RunError, UnknownNameError, UsageError
-from ..evaluation.pretrained import from_run
 from ..training.run import Run
-from .exports.common import Loaded, Writer, draw, other_size, view_size
-from .exports.graphs import write_onnx, write_torch_export
-from .exports.torchvision_resnet import write_torchvision
-from .exports.weights import write_safetensors, write_timm
-
-FORMATS: dict[str, Writer] = {
-    "onnx": write_onnx,
-    "safetensors": write_safetensors,
-    "timm": write_timm,
-    "torch_export": write_torch_export,
-    "torchvision": write_torchvision,
-}
-_TOLERANCE = {"onnx": 1e-4}  # it computes with kernels of its own, the others with torch's
-_SAME = 1e-6
+from .exports.checked import write_checked
 
 
-def export(run: Run, kind: str, out: Path) -> float:
-    """Exports the encoder of a run and compares its features with the run's.
+@dataclass(frozen=True)
+class Export:
+    """An exported encoder.
 
-    They are compared on batches of 4 and 1, on images of another size if the format takes them,
-    and so are the feature maps of a format that is about them.
+    Attributes:
+        folder: Where its files are.
+        format: Name of the format.
+        largest_difference: Between a feature of the export, read again, and the run's.
+    """
+
+    folder: Path
+    format: str
+    largest_difference: float
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+
+def export(run: str | PathLike[str], *, format: str = "timm", out: str | PathLike[str]) -> Export:
+    """Writes the encoder of a run for other programs, and checks what was written.
 
     Args:
         run: A finished or stopped run.
-        kind: A key of `FORMATS`.
-        out: Folder to write to; it must be new or empty.
-
-    Returns:
-        Largest difference of a feature, loaded again from `out` by the program it is for.
+        format: timm, safetensors, torchvision, onnx or torch_export.
+        out: New or empty folder.
 
     Raises:
         UsageError: If the folder has something in it or the format does not suit the encoder.
-        RunError: If features differ by more than 1e-6 of the largest, 1e-4 for onnx. What was
-            written stays, to be looked at.
+        RunError: If the features of the export differ from the run's.
     """
-    if kind not in FORMATS:
-        raise UnknownNameError("export format", kind, FORMATS)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"'{out}' is not empty. Choose another --out.")
-    model = from_run(run)
-    model.encoder.eval()
-    loaded = FORMATS[kind](run, model, out)
-    largest = 0.0
-    with torch.inference_mode():
-        for found, expected in _pairs(loaded, model.encoder):
-            gap = float((found - expected).abs().max())
-            if not gap <= _TOLERANCE.get(kind, _SAME) * float(expected.abs().max()):
-                raise RunError(
-                    f"The export to '{out}' gives other features (by {gap:.2g}); do not use it."
-                )
-            largest = max(largest, gap)
-    return largest
-
-
-def _pairs(loaded: Loaded, encoder: Encoder) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yields what an export gives and what the encoder gives, for images of noise."""
-    own = view_size(encoder)
-    shapes = [(4, own), (1, own)] + ([(2, other_size(encoder))] if loaded.any_size else [])
-    for batch, size in shapes:
-        x = draw(encoder, batch, size)
-        yield loaded.features(x), encoder(x)
-        if loaded.maps:
-            maps = loaded.maps(x)
-            yield from zip(maps, encoder.forward_pyramid(x)[-len(maps) :], strict=True)
+    folder = Path(out)
+    return Export(folder, format, write_checked(Run(run), format, folder))

@@ -1,136 +1,57 @@
-"""Fine-tunes an encoder and hands the classifier over, so that plain timm loads it."""
+"""Fine-tunes an encoder and writes the classifier, so that plain timm loads it."""
 
-from __future__ import annotations
-
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-import timm
-import torch
-from safetensors.torch import save
-
-from ..core.atomic import write_atomic
-from ..core.errors import RunError, UsageError
-from ..evaluation.classifier import Classifier
 from ..evaluation.comparing.arms import FINETUNE
-from ..evaluation.finetuning import FineTuned, fine_tune
-from ..evaluation.pretrained import Pretrained
-from ..evaluation.requests import choose, judged
-from ..training.manifest import environment
+from ..evaluation.requests import choose, prepare
+from ..reports.printed import Record
+from ..reports.text import finetuned
 from ..training.progress import Progress
-
-_TOLERANCE = 1e-4  # of a logit, relative to the largest
+from ..training.settings import expand
+from .exports.classifier import tune
+from .exports.common import refuse_full
+from .provenance import command_of
 
 
 def finetune(
-    what: str,
-    out: Path,
-    command: str,
-    progress: Progress,
+    model: str | PathLike[str],
     *,
-    assignments: Sequence[str] = (),
-    **options: Any,
-) -> dict[str, Any]:
-    """Trains a classifier from an encoder's weights, tests it once, and writes it.
+    domain: str = "",
+    data: str | PathLike[str] = "",
+    labels: str | PathLike[str] = "",
+    encoder: str = "resnet18",
+    image_size: int = 0,
+    holdout: float | None = None,
+    allow_overlap: bool = False,
+    set: Mapping[str, Any] | None = None,
+    out: str | PathLike[str],
+    quiet: bool = True,
+) -> Record:
+    """Trains a classifier on labeled images, starting from an encoder, and tests it once.
 
-    Args:
-        what: A run folder, "scratch", "imagenet" or a weights file.
-        out: New or empty folder.
-        command: That was typed, for the record.
-        progress: Shows what happens.
-        assignments: Options of fine-tuning, such as "epochs=10", and settings of the images, such
-            as "data.options.tile=64".
-        options: See `judged`.
+    The arguments are the flags of `ssl-kit finetune`; `out` is a new or empty folder.
 
     Returns:
-        What is in `metrics.json`.
-
-    Raises:
-        UsageError: If the folder has something in it.
-        RunError: If timm loads something else than was trained.
+        The content of metrics.json; printed, it is a text.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"'{out}' is not empty. Choose another --out.")
-    of_images = [text for text in assignments if text.startswith("data.")]
-    others = [f"{FINETUNE}.{text}" for text in assignments if text not in of_images]
-    evaluation = choose([FINETUNE], others)[FINETUNE]
-    found = judged(what, assignments=of_images, **options)
-    model, data = found.model, found.data
-
-    def show(done: int, epochs: int, loss: float) -> None:
-        progress.say(f"epoch {done}/{epochs}  loss {loss:.4f}")
-
-    parts, dataset = data.parts, data.dataset
-    progress.say(f"{len(parts.train)} + {len(parts.val)} labeled images, from {model.loaded}")
-    tuned = fine_tune(model, data, evaluation.config, show)
-    values = {
-        **tuned.result.to_json(),
-        "overlapping_groups": found.shared,
-        "config": evaluation.config.model_dump(mode="json"),
-        "encoder": what,
-        "initial_weights": model.loaded,
-        "data": {"path": found.path, "fingerprint": dataset.fingerprint()},
-        "command": command,
-        "versions": environment()["versions"],
-    }
-    _write(out, model, tuned, dataset.index.classes, dataset.value_range.tolist())
-    write_atomic(out / "metrics.json", (json.dumps(values, indent=2) + "\n").encode())
-    return values
-
-
-def _write(
-    out: Path, model: Pretrained, tuned: FineTuned, classes: Sequence[str], value_range: Any
-) -> None:
-    """Writes the folder for `timm.create_model("local-dir:FOLDER")`, and loads it again."""
-    encoder, classifier = model.encoder, tuned.classifier
-    config = {
-        "architecture": encoder.name,
-        "num_classes": len(classes),
-        "num_features": encoder.num_features,
-        "model_args": {**encoder.arguments, "num_classes": len(classes)},
-        "pretrained_cfg": {
-            "input_size": [len(model.channels), model.image_size, model.image_size],
-            "mean": model.statistics.mean,
-            "std": model.statistics.std,
-            "num_classes": len(classes),
-        },
-        "label_names": list(classes),
-        "channels": list(model.channels),
-        "value_range": value_range,
-    }
-    weights = {name: tensor.contiguous() for name, tensor in timm_weights(classifier).items()}
-    metadata = {"format": "pt", "channels": ",".join(model.channels)}
-    write_atomic(out / "model.safetensors", save(weights, metadata))
-    write_atomic(out / "config.json", (json.dumps(config, indent=2) + "\n").encode())
-    if timm.is_model(encoder.name.partition(".")[0]):
-        _compare_with_timm(out, classifier, config["pretrained_cfg"])
-
-
-def timm_weights(classifier: Classifier) -> dict[str, torch.Tensor]:
-    """Returns the weights under the names of timm's model with a classifier.
-
-    An encoder that timm does not know has its head under "head".
-    """
-    body = classifier.encoder.body
-    name: Any = getattr(body, "pretrained_cfg", {}).get("classifier") or "head"
-    head = name if isinstance(name, str) else name[0]
-    state = {key: tensor.detach().cpu() for key, tensor in body.state_dict().items()}
-    return state | {
-        f"{head}.{k}": t.detach().cpu() for k, t in classifier.head.state_dict().items()
-    }
-
-
-def _compare_with_timm(out: Path, classifier: Classifier, cfg: Mapping[str, Any]) -> None:
-    loaded = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
-    classifier.eval()
-    x = torch.randn((4, *cfg["input_size"]), generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        expected = classifier(x)
-        gap = float((loaded(x) - expected).abs().max() / expected.abs().max().clamp(min=1))
-    if gap > _TOLERANCE:
-        raise RunError(
-            f"timm loads another classifier from '{out}' than was trained (by {gap:.2g}); do not "
-            "use it."
-        )
+    facts = {"encoder": fspath(model), "command": command_of(finetune, locals())}
+    folder, options = Path(out), expand(set)
+    refuse_full(folder)
+    images = {"data": options.pop("data", {})}
+    chosen = choose([FINETUNE], {FINETUNE: options})[FINETUNE]
+    prepared = prepare(
+        fspath(model),
+        domain=domain,
+        data=fspath(data),
+        labels=fspath(labels),
+        encoder=encoder,
+        image_size=image_size,
+        holdout=holdout,
+        allow_overlap=allow_overlap,
+        settings=images,
+    )
+    values = tune(prepared, chosen.config, folder, facts, Progress(quiet))
+    return Record(values, folder, finetuned(values, folder))

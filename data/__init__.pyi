@@ -7,6 +7,7 @@ from .files import evenly_spaced as evenly_spaced
 from .files import file_path as file_path
 from .files import index_files as index_files
 from .files import walk as walk
+from .in_memory import kept_in_memory as kept_in_memory
 from .loader import choose_workers as choose_workers
 from .open_files import OpenFiles as OpenFiles
 from .open_files import file_version as file_version
@@ -28,6 +29,12 @@ from .tiles import grid as grid
 from .tiles import parse_tile_keys as parse_tile_keys
 from .tiles import tile_key as tile_key
 from .tiles import tile_starts as tile_starts
+
+# Registries and splits
+from .registries import datasets as datasets
+from .registries import domains as domains
+from .splits import Splits as Splits
+from .splits import split as split
 
 # Policies
 from .views import if_channels as if_channels

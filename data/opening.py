@@ -32,29 +32,32 @@ class DataConfig(Config):
     """Which images, and which of them are kept away from pre-training."""
 
     path: Annotated[
-        LocalPath, Field(description="folder, file or dataset name; '' is the domain's demo")
+        LocalPath,
+        Field(description="images: a folder, a file or the name of a dataset; '' is a demo"),
     ] = ""
     reader: Annotated[
-        str, Field(description="dataset that opens it; '' picks the first that can")
+        str, Field(description="dataset class that opens the images; '' is the first that can")
     ] = ""
     labels: Annotated[
-        LocalPath, Field(description="CSV with columns path, label, group, split")
+        LocalPath, Field(description="CSV file with the columns path, label, group, split")
     ] = ""
     holdout: Annotated[
         float,
         Field(
             ge=0,
             lt=1,
-            description="share of groups kept for testing where labels but no split exist",
+            description="share of groups in the test split, from 0 to 1, if labels declare none",
         ),
     ] = 0.2
     pair_by: Annotated[
-        str, Field(description="the domain's pairing that gives positives, '' for none")
+        str, Field(description="pairing that gives positives: one of the domain's, or group")
     ] = ""
     max_skip: Annotated[
-        float, Field(ge=0, le=1, description="share of unreadable images tolerated")
+        float, Field(ge=0, le=1, description="share of unreadable images tolerated, from 0 to 1")
     ] = 0.01
-    options: dict[str, Any] = Field(default={}, description="the dataset's own options")
+    options: dict[str, Any] = Field(
+        default={}, description="options of the dataset class; see 'ssl-kit datasets'"
+    )
 
 
 def open_dataset(

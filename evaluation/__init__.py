@@ -7,12 +7,16 @@ from .bootstrap import Estimate as Estimate
 from .bootstrap import Floats as Floats
 from .bootstrap import Weights as Weights
 from .bootstrap import bootstrap_estimates as bootstrap_estimates
+from .bootstrap import wilcoxon as wilcoxon
 from .budgets import draw_labels as draw_labels
 from .data import EvaluationData as EvaluationData
 from .data import LabeledFeatures as LabeledFeatures
 from .finetuning import FineTuningConfig as FineTuningConfig
 from .finetuning import fine_tune as fine_tune
+from .groups import few_groups as few_groups
+from .groups import over_groups as over_groups
 from .pretrained import Pretrained as Pretrained
+from .pretrained import from_init as from_init
 from .records import StoredEvaluation as StoredEvaluation
 from .records import load_evaluations as load_evaluations
 from .result import Result as Result

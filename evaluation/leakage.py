@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
 from ..training.run import Run
-
-if TYPE_CHECKING:
-    pass
 from .data import EvaluationData
 from .evaluation import Evaluation
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from ..training.run import Run
 _BATCH = 256
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Pretrained:
     """An encoder with its preprocessing.
 
@@ -63,13 +64,26 @@ def from_run(run: Run) -> Pretrained:
     Raises:
         RunError: If the run has no encoder yet or the file is of another architecture.
     """
-    facts = run.read_json("encoder.json")
+    return from_facts(run.folder.name, run.read_json("encoder.json"), run.encoder)
+
+
+def from_facts(name: str, facts: Mapping[str, Any], weights: Path) -> Pretrained:
+    """Loads an encoder from its weights and what encoder.json says of it.
+
+    Args:
+        name: How to call it in tables.
+        facts: architecture, channels, image_size, mean and std.
+        weights: File of weights.
+
+    Raises:
+        RunError: If the file cannot be read or is of another architecture.
+    """
     channels = tuple(facts["channels"])
     encoder = create_encoder(facts["architecture"], len(channels), facts["image_size"])
-    state, source = read_weights(run.encoder)
-    loaded = load_weights(encoder, state, source, channels, str(run.encoder))
+    state, source = read_weights(weights)
+    loaded = load_weights(encoder, state, source, channels, str(weights))
     statistics = Statistics(facts["mean"], facts["std"])
-    return Pretrained(run.folder.name, encoder, channels, statistics, facts["image_size"], loaded)
+    return Pretrained(name, encoder, channels, statistics, facts["image_size"], loaded)
 
 
 def from_init(

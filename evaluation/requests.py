@@ -1,9 +1,9 @@
-"""What an evaluation is asked for by name: the encoder, the labeled images, the evaluations."""
+"""Opens what an evaluation is asked for by name: the encoder, the images, the evaluations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,86 +15,88 @@ from ..core.errors import UsageError, did_you_mean
 from ..data.opening import DataConfig, open_dataset
 from ..data.splits import split
 from ..training.run import Run
-from ..training.settings import merge, parse_set
+from ..training.settings import expand, merge
 from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap
 from .pretrained import Pretrained, from_init, from_run
 
 
-def run_of(what: str) -> Run | None:
+def run_of(model: str) -> Run | None:
     """Returns the run if a folder is meant, None for initial weights."""
-    return Run(Path(what)) if what and Path(what).is_dir() else None
+    return Run(Path(model)) if model and Path(model).is_dir() else None
 
 
 def load_encoder(
-    what: str, data: Dataset, pool: Any, encoder: str, image_size: int
+    model: str, data: Dataset, pool: Any, encoder: str, image_size: int
 ) -> tuple[Pretrained, Run | None]:
     """Loads a run's encoder, or makes one with initial weights.
 
     Args:
-        what: A run folder, "scratch", "imagenet" or a weights file.
+        model: A run folder, "scratch", "imagenet" or a weights file.
         data: The images it will see.
         pool: Positions that statistics may be measured on.
-        encoder: Architecture, where `what` is no run.
-        image_size: Pixels; 0 is the run's.
+        encoder: Architecture, where `model` is no run.
+        image_size: Pixels; 0 is the run's, or 64.
     """
-    run = run_of(what)
+    run = run_of(model)
     if run:
-        model = from_run(run)
-        model.image_size = image_size or model.image_size
-        return model, run
-    return from_init(what, encoder, image_size or 64, data, pool), None
+        loaded = from_run(run)
+        return replace(loaded, image_size=image_size or loaded.image_size), run
+    return from_init(model, encoder, image_size or 64, data, pool), None
 
 
 def open_images(
-    what: str,
+    model: str,
     domain: str,
     data: str,
     labels: str,
     holdout: float | None = None,
-    assignments: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
 ) -> tuple[Domain, Dataset, DataConfig]:
     """Opens the images for a command: a run's own unless others are named.
 
     Args:
-        what: A run folder or anything else.
+        model: A run folder or anything else.
         domain: Its name; that of the run if empty.
         data: Path; that of the run if empty.
         labels: CSV.
         holdout: Share of groups for testing; that of the run if None.
-        assignments: Those of "data.*" are settings of the images as `train` takes them.
+        settings: Those of "data" are settings of the images as `train` takes them, nested or by
+            dotted keys.
     """
-    asked: dict[str, Any] = {"path": data, "labels": labels} if data or labels else {}
+    given: dict[str, Any] = {"path": data, "labels": labels} if data or labels else {}
     value_range, below = None, DataConfig()
-    run = run_of(what)
+    run = run_of(model)
     if run:
         below, domain = run.config.data, domain or run.config.domain
         value_range = run.read_json("encoder.json")["value_range"]
         if data:
             below = below.model_copy(update={"labels": ""})
     if holdout is not None:
-        asked["holdout"] = holdout
+        given["holdout"] = holdout
     if not domain:
         raise UsageError("Give --domain; 'ssl-kit domains' lists them.")
-    said = {"data": {k: v for k, v in asked.items() if v != ""}}
-    layers = merge({"data": below.model_dump()}, said, *map(parse_set, assignments))
+    flags = {"data": {key: value for key, value in given.items() if value != ""}}
+    layers = merge({"data": below.model_dump()}, flags, expand(settings))
     config = validate(DataConfig, layers["data"], "data")
     kind: Domain = domains[domain]
     return kind, open_dataset(kind, config, value_range), config
 
 
-def choose(names: Sequence[str], assignments: Sequence[str] = ()) -> dict[str, Evaluation]:
+def choose(
+    names: Sequence[str], settings: Mapping[str, Any] | None = None
+) -> dict[str, Evaluation]:
     """Makes evaluations with the options that were set.
 
     Args:
         names: Of the evaluations.
-        assignments: Such as "knn.k=10", each for one of them; "data.*" is for `open_images`.
+        settings: Such as {"knn.k": 10}, each for one of them; "data" is for `open_images`.
 
     Raises:
         UsageError: If an option is for none of them, unknown or wrong.
     """
-    options = merge(*map(parse_set, assignments))
+    options = expand(settings)
     options.pop("data", None)
     stray = sorted(set(options) - set(names))
     if stray:
@@ -114,14 +116,14 @@ def choose(names: Sequence[str], assignments: Sequence[str] = ()) -> dict[str, E
 
 
 @dataclass(frozen=True)
-class Judged:
-    """An encoder and the labeled images that it is to be judged on.
+class Prepared:
+    """An encoder and the labeled images that it is evaluated on.
 
     Attributes:
-        model: With its weights.
-        run: Where it comes from; None for initial weights.
-        data: In three parts.
-        path: Of the images.
+        model: The encoder with its weights.
+        run: The run that it comes from; None for initial weights.
+        data: Labeled images in three parts.
+        path: Path of the images.
         shared: Number of test groups that were pre-trained on.
     """
 
@@ -132,8 +134,8 @@ class Judged:
     shared: int
 
 
-def judged(
-    what: str,
+def prepare(
+    model: str,
     *,
     domain: str = "",
     data: str = "",
@@ -144,29 +146,29 @@ def judged(
     allow_overlap: bool = False,
     features: Path | None = None,
     evaluations: Iterable[Evaluation] = (),
-    assignments: Sequence[str] = (),
-) -> Judged:
+    settings: Mapping[str, Any] | None = None,
+) -> Prepared:
     """Loads an encoder and labeled images for it.
 
     Args:
-        what: A run folder, "scratch", "imagenet" or a weights file.
-        domain: Of the images; the run's if empty.
+        model: A run folder, "scratch", "imagenet" or a weights file.
+        domain: Domain of the images; the run's if empty.
         data: Path of labeled images; the run's if empty.
-        labels: CSV.
-        encoder: Architecture, where `what` is no run.
+        labels: CSV file with labels.
+        encoder: Architecture, where `model` is no run.
         image_size: Pixels; 0 is the run's, or 64.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
         features: Folder that features of labeled images are kept in.
         evaluations: What will be run, since it may report on more than the test part.
-        assignments: Settings of the images; see `open_images`.
+        settings: Settings of the images; see `open_images`.
 
     Raises:
         UsageError: If test groups were pre-trained on and that was not allowed.
     """
-    field, dataset, config = open_images(what, domain, data, labels, holdout, assignments)
+    field, dataset, config = open_images(model, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
-    found = EvaluationData(dataset, parts, field, store=features)
-    model, run = load_encoder(what, dataset, found.splits.train, encoder, image_size)
-    shared = refuse_overlap(run, found, allow_overlap, evaluations) if run else 0
-    return Judged(model, run, found, config.path, shared)
+    labeled = EvaluationData(dataset, parts, field, store=features)
+    loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
+    shared = refuse_overlap(run, labeled, allow_overlap, evaluations) if run else 0
+    return Prepared(loaded, run, labeled, config.path, shared)

@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ..core.errors import UsageError
 from ..evaluation.records import side_by_side_json
 from ..evaluation.result import Result, verdict
 from ..evaluation.side_by_side import SideBySide
@@ -25,14 +24,6 @@ from .words import (
     percent_text,
     plural,
 )
-
-
-def refuse_with_resume(flags: Mapping[str, Any], *others: object) -> None:
-    """Raises UsageError if settings are given to a run that already has its own."""
-    if any(value is not None for value in flags.values()) or any(others):
-        raise UsageError(
-            "--resume goes on with the settings of the run; leave out all other options."
-        )
 
 
 def trained(run: Run, watched: str) -> str:
@@ -66,12 +57,8 @@ def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:
         facts: Content of its encoder.json.
     """
     name = facts["architecture"]
-    if "/" in name:  # a plugin registered the family
-        channels, size = len(facts["channels"]), facts["image_size"]
-        return [
-            f'encoder = ssl_kit.create_encoder("{name}", {channels}, {size}).body',
-            f'encoder.load_state_dict(safetensors.torch.load_file("{run.encoder}"))',
-        ]
+    if "/" in name:  # of a family that a plugin registered
+        return ["import ssl_kit", f'encoder = ssl_kit.load("{run.folder}").model.encoder.body']
     arguments = ", ".join(f"{name}={value!r}" for name, value in facts["arguments"].items())
     return [f'timm.create_model("{name}", {arguments}, checkpoint_path="{run.encoder}")']
 

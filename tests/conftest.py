@@ -16,9 +16,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from ssl_kit import DataError, Dataset, Index
-from ssl_kit.commands.actions import start
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
+from ssl_kit.training.start import start
 
 torch.set_num_threads(1)  # many times faster for the small work of tests
 threadpool_limits(1)

@@ -112,6 +112,18 @@ def test_domains_use_public_names_only(folder):
     assert inner <= PUBLIC
 
 
+@pytest.mark.parametrize("file", sorted(ROOT.glob("benchmarks/*.py")), ids=lambda file: file.name)
+def test_benchmarks_use_public_names_only(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            if name.partition(".")[0] == "ssl_kit":
+                assert name.removeprefix("ssl_kit").strip(".") in PUBLIC, name
+            assert not name.startswith("ssl_kit_"), name
+
+
 @pytest.mark.skipif(not (ROOT / "pyproject.toml").is_file(), reason="no pyproject.toml")
 @pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
 def test_every_import_is_a_declared_dependency(folder):
@@ -155,7 +167,7 @@ def _top_imports(file):
 
 @pytest.mark.parametrize(
     "file",
-    [f for folder in DISTRIBUTIONS for f in folder.rglob("*.py") if "tests" not in f.parts],
+    FILES + [file for folder in DISTRIBUTIONS[1:] for file in folder.glob("ssl_kit_*/**/*.py")],
     ids=lambda file: file.relative_to(ROOT).as_posix(),
 )
 def test_albumentations_is_imported_in_one_module(file):

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from ssl_kit.cli import main
-from ssl_kit.commands.actions import start
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.settings import merge
+from ssl_kit.training.start import start
 
 TINY = ("--domain", "natural", "--encoder", "test_resnet", "--image-size", "32", "--epochs", "1",
         "--batch-size", "8", "--workers", "0", "--precision", "fp32")  # fmt: skip

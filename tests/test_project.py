@@ -71,6 +71,21 @@ def test_no_command_body_is_over_15_lines():
             assert sum(code_lines(part, text) for part in node.body) <= 15, node.name
 
 
+def test_a_command_has_a_file_of_at_most_60_lines():
+    files = [*(ROOT / "commands").glob("*.py")]
+    sizes = {file.name: len(file.read_text().splitlines()) for file in files}
+    assert {name: size for name, size in sizes.items() if size > 60} == {}
+    assert len((ROOT / "cli.py").read_text().splitlines()) < 300
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.name)
+def test_only_commands_print(file):
+    """Progress goes to stderr; what a command found is printed by cli.py and its parts."""
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    printing = {"print", "click.echo"} & {ast.unparse(call.func) for call in calls}
+    assert not printing or file == ROOT / "cli.py" or file.parent.name == "terminal"
+
+
 @pytest.mark.parametrize("file", CORE, ids=lambda file: file.name)
 def test_core_knows_no_plugin_by_name(file):
     """The defaults of the command line, simclr and the encoders' family timm, are the exception."""
@@ -93,6 +108,11 @@ def test_core_knows_no_plugin_by_name(file):
     assert names & strings <= allowed
     found = set(re.findall(r"\w+", re.sub(r'""".*?"""|#.*', "", file.read_text(), flags=re.S)))
     assert names & found <= allowed
+
+
+def test_the_root_has_at_most_35_names_and_its_docstring_lists_them():
+    assert len(ssl_kit.__all__) <= 35
+    assert set(ssl_kit.__all__) <= set(re.findall(r"\w+", ssl_kit.__doc__))
 
 
 @pytest.mark.parametrize("name", ssl_kit.__all__)

@@ -53,6 +53,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
         outcome: steps, seconds, skipped and verdict; empty before the end.
     """
     config, dataset, facts = setup.config, setup.dataset, environment()
+    command = run.command or _command_before(run)
     run.write_json(
         "encoder.json",
         {
@@ -71,6 +72,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
     run.write_json(
         "manifest.json",
         {
+            **({"command": command} if command else {}),
             **facts,
             "seed": config.seed,
             "initial_weights": setup.loaded,
@@ -83,3 +85,10 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             "groups": sorted(dataset.index.group_hashes(setup.pool)),
         },
     )
+
+
+def _command_before(run: Run) -> str:
+    """Returns the command in the manifest so far: a run that is resumed keeps its first one."""
+    if not (run.folder / "manifest.json").is_file():
+        return ""
+    return str(run.read_json("manifest.json").get("command", ""))

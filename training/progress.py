@@ -107,7 +107,8 @@ class _Says(logging.Handler):
         text = record.getMessage()
         if text not in self._said:
             self._said.add(text)
-            self._progress.say(text)
+            show = self._progress.warn if record.levelno >= logging.WARNING else self._progress.say
+            show(text)
 
 
 def _clock(seconds: float) -> str:

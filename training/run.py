@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,23 @@ from .settings import RunConfig, read_toml
 
 
 class Run:
-    """A run folder.
+    """The folder of one training. It can stand wherever a path to the folder can.
 
     Args:
         folder: With at least `config.toml`.
+
+    Attributes:
+        config: All settings.
+        command: What started the run, for manifest.json: as it was typed, or as Python; "" keeps
+            what is there.
 
     Raises:
         UsageError: If it is no run folder.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = folder = Path(folder)
+        self.command = ""
         self.metrics = folder / "metrics.jsonl"
         self.skipped = folder / "skipped.jsonl"
         self.encoder = folder / "encoder.safetensors"
@@ -39,6 +46,21 @@ class Run:
                 f"'{folder}' is no run: it has no config.toml. Give the folder of a run."
             )
         self.config = validate(RunConfig, read_toml(folder / "config.toml"))
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        return f"Run('{self.folder}')"
+
+    @property
+    def verdict(self) -> str:
+        """Last verdict of the collapse watch: OK, SUSPECT, DIMENSIONAL or COLLAPSED.
+
+        Raises:
+            RunError: If the training has not begun.
+        """
+        return str(self.read_json("manifest.json").get("verdict", ""))
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from pydantic import (
 from ..core.config import Config
 from ..core.errors import UsageError
 from ..data.opening import DataConfig, LocalPath
+from .flags import FLAGS
 
 
 class Named(BaseModel):
@@ -26,7 +28,7 @@ class Named(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: str
+    name: Annotated[str, Field(description="name of the plugin")]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -41,8 +43,8 @@ def seconds(text: object) -> object:
     match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
     if not match:
         raise ValueError("a duration looks like 90s, 10m or 1h30m")
-    days, hours, minutes, rest = (float(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    days, hours, minutes, remainder = (float(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + remainder
 
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
@@ -51,60 +53,96 @@ Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 class EncoderConfig(Config):
     """Which network, from which weights."""
 
-    name: Annotated[str, Field(description="timm architecture, or family/architecture")] = (
-        "resnet18"
-    )
-    init: Annotated[LocalPath, Field(description="scratch, imagenet, a run or a weights file")] = (
-        "scratch"
-    )
-    image_size: Annotated[int, Field(ge=8, description="pixels, height and width of a view")] = 64
+    name: Annotated[
+        str, Field(description="architecture of the encoder: a name of timm, or family/name")
+    ] = "resnet18"
+    init: Annotated[
+        LocalPath,
+        Field(description="initial weights: scratch, imagenet, a run folder or a weights file"),
+    ] = "scratch"
+    image_size: Annotated[int, Field(ge=8, description="height and width of a view in pixels")] = 64
 
 
 class OptimizerConfig(Config):
     """Optimizer and learning-rate schedule."""
 
-    name: Literal["adamw", "sgd", "lars"] = "adamw"
+    name: Annotated[
+        Literal["adamw", "sgd", "lars"], Field(description="name of the optimizer algorithm")
+    ] = "adamw"
     lr: Annotated[
-        float, Field(gt=0, description="peak rate for a batch of 256; scaled linearly")
+        float,
+        Field(
+            gt=0, description="peak learning rate for 256 images per step, scaled with batch_size"
+        ),
     ] = 2e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    momentum: Annotated[float, Field(ge=0, lt=1, description="of sgd and lars")] = 0.9
-    warmup: Annotated[float, Field(ge=0, lt=1, description="share of the steps")] = 0.05
+    weight_decay: Annotated[
+        float, Field(ge=0, description="weight decay of the optimizer, 0 or more")
+    ] = 0.05
+    momentum: Annotated[
+        float, Field(ge=0, lt=1, description="momentum of sgd and lars, from 0 to 1")
+    ] = 0.9
+    warmup: Annotated[
+        float, Field(ge=0, lt=1, description="share of the steps that warm up, from 0 to 1")
+    ] = 0.05
     final_lr: Annotated[
-        float, Field(ge=0, le=1, description="last rate, as a share of the peak")
+        float,
+        Field(ge=0, le=1, description="learning rate at the end as a share of its peak, 0 to 1"),
     ] = 0.0
-    clip: Annotated[float, Field(ge=0, description="largest gradient norm; 0 is no limit")] = 0.0
+    clip: Annotated[
+        float, Field(ge=0, description="largest norm of the gradients; 0 sets no limit")
+    ] = 0.0
 
 
 class TrainConfig(Config):
     """The loop."""
 
     epochs: Annotated[
-        int | None, Field(ge=1, description="100 if left out, or what fits into max_time")
+        int | None,
+        Field(ge=1, description="number of epochs; 100, or as many as max_time allows, if not set"),
     ] = None
-    batch_size: Annotated[int, Field(ge=2, description="images a step, all processes together")] = (
-        128
-    )
-    accumulate: Annotated[int, Field(ge=1, description="batches a step")] = 1
+    batch_size: Annotated[
+        int, Field(ge=2, description="number of images per step, in all processes together")
+    ] = 128
+    accumulate: Annotated[
+        int, Field(ge=1, description="number of batches whose gradients make one optimizer step")
+    ] = 1
     max_time: Annotated[
-        Seconds | None, Field(description="wall time, like 10m; ends the schedule in time")
+        Seconds | None,
+        Field(description="wall time of the training, such as 10m or 1h30m; the schedule fits it"),
     ] = None
-    workers: Annotated[int, Field(ge=-1, description="loading processes; -1 chooses")] = -1
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    on_collapse: Literal["warn", "stop"] = "warn"
-    checkpoint_every: Annotated[Seconds, Field(description="at most this often")] = 600.0
+    workers: Annotated[
+        int, Field(ge=-1, description="number of processes that load images; -1 chooses it")
+    ] = -1
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"],
+        Field(description="number format of the forward pass; auto chooses by the device"),
+    ] = "auto"
+    on_collapse: Annotated[
+        Literal["warn", "stop"], Field(description="action of the collapse watch on a collapse")
+    ] = "warn"
+    checkpoint_every: Annotated[
+        Seconds, Field(description="minimum time between two checkpoints, such as 10m")
+    ] = 600.0
 
 
 class RunConfig(Config):
     """Everything that decides a run; `config.toml` of the run folder is this, resolved."""
 
-    domain: str
-    seed: Annotated[int, Field(ge=0)] = 0
-    objective: Named = Named(name="simclr")
-    data: DataConfig = DataConfig()
-    encoder: EncoderConfig = EncoderConfig()
-    optimizer: OptimizerConfig = OptimizerConfig()
-    train: TrainConfig = TrainConfig()
+    domain: Annotated[str, Field(description="domain of the images; see 'ssl-kit domains'")]
+    seed: Annotated[int, Field(ge=0, description="seed of all random numbers")] = 0
+    objective: Annotated[
+        Named, Field(description="self-supervised objective; see 'ssl-kit objectives'")
+    ] = Named(name="simclr")
+    data: Annotated[DataConfig, Field(description="settings of the images")] = DataConfig()
+    encoder: Annotated[EncoderConfig, Field(description="settings of the encoder")] = (
+        EncoderConfig()
+    )
+    optimizer: Annotated[OptimizerConfig, Field(description="settings of the optimizer")] = (
+        OptimizerConfig()
+    )
+    train: Annotated[TrainConfig, Field(description="settings of the training loop")] = (
+        TrainConfig()
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -146,7 +184,7 @@ def parse_set(assignment: str) -> dict[str, Any]:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    return _nest(key.strip().split("."), value)
+    return nest(key.strip().split("."), value)
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,34 +202,27 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-_KEY_OF_FLAG = {
-    "domain": ("domain",),
-    "seed": ("seed",),
-    "data": ("data", "path"),
-    "labels": ("data", "labels"),
-    "holdout": ("data", "holdout"),
-    "pair_by": ("data", "pair_by"),
-    "max_skip": ("data", "max_skip"),
-    "objective": ("objective", "name"),
-    "encoder": ("encoder", "name"),
-    "init": ("encoder", "init"),
-    "image_size": ("encoder", "image_size"),
-    "epochs": ("train", "epochs"),
-    "batch_size": ("train", "batch_size"),
-    "workers": ("train", "workers"),
-    "precision": ("train", "precision"),
-    "max_time": ("train", "max_time"),
-    "on_collapse": ("train", "on_collapse"),
-}
+def expand(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Turns {"objective.temperature": 0.2} into nested settings; None into none."""
+    return merge(*(nest(key.split("."), value) for key, value in (settings or {}).items()))
 
 
-def from_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Turns the flags of `ssl-kit train` that were given into nested settings."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    return merge(*(_nest(_KEY_OF_FLAG[name], value) for name, value in given.items()))
-
-
-def _nest(keys: Iterable[str], value: Any) -> dict[str, Any]:
+def nest(keys: Iterable[str], value: Any) -> dict[str, Any]:
+    """Returns {"a": {"b": value}} for the keys "a", "b"."""
     for key in reversed(list(keys)):
         value = {key: value}
     return dict(value)
+
+
+def from_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Turns the flags that were given into nested settings; None was not given.
+
+    Args:
+        flags: By their names in `FLAGS`. A path, or a run, counts as its text.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    return merge(*(nest(FLAGS[name], _plain(value)) for name, value in given.items()))
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

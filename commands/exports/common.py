@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...core.atomic import write_atomic
 from ...core.encoder import Encoder
-from ...core.errors import RunError
+from ...core.errors import RunError, UsageError
 from ...evaluation.pretrained import Pretrained
 from ...training.run import Run
 
@@ -42,6 +42,12 @@ class Loaded:
 
 
 Writer = Callable[[Run, Pretrained, Path], Loaded]
+
+
+def refuse_full(folder: Path) -> None:
+    """Raises UsageError if a folder to be written has something in it."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"'{folder}' is not empty. Choose another --out.")
 
 
 def facts_of(run: Run) -> dict[str, Any]:

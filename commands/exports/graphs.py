@@ -93,10 +93,15 @@ def _trace(model: Pretrained, facts: dict[str, Any], any_size: bool) -> bytes:
         size = (2 * size[0] if size[0] > 1 else 1, 2 * size[1])
     with tracing(encoder):
         program = torch.onnx.export(
-            encoder, (draw(encoder, 2, size),), dynamo=True, verbose=False, opset_version=OPSET,
-            input_names=["images"], output_names=["features"],
+            encoder,
+            (draw(encoder, 2, size),),
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=["features"],
             dynamic_shapes=({axis: torch.export.Dim(names[axis]) for axis in free},),
-        )  # fmt: skip
+        )
         proto: Any = program.model_proto if program else None
         for graph in (proto.graph, *proto.functions):
             for node in graph.node:

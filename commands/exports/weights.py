@@ -41,6 +41,7 @@ def write_timm(run: Run, model: Pretrained, out: Path) -> Loaded:
         "pretrained_cfg": pretrained_cfg,
         "channels": list(model.channels),
         "value_range": facts["value_range"],
+        "domain": facts["domain"],
     }
     write_json(out / "config.json", config)
     write_atomic(out / "model.safetensors", run.encoder.read_bytes())

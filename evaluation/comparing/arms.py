@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...core.dataset import Dataset
-from ...core.errors import RunError, UsageError
+from ...core.errors import UsageError
 from ...data.splits import Positions
 from ...training.run import Run
 from ..evaluation import Evaluation
@@ -20,28 +20,23 @@ SCRATCH, IMAGENET, RANDOM = "scratch", "imagenet", "random-frozen"
 _RANDOM_WEIGHTS = (SCRATCH, RANDOM)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Arm:
     """One row of a comparison.
 
     Attributes:
         name: In tables and file names.
         kind: "run", "scratch", "imagenet" or "random-frozen".
-        run: Of a run.
+        run: The run of an arm of that kind.
         weights: A file for "imagenet", "" for timm's own weights.
-        loaded: A sentence on the weights, once they are there.
-        unavailable: Why there are none; "" if there are.
-        shared: Test groups that the run was pre-trained on.
+        shared: Number of test groups that the run was pre-trained on.
     """
 
     name: str
     kind: str
     run: Run | None = None
     weights: str = ""
-    loaded: str = ""
-    unavailable: str = ""
     shared: int = 0
-    _models: dict[int, Pretrained] = field(default_factory=dict, repr=False)
 
     @property
     def is_random(self) -> bool:
@@ -58,44 +53,30 @@ class Arm:
             raise UsageError(f"The weights '{file}' do not exist.")
         return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
-    def model(
+    def load(
         self, seed: int, architecture: str, image_size: int, data: Dataset, pool: Positions
-    ) -> Pretrained | None:
-        """Returns its encoder, None if ImageNet weights cannot be had; never others instead.
+    ) -> Pretrained:
+        """Loads its encoder.
 
         Args:
-            seed: Of random weights.
+            seed: Seed of random weights.
             architecture: Name of the encoder.
             image_size: Pixels.
             data: The images it will see.
             pool: Positions that statistics may be measured on.
-        """
-        key = seed if self.is_random else 0
-        if key in self._models:
-            return self._models[key]
-        try:
-            model = self._make(key, architecture, image_size, data, pool)
-        except RunError as error:
-            if self.kind != IMAGENET or self.weights:
-                raise
-            self.unavailable = str(error)
-            return None
-        model.name, self.loaded = self.name, model.loaded
-        self._models = {key: model}  # the seeds come one after the other
-        return model
 
-    def _make(
-        self, seed: int, architecture: str, image_size: int, data: Dataset, pool: Positions
-    ) -> Pretrained:
+        Raises:
+            RunError: If its weights are unavailable.
+        """
         if self.run:
             model = from_run(self.run)
-            model.image_size = image_size
             model.check(data)
-            return model
-        init = SCRATCH if self.is_random else self.weights or IMAGENET
-        return from_init(init, architecture, image_size, data, pool, seed)
+        else:
+            init = SCRATCH if self.is_random else self.weights or IMAGENET
+            model = from_init(init, architecture, image_size, data, pool, seed)
+        return replace(model, name=self.name, image_size=image_size)
 
-    def evaluation(self, asked: str, chosen: dict[str, Evaluation], seed: int) -> Evaluation:
+    def evaluation(self, asked: str, chosen: Mapping[str, Evaluation], seed: int) -> Evaluation:
         """Returns the evaluation of this arm at a seed.
 
         "scratch" is always fine-tuned as a whole, with the options of fine-tuning; under
@@ -120,15 +101,21 @@ class Arm:
         """Returns the name of the evaluation it is put to."""
         return FINETUNE if self.kind == SCRATCH else asked
 
-    def to_json(self, asked: str) -> dict[str, Any]:
-        """Returns plain values."""
+    def to_json(self, asked: str, loaded: str, unavailable: str) -> dict[str, Any]:
+        """Returns plain values.
+
+        Args:
+            asked: Name of the evaluation.
+            loaded: A sentence on the weights.
+            unavailable: Why there are none; "" if there are.
+        """
         return {
             "name": self.name,
             "kind": self.kind,
             "evaluation": self.evaluation_name(asked),
             "source": str(self.run.folder) if self.run else self.weights,
-            "weights": self.loaded,
-            "unavailable": self.unavailable,
+            "weights": loaded,
+            "unavailable": unavailable,
             "shared_test_groups": self.shared,
         }
 

@@ -8,49 +8,112 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...core.atomic import write_atomic
 from ...core.errors import DataError, UsageError
+from ...data.in_memory import kept_in_memory
+from ...training.progress import Progress
 from ..result import Result
+from .models import Models
 from .plan import Cell, Plan
+from .verdicts import summary
 
 
-def _agree(out: Path, asked: Plan) -> None:
-    """Refuses a folder with other settings, and notes ours in a new one."""
+def compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str, Any]:
+    """Computes the cells that are not there yet, and writes `compare.json`.
+
+    Args:
+        plan: The comparison.
+        out: Folder of the comparison; an interrupted one goes on.
+        command: What was asked for, for the record.
+        progress: Shows what happens.
+
+    Returns:
+        What is in `compare.json`: docs/compare.md describes it.
+
+    Raises:
+        UsageError: If the folder holds a comparison with other settings, or the evaluation and
+            fine-tuning, which "scratch" is put to, do not report the same.
+        DataError: If a result in it is damaged.
+    """
+    _check_settings(out, plan)
+    cells = list(plan.cells())
+    missing = [cell for cell in cells if not (out / cell.file).is_file()]
+    if missing:
+        labeled = np.flatnonzero(plan.data.dataset.index.labels >= 0)
+        dataset = kept_in_memory(plan.data.dataset, labeled)
+        plan = replace(plan, data=replace(plan.data, dataset=dataset))
+    progress.say(f"{len(missing)} of {len(cells)} results are still to be computed")
+    models = Models(plan)
+    results = _results(plan, cells, missing, models, out, progress)
+    values = summary(plan, results, models, command)
+    text = json.dumps(values, indent=1, allow_nan=True) + "\n"
+    write_atomic(out / "compare.json", text.encode())
+    return values
+
+
+def _results(
+    plan: Plan,
+    cells: list[Cell],
+    missing: list[Cell],
+    models: Models,
+    out: Path,
+    progress: Progress,
+) -> dict[tuple[str, str, int], Result]:
+    """Returns the results by arm, budget and seed, without those of arms that have no weights."""
+    results: dict[tuple[str, str, int], Result] = {}
+    started, done = time.monotonic(), 0
+    with progress:
+        for cell in cells:
+            result = _result(plan, cell, models, out / cell.file)
+            if result is None:
+                continue
+            _check_metric(result, next(iter(results.values()), result), cell)
+            results[cell.arm.name, cell.budget, cell.seed] = result
+            if cell in missing:
+                done += 1
+                progress.step(done, len(missing), None, time.monotonic() - started)
+                progress.say(f"{done}/{len(missing)}  {_line(cell, result)}")
+    return results
+
+
+def _check_settings(out: Path, plan: Plan) -> None:
+    """Refuses a folder with other settings, and notes those of the plan in a new one."""
     file = out / "settings.json"
-    mine = {**asked.settings, **{f"arm {arm.name}": arm.identity for arm in asked.arms}}
-    mine = json.loads(json.dumps(mine))
-    theirs: dict[str, Any] = {}
+    planned = {**plan.settings, **{f"arm {arm.name}": arm.identity for arm in plan.arms}}
+    planned = json.loads(json.dumps(planned))
+    stored: dict[str, Any] = {}
     if file.is_file():
         try:
-            theirs = json.loads(file.read_text())
+            stored = json.loads(file.read_text())
         except (OSError, ValueError) as error:
             raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
-    for key in sorted(set(mine) & set(theirs)):
-        if mine[key] != theirs[key]:
+    for key in sorted(set(planned) & set(stored)):
+        if planned[key] != stored[key]:
             raise UsageError(
-                f"'{out}' holds a comparison with another {key}: {theirs[key]} there, {mine[key]} "
-                "now. Choose another --out."
+                f"'{out}' holds a comparison with another {key}: {stored[key]} there, "
+                f"{planned[key]} now. Choose another --out."
             )
-    if {**theirs, **mine} != theirs:  # arms may be added
-        write_atomic(file, (json.dumps({**theirs, **mine}, indent=1) + "\n").encode())
+    if {**stored, **planned} != stored:  # arms may be added
+        write_atomic(file, (json.dumps({**stored, **planned}, indent=1) + "\n").encode())
 
 
-def _result(asked: Plan, cell: Cell, file: Path) -> Result | None:
+def _result(plan: Plan, cell: Cell, models: Models, file: Path) -> Result | None:
     """Reads the result of a cell, or computes and keeps it; None if its arm has no weights."""
-    arm, dataset = cell.arm, asked.data.dataset
+    arm = cell.arm
     if file.is_file():
         result = Result.load(file)
-        arm.loaded = arm.loaded or result.details["weights"]
+        models.loaded.setdefault(arm.name, result.details["weights"])
         return result
     started = time.monotonic()
-    pool = asked.data.splits.train
-    model = arm.model(cell.seed, asked.architecture, asked.image_size, dataset, pool)
+    model = models.load(arm, cell.seed)
     if model is None:
         return None
-    data = asked.limited(cell.budget, cell.seed)
-    result = arm.evaluation(asked.evaluation, asked.chosen, cell.seed).evaluate(model, data)
+    data = plan.limited(cell.budget, cell.seed)
+    result = arm.evaluation(plan.evaluation, plan.chosen, cell.seed).evaluate(model, data)
     facts = {
-        "weights": arm.loaded,
+        "weights": models.loaded[arm.name],
         "labels": len(data.parts.train) + len(data.parts.val),
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -59,7 +122,7 @@ def _result(asked: Plan, cell: Cell, file: Path) -> Result | None:
     return result
 
 
-def _same_metric(result: Result, first: Result, cell: Cell) -> None:
+def _check_metric(result: Result, first: Result, cell: Cell) -> None:
     if result.main != first.main:
         raise UsageError(
             f"'{cell.arm.name}' is judged by {result.main}, the others by {first.main}: that is no "

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ...core.dataset import Dataset
 from ...core.errors import UsageError
 from ...data.opening import DataConfig
-from ...data.splits import Positions
+from ...data.splits import Positions, split
 from ..budgets import draw_labels
 from ..data import EvaluationData
 from ..evaluation import Evaluation
-from .arms import Arm
+from ..leakage import refuse_overlap
+from ..requests import choose, open_images
+from .arms import FINETUNE, Arm, architecture_of, parse_arms
 
 ALL = "all"
 
@@ -51,9 +58,9 @@ class Plan:
         known: Positions of those outside of the test part.
     """
 
-    arms: list[Arm]
+    arms: tuple[Arm, ...]
     evaluation: str
-    chosen: dict[str, Evaluation]
+    chosen: Mapping[str, Evaluation]
     budgets: tuple[str, ...]
     seeds: int
     architecture: str
@@ -81,6 +88,14 @@ class Plan:
             },
         }
 
+    @property
+    def folder(self) -> Path:
+        """Where it is kept if nobody says: below the first run, a folder for each settings."""
+        text = json.dumps(self.settings, sort_keys=True)
+        runs = [arm.run.folder for arm in self.arms if arm.run]
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return next(iter(runs), Path()) / "comparisons" / digest
+
     def once(self, arm: Arm, budget: str) -> bool:
         """Tells whether no seed has any influence: then one cell stands for all."""
         seeded = (
@@ -102,6 +117,82 @@ class Plan:
             return self.data
         amount = float(budget) if "." in budget else int(budget)
         return self.data.limited(draw_labels(self.data.dataset.index, self.known, amount, seed))
+
+
+def plan(
+    arms: Sequence[str],
+    *,
+    evaluation: str = "linear",
+    budgets: str = "10,50,all",
+    seeds: int = 3,
+    imagenet_weights: str = "",
+    encoder: str = "",
+    image_size: int = 0,
+    domain: str = "",
+    data: str = "",
+    labels: str = "",
+    holdout: float | None = None,
+    allow_overlap: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Checks everything that was asked for before anything is computed.
+
+    Args:
+        arms: Run folders, "scratch", "imagenet" or "random-frozen".
+        evaluation: Name of the evaluation; "scratch" is always fine-tuned.
+        budgets: "10,50,all" (images a class) or "0.01,0.1,1.0" (shares).
+        seeds: Number of draws of labels, and of random weights.
+        imagenet_weights: File for "imagenet"; timm's own weights if empty.
+        encoder: Architecture, where there is no run.
+        image_size: Pixels; 0 is the runs', or 64.
+        domain: Domain of the images; the first run's if empty.
+        data: Path of labeled images; the first run's if empty.
+        labels: CSV file with labels.
+        holdout: Share of groups to test on where no split is declared; the run's if None.
+        allow_overlap: Accept test groups that were pre-trained on.
+        settings: Options of the evaluation or of fine-tuning, such as {"finetune.epochs": 10}, or
+            of the images, such as {"data.options.tile": 64}.
+
+    Raises:
+        UsageError: If it is no fair comparison, or test groups were pre-trained on.
+    """
+    rows = parse_arms(arms, imagenet_weights)
+    chosen = choose(list(dict.fromkeys([evaluation, FINETUNE])), settings)
+    architecture, size = architecture_of(rows, encoder, image_size)
+    runs = [arm.run for arm in rows if arm.run]
+    first = str(runs[0].folder) if runs else ""
+    field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
+    labeled = EvaluationData(dataset, split(dataset.index, config.holdout), field)
+    checked = [_checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows]
+    return Plan(
+        tuple(checked),
+        evaluation,
+        chosen,
+        parse_budgets(budgets),
+        seeds,
+        architecture,
+        size,
+        config,
+        labeled,
+        np.concatenate([labeled.parts.train, labeled.parts.val]),
+    )
+
+
+def _checked(arm: Arm, data: EvaluationData, allow: bool, evaluation: Evaluation) -> Arm:
+    """Returns the arm with the number of test groups that its run was pre-trained on."""
+    if arm.run is None:
+        return arm
+    _check_scaling(arm.name, arm.run.read_json("encoder.json")["value_range"], data.dataset)
+    return replace(arm, shared=refuse_overlap(arm.run, data, allow, [evaluation]))
+
+
+def _check_scaling(name: str, value_range: Any, dataset: Dataset) -> None:
+    trained = np.array(value_range)
+    if trained.shape != dataset.value_range.shape or not np.allclose(trained, dataset.value_range):
+        raise UsageError(
+            f"'{name}' was trained on images of another value range than the first run. "
+            "Compare them in two comparisons."
+        )
 
 
 def parse_budgets(text: str) -> tuple[str, ...]:

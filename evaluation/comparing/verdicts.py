@@ -1,4 +1,4 @@
-"""What a comparison found: means over seeds, paired differences, verdicts, and their table."""
+"""Summarizes a comparison: means over seeds, paired differences and verdicts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ from ..bootstrap import Estimate, wilcoxon
 from ..result import Result, average_results, paired_difference, verdict
 
 if TYPE_CHECKING:
+    from .arms import Arm
+    from .models import Models
     from .plan import Plan
 
 Results = Mapping[tuple[str, str, int], Result]
 """By arm, budget and seed."""
 
 
-def summary(asked: Plan, results: Results, command: str) -> dict[str, Any]:
+def summary(asked: Plan, results: Results, models: Models, command: str) -> dict[str, Any]:
     """Returns the content of `compare.json`; docs/compare.md describes it."""
     facts = environment()
-    there = [arm for arm in asked.arms if not arm.unavailable]
+    compared = [arm for arm in asked.arms if arm.name not in models.unavailable]
     repeats = {
         (arm.name, budget): _repeats(results, arm.name, budget)
         for budget in asked.budgets
-        for arm in there
+        for arm in compared
     }
-    means = {key: average_results(found) for key, found in repeats.items()}
+    means = {key: average_results(seeds) for key, seeds in repeats.items()}
     return {
         "format": 1,
         "command": command,
@@ -46,15 +48,20 @@ def summary(asked: Plan, results: Results, command: str) -> dict[str, Any]:
         "main": next((result.main for result in means.values()), ""),
         "seeds": asked.seeds,
         "budgets": [_budget(results, budget) for budget in asked.budgets],
-        "arms": [arm.to_json(asked.evaluation) for arm in asked.arms],
+        "arms": [_arm(arm, asked.evaluation, models) for arm in asked.arms],
         "results": [_row(*key, mean, repeats[key]) for key, mean in means.items()],
         "differences": [
             _difference(a.name, b.name, budget, means[a.name, budget], means[b.name, budget])
             for budget in asked.budgets
-            for a, b in itertools.combinations(there, 2)
+            for a, b in itertools.combinations(compared, 2)
         ],
         "leak": {"shared": {arm.name: arm.shared for arm in asked.arms if arm.shared}},
     }
+
+
+def _arm(arm: Arm, evaluation: str, models: Models) -> dict[str, Any]:
+    loaded, unavailable = models.loaded.get(arm.name, ""), models.unavailable.get(arm.name, "")
+    return arm.to_json(evaluation, loaded, unavailable)
 
 
 def _data(asked: Plan) -> dict[str, Any]:
@@ -81,8 +88,8 @@ def _repeats(results: Results, arm: str, budget: str) -> list[Result]:
 
 def _budget(results: Results, budget: str) -> dict[str, Any]:
     """Returns a budget and the number of labels that it bought at each seed."""
-    found = {seed: r.details["labels"] for (_, b, seed), r in results.items() if b == budget}
-    return {"name": budget, "labels": [found[seed] for seed in sorted(found)]}
+    labels = {seed: r.details["labels"] for (_, b, seed), r in results.items() if b == budget}
+    return {"name": budget, "labels": [labels[seed] for seed in sorted(labels)]}
 
 
 def _row(arm: str, budget: str, mean: Result, repeats: Sequence[Result]) -> dict[str, Any]:

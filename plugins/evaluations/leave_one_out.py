@@ -18,11 +18,17 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from ... import Evaluation, UsageError
-from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result
+from ...evaluation import (
+    EvaluationData,
+    LabeledFeatures,
+    Pretrained,
+    Result,
+    few_groups,
+    over_groups,
+)
 from .linear import Linear, LinearConfig
 
 _INNER = 5  # folds that C is chosen by
-_FEW = 6  # groups, below which no signed-rank test gets under 0.05
 _NONE: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
 
@@ -48,41 +54,6 @@ def scores_of(labels: NDArray[Any], answers: NDArray[Any]) -> dict[str, float]:
         "macro_f1": float(f1_score(labels, said, average="macro", zero_division=0)),
         "auroc": float(np.mean(areas)),
     }
-
-
-def few_groups(groups: int) -> list[str]:
-    """Returns the remark that intervals over so few groups say little, if they are few."""
-    if groups >= _FEW:
-        return []
-    return [f"Intervals over {groups} groups are too narrow to go by; {_FEW} are the least."]
-
-
-def over_groups(scores: Mapping[int, Mapping[str, float]], main: str) -> Result:
-    """Averages scores of groups, each counting once; the intervals are over groups.
-
-    Args:
-        scores: By the number of the group, in order, and by name. A group may lack a score: then
-            the mean is over the others, and there is none below two of them.
-        main: The score that arms are preferred by; every group has it.
-
-    Returns:
-        Means; details tell the deviation between groups and how many groups a mean is over.
-    """
-    parts: dict[str, Result] = {}
-    between: dict[str, dict[str, float]] = {}
-    for name in dict.fromkeys(name for each in scores.values() for name in each):
-        groups = [group for group, each in scores.items() if name in each]
-        values = np.array([scores[group][name] for group in groups])
-        if len(groups) >= 2:
-            parts[name] = Result.of_means({name: values}, np.array(groups), name)
-            between[name] = {"deviation": float(values.std(ddof=1)), "groups": len(groups)}
-    return Result(
-        {name: part.metrics[name] for name, part in parts.items()},
-        {name: part.draws[name] for name, part in parts.items()},
-        main,
-        by_group=np.array([each[main] for each in scores.values()]),
-        details={"between_groups": between},
-    )
 
 
 class LeaveOneOutConfig(LinearConfig):

@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ... import Config, Evaluation, UsageError, validate
-from ...evaluation import EvaluationData, Pretrained, Result, evaluations, paired_difference
-from .leave_one_out import few_groups, over_groups
+from ...evaluation import (
+    EvaluationData,
+    Pretrained,
+    Result,
+    evaluations,
+    few_groups,
+    over_groups,
+    paired_difference,
+)
 
 Positions = NDArray[np.int64]
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,12 @@ from safetensors.torch import save_file
 
 from ssl_kit import DataError, RunError, UsageError
 from ssl_kit.cli import main
-from ssl_kit.commands.actions import start
-from ssl_kit.commands.compare import compare, plan
 from ssl_kit.evaluation import Estimate, Result
 from ssl_kit.evaluation.bootstrap import DRAWS
 from ssl_kit.evaluation.comparing.arms import Arm, architecture_of, parse_arms
-from ssl_kit.evaluation.comparing.plan import parse_budgets
+from ssl_kit.evaluation.comparing.cells import compute
+from ssl_kit.evaluation.comparing.models import Models
+from ssl_kit.evaluation.comparing.plan import parse_budgets, plan
 from ssl_kit.evaluation.comparing.verdicts import summary
 from ssl_kit.nn import create_encoder
 from ssl_kit.plugins.encoders.timm import TimmEncoder
@@ -23,8 +24,9 @@ from ssl_kit.plugins.evaluations.finetune import FineTune
 from ssl_kit.plugins.evaluations.knn import KNN
 from ssl_kit.reports.text import table
 from ssl_kit.training.progress import Progress
+from ssl_kit.training.start import start
 
-FAST = ("finetune.epochs=1", "finetune.batch_size=8")
+FAST = {"finetune.epochs": 1, "finetune.batch_size": 8}
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def ask(finished_run):
             "evaluation": "knn",
             "budgets": "2,all",
             "seeds": 2,
-            "assignments": FAST,
+            "settings": FAST,
             **options,
         }
         made = plan([str(finished_run.folder), *arms], **given)
@@ -61,7 +63,14 @@ def counted(monkeypatch):
 
 
 def run_it(asked, out):
-    return compare(asked, out, "ssl-kit compare", Progress(quiet=True))
+    return compute(asked, out, "ssl-kit compare", Progress(quiet=True))
+
+
+def test_what_was_planned_stays_as_it_is(ask):
+    asked = ask()
+    for thing, name in ((asked, "seeds"), (asked.arms[0], "shared")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(thing, name, 1)
 
 
 def test_each_arm_budget_and_seed_is_one_cell(ask, counted, tmp_path):
@@ -110,7 +119,7 @@ def test_arms_budgets_and_seeds_may_be_added(ask, counted, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"assignments": (*FAST, "knn.k=3")}, "knn.k: 20 there, 3 now"),
+        ({"settings": {**FAST, "knn.k": 3}}, "knn.k: 20 there, 3 now"),
         ({"image_size": 40}, "image_size: 32 there, 40 now"),
         ({"holdout": 0.3, "allow_overlap": True}, "holdout: 0.2 there, 0.3 now"),
         ({"evaluation": "linear"}, "evaluation: knn there, linear now"),
@@ -127,7 +136,7 @@ def test_other_weights_of_a_run_are_refused(ask, finished_run, tmp_path):
     run_it(asked, tmp_path / "out")
     copy = shutil.copytree(finished_run.folder, tmp_path / "tiny")
     (copy / "encoder.safetensors").write_bytes(finished_run.best.read_bytes() + b" ")
-    asked.arms[0] = parse_arms([str(copy)], "")[0]
+    asked = replace(asked, arms=tuple(parse_arms([str(copy)], "")))
     with pytest.raises(UsageError, match="another arm tiny"):
         run_it(asked, tmp_path / "out")
 
@@ -156,9 +165,9 @@ def test_the_test_part_is_the_same_in_every_cell(ask):
 
 
 def test_scratch_is_fine_tuned_as_a_whole_whatever_is_asked(ask):
-    options = (*FAST, "finetune.freeze=last:1", "finetune.layer_decay=0.5")
+    options = {**FAST, "finetune.freeze": "last:1", "finetune.layer_decay": 0.5}
     for evaluation in ("knn", "finetune"):
-        asked = ask("scratch", evaluation=evaluation, assignments=options)
+        asked = ask("scratch", evaluation=evaluation, settings=options)
         run, scratch = (arm.evaluation(evaluation, asked.chosen, 1) for arm in asked.arms)
         assert isinstance(scratch, FineTune)
         assert (scratch.config.freeze, scratch.config.layer_decay) == ("none", 1.0)
@@ -255,13 +264,13 @@ def made_up(shift, seeds=3, groups=50, start=0):
 
 def judged(ask, **arms):
     asked = ask(budgets="2", seeds=3)
-    asked.arms[:] = [Arm(name, "random-frozen") for name in arms]
+    asked = replace(asked, arms=tuple(Arm(name, "random-frozen") for name in arms))
     results = {
         (name, "2", seed): result
         for name, found in arms.items()
         for seed, result in enumerate(found)
     }
-    return summary(asked, results, "ssl-kit compare")
+    return summary(asked, results, Models(asked), "ssl-kit compare")
 
 
 @pytest.mark.parametrize(
@@ -364,7 +373,7 @@ def test_arms_of_different_architectures_are_refused(finished_run):
 
 def test_a_stray_option_is_an_error(ask):
     with pytest.raises(UsageError, match="'linear' is not among the evaluations"):
-        ask(assignments=("linear.iterations=3",))
+        ask(settings={"linear.iterations": 3})
 
 
 def test_the_command_line_on_real_digits(tmp_path):

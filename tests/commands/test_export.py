@@ -6,12 +6,12 @@ import torch
 from safetensors.torch import load_file
 
 from ssl_kit import RunError, UnknownNameError, UsageError
-from ssl_kit.commands import export as module
-from ssl_kit.commands.actions import start
-from ssl_kit.commands.export import export
+from ssl_kit.commands.exports import checked as module
+from ssl_kit.commands.exports.checked import write_checked as export
 from ssl_kit.commands.exports.common import Loaded
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.settings import merge
+from ssl_kit.training.start import start
 
 
 @pytest.mark.parametrize("kind", ["timm", "safetensors"])

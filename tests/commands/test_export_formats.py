@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from ssl_kit import Encoder, RunError, UsageError
-from ssl_kit.commands import export as module
-from ssl_kit.commands.export import export
+from ssl_kit.commands.exports import checked as module
 from ssl_kit.commands.exports import graphs
+from ssl_kit.commands.exports.checked import write_checked as export
 from ssl_kit.commands.exports.common import Loaded, takes_any_size, tracing, view_size
 from ssl_kit.commands.exports.torchvision_resnet import twins
 from ssl_kit.data.standardize import Standardize
@@ -52,7 +52,7 @@ def run_of(folder, architecture, channels=3, size=64):
     facts = {
         "architecture": architecture, "arguments": encoder.arguments, "channels": names,
         "value_range": [[0, 1000]] * channels, "mean": [0.5] * channels, "std": [0.2] * channels,
-        "image_size": size,
+        "image_size": size, "domain": "natural",
     }  # fmt: skip
     run.write_json("encoder.json", facts)
     return run

@@ -9,12 +9,11 @@ from click.testing import CliRunner
 from safetensors import safe_open
 from torch import nn
 
-from ssl_kit import UsageError
+from ssl_kit import UsageError, finetune
 from ssl_kit.cli import main
-from ssl_kit.commands.finetune import finetune, timm_weights
+from ssl_kit.commands.exports.classifier import timm_weights
 from ssl_kit.evaluation.classifier import Classifier
 from ssl_kit.nn import create_encoder
-from ssl_kit.training.progress import Progress
 
 
 @pytest.mark.parametrize(
@@ -68,13 +67,12 @@ def test_metrics_and_options_are_kept(tuned):
 
 def test_a_full_folder_is_left_alone(finished_run):
     with pytest.raises(UsageError, match="is not empty"):
-        finetune(str(finished_run.folder), finished_run.folder, "", Progress(quiet=True))
+        finetune(finished_run, out=finished_run)
 
 
 def test_an_overlap_is_refused(finished_run, tmp_path):
-    asked = (str(finished_run.folder), tmp_path / "out", "", Progress(quiet=True))
     with pytest.raises(UsageError, match="were pre-trained on"):
-        finetune(*asked, holdout=0.5)
+        finetune(finished_run, holdout=0.5, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

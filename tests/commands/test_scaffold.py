@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from ssl_kit import UnknownNameError, UsageError
 from ssl_kit.cli import main
-from ssl_kit.commands.scaffold import create, next_steps
+from ssl_kit.commands.scaffolding.package import create, next_steps
 
 KINDS = ("objective", "domain", "dataset", "evaluation")
 ROOT = Path(__file__).parents[2]

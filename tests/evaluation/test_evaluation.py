@@ -2,8 +2,7 @@ import albumentations as A
 import numpy as np
 import pytest
 
-from ssl_kit import Evaluation, UsageError
-from ssl_kit.commands.actions import evaluate
+from ssl_kit import Evaluation, UsageError, evaluate
 from ssl_kit.core.config import Config
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
@@ -12,6 +11,7 @@ from ssl_kit.evaluation.leakage import refuse_overlap
 from ssl_kit.evaluation.pretrained import embed, from_init
 from ssl_kit.evaluation.requests import choose, open_images
 from ssl_kit.evaluation.side_by_side import evaluate_side_by_side
+from ssl_kit.training.settings import parse_set
 
 
 class Model:
@@ -53,9 +53,9 @@ def test_one_encoder_has_no_gain(labeled):
 
 
 def test_a_run_is_compared_with_its_untrained_encoder(finished_run):
-    comparisons, shared = evaluate(str(finished_run.folder), ["knn"])
-    assert list(comparisons[0].results) == ["tiny", "untrained"]
-    assert shared == 0
+    found = evaluate(finished_run, evaluation="knn")
+    assert list(found["knn"].results) == ["tiny", "untrained"]
+    assert found.shared == 0
 
 
 def test_no_overlap_with_the_default_split(finished_run, labeled):
@@ -227,7 +227,7 @@ def test_views_of_an_unreadable_image_are_left_out(memory_dataset):
 
 
 def test_options_reach_their_evaluation():
-    chosen = choose(["knn", "linear"], ["knn.k=7", "linear.iterations=3"])
+    chosen = choose(["knn", "linear"], {"knn.k": 7, "linear.iterations": 3})
     assert chosen["knn"].config.k == 7
     assert chosen["linear"].config.iterations == 3
 
@@ -244,15 +244,15 @@ def test_options_reach_their_evaluation():
 )
 def test_a_wrong_option_is_a_plain_error(assignment, said):
     with pytest.raises(UsageError, match=said):
-        choose(["knn"], [assignment])
+        choose(["knn"], parse_set(assignment))
 
 
 def test_settings_of_the_images_reach_the_dataset():
-    config = open_images("scratch", "natural", "", "", assignments=["data.holdout=0.4"])[2]
+    config = open_images("scratch", "natural", "", "", settings={"data.holdout": 0.4})[2]
     assert config.holdout == 0.4
-    assert choose(["knn"], ["data.holdout=0.4"])["knn"].config.k == 20
+    assert choose(["knn"], {"data.holdout": 0.4})["knn"].config.k == 20
 
 
 def test_a_wrong_setting_of_the_images_is_a_plain_error():
     with pytest.raises(UsageError, match=r"Unknown key 'data\.holdot'"):
-        open_images("scratch", "natural", "", "", assignments=["data.holdot=0.4"])
+        open_images("scratch", "natural", "", "", settings={"data.holdot": 0.4})

@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from ssl_kit import Batch, TrainingInfo, UnknownNameError, UsageError
-from ssl_kit.commands.actions import start
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.combination import Combination, CombinationConfig
 from ssl_kit.plugins.objectives.rotation import Rotation
@@ -10,6 +9,7 @@ from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.settings import parse_set
 from ssl_kit.training.setup import resolve
+from ssl_kit.training.start import start
 
 WEIGHTS = {"simclr": 1, "rotation": 0.5}
 SMALL = {"hidden": 32, "out": 16}

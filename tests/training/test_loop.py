@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file
 
 from ssl_kit import Objective, Output, RunError, UsageError, View
-from ssl_kit.commands.actions import go_on, start
 from ssl_kit.core.discovery import objectives
 from ssl_kit.core.registry import Entry
 from ssl_kit.evaluation.pretrained import from_run
@@ -21,6 +20,7 @@ from ssl_kit.training.collapse import Watch
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import merge
+from ssl_kit.training.start import go_on, start
 
 QUIET = Progress(quiet=True)
 

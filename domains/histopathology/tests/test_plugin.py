@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_kit.commands.actions import start
 from ssl_kit.core.discovery import datasets, domains, objectives
 from ssl_kit.data.opening import DataConfig, open_dataset
 from ssl_kit.testing import parametrize_with_checks
 from ssl_kit.training.progress import Progress
+from ssl_kit.training.start import start
 from ssl_kit_histopathology.domain import HISTOPATHOLOGY
 
 

@@ -13,8 +13,8 @@ import pydicom
 import pytest
 
 from ssl_kit import DataError
-from ssl_kit.commands.actions import start
 from ssl_kit.training.progress import Progress
+from ssl_kit.training.start import start
 from ssl_kit_medical.dicom import Dicom, DicomConfig
 
 PIXELS = np.arange(600).reshape(20, 30).astype("int16")

@@ -1,6 +1,6 @@
 """Writes a small plugin package with a working example, for its author to change.
 
-The templates are such packages themselves, in templates/KIND and templates/common.
+The templates are such packages themselves, in commands/templates.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 import shlex
 from pathlib import Path
 
-from ..core.discovery import datasets, domains, evaluations, objectives
-from ..core.errors import UnknownNameError, UsageError, explain_write_errors
+from ...core.discovery import datasets, domains, evaluations, objectives
+from ...core.errors import UnknownNameError, UsageError, explain_write_errors
 
-_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parents[1] / "templates"
 _REGISTRIES = {
     "objective": objectives,
     "domain": domains,
@@ -74,12 +74,12 @@ def next_steps(kind: str, name: str, folder: Path) -> str:
 
 def _template(kind: str) -> dict[Path, str]:
     """Returns the text of each file, by its path inside the package."""
-    found = {}
+    texts = {}
     for root in (_TEMPLATES / "common", _TEMPLATES / kind):
         for path in sorted(root.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                found[path.relative_to(root)] = path.read_text(encoding="utf-8")
-    return found
+                texts[path.relative_to(root)] = path.read_text(encoding="utf-8")
+    return texts
 
 
 def _words(kind: str, name: str) -> dict[str, str]:

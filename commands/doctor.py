@@ -1,0 +1,43 @@
+"""Checks this installation. Nothing but the check of the device imports torch."""
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from ..core.discovery import discovery
+
+_PARTS = ("torch", "torchvision", "timm", "albumentations", "accelerate", "numpy", "scikit-learn")
+
+
+def health() -> list[dict[str, Any]]:
+    """Checks this installation: a row per fact, `ok` False where something needs mending."""
+    rows: list[dict[str, Any]] = [_row("python", platform.python_version())]
+    for name in _PARTS:
+        try:
+            rows.append(_row(name, version(name)))
+        except PackageNotFoundError:
+            rows.append(_row(name, f"missing: run 'pip install {name}'", ok=False))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    rows.append(_row("cores", str(cores)))
+    rows.append(_row("device", _device()))
+    free = shutil.disk_usage(".").free / 2**30
+    rows.append(_row("disk", f"{free:.0f} GiB free here", ok=free > 1))
+    for plugin in discovery().plugins:
+        text = plugin.error or f"{plugin.origin} {plugin.version}".strip()
+        rows.append(_row(f"plugin {plugin.name}", text, ok=not plugin.error))
+    return rows
+
+
+def _row(check: str, found: str, ok: bool = True) -> dict[str, Any]:
+    return {"check": check, "found": found, "ok": ok}
+
+
+def _device() -> str:
+    import torch
+
+    from ..training.precision import choose_precision
+
+    name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
+    return f"{name}, {choose_precision('auto')}"

@@ -1,0 +1,52 @@
+"""Evaluates an encoder."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from ..evaluation.beside_untrained import evaluate_beside_untrained
+from ..evaluation.requests import choose, prepare
+from ..reports.printed import Evaluations
+from .provenance import command_of
+
+
+def evaluate(
+    model: str | PathLike[str],
+    *,
+    domain: str = "",
+    data: str | PathLike[str] = "",
+    labels: str | PathLike[str] = "",
+    evaluation: str | Sequence[str] = "knn,linear",
+    encoder: str = "resnet18",
+    image_size: int = 0,
+    holdout: float | None = None,
+    allow_overlap: bool = False,
+    set: Mapping[str, Any] | None = None,
+    features: str | PathLike[str] | None = None,
+) -> Evaluations:
+    """Measures a run beside its untrained encoder, or initial weights alone, on labeled images.
+
+    The arguments are the flags of `ssl-kit evaluate`. The results of a run are also written to
+    its folder: evaluations/NAME.json, and the bootstrap draws in NAME.npz.
+
+    Returns:
+        The results by name of the evaluation; printed, they are a table.
+    """
+    command = command_of(evaluate, locals())
+    chosen = choose(evaluation.split(",") if isinstance(evaluation, str) else evaluation, set)
+    prepared = prepare(
+        fspath(model),
+        domain=domain,
+        data=fspath(data),
+        labels=fspath(labels),
+        encoder=encoder,
+        image_size=image_size,
+        holdout=holdout,
+        allow_overlap=allow_overlap,
+        features=Path(features) if features else None,
+        evaluations=chosen.values(),
+        settings=set,
+    )
+    results = evaluate_beside_untrained(prepared, chosen, command)
+    return Evaluations(results, prepared.shared)

@@ -1,0 +1,22 @@
+"""Writes a report."""
+
+from os import PathLike, fspath
+from pathlib import Path
+
+from ..reports.html.page import write_report
+
+
+def report(
+    folder: str | PathLike[str],
+    *,
+    data: str | PathLike[str] = "",
+    out: str | PathLike[str] | None = None,
+) -> Path:
+    """Writes a run or a comparison as one HTML file; returns the file.
+
+    Args:
+        folder: Folder of a run or a comparison.
+        data: Images of the run, where they have moved.
+        out: The file; report.html in the folder if None.
+    """
+    return write_report(Path(folder), fspath(data), Path(out) if out else None)

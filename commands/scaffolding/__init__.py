@@ -1,0 +1,1 @@
+"""How the package of a new plugin is written, for its author to change."""

@@ -1,0 +1,103 @@
+"""Options that several commands have; those of a run are made from the fields of RunConfig."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _nested(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> Any:
+    """Turns the values of --set into the argument `set` of the Python API."""
+    if not texts:
+        return None
+    from ...training.settings import merge, parse_set
+
+    return merge(*map(parse_set, texts))
+
+
+def settings(metavar: str, text: str) -> Callable[[Any], Any]:
+    """Makes the option --set."""
+    return click.option("--set", multiple=True, metavar=metavar, callback=_nested, help=text)
+
+
+def out(text: str, **more: Any) -> Callable[[Any], Any]:
+    """Makes the option --out."""
+    return click.option("--out", type=PATH, help=text, **more)
+
+
+PATH = click.Path(path_type=Path)
+model = click.argument("model", metavar="RUN|scratch|imagenet|WEIGHTS")
+setting = settings("KEY=VALUE", "Any setting of a run, such as objective.temperature=0.2.")
+evaluation_setting = settings("EVALUATION.KEY=VALUE", "Option of an evaluation, or data.KEY=VALUE.")
+overlap = click.option(
+    "--allow-overlap", is_flag=True, help="Test also on groups that were pre-trained on."
+)
+quiet = click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+class Derived(click.Command):
+    """A command some of whose options are fields of RunConfig.
+
+    They are made when they are asked for, because a list of all commands need not wait for them.
+
+    Args:
+        flags: Names in `training.flags.FLAGS`, and where the default comes from if not from the
+            field: "the run's", "".
+    """
+
+    def __init__(self, *args: Any, flags: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._flags = dict(flags)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Returns all arguments and options."""
+        first = sum(isinstance(param, click.Argument) for param in self.params)
+        self.params[first:first] = [_derived(*flag) for flag in self._flags.items()]
+        self._flags.clear()
+        return super().get_params(ctx)
+
+
+def _derived(name: str, source: str) -> click.Option:
+    from ...training.flags import Flag
+
+    flag = Flag.of(name)
+    default = ", or ".join(part for part in (source, flag.default) if part)
+    return click.Option(
+        [f"--{name.replace('_', '-')}"],
+        type=flag.kind if flag.least is None else click.IntRange(flag.least),
+        metavar="|".join(flag.choices) or None,
+        help=f"{flag.text}  [default: {default}]" if default else flag.text,
+    )
+
+
+TRAIN = {
+    "domain": "",
+    "data": "the domain's demo",
+    "labels": "",
+    "objective": "the domain's",
+    "encoder": "the domain's",
+    "init": "the domain's",
+    "image_size": "the domain's",
+    "epochs": "",
+    "max_time": "",
+    "batch_size": "the domain's",
+    "seed": "",
+    "workers": "the domain's",
+    "precision": "the domain's",
+    "pair_by": "",
+    "holdout": "the domain's",
+    "max_skip": "the domain's",
+    "on_collapse": "the domain's",
+}
+IMAGES = dict.fromkeys(("domain", "data", "labels"), "the run's")
+EVALUATE = IMAGES | dict.fromkeys(("encoder", "image_size", "holdout"), "the run's")
+VIEWS = {"domain": "", "data": "the domain's demo", "image_size": "", "seed": ""}

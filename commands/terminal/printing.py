@@ -1,0 +1,26 @@
+"""How results are printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from ...reports.words import aligned
+
+
+def show(values: Any, as_json: bool, text: Callable[[], object]) -> None:
+    """Prints plain values as JSON, or a text."""
+    click.echo(json.dumps(values, indent=2, default=str) if as_json else text())
+
+
+def columns(rows: Sequence[Mapping[str, Any]], *names: str) -> str:
+    """Returns a table without a heading.
+
+    Args:
+        rows: Values by name.
+        names: The columns.
+    """
+    return "\n".join(aligned([[row[name] for name in names] for row in rows]))

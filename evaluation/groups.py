@@ -1,0 +1,46 @@
+"""Means over groups, each of which counts once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .result import Result
+
+_FEW = 6  # groups, below which no signed-rank test gets under 0.05
+
+
+def few_groups(groups: int) -> list[str]:
+    """Returns the remark that intervals over so few groups say little, if they are few."""
+    if groups >= _FEW:
+        return []
+    return [f"Intervals over {groups} groups are too narrow to go by; {_FEW} are the least."]
+
+
+def over_groups(scores: Mapping[int, Mapping[str, float]], main: str) -> Result:
+    """Averages scores of groups, each counting once; the intervals are over groups.
+
+    Args:
+        scores: By the number of the group, in order, and by name. A group may lack a score: then
+            the mean is over the others, and there is none below two of them.
+        main: The score that arms are preferred by; every group has it.
+
+    Returns:
+        Means; details tell the deviation between groups and how many groups a mean is over.
+    """
+    parts: dict[str, Result] = {}
+    between: dict[str, dict[str, float]] = {}
+    for name in dict.fromkeys(name for each in scores.values() for name in each):
+        groups = [group for group, each in scores.items() if name in each]
+        values = np.array([scores[group][name] for group in groups])
+        if len(groups) >= 2:
+            parts[name] = Result.of_means({name: values}, np.array(groups), name)
+            between[name] = {"deviation": float(values.std(ddof=1)), "groups": len(groups)}
+    return Result(
+        {name: part.metrics[name] for name, part in parts.items()},
+        {name: part.draws[name] for name, part in parts.items()},
+        main,
+        by_group=np.array([each[main] for each in scores.values()]),
+        details={"between_groups": between},
+    )
