@@ -58,12 +58,12 @@ def bare_loop(size: int, batch_size: int, seconds: float) -> float:
     import torch
 
     from ssl_kit import Batch
+    from ssl_kit.data.process import prepare_process
     from ssl_kit.nn.weights import create_encoder
     from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig
-    from ssl_kit.training.device import keep_freed_memory
     from ssl_kit.training.precision import choose_precision
 
-    keep_freed_memory()  # as in ssl-kit: the limit is not to be slowed by the allocator
+    prepare_process()  # as in ssl-kit: the limit is not to be slowed by the allocator
     torch.manual_seed(0)
     model = SimCLR(create_encoder("resnet18", 3, size), SimCLRConfig())
     model = model.to(memory_format=torch.channels_last)

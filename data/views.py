@@ -109,7 +109,6 @@ class Renderer:
     @cached_property
     def pipelines(self) -> list[A.Compose]:
         """One albumentations pipeline per view."""
-        cv2.setNumThreads(0)  # the loader's processes are the parallelism
         return [
             A.Compose(
                 self._policies[v.policy](v, self._channels),

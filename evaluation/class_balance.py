@@ -53,7 +53,7 @@ def balanced_loss(balance: str, labels: NDArray[Any], classes: int, device: torc
     return cross_entropy
 
 
-class Balanced(Sampler[tuple[int, Positions]]):
+class BalancedSampler(Sampler[tuple[int, Positions]]):
     """Endless batches in which every class is as likely as any other.
 
     Args:

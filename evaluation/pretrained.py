@@ -18,6 +18,7 @@ from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.loader import Skipped, ViewDataset, choose_workers, load
 from ..data.order import Once
+from ..data.process import seeded
 from ..data.splits import Positions
 from ..data.standardize import Standardize
 from ..data.views import Renderer
@@ -28,7 +29,7 @@ from ..training.run import Run
 _BATCH = 256
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pretrained:
     """An encoder with its preprocessing.
 
@@ -85,9 +86,9 @@ def from_init(
         pool: Positions that statistics may be measured on.
         seed: Of random weights.
     """
-    torch.manual_seed(seed)
-    encoder = create_encoder(architecture, len(dataset.channels), image_size)
-    loaded = load_initial_weights(encoder, init, dataset.channels)
+    with seeded(seed):
+        encoder = create_encoder(architecture, len(dataset.channels), image_size)
+        loaded = load_initial_weights(encoder, init, dataset.channels)
     statistics = statistics_for(encoder, init, dataset, pool)
     name = {"scratch": "untrained", "imagenet": "ImageNet"}.get(init, Path(init).name)
     return Pretrained(name, encoder, tuple(dataset.channels), statistics, image_size, loaded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,7 @@ def load_encoder(
     run = run_of(what)
     if run:
         model = from_run(run)
-        model.image_size = image_size or model.image_size
-        return model, run
+        return replace(model, image_size=image_size or model.image_size), run
     return from_init(what, encoder, image_size or 64, data, pool), None
 
 

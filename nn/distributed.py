@@ -65,7 +65,7 @@ def all_reduce(x: Tensor) -> Tensor:
 
 
 class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalization over the joined batch of all processes; torch's own needs GPUs.
+    """Batch normalization over the joined batch of all processes, on devices other than GPUs.
 
     An activation and dropout that timm fuses into its layer are kept.
     """
@@ -102,13 +102,28 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         return cast(Tensor, self.act(self.drop(out.to(input.dtype))))
 
 
-def sync_batch_norm(module: M) -> M:
-    """Replaces every batch normalization inside a module by `SyncBatchNorm`; weights are shared."""
+def sync_batch_norm(module: M, device: torch.device | str = "cpu") -> M:
+    """Makes every batch normalization inside a module use the joined batch of all processes.
+
+    On a CUDA device they become torch's own SyncBatchNorm, which works on no CPU; elsewhere they
+    become `SyncBatchNorm` of this module. Weights are shared with the module that is given.
+
+    Args:
+        module: Changed in place; itself no batch normalization.
+        device: Where it will be trained.
+    """
+    if torch.device(device).type == "cuda":
+        from timm.layers import norm_act  # torch's conversion, which keeps fused activations too
+
+        return cast(M, norm_act.convert_sync_batchnorm(module))  # type: ignore[no-untyped-call]
     for name, child in module.named_children():
         if isinstance(child, nn.modules.batchnorm._BatchNorm):
-            tracks = child.track_running_stats
             synced = SyncBatchNorm(
-                child.num_features, child.eps, child.momentum, child.affine, tracks
+                child.num_features,
+                child.eps,
+                child.momentum,
+                child.affine,
+                child.track_running_stats,
             )
             synced._parameters, synced._buffers = child._parameters, child._buffers
             synced.drop = getattr(child, "drop", nn.Identity())

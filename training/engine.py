@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
 
 from ..core.errors import UsageError
-from .device import keep_freed_memory
+from ..data.process import prepare_process
 from .precision import choose_precision
 from .run import Run
 from .settings import RunConfig
@@ -29,6 +29,11 @@ def create_run(folder: Path, config: RunConfig) -> Run:
     return Run(folder)
 
 
+def process_count() -> int:
+    """Returns the number of processes that train together."""
+    return int(PartialState(cpu=_no_accelerator()).num_processes)
+
+
 def _no_accelerator() -> bool:
     """Without being told, accelerate takes torchrun's processes on a CPU for single ones."""
     return not torch.accelerator.is_available()
@@ -42,8 +47,7 @@ def make_accelerator(precision: str, accumulate: int, partial: bool = False) -> 
         accumulate: Batches a step.
         partial: Whether a step may leave some weights without a gradient.
     """
-    if _no_accelerator():
-        keep_freed_memory()
+    prepare_process()
     AcceleratorState._reset_state()  # an earlier run may have used another precision
     return Accelerator(
         cpu=_no_accelerator(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from types import TracebackType
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
+
+from ..data.process import show_log
 
 if TYPE_CHECKING:
     from .setup import Setup
@@ -30,9 +31,7 @@ class Progress:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._status = ""
-        handler = _Says(self)
-        logging.getLogger("ssl_kit").handlers[:] = [handler]  # the latest of this process
-        logging.getLogger("ssl_kit").setLevel(logging.INFO)
+        show_log(self.say)
 
     def start(self, setup: Setup) -> None:
         """Says what will be trained on what."""
@@ -93,21 +92,6 @@ class Progress:
             self.say(
                 f"epoch {values['epoch']:.0f}  step {values['step']}/{steps or '?'}  {self._status}"
             )
-
-
-class _Says(logging.Handler):
-    """Shows what the package logs, each line once."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__()
-        self._progress, self._said = progress, set[str]()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Shows a record."""
-        text = record.getMessage()
-        if text not in self._said:
-            self._said.add(text)
-            self._progress.say(text)
 
 
 def _clock(seconds: float) -> str:

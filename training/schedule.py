@@ -13,7 +13,7 @@ _MEASURED_SECONDS = 10.0
 _KEPT_BACK = 0.04  # share of the time left for the collapse watch and the last files
 
 
-class Plan:
+class Schedule:
     """The length of the schedule: by epochs, or measured in the first seconds to fit a time.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ class Arm:
                 raise
             self.unavailable = str(error)
             return None
-        model.name, self.loaded = self.name, model.loaded
+        model, self.loaded = replace(model, name=self.name), model.loaded
         self._models = {key: model}  # the seeds come one after the other
         return model
 
@@ -88,8 +88,7 @@ class Arm:
         self, seed: int, architecture: str, image_size: int, data: Dataset, pool: Positions
     ) -> Pretrained:
         if self.run:
-            model = from_run(self.run)
-            model.image_size = image_size
+            model = replace(from_run(self.run), image_size=image_size)
             model.check(data)
             return model
         init = SCRATCH if self.is_random else self.weights or IMAGENET

@@ -18,7 +18,7 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from ... import Evaluation, UsageError
-from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result
+from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result, choose
 from .linear import Linear, LinearConfig
 
 _INNER = 5  # folds that C is chosen by
@@ -199,12 +199,13 @@ class LeaveOneOut(Evaluation):
         pairs = [(a, b) for a, b in pairs if len(np.unique(found.labels[a])) > 1]
         if not pairs:
             return float(strengths[len(strengths) // 2])
-        truth = found.labels[np.concatenate([b for _, b in pairs])]
-        rows, likelihoods = np.arange(len(truth)), []
-        for c in strengths:
-            said = np.concatenate([self._fitted(found, a, b, c) for a, b in pairs])
-            likelihoods.append(np.log(said[rows, truth].clip(1e-7)).mean())
-        return float(strengths[int(np.argmax(likelihoods))])
+        labels = found.labels[np.concatenate([b for _, b in pairs])]
+        candidates = (
+            (float(c), (labels, np.concatenate([self._fitted(found, a, b, c) for a, b in pairs])))
+            for c in strengths
+        )
+        chosen = choose(candidates)
+        return chosen[0] if chosen else float(strengths[0])
 
     def _fitted(
         self,
@@ -218,7 +219,7 @@ class LeaveOneOut(Evaluation):
         config = LinearConfig(
             strengths=(strength,), iterations=options.iterations, weights=options.weights
         )
-        return Linear(config).answer(replace(found, train=known, val=_NONE, test=asked))[0]
+        return Linear(config).predict(replace(found, train=known, val=_NONE, test=asked))[0]
 
 
 def _remarks(scores: Mapping[int, Mapping[str, float]]) -> list[str]:

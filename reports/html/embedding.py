@@ -8,13 +8,13 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ...core.dataset import Dataset
 from ...core.discovery import evaluations
 from ...core.domain import Domain
 from ...core.errors import SslKitError
+from ...data.process import seeded
 from ...data.splits import Positions, Splits
 from ...evaluation.data import EvaluationData, LabeledFeatures
 from ...evaluation.evaluation import Evaluation
@@ -60,10 +60,10 @@ def embed_sample(run: Run, model: Pretrained, dataset: Dataset, domain: Domain) 
 def initial(run: Run, model: Pretrained) -> Pretrained | None:
     """Makes the encoder that the run started from; None if its weights are not at hand."""
     config = run.config
-    torch.manual_seed(config.seed)  # as when the run was built: the same random weights
     try:
-        encoder = create_encoder(config.encoder.name, len(model.channels), model.image_size)
-        loaded = load_initial_weights(encoder, config.encoder.init, model.channels)
+        with seeded(config.seed):  # as when the run was built: the same random weights
+            encoder = create_encoder(config.encoder.name, len(model.channels), model.image_size)
+            loaded = load_initial_weights(encoder, config.encoder.init, model.channels)
     except (SslKitError, OSError):  # weights moved, or no network
         return None
     name = "untrained" if config.encoder.init == "scratch" else "initial weights"

@@ -6,7 +6,7 @@ import pytest
 
 CODE = """
 import resource, torch
-from ssl_kit.core.device import keep_freed_memory
+from ssl_kit.data.process import keep_freed_memory
 keep_freed_memory()
 for _ in range(20):  # the first ones leave holes that are too small by the alignment
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
