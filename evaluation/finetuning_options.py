@@ -51,9 +51,7 @@ class FineTuningConfig(Config):
     ] = "weak"
     balance: Annotated[
         Literal["none", "sampler", "weights", "focal"],
-        Field(
-            description="method against class imbalance: sampler, class weights or focal loss"
-        ),
+        Field(description="method against class imbalance: sampler, class weights or focal loss"),
     ] = "none"
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], Field(description="number format of the forward pass")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
@@ -108,7 +109,7 @@ class Trainer:
         steps = self.schedule.provisional
         lr = learning_rate(self.step, steps, optimizer, self.setup.batch_size)
         for phase in range(objective.phases):
-            output = self.take_step(lr, lambda phase=phase: self.model(batch, phase))  # type: ignore[misc]
+            output = self.take_step(lr, partial(self.model, batch, phase))
         self.step += 1
         if self.accelerator.sync_gradients:
             objective.after_step(self.step, steps)

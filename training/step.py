@@ -51,7 +51,7 @@ class TrainingStep:
         self._clip, self._engine = clip, engine or SingleDevice()
 
     def __call__(self, lr: float, forward: Callable[[], Output]) -> Output:
-        """Takes a step at a learning rate, and returns what `forward` returned.
+        """Takes a step at a learning rate, and returns the output with a detached loss.
 
         Args:
             lr: Learning rate; a parameter group's `lr_scale` multiplies it.
@@ -65,21 +65,21 @@ class TrainingStep:
                 self._engine.clip_grad_norm_(self.model.parameters(), self._clip)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-        return output
+        return output._replace(loss=output.loss.detach())
 
 
 def mean_loss(losses: Sequence[Tensor], task: str, option: str) -> float:
     """Returns the mean loss of an epoch.
 
     Args:
-        losses: One scalar a step.
+        losses: One detached scalar a step.
         task: What is trained, for the message.
         option: The option that sets the learning rate, for the message.
 
     Raises:
         RunError: If it is not finite.
     """
-    mean = float(torch.stack([loss.detach() for loss in losses]).mean())
+    mean = float(torch.stack(list(losses)).mean())
     if not math.isfinite(mean):
         raise RunError(f"The loss of {task} became {mean}. Lower {option}.")
     return mean

@@ -67,9 +67,9 @@ class KNN(Evaluation):
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Votes of the training and validation images on the test images."""
         found = data.features(model)
-        return found.result(*self.answer(found), k=self.config.k)
+        return found.result(*self.predict(found), k=self.config.k)
 
-    def answer(
+    def predict(
         self, found: LabeledFeatures
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Returns (n_test, K) and, of training images alone, (n_val, K) shares of the votes."""

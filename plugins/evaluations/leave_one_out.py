@@ -18,7 +18,7 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from ... import Evaluation, UsageError
-from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result, choose
+from ...evaluation import EvaluationData, LabeledFeatures, Predictions, Pretrained, Result, choose
 from .linear import Linear, LinearConfig
 
 _INNER = 5  # folds that C is chosen by
@@ -187,39 +187,41 @@ class LeaveOneOut(Evaluation):
                 "nothing to learn from. Label more groups, or leave that group out."
             )
         strength = self._choose(found, known)
-        return strength, self._fitted(found, known, test, strength)
+        return strength, self._predict_from(found, known, test, strength)
 
-    def _choose(self, found: LabeledFeatures, known: NDArray[np.int64]) -> float:
-        """Returns the C of the highest likelihood over folds of the groups that are known."""
-        strengths, groups = self.config.strengths, found.groups[known]
+    def _choose(self, data: LabeledFeatures, known: NDArray[np.int64]) -> float:
+        """Returns the C with the highest likelihood over folds of the known groups.
+
+        The middle C is taken where the known groups allow no folds.
+        """
+        strengths, groups = self.config.strengths, data.groups[known]
         folds = min(_INNER, len(np.unique(groups)))
-        if folds < 2 or len(strengths) == 1:
-            return float(strengths[len(strengths) // 2])
-        pairs = [(known[a], known[b]) for a, b in GroupKFold(folds).split(known, groups=groups)]
-        pairs = [(a, b) for a, b in pairs if len(np.unique(found.labels[a])) > 1]
-        if not pairs:
-            return float(strengths[len(strengths) // 2])
-        labels = found.labels[np.concatenate([b for _, b in pairs])]
-        candidates = (
-            (float(c), (labels, np.concatenate([self._fitted(found, a, b, c) for a, b in pairs])))
-            for c in strengths
-        )
-        chosen = choose(candidates)
-        return chosen[0] if chosen else float(strengths[0])
+        pairs = []
+        if folds > 1 and len(strengths) > 1:
+            pairs = [(known[a], known[b]) for a, b in GroupKFold(folds).split(known, groups=groups)]
+        pairs = [(a, b) for a, b in pairs if len(np.unique(data.labels[a])) > 1]
 
-    def _fitted(
+        def predictions(c: float) -> Predictions:
+            parts = [(data.labels[b], self._predict_from(data, a, b, c)) for a, b in pairs]
+            labels, probabilities = zip(*parts, strict=True)
+            return np.concatenate(labels), np.concatenate(probabilities)
+
+        chosen = choose((c, predictions(c)) for c in strengths) if pairs else None
+        return float(chosen[0] if chosen else strengths[len(strengths) // 2])
+
+    def _predict_from(
         self,
-        found: LabeledFeatures,
+        data: LabeledFeatures,
         known: NDArray[np.int64],
-        asked: NDArray[np.int64],
+        rows: NDArray[np.int64],
         strength: float,
     ) -> NDArray[np.float64]:
-        """Returns (n, K) probabilities of the rows that are asked for."""
+        """Returns (n, K) probabilities of some rows, from a probe fitted on known ones."""
         options = self.config
         config = LinearConfig(
             strengths=(strength,), iterations=options.iterations, weights=options.weights
         )
-        return Linear(config).predict(replace(found, train=known, val=_NONE, test=asked))[0]
+        return Linear(config).predict(replace(data, train=known, val=_NONE, test=rows))[0]
 
 
 def _remarks(scores: Mapping[int, Mapping[str, float]]) -> list[str]:

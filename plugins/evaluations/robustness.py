@@ -48,7 +48,7 @@ class Robustness(Evaluation):
             groups=np.concatenate([found.groups, np.tile(found.groups[found.test], times)]),
             test=np.concatenate([found.test, more]),
         )
-        answers = self._head().answer(worse)[0]
+        answers = self._head().predict(worse)[0]
         right = (answers.argmax(axis=1) == worse.labels[worse.test]).reshape(times + 1, n)
         names = ["clean", *altered, "all"]
         rows = [*right.astype(np.float64), right[1:].mean(axis=0)]

@@ -6,7 +6,12 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn.functional import cross_entropy
 
-from ssl_kit.evaluation.class_balance import BalancedSampler, balanced_loss, class_weights, focal_loss
+from ssl_kit.evaluation.class_balance import (
+    BalancedSampler,
+    balanced_loss,
+    class_weights,
+    focal_loss,
+)
 
 LABELS = np.array([0] * 12 + [1] * 3 + [3] * 1)
 
@@ -67,7 +72,9 @@ def test_the_sampler_draws_every_class_alike():
 
 
 def test_an_image_drawn_again_is_altered_anew():
-    epochs = [epoch for epoch, _ in itertools.islice(BalancedSampler(np.arange(16), LABELS, 4, 0), 5)]
+    epochs = [
+        epoch for epoch, _ in itertools.islice(BalancedSampler(np.arange(16), LABELS, 4, 0), 5)
+    ]
     assert epochs == [0, 1, 2, 3, 4]
 
 

@@ -39,7 +39,9 @@ def test_the_likelihood_is_that_of_the_right_classes():
 
 
 def test_the_first_of_the_best_candidates_is_chosen():
-    candidates = [(c, predictions(right)) for c, right in zip("abcd", (0.5, 0.8, 0.8, 0.6), strict=True)]
+    candidates = [
+        (c, predictions(right)) for c, right in zip("abcd", (0.5, 0.8, 0.8, 0.6), strict=True)
+    ]
     setting, (_, probabilities) = choose(candidates)
     assert setting == "b"
     assert probabilities[0, 0] == 0.8

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import DataError, Index, UsageError
-from ssl_kit.plugins.evaluations.annotations import read_annotations
+from ssl_kit.plugins.evaluations.annotation_files import read_annotations
 
 OBJECT = (
     "<object><name>{name}</name><difficult>{difficult}</difficult><part><name>tail</name><bndbox>"

@@ -61,13 +61,13 @@ def evaluate(data, **options):
 @pytest.fixture
 def fits(monkeypatch):
     """Rows of every training: learned from, asked, and C."""
-    seen, original = [], Linear.answer
+    seen, original = [], Linear.predict
 
     def spy(self, found):
         seen.append((found.known, found.test, self.config.strengths))
         return original(self, found)
 
-    monkeypatch.setattr(Linear, "answer", spy)
+    monkeypatch.setattr(Linear, "predict", spy)
     return seen
 
 
