@@ -66,7 +66,8 @@ def from_run(run: Run) -> Pretrained:
     """
     facts = run.read_json("encoder.json")
     channels = tuple(facts["channels"])
-    encoder = create_encoder(facts["architecture"], len(channels), facts["image_size"])
+    with seeded(0):  # its random weights are overwritten
+        encoder = create_encoder(facts["architecture"], len(channels), facts["image_size"])
     state, source = read_weights(run.encoder)
     loaded = load_weights(encoder, state, source, channels, str(run.encoder))
     statistics = Statistics(facts["mean"], facts["std"])

@@ -161,8 +161,9 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished_run, tiny, tmp_path, nu
         (1, {"optimizer": {"name": "lars", "clip": 1.0}}),
         (3, {"train": {"accumulate": 2}}),
         (5, {"data": {"pair_by": "group"}}),
+        (4, {"objective": {"name": "simmim"}, "encoder": {"name": "test_vit"}}),
     ],
-    ids=["teacher", "lars", "accumulate", "pairs"],
+    ids=["teacher", "lars", "accumulate", "pairs", "random masks"],
 )
 def test_everything_that_has_a_state_goes_on(tiny, tmp_path, at, more):
     settings = merge(tiny, more)
