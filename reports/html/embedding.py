@@ -162,7 +162,7 @@ def neighbors(
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Ready(EvaluationData):
     """Data whose features are there already."""
 
@@ -189,12 +189,12 @@ def quick_knn(
     if found.start is not None and found.start_features is not None:
         models.append(found.start)
         ready[id(found.start)] = found.start_features
-    data = _Ready(dataset, splits, domain)
-    data.ready = {
+    labeled = {
         key: LabeledFeatures(
             features[chosen], labels[chosen], groups, dataset.index.classes, *parts
         )
         for key, features in ready.items()
     }
+    data = _Ready(dataset, splits, domain, ready=labeled)
     kind: type[Evaluation] = evaluations["knn"]
     return evaluate_side_by_side(models, data, {"knn": kind(kind.Config())})[0]

@@ -389,7 +389,7 @@ def test_two_processes_train_like_one(tiny, tmp_path):
     settings = merge(settings, {"objective": {"name": "ddp"}, "optimizer": {"name": "sgd"}})
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "ddp.py").write_text(
-        "from ssl_kit import hookimpl, Objective, Output, View, gather\n"
+        "from ssl_kit import hookimpl, Objective, Output, View\nfrom ssl_kit.nn import all_gather\n"
         "@hookimpl\n"
         "def register_objectives(register):\n"
         "    register('ddp', DDP)\n"
@@ -400,7 +400,7 @@ def test_two_processes_train_like_one(tiny, tmp_path):
         "    def views(cls, config, size):\n"
         "        return (View(size),)\n"
         "    def forward(self, batch, phase=0):\n"
-        "        z = gather(self.encoder(batch.views[0]))\n"
+        "        z = all_gather(self.encoder(batch.views[0]))\n"
         "        return Output(z.var(dim=0).sum())\n"
     )
     env = {**os.environ, "SSL_KIT_PLUGINS_DIR": str(tmp_path / "plugins"), "OMP_NUM_THREADS": "1"}
