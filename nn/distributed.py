@@ -1,4 +1,4 @@
-"""What is computed across processes: gathering, joined batch statistics, joint random numbers."""
+"""Computations across processes: gathering, batch statistics, random numbers."""
 
 from __future__ import annotations
 
@@ -135,15 +135,16 @@ def sync_batch_norm(module: M, device: torch.device | str = "cpu") -> M:
 
 
 def rand_per_sample(rows: int, *shape: int, like: Tensor) -> Tensor:
-    """Draws uniform numbers in [0, 1) for each row of the batch, (rows, *shape).
+    """Draws uniform numbers in [0, 1) for each sample of the batch, (rows, *shape).
 
-    The first process draws for the joined batch and each takes its part, so that P processes
-    get what one with the joined batch would. All randomness of an objective comes from here.
+    The first process draws for the joined batch and each process takes its part, so that P
+    processes get what one process with the joined batch would get. All randomness of an objective
+    comes from here.
 
     Args:
-        rows: B, of this process.
-        shape: Of what is drawn for one row.
-        like: Gives device; half precision is widened to float32.
+        rows: Number of samples of this process (B).
+        shape: Shape of the numbers of one sample.
+        like: Gives the device and the precision; half precision is widened to float32.
     """
     drawn = rand_shared(rows * world_size(), *shape, like=like)
     return drawn[rank() * rows :][:rows]

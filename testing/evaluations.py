@@ -1,4 +1,4 @@
-"""What every evaluation must keep to."""
+"""The rules that every evaluation must keep."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def declares_itself(kind: Kind) -> None:
 
 @cache
 def _bench(grouped: bool) -> tuple[Pretrained, EvaluationData]:
-    """An untrained encoder and labeled images; their features are computed once.
+    """Returns an untrained encoder and labeled images, whose features are computed once.
 
     Args:
-        grouped: Whether images are in groups of 120 with a place in time, as those of subjects
-            are, or each on its own.
+        grouped: Whether images are in groups of 120 with a time, like those of subjects, or each
+            image is its own group.
     """
     domain = domains["natural"]
     dataset = open_dataset(domain, DataConfig())
@@ -63,11 +63,11 @@ def _bench(grouped: bool) -> tuple[Pretrained, EvaluationData]:
 
 
 @cache
-def _found(kind: Kind) -> tuple[Result, bool]:
-    """Evaluates on groups of images; on images alone where those are refused.
+def _first(kind: Kind) -> tuple[Result, bool]:
+    """Evaluates on groups of images, or on single images where groups are refused.
 
     Returns:
-        What was found, and whether images were in groups.
+        The result, and whether images were in groups.
     """
     try:
         return _evaluated(kind, True), True
@@ -107,7 +107,7 @@ class _Again:
 
 @cache
 def _again(kind: Kind) -> _Again:
-    model, data = _bench(_found(kind)[1])
+    model, data = _bench(_first(kind)[1])
     copied = copy.deepcopy(model)
     fresh = EvaluationData(data.dataset, data.splits, data.domain, workers=0)
     with _watched_random_states() as moved:
@@ -148,10 +148,10 @@ def _random_states() -> dict[str, str]:
 
 
 def estimates_are_sound(kind: Kind) -> None:
-    """On a small demo its estimates are finite, each inside its interval if it has one."""
-    found, _ = _found(kind)
-    require(bool(found.metrics), "there are no metrics; see Result.of_classification")
-    for name, estimate in found.metrics.items():
+    """On a small demo its estimates are finite and lie inside their intervals."""
+    result, _ = _first(kind)
+    require(bool(result.metrics), "there are no metrics; see Result.of_classification")
+    for name, estimate in result.metrics.items():
         require(bool(np.isfinite(estimate.value)), f"{name} is {estimate.value}; is a class empty?")
         inside = np.isnan(estimate.low) or estimate.low <= estimate.value <= estimate.high
         require(bool(inside), f"{name} {estimate.value} is outside its interval [{estimate.low}, "
@@ -159,18 +159,18 @@ def estimates_are_sound(kind: Kind) -> None:
 
 
 def arms_can_be_compared(kind: Kind) -> None:
-    """Its main metric is one of its metrics and has bootstrap draws; or it has none."""
-    found, _ = _found(kind)
-    if found.main:
-        require(found.main in found.metrics, f"the main metric '{found.main}' is not reported")
-        drawn = found.draws.get(found.main, np.zeros(0))
-        require(drawn.shape == (DRAWS,), f"the main metric '{found.main}' has {len(drawn)} draws; "
+    """Its main metric, if it has one, is one of its metrics and has bootstrap draws."""
+    result, _ = _first(kind)
+    if result.main:
+        require(result.main in result.metrics, f"the main metric '{result.main}' is not reported")
+        drawn = result.draws.get(result.main, np.zeros(0))
+        require(drawn.shape == (DRAWS,), f"the main metric '{result.main}' has {len(drawn)} draws; "
                 "make results with Result.of_classification or Result.of_means")  # fmt: skip
 
 
 def estimates_are_the_same_again(kind: Kind) -> None:
-    """Asked again it estimates the same."""
-    first, second = _found(kind)[0], _again(kind).result
+    """A second evaluation gives the same estimates."""
+    first, second = _first(kind)[0], _again(kind).result
     for name, estimate in first.metrics.items():
         again = astuple(second.metrics[name])
         same = np.array_equal(astuple(estimate), again, equal_nan=True)
@@ -178,7 +178,7 @@ def estimates_are_the_same_again(kind: Kind) -> None:
 
 
 def leaves_the_encoder_alone(kind: Kind) -> None:
-    """The encoder's weights are what they were: the next evaluation gets the same ones."""
+    """The weights of the encoder are what they were before."""
     changed = _again(kind).weights
     require(not changed, f"it changes '{', '.join(changed[:3])}'; fine-tune a copy.deepcopy")
 

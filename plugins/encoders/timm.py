@@ -12,13 +12,13 @@ from torch import Tensor
 
 from ... import Encoder, RunError, UnknownNameError
 
-_TINY = 16  # pixels; of a usual CNN's 32 to a cell, so that its last stage gets maps of one
+_TINY = 16  # pixels, at which the last feature map of a usual CNN (stride 32) is 1x1
 
 
 def _precision_for(x: Tensor) -> AbstractContextManager[Any]:
-    """Leaves mixed precision on a CPU for images (B, C, H, W) of 16 pixels and less.
+    """Turns mixed precision off on a CPU for images (B, C, H, W) of at most 16 pixels.
 
-    oneDNN's gradients of bfloat16 convolutions over maps of one cell hold memory that nobody wrote.
+    oneDNN's gradients of bfloat16 convolutions over 1x1 maps contain uninitialized memory.
     """
     if x.device.type == "cpu" and max(x.shape[2:]) <= _TINY:
         return torch.autocast("cpu", enabled=False)
@@ -30,7 +30,7 @@ class TimmEncoder(Encoder):
 
     Args:
         architecture: Any name of `timm.list_models()`.
-        channels: C.
+        channels: Number of input channels (C).
         image_size: Pixels; passed to models whose position embedding depends on it.
     """
 
@@ -66,8 +66,8 @@ class TimmEncoder(Encoder):
     def forward_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns pooled features (B, D) and the feature maps, finest first, from one pass.
 
-        The last map is what is pooled: behind the convolutional head of an EfficientNet, behind
-        the last normalization of a ViT. So whoever trains with maps trains them as well.
+        The last map is the one that is pooled: after the convolutional head of an EfficientNet,
+        after the last normalization of a ViT. Training with maps therefore trains these layers too.
         """
         with _precision_for(x):
             last, maps = self.body.forward_intermediates(
@@ -78,7 +78,7 @@ class TimmEncoder(Encoder):
             return self.body.forward_head(last), maps
 
     def forward_tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Maps (B, C, H, W) to tokens (B, prefix + N, D); of patches `keep` (B, M) only, if any."""
+        """Maps (B, C, H, W) to tokens (B, prefix + N, D), of the patches `keep` (B, M) if given."""
         body = self.body
         tokens = body._pos_embed(body.patch_embed(x))
         if keep is not None:
@@ -91,14 +91,14 @@ class TimmEncoder(Encoder):
         """Returns timm's pretrained weights, from its cache or the network.
 
         Raises:
-            RunError: If they can be had from neither.
+            RunError: If they are in neither.
         """
         try:
             model = timm.create_model(self.name, pretrained=True, num_classes=0)
         except Exception as error:
             raise RunError(
-                f"timm's ImageNet weights of '{self.name}' cannot be had here "
-                f"({type(error).__name__}). Download them elsewhere and give --init FILE."
+                f"timm's ImageNet weights of '{self.name}' are unavailable "
+                f"({type(error).__name__}). Download them on another machine and give --init FILE."
             ) from error
         return cast(dict[str, Tensor], model.state_dict())
 
@@ -110,6 +110,6 @@ class TimmEncoder(Encoder):
 
     @property
     def first_layer(self) -> str:
-        """Key of the weight that sees the image."""
+        """State-dict key of the input layer's weight (first convolution or patch embedding)."""
         first = self.body.pretrained_cfg.get("first_conv") or ""
         return f"{first}.weight" if isinstance(first, str) and first else ""

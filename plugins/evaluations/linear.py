@@ -44,7 +44,7 @@ class LinearConfig(Config):
 
 
 class Linear(Evaluation):
-    """How well does one linear layer on the features tell the classes apart?"""
+    """How accurate is a logistic regression on the features?"""
 
     Config = LinearConfig
 
