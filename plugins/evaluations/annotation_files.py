@@ -23,18 +23,18 @@ _XML_BYTES = 2**22  # largest file of one image: some 10,000 objects
 
 
 def read_annotations(path: Path) -> Annotations:
-    """Reads a JSON file of COCO's, or all XML files of VOC's in a folder.
+    """Reads a COCO JSON file, or all Pascal VOC XML files of a folder.
 
     Raises:
-        UsageError: If there is no such file or folder.
-        DataError: If a file is damaged, or nothing is in it.
+        UsageError: If the file or folder does not exist.
+        DataError: If a file is damaged, or no object is annotated.
     """
     if path.is_dir():
         return _read_voc(path)
     if not path.is_file():
         raise UsageError(
-            f"The annotations '{path}' do not exist. Give detection.annotations a JSON file of "
-            "COCO's form, or a folder of Pascal VOC's XML files."
+            f"The annotations '{path}' do not exist. Give detection.annotations a COCO JSON file, "
+            "or a folder of Pascal VOC XML files."
         )
     return _read_coco(path)
 
@@ -83,38 +83,36 @@ class _Coco(_Part):
 
 def _read_coco(file: Path) -> Annotations:
     try:
-        found = _Coco.model_validate_json(_bytes(file))
+        coco = _Coco.model_validate_json(_bytes(file))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "as a whole"
-        raise DataError(
-            f"'{file}' is no JSON file of COCO's form: {where}: {first['msg']}."
-        ) from error
-    numbers = {c.id: k for k, c in enumerate(sorted(found.categories, key=lambda c: c.id))}
-    images = {image.id for image in found.images}
+        raise DataError(f"'{file}' is no COCO JSON file: {where}: {first['msg']}.") from error
+    numbers = {c.id: k for k, c in enumerate(sorted(coco.categories, key=lambda c: c.id))}
+    images = {image.id for image in coco.images}
     by_image: dict[int | str, list[_Object]] = defaultdict(list)
-    for one in found.annotations:
+    for one in coco.annotations:
         if one.category_id not in numbers or one.image_id not in images:
             raise DataError(
                 f"'{file}' has an object of image {one.image_id} and category {one.category_id}; "
-                "not both of them are listed."
+                "at least one of them is not listed."
             )
         by_image[one.image_id].append(one)
-    names = {c.id: c.name for c in found.categories}
-    objects = {i.file_name: _of_coco(i, by_image[i.id], numbers) for i in found.images}
-    if len(objects) < len(found.images):
+    names = {c.id: c.name for c in coco.categories}
+    objects = {i.file_name: _of_coco(i, by_image[i.id], numbers) for i in coco.images}
+    if len(objects) < len(coco.images):
         raise DataError(f"'{file}' lists an image's file_name twice.")
     return _checked(file, tuple(names[number] for number in numbers), objects)
 
 
-def _of_coco(image: _Image, marked: Sequence[_Object], numbers: Mapping[int, int]) -> Objects:
+def _of_coco(image: _Image, annotated: Sequence[_Object], numbers: Mapping[int, int]) -> Objects:
     size = (image.height, image.width) if image.height and image.width else None
     return _objects(
-        [one.box() for one in marked],
-        [numbers[one.category_id] for one in marked],
-        [one.iscrowd for one in marked],
-        [one.area for one in marked],
-        [one.segmentation for one in marked],
+        [one.box() for one in annotated],
+        [numbers[one.category_id] for one in annotated],
+        [one.iscrowd for one in annotated],
+        [one.area for one in annotated],
+        [one.segmentation for one in annotated],
         size,
     )
 
@@ -129,25 +127,25 @@ def _objects(
 ) -> Objects:
     corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     given = np.array(areas, dtype=np.float64)  # NaN for None
-    own = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
+    of_boxes = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
     return Objects(
         corners,
         np.array(labels, dtype=np.int64),
         np.array(ignored, dtype=bool),
-        np.where(np.isnan(given), own, given),
+        np.where(np.isnan(given), of_boxes, given),
         tuple(outlines),
         size,
     )
 
 
 def _checked(path: Path, classes: tuple[str, ...], objects: Mapping[str, Objects]) -> Annotations:
-    if not any(len(marked) for marked in objects.values()):
-        raise DataError(f"'{path}' marks no object in any of its {len(objects)} images.")
+    if not any(len(of_image) for of_image in objects.values()):
+        raise DataError(f"'{path}' annotates no object in any of its {len(objects)} images.")
     return Annotations(path, classes, objects)
 
 
 class _NoEntities(ElementTree.TreeBuilder):
-    """Entities, which may grow without end or name other files, need a document type."""
+    """Refuses document types, because entities can expand without limit or read other files."""
 
     def doctype(self, *_: Any) -> None:
         raise ValueError("it declares a document type")
@@ -156,13 +154,13 @@ class _NoEntities(ElementTree.TreeBuilder):
 def _xml(file: Path) -> ElementTree.Element:
     data = _bytes(file)
     if len(data) > _XML_BYTES:
-        raise DataError(f"'{file}' has {len(data)} bytes, too many for one image's objects.")
+        raise DataError(f"'{file}' has {len(data)} bytes, too many for the objects of one image.")
     parser = ElementTree.XMLParser(target=_NoEntities())  # noqa: S314  without entities it is safe
     try:
         parser.feed(data)
         root: ElementTree.Element = parser.close()
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last: its encoding
-        raise DataError(f"'{file}' is no XML file of VOC's form: {error}.") from error
+        raise DataError(f"'{file}' is no Pascal VOC XML file: {error}.") from error
     return root
 
 
@@ -171,38 +169,38 @@ def _read_voc(folder: Path) -> Annotations:
     if not files:
         raise DataError(f"'{folder}' has no .xml files. Give detection.annotations their folder.")
     roots = {file: _xml(file) for file in files}
-    found = [one for root in roots.values() for one in root.iterfind("object")]
-    classes = tuple(sorted({_text(one, "name") for one in found} - {""}))
+    all_objects = [one for root in roots.values() for one in root.iterfind("object")]
+    classes = tuple(sorted({_text(one, "name") for one in all_objects} - {""}))
     objects: dict[str, Objects] = {}
     for file, root in roots.items():
         name = _text(root, "filename") or file.stem
         if name in objects:
-            raise DataError(f"'{file}' is for the image '{name}', as is a file before it.")
+            raise DataError(f"'{file}' is for the image '{name}', like an earlier file.")
         try:
             objects[name] = _of_voc(root, classes)
         except ValueError as error:
-            raise DataError(f"'{file}' has an object without a right {error}.") from error
+            raise DataError(f"'{file}' has an object without a valid {error}.") from error
     return _checked(folder, classes, objects)
 
 
 def _of_voc(root: ElementTree.Element, classes: Sequence[str]) -> Objects:
-    marked = root.findall("object")
-    if not all(_text(one, "name") for one in marked):
+    annotated = root.findall("object")
+    if not all(_text(one, "name") for one in annotated):
         raise ValueError("'name'")
     height, width = (_text(root, f"size/{side}") for side in ("height", "width"))
     stated = height.isdecimal() and width.isdecimal() and int(height) > 0 and int(width) > 0
     return _objects(
-        [_box_of_voc(one) for one in marked],
-        [classes.index(_text(one, "name")) for one in marked],
-        [_text(one, "difficult") == "1" for one in marked],
-        [None] * len(marked),
-        [[]] * len(marked),
+        [_box_of_voc(one) for one in annotated],
+        [classes.index(_text(one, "name")) for one in annotated],
+        [_text(one, "difficult") == "1" for one in annotated],
+        [None] * len(annotated),
+        [[]] * len(annotated),
         (int(height), int(width)) if stated else None,
     )
 
 
 def _box_of_voc(one: ElementTree.Element) -> list[float]:
-    """VOC's pixels count from 1, and the last one belongs to the box."""
+    """Returns x1, y1, x2, y2; pixels of VOC count from 1, and the last belongs to the box."""
     x1, y1, x2, y2 = (_number(one, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
     return [x1 - 1, y1 - 1, x2, y2]
 

@@ -13,20 +13,21 @@ from numpy.typing import NDArray
 from ... import DataError, Index
 from .outlines import Outline
 
-_THIN = 0.1  # pixels: a box with a side below is empty
+_MIN_SIDE = 0.1  # pixels; a box with a shorter side is empty
 
 
 @dataclass(frozen=True)
 class Objects:
-    """What is marked in one image.
+    """The annotated objects of one image.
 
     Attributes:
         boxes: (n, 4) x1, y1, x2, y2 in pixels, from the upper left corner of the image.
         labels: (n,) class numbers.
-        ignored: (n,) crowds (COCO) and difficult ones (VOC): not learned, neither right nor wrong.
-        areas: (n,) pixels.
-        outlines: n of them, empty where there is none.
-        size: Height and width of the image as the annotation has it; None if it does not say.
+        ignored: (n,) crowds (COCO) and difficult objects (VOC), which are neither learned nor
+            counted in the test.
+        areas: (n,) areas in pixels.
+        outlines: n outlines; empty where an object has none.
+        size: Height and width of the image according to the annotation; None if it has neither.
     """
 
     boxes: NDArray[np.float64]
@@ -40,7 +41,7 @@ class Objects:
         return len(self.boxes)
 
     def of(self, rows: NDArray[np.bool_]) -> Objects:
-        """Returns those in some rows, (n,)."""
+        """Returns the objects that a mask (n,) selects."""
         outlines = tuple(o for o, kept in zip(self.outlines, rows, strict=True) if kept)
         return replace(
             self,
@@ -52,7 +53,7 @@ class Objects:
         )
 
     def within(self, height: int, width: int) -> Objects:
-        """Cuts boxes at the edges of the image, and leaves out those that are empty then.
+        """Clips boxes to the image, and leaves out the boxes that are empty then.
 
         Raises:
             DataError: If the annotation is for an image of another size.
@@ -61,7 +62,7 @@ class Objects:
             raise DataError(f"its annotation is for {self.size} pixels, it has {(height, width)}")
         boxes = self.boxes.clip(0, [width, height, width, height])
         sides = boxes[:, 2:] - boxes[:, :2]
-        return replace(self, boxes=boxes).of((sides >= _THIN).all(axis=1))
+        return replace(self, boxes=boxes).of((sides >= _MIN_SIDE).all(axis=1))
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,9 @@ class Located:
     """The objects of the images of a dataset.
 
     Attributes:
-        classes: K names.
-        objects: By the position of the image.
-        unmatched: Number of annotated images that the dataset does not have.
+        classes: Names of the K classes.
+        objects: Objects by the position of the image in the dataset.
+        unmatched: Number of annotated images that are not in the dataset.
     """
 
     classes: tuple[str, ...]
@@ -80,7 +81,7 @@ class Located:
 
     @property
     def have_masks(self) -> bool:
-        """Whether every object to be learned has an outline, and there are some."""
+        """Returns whether all objects that are not ignored have outlines."""
         outlined = [
             bool(outline)
             for objects in self.objects.values()
@@ -95,9 +96,9 @@ class Annotations:
     """The objects of many images.
 
     Attributes:
-        path: Where they come from.
-        classes: K names.
-        objects: By the name of the image.
+        path: File or folder of the annotations.
+        classes: Names of the K classes.
+        objects: Objects by the name of the image.
     """
 
     path: Path
@@ -105,30 +106,30 @@ class Annotations:
     objects: Mapping[str, Objects]
 
     def located(self, index: Index) -> Located:
-        """Finds the images in a dataset.
+        """Finds the annotated images in a dataset.
 
-        A name is the image's key or the end of one, else that of a file whose folder and ending
-        may differ.
+        A name matches the key of an image or the end of the key; otherwise it matches a file of
+        the same name whose folder and extension differ.
 
         Raises:
-            DataError: If no image is found, or one by two names.
+            DataError: If no image is found, or two names match the same image.
         """
         keys = [index.key(i) for i in range(len(index))]
         by_stem: dict[str, list[int]] = defaultdict(list)
         for i, key in enumerate(keys):
             by_stem[PurePosixPath(key).stem].append(i)
-        found: dict[int, Objects] = {}
+        located: dict[int, Objects] = {}
         for name, objects in self.objects.items():
-            alike = by_stem[PurePosixPath(name).stem]
-            there = [i for i in alike if f"/{keys[i]}".endswith(f"/{name}")] or alike
-            if len(there) == 1 and there[0] in found:
-                raise DataError(f"'{self.path}' has the image '{keys[there[0]]}' twice.")
-            if len(there) == 1:
-                found[there[0]] = objects
-        if not found:
+            same_stem = by_stem[PurePosixPath(name).stem]
+            matches = [i for i in same_stem if f"/{keys[i]}".endswith(f"/{name}")] or same_stem
+            if len(matches) == 1 and matches[0] in located:
+                raise DataError(f"'{self.path}' has the image '{keys[matches[0]]}' twice.")
+            if len(matches) == 1:
+                located[matches[0]] = objects
+        if not located:
             raise DataError(
                 f"'{self.path}' names {len(self.objects)} images (the first: "
                 f"'{next(iter(self.objects))}'), and none of them is among the {len(keys)} images "
-                f"of --data; the first there is '{keys[0]}'."
+                f"of --data; their first is '{keys[0]}'."
             )
-        return Located(self.classes, found, len(self.objects) - len(found))
+        return Located(self.classes, located, len(self.objects) - len(located))

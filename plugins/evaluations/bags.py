@@ -118,13 +118,13 @@ def _check_labels(index: Index, chosen: Positions) -> None:
 
 
 def _check_positions(index: Index, chosen: Positions) -> None:
-    places = np.column_stack([2 * index.groups[chosen], index.positions[chosen]])  # bags apart
+    positions = np.column_stack([2 * index.groups[chosen], index.positions[chosen]])  # bags apart
     if not _are_whole(index):
         raise UsageError(
             "These images have no whole rows and columns as positions, so a graph cannot join "
             "neighbors. Choose bags.pooling mean, max or attention."
         )
-    names, counts = np.unique(places, axis=0, return_counts=True)
+    names, counts = np.unique(positions, axis=0, return_counts=True)
     twice = len(np.unique(names[counts > 1, 0]))
     if twice:
         raise UsageError(
@@ -132,7 +132,7 @@ def _check_positions(index: Index, chosen: Positions) -> None:
             "images are neighbors. Let the column 'group' of --labels name each slide or scene on "
             "its own, or choose bags.pooling mean, max or attention."
         )
-    if not grid_neighbors(places).size:
+    if not grid_neighbors(positions).size:
         raise UsageError(
             "No two images of a bag are neighbors, so a graph has nothing to join. Choose "
             "bags.pooling mean, max or attention."
@@ -141,8 +141,8 @@ def _check_positions(index: Index, chosen: Positions) -> None:
 
 def _are_whole(index: Index) -> bool:
     """Returns whether positions are whole rows and columns."""
-    places = index.positions
-    return places.shape[1] == 2 and bool((places == places.round()).all())
+    positions = index.positions
+    return positions.shape[1] == 2 and bool((positions == positions.round()).all())
 
 
 def _write_maps(
@@ -159,7 +159,7 @@ def _write_maps(
         facts = name, index.classes[index.labels[images[0]]], index.classes[predicted]
         rows += [(*facts, index.key(i), f"{v:.4g}") for i, v in zip(images, values, strict=True)]
         if _are_whole(index):
-            places, shown = index.positions[images], (dataset[i].image for i in images.tolist())
-            pictures = overview(places, shown), heat_map(places, values)
+            positions, shown = index.positions[images], (dataset[i].image for i in images.tolist())
+            pictures = overview(positions, shown), heat_map(positions, values)
             write_pictures(folder / f"{name}.png", *pictures)
     write_table(folder / "saliency.csv", ("bag", "label", "prediction", "image", "saliency"), rows)

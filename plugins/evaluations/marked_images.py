@@ -60,14 +60,14 @@ class DetectionSample:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image that cannot be read, and why."""
+    """An image that cannot be read, and the reason."""
 
     key: str
     reason: str
 
 
 def mirror(image: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
-    """Mirrors an image (C, h, w), its boxes (n, 4) and masks (n, h, w) from left to right."""
+    """Flips an image (C, h, w), its boxes (n, 4) and masks (n, h, w) horizontally."""
     x1, y1, x2, y2 = targets["boxes"].unbind(dim=1)
     width = image.shape[2]
     mirrored = {**targets, "boxes": torch.stack([width - x2, y1, width - x1, y2], dim=1)}
@@ -77,13 +77,13 @@ def mirror(image: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
 
 
 class Images(TorchDataset[DetectionSample | Unreadable]):
-    """Reads images with their objects.
+    """Reads images with their annotated objects.
 
     Args:
         dataset: The images.
         located: The annotated objects.
-        positions: Which of them.
-        size: Pixels of the longer side.
+        positions: Positions of the images to read.
+        size: Length of the longer side, in pixels.
         training: Whether to leave out ignored objects; else masks are packed too.
     """
 
@@ -127,7 +127,7 @@ class Images(TorchDataset[DetectionSample | Unreadable]):
 
 
 def _filled(objects: Objects, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
-    """Yields the mask of each object, (H, W); without an outline it is the box."""
+    """Yields the mask (H, W) of each object, which is its box if there is no outline."""
     for outline, box in zip(objects.outlines, objects.boxes, strict=True):
         if outline:
             yield mask_of(outline, height, width)

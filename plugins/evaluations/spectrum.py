@@ -39,7 +39,7 @@ class Spectrum(Evaluation):
         features = data.embed_views(model, chosen, self.config.views)
         if len(features) < 4:
             raise UsageError(
-                f"A spectrum needs at least 4 readable images, not {len(features)}. Give --data more."
+                f"A spectrum needs at least 4 readable images, not {len(features)}; see the files."
             )
         measures = representation_metrics(torch.from_numpy(features))
         metrics = {name: Estimate(value, np.nan, np.nan) for name, value in measures.items()}
