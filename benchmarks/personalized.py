@@ -132,7 +132,7 @@ def probe(model: Pretrained, data: EvaluationData, parts: Any) -> dict[str, floa
     places = [np.flatnonzero(np.isin(rows, part)) for part in three]
     labels, groups = index.labels[rows], index.groups[rows]
     found = LabeledFeatures(features, labels, groups, index.classes, *places)
-    answers, validation, _ = evaluation("linear").answer(found)
+    answers, validation, _ = evaluation("linear").predict(found)
     metrics = found.result(answers, validation).metrics
     return {name: metrics[name].value for name in METRICS}
 

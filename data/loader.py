@@ -19,6 +19,7 @@ from torch.utils.data import Dataset as TorchDataset
 from ..core.dataset import Dataset, Image, Sample
 from ..core.errors import DataError, PluginError, SslKitError
 from ..core.pairing import Pairing
+from .process import prepare_process, prepare_worker
 from .splits import Positions
 from .views import Renderer
 
@@ -170,6 +171,7 @@ def load(
         DataError: If none of the images can be read.
         PluginError: If a policy makes views of another shape than asked for.
     """
+    prepare_process()
     loader: DataLoader[RawBatch] = DataLoader(
         views,
         sampler=order,
@@ -177,6 +179,8 @@ def load(
         num_workers=workers,
         pin_memory=pin,
         prefetch_factor=4 if workers else None,
+        worker_init_fn=prepare_worker,
+        generator=torch.Generator(),  # else starting to load advances torch's own random state
     )
     for raw in loader:
         if raw.error is not None:

@@ -7,7 +7,6 @@ import random
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,7 +84,6 @@ class Renderer:
     @cached_property
     def pipelines(self) -> list[augment.Compose]:
         """One pipeline of transforms per view."""
-        cv2.setNumThreads(0)  # the loader's processes are the parallelism
         return [
             augment.Compose(
                 self._policies[v.policy](v, self._channels),

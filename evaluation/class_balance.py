@@ -1,4 +1,4 @@
-"""What makes up for rare classes: weights, focal loss, a sampler that draws them more often."""
+"""Methods against class imbalance: class weights, focal loss, a balanced sampler."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def class_weights(labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
-    """(K,) weights n / (K' n_k), K' the number of classes that are there: all sums are equal."""
+    """Returns (K,) weights n / (K' n_k), where K' is the number of classes that occur."""
     counts = np.bincount(labels, minlength=classes)
     weights: NDArray[np.float64] = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return weights
 
 
 def focal_loss(logits: Tensor, labels: Tensor, focus: float = 2.0) -> Tensor:
-    """Mean of -(1 - p)^focus log p, where p is the probability of the right class.
+    """Returns the mean of -(1 - p)^focus log p, where p is the probability of the right class.
 
     Focal Loss for Dense Object Detection (Lin et al. 2017, https://arxiv.org/abs/1708.02002),
     eq. 4; a focus of 0 is cross-entropy.
@@ -37,13 +37,13 @@ def focal_loss(logits: Tensor, labels: Tensor, focus: float = 2.0) -> Tensor:
 
 
 def balanced_loss(balance: str, labels: NDArray[Any], classes: int, device: torch.device) -> Loss:
-    """Returns the loss for a way to balance classes.
+    """Returns the loss function of a method against class imbalance.
 
     Args:
         balance: "weights", "focal", or anything else for plain cross-entropy.
-        labels: (n,) of the training images.
-        classes: K.
-        device: Where to compute.
+        labels: (n,) class numbers of the training images.
+        classes: Number of classes (K).
+        device: Device of the logits.
     """
     if balance == "focal":
         return focal_loss
@@ -53,22 +53,22 @@ def balanced_loss(balance: str, labels: NDArray[Any], classes: int, device: torc
     return cross_entropy
 
 
-class Balanced(Sampler[tuple[int, Positions]]):
-    """Endless batches in which every class is as likely as any other.
+class BalancedSampler(Sampler[tuple[int, Positions]]):
+    """Draws endless batches in which all classes are equally likely.
 
     Args:
         pool: Positions to draw from.
-        labels: (n,) of the pool.
-        batch_size: Images.
-        seed: Of the draws.
+        labels: (n,) class numbers of the pool.
+        batch_size: Number of images in a batch.
+        seed: Random seed of the draws.
     """
 
     def __init__(self, pool: Positions, labels: NDArray[Any], batch_size: int, seed: int) -> None:
         self._pool, self._batch_size, self._seed = pool, batch_size, seed
-        self._chances = class_weights(labels, int(labels.max()) + 1)[labels] / len(labels)
+        self._probabilities = class_weights(labels, int(labels.max()) + 1)[labels] / len(labels)
 
     def __iter__(self) -> Iterator[tuple[int, Positions]]:
         rng, step = np.random.default_rng(self._seed), 0
-        while True:  # the step stands for the epoch: an image drawn again is altered anew
-            yield step, rng.choice(self._pool, self._batch_size, p=self._chances)
+        while True:  # the step serves as epoch: an image drawn again gets other augmentations
+            yield step, rng.choice(self._pool, self._batch_size, p=self._probabilities)
             step += 1

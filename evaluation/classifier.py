@@ -1,4 +1,4 @@
-"""An encoder with a linear head, and which of its layers are trained, at which rate."""
+"""An encoder with a linear head: which of its layers are trained, at which learning rate."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Classifier(nn.Module):
 
     Args:
         encoder: Copied, so that it stays as it is.
-        classes: K.
+        classes: Number of classes (K).
 
     Attributes:
-        layers: Number of the layer of each parameter, as timm counts them; the head is the last.
+        layers: Layer number of each parameter, as timm counts layers; the head is the last layer.
     """
 
     def __init__(self, encoder: Encoder, classes: int) -> None:
@@ -47,21 +47,21 @@ class Classifier(nn.Module):
         return logits
 
     def group_matcher(self, coarse: bool = False) -> Callable[[str], int]:
-        """Tells timm which layer a parameter belongs to."""
+        """Returns what maps a parameter's name to its layer number, for timm."""
         return self.layers.__getitem__
 
     def no_weight_decay(self) -> set[str]:
-        """Tells timm which parameters of the encoder have no weight decay."""
+        """Returns the names of the encoder's parameters without weight decay, for timm."""
         body: Any = self.encoder.body
         names = body.no_weight_decay() if hasattr(body, "no_weight_decay") else ()
         return {_BODY + name for name in names}
 
     def freeze(self, mode: str) -> None:
-        """Lets gradients reach the layers that a mode trains, and no others.
+        """Freezes layers of the encoder; the head is always trained.
 
         Args:
-            mode: "none" trains everything, "all" the head, "last:N" the last N layers of the
-                encoder and the head, "quartile" the last quarter of them and the head.
+            mode: "none" freezes no layer, "all" all layers, "last:N" all but the last N,
+                "quartile" all but the last quarter.
 
         Raises:
             UsageError: If the encoder has less than N layers.
@@ -80,27 +80,27 @@ class Classifier(nn.Module):
             )
 
     def train(self, mode: bool = True) -> Classifier:
-        """Sets the mode; what is frozen stays in evaluation mode, its batch statistics too."""
+        """Sets the mode; frozen modules stay in evaluation mode, so their statistics stay too."""
         super().train(mode)
         for module in self.modules():
-            mine = list(module.parameters())
-            if mine and not any(parameter.requires_grad for parameter in mine):
+            parameters = list(module.parameters())
+            if parameters and not any(parameter.requires_grad for parameter in parameters):
                 module.eval()
         return self
 
 
 def layer_numbers(body: Any) -> dict[str, int]:
-    """Numbers the layer of each parameter from 0, and that of a head to come, "head.weight".
+    """Returns the layer number of each parameter, from 0, and that of a new "head.weight".
 
-    As timm counts them for layer-wise learning rates. A body that timm cannot group has one layer
-    per child.
+    Layers are counted as timm does for layer-wise learning rates. In a model that timm cannot
+    group, each child module is a layer.
     """
     named = dict(body.named_parameters())
     if hasattr(body, "group_matcher"):
         whole: Any = SimpleNamespace(named_parameters=lambda: iter([*named.items(), (_HEAD, None)]))
         matcher = body.group_matcher(coarse=False)
-        found: dict[str, int] = group_parameters(whole, matcher, reverse=True)
-        return found
+        layers: dict[str, int] = group_parameters(whole, matcher, reverse=True)
+        return layers
     children = list(dict.fromkeys(name.partition(".")[0] for name in named))
     numbers = {name: children.index(name.partition(".")[0]) for name in named}
     return {**numbers, _HEAD: len(children)}
@@ -109,7 +109,7 @@ def layer_numbers(body: Any) -> dict[str, int]:
 def layerwise_optimizer(
     model: Classifier, lr: float, weight_decay: float, layer_decay: float
 ) -> torch.optim.Optimizer:
-    """Makes AdamW with `lr_scale` = layer_decay^(distance from the head) in each layer's group.
+    """Returns AdamW with `lr_scale` = layer_decay^(distance from the head) for each layer.
 
     BEiT (Bao et al. 2021, https://arxiv.org/abs/2106.08254), appendix H, by timm.
     """

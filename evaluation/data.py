@@ -35,9 +35,9 @@ class LabeledFeatures:
         labels: (n,) class numbers.
         groups: (n,) group numbers.
         classes: Class names.
-        train: Rows to learn from.
-        val: Rows to choose settings on; may be empty.
-        test: Rows to report on, once.
+        train: Rows of the training part.
+        val: Rows of the validation part, which settings are chosen on; may be empty.
+        test: Rows of the test part.
     """
 
     features: NDArray[np.float32]
@@ -50,37 +50,37 @@ class LabeledFeatures:
 
     @property
     def known(self) -> Positions:
-        """Rows whose labels may be learned from in the end: training and validation images."""
+        """Rows of the training and the validation part, which the final model learns from."""
         return np.concatenate([self.train, self.val])
 
     def result(
-        self, answers: NDArray[Any], validation: NDArray[Any] | None = None, **details: Any
+        self, predictions: NDArray[Any], validation: NDArray[Any] | None = None, **details: Any
     ) -> Result:
-        """Judges what was said of the test images; see `Result.of_classification`.
+        """Scores the predictions on the test part; see `Result.of_classification`.
 
         Args:
-            answers: (n_test, K) probabilities, or (n_test,) class numbers.
+            predictions: (n_test, K) probabilities, or (n_test,) class numbers.
             validation: (n_val, K) probabilities of the validation images, from a model that has
                 not learned from them.
-            details: Anything else worth keeping, as plain values.
+            details: Anything else to keep in the result, as plain values.
         """
         labels, test = self.labels, self.test
         chosen_on = None if validation is None else (labels[self.val], validation)
         return Result.of_classification(
-            labels[test], answers, self.groups[test], self.classes, chosen_on, **details
+            labels[test], predictions, self.groups[test], self.classes, chosen_on, **details
         )
 
 
-@dataclass
+@dataclass(frozen=True)
 class EvaluationData:
-    """Images in three parts, labeled as a rule, and their features for any encoder.
+    """Images in three parts, most of them labeled, and their features for any encoder.
 
     Attributes:
         dataset: All images.
-        splits: The parts, with what is unlabeled.
+        splits: The three parts, unlabeled images included.
         domain: Its policies make the views.
-        workers: Loading processes.
-        store: Folder that features of labeled images are kept in; None to compute them.
+        workers: Number of loading processes; -1 chooses.
+        store: Folder that keeps the features of labeled images; None keeps them in memory only.
     """
 
     dataset: Dataset
@@ -95,11 +95,10 @@ class EvaluationData:
         """Positions of the labeled images of each part.
 
         Raises:
-            UsageError: If there are none to learn from or to test on.
+            UsageError: If the training or the test part has none, or there is a single class.
         """
-        labels = self.dataset.index.labels
-        there = self.splits
-        train, val, test = (p[labels[p] >= 0] for p in (there.train, there.val, there.test))
+        labels, splits = self.dataset.index.labels, self.splits
+        train, val, test = (p[labels[p] >= 0] for p in (splits.train, splits.val, splits.test))
         parts = Splits(train, val, test)
         if not len(parts.train) or not len(parts.test):
             raise UsageError(
@@ -114,11 +113,10 @@ class EvaluationData:
     def features(self, model: Pretrained) -> LabeledFeatures:
         """Embeds all labeled images, once per encoder, and sorts them into parts."""
         parts, index = self.parts, self.dataset.index
-        features, rows = self.labeled(model)
-        found = [np.flatnonzero(np.isin(rows, p)) for p in (parts.train, parts.val, parts.test)]
-        return LabeledFeatures(
-            features, index.labels[rows], index.groups[rows], index.classes, *found
-        )
+        features, positions = self.labeled(model)
+        rows = [np.flatnonzero(np.isin(positions, p)) for p in (parts.train, parts.val, parts.test)]
+        labels, groups = index.labels[positions], index.groups[positions]
+        return LabeledFeatures(features, labels, groups, index.classes, *rows)
 
     def labeled(self, model: Pretrained) -> tuple[NDArray[np.float32], Positions]:
         """Embeds all labeled images, once per encoder.
@@ -127,14 +125,14 @@ class EvaluationData:
             (n, D) features, and the positions of the images that could be read.
         """
         if id(model) not in self._embedded:  # it keeps the model, so that no other gets its id
-            chosen = np.flatnonzero(self.dataset.index.labels >= 0)
+            labeled = np.flatnonzero(self.dataset.index.labels >= 0)
             embed = partial(self.embed, model)
-            found = (
-                stored(self.store, model, self.dataset, chosen, embed)
+            features = (
+                stored(self.store, model, self.dataset, labeled, embed)
                 if self.store
-                else embed(chosen)
+                else embed(labeled)
             )
-            self._embedded[id(model)] = (model, *found)
+            self._embedded[id(model)] = (model, *features)
         return self._embedded[id(model)][1:]
 
     def embed(
@@ -151,16 +149,14 @@ class EvaluationData:
         self, model: Pretrained, positions: Positions, views: int
     ) -> NDArray[np.float32]:
         """Embeds several random views of each image: (n, views, D) of those that can be read."""
-        asked = (View(model.image_size),) * views
-        found = embed_views(model, self.dataset, positions, self.domain, asked, self.workers)
-        return found[0]
+        requests = (View(model.image_size),) * views
+        return embed_views(model, self.dataset, positions, self.domain, requests, self.workers)[0]
 
     def limited(self, labeled: Positions) -> EvaluationData:
-        """Returns the same data with the labels of some images only, besides those of the test.
+        """Returns the same data in which only some training and validation images have labels.
 
-        Features are shared, so that nothing is embedded twice. Validation images count among the
-        labels: where some class is in only one of the two parts, all of them are learned from and
-        the validation part is empty.
+        Features are shared, so that nothing is embedded twice. Where a class is in only one of the
+        two parts, all these images become training images and the validation part is empty.
 
         Args:
             labeled: Positions of training and validation images; see `draw_labels`.
@@ -173,9 +169,9 @@ class EvaluationData:
         return replace(self, splits=Splits(train, val, self.splits.test))
 
     def seen_through(self, transform: Transform) -> EvaluationData:
-        """Returns the same images, altered before the "eval" policy sees them.
+        """Returns the same images, transformed before the "eval" policy is applied.
 
-        What is made of signals is altered before it is an image; see `Dataset.through`.
+        Images that are made of signals are transformed as signals; see `Dataset.through`.
 
         Args:
             transform: Applied to each image before the policy; it gets what policies get.

@@ -1,11 +1,11 @@
-"""The contract of an evaluation, and how the command runs several of them on several encoders."""
+"""The contract of an evaluation."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ..core.config import Config
 from ..data.splits import Positions
@@ -13,14 +13,11 @@ from .data import EvaluationData
 from .pretrained import Pretrained
 from .result import Result
 
-if TYPE_CHECKING:
-    pass
-
 
 class Evaluation(ABC):
-    """An evaluation that turns an encoder and labeled images into metrics.
+    """A method that turns an encoder and labeled images into metrics.
 
-    Validation picks; the test part is looked at once.
+    Settings are chosen on the validation part, and the test part is predicted once.
 
     Attributes:
         Config: Its options; `--set NAME.option=value` sets them.
@@ -35,11 +32,14 @@ class Evaluation(ABC):
 
     @classmethod
     def example(cls, data: EvaluationData, folder: Path) -> Mapping[str, Any]:
-        """Writes what it needs beside images; returns options that name it, for `plugin check`.
+        """Writes the files that it needs besides images, for `ssl-kit plugin check`.
 
         Args:
-            data: That it will be run on.
-            folder: Empty.
+            data: The images that it will be run on.
+            folder: An empty folder.
+
+        Returns:
+            Options that name the files.
         """
         return {}
 
@@ -48,8 +48,9 @@ class Evaluation(ABC):
         """Evaluates one encoder, without changing it."""
 
     def tested(self, data: EvaluationData) -> Positions:
-        """Returns the positions of what it reports on: no run may be pre-trained on their groups.
+        """Returns the positions of the images that it reports on.
 
-        The test part, unless an evaluation makes parts of its own.
+        No run may be pre-trained on their groups. They are the test part, unless an evaluation
+        makes parts of its own.
         """
         return data.splits.test

@@ -1,4 +1,4 @@
-"""An encoder together with what it needs to see an image; how to embed images with it."""
+"""An encoder with its preprocessing, and the embedding of images with it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.loader import Skipped, ViewDataset, choose_workers, load
 from ..data.order import Once
+from ..data.process import seeded
 from ..data.splits import Positions
 from ..data.standardize import Standardize
 from ..data.views import Renderer
@@ -34,11 +35,11 @@ class Pretrained:
     """An encoder with its preprocessing.
 
     Attributes:
-        name: How to call it in tables.
-        encoder: With its weights.
+        name: Its name in tables.
+        encoder: The encoder with its weights.
         channels: Names of its input channels.
-        statistics: For standardizing.
-        image_size: Pixels it is used at.
+        statistics: Mean and standard deviation that standardize images.
+        image_size: Height and width of its images, in pixels.
         loaded: A sentence on the weights.
     """
 
@@ -59,10 +60,10 @@ class Pretrained:
 
 
 def from_run(run: Run) -> Pretrained:
-    """Loads the encoder that a run left, printing nothing and refusing what does not fit.
+    """Loads the encoder of a run.
 
     Raises:
-        RunError: If the run has no encoder yet or the file is of another architecture.
+        RunError: If the run has no encoder yet, or the file is of another architecture.
     """
     return from_facts(run.folder.name, run.read_json("encoder.json"), run.encoder)
 
@@ -79,7 +80,8 @@ def from_facts(name: str, facts: Mapping[str, Any], weights: Path) -> Pretrained
         RunError: If the file cannot be read or is of another architecture.
     """
     channels = tuple(facts["channels"])
-    encoder = create_encoder(facts["architecture"], len(channels), facts["image_size"])
+    with seeded(0):  # its random weights are overwritten
+        encoder = create_encoder(facts["architecture"], len(channels), facts["image_size"])
     state, source = read_weights(weights)
     loaded = load_weights(encoder, state, source, channels, str(weights))
     statistics = Statistics(facts["mean"], facts["std"])
@@ -89,19 +91,19 @@ def from_facts(name: str, facts: Mapping[str, Any], weights: Path) -> Pretrained
 def from_init(
     init: str, architecture: str, image_size: int, dataset: Dataset, pool: Positions, seed: int = 0
 ) -> Pretrained:
-    """Makes an encoder with initial weights: the control to compare a run with.
+    """Returns an encoder with initial weights: the control that a run is compared with.
 
     Args:
         init: "scratch", "imagenet" or a weights file.
         architecture: Name of the encoder.
-        image_size: Pixels.
-        dataset: The images it will see.
+        image_size: Height and width of its images, in pixels.
+        dataset: The images that it will be used on.
         pool: Positions that statistics may be measured on.
-        seed: Of random weights.
+        seed: Random seed of the weights.
     """
-    torch.manual_seed(seed)
-    encoder = create_encoder(architecture, len(dataset.channels), image_size)
-    loaded = load_initial_weights(encoder, init, dataset.channels)
+    with seeded(seed):
+        encoder = create_encoder(architecture, len(dataset.channels), image_size)
+        loaded = load_initial_weights(encoder, init, dataset.channels)
     statistics = statistics_for(encoder, init, dataset, pool)
     name = {"scratch": "untrained", "imagenet": "ImageNet"}.get(init, Path(init).name)
     return Pretrained(name, encoder, tuple(dataset.channels), statistics, image_size, loaded)
@@ -132,19 +134,19 @@ def embed_views(
     workers: int = -1,
     advance: Callable[[int], None] = lambda n: None,
 ) -> tuple[NDArray[np.float32], Positions, Skipped]:
-    """Maps images to features of several views each; the same ones every time.
+    """Maps several views of each image to features; the views are the same in every call.
 
     Args:
-        model: Put into evaluation mode.
+        model: The encoder, which is put into evaluation mode.
         dataset: The images.
-        positions: Which of them.
+        positions: Positions of the images to embed.
         domain: Its policies make the views.
         views: q requests of one size.
-        workers: Loading processes.
-        advance: Called with the number of images done.
+        workers: Number of loading processes; -1 chooses.
+        advance: Called with the number of images in each batch that is done.
 
     Returns:
-        (n, q, D) features, the positions they belong to, and the images that could not be read.
+        (n, q, D) features, the positions of their images, and the images that cannot be read.
     """
     model.check(dataset)
     policies: Mapping[str, Policy] = domain.policies
@@ -152,17 +154,17 @@ def embed_views(
     device = choose_device()
     encoder = model.encoder.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     standardize = Standardize(model.statistics.mean, model.statistics.std, device)
-    shown = ViewDataset(dataset, positions, renderer)
+    images = ViewDataset(dataset, positions, renderer)
     features: list[NDArray[np.float32]] = []
     skipped: Skipped = []
     batches = Once(positions, max(1, _BATCH // len(views)))
     with torch.inference_mode():
-        for raw in load(shown, batches, choose_workers(workers)):
+        for raw in load(images, batches, choose_workers(workers)):
             pixels = torch.stack(raw.views, dim=1).flatten(0, 1)
             rows = encoder(standardize(pixels)).float().cpu()
             features.append(rows.view(-1, len(views), rows.shape[1]).numpy())
             skipped += raw.skipped
             advance(len(raw.indices))
-    bad = dict(skipped)
-    readable = np.array([dataset.index.key(i) not in bad for i in positions], dtype=bool)
-    return np.concatenate(features)[readable], positions[readable], list(bad.items())
+    reasons = dict(skipped)
+    readable = np.array([dataset.index.key(i) not in reasons for i in positions], dtype=bool)
+    return np.concatenate(features)[readable], positions[readable], list(reasons.items())

@@ -1,4 +1,4 @@
-"""Features that were computed before, and a look at whether they still hold."""
+"""Features that are kept in files, and a check that they are still valid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..core.index import evenly_spaced
 from ..data.splits import Positions
 from .pretrained import Pretrained
 
-_LOOKED_AT = 32  # images
+_CHECKED = 32  # images
 _Features = tuple[NDArray[np.float32], Positions]
 
 
@@ -30,21 +30,21 @@ def stored(
 ) -> _Features:
     """Reads features from a folder, or computes them and keeps them there.
 
-    A file is of one encoder, image size and list of images. Whether its images, their reader's
-    options and the domain are what they were is seen by embedding 32 of them again: if those
-    differ, all are computed anew. An edit of a few images among many may be overlooked.
+    A file belongs to one encoder, image size and list of images. To notice changes of the images,
+    of the options of their reader and of the domain, 32 images are embedded again: if their
+    features differ, all features are computed again. A change of a few images may be overlooked.
 
     Args:
-        folder: One file for each encoder and dataset; each of (n, D) float32.
+        folder: Has one file for each encoder and dataset, of (n, D) float32.
         model: The encoder.
         dataset: The images.
-        positions: Which of them.
-        embed: Computes features (n, D) and the positions of those that could be read.
+        positions: Positions of the images to embed.
+        embed: Computes features (n, D) and the positions of the images that can be read.
     """
     file = folder / f"{_name(model, dataset, positions)}.npz"
-    found = _read(file)
-    if found is not None and _holds(found, embed):
-        return found
+    kept = _read(file)
+    if kept is not None and _is_valid(kept, embed):
+        return kept
     features, rows = embed(positions)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, features=features, rows=rows)
@@ -64,21 +64,21 @@ def _name(model: Pretrained, dataset: Dataset, positions: Positions) -> str:
 
 
 def _read(file: Path) -> _Features | None:
-    """Returns what is in a file; None if there is none, or it is damaged."""
+    """Returns the features of a file; None if it does not exist or is damaged."""
     try:
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as there:
-            return there["features"], there["rows"]
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
+            return arrays["features"], arrays["rows"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 
-def _holds(found: _Features, embed: Callable[[Positions], _Features]) -> bool:
-    features, rows = found
+def _is_valid(kept: _Features, embed: Callable[[Positions], _Features]) -> bool:
+    features, rows = kept
     if not len(rows):
         return False
-    look = evenly_spaced(len(rows), _LOOKED_AT)
-    again, there = embed(rows[look])
-    tolerance = 1e-3 * float(features[look].std())  # of another number of threads, or device
-    return np.array_equal(there, rows[look]) and np.allclose(
-        again, features[look], rtol=0, atol=tolerance
+    checked = evenly_spaced(len(rows), _CHECKED)
+    again, readable = embed(rows[checked])
+    tolerance = 1e-3 * float(features[checked].std())  # threads and devices differ slightly
+    return np.array_equal(readable, rows[checked]) and np.allclose(
+        again, features[checked], rtol=0, atol=tolerance
     )

@@ -1,4 +1,4 @@
-"""What is computed across processes: gathering, joined batch statistics, joint random numbers."""
+"""Computations across processes: gathering, batch statistics, random numbers."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def all_reduce(x: Tensor) -> Tensor:
 
 
 class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalization over the joined batch of all processes; torch's own needs GPUs.
+    """Batch normalization over the joined batch of all processes, on devices other than GPUs.
 
     An activation and dropout that timm fuses into its layer are kept.
     """
@@ -102,13 +102,28 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         return cast(Tensor, self.act(self.drop(out.to(input.dtype))))
 
 
-def sync_batch_norm(module: M) -> M:
-    """Replaces every batch normalization inside a module by `SyncBatchNorm`; weights are shared."""
+def sync_batch_norm(module: M, device: torch.device | str = "cpu") -> M:
+    """Makes every batch normalization inside a module use the joined batch of all processes.
+
+    On a CUDA device they become torch's own SyncBatchNorm, which works on no CPU; elsewhere they
+    become `SyncBatchNorm` of this module. Weights are shared with the module that is given.
+
+    Args:
+        module: Changed in place; itself no batch normalization.
+        device: Where it will be trained.
+    """
+    if torch.device(device).type == "cuda":
+        from timm.layers import norm_act  # torch's conversion, which keeps fused activations too
+
+        return cast(M, norm_act.convert_sync_batchnorm(module))  # type: ignore[no-untyped-call]
     for name, child in module.named_children():
         if isinstance(child, nn.modules.batchnorm._BatchNorm):
-            tracks = child.track_running_stats
             synced = SyncBatchNorm(
-                child.num_features, child.eps, child.momentum, child.affine, tracks
+                child.num_features,
+                child.eps,
+                child.momentum,
+                child.affine,
+                child.track_running_stats,
             )
             synced._parameters, synced._buffers = child._parameters, child._buffers
             synced.drop = getattr(child, "drop", nn.Identity())
@@ -120,15 +135,16 @@ def sync_batch_norm(module: M) -> M:
 
 
 def rand_per_sample(rows: int, *shape: int, like: Tensor) -> Tensor:
-    """Draws uniform numbers in [0, 1) for each row of the batch, (rows, *shape).
+    """Draws uniform numbers in [0, 1) for each sample of the batch, (rows, *shape).
 
-    The first process draws for the joined batch and each takes its part, so that P processes
-    get what one with the joined batch would. All randomness of an objective comes from here.
+    The first process draws for the joined batch and each process takes its part, so that P
+    processes get what one process with the joined batch would get. All randomness of an objective
+    comes from here.
 
     Args:
-        rows: B, of this process.
-        shape: Of what is drawn for one row.
-        like: Gives device; half precision is widened to float32.
+        rows: Number of samples of this process (B).
+        shape: Shape of the numbers of one sample.
+        like: Gives the device and the precision; half precision is widened to float32.
     """
     drawn = rand_shared(rows * world_size(), *shape, like=like)
     return drawn[rank() * rows :][:rows]

@@ -1,4 +1,4 @@
-"""What every encoder family must keep to."""
+"""The rules that every encoder family must keep."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def declares_itself(kind: Kind) -> None:
 
 
 def refuses_unknown_architectures(kind: Kind) -> None:
-    """An unknown architecture is an ssl-kit error in one line."""
+    """An unknown architecture raises an ssl-kit error of one line."""
     try:
         kind("no_such_architecture", 3, _SIZE)
     except SslKitError as error:
@@ -33,7 +33,7 @@ def refuses_unknown_architectures(kind: Kind) -> None:
 
 
 def _small(kind: Kind, channels: int = 3) -> Iterator[Encoder]:
-    """Yields the family's own examples."""
+    """Yields the examples of the family."""
     for name in kind.example:
         try:
             torch.manual_seed(0)
@@ -43,7 +43,7 @@ def _small(kind: Kind, channels: int = 3) -> Iterator[Encoder]:
 
 
 def _images(encoder: Encoder) -> Tensor:
-    """Makes images, or signals for an encoder that takes only these."""
+    """Returns images, or signals for an encoder that takes only signals."""
     images = torch.randn(2, encoder.channels, _SIZE, _SIZE)
     try:
         encoder(images)
@@ -54,47 +54,48 @@ def _images(encoder: Encoder) -> Tensor:
 
 @torch.no_grad()
 def features_are_rows(kind: Kind) -> str:
-    """It maps images of 1, 3 and 13 channels to finite features (B, D), D being `dim`."""
-    seen = False
+    """It maps images of 1, 3 and 13 channels to finite features (B, num_features)."""
+    checked = False
     for channels in (1, 3, 13):
         for encoder in _small(kind, channels):
             with explaining(f"{encoder.name} with {channels} channels; the first layer takes C"):
                 features = encoder(_images(encoder))
             shape, expected = tuple(features.shape), (2, encoder.num_features)
-            require(shape == expected, f"{encoder.name}: features are {shape}, not (B, dim) = "
-                    f"{expected}; set `dim` and pool")  # fmt: skip
+            require(shape == expected, f"{encoder.name}: features are {shape}, not (B, D) = "
+                    f"{expected}; set `num_features` and pool")  # fmt: skip
             require(bool(features.isfinite().all()), f"{encoder.name}: features are not finite")
-            seen = True
-    return "" if seen else _NOTHING
+            checked = True
+    return "" if checked else _NOTHING
 
 
 @torch.no_grad()
 def provides_what_it_says(kind: Kind) -> str:
-    """What is in `provides` (map, levels, tokens) is there, in the promised shapes."""
-    seen = False
+    """What it lists in `provides` (map, pyramid, tokens) has the promised shapes."""
+    checked = False
     for encoder in _small(kind):
         images = _images(encoder)
         with explaining(f"{encoder.name} lists {', '.join(sorted(encoder.provides))} in "
-                        "`provides`; leave out what it has not"):  # fmt: skip
+                        "`provides`; leave out what it does not have"):  # fmt: skip
             if encoder.provides & {"map", "pyramid"}:
-                _check_levels(encoder, images)
+                _check_pyramid(encoder, images)
             if "tokens" in encoder.provides:
                 _check_tokens(encoder, images)
-        seen = True
-    return "" if seen else _NOTHING
+        checked = True
+    return "" if checked else _NOTHING
 
 
-def _check_levels(encoder: Encoder, images: Tensor) -> None:
-    pooled, levels = encoder.forward_features(images)
+def _check_pyramid(encoder: Encoder, images: Tensor) -> None:
+    pooled, maps = encoder.forward_features(images)
     same = torch.allclose(pooled, encoder(images), rtol=1e-3, atol=1e-5)
-    require(same, "the pooled features of `features` are not those of `forward`")
-    shapes = [tuple(level.shape[1:]) for level in levels]
-    require(all(len(shape) == 3 for shape in shapes), f"levels are {shapes}, not (D, h, w) each")
+    require(same, "the pooled features of `forward_features` are not those of `forward`")
+    shapes = [tuple(m.shape[1:]) for m in maps]
+    require(all(len(shape) == 3 for shape in shapes), f"the maps are {shapes}, not (D, h, w) each")
     require(
-        torch.equal(encoder.forward_map(images), levels[-1]), "`map` is not the last of `levels`"
+        torch.equal(encoder.forward_map(images), maps[-1]),
+        "`forward_map` is not the last map of `forward_features`",
     )
     areas = [h * w for _, h, w in shapes]
-    require(areas == sorted(areas, reverse=True), f"levels are {shapes}; the finest comes first")
+    require(areas == sorted(areas, reverse=True), f"the maps are {shapes}; the finest comes first")
 
 
 def _check_tokens(encoder: Encoder, images: Tensor) -> None:
@@ -109,7 +110,7 @@ def _check_tokens(encoder: Encoder, images: Tensor) -> None:
 @torch.no_grad()
 def body_holds_the_weights(kind: Kind) -> str:
     """The state of `body` alone brings a fresh encoder to the same features."""
-    seen = False
+    checked = False
     for encoder, fresh in zip(_small(kind), _small(kind), strict=True):
         images = _images(encoder)
         for value in fresh.parameters():
@@ -118,8 +119,8 @@ def body_holds_the_weights(kind: Kind) -> str:
         same = torch.equal(encoder(images), fresh(images))
         require(same, f"{encoder.name}: features differ after loading; only `body` is shipped, so "
                 "all weights must be in it")  # fmt: skip
-        seen = True
-    return "" if seen else _NOTHING
+        checked = True
+    return "" if checked else _NOTHING
 
 
 RULES = (

@@ -1,9 +1,12 @@
-"""What every evaluation must keep to."""
+"""The rules that every evaluation must keep."""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import astuple, replace
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +17,7 @@ import torch
 from ..core.discovery import domains
 from ..core.errors import UsageError
 from ..data.opening import DataConfig, open_dataset
+from ..data.process import seeded
 from ..data.splits import split
 from ..evaluation.bootstrap import DRAWS
 from ..evaluation.data import EvaluationData
@@ -23,6 +27,7 @@ from ..evaluation.result import Result
 from .kit import require
 
 Kind = type[Evaluation]
+_SEED = 987_654_321
 
 
 def declares_itself(kind: Kind) -> None:
@@ -35,11 +40,11 @@ def declares_itself(kind: Kind) -> None:
 
 @cache
 def _bench(grouped: bool) -> tuple[Pretrained, EvaluationData]:
-    """An untrained encoder and labeled images; their features are computed once.
+    """Returns an untrained encoder and labeled images, whose features are computed once.
 
     Args:
-        grouped: Whether images are in groups of 120 with a place in time, as those of subjects
-            are, or each on its own.
+        grouped: Whether images are in groups of 120 with a time, like those of subjects, or each
+            image is its own group.
     """
     domain = domains["natural"]
     dataset = open_dataset(domain, DataConfig())
@@ -58,11 +63,11 @@ def _bench(grouped: bool) -> tuple[Pretrained, EvaluationData]:
 
 
 @cache
-def _found(kind: Kind) -> tuple[Result, bool]:
-    """Evaluates on groups of images; on images alone where those are refused.
+def _first(kind: Kind) -> tuple[Result, bool]:
+    """Evaluates on groups of images, or on single images where groups are refused.
 
     Returns:
-        What was found, and whether images were in groups.
+        The result, and whether images were in groups.
     """
     try:
         return _evaluated(kind, True), True
@@ -85,23 +90,68 @@ def _run(kind: Kind, model: Pretrained, data: EvaluationData) -> Result:
         return kind(kind.Config(**options)).evaluate(model, data)
 
 
+@dataclass(frozen=True)
+class _Again:
+    """A second evaluation, of a copy of the encoder.
+
+    Attributes:
+        result: Its result.
+        weights: Names of the weights that it changed.
+        random_states: Names of the libraries whose global random state it moved.
+    """
+
+    result: Result
+    weights: list[str]
+    random_states: list[str]
+
+
 @cache
-def _again(kind: Kind) -> tuple[Result, list[str]]:
-    """Evaluates a copy of the encoder; also names what of its weights was changed."""
-    model, data = _bench(_found(kind)[1])
-    mine = copy.deepcopy(model)
+def _again(kind: Kind) -> _Again:
+    model, data = _bench(_first(kind)[1])
+    copied = copy.deepcopy(model)
     fresh = EvaluationData(data.dataset, data.splits, data.domain, workers=0)
-    found = _run(kind, mine, fresh)
+    with _watched_random_states() as moved:
+        result = _run(kind, copied, fresh)
     before = model.encoder.state_dict()
-    weights = mine.encoder.state_dict().items()
-    return found, [name for name, weight in weights if not torch.equal(weight, before[name])]
+    weights = copied.encoder.state_dict().items()
+    changed = [name for name, weight in weights if not torch.equal(weight, before[name])]
+    return _Again(result, changed, moved)
+
+
+@contextmanager
+def _watched_random_states() -> Iterator[list[str]]:
+    """Yields a list that names, at the end, the libraries whose global random state was moved.
+
+    Inside, the states are those of a seed that no plugin uses, so that seeding is noticed too.
+    """
+    moved: list[str] = []
+    kept = random.getstate(), np.random.get_state()
+    with seeded(_SEED):
+        random.seed(_SEED)
+        np.random.seed(_SEED)
+        before = _random_states()
+        try:
+            yield moved
+        finally:
+            after = _random_states()
+            moved += [name for name, state in before.items() if state != after[name]]
+            random.setstate(kept[0])
+            np.random.set_state(kept[1])
+
+
+def _random_states() -> dict[str, str]:
+    return {
+        "torch": torch.get_rng_state().numpy().tobytes().hex(),
+        "numpy": str([np.asarray(part).tolist() for part in np.random.get_state()]),
+        "Python": repr(random.getstate()),
+    }
 
 
 def estimates_are_sound(kind: Kind) -> None:
-    """On a small demo its estimates are finite, each inside its interval if it has one."""
-    found, _ = _found(kind)
-    require(bool(found.metrics), "there are no metrics; see Result.of_classification")
-    for name, estimate in found.metrics.items():
+    """On a small demo its estimates are finite and lie inside their intervals."""
+    result, _ = _first(kind)
+    require(bool(result.metrics), "there are no metrics; see Result.of_classification")
+    for name, estimate in result.metrics.items():
         require(bool(np.isfinite(estimate.value)), f"{name} is {estimate.value}; is a class empty?")
         inside = np.isnan(estimate.low) or estimate.low <= estimate.value <= estimate.high
         require(bool(inside), f"{name} {estimate.value} is outside its interval [{estimate.low}, "
@@ -109,18 +159,18 @@ def estimates_are_sound(kind: Kind) -> None:
 
 
 def arms_can_be_compared(kind: Kind) -> None:
-    """Its main metric is one of its metrics and has bootstrap draws; or it has none."""
-    found, _ = _found(kind)
-    if found.main:
-        require(found.main in found.metrics, f"the main metric '{found.main}' is not reported")
-        drawn = found.draws.get(found.main, np.zeros(0))
-        require(drawn.shape == (DRAWS,), f"the main metric '{found.main}' has {len(drawn)} draws; "
+    """Its main metric, if it has one, is one of its metrics and has bootstrap draws."""
+    result, _ = _first(kind)
+    if result.main:
+        require(result.main in result.metrics, f"the main metric '{result.main}' is not reported")
+        drawn = result.draws.get(result.main, np.zeros(0))
+        require(drawn.shape == (DRAWS,), f"the main metric '{result.main}' has {len(drawn)} draws; "
                 "make results with Result.of_classification or Result.of_means")  # fmt: skip
 
 
 def estimates_are_the_same_again(kind: Kind) -> None:
-    """Asked again it estimates the same."""
-    first, second = _found(kind)[0], _again(kind)[0]
+    """A second evaluation gives the same estimates."""
+    first, second = _first(kind)[0], _again(kind).result
     for name, estimate in first.metrics.items():
         again = astuple(second.metrics[name])
         same = np.array_equal(astuple(estimate), again, equal_nan=True)
@@ -128,9 +178,16 @@ def estimates_are_the_same_again(kind: Kind) -> None:
 
 
 def leaves_the_encoder_alone(kind: Kind) -> None:
-    """The encoder's weights are what they were: the next evaluation gets the same ones."""
-    _, changed = _again(kind)
+    """The weights of the encoder are what they were before."""
+    changed = _again(kind).weights
     require(not changed, f"it changes '{', '.join(changed[:3])}'; fine-tune a copy.deepcopy")
+
+
+def leaves_random_states_alone(kind: Kind) -> None:
+    """The global random states of torch, numpy and Python are what they were before."""
+    moved = _again(kind).random_states
+    require(not moved, f"it moves the global random state of {', '.join(moved)}; draw from a "
+            "generator, or inside of ssl_kit.evaluation.seeded")  # fmt: skip
 
 
 RULES = (
@@ -139,4 +196,5 @@ RULES = (
     arms_can_be_compared,
     estimates_are_the_same_again,
     leaves_the_encoder_alone,
+    leaves_random_states_alone,
 )

@@ -1,4 +1,4 @@
-"""Collapse watch: tells in words whether a training still learns anything."""
+"""Collapse watch: detects collapsed representations during training and names a remedy."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SPREAD = "projected_feature_std"
 
 _CURES = {
     "OK": "",
-    "SUSPECT": "images are hardly told apart, the projections draw together, or a few directions "
-    "carry everything: look at 'ssl-kit views', weaken the crops, or check what keeps images apart "
-    "(negatives, variance terms, stop-gradient)",
-    "DIMENSIONAL": "the features have lost most of their directions since the start: "
+    "SUSPECT": "images are hardly distinguished, the projections converge, or a few directions "
+    "carry almost all variance: look at 'ssl-kit views', weaken the crops, or check what prevents "
+    "collapse (negatives, variance terms, stop-gradient)",
+    "DIMENSIONAL": "the features have lost most of their rank since the start of training: "
     "lower the learning rate, or raise the batch size or the objective's variance terms",
     "COLLAPSED": "all images have the same features or projections: lower the learning rate, "
     "lengthen the warm-up, and check the teacher, the stop-gradient and that the images differ",
@@ -35,15 +35,15 @@ _CURES = {
 
 @dataclass
 class WatchState:
-    """What the verdict needs from earlier epochs; saved with the checkpoint.
+    """What the verdict needs from earlier epochs; it is saved with the checkpoint.
 
     Attributes:
         initial: Measures before the first step.
         best_rank: Highest RankMe of the features so far.
         best_spread: Highest standard deviation of the projections since the first step.
-        low: How often in a row the measures said collapse.
-        first_loss: Loss of the first epoch.
-        verdict: The latest.
+        low: Number of successive measurements that showed a collapse.
+        first_loss: Mean loss of the first epoch.
+        verdict: The latest verdict.
     """
 
     initial: dict[str, float] = field(default_factory=dict)
@@ -55,15 +55,15 @@ class WatchState:
 
 
 class Watch:
-    """Measures features and projections of a fixed pool of views, and judges.
+    """Measures features and projections of a fixed set of views, and gives a verdict.
 
-    The pool is rendered once; measuring uses evaluation mode and no random numbers, so that it
-    changes nothing in the training.
+    The views are rendered once. Measuring uses evaluation mode and no random numbers, so it does
+    not change the training.
 
     Args:
-        views: Renders `VIEWS` views an image.
-        pool: Positions the images are taken from, evenly spread.
-        standardize: As in training.
+        views: Renders `VIEWS` views of an image.
+        pool: Positions of the images, of which up to 256 are taken, evenly spread.
+        standardize: Standardizes views as in training.
     """
 
     def __init__(self, views: ViewDataset, pool: Positions, standardize: Standardize) -> None:
@@ -75,7 +75,7 @@ class Watch:
         self.state = WatchState()
 
     def due(self) -> bool:
-        """Tells whether measuring now keeps to its share of the time."""
+        """Returns whether measuring has taken less than 2 % of the time so far."""
         return self._spent <= SHARE_OF_TIME * (time.monotonic() - self._started)
 
     def look(self, objective: Objective, autocast: Callable[[], Any]) -> dict[str, float]:
@@ -93,8 +93,8 @@ class Watch:
         objective.train(training)
         measures = representation_metrics(self._grouped(features))
         if projected:
-            found = representation_metrics(self._grouped(projected))
-            measures |= {f"projected_{name}": value for name, value in found.items()}
+            of_projections = representation_metrics(self._grouped(projected))
+            measures |= {f"projected_{name}": value for name, value in of_projections.items()}
         self._spent += time.monotonic() - start
         return measures
 
@@ -107,8 +107,8 @@ class Watch:
 
         Args:
             measures: From `look`.
-            loss: Mean of the epoch; None before the first step, which sets the reference.
-            width: D of the encoder.
+            loss: Mean loss of the epoch; None before the first step, which sets the reference.
+            width: Number of features of the encoder (D).
         """
         state, width = self.state, min(width, len(self._pixels))
         if loss is None:
@@ -132,7 +132,7 @@ class Watch:
 
 
 def _collapsed(measures: Mapping[str, float], initial: Mapping[str, float], width: int) -> bool:
-    """Tells whether features or projections have hardly any spread, and less than at the start."""
+    """Returns whether features or projections hardly vary, and vary less than at the start."""
     for name in ("feature_std", _SPREAD):
         if measures.get(name, 1.0) < min(0.05, max(0.5 * initial.get(name, 1.0), 1e-3)):
             return True
@@ -141,12 +141,12 @@ def _collapsed(measures: Mapping[str, float], initial: Mapping[str, float], widt
 
 
 def verdict(measures: Mapping[str, float], state: WatchState, loss: float, width: int) -> str:
-    """Judges measures against the values at initialization: relative change is the signal.
+    """Returns the verdict on measures, compared with those at initialization.
 
     Args:
-        measures: Of the features, and of the projections if there are any.
-        state: With the values at initialization.
-        loss: Mean of the epoch.
+        measures: Measures of the features, and of the projections if there are any.
+        state: Holds the measures at initialization.
+        loss: Mean loss of the epoch.
         width: Largest rank possible.
     """
     if _collapsed(measures, state.initial, width) and state.low >= 1:
@@ -157,13 +157,13 @@ def verdict(measures: Mapping[str, float], state: WatchState, loss: float, width
         return "DIMENSIONAL"
     steep = measures["alpha_req"] > 3.5 and measures["alpha_req_r2"] > 0.9
     shrinking = measures.get(_SPREAD, 1.0) < 0.5 * state.best_spread
-    found = measures["view_retrieval"]  # near chance from the start where the views are strong
-    lost = found < 5 / IMAGES and found < 0.5 * state.initial.get("view_retrieval", 1.0)
+    retrieval = measures["view_retrieval"]  # near chance from the start if augmentation is strong
+    lost = retrieval < 5 / IMAGES and retrieval < 0.5 * state.initial.get("view_retrieval", 1.0)
     if steep or shrinking or lost:
         return "SUSPECT"
     return "OK"
 
 
 def cure(verdict: str) -> str:
-    """Returns the likely cause and what to do, "" for OK."""
+    """Returns the likely cause of a verdict and a remedy; "" for OK."""
     return _CURES[verdict]

@@ -1,4 +1,4 @@
-"""The machine a training runs on: its accelerator, its processes, its signals."""
+"""The processes that train together: accelerate, the batch of each, signals."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
 
 from ..core.errors import UsageError
-from .device import keep_freed_memory
+from ..data.process import prepare_process
 from .precision import choose_precision
 from .run import Run
 from .settings import RunConfig
 
 
 def create_run(folder: Path, config: RunConfig) -> Run:
-    """Makes a run folder in the main process, and opens it in all."""
+    """Creates a run folder in the main process, and opens it in all processes."""
     state = PartialState(cpu=_no_accelerator())
     folder = Path(broadcast_object_list([str(folder)])[0])  # its name may hold the time
     if state.is_main_process:
@@ -29,21 +29,25 @@ def create_run(folder: Path, config: RunConfig) -> Run:
     return Run(folder)
 
 
+def process_count() -> int:
+    """Returns the number of processes that train together."""
+    return int(PartialState(cpu=_no_accelerator()).num_processes)
+
+
 def _no_accelerator() -> bool:
-    """Without being told, accelerate takes torchrun's processes on a CPU for single ones."""
+    """Returns whether to train on the CPU; accelerate must be told so under torchrun."""
     return not torch.accelerator.is_available()
 
 
 def make_accelerator(precision: str, accumulate: int, partial: bool = False) -> Accelerator:
-    """Makes the accelerator for a precision (or "auto") and a number of batches a step.
+    """Returns accelerate's `Accelerator` for a precision and a number of batches in a step.
 
     Args:
         precision: fp32, bf16, fp16 or auto.
-        accumulate: Batches a step.
+        accumulate: Number of batches in an optimizer step.
         partial: Whether a step may leave some weights without a gradient.
     """
-    if _no_accelerator():
-        keep_freed_memory()
+    prepare_process()
     AcceleratorState._reset_state()  # an earlier run may have used another precision
     return Accelerator(
         cpu=_no_accelerator(),
@@ -53,13 +57,18 @@ def make_accelerator(precision: str, accumulate: int, partial: bool = False) -> 
     )
 
 
-def divide_batch(asked: int, images: int, processes: int) -> int:
-    """Returns a batch size that the images suffice for and that divides among the processes.
+def divide_batch(batch_size: int, images: int, processes: int) -> int:
+    """Returns the largest possible batch size, at most the one given.
+
+    Args:
+        batch_size: Number of images in a batch, all processes together.
+        images: Number of images to train on.
+        processes: Number of processes, each of which takes an equal share of a batch.
 
     Raises:
-        UsageError: If there is none.
+        UsageError: If there are too few images, or the batch cannot be divided.
     """
-    size = min(asked, images // processes * processes)
+    size = min(batch_size, images // processes * processes)
     if size < 2:
         raise UsageError(f"There are {images} images to train on. Give --data more of them.")
     if size % processes:
@@ -68,7 +77,7 @@ def divide_batch(asked: int, images: int, processes: int) -> int:
 
 
 def any_process(accelerator: Accelerator, flag: bool) -> bool:
-    """Tells whether any process says so: all must enter a checkpoint at the same step."""
+    """Returns whether the flag is true in any process: all must save at the same step."""
     if accelerator.num_processes == 1:
         return flag
     votes = torch.tensor([int(flag)], device=accelerator.device)
@@ -82,7 +91,7 @@ def agreed(number: int) -> int:
 
 @contextmanager
 def stop_signals(ask: Callable[[int], None]) -> Iterator[None]:
-    """Calls `ask` at Ctrl-C and at a scheduler's SIGTERM, instead of dying on the spot."""
+    """Calls `ask` with the signal at Ctrl-C and at SIGTERM, instead of ending the process."""
     before = {
         number: signal.signal(number, lambda n, _frame: ask(n))
         for number in (signal.SIGINT, signal.SIGTERM)

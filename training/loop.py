@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import torch
-from accelerate.utils import gather_object
 
-from ..core.errors import RunError, UsageError
-from ..core.objective import Batch, Output, TrainingInfo
-from ..core.view import View
-from ..data.loader import RawBatch, ViewDataset, choose_workers, fits_in_memory, load
-from ..data.opening import partners_of
+from ..core.errors import RunError
+from ..core.objective import Batch
+from ..data.loader import RawBatch, choose_workers, fits_in_memory, load
 from ..data.order import Stream
+from ..data.process import seeded
 from ..data.standardize import Standardize, to_batch
-from ..data.views import Renderer
 from ..nn.distributed import sync_batch_norm
-from .collapse import VIEWS, Watch, cure
-from .engine import agreed, any_process, divide_batch, make_accelerator, stop_signals
+from .checkpoint import Checkpoint
+from .collapse import cure
+from .engine import agreed, any_process, make_accelerator, stop_signals
 from .manifest import describe
-from .optim import learning_rate, make_optimizer, set_learning_rate
+from .optim import learning_rate, make_optimizer
 from .progress import Progress
+from .recorder import Recorder
 from .run import Run
-from .schedule import Plan
+from .schedule import Schedule
 from .setup import Setup
-from .skips import Skips
-from .tally import Tally
-
-_RECORD_STEPS = 100
+from .step import TrainingStep
 
 
 class Trainer:
@@ -42,49 +37,42 @@ class Trainer:
         progress: Shows what happens.
 
     Attributes:
-        step: Batches done.
+        step: Number of batches trained on.
         elapsed: Seconds of training, those before a resume included.
-        skips: The unreadable images met so far.
         stop_signal: A signal that asks to stop; 0 if there was none.
     """
 
     def __init__(self, run: Run, setup: Setup, progress: Progress) -> None:
         self.run, self.setup, self.progress = run, setup, progress
-        self.config = setup.config
-        settings = self.config.train
+        self.settings, objective = setup.config.train, setup.objective
         self.accelerator = make_accelerator(
-            settings.precision,
-            settings.accumulate,
-            partial=bool(setup.objective.needs) or setup.objective.phases > 1,
+            self.settings.precision,
+            self.settings.accumulate,
+            partial=bool(objective.needs) or objective.phases > 1,
         )
-        if settings.accumulate > 1 and setup.objective.phases > 1:
-            raise UsageError(
-                f"'{self.config.objective.name}' takes several steps a batch, which cannot be "
-                "accumulated. Leave out train.accumulate."
-            )
-        processes = self.accelerator.num_processes
-        self.batch_size = divide_batch(settings.batch_size, len(setup.pool), processes)
-        if processes > 1:
-            sync_batch_norm(setup.objective)
-        self.per_epoch = len(setup.pool) // self.batch_size
-        seen = setup.statistics
-        setup.objective.prepare(
-            TrainingInfo(len(setup.dataset), self.per_epoch, tuple(seen.mean), tuple(seen.std))
-        )
+        device = self.accelerator.device
+        if self.accelerator.num_processes > 1:
+            sync_batch_norm(objective, device)
         self.model, self.optimizer = self.accelerator.prepare(
-            setup.objective.to(memory_format=torch.channels_last),
-            make_optimizer(setup.objective, self.config.optimizer),
+            objective.to(memory_format=torch.channels_last),
+            make_optimizer(objective, setup.config.optimizer),
         )
-        self.standardize = Standardize(
-            setup.statistics.mean, setup.statistics.std, self.accelerator.device
+        self.take_step = TrainingStep(
+            self.model, self.optimizer, setup.config.optimizer.clip, self.accelerator
         )
-        same = (View(self.config.encoder.image_size),) * VIEWS
-        self.watch = Watch(self._views(same), setup.pool, self.standardize)
-        self.plan = Plan(self.config.train, self.per_epoch)
-        self.tally = Tally()
+        self.standardize = Standardize(setup.statistics.mean, setup.statistics.std, device)
+        self.schedule = Schedule(self.settings, setup.steps_per_epoch)
+        self.recorder = Recorder(run, setup, progress, self.accelerator, self.standardize)
+        self.checkpoint = Checkpoint(
+            run,
+            self.accelerator,
+            objective,
+            optimizer=self.optimizer,
+            tally=self.recorder.tally,
+            watch=self.recorder.watch,
+        )
         self.step, self.elapsed, self.stop_signal = 0, 0.0, 0
-        self.skips = Skips(run, len(setup.pool), self.config.data.max_skip)
-        self._waited = self._recorded_at = 0.0
+        self.saved_at = time.monotonic()
 
     def fit(self) -> str:
         """Trains until the schedule ends.
@@ -97,172 +85,80 @@ class Trainer:
                 collapse and that is to stop the run, or a signal asks to stop.
         """
         self.resume()
-        saved_at = time.monotonic()
-        started = saved_at - self.elapsed
+        self.saved_at = time.monotonic()
+        started = self.saved_at - self.elapsed
         if self.step == 0:
-            self.watch.judge(
-                self.watch.look(self.setup.objective, self.accelerator.autocast),
-                None,
-                self.setup.encoder.num_features,
-            )
-        batches = self._batches()
-        while not self.plan.steps or self.step < self.plan.steps:
-            waiting = time.monotonic()
+            self.recorder.measure_initial()
+        batches = self.recorder.timed(self._batches())
+        while not self.schedule.steps or self.step < self.schedule.steps:
             raw = next(batches)
-            self._waited += time.monotonic() - waiting
-            self.skips.note(raw.skipped)
             self.train_on(to_batch(raw, self.setup.dataset, self.standardize))
             self.elapsed = time.monotonic() - started
-            if self._any(self.plan.measured(self.step)):
-                self.plan.steps = agreed(self.plan.propose(self.step, self.elapsed))
-            if self._at_record():
-                self.record()
-            self.progress.step(self.step, self.plan.steps, self.config.train.max_time, self.elapsed)
-            late = time.monotonic() - saved_at > self.config.train.checkpoint_every
-            whole = self.accelerator.sync_gradients  # half an accumulated step cannot be saved
-            if whole and self._any(late or bool(self.stop_signal)):
-                self.save()
-                saved_at = time.monotonic()
-            if whole and self._any(bool(self.stop_signal)):
-                raise RunError(
-                    f"Stopped by a signal after step {self.step}. Go on with "
-                    f"'ssl-kit train --resume {self.run.folder}'."
-                )
+            if self._any(self.schedule.measured(self.step)):
+                self.schedule.steps = agreed(self.schedule.propose(self.step, self.elapsed))
+            if self.recorder.due(self.step, self.schedule.steps):
+                self._record()
+            self.progress.step(self.step, self.schedule.steps, self.settings.max_time, self.elapsed)
+            self._save_or_stop()
         self.save()
-        return self.watch.state.verdict
+        return self.recorder.watch.state.verdict
 
     def train_on(self, batch: Batch) -> None:
-        """Takes the optimizer step of a batch, or its several phases."""
-        steps, optimizer = self.plan.provisional, self.config.optimizer
-        set_learning_rate(
-            self.optimizer, learning_rate(self.step, steps, optimizer, self.batch_size)
-        )
-        for phase in range(self.setup.objective.phases):
-            with self.accelerator.accumulate(self.model):
-                output: Output = self.model(batch, phase)
-                self.accelerator.backward(output.loss)
-                if optimizer.clip and self.accelerator.sync_gradients:
-                    self.accelerator.clip_grad_norm_(self.model.parameters(), optimizer.clip)
-                self.optimizer.step()
-                self.optimizer.zero_grad(set_to_none=True)
+        """Takes the optimizer step of a batch, or one for each of the objective's phases."""
+        objective, optimizer = self.setup.objective, self.setup.config.optimizer
+        steps = self.schedule.provisional
+        lr = learning_rate(self.step, steps, optimizer, self.setup.batch_size)
+        for phase in range(objective.phases):
+            output = self.take_step(lr, partial(self.model, batch, phase))
         self.step += 1
         if self.accelerator.sync_gradients:
-            self.setup.objective.after_step(self.step, steps)
-        self.tally.add(output, batch.keys, self.step)
-
-    def record(self) -> None:
-        """Appends a line to metrics.jsonl, and lets the watch judge where an epoch ends."""
-        self.tally.settle()
-        seconds = max(self.elapsed - self._recorded_at, 1e-9)
-        means = self.tally.means()
-        values: dict[str, Any] = {
-            "epoch": self.step / self.per_epoch,
-            "step": self.step,
-            "lr": self.optimizer.param_groups[0]["lr"],
-            "images_per_second": self.tally.count * self.batch_size / seconds,
-            "data_wait": self._waited / seconds,
-            **means,
-        }
-        at_end = self.step % self.per_epoch == 0 and self.watch.due()
-        if at_end or self.step == self.plan.steps:
-            values |= self._watch(means["loss"])
-        self.tally.reset()
-        self._recorded_at, self._waited = self.elapsed, 0.0
-        if self.accelerator.is_main_process:
-            self.run.append(self.run.metrics, values)
-            self.progress.epoch(values, self.plan.steps)
-        if values.get("verdict") == "COLLAPSED" and self.config.train.on_collapse == "stop":
-            self.save()
-            raise RunError(f"Stopped because the features collapsed: {cure('COLLAPSED')}.")
+            objective.after_step(self.step, steps)
+        self.recorder.tally.add(output, batch.keys, self.step)
 
     def save(self) -> None:
         """Writes the checkpoint and the encoder so far."""
-        self.tally.settle()
-        rng = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-        rngs = gather_object([rng])
-        if not self.accelerator.is_main_process:
-            return
-        self.run.save_checkpoint(
-            {
-                "objective": self.setup.objective.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "tally": self.tally.state_dict(),
-                "watch": self.watch.state_dict(),
-                "rng": rngs,
-                "step": self.step,
-                "steps": self.plan.steps,
-                "elapsed": self.elapsed,
-            }
-        )
-        self._save_encoder(self.run.encoder)
+        self.recorder.tally.settle()
+        self.checkpoint.save(step=self.step, steps=self.schedule.steps, elapsed=self.elapsed)
+        self.recorder.save_encoder(self.run.encoder)
 
     def resume(self) -> None:
-        """Takes up the last checkpoint, if there is one."""
-        state = self.run.load_checkpoint()
+        """Continues from the last checkpoint, if there is one."""
+        state = self.checkpoint.load()
         if self.accelerator.is_main_process:
             self.run.truncate_metrics(state["step"] if state else -1)
-        if state is None:
-            return
-        try:
-            self.setup.objective.load_state_dict(state["objective"])
-        except RuntimeError as error:
-            raise RunError(
-                f"The checkpoint '{self.run.last}' is of another encoder or objective than "
-                "config.toml says. Restore config.toml, or delete the checkpoint to start anew."
-            ) from error
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.tally.load_state_dict(state["tally"])
-        self.watch.load_state_dict(state["watch"])
-        rng = state["rng"][self.accelerator.process_index]
-        torch.set_rng_state(rng["cpu"])
-        if rng["cuda"]:
-            torch.cuda.set_rng_state_all(rng["cuda"])
-        self.step, self.elapsed = state["step"], state["elapsed"]
-        self.plan = Plan(self.config.train, self.per_epoch, state["steps"])
-        self._recorded_at = self.elapsed
-
-    def _views(self, views: tuple[View, ...], pair_by: str = "", keep: bool = False) -> ViewDataset:
-        setup, seed = self.setup, self.config.seed
-        renderer = Renderer(setup.domain.policies, views, setup.dataset.channels, seed)
-        partners = partners_of(setup.domain, setup.dataset, pair_by)
-        return ViewDataset(setup.dataset, setup.pool, renderer, partners, seed, keep)
+        if state:
+            self.step, self.elapsed = state["step"], state["elapsed"]
+            self.schedule = Schedule(self.settings, self.setup.steps_per_epoch, state["steps"])
+            self.recorder.elapsed = self.elapsed
 
     def _batches(self) -> Iterator[RawBatch]:
-        objective, accelerator = self.setup.objective, self.accelerator
-        requests = objective.views(objective.config, self.config.encoder.image_size)
-        order = Stream(
-            self.setup.pool,
-            self.batch_size,
-            self.config.seed,
-            self.step,
-            accelerator.process_index,
-            accelerator.num_processes,
-        )
-        workers = choose_workers(self.config.train.workers)
-        keep = fits_in_memory(
-            self.setup.dataset, self.setup.pool, workers * accelerator.num_processes
-        )
-        views = self._views(requests, self.config.data.pair_by, keep)
-        pin = accelerator.device.type == "cuda"
-        return load(views, order, workers, pin)
+        setup, accelerator = self.setup, self.accelerator
+        rank, processes = accelerator.process_index, accelerator.num_processes
+        order = Stream(setup.pool, setup.batch_size, setup.config.seed, self.step, rank, processes)
+        workers = choose_workers(self.settings.workers)
+        keep = fits_in_memory(setup.dataset, setup.pool, workers * processes)
+        views = setup.view_dataset(setup.views, setup.config.data.pair_by, keep)
+        return load(views, order, workers, pin=accelerator.device.type == "cuda")
 
-    def _at_record(self) -> bool:
-        in_epoch = self.step % self.per_epoch
-        return in_epoch % _RECORD_STEPS == 0 or self.step == self.plan.steps
+    def _record(self) -> None:
+        lr = self.optimizer.param_groups[0]["lr"]
+        verdict = self.recorder.record(self.step, self.schedule.steps, self.elapsed, lr)
+        if verdict == "COLLAPSED" and self.settings.on_collapse == "stop":
+            self.save()
+            raise RunError(f"Stopped because the features collapsed: {cure('COLLAPSED')}.")
 
-    def _watch(self, loss: float) -> dict[str, Any]:
-        best = self.watch.state.best_rank
-        measures = self.watch.look(self.setup.objective, self.accelerator.autocast)
-        verdict = self.watch.judge(measures, loss, self.setup.encoder.num_features)
-        if measures["rankme_centered"] > best and self.accelerator.is_main_process:
-            self._save_encoder(self.run.best)
-        if verdict != "OK":
-            self.progress.warn(f"Collapse watch: {verdict}: {cure(verdict)}.")
-        return {**measures, "verdict": verdict}
-
-    def _save_encoder(self, path: Path) -> None:
-        encoder = self.setup.encoder
-        self.run.save_weights(path, encoder.body.state_dict(), self.setup.dataset.channels)
+    def _save_or_stop(self) -> None:
+        if not self.accelerator.sync_gradients:
+            return  # half an accumulated step cannot be saved
+        late = time.monotonic() - self.saved_at > self.settings.checkpoint_every
+        if self._any(late or bool(self.stop_signal)):
+            self.save()
+            self.saved_at = time.monotonic()
+        if self._any(bool(self.stop_signal)):
+            raise RunError(
+                f"Stopped by a signal after step {self.step}. Go on with "
+                f"'ssl-kit train --resume {self.run.folder}'."
+            )
 
     def _any(self, flag: bool) -> bool:
         return any_process(self.accelerator, flag)
@@ -275,6 +171,8 @@ class Trainer:
 def train(run: Run, setup: Setup, progress: Progress) -> str:
     """Trains a run from its configuration, or from its last checkpoint, to the end.
 
+    Torch's random state is afterwards what it was before.
+
     Args:
         run: A created or interrupted run.
         setup: What `build` made from the run's configuration.
@@ -286,10 +184,10 @@ def train(run: Run, setup: Setup, progress: Progress) -> str:
     progress.start(setup)
     trainer = Trainer(run, setup, progress)
     main = trainer.accelerator.is_main_process
-    torch.manual_seed(run.config.seed + trainer.accelerator.process_index)
     if main:
         describe(run, setup, {})
-    with stop_signals(trainer.stop), progress:
+    seed = run.config.seed + trainer.accelerator.process_index
+    with seeded(seed), stop_signals(trainer.stop), progress:
         verdict = trainer.fit()
     if main:
         describe(
@@ -298,7 +196,7 @@ def train(run: Run, setup: Setup, progress: Progress) -> str:
             {
                 "steps": trainer.step,
                 "seconds": round(trainer.elapsed, 1),
-                "skipped": len(trainer.skips.keys),
+                "skipped": len(trainer.recorder.skips.keys),
                 "verdict": verdict,
             },
         )

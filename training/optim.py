@@ -13,7 +13,7 @@ from .settings import OptimizerConfig
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Makes the optimizer; biases and normalization layers have no weight decay."""
+    """Returns the optimizer; biases and normalization layers have no weight decay."""
     extra: dict[str, Any] = {} if config.name == "adamw" else {"momentum": config.momentum}
     if config.name != "lars":
         extra["fused"] = True  # one pass over the weights: 6 times faster on a CPU
@@ -24,10 +24,16 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
 
 
 def learning_rate(step: int, steps: int, config: OptimizerConfig, batch_size: int) -> float:
-    """Returns the rate of step `step` (from 0) of `steps`: linear warm-up, then a half cosine.
+    """Returns the learning rate of a step: linear warm-up, then a half cosine.
 
     The peak is `config.lr` for 256 images a batch, scaled linearly with the batch (Goyal et al.
     2017, https://arxiv.org/abs/1706.02677).
+
+    Args:
+        step: Number of the step, from 0.
+        steps: Length of the schedule.
+        config: Peak learning rate, warm-up and final learning rate.
+        batch_size: Number of images in a batch.
     """
     peak = config.lr * batch_size / 256
     warmup = config.warmup * steps
@@ -38,7 +44,7 @@ def learning_rate(step: int, steps: int, config: OptimizerConfig, batch_size: in
     return last + (peak - last) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the rate of all groups; a group's own `lr_scale` multiplies it."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Sets the learning rate of all parameter groups; a group's `lr_scale` multiplies it."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group.get("lr_scale", 1.0)
+        group["lr"] = lr * group.get("lr_scale", 1.0)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import torch
 
 
-def choose_precision(asked: str) -> str:
-    """Returns fp32, bf16 or fp16; "auto" is bf16 where that is faster.
+def choose_precision(precision: str) -> str:
+    """Returns fp32, bf16 or fp16.
 
-    Of CPUs those with AMX tiles and AMD's with AVX512-BF16 (docs/decisions.md has the figures).
+    "auto" is bf16 on GPUs that support it and on CPUs where it is faster: those with AMX, and
+    AMD's with AVX512-BF16 (docs/decisions.md has the figures).
+
+    Args:
+        precision: fp32, bf16, fp16 or auto.
     """
-    if asked != "auto":
-        return asked
+    if precision != "auto":
+        return precision
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     cpu = torch.cpu.get_capabilities()

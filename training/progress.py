@@ -1,8 +1,7 @@
-"""What a person sees of a training: a live line on a terminal, a line per epoch elsewhere."""
+"""Shows a training: a progress bar on a terminal, a line for each epoch elsewhere."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from types import TracebackType
@@ -12,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
+from ..data.process import show_log
+
 if TYPE_CHECKING:
     from .setup import Setup
 
@@ -20,22 +21,20 @@ class Progress:
     """Shows a training.
 
     Args:
-        quiet: Show nothing but warnings.
+        quiet: Whether to show nothing but warnings.
     """
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
-        alone = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
-        self._console = Console(stderr=True, highlight=False, quiet=not alone)
+        main = os.environ.get("RANK", "0") == "0"  # of several processes only the first prints
+        self._console = Console(stderr=True, highlight=False, quiet=not main)
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._status = ""
-        handler = _Says(self)
-        logging.getLogger("ssl_kit").handlers[:] = [handler]  # the latest of this process
-        logging.getLogger("ssl_kit").setLevel(logging.INFO)
+        show_log(self.say, self.warn)
 
     def start(self, setup: Setup) -> None:
-        """Says what will be trained on what."""
+        """Prints the images, the objective, the encoder and its initial weights."""
         config, dataset = setup.config, setup.dataset
         held_out = len(setup.splits.test)
         self.say(
@@ -72,7 +71,7 @@ class Progress:
             self._bar.stop()
 
     def step(self, step: int, steps: int, max_time: float | None, elapsed: float) -> None:
-        """Moves the bar to a step; `steps` is 0 while the length is not known."""
+        """Moves the bar to a step; `steps` is 0 while the length of the schedule is not known."""
         if self._bar is None or self._task is None:
             return
         left = (steps - step) * elapsed / max(step, 1) if steps else (max_time or 0) - elapsed
@@ -80,7 +79,7 @@ class Progress:
         self._bar.update(self._task, total=steps or None, completed=step, description=text)
 
     def epoch(self, values: Mapping[str, Any], steps: int) -> None:
-        """Reports a line of metrics.jsonl."""
+        """Prints a line of metrics.jsonl."""
         parts = [
             f"loss {values['loss']:.4f}",
             f"{values['images_per_second']:.0f} images/s",
@@ -95,23 +94,9 @@ class Progress:
             )
 
 
-class _Says(logging.Handler):
-    """Shows what the package logs, each line once."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__()
-        self._progress, self._said = progress, set[str]()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Shows a record."""
-        text = record.getMessage()
-        if text not in self._said:
-            self._said.add(text)
-            show = self._progress.warn if record.levelno >= logging.WARNING else self._progress.say
-            show(text)
-
-
 def _clock(seconds: float) -> str:
-    minutes, rest = divmod(max(0, int(seconds)), 60)
+    minutes, whole_seconds = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    if hours:
+        return f"{hours}:{minutes:02d}:{whole_seconds:02d}"
+    return f"{minutes}:{whole_seconds:02d}"

@@ -30,7 +30,7 @@ def rankme(z: Tensor, centered: bool = False) -> float:
     """Effective rank exp(-sum p ln p) with p = s / sum(s) + 1e-7, s the singular values.
 
     Between 1 and min(n, D). RankMe (Garrido et al. 2023, https://arxiv.org/abs/2210.02885), eq. 2
-    and 3: not centered; the centered variant tells whether the mean direction hides the rest.
+    and 3: not centered. The centered variant removes the mean direction, which can dominate.
     """
     s = torch.linalg.svdvals(z - z.mean(dim=0) if centered else z)
     total = s.sum()
@@ -65,9 +65,9 @@ def alpha_req(z: Tensor) -> tuple[float, float]:
 
 
 def lidar(z: Tensor, delta: float = 1e-4) -> float:
-    """Effective rank of what tells images apart, given how much their views differ.
+    """Effective rank of the differences between images, relative to those between their views.
 
-    z is (n, q, D), q views of the same image together: mixing them up makes the value meaningless.
+    z is (n, q, D), where the q views of an image stand together.
     S_b and S_w are the scatter between and within images, S_w with delta I added; the value is the
     exponential entropy of the eigenvalues of S_w^-1/2 S_b S_w^-1/2. LiDAR (Thilak et al. 2024,
     https://arxiv.org/abs/2312.04000), eq. 1 and 2.
@@ -97,9 +97,9 @@ def alignment(z: Tensor) -> float:
 
 
 def uniformity(z: Tensor) -> float:
-    """Ln of the mean over pairs of different rows of exp(-2 squared distance), on the sphere.
+    """Logarithm of the mean, over pairs of rows on the unit sphere, of exp(-2 squared distance).
 
-    0 is collapsed, about -4 uniform. Wang & Isola 2020, eq. 6 with t = 2.
+    0 is a complete collapse, about -4 is uniform. Wang & Isola 2020, eq. 6 with t = 2.
     """
     return float(torch.pdist(normalize(z, dim=1)).square().mul(-2).exp().mean().log())
 
@@ -111,7 +111,7 @@ def view_retrieval(z: Tensor) -> float:
 
 
 def representation_metrics(z: Tensor) -> dict[str, float]:
-    """Takes all measures of z (n, q, D); keys are the names in metrics.jsonl."""
+    """Returns all measures of z (n, q, D) under their names in metrics.jsonl."""
     z = z.double().cpu()
     rows = z.flatten(0, 1)
     alpha, fit = alpha_req(rows)

@@ -1,4 +1,4 @@
-"""How many steps a run takes, and which precision it computes in."""
+"""The length of the learning-rate schedule, from a number of epochs or from a time."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from .settings import TrainConfig
 
 _DEFAULT_EPOCHS = 100
 _PROVISIONAL_STEPS = 1000
-_WARM_UP_STEPS = 3  # the first steps are slow and say nothing about the rest
+_WARM_UP_STEPS = 3  # the first steps are slower than the others
 _MEASURED_SECONDS = 10.0
 _KEPT_BACK = 0.04  # share of the time left for the collapse watch and the last files
 
 
-class Plan:
-    """The length of the schedule: by epochs, or measured in the first seconds to fit a time.
+class Schedule:
+    """Fixes the number of steps: by epochs, or by the speed of the first steps to fit a time.
 
     Args:
         config: The `train` section.
-        per_epoch: Steps an epoch.
-        steps: The length if it is known already, from a checkpoint; else 0.
+        per_epoch: Number of steps in an epoch.
+        steps: Number of steps if it is known already, from a checkpoint; else 0.
 
     Attributes:
-        steps: The length, 0 while it is being measured.
+        steps: Number of steps; 0 while the speed is being measured.
     """
 
     def __init__(self, config: TrainConfig, per_epoch: int, steps: int = 0) -> None:
@@ -41,11 +41,11 @@ class Plan:
 
     @property
     def provisional(self) -> int:
-        """The length, or while it is being measured a guess for the schedule's first steps."""
+        """The number of steps, or a guess for the first steps while the speed is being measured."""
         return self.steps or self._longest or _PROVISIONAL_STEPS
 
     def measured(self, step: int) -> bool:
-        """Tells, after each step, whether enough has been measured to fix the length."""
+        """Returns whether the speed has been measured for long enough; call it after each step."""
         if self.steps or self._config.max_time is None or step < _WARM_UP_STEPS:
             return False
         if self._first is None:
@@ -56,14 +56,14 @@ class Plan:
         )
 
     def propose(self, step: int, elapsed: float) -> int:
-        """Returns the length that ends in time at the measured rate.
+        """Returns the number of steps that ends in time at the measured speed.
 
         Args:
-            step: Steps done.
-            elapsed: Seconds of the run so far.
+            step: Number of steps taken.
+            elapsed: Seconds of training so far.
         """
         first, since = self._first or (0, time.monotonic() - elapsed)
-        rate = (step - first) / max(time.monotonic() - since, 1e-9)
+        per_second = (step - first) / max(time.monotonic() - since, 1e-9)
         left = (1 - _KEPT_BACK) * (self._config.max_time or 0) - elapsed
-        steps = step + max(1, int(left * rate))
+        steps = step + max(1, int(left * per_second))
         return min(steps, self._longest) if self._longest else steps

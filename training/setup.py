@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,16 @@ from ..core.discovery import domains, objectives
 from ..core.domain import Domain
 from ..core.encoder import Encoder
 from ..core.errors import UsageError
-from ..core.objective import Objective
+from ..core.objective import Objective, TrainingInfo
+from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
+from ..data.loader import ViewDataset
 from ..data.opening import open_dataset, partners_of
-from ..data.splits import Splits, split
+from ..data.process import prepare_process, seeded
+from ..data.splits import Positions, Splits, split
+from ..data.views import Renderer
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
+from .engine import divide_batch, process_count
 from .settings import RunConfig, merge
 
 
@@ -48,19 +53,20 @@ def resolve(*layers: Mapping[str, Any]) -> RunConfig:
     return validate(RunConfig, {**config.model_dump(), "objective": named})
 
 
-@dataclass
+@dataclass(frozen=True)
 class Setup:
     """The parts of a run.
 
     Attributes:
-        config: Resolved.
+        config: The resolved configuration.
         domain: Policies and pairings.
         dataset: All images.
         splits: Which are for training; validation images are trained on too, test images never.
         encoder: With its initial weights.
-        objective: On top of the encoder.
-        statistics: What standardizing uses.
+        objective: On top of the encoder, prepared for training.
+        statistics: Mean and standard deviation that standardize the images.
         loaded: A sentence on the initial weights.
+        batch_size: Number of images in a batch, all processes together.
     """
 
     config: RunConfig
@@ -71,25 +77,87 @@ class Setup:
     objective: Objective
     statistics: Statistics
     loaded: str
+    batch_size: int
 
     @property
-    def pool(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def pool(self) -> Positions:
         """Positions of the images to pre-train on, sorted."""
-        return np.sort(np.concatenate([self.splits.train, self.splits.val]))
+        return _pool(self.splits)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of batches in an epoch; images that fill no batch are left out."""
+        return len(self.pool) // self.batch_size
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views of an image that the objective needs."""
+        return self.objective.views(self.objective.config, self.config.encoder.image_size)
+
+    def view_dataset(
+        self, views: Sequence[View], pair_by: str = "", keep: bool = False
+    ) -> ViewDataset:
+        """Returns what renders views of the images to pre-train on.
+
+        Args:
+            views: The requests.
+            pair_by: Name of a pairing, whose partner every second view shows; "" for none.
+            keep: Whether decoded images are kept in memory.
+        """
+        seed = self.config.seed
+        renderer = Renderer(self.domain.policies, views, self.dataset.channels, seed)
+        partners = partners_of(self.domain, self.dataset, pair_by)
+        return ViewDataset(self.dataset, self.pool, renderer, partners, seed, keep)
 
 
 def build(config: RunConfig) -> Setup:
-    """Builds the parts of a run; fails before any training if they do not fit together."""
+    """Builds the parts of a run, and refuses before any training what does not fit together.
+
+    Torch's random state is afterwards what it was before.
+
+    Raises:
+        UsageError: If settings, encoder, objective and images do not fit together.
+        DataError: If the images cannot be read.
+        PluginError: If a policy makes views of another shape than asked for.
+    """
+    prepare_process()
     domain: Domain = domains[config.domain]
     kind: type[Objective] = objectives[config.objective.name]
     dataset = open_dataset(domain, config.data)
-    partners_of(domain, dataset, config.data.pair_by)  # a wrong name fails here
-    torch.manual_seed(config.seed)
-    encoder = create_encoder(config.encoder.name, len(dataset.channels), config.encoder.image_size)
-    check_needs(encoder, config.objective.name, kind.needs)
-    loaded = load_initial_weights(encoder, config.encoder.init, dataset.channels)
-    objective = kind(encoder, validate(kind.Config, config.objective.options, "objective"))
     splits = split(dataset.index, config.data.holdout)
-    setup = Setup(config, domain, dataset, splits, encoder, objective, Statistics([], []), loaded)
-    setup.statistics = statistics_for(encoder, config.encoder.init, dataset, setup.pool)
+    pool = _pool(splits)
+    batch_size = divide_batch(config.train.batch_size, len(pool), process_count())
+    with seeded(config.seed):
+        encoder = create_encoder(
+            config.encoder.name, len(dataset.channels), config.encoder.image_size
+        )
+        check_needs(encoder, config.objective.name, kind.needs)
+        loaded = load_initial_weights(encoder, config.encoder.init, dataset.channels)
+        objective = kind(encoder, validate(kind.Config, config.objective.options, "objective"))
+        statistics = statistics_for(encoder, config.encoder.init, dataset, pool)
+        mean, std = tuple(statistics.mean), tuple(statistics.std)
+        objective.prepare(TrainingInfo(len(dataset), len(pool) // batch_size, mean, std))
+    setup = Setup(
+        config, domain, dataset, splits, encoder, objective, statistics, loaded, batch_size
+    )
+    _check(setup)
     return setup
+
+
+def _pool(splits: Splits) -> Positions:
+    return np.sort(np.concatenate([splits.train, splits.val]))
+
+
+def _check(setup: Setup) -> None:
+    """Refuses settings that cannot be trained with, and renders the views of one image."""
+    config = setup.config
+    if config.train.accumulate > 1 and setup.objective.phases > 1:
+        raise UsageError(
+            f"'{config.objective.name}' takes {setup.objective.phases} optimizer steps for each "
+            "batch, so batches cannot be accumulated. Leave out train.accumulate."
+        )
+    if config.train.precision == "fp16" and not torch.accelerator.is_available():
+        raise UsageError("--precision fp16 needs a GPU. Choose auto, bf16 or fp32.")
+    rendered = setup.view_dataset(setup.views, config.data.pair_by)[0, setup.pool[:1]]
+    if rendered.error is not None:
+        raise rendered.error

@@ -12,11 +12,11 @@ class Skips:
 
     Args:
         run: The folder.
-        images: How many images are trained on.
-        share: How many of them may be unreadable, as a share.
+        images: Number of images that are trained on.
+        share: Share of them that may be unreadable.
 
     Attributes:
-        keys: The images met so far, before a resume too.
+        keys: The unreadable images so far, those before a resume included.
     """
 
     def __init__(self, run: Run, images: int, share: float) -> None:
@@ -24,7 +24,7 @@ class Skips:
         self.keys = {line["key"] for line in run.lines(run.skipped)}
 
     def note(self, skipped: Skipped) -> None:
-        """Lists what is new.
+        """Lists the images that are not listed yet.
 
         Raises:
             RunError: If there are too many.

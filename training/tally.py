@@ -1,4 +1,4 @@
-"""Means of the loss and the objective's metrics since the last record."""
+"""Means of the loss and of the objective's metrics since the last record."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..core.objective import Output
 
 
 class Tally:
-    """Sums losses one step late, so that a GPU need not be waited for.
+    """Sums losses one step late, so that the loop does not wait for the GPU.
 
     Attributes:
-        count: Steps summed since the last record.
+        count: Number of steps that are summed since the last record.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Tally:
         self._pending: tuple[Tensor, Mapping[str, Tensor], tuple[str, ...], int] | None = None
 
     def add(self, output: Output, keys: tuple[str, ...], step: int) -> None:
-        """Notes the output of a step, and sums that of the step before.
+        """Keeps the output of a step, and sums that of the step before.
 
         Raises:
             RunError: If the loss of the step before is not finite.
@@ -35,10 +35,10 @@ class Tally:
         self._pending = (output.loss.detach(), output.metrics, keys, step)
 
     def settle(self) -> None:
-        """Sums what is noted.
+        """Sums the output that is kept.
 
         Raises:
-            RunError: If its loss is not finite.
+            RunError: If the loss is not finite.
         """
         if self._pending is None:
             return

@@ -121,7 +121,8 @@ def timm_weights(classifier: Classifier) -> dict[str, torch.Tensor]:
 
 
 def _compare_with_timm(out: Path, classifier: Classifier, cfg: Mapping[str, Any]) -> None:
-    loaded = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
+    with seeded(0):  # its random weights are overwritten
+        loaded = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
     classifier.eval()
     x = torch.randn((4, *cfg["input_size"]), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ... import Encoder, RunError, UnknownNameError
 
-_TINY = 16  # pixels; of a usual CNN's 32 to a cell, so that its last stage gets maps of one
+_TINY = 16  # pixels, at which the last feature map of a usual CNN (stride 32) is 1x1
 
 
 _OURS = ("num_classes", "in_chans", "img_size")  # arguments that the kit sets itself
@@ -85,9 +85,9 @@ def _kept_rotations(x: Tensor, rope: Tensor, keep: Tensor, mixed: bool) -> Tenso
 
 
 def _precision_for(x: Tensor) -> AbstractContextManager[Any]:
-    """Leaves mixed precision on a CPU for images (B, C, H, W) of 16 pixels and less.
+    """Turns mixed precision off on a CPU for images (B, C, H, W) of at most 16 pixels.
 
-    oneDNN's gradients of bfloat16 convolutions over maps of one cell hold memory that nobody wrote.
+    oneDNN's gradients of bfloat16 convolutions over 1x1 maps contain uninitialized memory.
     """
     if x.device.type == "cpu" and max(x.shape[2:]) <= _TINY:
         return torch.autocast("cpu", enabled=False)
@@ -99,7 +99,7 @@ class TimmEncoder(Encoder):
 
     Args:
         architecture: Any name of `timm.list_models()`, "local-dir:FOLDER" or "hf-hub:OWNER/NAME".
-        channels: C.
+        channels: Number of input channels (C).
         image_size: Pixels; passed to models whose position embedding depends on it.
         options: Further arguments of `timm.create_model`, such as `init_values=1e-5`.
     """
@@ -135,8 +135,8 @@ class TimmEncoder(Encoder):
     def forward_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns pooled features (B, D) and the feature maps, finest first, from one pass.
 
-        The last map is what is pooled: behind the convolutional head of an EfficientNet, behind
-        the last normalization of a ViT. So whoever trains with maps trains them as well.
+        The last map is the one that is pooled: after the convolutional head of an EfficientNet,
+        after the last normalization of a ViT. Training with maps therefore trains these layers too.
         """
         with _precision_for(x):
             last, maps = self.body.forward_intermediates(
@@ -147,7 +147,7 @@ class TimmEncoder(Encoder):
             return self.body.forward_head(last), maps
 
     def forward_tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Maps (B, C, H, W) to tokens (B, prefix + N, D); of patches `keep` (B, M) only, if any."""
+        """Maps (B, C, H, W) to tokens (B, prefix + N, D), of the patches `keep` (B, M) if given."""
         body = self.body
         embedded = body._pos_embed(body.patch_embed(x))
         tokens, rope = embedded if isinstance(embedded, tuple) else (embedded, None)
@@ -176,8 +176,8 @@ class TimmEncoder(Encoder):
             model = timm.create_model(name, pretrained=True, num_classes=0, **self.options)
         except Exception as error:
             raise RunError(
-                f"timm's ImageNet weights of '{self.name}' cannot be had here "
-                f"({type(error).__name__}). Download them elsewhere and give --init FILE."
+                f"timm's ImageNet weights of '{self.name}' are unavailable "
+                f"({type(error).__name__}). Download them on another machine and give --init FILE."
             ) from error
         return cast(dict[str, Tensor], model.state_dict())
 
@@ -232,6 +232,6 @@ class TimmEncoder(Encoder):
 
     @property
     def first_layer(self) -> str:
-        """Key of the weight that sees the image."""
+        """State-dict key of the input layer's weight (first convolution or patch embedding)."""
         first = self.body.pretrained_cfg.get("first_conv") or ""
         return f"{first}.weight" if isinstance(first, str) and first else ""

@@ -1,40 +1,33 @@
-"""Objects marked in images: readers of COCO's JSON and Pascal VOC's XML.
-
-COCO: https://cocodataset.org/#format-data. VOC: Everingham et al. 2010,
-https://doi.org/10.1007/s11263-009-0275-4.
-"""
+"""Objects annotated in images: boxes, classes and outlines."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ... import DataError, Index, UsageError
+from ... import DataError, Index
 from .outlines import Outline
 
-_THIN = 0.1  # pixels: a box with a side below is empty
-_XML_BYTES = 2**22  # of one image's annotation, at most: some 10,000 objects
+_MIN_SIDE = 0.1  # pixels; a box with a shorter side is empty
 
 
 @dataclass(frozen=True)
 class Objects:
-    """What is marked in one image.
+    """The annotated objects of one image.
 
     Attributes:
         boxes: (n, 4) x1, y1, x2, y2 in pixels, from the upper left corner of the image.
         labels: (n,) class numbers.
-        ignored: (n,) crowds (COCO) and difficult ones (VOC): not learned, neither right nor wrong.
-        areas: (n,) pixels.
-        outlines: n of them, empty where there is none.
-        size: Height and width of the image as the annotation has it; None if it does not say.
+        ignored: (n,) crowds (COCO) and difficult objects (VOC), which are neither learned nor
+            counted in the test.
+        areas: (n,) areas in pixels.
+        outlines: n outlines; empty where an object has none.
+        size: Height and width of the image according to the annotation; None if it has neither.
     """
 
     boxes: NDArray[np.float64]
@@ -48,7 +41,7 @@ class Objects:
         return len(self.boxes)
 
     def of(self, rows: NDArray[np.bool_]) -> Objects:
-        """Returns those in some rows, (n,)."""
+        """Returns the objects that a mask (n,) selects."""
         outlines = tuple(o for o, kept in zip(self.outlines, rows, strict=True) if kept)
         return replace(
             self,
@@ -60,7 +53,7 @@ class Objects:
         )
 
     def within(self, height: int, width: int) -> Objects:
-        """Cuts boxes at the edges of the image, and leaves out those that are empty then.
+        """Clips boxes to the image, and leaves out the boxes that are empty then.
 
         Raises:
             DataError: If the annotation is for an image of another size.
@@ -69,7 +62,7 @@ class Objects:
             raise DataError(f"its annotation is for {self.size} pixels, it has {(height, width)}")
         boxes = self.boxes.clip(0, [width, height, width, height])
         sides = boxes[:, 2:] - boxes[:, :2]
-        return replace(self, boxes=boxes).of((sides >= _THIN).all(axis=1))
+        return replace(self, boxes=boxes).of((sides >= _MIN_SIDE).all(axis=1))
 
 
 @dataclass(frozen=True)
@@ -77,9 +70,9 @@ class Located:
     """The objects of the images of a dataset.
 
     Attributes:
-        classes: K names.
-        objects: By the position of the image.
-        unmatched: Number of annotated images that the dataset does not have.
+        classes: Names of the K classes.
+        objects: Objects by the position of the image in the dataset.
+        unmatched: Number of annotated images that are not in the dataset.
     """
 
     classes: tuple[str, ...]
@@ -88,7 +81,7 @@ class Located:
 
     @property
     def have_masks(self) -> bool:
-        """Whether every object to be learned has an outline, and there are some."""
+        """Returns whether all objects that are not ignored have outlines."""
         outlined = [
             bool(outline)
             for objects in self.objects.values()
@@ -103,9 +96,9 @@ class Annotations:
     """The objects of many images.
 
     Attributes:
-        path: Where they come from.
-        classes: K names.
-        objects: By the name of the image.
+        path: File or folder of the annotations.
+        classes: Names of the K classes.
+        objects: Objects by the name of the image.
     """
 
     path: Path
@@ -113,229 +106,30 @@ class Annotations:
     objects: Mapping[str, Objects]
 
     def located(self, index: Index) -> Located:
-        """Finds the images in a dataset.
+        """Finds the annotated images in a dataset.
 
-        A name is the image's key or the end of one, else that of a file whose folder and ending
-        may differ.
+        A name matches the key of an image or the end of the key; otherwise it matches a file of
+        the same name whose folder and extension differ.
 
         Raises:
-            DataError: If no image is found, or one by two names.
+            DataError: If no image is found, or two names match the same image.
         """
         keys = [index.key(i) for i in range(len(index))]
         by_stem: dict[str, list[int]] = defaultdict(list)
         for i, key in enumerate(keys):
             by_stem[PurePosixPath(key).stem].append(i)
-        found: dict[int, Objects] = {}
+        located: dict[int, Objects] = {}
         for name, objects in self.objects.items():
-            alike = by_stem[PurePosixPath(name).stem]
-            there = [i for i in alike if f"/{keys[i]}".endswith(f"/{name}")] or alike
-            if len(there) == 1 and there[0] in found:
-                raise DataError(f"'{self.path}' has the image '{keys[there[0]]}' twice.")
-            if len(there) == 1:
-                found[there[0]] = objects
-        if not found:
+            same_stem = by_stem[PurePosixPath(name).stem]
+            matches = [i for i in same_stem if f"/{keys[i]}".endswith(f"/{name}")] or same_stem
+            if len(matches) == 1 and matches[0] in located:
+                raise DataError(f"'{self.path}' has the image '{keys[matches[0]]}' twice.")
+            if len(matches) == 1:
+                located[matches[0]] = objects
+        if not located:
             raise DataError(
                 f"'{self.path}' names {len(self.objects)} images (the first: "
                 f"'{next(iter(self.objects))}'), and none of them is among the {len(keys)} images "
-                f"of --data; the first there is '{keys[0]}'."
+                f"of --data; their first is '{keys[0]}'."
             )
-        return Located(self.classes, found, len(self.objects) - len(found))
-
-
-def read_annotations(path: Path) -> Annotations:
-    """Reads a JSON file of COCO's, or all XML files of VOC's in a folder.
-
-    Raises:
-        UsageError: If there is no such file or folder.
-        DataError: If a file is damaged, or nothing is in it.
-    """
-    if path.is_dir():
-        return _read_voc(path)
-    if not path.is_file():
-        raise UsageError(
-            f"The annotations '{path}' do not exist. Give detection.annotations a JSON file of "
-            "COCO's form, or a folder of Pascal VOC's XML files."
-        )
-    return _read_coco(path)
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise DataError(f"'{file}' cannot be read: {error.strerror}.") from error
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(allow_inf_nan=False)
-
-
-class _Category(_Part):
-    id: int
-    name: str
-
-
-class _Image(_Part):
-    id: int | str
-    file_name: str
-    height: int | None = None
-    width: int | None = None
-
-
-class _Object(_Part):
-    image_id: int | str
-    category_id: int
-    bbox: tuple[float, float, float, float]
-    segmentation: Outline = []
-    area: float | None = None
-    iscrowd: bool = False
-
-    def box(self) -> list[float]:
-        x, y, width, height = self.bbox
-        return [x, y, x + width, y + height]
-
-
-class _Coco(_Part):
-    images: list[_Image]
-    annotations: list[_Object]
-    categories: list[_Category]
-
-
-def _read_coco(file: Path) -> Annotations:
-    try:
-        found = _Coco.model_validate_json(_bytes(file))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "as a whole"
-        raise DataError(
-            f"'{file}' is no JSON file of COCO's form: {where}: {first['msg']}."
-        ) from error
-    numbers = {c.id: k for k, c in enumerate(sorted(found.categories, key=lambda c: c.id))}
-    images = {image.id for image in found.images}
-    by_image: dict[int | str, list[_Object]] = defaultdict(list)
-    for one in found.annotations:
-        if one.category_id not in numbers or one.image_id not in images:
-            raise DataError(
-                f"'{file}' has an object of image {one.image_id} and category {one.category_id}; "
-                "not both of them are listed."
-            )
-        by_image[one.image_id].append(one)
-    names = {c.id: c.name for c in found.categories}
-    objects = {i.file_name: _of_coco(i, by_image[i.id], numbers) for i in found.images}
-    if len(objects) < len(found.images):
-        raise DataError(f"'{file}' lists an image's file_name twice.")
-    return _checked(file, tuple(names[number] for number in numbers), objects)
-
-
-def _of_coco(image: _Image, marked: Sequence[_Object], numbers: Mapping[int, int]) -> Objects:
-    size = (image.height, image.width) if image.height and image.width else None
-    return _objects(
-        [one.box() for one in marked],
-        [numbers[one.category_id] for one in marked],
-        [one.iscrowd for one in marked],
-        [one.area for one in marked],
-        [one.segmentation for one in marked],
-        size,
-    )
-
-
-def _objects(
-    boxes: Sequence[Sequence[float]],
-    labels: Sequence[int],
-    ignored: Sequence[bool],
-    areas: Sequence[float | None],
-    outlines: Sequence[Outline],
-    size: tuple[int, int] | None,
-) -> Objects:
-    corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-    given = np.array(areas, dtype=np.float64)  # NaN for None
-    own = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
-    return Objects(
-        corners,
-        np.array(labels, dtype=np.int64),
-        np.array(ignored, dtype=bool),
-        np.where(np.isnan(given), own, given),
-        tuple(outlines),
-        size,
-    )
-
-
-def _checked(path: Path, classes: tuple[str, ...], objects: Mapping[str, Objects]) -> Annotations:
-    if not any(len(marked) for marked in objects.values()):
-        raise DataError(f"'{path}' marks no object in any of its {len(objects)} images.")
-    return Annotations(path, classes, objects)
-
-
-class _NoEntities(ElementTree.TreeBuilder):
-    """Entities, which may grow without end or name other files, need a document type."""
-
-    def doctype(self, *_: Any) -> None:
-        raise ValueError("it declares a document type")
-
-
-def _xml(file: Path) -> ElementTree.Element:
-    data = _bytes(file)
-    if len(data) > _XML_BYTES:
-        raise DataError(f"'{file}' has {len(data)} bytes, too many for one image's objects.")
-    parser = ElementTree.XMLParser(target=_NoEntities())  # noqa: S314  without entities it is safe
-    try:
-        parser.feed(data)
-        root: ElementTree.Element = parser.close()
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last: its encoding
-        raise DataError(f"'{file}' is no XML file of VOC's form: {error}.") from error
-    return root
-
-
-def _read_voc(folder: Path) -> Annotations:
-    files = sorted(folder.glob("*.xml"))
-    if not files:
-        raise DataError(f"'{folder}' has no .xml files. Give detection.annotations their folder.")
-    roots = {file: _xml(file) for file in files}
-    found = [one for root in roots.values() for one in root.iterfind("object")]
-    classes = tuple(sorted({_text(one, "name") for one in found} - {""}))
-    objects: dict[str, Objects] = {}
-    for file, root in roots.items():
-        name = _text(root, "filename") or file.stem
-        if name in objects:
-            raise DataError(f"'{file}' is for the image '{name}', as is a file before it.")
-        try:
-            objects[name] = _of_voc(root, classes)
-        except ValueError as error:
-            raise DataError(f"'{file}' has an object without a right {error}.") from error
-    return _checked(folder, classes, objects)
-
-
-def _of_voc(root: ElementTree.Element, classes: Sequence[str]) -> Objects:
-    marked = root.findall("object")
-    if not all(_text(one, "name") for one in marked):
-        raise ValueError("'name'")
-    height, width = (_text(root, f"size/{side}") for side in ("height", "width"))
-    stated = height.isdecimal() and width.isdecimal() and int(height) > 0 and int(width) > 0
-    return _objects(
-        [_box_of_voc(one) for one in marked],
-        [classes.index(_text(one, "name")) for one in marked],
-        [_text(one, "difficult") == "1" for one in marked],
-        [None] * len(marked),
-        [[]] * len(marked),
-        (int(height), int(width)) if stated else None,
-    )
-
-
-def _box_of_voc(one: ElementTree.Element) -> list[float]:
-    """VOC's pixels count from 1, and the last one belongs to the box."""
-    x1, y1, x2, y2 = (_number(one, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
-    return [x1 - 1, y1 - 1, x2, y2]
-
-
-def _text(element: ElementTree.Element, path: str) -> str:
-    return element.findtext(path, "").strip()
-
-
-def _number(element: ElementTree.Element, path: str) -> float:
-    try:
-        value = float(_text(element, path))
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise ValueError(f"'{path}'")
-    return value
+        return Located(self.classes, located, len(self.objects) - len(located))

@@ -1,7 +1,7 @@
-"""Average precision of detections, as COCO defines it, and of images drawn with replacement.
+"""Average precision of detections, as COCO defines it, for bootstrap samples of images.
 
-pycocotools matches detections with objects, once. How they add up to an average precision is
-restated here for weighted images, so that 2,000 draws take seconds. Lin et al. 2014,
+pycocotools matches detections with objects once. The average precision is computed here for
+weighted images, so that 2,000 bootstrap draws take seconds. Lin et al. 2014,
 https://arxiv.org/abs/1405.0312; https://cocodataset.org/#detection-eval.
 """
 
@@ -19,30 +19,30 @@ from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-_SIZES = ("all", "small", "medium", "large")  # up to 32^2 and 96^2 pixels, and above
+_SIZES = ("all", "small", "medium", "large")  # limits: 32^2 and 96^2 pixels
 _RECALLS = np.linspace(0, 1, 101)
-_THRESHOLDS = {"50": 0, "75": 5}  # of 0.50, 0.55, ... 0.95, which one
-_MOST = 100  # detections of an image and class
+_THRESHOLDS = {"50": 0, "75": 5}  # index of the IoU threshold among 0.50, 0.55, ... 0.95
+_MAX_DETECTIONS = 100  # of an image and class
 _BLOCK = 64  # groups at a time
 
 Floats = NDArray[np.float64]
 Weights = NDArray[np.float32]
 Kind = Literal["bbox", "segm"]
 Packed = Mapping[str, Any]
-"""A mask as pycocotools packs it."""
+"""A mask, run-length encoded by pycocotools."""
 
 
 @dataclass(frozen=True)
 class Marked:
-    """Objects of one image, or what a detector found in it.
+    """The annotated objects of one image, or the detections in it.
 
     Attributes:
         boxes: (n, 4) x1, y1, x2, y2 in pixels.
         labels: (n,) class numbers.
-        areas: (n,) pixels that tell small objects from large ones; empty: those of masks or boxes.
-        masks: n of them; empty if there are boxes only.
-        ignored: (n,) objects that are neither right nor wrong to find; empty if there are none.
-        scores: (n,) how sure a detector is; empty for objects.
+        areas: (n,) areas in pixels, for metrics by size; empty to use those of masks or boxes.
+        masks: n masks; empty if there are boxes only.
+        ignored: (n,) whether a detection of the object is not counted; empty if none is ignored.
+        scores: (n,) confidences of detections; empty for annotated objects.
     """
 
     boxes: NDArray[np.float64]
@@ -53,7 +53,7 @@ class Marked:
     scores: Sequence[float] = ()
 
     def rows(self, image: int, kind: Kind) -> list[dict[str, Any]]:
-        """Returns COCO's annotations, without ids."""
+        """Returns COCO annotations without ids."""
         corner, sides = self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]
         areas: Sequence[float] = self.areas
         if not areas:
@@ -68,8 +68,8 @@ class Marked:
             columns["segmentation"] = self.masks
         if len(self.scores):
             columns["score"] = list(self.scores)
-        found = zip(*columns.values(), strict=True)
-        return [{"image_id": image, **dict(zip(columns, row, strict=True))} for row in found]
+        rows = zip(*columns.values(), strict=True)
+        return [{"image_id": image, **dict(zip(columns, row, strict=True))} for row in rows]
 
 
 def _coco(images: Sequence[Marked], classes: int, kind: Kind) -> COCO:
@@ -85,24 +85,24 @@ def _coco(images: Sequence[Marked], classes: int, kind: Kind) -> COCO:
 
 
 def match(
-    truth: Sequence[Marked], found: Sequence[Marked], classes: int, kind: Kind = "bbox"
+    truth: Sequence[Marked], detections: Sequence[Marked], classes: int, kind: Kind = "bbox"
 ) -> COCOeval:
-    """Matches what was found in each image with what is there."""
+    """Matches the detections in each image with its annotated objects."""
     with contextlib.redirect_stdout(io.StringIO()):
-        judge = COCOeval(_coco(truth, classes, kind), _coco(found, classes, kind), kind)
-        judge.params.maxDets = [1, 10, _MOST]
-        judge.evaluate()
-    return judge
+        matches = COCOeval(_coco(truth, classes, kind), _coco(detections, classes, kind), kind)
+        matches.params.maxDets = [1, 10, _MAX_DETECTIONS]
+        matches.evaluate()
+    return matches
 
 
 @dataclass(frozen=True)
 class _Curve:
-    """Detections of one class, the surest first, and the objects, of one range of sizes.
+    """Detections of one class, by descending score, and the objects, of one range of sizes.
 
     Attributes:
-        groups: (D,) that of each detection.
-        right: (T, D) whether it meets an object, at each threshold of overlap.
-        counted: (T, D) whether it counts at all.
+        groups: (D,) group of each detection.
+        right: (T, D) whether the detection matches an object, at each IoU threshold.
+        counted: (T, D) whether the detection is counted.
         objects: (G,) number of objects in each group.
     """
 
@@ -118,22 +118,22 @@ class _Curve:
             weights: (G, R) how often each group was drawn.
         """
         drawn, total = weights[self.groups], self.objects @ weights
-        found = [
+        precisions = [
             average_precision(drawn[counted], right[counted], total)
             for right, counted in zip(self.right, self.counted, strict=True)
         ]
-        return np.stack(found)
+        return np.stack(precisions)
 
 
 def average_precision(drawn: Floats, right: NDArray[np.bool_], total: Floats) -> Floats:
     """Averages precision over recalls of 0, 0.01, ... 1.
 
-    Precision at a recall is the highest at that recall or above. It is so right after a detection
-    that meets an object, so only those are looked at.
+    The precision at a recall is the highest precision at that recall or above. It is reached at a
+    detection that matches an object, so only these detections are used.
 
     Args:
-        drawn: (D, R) how often each detection was drawn, the surest first.
-        right: (D,) whether it meets an object.
+        drawn: (D, R) how often each detection was drawn, by descending score.
+        right: (D,) whether the detection matches an object.
         total: (R,) number of objects drawn.
 
     Returns:
@@ -150,20 +150,20 @@ def average_precision(drawn: Floats, right: NDArray[np.bool_], total: Floats) ->
 
 
 class AveragePrecision:
-    """The statistic of `core.statistics.bootstrap`: metrics of weighted groups.
+    """The statistic for `bootstrap_estimates`: metrics of weighted groups.
 
     Args:
-        judge: With its matches.
+        matches: The matches of detections and objects.
         groups: (n,) group number of each image, from 0.
-        prefix: Of the names of metrics.
+        prefix: Prefix of the names of metrics.
     """
 
-    def __init__(self, judge: COCOeval, groups: NDArray[np.int64], prefix: str = "") -> None:
+    def __init__(self, matches: COCOeval, groups: NDArray[np.int64], prefix: str = "") -> None:
         self._groups, self._prefix = groups, prefix
         images, sizes = len(groups), len(_SIZES)
-        each = judge.evalImgs
+        each = matches.evalImgs
         blocks = [each[n : n + images] for n in range(0, len(each), images)]
-        curves = [self._curve(block, len(judge.params.iouThrs)) for block in blocks]
+        curves = [self._curve(block, len(matches.params.iouThrs)) for block in blocks]
         self._classes = [curves[n : n + sizes] for n in range(0, len(curves), sizes)]
         self.rows = max((len(curve.groups) for curve in curves), default=0)
 
@@ -190,18 +190,18 @@ class AveragePrecision:
     def __call__(self, weights: Weights) -> dict[str, Floats]:
         """Maps (G, R) weights to (R,) values by metric; NaN where there is no object."""
         w = weights.astype(np.float64)
-        found = np.array([[c.precisions(w) for c in of_class] for of_class in self._classes])
-        metrics = {"AP": _mean(found[:, 0])}  # found is (K, sizes, T, R)
-        metrics |= {f"AP{name}": _mean(found[:, 0, t : t + 1]) for name, t in _THRESHOLDS.items()}
-        metrics |= {f"AP_{size}": _mean(found[:, a]) for a, size in enumerate(_SIZES) if a}
+        ap = np.array([[c.precisions(w) for c in of_class] for of_class in self._classes])
+        metrics = {"AP": _mean(ap[:, 0])}  # ap is (K, sizes, T, R)
+        metrics |= {f"AP{name}": _mean(ap[:, 0, t : t + 1]) for name, t in _THRESHOLDS.items()}
+        metrics |= {f"AP_{size}": _mean(ap[:, a]) for a, size in enumerate(_SIZES) if a}
         return {self._prefix + name: values for name, values in metrics.items()}
 
     def by_class(self) -> list[dict[str, float]]:
         """Returns the number of objects, AP and AP50 of each class."""
         rows = []
         for curve, *_ in self._classes:
-            found = curve.precisions(np.ones((len(curve.objects), 1)))
-            values = {"AP": float(found.mean()), "AP50": float(found[0, 0])}
+            ap = curve.precisions(np.ones((len(curve.objects), 1)))
+            values = {"AP": float(ap.mean()), "AP50": float(ap[0, 0])}
             rows.append(
                 {"objects": float(curve.objects.sum())}
                 | {self._prefix + name: value for name, value in values.items()}
@@ -219,10 +219,10 @@ class AveragePrecision:
         return np.nan_to_num(scores)
 
 
-def _mean(found: Floats) -> Floats:
-    """Averages (K, T, R) over thresholds, and classes that have an object: (R,)."""
-    there = ~np.isnan(found)
-    count = there.sum(axis=(0, 1))
-    total = np.where(there, found, 0).sum(axis=(0, 1))
+def _mean(ap: Floats) -> Floats:
+    """Averages (K, T, R) over thresholds, and over the classes that have an object: (R,)."""
+    defined = ~np.isnan(ap)
+    count = defined.sum(axis=(0, 1))
+    total = np.where(defined, ap, 0).sum(axis=(0, 1))
     mean: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return mean

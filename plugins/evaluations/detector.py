@@ -18,21 +18,21 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from ... import Encoder, UsageError
 
-STRIDES = (4, 8, 16, 32)  # pixels to a cell
+STRIDES = (4, 8, 16, 32)  # pixels
 _PROBE = (64, 96)  # pixels, height and width
-_WIDTH = 128  # half of what is usual: a quarter of the work, most of which is not the encoder's
-_REGIONS = 128  # of an image that the heads learn from; torchvision's 512 take long on a CPU
-_PROPOSALS = 300  # of an image that are looked at in a test, as in the paper; torchvision: 1000
+_WIDTH = 128  # half of the usual width, for a quarter of the computation
+_REGIONS = 128  # regions of an image that the heads are trained on; torchvision has 512
+_PROPOSALS = 300  # proposals of an image in a test, as in the paper; torchvision has 1000
 
 
 class Pyramid(nn.Module):
     """An encoder with a feature pyramid network, as torchvision's detectors take it.
 
     Args:
-        encoder: Trained along, not copied.
-        levels: Which of its feature maps have strides of 4, 8, 16 and 32 pixels.
-        widths: Their channels.
-        width: Channels of all maps that come out.
+        encoder: Not copied, so that it is trained with the pyramid.
+        levels: Numbers of its feature maps with strides of 4, 8, 16 and 32 pixels.
+        widths: Numbers of channels of these maps.
+        width: Number of channels of all output maps.
 
     Attributes:
         out_channels: `width`.
@@ -47,9 +47,9 @@ class Pyramid(nn.Module):
         self.fpn = FeaturePyramidNetwork(list(widths), width, extra_blocks=LastLevelMaxPool())
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Maps (B, C, H, W) to maps "0" to "3" of those strides, and "pool" of 64 pixels.
+        """Maps (B, C, H, W) to maps "0" to "3" of these strides, and "pool" of stride 64.
 
-        Each is (B, width, h, w).
+        Each map is (B, width, h, w).
         """
         maps = self.encoder.forward_pyramid(x)
         chosen = OrderedDict((str(n), maps[level]) for n, level in enumerate(self._levels))
@@ -58,11 +58,11 @@ class Pyramid(nn.Module):
 
 
 def backbone(encoder: Encoder, width: int = 256) -> Pyramid:
-    """Makes the `backbone` of torchvision.models.detection.FasterRCNN, MaskRCNN and others.
+    """Returns the `backbone` of torchvision.models.detection.FasterRCNN, MaskRCNN and others.
 
     Args:
-        encoder: Used as it is: its weights train along.
-        width: Channels of the pyramid; attribute `out_channels`.
+        encoder: Not copied, so that it is trained with the detector.
+        width: Number of channels of the pyramid; attribute `out_channels`.
 
     Raises:
         UsageError: If the encoder has no maps with strides of 4, 8, 16 and 32 pixels.
@@ -70,10 +70,10 @@ def backbone(encoder: Encoder, width: int = 256) -> Pyramid:
     shapes = _shapes(encoder)
     strides = [_PROBE[0] // height for _, height, _ in shapes]
     if not set(STRIDES) <= set(strides):
-        has = ", ".join(map(str, sorted(set(strides)))) or "none"
+        available = ", ".join(map(str, sorted(set(strides)))) or "none"
         raise UsageError(
             f"A detector needs feature maps with strides of 4, 8, 16 and 32 pixels; those of "
-            f"'{encoder.name}': {has}. Choose a CNN or a hierarchical transformer, such as "
+            f"'{encoder.name}': {available}. Choose a CNN or a hierarchical transformer, such as "
             "resnet18 or convnext_atto."
         )
     last = len(strides) - 1  # of maps of one stride the deepest
@@ -83,7 +83,7 @@ def backbone(encoder: Encoder, width: int = 256) -> Pyramid:
 
 @torch.no_grad()
 def _shapes(encoder: Encoder) -> list[tuple[int, int, int]]:
-    """Returns (D, h, w) of the maps of a small image; none if it takes one size only."""
+    """Returns (D, h, w) of the maps of a small image; none if the encoder has a fixed size."""
     if "pyramid" not in encoder.provides:
         return []
     training, weight = encoder.training, next(encoder.parameters())
@@ -105,17 +105,18 @@ def detector(
     std: Sequence[float],
     masks: bool,
 ) -> nn.Module:
-    """Makes a Faster R-CNN, or a Mask R-CNN; all but the encoder has random weights.
+    """Returns a Faster R-CNN, or a Mask R-CNN; all weights but the encoder's are random.
 
-    Its anchors have sides of 1/32, 1/16, ... 1/2 of `size`, as torchvision's do at 1024 pixels.
+    The anchors have sides of 1/32, 1/16, ... 1/2 of `size`, like those of torchvision at 1024
+    pixels.
 
     Args:
-        encoder: Not copied.
-        classes: K, without the background.
-        size: Pixels of the longer side of the images it is given.
-        mean: Of each channel, of values in [0, 1].
-        std: Of each channel.
-        masks: Whether it finds masks too.
+        encoder: Not copied, so that it is trained with the detector.
+        classes: Number of classes without the background (K).
+        size: Length of the longer side of the images, in pixels.
+        mean: Mean of each channel, of values in [0, 1].
+        std: Standard deviation of each channel.
+        masks: Whether masks are predicted too.
     """
     anchors = tuple((max(4, size * 2**n // 32),) for n in range(len(STRIDES) + 1))
     kind = MaskRCNN if masks else FasterRCNN

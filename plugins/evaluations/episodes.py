@@ -1,4 +1,4 @@
-"""N-way K-shot episodes: new classes told apart from K labeled images of each.
+"""N-way K-shot episodes: few-shot classification from K labeled images of N classes.
 
 Prototypical Networks for Few-shot Learning, Snell, Swersky, Zemel, 2017.
 https://arxiv.org/abs/1703.05175
@@ -25,15 +25,15 @@ from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result
 def nearest_prototype(
     support: NDArray[Any], labels: NDArray[Any], queries: NDArray[Any]
 ) -> NDArray[Any]:
-    """Gives each query the class with the nearest mean, equations 1 and 2.
+    """Gives each query the class with the nearest prototype, the mean of its support (eq. 1, 2).
 
     Args:
-        support: (N K, D) labeled features.
-        labels: (N K,) their classes.
-        queries: (m, D).
+        support: (N K, D) features of the support images.
+        labels: (N K,) class numbers of the support images.
+        queries: (m, D) features.
 
     Returns:
-        (m,) classes.
+        (m,) class numbers.
     """
     classes = np.unique(labels)
     means = np.stack([support[labels == k].mean(axis=0) for k in classes])
@@ -43,10 +43,10 @@ def nearest_prototype(
 
 
 def logistic(support: NDArray[Any], labels: NDArray[Any], queries: NDArray[Any]) -> NDArray[Any]:
-    """Gives each query the class of a logistic regression with C = 1; arguments as above.
+    """Gives each query the class of a logistic regression with C = 1; see `nearest_prototype`.
 
-    It is fitted to coordinates in the span of the support, which changes nothing: the L2 penalty
-    keeps the weights in it.
+    It is fitted to coordinates in the span of the support. That changes no prediction, because the
+    L2 penalty keeps the weights in the span.
     """
     basis = np.linalg.qr(support.T)[0]
     head = LogisticRegression().fit(support @ basis, labels)
@@ -55,49 +55,49 @@ def logistic(support: NDArray[Any], labels: NDArray[Any], queries: NDArray[Any])
 
 
 class EpisodesConfig(Config):
-    """Defaults of the usual benchmark."""
+    """Options of the evaluation; the defaults are those of the usual benchmark."""
 
-    episodes: Annotated[int, Field(ge=2, description="drawn")] = 600
-    ways: Annotated[int, Field(ge=2, description="N classes of an episode, or all there are")] = 5
-    shots: Annotated[int, Field(ge=1, description="K labeled images of each class")] = 5
-    queries: Annotated[int, Field(ge=1, description="test images of each class, at most")] = 15
+    episodes: Annotated[int, Field(ge=2, description="number of episodes")] = 600
+    ways: Annotated[int, Field(ge=2, description="largest number of classes in an episode (N)")] = 5
+    shots: Annotated[int, Field(ge=1, description="number of support images per class (K)")] = 5
+    queries: Annotated[int, Field(ge=1, description="largest number of queries per class")] = 15
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of the classes that can be asked for: to learn from, and to be asked."""
+    """Rows of the features of each class: the possible support, and the possible queries."""
 
     support: list[NDArray[np.int64]]
     queries: list[NDArray[np.int64]]
 
     @classmethod
-    def of(cls, found: LabeledFeatures, shots: int) -> _Rows:
-        known, test, labels = found.known, found.test, found.labels
+    def of(cls, data: LabeledFeatures, shots: int) -> _Rows:
+        known, test, labels = data.known, data.test, data.labels
         pairs = [(known[labels[known] == k], test[labels[test] == k]) for k in np.unique(labels)]
         pairs = [(s, q) for s, q in pairs if len(s) >= shots and len(q)]
         if len(pairs) < 2:
             raise UsageError(
                 f"Episodes of {shots} shots need two classes with {shots} labeled images outside "
-                "of the test part and one in it; choose fewer with --set episodes.shots=1."
+                "of the test part and one in it. Choose fewer with --set episodes.shots=1."
             )
         return cls([s for s, _ in pairs], [q for _, q in pairs])
 
 
 class Episodes(Evaluation):
-    """How well are N classes told apart from K images of each?
+    """How well are N classes distinguished after learning from K images of each?
 
-    The interval is over episodes, as is usual: it tells how sure the mean over such episodes is.
+    The interval is over episodes, as is usual: it is a confidence interval of their mean.
     """
 
     Config = EpisodesConfig
     quick: ClassVar[Mapping[str, Any]] = {"episodes": 100}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Learns from images outside of the test part and asks images of it."""
-        found, options = data.features(model), self.config
-        rows = _Rows.of(found, options.shots)
+        """Draws support images outside of the test part, and queries from it."""
+        embedded, options = data.features(model), self.config
+        rows = _Rows.of(embedded, options.shots)
         ways = min(options.ways, len(rows.support))
-        features = found.features - found.features[found.known].mean(axis=0)
+        features = embedded.features - embedded.features[embedded.known].mean(axis=0)
         features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
         rng = np.random.default_rng(0)
         with threadpool_limits(1):  # on so few images threads cost more than they give
@@ -111,14 +111,14 @@ class Episodes(Evaluation):
     def _episode(
         self, features: NDArray[np.float32], rows: _Rows, ways: int, rng: np.random.Generator
     ) -> tuple[float, float]:
-        """Draws an episode; returns the accuracy of prototypes and of logistic regression."""
+        """Draws an episode, and returns the accuracies of prototypes and of logistic regression."""
         chosen = rng.choice(len(rows.support), ways, replace=False)
         k, q = self.config.shots, self.config.queries
         support = [rng.choice(rows.support[c], k, replace=False) for c in chosen]
-        asked = [rng.permutation(rows.queries[c])[:q] for c in chosen]
+        queries = [rng.permutation(rows.queries[c])[:q] for c in chosen]
         labels = np.repeat(np.arange(ways), k)
-        truth = np.repeat(np.arange(ways), [len(rows) for rows in asked])
-        given = (features[np.concatenate(support)], labels, features[np.concatenate(asked)])
+        truth = np.repeat(np.arange(ways), [len(rows) for rows in queries])
+        given = (features[np.concatenate(support)], labels, features[np.concatenate(queries)])
         return (
             float((nearest_prototype(*given) == truth).mean()),
             float((logistic(*given) == truth).mean()),

@@ -1,4 +1,4 @@
-"""How well do a few labels of each class do? Several draws of them, so that luck is seen."""
+"""The accuracy after learning from a few labels of each class, over repeated draws of them."""
 
 from __future__ import annotations
 
@@ -20,37 +20,39 @@ from ...evaluation import (
 
 
 class BudgetsConfig(Config):
-    """What evaluations at several label budgets have in common."""
+    """Options that evaluations at several label budgets have in common."""
 
-    repeats: Annotated[int, Field(ge=1, description="draws of the labels")] = 5
-    evaluation: Annotated[str, Field(description="what is done with the labels")] = "linear"
-    options: dict[str, Any] = Field(default_factory=dict, description="of that evaluation")
+    repeats: Annotated[int, Field(ge=1, description="number of draws of the labels")] = 5
+    evaluation: Annotated[
+        str, Field(description="name of the evaluation that learns from the labels")
+    ] = "linear"
+    options: dict[str, Any] = Field(default_factory=dict, description="options of that evaluation")
 
 
 def at_budgets(
     config: BudgetsConfig, model: Pretrained, data: EvaluationData, budgets: Mapping[str, float]
 ) -> Result:
-    """Evaluates with smaller numbers of labels; the first budget decides between arms.
+    """Evaluates with smaller numbers of labels; the main metric is that of the first budget.
 
     Args:
-        config: Which evaluation, and how often labels are drawn; all labels are drawn once.
+        config: The evaluation, and how often labels are drawn; all labels are drawn once.
         model: The encoder.
         data: Labels are drawn from its training and validation part.
-        budgets: By name; see `draw_labels`.
+        budgets: Budgets by name; see `draw_labels`.
     """
     kind: type[Evaluation] = evaluations[config.evaluation]
     evaluation = kind(validate(kind.Config, config.options, "options"))
     index, parts = data.dataset.index, data.parts
     known = np.concatenate([parts.train, parts.val])
-    found, used = {}, {}
+    results, used = {}, {}
     for name, budget in budgets.items():
         repeats = 1 if budget == 1.0 and isinstance(budget, float) else config.repeats
         draws = [draw_labels(index, known, budget, seed) for seed in range(repeats)]
-        found[name] = average_results(
+        results[name] = average_results(
             [evaluation.evaluate(model, data.limited(draw)) for draw in draws]
         )
         used[name] = float(np.mean([len(draw) for draw in draws]))
-    return Result.of_parts(found, next(iter(budgets)), evaluation=config.evaluation, labels=used)
+    return Result.of_parts(results, next(iter(budgets)), evaluation=config.evaluation, labels=used)
 
 
 class FewLabelsConfig(BudgetsConfig):
@@ -58,12 +60,12 @@ class FewLabelsConfig(BudgetsConfig):
 
     counts: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...],
-        Field(min_length=1, description="labels of each class; the first decides"),
+        Field(min_length=1, description="numbers of labels per class; the first is the main one"),
     ] = (5, 10, 50)
 
 
 class FewLabels(Evaluation):
-    """How well do k labels of each class do, over repeated draws?"""
+    """How accurate is a classifier that learns from k labels of each class?"""
 
     Config = FewLabelsConfig
     quick: ClassVar[Mapping[str, Any]] = {"repeats": 2, "counts": (5, 10)}

@@ -10,7 +10,7 @@ from ...evaluation import EvaluationData, FineTuningConfig, Pretrained, Result, 
 
 
 class FineTune(Evaluation):
-    """How well does a classifier do that was trained from the encoder's weights?"""
+    """How accurate is a classifier that was fine-tuned from the encoder's weights?"""
 
     Config = FineTuningConfig
     quick: ClassVar[Mapping[str, Any]] = {"epochs": 1}

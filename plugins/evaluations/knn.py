@@ -28,14 +28,14 @@ def knn_predict(
     k: int,
     temperature: float,
 ) -> NDArray[np.float32]:
-    """Lets the k nearest neighbors of each query vote, section 3.4.
+    """Classifies queries by a weighted vote of their k nearest neighbors (section 3.4).
 
     Args:
         bank: (n, D) features of the training images.
-        labels: (n,) their classes.
+        labels: (n,) class numbers of the training images.
         queries: (m, D) features.
-        classes: K.
-        k: Number of neighbors; all if the bank is smaller.
+        classes: Number of classes (K).
+        k: Number of neighbors; all training images if there are fewer.
         temperature: A neighbor at cosine similarity s votes with weight exp(s / temperature).
 
     Returns:
@@ -53,37 +53,39 @@ def knn_predict(
 
 
 class KNNConfig(Config):
-    """Defaults of section 3.4, with the k usual for small sets."""
+    """Options of the evaluation: defaults of section 3.4, with a k for small datasets."""
 
-    k: Annotated[int, Field(ge=1, description="neighbors that vote")] = 20
-    temperature: Annotated[float, Field(gt=0, description="of the votes' weights")] = 0.07
+    k: Annotated[int, Field(ge=1, description="number of neighbors that vote")] = 20
+    temperature: Annotated[
+        float, Field(gt=0, description="temperature of the votes' weights (tau)")
+    ] = 0.07
 
 
 class KNN(Evaluation):
-    """No training: how well do neighbors in feature space share a class?"""
+    """How well do the nearest neighbors in feature space predict the class? Trains nothing."""
 
     Config = KNNConfig
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Votes of the training and validation images on the test images."""
-        found = data.features(model)
-        return found.result(*self.answer(found), k=self.config.k)
+        """Classifies the test images by votes of the training and validation images."""
+        features = data.features(model)
+        return features.result(*self.predict(features), k=self.config.k)
 
-    def answer(
-        self, found: LabeledFeatures
+    def predict(
+        self, data: LabeledFeatures
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Returns (n_test, K) and, of training images alone, (n_val, K) shares of the votes."""
-        validation = self._votes(found, found.train, found.val) if len(found.val) else None
-        return self._votes(found, found.known, found.test), validation
+        """Returns shares of the votes (n_test, K), and (n_val, K) of the training images alone."""
+        validation = self._votes(data, data.train, data.val) if len(data.val) else None
+        return self._votes(data, data.known, data.test), validation
 
     def _votes(
-        self, found: LabeledFeatures, bank: NDArray[np.int64], queries: NDArray[np.int64]
+        self, data: LabeledFeatures, bank: NDArray[np.int64], queries: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         return knn_predict(
-            found.features[bank],
-            found.labels[bank],
-            found.features[queries],
-            len(found.classes),
+            data.features[bank],
+            data.labels[bank],
+            data.features[queries],
+            len(data.classes),
             self.config.k,
             self.config.temperature,
         )

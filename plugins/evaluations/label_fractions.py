@@ -1,4 +1,4 @@
-"""How well does a share of the labeled groups do: some patients, slides or scenes of all?"""
+"""The accuracy after learning from a share of the labeled groups: patients, slides, scenes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from .few_labels import BudgetsConfig, at_budgets
 class LabelFractionsConfig(BudgetsConfig):
     """Options of the evaluation."""
 
-    repeats: Annotated[int, Field(ge=1, description="draws of the labels")] = 3
+    repeats: Annotated[int, Field(ge=1, description="number of draws of the labels")] = 3
     fractions: Annotated[
         tuple[Annotated[float, Field(gt=0, le=1)], ...],
-        Field(min_length=1, description="of the labeled groups of each class; the first decides"),
+        Field(
+            min_length=1,
+            description="shares of the labeled groups; the first is the main one",
+        ),
     ] = (0.01, 0.1, 1.0)
 
 
 class LabelFractions(Evaluation):
-    """How well do shares of the labeled groups do, nested and stratified by class?"""
+    """How accurate is a classifier that learns from a share of the labeled groups?"""
 
     Config = LabelFractionsConfig
     quick: ClassVar[Mapping[str, Any]] = {"repeats": 2, "fractions": (0.1, 0.5)}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Draws whole groups, at least one of each class, and runs the evaluation on them."""
+        """Draws nested, stratified shares of the groups, and runs the evaluation on them."""
         budgets = {f"{100 * share:g}%": float(share) for share in self.config.fractions}
         return at_budgets(self.config, model, data, budgets)

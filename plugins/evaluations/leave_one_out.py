@@ -1,7 +1,8 @@
-"""Leave one group out: each subject, patient or scene is tested by a probe of all the others.
+"""Leave-one-group-out: each subject, patient or scene is tested by a probe of all others.
 
-With subjects as groups this is LOSO. C is chosen by folds of the other groups, inside of each
-fold: Bias in error estimation when using cross-validation for model selection, Varma, Simon, 2006.
+With subjects as groups this is LOSO. C is chosen by an inner cross-validation over the other
+groups: Bias in error estimation when using cross-validation for model selection, Varma, Simon,
+2006.
 https://doi.org/10.1186/1471-2105-7-91
 """
 
@@ -21,62 +22,64 @@ from ... import Evaluation, UsageError
 from ...evaluation import (
     EvaluationData,
     LabeledFeatures,
+    Predictions,
     Pretrained,
     Result,
+    choose,
     few_groups,
     over_groups,
 )
 from .linear import Linear, LinearConfig
 
-_INNER = 5  # folds that C is chosen by
+_INNER = 5  # folds of the inner cross-validation
 _NONE: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
 
-def scores_of(labels: NDArray[Any], answers: NDArray[Any]) -> dict[str, float]:
-    """Judges what was said of one group.
+def scores_of(labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, float]:
+    """Scores the predictions for one group.
 
     Args:
         labels: (n,) class numbers.
-        answers: (n, K) probabilities.
+        probabilities: (n, K).
 
     Returns:
-        The accuracy and, where the group has two classes at least, what needs them: balanced
-        accuracy, macro F1 and the area under the ROC curve, a mean over the classes that it has.
+        The accuracy, and if the group has at least two classes the balanced accuracy, macro F1 and
+        the area under the ROC curve, averaged over the classes of the group.
     """
-    said, there = answers.argmax(axis=1), np.unique(labels)
-    found = {"accuracy": float((said == labels).mean())}
-    if len(there) < 2:
-        return found
-    recall = recall_score(labels, said, labels=there, average="macro", zero_division=0)
-    areas = [roc_auc_score(labels == k, answers[:, k]) for k in there]
-    return found | {
+    predicted, present = probabilities.argmax(axis=1), np.unique(labels)
+    accuracy = {"accuracy": float((predicted == labels).mean())}
+    if len(present) < 2:
+        return accuracy
+    recall = recall_score(labels, predicted, labels=present, average="macro", zero_division=0)
+    areas = [roc_auc_score(labels == k, probabilities[:, k]) for k in present]
+    return accuracy | {
         "balanced_accuracy": float(recall),
-        "macro_f1": float(f1_score(labels, said, average="macro", zero_division=0)),
+        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
         "auroc": float(np.mean(areas)),
     }
 
 
 class LeaveOneOutConfig(LinearConfig):
-    """Options of the probe, and which groups are left out."""
+    """Options of the linear probe and of the groups that are left out."""
 
     among: Annotated[
         Literal["all", "test"],
         Field(
-            description="groups that are left out in turn: all labeled ones, or those of the test "
-            "part, as is right for a run that was pre-trained on the others"
+            description="groups that are left out in turn: all labeled groups, or those of the "
+            "test part (for a run that was pre-trained on the other groups)"
         ),
     ] = "all"
     folds: Annotated[
-        int, Field(ge=0, description="0: each group on its own; else so many folds of groups")
+        int, Field(ge=0, description="number of folds of groups; 0 leaves out one group at a time")
     ] = 0
 
 
 class LeaveOneOut(Evaluation):
-    """How well does a linear layer do on a subject that it has learned nothing of?
+    """How accurate is a linear probe on a subject that it was not trained on?
 
-    Metrics are of all answers together and, with "_per_group", means over groups. Groups of one
-    class count for the accuracy only. The encoder is not trained here: a run must not have been
-    pre-trained on the groups that are left out.
+    Metrics are of all predictions together and, with "_per_group", means over groups. Groups of a
+    single class count for the accuracy only. The encoder is not trained here: a run must not have
+    been pre-trained on the groups that are left out.
     """
 
     Config = LeaveOneOutConfig
@@ -91,18 +94,23 @@ class LeaveOneOut(Evaluation):
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Tests each group once."""
-        found = self._features(model, data)
-        rows = found.train
-        answers = np.zeros((len(found.labels), len(found.classes)))
+        features = self._features(model, data)
+        rows, test = features.train, features.test
+        predictions = np.zeros((len(features.labels), len(features.classes)))
         chosen: dict[int, float] = {}
-        for test in self._folds(found):
-            out = np.isin(found.groups[rows], found.groups[test])
-            strength, answers[test] = self._test(found, rows[~out], test)
-            chosen |= dict.fromkeys(np.unique(found.groups[test]).tolist(), strength)
-        labels, groups = found.labels[found.test], found.groups[found.test]
-        said = answers[found.test]
-        pooled = Result.of_classification(labels, said, groups, found.classes)
-        scores = {g: scores_of(labels[groups == g], said[groups == g]) for g in sorted(chosen)}
+        for fold in self._folds(features):
+            out = np.isin(features.groups[rows], features.groups[fold])
+            strength, predictions[fold] = self._test(features, rows[~out], fold)
+            chosen |= dict.fromkeys(np.unique(features.groups[fold]).tolist(), strength)
+        labels, groups, predictions = (
+            features.labels[test],
+            features.groups[test],
+            predictions[test],
+        )
+        pooled = Result.of_classification(labels, predictions, groups, features.classes)
+        scores = {
+            g: scores_of(labels[groups == g], predictions[groups == g]) for g in sorted(chosen)
+        }
         mean = over_groups(scores, "accuracy")
         details = {
             **pooled.details,
@@ -123,73 +131,77 @@ class LeaveOneOut(Evaluation):
         )
 
     def _features(self, model: Pretrained, data: EvaluationData) -> LabeledFeatures:
-        """Embeds all labeled images as `train`, of which `test` are of groups to leave out.
+        """Embeds all labeled images: all are `train`, and the groups to leave out are `test`.
 
         Raises:
-            UsageError: If there are not two of these.
+            UsageError: If there are fewer than two groups to leave out.
         """
         given, tested = data.splits, self.tested(data)
         groups = len(np.unique(data.dataset.index.groups[tested]))
         if groups < 2:
             raise UsageError(
-                f"To leave one out, labeled images of two groups are needed, not of {groups}. Say "
-                "who is who with the column 'group' of --labels, or with the reader's options."
+                f"To leave one group out, labeled images of at least two groups are needed, not of "
+                f"{groups}. Name the groups with the column 'group' of --labels, or with options "
+                "of the reader."
             )
         known = np.unique(np.concatenate([given.train, given.val, given.test]))
         parts = replace(given, train=known, val=_NONE, test=tested)
         return replace(data, splits=parts).features(model)
 
-    def _folds(self, found: LabeledFeatures) -> Iterator[NDArray[np.int64]]:
-        """Yields the rows that are left out together, such that each is once."""
-        groups, folds = found.groups[found.test], self.config.folds
+    def _folds(self, data: LabeledFeatures) -> Iterator[NDArray[np.int64]]:
+        """Yields the rows of the groups that are left out together; each group is left out once."""
+        groups, folds = data.groups[data.test], self.config.folds
         few = max(2, min(folds, len(np.unique(groups))))
         splitter = GroupKFold(few) if folds else LeaveOneGroupOut()
         for _, out in splitter.split(groups, groups=groups):
-            yield found.test[out]
+            yield data.test[out]
 
     def _test(
-        self, found: LabeledFeatures, known: NDArray[np.int64], test: NDArray[np.int64]
+        self, data: LabeledFeatures, known: NDArray[np.int64], test: NDArray[np.int64]
     ) -> tuple[float, NDArray[np.float64]]:
-        """Learns from some rows; returns C and the probabilities of others, (n, K)."""
-        if len(np.unique(found.labels[known])) < 2:
-            number = int(found.groups[test[0]])
+        """Trains on some rows; returns the C and the probabilities (n, K) of other rows."""
+        if len(np.unique(data.labels[known])) < 2:
+            number = int(data.groups[test[0]])
             raise UsageError(
-                f"Without group {number} the images are of one class only, so that there is "
-                "nothing to learn from. Label more groups, or leave that group out."
+                f"Without group {number} all images are of one class, so a probe cannot be "
+                "trained. Label more groups, or remove the labels of that group."
             )
-        strength = self._choose(found, known)
-        return strength, self._fitted(found, known, test, strength)
+        strength = self._choose(data, known)
+        return strength, self._predict_from(data, known, test, strength)
 
-    def _choose(self, found: LabeledFeatures, known: NDArray[np.int64]) -> float:
-        """Returns the C of the highest likelihood over folds of the groups that are known."""
-        strengths, groups = self.config.strengths, found.groups[known]
+    def _choose(self, data: LabeledFeatures, known: NDArray[np.int64]) -> float:
+        """Returns the C with the highest likelihood over folds of the known groups.
+
+        The middle C is taken where the known groups allow no folds.
+        """
+        strengths, groups = self.config.strengths, data.groups[known]
         folds = min(_INNER, len(np.unique(groups)))
-        if folds < 2 or len(strengths) == 1:
-            return float(strengths[len(strengths) // 2])
-        pairs = [(known[a], known[b]) for a, b in GroupKFold(folds).split(known, groups=groups)]
-        pairs = [(a, b) for a, b in pairs if len(np.unique(found.labels[a])) > 1]
-        if not pairs:
-            return float(strengths[len(strengths) // 2])
-        truth = found.labels[np.concatenate([b for _, b in pairs])]
-        rows, likelihoods = np.arange(len(truth)), []
-        for c in strengths:
-            said = np.concatenate([self._fitted(found, a, b, c) for a, b in pairs])
-            likelihoods.append(np.log(said[rows, truth].clip(1e-7)).mean())
-        return float(strengths[int(np.argmax(likelihoods))])
+        pairs = []
+        if folds > 1 and len(strengths) > 1:
+            pairs = [(known[a], known[b]) for a, b in GroupKFold(folds).split(known, groups=groups)]
+        pairs = [(a, b) for a, b in pairs if len(np.unique(data.labels[a])) > 1]
 
-    def _fitted(
+        def predictions(c: float) -> Predictions:
+            parts = [(data.labels[b], self._predict_from(data, a, b, c)) for a, b in pairs]
+            labels, probabilities = zip(*parts, strict=True)
+            return np.concatenate(labels), np.concatenate(probabilities)
+
+        chosen = choose((c, predictions(c)) for c in strengths) if pairs else None
+        return float(chosen[0] if chosen else strengths[len(strengths) // 2])
+
+    def _predict_from(
         self,
-        found: LabeledFeatures,
+        data: LabeledFeatures,
         known: NDArray[np.int64],
-        asked: NDArray[np.int64],
+        rows: NDArray[np.int64],
         strength: float,
     ) -> NDArray[np.float64]:
-        """Returns (n, K) probabilities of the rows that are asked for."""
+        """Returns (n, K) probabilities of some rows, from a probe fitted on known ones."""
         options = self.config
         config = LinearConfig(
             strengths=(strength,), iterations=options.iterations, weights=options.weights
         )
-        return Linear(config).answer(replace(found, train=known, val=_NONE, test=asked))[0]
+        return Linear(config).predict(replace(data, train=known, val=_NONE, test=rows))[0]
 
 
 def _remarks(scores: Mapping[int, Mapping[str, float]]) -> list[str]:
@@ -199,7 +211,7 @@ def _remarks(scores: Mapping[int, Mapping[str, float]]) -> list[str]:
         return few
     named = ", ".join(single[:10]) + (", ..." if len(single) > 10 else "")
     return [
-        f"{len(single)} of {len(scores)} groups have one class only and count for the accuracy "
-        f"alone (numbers {named}).",
+        f"{len(single)} of {len(scores)} groups have a single class and count for the accuracy "
+        f"only (groups {named}).",
         *few,
     ]

@@ -1,4 +1,4 @@
-"""Images with what is marked in them, as a detector sees them."""
+"""Images with their annotated objects, as a detector takes them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Targets = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One image and what is marked in it, as the detector sees them.
+class DetectionSample:
+    """One image and its annotated objects, at the size that the detector takes.
 
     Attributes:
         key: Its name.
         image: (C, h, w) float32 in [0, 1].
-        objects: In pixels of the image as it is read.
-        size: H and W of that.
+        objects: Annotated objects, in pixels of the image as it is read.
+        size: Height and width of the image as it is read.
         dropped: Number of boxes left out.
         masks: (n, h, w) uint8 of the objects; None if there are boxes only.
-        packed: The same, H by W, for pycocotools; none in training.
+        packed: The same masks, of the image as it is read, for pycocotools; none in training.
     """
 
     key: str
@@ -46,12 +46,12 @@ class Seen:
 
     @property
     def scale(self) -> NDArray[np.float64]:
-        """(4,) what turns boxes as they are read into boxes as they are seen."""
+        """Factors (4,) from boxes in the image as it is read to boxes in the resized image."""
         height, width = self.size
         return np.tile([self.image.shape[2] / width, self.image.shape[1] / height], 2)
 
     def targets(self, mirrored: bool) -> tuple[Tensor, Targets]:
-        """Returns the image and what torchvision's detectors learn from it."""
+        """Returns the image and the targets of torchvision's detectors."""
         boxes = torch.from_numpy(self.objects.boxes * self.scale).float()
         targets = {"boxes": boxes, "labels": torch.from_numpy(self.objects.labels + 1)}
         if self.masks is not None:
@@ -61,14 +61,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image that cannot be read, and why."""
+    """An image that cannot be read, and the reason."""
 
     key: str
     reason: str
 
 
 def mirror(image: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
-    """Mirrors an image (C, h, w), its boxes (n, 4) and masks (n, h, w) from left to right."""
+    """Flips an image (C, h, w), its boxes (n, 4) and masks (n, h, w) horizontally."""
     x1, y1, x2, y2 = targets["boxes"].unbind(dim=1)
     width = image.shape[2]
     mirrored = {**targets, "boxes": torch.stack([width - x2, y1, width - x1, y2], dim=1)}
@@ -77,57 +77,57 @@ def mirror(image: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
     return image.flip(-1), mirrored
 
 
-class Images(TorchDataset[Seen | Unreadable]):
-    """Reads images with their objects.
+class Images(TorchDataset[DetectionSample | Unreadable]):
+    """Reads images with their annotated objects.
 
     Args:
         dataset: The images.
-        located: What is marked in them.
-        positions: Which of them.
-        size: Pixels of the longer side.
-        learn: Whether to leave out what is not to be learned; else masks are packed too.
+        located: The annotated objects.
+        positions: Positions of the images to read.
+        size: Length of the longer side, in pixels.
+        training: Whether to leave out ignored objects; else masks are packed too.
     """
 
     def __init__(
-        self, dataset: Dataset, located: Located, positions: Positions, size: int, learn: bool
+        self, dataset: Dataset, located: Located, positions: Positions, size: int, training: bool
     ) -> None:
         self._dataset, self._objects, self._positions = dataset, located.objects, positions
-        self._size, self._masks, self._learn = size, located.have_masks, learn
+        self._size, self._masks, self._training = size, located.have_masks, training
 
     def __len__(self) -> int:
         return len(self._positions)
 
-    def __getitem__(self, n: int) -> Seen | Unreadable:
+    def __getitem__(self, n: int) -> DetectionSample | Unreadable:
         """Reads image n."""
         position = int(self._positions[n])
         key = self._dataset.index.key(position)
         try:
-            return self._see(key, self._dataset[position].image, self._objects[position])
+            return self._sample(key, self._dataset[position].image, self._objects[position])
         except DataError as error:
             return Unreadable(key, str(error))
 
-    def _see(self, key: str, image: NDArray[Any], marked: Objects) -> Seen:
+    def _sample(self, key: str, image: NDArray[Any], annotated: Objects) -> DetectionSample:
         height, width = image.shape[:2]
-        objects = marked.within(height, width)
-        dropped = len(marked) - len(objects)
-        objects = objects.of(~objects.ignored) if self._learn else objects
+        objects = annotated.within(height, width)
+        dropped = len(annotated) - len(objects)
+        objects = objects.of(~objects.ignored) if self._training else objects
         unit = torch.from_numpy(to_unit(image)).permute(2, 0, 1).contiguous()
         scale = self._size / max(height, width)
-        small = (max(1, round(height * scale)), max(1, round(width * scale)))
-        seen = interpolate(unit[None], small, mode="bilinear", antialias=True)[0]
+        shape = (max(1, round(height * scale)), max(1, round(width * scale)))
+        resized = interpolate(unit[None], shape, mode="bilinear", antialias=True)[0]
         masks: Tensor | None = None
         packed: tuple[dict[str, Any], ...] = ()
-        if self._masks and self._learn:
-            masks = torch.zeros((len(objects), *small), dtype=torch.uint8)
+        if self._masks and self._training:
+            masks = torch.zeros((len(objects), *shape), dtype=torch.uint8)
             for row, filled in enumerate(_filled(objects, height, width)):
-                masks[row] = interpolate(torch.from_numpy(filled)[None, None], small)[0, 0]
+                masks[row] = interpolate(torch.from_numpy(filled)[None, None], shape)[0, 0]
         elif self._masks:
             packed = tuple(encode(filled) for filled in _filled(objects, height, width))
-        return Seen(key, seen, objects, (height, width), dropped, masks, packed)
+        return DetectionSample(key, resized, objects, (height, width), dropped, masks, packed)
 
 
 def _filled(objects: Objects, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
-    """Yields the mask of each object, (H, W); without an outline it is the box."""
+    """Yields the mask (H, W) of each object, which is its box if there is no outline."""
     for outline, box in zip(objects.outlines, objects.boxes, strict=True):
         if outline:
             yield mask_of(outline, height, width)

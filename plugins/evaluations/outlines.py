@@ -1,8 +1,9 @@
-"""Outlines of objects, polygons or run lengths, made into masks of the image's size.
+"""Masks of the size of the image from outlines of objects: polygons or run lengths.
 
-COCO's run lengths go down the columns, first of what is outside; as text they are numbers of five
-bits a letter (Lin et al. 2014, https://arxiv.org/abs/1405.0312; `rleFrString` of pycocotools). They
-are decoded here, since pycocotools trusts them: damaged ones would show foreign memory.
+COCO's run lengths run down the columns and begin outside of the object; as text, each letter has
+five bits of a number (Lin et al. 2014, https://arxiv.org/abs/1405.0312; `rleFrString` of
+pycocotools). They are decoded here, because pycocotools does not check them: damaged ones would
+make it read memory outside of its buffer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _LETTERS = 7  # of a number, at most: 35 bits
 
 
 class RunLengths(BaseModel):
-    """Run lengths of a mask of `size` (height, width), as numbers or as COCO's text."""
+    """Run lengths of a mask of `size` (height, width), as numbers or as COCO text."""
 
     size: tuple[int, int]
     counts: list[int] | str
@@ -32,15 +33,15 @@ Outline = RunLengths | list[list[float]]
 
 
 def mask_of(outline: Outline, height: int, width: int) -> Mask:
-    """Fills an outline: (H, W), 1 inside.
+    """Returns the mask (H, W) of an outline, 1 inside.
 
     Raises:
-        DataError: If it is not for an image of this size, or damaged.
+        DataError: If the outline is for an image of another size, or is damaged.
     """
     if not isinstance(outline, RunLengths):
         outline = _filled(outline, height, width)
     if outline.size != (height, width):
-        raise DataError(f"a mask is of {outline.size} pixels, the image of {(height, width)}")
+        raise DataError(f"a mask has {outline.size} pixels, the image has {(height, width)}")
     counts = outline.counts if isinstance(outline.counts, list) else _counts(outline.counts)
     if min(counts, default=0) < 0 or sum(counts) != height * width:
         raise DataError("the run lengths of a mask do not add up to the image")
@@ -56,7 +57,7 @@ def _filled(polygons: list[list[float]], height: int, width: int) -> RunLengths:
 
 
 def encode(mask: NDArray[Any]) -> dict[str, Any]:
-    """Packs a mask (H, W) for pycocotools."""
+    """Encodes a mask (H, W) as run lengths of pycocotools."""
     packed: dict[str, Any] = coco_masks.encode(np.asfortranarray(mask, dtype=np.uint8))
     return packed
 
@@ -68,13 +69,13 @@ def _points(flat: list[float]) -> NDArray[np.float64]:
 
 
 def _counts(text: str) -> list[int]:
-    """Reads COCO's text: from the fourth on a number is the difference to the last but one."""
+    """Decodes COCO text; from the fourth on, a number is a difference to the last but one."""
     counts: list[int] = []
     number = shift = 0
     for letter in text:
         code = ord(letter) - 48
         if not 0 <= code < 64 or shift >= 5 * _LETTERS:
-            raise DataError("the run lengths of a mask are no text of COCO's")
+            raise DataError("the run lengths of a mask are no COCO text")
         number |= (code & 31) << shift
         shift += 5
         if code & 32:

@@ -1,8 +1,8 @@
-"""Small networks that say of what class a bag of feature vectors is.
+"""Small networks that classify bags of feature vectors.
 
-Bags lie one after the other without padding, so that a bag gets the same answer in any company.
-Hidden layers have no bias: all but gated attention are then homogeneous in the tiles, and the
-gradient times input of all tiles adds up to the logit without its bias (Euler's theorem).
+Bags are concatenated without padding, so the prediction of a bag does not depend on other bags.
+Hidden layers have no bias: all networks but gated attention are then homogeneous in the tiles, and
+the gradient times input of all tiles adds up to the logit without its bias (Euler's theorem).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Bag(NamedTuple):
 
     Attributes:
         tiles: (n, D) features.
-        edges: (2, e) from tile to neighbor, each pair in both directions; e may be 0.
+        edges: (2, e) indices of neighboring tiles, each pair in both directions; e may be 0.
     """
 
     tiles: Tensor
@@ -29,13 +29,13 @@ class Bag(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """Several bags.
+    """Several concatenated bags.
 
     Attributes:
         tiles: (N, D) features.
-        edges: (2, E) from tile to neighbor.
+        edges: (2, E) indices of neighboring tiles.
         bag: (N,) number of the bag of each tile, from 0.
-        bags: B.
+        bags: Number of bags (B).
     """
 
     tiles: Tensor
@@ -45,7 +45,7 @@ class Joined(NamedTuple):
 
 
 def join(bags: Sequence[Bag]) -> Joined:
-    """Lays bags one after the other."""
+    """Concatenates bags."""
     sizes = torch.tensor([len(bag.tiles) for bag in bags])
     starts = sizes.cumsum(0) - sizes
     edges = [bag.edges + start for bag, start in zip(bags, starts, strict=True)]
@@ -54,50 +54,50 @@ def join(bags: Sequence[Bag]) -> Joined:
 
 
 def sum_within(values: Tensor, bag: Tensor, bags: int) -> Tensor:
-    """Adds up the rows of each bag: (N, ...) to (B, ...)."""
+    """Returns the sum over the rows of each bag: (N, ...) to (B, ...)."""
     return values.new_zeros(bags, *values.shape[1:]).index_add(0, bag, values)
 
 
 def max_within(values: Tensor, bag: Tensor, bags: int) -> Tensor:
-    """Takes the largest of each column over the rows of each bag: (N, D) to (B, D)."""
+    """Returns the maximum over the rows of each bag: (N, D) to (B, D)."""
     rows = bag[:, None].expand_as(values)
     empty = values.new_zeros(bags, values.shape[1])
     return empty.scatter_reduce(0, rows, values, "amax", include_self=False)
 
 
 def softmax_within(scores: Tensor, bag: Tensor, bags: int) -> Tensor:
-    """Turns scores (N, 1) into weights that add up to 1 in each bag."""
+    """Returns the softmax of scores (N, 1) over the rows of each bag."""
     raised = (scores - max_within(scores.detach(), bag, bags)[bag]).exp()
     return raised / sum_within(raised, bag, bags)[bag]
 
 
 def propagate(values: Tensor, edges: Tensor) -> Tensor:
-    """Mixes each tile with its neighbors: D^-1/2 (A + I) D^-1/2 H.
+    """Averages each tile with its neighbors: D^-1/2 (A + I) D^-1/2 H.
 
     Semi-Supervised Classification with Graph Convolutional Networks (Kipf, Welling 2017,
-    https://arxiv.org/abs/1609.02907), eq. 2, without its weights. D counts a tile itself too.
+    https://arxiv.org/abs/1609.02907), eq. 2, without weights. The degree D counts the tile itself.
 
     Args:
-        values: (N, D), the H.
-        edges: (2, E), the places of the ones in A.
+        values: (N, D), the features H.
+        edges: (2, E), the indices of the ones in the adjacency matrix A.
     """
-    here, there = edges
-    scale = (1 + here.bincount(minlength=len(values))).to(values).rsqrt()[:, None]
+    tiles, neighbors = edges
+    scale = (1 + tiles.bincount(minlength=len(values))).to(values).rsqrt()[:, None]
     scaled = values * scale
-    mixed: Tensor = scale * scaled.index_add(0, here, scaled[there])
-    return mixed
+    averaged: Tensor = scale * scaled.index_add(0, tiles, scaled[neighbors])
+    return averaged
 
 
 class Pooling(nn.Module, ABC):
-    """Embeds tiles, pools them, and gives each bag its logits.
+    """Embeds tiles, pools them, and classifies the bags.
 
     Args:
-        known: (N, D) features to learn from; tiles are standardized as these are.
-        classes: K.
-        hidden: Width that tiles are pooled in.
+        known: (N, D) training features, whose mean and standard deviation standardize all tiles.
+        classes: Number of classes (K).
+        hidden: Number of features that are pooled.
     """
 
-    vectors = 1  # that a bag is pooled to
+    vectors = 1  # number of pooled vectors of a bag
     mean: Tensor
     std: Tensor
 
@@ -114,22 +114,22 @@ class Pooling(nn.Module, ABC):
         return self._logits(self._standardized(bags))
 
     def saliency(self, bags: Joined, classes: Tensor) -> Tensor:
-        """Returns (N,) how much each tile speaks for a class of its bag; below 0 is against.
+        """Returns the contribution (N,) of each tile to the logit of a class of its bag.
 
-        Gradient times input: the tiles of a bag add up to its logit without the bias.
+        It is gradient times input: the tiles of a bag add up to its logit without the bias.
 
         Args:
-            bags: B of them.
+            bags: B bags.
             classes: (B,) class numbers.
         """
-        shown = self._standardized(bags)
-        tiles = shown.tiles.requires_grad_()
-        asked = self._logits(shown).gather(1, classes[:, None])
-        (gradient,) = torch.autograd.grad(asked.sum(), tiles)
+        standardized = self._standardized(bags)
+        tiles = standardized.tiles.requires_grad_()
+        logits = self._logits(standardized).gather(1, classes[:, None])
+        (gradient,) = torch.autograd.grad(logits.sum(), tiles)
         return (gradient * tiles.detach()).sum(dim=1)
 
     def embedded(self, bags: Joined) -> Tensor:
-        """Returns tiles (N, hidden), before they are pooled."""
+        """Returns embedded tiles (N, hidden), before pooling."""
         return relu(self.embed(bags.tiles))
 
     @abstractmethod
@@ -145,23 +145,23 @@ class Pooling(nn.Module, ABC):
 
 
 class Mean(Pooling):
-    """All tiles count alike."""
+    """Mean pooling."""
 
     def pool(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
-        """Means over tiles."""
+        """Returns the means over tiles."""
         return sum_within(tiles, bag, bags) / bag.bincount(minlength=bags)[:, None]
 
 
 class Max(Pooling):
-    """Of each feature the tile that has most of it counts."""
+    """Max pooling."""
 
     def pool(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
-        """Maxima over tiles."""
+        """Returns the maxima over tiles."""
         return max_within(tiles, bag, bags)
 
 
 class GatedAttention(Pooling):
-    """A weighted mean, the weights learned.
+    """Gated attention pooling: a mean with learned weights.
 
     Attention-based Deep Multiple Instance Learning (Ilse, Tomczak, Welling 2018,
     https://arxiv.org/abs/1802.04712), eq. 7 and 9.
@@ -173,22 +173,22 @@ class GatedAttention(Pooling):
         self.w = nn.Linear(hidden, 1, bias=False)
 
     def weights(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
-        """Returns (N, 1) the weights of embedded tiles."""
+        """Returns the attention weights (N, 1) of embedded tiles."""
         return softmax_within(self.w(self.v(tiles).tanh() * self.u(tiles).sigmoid()), bag, bags)
 
     def pool(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
-        """Weighted means over tiles."""
+        """Returns the weighted means over tiles."""
         return sum_within(self.weights(tiles, bag, bags) * tiles, bag, bags)
 
     def saliency(self, bags: Joined, classes: Tensor) -> Tensor:
-        """Returns (N,) the weights: where it looked, whatever the class."""
+        """Returns the attention weights (N,), which do not depend on the class."""
         with torch.no_grad():
             tiles = self.embedded(self._standardized(bags))
             return self.weights(tiles, bags.bag, bags.bags).squeeze(1)
 
 
 class Graph(Pooling):
-    """Two graph convolutions, then mean and maximum side by side: tiles count with their context.
+    """Two graph convolutions, then the concatenation of mean and max pooling.
 
     Kipf, Welling 2017, https://arxiv.org/abs/1609.02907, eq. 2.
     """
@@ -200,12 +200,12 @@ class Graph(Pooling):
         self.second = nn.Linear(hidden, hidden, bias=False)
 
     def embedded(self, bags: Joined) -> Tensor:
-        """Returns tiles (N, hidden) that know those up to two steps away."""
+        """Returns embedded tiles (N, hidden), mixed with neighbors up to two steps away."""
         first = relu(propagate(self.embed(bags.tiles), bags.edges))
         return relu(propagate(self.second(first), bags.edges))
 
     def pool(self, tiles: Tensor, bag: Tensor, bags: int) -> Tensor:
-        """Means and maxima over tiles."""
+        """Returns the means and maxima over tiles."""
         means = sum_within(tiles, bag, bags) / bag.bincount(minlength=bags)[:, None]
         return torch.cat([means, max_within(tiles, bag, bags)], dim=1)
 

@@ -1,4 +1,4 @@
-"""Retrieval: do the images nearest to a test image show the same class?"""
+"""Retrieval: are the images nearest to a test image of the same class?"""
 
 from __future__ import annotations
 
@@ -24,49 +24,52 @@ def unit(features: NDArray[np.float32]) -> NDArray[np.float32]:
 def retrieve(
     similarity: NDArray[Any], relevant: NDArray[np.bool_], allowed: NDArray[np.bool_]
 ) -> dict[str, NDArray[np.float64]]:
-    """Ranks the gallery for each query, the most similar first.
+    """Ranks the gallery by similarity to each query, and scores the ranking.
 
     Args:
-        similarity: (m, n) of queries and gallery.
+        similarity: (m, n) similarities of queries and gallery images.
         relevant: (m, n) whether they share a class.
-        allowed: (m, n) whether an image of the gallery counts for a query.
+        allowed: (m, n) whether a gallery image is ranked for a query.
 
     Returns:
-        (m,) average precision "map": the mean, over relevant images, of the share of relevant ones
-        among those ranked up to it; and "recall@k": 1 if any of the first k is relevant. NaN where
-        nothing relevant is allowed.
+        (m,) average precision "map": the mean, over relevant images, of the precision at their
+        rank; and "recall@k": 1 if any of the first k images is relevant. NaN where no relevant
+        image is allowed.
     """
     ranked = np.argsort(np.where(allowed, -similarity, np.inf), axis=1, kind="stable")
     hits = np.take_along_axis(relevant & allowed, ranked, axis=1)
     total = hits.sum(axis=1)
     precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    found = {"map": (precision * hits).sum(axis=1) / np.maximum(total, 1)}
-    found |= {f"recall@{k}": hits[:, :k].any(axis=1).astype(np.float64) for k in RANKS}
-    return {name: np.where(total > 0, value, np.nan) for name, value in found.items()}
+    scores = {"map": (precision * hits).sum(axis=1) / np.maximum(total, 1)}
+    scores |= {f"recall@{k}": hits[:, :k].any(axis=1).astype(np.float64) for k in RANKS}
+    return {name: np.where(total > 0, value, np.nan) for name, value in scores.items()}
 
 
 class Retrieval(Evaluation):
-    """Do the nearest training images show the same class as a test image? Nothing is trained."""
+    """Are the training images nearest to a test image of the same class? Trains nothing."""
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Test images ask; training and validation images of other groups are ranked by cosine."""
-        found = data.features(model)
-        gallery, labels, groups = found.known, found.labels, found.groups
-        known = unit(found.features[gallery])
+        """Ranks training and validation images of other groups by cosine to each test image."""
+        embedded = data.features(model)
+        gallery, labels, groups = embedded.known, embedded.labels, embedded.groups
+        known = unit(embedded.features[gallery])
         parts: list[dict[str, NDArray[np.float64]]] = []
-        for start in range(0, len(found.test), _CHUNK):
-            asked = found.test[start : start + _CHUNK]
+        for start in range(0, len(embedded.test), _CHUNK):
+            queries = embedded.test[start : start + _CHUNK]
             parts.append(
                 retrieve(
-                    unit(found.features[asked]) @ known.T,
-                    labels[asked][:, None] == labels[gallery],
-                    groups[asked][:, None] != groups[gallery],
+                    unit(embedded.features[queries]) @ known.T,
+                    labels[queries][:, None] == labels[gallery],
+                    groups[queries][:, None] != groups[gallery],
                 )
             )
         values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        there = ~np.isnan(values["map"])
-        if not there.any():
-            raise UsageError("No test image shares its class with any image outside of the test.")
-        asked = found.test[there]
-        values = {name: value[there] for name, value in values.items()}
-        return Result.of_means(values, groups[asked], "map", queries=len(asked))
+        answerable = ~np.isnan(values["map"])
+        if not answerable.any():
+            raise UsageError(
+                "No test image has the class of a training or validation image of another group. "
+                "Label more images, or give --labels a CSV with a column 'split'."
+            )
+        queries = embedded.test[answerable]
+        values = {name: value[answerable] for name, value in values.items()}
+        return Result.of_means(values, groups[queries], "map", queries=len(queries))

@@ -1,4 +1,4 @@
-"""What is left of the accuracy when images get worse in ways that the domain names.
+"""The accuracy on test images with corruptions that are typical of the domain.
 
 Benchmarking Neural Network Robustness to Common Corruptions and Perturbations, Hendrycks,
 Dietterich, 2019. https://arxiv.org/abs/1903.12261
@@ -23,50 +23,53 @@ from .linear import Linear, LinearConfig
 class RobustnessConfig(Config):
     """Options of the evaluation."""
 
-    head: Annotated[Literal["knn", "linear"], Field(description="on the frozen features")] = "knn"
+    head: Annotated[
+        Literal["knn", "linear"], Field(description="classifier on the frozen features")
+    ] = "knn"
 
 
 class Robustness(Evaluation):
-    """How much accuracy is left at each strength of each corruption that the domain names?
+    """How accurate is a classifier under each corruption of the domain, at each strength?
 
-    The head learns from images as they are; only test images are corrupted.
+    The classifier learns from uncorrupted images; only test images are corrupted.
     """
 
     Config = RobustnessConfig
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Trains one head and asks it for the test images at every strength."""
-        found = data.features(model)
-        altered = dict(self._altered(model, data))
-        times, n = len(altered), len(found.test)
-        features = np.concatenate([found.features, *altered.values()])
-        more = np.arange(len(found.features), len(features))
-        worse = replace(
-            found,
+        """Trains one classifier, and tests it at every strength of every corruption."""
+        clean = data.features(model)
+        corrupted = dict(self._corrupted(model, data))
+        times, n = len(corrupted), len(clean.test)
+        features = np.concatenate([clean.features, *corrupted.values()])
+        added = np.arange(len(clean.features), len(features))
+        joined = replace(
+            clean,
             features=features,
-            labels=np.concatenate([found.labels, np.tile(found.labels[found.test], times)]),
-            groups=np.concatenate([found.groups, np.tile(found.groups[found.test], times)]),
-            test=np.concatenate([found.test, more]),
+            labels=np.concatenate([clean.labels, np.tile(clean.labels[clean.test], times)]),
+            groups=np.concatenate([clean.groups, np.tile(clean.groups[clean.test], times)]),
+            test=np.concatenate([clean.test, added]),
         )
-        answers = self._head().answer(worse)[0]
-        right = (answers.argmax(axis=1) == worse.labels[worse.test]).reshape(times + 1, n)
-        names = ["clean", *altered, "all"]
+        probabilities = self._head().predict(joined)[0]
+        right = probabilities.argmax(axis=1) == joined.labels[joined.test]
+        right = right.reshape(times + 1, n)
+        names = ["clean", *corrupted, "all"]
         rows = [*right.astype(np.float64), right[1:].mean(axis=0)]
         values = {f"accuracy@{name}": row for name, row in zip(names, rows, strict=True)}
-        groups = found.groups[found.test]
+        groups = clean.groups[clean.test]
         return Result.of_means(values, groups, "accuracy@all", head=self.config.head)
 
     def _head(self) -> KNN | Linear:
         return KNN(KNNConfig()) if self.config.head == "knn" else Linear(LinearConfig())
 
-    def _altered(
+    def _corrupted(
         self, model: Pretrained, data: EvaluationData
     ) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yields names such as "noise 10 dB" with (n_test, D) features."""
         if not data.domain.corruptions:
             raise UsageError(
-                f"The domain '{data.domain.name}' names no corruptions, so there is nothing to "
-                "be robust against; leave this evaluation out."
+                f"The domain '{data.domain.name}' has no corruptions to test robustness with. "
+                "Leave this evaluation out."
             )
         for kind, corruption in data.domain.corruptions.items():
             for strength in corruption.strengths:

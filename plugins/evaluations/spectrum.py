@@ -1,4 +1,4 @@
-"""Label-free measures of a representation, as the collapse watch takes them during training."""
+"""Label-free measures of a representation, the same as those of the collapse watch."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ class SpectrumConfig(Config):
     """Options of the evaluation."""
 
     images: Annotated[
-        int, Field(ge=8, description="evenly spread over the dataset, labeled or not")
+        int, Field(ge=8, description="number of images, evenly spread over the dataset")
     ] = 1024
-    views: Annotated[int, Field(ge=2, description="of each image, which LiDAR compares")] = 4
+    views: Annotated[int, Field(ge=2, description="number of views of an image, for LiDAR")] = 4
 
 
 class Spectrum(Evaluation):
-    """How many directions do features use, and do views agree? Needs no labels.
+    """How many dimensions do the features use, and do views agree? Needs no labels.
 
-    RankMe, alpha-ReQ, LiDAR, alignment, uniformity and their kin: see `measure` for each. Compare
-    only encoders of the same width on the same images; none says alone which is better, and none
-    has an interval, as drawing images twice lowers a rank.
+    The measures are those of `representation_metrics`: RankMe, alpha-ReQ, LiDAR, alignment,
+    uniformity and others. Compare only encoders with the same number of features on the same
+    images. None of the measures alone says which encoder is better, and none has an interval,
+    because the bootstrap draws images twice, which lowers a rank.
     """
 
     Config = SpectrumConfig
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Measures random views of images from all parts, since no label is looked at."""
+        """Measures random views of images of all parts, because no label is used."""
         n = len(data.dataset)
         chosen = evenly_spaced(n, self.config.images)
         features = data.embed_views(model, chosen, self.config.views)
         if len(features) < 4:
-            raise UsageError(f"A spectrum needs at least 4 images that can be read, not {n}.")
-        found = representation_metrics(torch.from_numpy(features))
-        metrics = {name: Estimate(value, np.nan, np.nan) for name, value in found.items()}
+            raise UsageError(
+                f"A spectrum needs at least 4 readable images, not {len(features)}; see the files."
+            )
+        measures = representation_metrics(torch.from_numpy(features))
+        metrics = {name: Estimate(value, np.nan, np.nan) for name, value in measures.items()}
         images, views, width = features.shape
         return Result(metrics, details={"images": images, "views": views, "width": width})

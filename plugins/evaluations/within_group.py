@@ -1,4 +1,4 @@
-"""Within a group: learn from the earlier time of a subject, test on the later, subject by subject.
+"""Within-group evaluation: for each subject, train on earlier images and test on later ones.
 
 The within-subject evaluation of MOABB (Jayaram, Barachant, 2018, https://arxiv.org/abs/1805.06427)
 in the order of time, and the personalization of SIM-CNN (Eom, Eom, Washington, 2023,
@@ -33,47 +33,51 @@ class WithinGroupConfig(Config):
     """Options of the evaluation."""
 
     evaluation: Annotated[
-        str, Field(description="what is done in each group; it chooses on the validation time")
+        str, Field(description="name of the evaluation that runs in each group")
     ] = "linear"
-    options: dict[str, Any] = Field(default_factory=dict, description="of that evaluation")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of that evaluation")
     train: Annotated[
-        float, Field(gt=0, lt=1, description="share of a group's labeled images, the earliest")
+        float,
+        Field(
+            gt=0, lt=1, description="share of a group's labeled images, the earliest, to train on"
+        ),
     ] = 0.6
-    val: Annotated[float, Field(gt=0, lt=1, description="share of them, next in time")] = 0.2
+    val: Annotated[
+        float, Field(gt=0, lt=1, description="share of them, next in time, for validation")
+    ] = 0.2
     gap: Annotated[
         float,
         Field(
             ge=0,
-            description="least distance from the start of an image to the start of one of a later "
-            "part, in units of the last column of positions (seconds); a window or more where "
-            "windows overlap",
+            description="minimum time between images of two parts, in units of the last column of "
+            "positions (seconds); at least a window's length if windows overlap",
         ),
     ] = 60.0
     minimum: Annotated[
-        int, Field(ge=1, description="images of each class in each part that a group must have")
+        int, Field(ge=1, description="minimum number of images per class and part of a group")
     ] = 2
     others: Annotated[
-        bool, Field(description="also test what has learned from all other groups instead")
+        bool, Field(description="whether to also test models that were trained on all other groups")
     ] = True
 
     @model_validator(mode="after")
     def _leaves_a_test_part(self) -> WithinGroupConfig:
         if self.train + self.val >= 1:
-            raise ValueError("train and val together leave no time to test on")
+            raise ValueError("train and val add up to 1 or more, so no test part is left")
         return self
 
 
 def cut_in_time(
     positions: NDArray[Any], train: float, val: float, gap: float
 ) -> tuple[Positions, Positions, Positions]:
-    """Cuts images in the order of time.
+    """Splits images into three parts in the order of time.
 
     Args:
         positions: (n, P) the recording, in P - 1 columns, and the time in it.
         train: Share of the images, the earliest.
-        val: Share of them, next in time.
-        gap: Least time between images of two parts in one recording. Images of the earlier part
-            that are closer to the later one are left out.
+        val: Share of the images, next in time.
+        gap: Minimum time between images of two parts of a recording. Images of the earlier part
+            that are closer to the later part are left out.
 
     Returns:
         Rows of the three parts, in the order of time.
@@ -87,20 +91,20 @@ def cut_in_time(
             return rows
         start = positions[later[0]]
         elsewhere = (positions[rows, :-1] != start[:-1]).any(axis=1)
-        far: Positions = rows[elsewhere | (positions[rows, -1] + gap <= start[-1])]
-        return far
+        distant: Positions = rows[elsewhere | (positions[rows, -1] + gap <= start[-1])]
+        return distant
 
     return before(before(first, second), third), before(second, third), third
 
 
 class WithinGroup(Evaluation):
-    """How well does a model of one subject's earlier time do on its later time?
+    """How accurate is a model on a subject's later images after training on its earlier ones?
 
-    Figures are means over groups, each counting once, with intervals over groups; those ending in
-    "_of_others" are of models that have learned from the earlier time of all other groups. Every
-    labeled group takes part, whichever part of the data it is in, unless a part of its time has
-    too few images of a class; groups are named by number. The encoder is not trained here: a run
-    must not have been pre-trained on the later time.
+    Metrics are means over groups with equal weights, with intervals over groups; those ending in
+    "_of_others" are of models that were trained on the earlier images of all other groups. All
+    labeled groups take part, whichever part of the data they are in, unless a part of their time
+    has too few images of a class; groups are named by number. The encoder is not trained here: a
+    run must not have been pre-trained on the later images.
     """
 
     Config = WithinGroupConfig
@@ -111,29 +115,29 @@ class WithinGroup(Evaluation):
         return np.sort(np.concatenate([parts.test for parts in self.cut(data)[0].values()]))
 
     def cut(self, data: EvaluationData) -> tuple[dict[int, Any], dict[int, str]]:
-        """Cuts the labeled images of each group in three parts, as `EvaluationData.splits` has.
+        """Splits the labeled images of each group in time.
 
         Returns:
-            The parts by number of the group, and why other groups are left out.
+            The parts by group number, and the reasons why other groups are left out.
 
         Raises:
-            UsageError: If nothing is known of time, or fewer than two groups can be used.
+            UsageError: If images have no time, or fewer than two groups can be used.
         """
         index, given, options = data.dataset.index, data.splits, self.config
         if not index.positions.shape[1]:
             raise UsageError(
-                "These images have no place in time, so that a group cannot be cut in time. Use a "
-                "reader of recordings; 'leave_one_out' needs no time."
+                "These images have no time, so a group cannot be split in time. Use a reader of "
+                "recordings, or the evaluation 'leave_one_out', which needs no time."
             )
         rows = np.sort(np.concatenate([given.train, given.val, given.test]))
         rows = rows[index.labels[rows] >= 0]
         kept, left_out = {}, {}
         for group in np.unique(index.groups[rows]).tolist():
-            mine = rows[index.groups[rows] == group]
-            cuts = cut_in_time(index.positions[mine], options.train, options.val, options.gap)
-            train, val, test = (np.sort(mine[cut]) for cut in cuts)
+            of_group = rows[index.groups[rows] == group]
+            cuts = cut_in_time(index.positions[of_group], options.train, options.val, options.gap)
+            train, val, test = (np.sort(of_group[cut]) for cut in cuts)
             parts = replace(given, train=train, val=val, test=test)
-            reason = _lacking(parts, index.labels, index.labels[mine], options.minimum)
+            reason = _lacking(parts, index.labels, index.labels[of_group], options.minimum)
             if reason:
                 left_out[group] = reason
             else:
@@ -141,49 +145,49 @@ class WithinGroup(Evaluation):
         if len(kept) < 2:
             first = f" Group {min(left_out)} {left_out[min(left_out)]}." if left_out else ""
             raise UsageError(
-                f"{len(kept)} of {len(kept) + len(left_out)} groups can be cut in time; two are "
+                f"{len(kept)} of {len(kept) + len(left_out)} groups can be split in time; two are "
                 f"needed.{first} Change train, val, gap or minimum of the evaluation."
             )
         return kept, left_out
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
-        """Runs the evaluation on each group alone, and on all others for it."""
+        """Runs the evaluation within each group, and with training on all other groups."""
         kept, left_out = self.cut(data)
         options = self.config
         kind: type[Evaluation] = evaluations[options.evaluation]
         evaluation = kind(validate(kind.Config, options.options, "options"))
-        own = {g: evaluation.evaluate(model, replace(data, splits=s)) for g, s in kept.items()}
+        within = {g: evaluation.evaluate(model, replace(data, splits=s)) for g, s in kept.items()}
         main = "balanced_accuracy"
-        if any(main not in result.metrics for result in own.values()):
-            main = next(iter(own.values())).main
-        found = over_groups({g: _values(result) for g, result in own.items()}, main)
-        rows = [_row(g, kept[g], result) for g, result in own.items()]
-        details = {**found.details, "groups": rows, "remarks": _remarks(kept, left_out)}
+        if any(main not in result.metrics for result in within.values()):
+            main = next(iter(within.values())).main
+        mean = over_groups({g: _values(result) for g, result in within.items()}, main)
+        rows = [_row(g, kept[g], result) for g, result in within.items()]
+        details = {**mean.details, "groups": rows, "remarks": _remarks(kept, left_out)}
         details["left_out"] = [{"group": g, "reason": why} for g, why in left_out.items()]
         details["evaluation"] = options.evaluation
-        found = replace(found, details=details)
+        mean = replace(mean, details=details)
         if not options.others:
-            return found
+            return mean
         general = {
             g: evaluation.evaluate(model, replace(data, splits=_of_others(kept, g))) for g in kept
         }
-        return _beside(found, over_groups({g: _values(r) for g, r in general.items()}, main))
+        return _beside(mean, over_groups({g: _values(r) for g, r in general.items()}, main))
 
 
-def _lacking(parts: Any, labels: NDArray[Any], mine: NDArray[Any], minimum: int) -> str:
-    """Says why a group cannot be used, "" if it can."""
-    classes = np.unique(mine)
+def _lacking(parts: Any, labels: NDArray[Any], of_group: NDArray[Any], minimum: int) -> str:
+    """Returns why a group cannot be used; "" if it can."""
+    classes = np.unique(of_group)
     if len(classes) < 2:
-        return "has images of one class only"
+        return "has images of a single class"
     for name, rows in (("training", parts.train), ("validation", parts.val), ("test", parts.test)):
         fewest = min(int((labels[rows] == k).sum()) for k in classes)
         if fewest < minimum:
-            return f"has {fewest} images of a class in its {name} time, not {minimum}"
+            return f"has {fewest} images of a class in its {name} part, not {minimum}"
     return ""
 
 
 def _of_others(kept: Mapping[int, Any], group: int) -> Any:
-    """Returns the earlier time of all other groups, with the test part of this one."""
+    """Returns the earlier parts of all other groups, with the test part of this group."""
     others = [parts for other, parts in kept.items() if other != group]
     train = np.sort(np.concatenate([parts.train for parts in others]))
     return replace(
@@ -196,7 +200,7 @@ def _values(result: Result) -> dict[str, float]:
 
 
 def _row(group: int, parts: Any, result: Result) -> dict[str, Any]:
-    """Returns a group's row: how many images of each part, its metrics, what was chosen."""
+    """Returns the row of a group: number of images of each part, metrics, chosen settings."""
     counts = {"train": len(parts.train), "val": len(parts.val), "images": len(parts.test)}
     chosen = {k: v for k, v in result.details.items() if k in ("C", "epochs")}
     confusion = {k: v for k, v in result.details.items() if k == "confusion"}
@@ -213,16 +217,17 @@ def _remarks(kept: Mapping[int, Any], left_out: Mapping[int, str]) -> list[str]:
     return [f"{len(left_out)} of {total} groups are left out: {'; '.join(named)}{more}.", *few]
 
 
-def _beside(own: Result, others: Result) -> Result:
-    """Adds what has learned from the other groups to a result."""
-    theirs = {row: float(v) for row, v in enumerate(others.by_group)}
+def _beside(within: Result, others: Result) -> Result:
+    """Adds the metrics of models that were trained on other groups to a result."""
+    values = others.by_group.tolist()
     rows = [
-        {**row, f"{own.main}_of_others": theirs[i]} for i, row in enumerate(own.details["groups"])
+        {**row, f"{within.main}_of_others": value}
+        for row, value in zip(within.details["groups"], values, strict=True)
     ]
-    gain = asdict(paired_difference(own, others, own.main))
+    gain = asdict(paired_difference(within, others, within.main))
     return replace(
-        own,
-        metrics={**own.metrics, **{f"{m}_of_others": e for m, e in others.metrics.items()}},
-        draws={**own.draws, **{f"{m}_of_others": d for m, d in others.draws.items()}},
-        details={**own.details, "groups": rows, "own_against_others": gain},
+        within,
+        metrics={**within.metrics, **{f"{m}_of_others": e for m, e in others.metrics.items()}},
+        draws={**within.draws, **{f"{m}_of_others": d for m, d in others.draws.items()}},
+        details={**within.details, "groups": rows, "own_against_others": gain},
     )

@@ -8,13 +8,13 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ...core.dataset import Dataset
 from ...core.domain import Domain
 from ...core.errors import SslKitError
 from ...core.index import evenly_spaced
+from ...data.process import seeded
 from ...data.splits import Positions
 from ...evaluation.pretrained import Pretrained, embed
 from ...nn.weights import create_encoder, load_initial_weights
@@ -54,13 +54,12 @@ def embed_sample(run: Run, model: Pretrained, dataset: Dataset, domain: Domain) 
 def initial(run: Run, model: Pretrained) -> Pretrained | None:
     """Makes the encoder that the run started from; None if its weights are not available."""
     config = run.config
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)  # the same random weights as when the run was built
-        try:
+    try:
+        with seeded(config.seed):  # as when the run was built: the same random weights
             encoder = create_encoder(config.encoder.name, len(model.channels), model.image_size)
             loaded = load_initial_weights(encoder, config.encoder.init, model.channels)
-        except (SslKitError, OSError):  # the weights have moved, or there is no network
-            return None
+    except (SslKitError, OSError):  # weights moved, or no network
+        return None
     name = "untrained" if config.encoder.init == "scratch" else "initial weights"
     return Pretrained(name, encoder, model.channels, model.statistics, model.image_size, loaded)
 

@@ -42,8 +42,7 @@ def ask(finished_run):
             **options,
         }
         made = plan([str(finished_run.folder), *arms], **given)
-        made.data.workers = 0
-        return made
+        return replace(made, data=replace(made.data, workers=0))
 
     return asked
 
@@ -235,7 +234,7 @@ def test_an_allowed_overlap_is_told(greedy, tmp_path):
     asked = plan(
         [str(greedy.folder)], holdout=0.2, allow_overlap=True, evaluation="knn", budgets="2"
     )
-    asked.data.workers = 0
+    asked = replace(asked, data=replace(asked.data, workers=0))
     values = run_it(asked, tmp_path)
     assert values["leak"]["shared"] == {"greedy": 6}
     assert values["arms"][0]["shared_test_groups"] == 6

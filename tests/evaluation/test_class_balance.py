@@ -6,7 +6,12 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn.functional import cross_entropy
 
-from ssl_kit.evaluation.class_balance import Balanced, balanced_loss, class_weights, focal_loss
+from ssl_kit.evaluation.class_balance import (
+    BalancedSampler,
+    balanced_loss,
+    class_weights,
+    focal_loss,
+)
 
 LABELS = np.array([0] * 12 + [1] * 3 + [3] * 1)
 
@@ -60,17 +65,19 @@ def test_otherwise_the_loss_is_plain(balance):
 
 def test_the_sampler_draws_every_class_alike():
     pool = np.arange(100, 116)
-    order = Balanced(pool, LABELS, 64, seed=0)
+    order = BalancedSampler(pool, LABELS, 64, seed=0)
     drawn = np.concatenate([rows for _, rows in itertools.islice(order, 100)]) - 100
     shares = np.bincount(LABELS[drawn], minlength=4) / len(drawn)
     np.testing.assert_allclose(shares, [1 / 3, 1 / 3, 0, 1 / 3], atol=0.02)
 
 
 def test_an_image_drawn_again_is_altered_anew():
-    epochs = [epoch for epoch, _ in itertools.islice(Balanced(np.arange(16), LABELS, 4, 0), 5)]
+    epochs = [
+        epoch for epoch, _ in itertools.islice(BalancedSampler(np.arange(16), LABELS, 4, 0), 5)
+    ]
     assert epochs == [0, 1, 2, 3, 4]
 
 
 def test_the_same_seed_draws_the_same():
-    one, two = (next(iter(Balanced(np.arange(16), LABELS, 8, 3)))[1] for _ in "ab")
+    one, two = (next(iter(BalancedSampler(np.arange(16), LABELS, 8, 3)))[1] for _ in "ab")
     assert one.tolist() == two.tolist()

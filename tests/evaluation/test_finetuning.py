@@ -11,8 +11,10 @@ from ssl_kit.core.config import validate
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.in_memory import InMemory, kept_in_memory
 from ssl_kit.data.splits import Splits, split
-from ssl_kit.evaluation import EvaluationData, finetuning
-from ssl_kit.evaluation.finetuning import FineTuningConfig, epochs_for, fine_tune
+from ssl_kit.evaluation import EvaluationData
+from ssl_kit.evaluation.classifier_training import EncoderTraining, HeadTraining
+from ssl_kit.evaluation.finetuning import epochs_for, fine_tune, score, validation_epochs
+from ssl_kit.evaluation.finetuning_options import FineTuningConfig
 from ssl_kit.evaluation.pretrained import from_init
 
 
@@ -88,59 +90,42 @@ def test_the_test_part_has_no_influence(data, model):
 
 
 def test_a_head_trained_on_features_gives_the_same_answers_on_images(data, model):
-    fit = finetuning._OnFeatures(model, data, config(freeze="all"), 5, with_val=True)
+    fit = HeadTraining(model, data, config(freeze="all"), 5, with_val=True)
     for _ in range(5):
         fit.epoch()
-    _, expected, _ = fit.answers("test")
+    _, expected, _ = fit.predict("test")
     seen = replace(model, encoder=fit.classifier())
     logits, _ = data.embed(seen, data.parts.test)
     np.testing.assert_allclose(torch.from_numpy(logits).softmax(1), expected, atol=1e-4)
 
 
 def test_head_then_all_starts_from_a_trained_head(data, model):
-    plain = finetuning._OnImages(model, data, config(), 5, True).classifier()
-    ready = finetuning._OnImages(model, data, config(freeze="head-then-all"), 5, True).classifier()
+    plain = EncoderTraining(model, data, config(), 5, True).classifier()
+    ready = EncoderTraining(model, data, config(freeze="head-then-all"), 5, True).classifier()
     assert not plain.head.weight.any()
     assert ready.head.weight.abs().max() > 0
     assert all(parameter.requires_grad for parameter in ready.parameters())
 
 
-class Scripted:
-    """A training that says after each epoch what a script tells it to."""
-
-    def __init__(self, *said):
-        self.said, self.done, self.looks = said, 0, []
-
-    def epoch(self):
-        self.done += 1
-        return 0.0
-
-    def answers(self, part):
-        assert part == "val"
-        self.looks.append(self.done)
-        right = np.array(self.said[self.done - 1])
-        return np.array([0, 0, 1]), np.stack([right, 1 - right], 1), np.arange(3)
-
-
-def test_the_validation_images_choose_the_epoch():
-    unsure, best, wrong = (0.9, 0.9, 0.45), (0.9, 0.9, 0.1), (0.9, 0.4, 0.1)
-    fit = Scripted(wrong, unsure, best, wrong)
-    chosen, (labels, said) = finetuning._choose(fit, 4, 2, lambda *now: None)
-    assert chosen == 3
-    assert labels.tolist() == [0, 0, 1]
-    np.testing.assert_allclose(said[:, 0], best)
+def of(right):
+    """Labels, and probabilities whose first column is given."""
+    right = np.array(right)
+    return np.array([0, 0, 1]), np.stack([right, 1 - right], 1)
 
 
 def test_rare_classes_count_as_much_as_common_ones():
     common, rare = (0.9, 0.9, 0.6), (0.9, 0.4, 0.4)  # accuracy 2/3 both; recalls 1, 0 and 1/2, 1
-    assert finetuning._choose(Scripted(common, rare), 2, 2, lambda *now: None)[0] == 2
+    assert score(2, *of(rare)) > score(2, *of(common))
 
 
-def test_at_most_ten_looks_and_one_after_the_last_epoch():
-    fit = Scripted(*[(0.9, 0.9, 0.1)] * 57)
-    finetuning._choose(fit, 57, 2, lambda *now: None)
-    assert len(fit.looks) == 10
-    assert fit.looks[-1] == 57
+def test_of_equal_accuracies_the_likelier_is_better():
+    assert score(2, *of((0.9, 0.9, 0.1))) > score(2, *of((0.9, 0.9, 0.45)))
+
+
+def test_at_most_ten_validations_and_one_after_the_last_epoch():
+    assert len(validation_epochs(57)) == 10
+    assert max(validation_epochs(57)) == 57
+    assert validation_epochs(3) == {1, 2, 3}
 
 
 def test_without_validation_images_all_epochs_are_taken(data, model):
@@ -155,22 +140,22 @@ def test_without_validation_images_all_epochs_are_taken(data, model):
 def test_validation_images_are_learned_from_in_the_end(data, model):
     seen = []
     for with_val in (False, True):
-        fit = finetuning._OnImages(model, data, config(), 1, with_val)
-        seen.append(fit._steps._per_epoch * 8)
+        fit = EncoderTraining(model, data, config(), 1, with_val)
+        seen.append(fit._training.steps_per_epoch * 8)
     assert seen == [24, 32]
 
 
 def test_views_of_several_sizes_are_trained_on_together(data, model):
-    fit = finetuning._OnImages(model, data, config(image_sizes=(16, 32)), 1, True)
+    fit = EncoderTraining(model, data, config(image_sizes=(16, 32)), 1, True)
     views, labels = next(fit._batches(data.parts.train))
     assert [tuple(view.shape) for view in views] == [(8, 3, 16, 16), (8, 3, 32, 32)]
     assert len(labels) == 8
     fit.epoch()
-    _, both, _ = fit.answers("test")
+    _, both, _ = fit.predict("test")
     fit._sizes = (16,)
-    _, small, _ = fit.answers("test")
+    _, small, _ = fit.predict("test")
     fit._sizes = (32,)
-    _, large, _ = fit.answers("test")
+    _, large, _ = fit.predict("test")
     np.testing.assert_allclose(both, (small + large) / 2, atol=1e-6)
 
 
@@ -178,7 +163,7 @@ def test_an_unreadable_image_lends_its_label_to_no_other(memory_dataset):
     dataset = colored(memory_dataset, broken=(4, 9))
     data = EvaluationData(dataset, split(dataset.index, 0.2), domains["natural"], workers=0)
     model = from_init("scratch", "test_resnet", 24, dataset, np.arange(3))
-    fit = finetuning._OnImages(model, data, config(batch_size=40), 1, True)
+    fit = EncoderTraining(model, data, config(batch_size=40), 1, True)
     everything = np.arange(40)
     views, labels = next(fit._batches(everything))
     assert len(labels) == 38

@@ -72,7 +72,7 @@ def test_a_query_without_a_relevant_image_is_left_out():
 
 def test_no_relevant_image_at_all_is_a_plain_error(parts):
     labels = np.where(np.arange(120) < 80, 0, 1).astype(np.int32)
-    with pytest.raises(UsageError, match="No test image shares its class"):
+    with pytest.raises(UsageError, match="No test image has the class"):
         evaluate(replace(parts, labels=labels))
 
 

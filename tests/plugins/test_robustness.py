@@ -48,7 +48,7 @@ def test_severe_corruption_costs_and_mild_does_not(bench):
 
 def test_a_domain_without_corruptions_is_a_plain_error(bench):
     model, data = bench
-    with pytest.raises(UsageError, match="'natural' names no corruptions"):
+    with pytest.raises(UsageError, match="'natural' has no corruptions"):
         Robustness(RobustnessConfig()).evaluate(
             model, replace(data, domain=replace(data.domain, corruptions={}))
         )

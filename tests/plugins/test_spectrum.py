@@ -43,5 +43,5 @@ def test_images_that_cannot_be_read_are_a_plain_error(memory_dataset):
     dataset = memory_dataset(images)
     data = EvaluationData(dataset, split(dataset.index, 0.2), domains["natural"], workers=0)
     model = from_init("scratch", "test_resnet", 32, dataset, np.arange(8, 10))
-    with pytest.raises(UsageError, match="at least 4 images"):
+    with pytest.raises(UsageError, match="at least 4 readable images"):
         Spectrum(SpectrumConfig()).evaluate(model, data)

@@ -102,7 +102,7 @@ def test_imagenet_weights_that_cannot_be_had_say_what_to_do(monkeypatch):
 
     encoder = TimmEncoder("test_resnet", 3, 32)
     monkeypatch.setattr(timm, "create_model", fail)
-    with pytest.raises(RunError, match=r"'test_resnet' cannot be had here .*--init FILE"):
+    with pytest.raises(RunError, match=r"'test_resnet' are unavailable .*--init FILE"):
         encoder.imagenet()
 
 

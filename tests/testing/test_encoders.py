@@ -106,9 +106,9 @@ class NobodyKnows(Waves):
 BROKEN = [
     ("declares_itself", Silent, "no docstring"),
     ("refuses_unknown_architectures", TakesAnyName, "raise ssl_kit.UnknownNameError"),
-    ("features_are_rows", WrongWidth, r"not \(B, dim\) = \(2, 97\); set `dim`"),
+    ("features_are_rows", WrongWidth, r"not \(B, D\) = \(2, 97\); set `num_features`"),
     ("features_are_rows", ThreeChannels, "with 1 channels; the first layer takes C"),
-    ("provides_what_it_says", NoTokens, "`provides`; leave out what it has not"),
+    ("provides_what_it_says", NoTokens, "`provides`; leave out what it does not have"),
     ("provides_what_it_says", CoarsestFirst, "the finest comes first"),
     ("body_holds_the_weights", WeightsOutside, "only `body` is shipped"),
 ]

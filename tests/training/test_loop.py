@@ -161,8 +161,9 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished_run, tiny, tmp_path, nu
         (1, {"optimizer": {"name": "lars", "clip": 1.0}}),
         (3, {"train": {"accumulate": 2}}),
         (5, {"data": {"pair_by": "group"}}),
+        (4, {"objective": {"name": "simmim"}, "encoder": {"name": "test_vit"}}),
     ],
-    ids=["teacher", "lars", "accumulate", "pairs"],
+    ids=["teacher", "lars", "accumulate", "pairs", "random masks"],
 )
 def test_everything_that_has_a_state_goes_on(tiny, tmp_path, at, more):
     settings = merge(tiny, more)
@@ -388,7 +389,7 @@ def test_two_processes_train_like_one(tiny, tmp_path):
     settings = merge(settings, {"objective": {"name": "ddp"}, "optimizer": {"name": "sgd"}})
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "ddp.py").write_text(
-        "from ssl_kit import hookimpl, Objective, Output, View, gather\n"
+        "from ssl_kit import hookimpl, Objective, Output, View\nfrom ssl_kit.nn import all_gather\n"
         "@hookimpl\n"
         "def register_objectives(register):\n"
         "    register('ddp', DDP)\n"
@@ -399,7 +400,7 @@ def test_two_processes_train_like_one(tiny, tmp_path):
         "    def views(cls, config, size):\n"
         "        return (View(size),)\n"
         "    def forward(self, batch, phase=0):\n"
-        "        z = gather(self.encoder(batch.views[0]))\n"
+        "        z = all_gather(self.encoder(batch.views[0]))\n"
         "        return Output(z.var(dim=0).sum())\n"
     )
     env = {**os.environ, "SSL_KIT_PLUGINS_DIR": str(tmp_path / "plugins"), "OMP_NUM_THREADS": "1"}

@@ -1,8 +1,20 @@
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
+import torch
+from click.testing import CliRunner
 
+from ssl_kit import DataError, Objective, Output, PluginError, UsageError, View
+from ssl_kit.cli import main
+from ssl_kit.commands.actions import start
+from ssl_kit.core.discovery import domains, objectives
+from ssl_kit.core.registry import Entry
 from ssl_kit.data.channel_statistics import statistics_for
 from ssl_kit.nn import create_encoder
+from ssl_kit.training.progress import Progress
+from ssl_kit.training.settings import merge
+from ssl_kit.training.setup import build, resolve
 
 
 @pytest.fixture
@@ -29,3 +41,138 @@ def test_random_weights_get_what_is_measured(statistics):
     found = statistics("scratch", ("gray",))
     np.testing.assert_allclose(found.mean, [9.5 / 255], atol=0.005)
     np.testing.assert_allclose(found.std, [np.sqrt(399 / 12) / 255], atol=0.005)
+
+
+class OneView(Objective):
+    """The size of the features."""
+
+    paper = "https://example.org"
+
+    @classmethod
+    def views(cls, config, size):
+        return (View(size),)
+
+    def forward(self, batch, phase=0):
+        return Output(self.encoder(batch.views[0]).square().mean())
+
+
+class TwoPhases(OneView):
+    phases = 2
+
+
+class NeedsTokens(OneView):
+    needs = frozenset({"tokens"})
+
+
+class OddPolicy(OneView):
+    @classmethod
+    def views(cls, config, size):
+        return (View(size, policy="sideways"),)
+
+
+class NoImages(OneView):
+    def prepare(self, training):
+        raise UsageError("There is nothing to prepare. Choose another objective.")
+
+
+TEST_OBJECTIVES = {
+    "one_view": OneView,
+    "two_phases": TwoPhases,
+    "needs_tokens": NeedsTokens,
+    "odd_policy": OddPolicy,
+    "no_images": NoImages,
+}
+REFUSED = {
+    "accumulate": ({"objective": "two_phases", "train": {"accumulate": 2}}, "takes 2 optimizer st"),
+    "needs": ({"objective": "needs_tokens"}, "needs an encoder with tokens"),
+    "policy": ({"objective": "odd_policy"}, "'sideways'"),
+    "prepare": ({"objective": "no_images"}, "nothing to prepare"),
+    "pairing": ({"data": {"pair_by": "moon"}}, "'moon'"),
+    "weights": ({"encoder": {"init": "no_such_file.safetensors"}}, "no_such_file"),
+    "architecture": ({"encoder": {"name": "no_such_net"}}, "no_such_net"),
+    "fp16": ({"train": {"precision": "fp16"}}, "fp16 needs a GPU"),
+}
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Registers the objectives of this file for one test."""
+    list(objectives)  # fills the registry
+    for name, kind in TEST_OBJECTIVES.items():
+        monkeypatch.setitem(objectives._entries, name, Entry(name, kind))
+
+
+def one_image(settings, shared_images):
+    return merge(settings, {"data": {"path": str(shared_images / "disc" / "0.png")}})
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused_before_there_is_a_folder(tiny, tmp_path, registered, case):
+    more, message = REFUSED[case]
+    settings = merge(merge(tiny, {"objective": "one_view"}), more)
+    if case == "fp16" and torch.accelerator.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(UsageError, match=message):
+        build(resolve(settings))
+    with pytest.raises(UsageError, match=message):
+        start([settings], tmp_path / "run", Progress(quiet=True))
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_images_are_refused_before_there_is_a_folder(tiny, shared_images, tmp_path):
+    with pytest.raises(UsageError, match="There are 1 images to train on"):
+        start([one_image(tiny, shared_images)], tmp_path / "run", Progress(quiet=True))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("policy", "error"),
+    [
+        (lambda view, channels: [], PluginError),
+        (lambda view, channels: (_ for _ in ()).throw(DataError("no such channel")), DataError),
+    ],
+    ids=["wrong shape", "raises"],
+)
+def test_a_policy_that_fails_is_refused_before_there_is_a_folder(
+    tiny, tmp_path, monkeypatch, policy, error
+):
+    monkeypatch.setitem(domains["natural"].policies, "default", policy)
+    with pytest.raises(error):
+        start([tiny], tmp_path / "run", Progress(quiet=True))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--set", "objective=two_phases", "--set", "train.accumulate=2"),
+        ("--objective", "odd_policy"),
+        ("--objective", "needs_tokens"),
+        ("--pair-by", "moon"),
+    ],
+)
+def test_the_command_line_can_be_mended_and_given_again(
+    tiny, shared_images, tmp_path, registered, options
+):
+    command = ["train", "--domain", "natural", "--data", str(shared_images), "--image-size", "32",
+               "--encoder", "test_resnet", "--out", str(tmp_path / "run"), "--epochs", "1",
+               "--batch-size", "8", "--workers", "0", "--quiet"]  # fmt: skip
+    done = CliRunner().invoke(main, [*command, *options])
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+    mended = CliRunner().invoke(main, [*command, "--objective", "one_view"])
+    assert mended.exit_code == 0, mended.output
+
+
+def test_a_setup_is_frozen_and_complete(tiny):
+    setup = build(resolve(tiny))
+    assert (setup.batch_size, setup.steps_per_epoch) == (8, 3)
+    assert all(0 < m < 1 for m in setup.statistics.mean + setup.statistics.std)
+    with pytest.raises(FrozenInstanceError):
+        setup.statistics = None
+
+
+def test_the_batch_is_no_larger_than_the_images(tiny):
+    setup = build(resolve(merge(tiny, {"train": {"batch_size": 500}})))
+    assert (setup.batch_size, setup.steps_per_epoch) == (24, 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import DataError, Index, UsageError
-from ssl_kit.plugins.evaluations.annotations import read_annotations
+from ssl_kit.plugins.evaluations.annotation_files import read_annotations
 
 OBJECT = (
     "<object><name>{name}</name><difficult>{difficult}</difficult><part><name>tail</name><bndbox>"
@@ -67,7 +67,7 @@ def test_masks_are_there_if_all_that_is_learned_has_outlines(tmp_path):
          "annotations.0.bbox.2"),
         ({"annotations": [{"image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1]}]}, "category 1"),
         ({"annotations": [{"image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1]}]}, "image 1"),
-        ({"annotations": []}, "marks no object"),
+        ({"annotations": []}, "annotates no object"),
         ({"images": [{"id": i, "file_name": "a.png"} for i in (7, 8)]}, "file_name twice"),
     ],
 )  # fmt: skip
@@ -79,7 +79,7 @@ def test_damaged_json_is_a_plain_error(tmp_path, changes, said):
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 10**5, b'{"images":'])
 def test_what_is_no_json_is_a_plain_error(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.json' is no JSON file"):
+    with pytest.raises(DataError, match=r"a\.json' is no COCO JSON file"):
         read_annotations(tmp_path / "a.json")
 
 
@@ -106,10 +106,10 @@ OTHER_FILE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotatio
         ("<annotation>&b;</annotation>", "undefined entity"),
         ("", "no element"),
         ("<annotation>", "no element"),
-        ("<annotation><object></object></annotation>", "without a right 'name'"),
+        ("<annotation><object></object></annotation>", "without a valid 'name'"),
         (f"<annotation>{OBJECT.format(name='a', difficult=0, x='one')}</annotation>", "xmin"),
         (f"<annotation>{OBJECT.format(name='a', difficult=0, x='nan')}</annotation>", "xmin"),
-        ("<a>" * 10**5 + "</a>" * 10**5, "marks no object"),
+        ("<a>" * 10**5 + "</a>" * 10**5, "annotates no object"),
         ('<?xml version="1.0" encoding="none"?><a/>', "unknown encoding"),
     ],
 )

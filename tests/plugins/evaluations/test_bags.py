@@ -1,5 +1,5 @@
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,22 +11,23 @@ from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData
 from ssl_kit.plugins.evaluations import bags as module
-from ssl_kit.plugins.evaluations.bags import Bags, BagsConfig
+from ssl_kit.plugins.evaluations.bag_training import BagsConfig, BagTraining
+from ssl_kit.plugins.evaluations.bags import Bags
 
 MODEL = SimpleNamespace(name="encoder")
 WIDTH = 6
 PARTS = ["train"] * 60 + ["val"] * 20 + ["test"] * 40
 
 
-@dataclass
+@dataclass(frozen=True)
 class Embedded(EvaluationData):
     """Images whose features are there already."""
 
     stored: np.ndarray | None = None
-    asked: int = 0
+    embedded: list = field(default_factory=list)
 
     def embed(self, model, positions):
-        self.asked += 1
+        self.embedded.append(positions)
         return self.stored[positions], positions
 
 
@@ -106,7 +107,7 @@ def test_saliency_peaks_at_the_planted_image(problem, tmp_path, pooling):
     evaluate(data, pooling=pooling, maps=str(tmp_path))
     folder = tmp_path / f"encoder-{pooling}"
     with (folder / "saliency.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["label"] == row["answer"] == "b"]
+        rows = [row for row in csv.DictReader(file) if row["label"] == row["prediction"] == "b"]
     index = data.dataset.index
     keys = [index.key(i) for i in range(len(index))]
     bags = {row["bag"]: [] for row in rows}
@@ -122,9 +123,9 @@ def test_metrics_are_those_of_scikit_learn_over_bags(problem, monkeypatch):
     labels = np.arange(len(PARTS)) % 4
     said = np.random.default_rng(1).dirichlet(np.ones(4), 40)
     data = problem(nothing, labels)
-    answers = module._answers
+    predict = BagTraining.predict
     monkeypatch.setattr(
-        module, "_answers", lambda net, bags: said if len(bags) == 40 else answers(net, bags)
+        BagTraining, "predict", lambda fit, bags: said if len(bags) == 40 else predict(fit, bags)
     )
     found = evaluate(data, ordinal=True, epochs=1)
     truth, predicted = labels[80:], said.argmax(axis=1)
@@ -160,7 +161,7 @@ def test_labels_of_test_bags_change_no_answer(problem):
 def test_images_are_embedded_once(problem):
     data = problem(nothing)
     evaluate(data, epochs=1)
-    assert data.asked == 1
+    assert len(data.embedded) == 1
 
 
 def test_bags_without_label_are_left_out(problem):
@@ -179,9 +180,9 @@ def test_without_validation_bags_all_epochs_are_taken(problem):
 
 def test_training_ends_early_where_it_only_gets_worse(problem, monkeypatch):
     seen = []
-    answers = module._answers
+    predict = BagTraining.predict
     monkeypatch.setattr(
-        module, "_answers", lambda net, bags: seen.append(len(bags)) or answers(net, bags)
+        BagTraining, "predict", lambda fit, bags: seen.append(len(bags)) or predict(fit, bags)
     )
     found = evaluate(problem(nothing), epochs=500, lr=1e-2)
     assert seen.count(20) == found.details["epochs"] + module._PATIENCE < 100
@@ -192,7 +193,7 @@ def test_training_ends_early_where_it_only_gets_worse(problem, monkeypatch):
     [
         (lambda places: places[:, :0], "no whole rows and columns"),
         (lambda places: places / 2, "no whole rows and columns"),
-        (lambda places: places * 0, "120 bags hold several images at one place"),
+        (lambda places: places * 0, "120 bags hold several images at one position"),
         (lambda places: places * 2, "No two images of a bag"),
     ],
 )
@@ -201,7 +202,7 @@ def test_a_graph_needs_images_side_by_side(problem, change, said):
     data.dataset.index = replace(data.dataset.index, positions=change(data.dataset.index.positions))
     with pytest.raises(UsageError, match=said):
         evaluate(data, pooling="graph")
-    assert data.asked == 0
+    assert not data.embedded
 
 
 def test_a_bag_of_several_labels_is_a_plain_error(problem):
@@ -214,5 +215,5 @@ def test_a_bag_of_several_labels_is_a_plain_error(problem):
 def test_a_loss_that_is_not_finite_is_a_plain_error(problem):
     data = problem(nothing)
     data.stored[0] = np.inf
-    with pytest.raises(RunError, match="not finite"):
+    with pytest.raises(RunError, match=r"became nan\. Lower bags\.lr"):
         evaluate(data, epochs=1)

@@ -14,15 +14,14 @@ from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData, paired_difference
 from ssl_kit.evaluation.bootstrap import DRAWS
 from ssl_kit.evaluation.pretrained import from_init
-from ssl_kit.plugins.evaluations.annotations import read_annotations
+from ssl_kit.plugins.evaluations.annotation_files import read_annotations
 from ssl_kit.plugins.evaluations.average_precision import Marked
-from ssl_kit.plugins.evaluations.detection import (
-    Detection,
+from ssl_kit.plugins.evaluations.detection import Detection, detection_result
+from ssl_kit.plugins.evaluations.detector_training import (
     DetectionConfig,
-    Training,
+    DetectorTraining,
     in_its_pixels,
-    judge,
-    rate,
+    schedule,
 )
 from ssl_kit.plugins.evaluations.outlines import encode
 
@@ -79,7 +78,7 @@ def model(data):
 def training(model, data, config):
     located = read_annotations(Path(config.annotations)).located(data.dataset.index)
     torch.manual_seed(0)
-    return Training(model, data, located, data.splits.train, config)
+    return DetectorTraining(model, data, located, data.splits.train, config)
 
 
 def test_training_lowers_the_loss(model, data, config):
@@ -121,11 +120,11 @@ def test_what_is_frozen_keeps_its_weights_and_statistics(model, data, config, fr
 
 
 def test_the_rate_rises_and_falls():
-    rates = [rate(step, 20) for step in range(21)]
+    rates = [schedule(step, 20) for step in range(21)]
     assert rates[:2] == pytest.approx([0.5, (1 + np.cos(np.pi / 20)) / 2])
     assert sorted(rates[1:], reverse=True) == rates[1:]
     assert rates[-1] == pytest.approx(0)
-    assert rate(0, 1) == 1
+    assert schedule(0, 1) == 1
 
 
 def test_without_a_declared_part_a_fifth_of_the_groups_is_tested(memory_dataset, data, config):
@@ -152,7 +151,7 @@ def test_unreadable_images_are_left_out_and_said(data, model, config):
     found = Detection(config(batch_size=9)).evaluate(model, data)
     assert found.details["images"]["test"] == 2
     said = found.details["remarks"]
-    assert said[0].startswith("2 images, or what is marked in them, cannot be read;")
+    assert said[0].startswith("2 images or their annotations cannot be read;")
     assert said[1].endswith("the file is empty")
 
 
@@ -165,7 +164,9 @@ def test_the_difference_of_two_detectors_is_paired_over_groups():
         truth.append(Marked(boxes, np.zeros(n, int), [400.0] * n))
         ours.append(Marked(boxes, np.zeros(n, int), scores=[0.9] * n))
         theirs.append(Marked(boxes[:1], np.zeros(1, int), scores=[0.9]))
-    first, second = (judge(("square",), truth, f, np.arange(IMAGES)) for f in (ours, theirs))
+    first, second = (
+        detection_result(("square",), truth, f, np.arange(IMAGES)) for f in (ours, theirs)
+    )
     gain = paired_difference(first, second, "AP")
     found = 12 / 18  # of the objects, so that 67 of the 101 recalls are reached
     assert gain.value == pytest.approx(1 - np.floor(1 + 100 * found) / 101)
@@ -186,10 +187,10 @@ def test_its_example_can_be_read(data, tmp_path):
 def test_masks_are_found_in_the_pixels_of_the_image(data, model, config):
     """Detections at another size than the image's are brought back, boxes and masks alike."""
     fit = training(model, data, config(masks=True, size=32))
-    truth, _, rows = fit.answers(data.splits.test)
+    truth, _, rows = fit.detect(data.splits.test)
     assert rows.tolist() == data.splits.test.tolist()
     said = []
-    for one in fit._read(next(iter(fit._load(data.splits.test, learn=False)))):
+    for one in fit._readable(next(iter(fit._load(data.splits.test, training=False)))):
         boxes = torch.from_numpy(one.objects.boxes * one.scale).float()
         masks = torch.zeros(len(boxes), 1, 32, 32)
         for n, (x1, y1, x2, y2) in enumerate(boxes.int().tolist()):
@@ -202,7 +203,7 @@ def test_masks_are_found_in_the_pixels_of_the_image(data, model, config):
             "masks": masks,
         }
         said.append(in_its_pixels(answer, one))
-    found = judge(("square",), truth, said, np.arange(3), masks=True)
+    found = detection_result(("square",), truth, said, np.arange(3), masks=True)
     assert found.metrics["AP"].value == pytest.approx(1)
     assert found.metrics["mask_AP"].value > 0.9
 

@@ -61,13 +61,13 @@ def evaluate(data, **options):
 @pytest.fixture
 def fits(monkeypatch):
     """Rows of every training: learned from, asked, and C."""
-    seen, original = [], Linear.answer
+    seen, original = [], Linear.predict
 
     def spy(self, found):
         seen.append((found.known, found.test, self.config.strengths))
         return original(self, found)
 
-    monkeypatch.setattr(Linear, "answer", spy)
+    monkeypatch.setattr(Linear, "predict", spy)
     return seen
 
 
@@ -163,8 +163,8 @@ def test_a_group_of_one_class_counts_for_the_accuracy_alone(problem):
     labels[groups == 2] = 1
     found = evaluate(problem(labels, groups))
     assert found.details["remarks"] == [
-        "1 of 4 groups have one class only and count for the accuracy alone (numbers 2).",
-        "Intervals over 4 groups are too narrow to go by; 6 are the least.",
+        "1 of 4 groups have a single class and count for the accuracy only (groups 2).",
+        "Intervals over 4 groups are too narrow to rely on; use at least 6.",
     ]
     assert "auroc" not in found.details["groups"][2]
     assert found.details["between_groups"]["auroc"]["groups"] == 3
@@ -209,9 +209,9 @@ def test_images_without_label_or_with_labels_taken_away_are_left_alone(problem, 
 @pytest.mark.parametrize(
     ("labels", "groups", "said"),
     [
-        ([0, 1] * 10, [0] * 20, "labeled images of two groups are needed, not of 1"),
-        ([-1] * 20, [0, 1] * 10, "labeled images of two groups are needed, not of 0"),
-        ([0] * 10 + [0, 1] * 5, [0] * 10 + [1] * 10, "Without group 1 the images are of one class"),
+        ([0, 1] * 10, [0] * 20, "labeled images of at least two groups are needed, not of 1"),
+        ([-1] * 20, [0, 1] * 10, "labeled images of at least two groups are needed, not of 0"),
+        ([0] * 10 + [0, 1] * 5, [0] * 10 + [1] * 10, "Without group 1 all images are of one class"),
     ],
 )
 def test_what_cannot_be_done_is_said_plainly(problem, labels, groups, said):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,12 +84,11 @@ def test_each_group_is_the_evaluation_on_its_own_time(problem):
     data = problem()
     found = evaluate(data, options={"strengths": [0.1, 1.0]})
     index = data.dataset.index
-    _, features, _ = data._embedded[id(MODEL)]
     for row, parts in zip(found.details["groups"], cut(data)[0].values(), strict=True):
-        known = np.concatenate([parts.train, parts.val])
         probe = Linear(LinearConfig(strengths=(row["C"],)))
-        fitted = probe._fit(data.features(MODEL), known, row["C"])
-        right = fitted.predict(features[parts.test]) == index.labels[parts.test]
+        own_time = replace(data, splits=parts).features(MODEL)
+        predicted = probe.predict(own_time)[0].argmax(axis=1)
+        right = predicted == index.labels[parts.test]
         assert row["accuracy"] == pytest.approx(right.mean())
         assert row["images"] == np.sum(row["confusion"]) == len(parts.test)
 
@@ -140,10 +141,10 @@ def test_features_without_information_do_as_chance(problem):
 
 def test_a_group_with_too_few_of_a_class_is_left_out_by_number(problem):
     found = evaluate(problem(s1=0), others=False)
-    assert found.details["left_out"] == [{"group": 1, "reason": "has images of one class only"}]
+    assert found.details["left_out"] == [{"group": 1, "reason": "has images of a single class"}]
     assert found.details["remarks"] == [
-        "1 of 6 groups are left out: 1 has images of one class only.",
-        "Intervals over 5 groups are too narrow to go by; 6 are the least.",
+        "1 of 6 groups are left out: 1 has images of a single class.",
+        "Intervals over 5 groups are too narrow to rely on; use at least 6.",
     ]
     assert len(found.by_group) == SUBJECTS - 1
 
@@ -158,8 +159,8 @@ def test_images_that_are_reported_on_are_those_of_the_later_time(problem):
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
-        ({"gap": 500.0}, UsageError, "0 of 6 groups can be cut in time; two are needed. Group 0"),
-        ({"minimum": 7}, UsageError, "has 4 images of a class in its validation time, not 7"),
+        ({"gap": 500.0}, UsageError, "0 of 6 groups can be split in time; two are needed. Group 0"),
+        ({"minimum": 7}, UsageError, "has 4 images of a class in its validation part, not 7"),
         ({"evaluation": "lineer"}, UnknownNameError, "lineer"),
         ({"options": {"kk": 1}}, UsageError, "Unknown key 'options.kk'"),
     ],
@@ -170,10 +171,10 @@ def test_what_cannot_be_done_is_said_plainly(problem, options, error, said):
 
 
 def test_images_without_time_are_refused(problem):
-    with pytest.raises(UsageError, match="no place in time"):
+    with pytest.raises(UsageError, match="have no time"):
         evaluate(problem(time=False))
 
 
 def test_shares_that_leave_nothing_to_test_on_are_refused():
-    with pytest.raises(UsageError, match="leave no time to test on"):
+    with pytest.raises(UsageError, match="no test part is left"):
         validate(WithinGroupConfig, {"train": 0.7, "val": 0.3}, "within_group")

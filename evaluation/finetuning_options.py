@@ -1,0 +1,61 @@
+"""The options of fine-tuning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..core.config import Config
+
+
+class FineTuningConfig(Config):
+    """Options of fine-tuning."""
+
+    freeze: Annotated[
+        str,
+        Field(
+            pattern=r"^(all|none|head-then-all|quartile|last:[1-9][0-9]*)$",
+            description="frozen layers: all (only the head is trained), none, head-then-all "
+            "(linear probing, then fine-tuning), last:N (all but the last N layers), quartile (all "
+            "but the last quarter of the layers)",
+        ),
+    ] = "none"
+    layer_decay: Annotated[
+        float,
+        Field(gt=0, le=1, description="learning rate of a layer as a share of the next layer's"),
+    ] = 1.0
+    epochs: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="number of epochs; by default 10 to 100, such that 8,000 images are "
+            "trained on",
+        ),
+    ] = None
+    lr: Annotated[
+        float,
+        Field(gt=0, description="peak learning rate for a batch of 256 images; scaled linearly"),
+    ] = 4e-3
+    weight_decay: Annotated[float, Field(ge=0, description="weight decay of AdamW")] = 0.05
+    batch_size: Annotated[int, Field(ge=2, description="number of images in a batch")] = 64
+    image_sizes: Annotated[
+        tuple[Annotated[int, Field(ge=8)], ...],
+        Field(
+            description="sizes in pixels of the views that each step trains on together; by "
+            "default the encoder's image size"
+        ),
+    ] = ()
+    policy: Annotated[
+        str, Field(description="augmentation policy of the domain for training images")
+    ] = "weak"
+    balance: Annotated[
+        Literal["none", "sampler", "weights", "focal"],
+        Field(description="method against class imbalance: sampler, class weights or focal loss"),
+    ] = "none"
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], Field(description="number format of the forward pass")
+    ] = "auto"
+    seed: Annotated[
+        int, Field(ge=0, description="random seed of the image order and the augmentations")
+    ] = 0
