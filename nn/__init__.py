@@ -1,25 +1,45 @@
-"""What objectives are made of."""
+"""The parts that objectives are made of."""
 
 from ..core.discovery import objectives as objectives
 from ..core.view import multi_crop as multi_crop
 from ..core.view import scaled_size as scaled_size
+from ..core.view import two_views as two_views
 from .clustering import kmeans as kmeans
+from .decoders import PyramidDecoder as PyramidDecoder
+from .decoders import join_patches as join_patches
+from .decoders import transformer_decoder as transformer_decoder
+from .decoders import up_decoder as up_decoder
+from .descriptors import image_descriptors as image_descriptors
+from .descriptors import number_of_descriptors as number_of_descriptors
 from .distributed import all_gather as all_gather
 from .distributed import all_reduce as all_reduce
 from .distributed import rand_per_sample as rand_per_sample
 from .distributed import rand_shared as rand_shared
+from .heads import DINOHead as DINOHead
 from .heads import encode_views as encode_views
 from .heads import mlp as mlp
+from .losses import accuracy as accuracy
+from .losses import cosine_scores as cosine_scores
 from .losses import full_precision as full_precision
 from .losses import off_diagonal as off_diagonal
 from .masking import MaskPatch as MaskPatch
 from .masking import patchify as patchify
 from .masking import random_mask as random_mask
 from .masking import upsample_mask as upsample_mask
+from .matching import distances as distances
+from .matching import most_similar as most_similar
+from .matching import nearest_pairs as nearest_pairs
+from .matching import pooled_positions as pooled_positions
+from .matching import position_centers as position_centers
+from .matching import take as take
 from .queue import FeatureQueue as FeatureQueue
+from .sparse import visible_only as visible_only
+from .teacher import Teacher as Teacher
 from .teacher import cosine_momentum as cosine_momentum
 from .teacher import ema_ as ema_
 from .teacher import frozen_copy as frozen_copy
+from .tiles import cut_tiles as cut_tiles
+from .tiles import tile_size as tile_size
 from .weights import check_needs as check_needs
 from .weights import create_encoder as create_encoder
 from .weights import load_initial_weights as load_initial_weights

@@ -1,4 +1,4 @@
-"""Creates encoders and loads initial weights into them."""
+"""Creation of encoders and loading of initial weights."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def create_encoder(name: str, channels: int, image_size: int) -> Encoder:
     """Builds an encoder with random weights.
 
     Args:
-        name: "family/architecture"; an architecture alone is timm's.
-        channels: C.
-        image_size: Pixels; architectures with position embeddings are built for it.
+        name: "family/architecture"; an architecture without a family is one of timm.
+        channels: C, the number of input channels.
+        image_size: Height and width in pixels, which position embeddings are built for.
 
     Raises:
         UnknownNameError: If there is no such family or architecture.
@@ -41,7 +41,7 @@ def load_initial_weights(
     channels: Sequence[str],
     name_of_run_weights: str = "encoder.safetensors",
 ) -> str:
-    """Puts initial weights into an encoder.
+    """Loads initial weights into an encoder.
 
     Args:
         encoder: Changed in place.
@@ -50,10 +50,10 @@ def load_initial_weights(
         name_of_run_weights: The file looked for when `init` is a folder.
 
     Returns:
-        A sentence on what was matched.
+        A sentence that says which weights were loaded and how many of them match.
 
     Raises:
-        UsageError: If `init` is none of these.
+        UsageError: If `init` is neither of these.
         RunError: If less than 90 % of the weights match.
     """
     if init == "scratch":
@@ -71,10 +71,10 @@ def load_initial_weights(
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], Sequence[str]]:
-    """Reads a safetensors or torch file, never unpickling.
+    """Reads a state dict from a safetensors or torch file, without unpickling.
 
     Returns:
-        The state dict and the names of its input channels (RGB unless the file says otherwise).
+        The state dict, and the names of its input channels (RGB unless the file names others).
     """
     try:
         if path.suffix == ".safetensors":
@@ -104,10 +104,10 @@ def load_weights(
 
     Args:
         encoder: Changed in place.
-        state: Weights of the same architecture; a classifier in it is left out.
-        source: Channel names of `state`.
-        target: Channel names of the encoder.
-        origin: Where the weights come from, for the message.
+        state: Weights of the same architecture; those of a classifier are ignored.
+        source: Names of the input channels of `state`.
+        target: Names of the input channels of the encoder.
+        origin: Source of the weights, for the message.
 
     Returns:
         A sentence with the numbers of matched and missing weights.
@@ -115,30 +115,29 @@ def load_weights(
     Raises:
         RunError: If less than 90 % match.
     """
-    own = encoder.body.state_dict()
+    expected = encoder.body.state_dict()
     first = encoder.first_layer
     state = dict(state)
-    if first in state and first in own and state[first].ndim == own[first].ndim:
+    if first in state and first in expected and state[first].ndim == expected[first].ndim:
         state[first] = adapt_channels(state[first], source, target)
-    matched = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
-    share = len(matched) / len(own)
-    found = f"{len(matched)} of {len(own)} weights match"
-    if share < 0.9:
-        odd = next(iter(sorted(set(own) - set(matched))))
+    matched = {k: v for k, v in state.items() if k in expected and v.shape == expected[k].shape}
+    missing = sorted(set(expected) - set(matched))
+    summary = f"{len(matched)} of {len(expected)} weights match"
+    if len(matched) < 0.9 * len(expected):
         raise RunError(
-            f"{origin} does not fit the encoder '{encoder.name}': only {found} (first without a "
-            f"match: '{odd}'). Choose the --encoder the weights were trained for."
+            f"{origin} does not fit the encoder '{encoder.name}': only {summary} (first without a "
+            f"match: '{missing[0]}'). Choose the --encoder the weights were trained for."
         )
     encoder.body.load_state_dict(matched, strict=False)
-    missing = ", ".join(sorted(set(own) - set(matched))[:5])
-    return f"{origin}: {found}" + (f"; missing {missing}" if missing else "")
+    names = ", ".join(missing[:5])
+    return f"{origin}: {summary}" + (f"; missing {names}" if names else "")
 
 
 def adapt_channels(weight: Tensor, source: Sequence[str], target: Sequence[str]) -> Tensor:
-    """Moves a first layer (out, N, ...) to other channels (out, M, ...).
+    """Adapts the weight (out, N, ...) of an input layer to other channels (out, M, ...).
 
-    A target channel takes the weights of the source channel of that name, else the mean of all;
-    the factor N/M keeps the scale of the response.
+    A target channel takes the weights of the source channel of that name, or the mean over all
+    channels; the factor N / M keeps the scale of the response.
     """
     if tuple(source) == tuple(target) or len(source) != weight.shape[1]:
         if weight.shape[1] == len(target):
@@ -151,7 +150,7 @@ def adapt_channels(weight: Tensor, source: Sequence[str], target: Sequence[str])
 
 
 def check_needs(encoder: Encoder, objective: str, needs: frozenset[str]) -> None:
-    """Fails before any data are read if an encoder lacks what an objective needs."""
+    """Raises UsageError, before any data are read, if an encoder lacks what an objective needs."""
     missing = sorted(needs - encoder.provides)
     if missing:
         raise UsageError(
