@@ -5,6 +5,8 @@ from ..core.view import multi_crop as multi_crop
 from ..core.view import scaled_size as scaled_size
 from ..core.view import two_views as two_views
 from .clustering import kmeans as kmeans
+from .clustering import sinkhorn as sinkhorn
+from .clustering import spherical_kmeans as spherical_kmeans
 from .decoders import PyramidDecoder as PyramidDecoder
 from .decoders import join_patches as join_patches
 from .decoders import transformer_decoder as transformer_decoder
@@ -20,6 +22,7 @@ from .heads import encode_views as encode_views
 from .heads import mlp as mlp
 from .losses import accuracy as accuracy
 from .losses import cosine_scores as cosine_scores
+from .losses import cross_view_cross_entropy as cross_view_cross_entropy
 from .losses import full_precision as full_precision
 from .losses import off_diagonal as off_diagonal
 from .masking import MaskPatch as MaskPatch

@@ -1,4 +1,4 @@
-"""Clustering of features across processes."""
+"""Clustering of features across processes: k-means, and assignment by optimal transport."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn.functional import log_softmax, normalize
 
 from .distributed import rank, world_size
+from .losses import full_precision
+
+_ROWS_PER_CENTER = 64  # more rows hardly change the centers of k-means
 
 
 @torch.no_grad()
@@ -31,3 +35,37 @@ def kmeans(x: Tensor, clusters: int, seed: int = 0) -> Tensor:
     if world_size() > 1:
         dist.broadcast(centers, src=0)
     return centers
+
+
+def spherical_kmeans(x: Tensor, clusters: int) -> tuple[Tensor, Tensor]:
+    """Clusters L2-normalized features (n, D) by cosine similarity.
+
+    Returns:
+        Normalized centers (clusters, D), and the index of the nearest center of each row (n,).
+    """
+    subset = x[:: 1 + len(x) // (_ROWS_PER_CENTER * clusters)]
+    centers = normalize(kmeans(subset, clusters), dim=1)
+    nearest = [(part @ centers.T).argmax(dim=1) for part in torch.split(x, 8192)]
+    return centers, torch.cat(nearest)
+
+
+@full_precision
+def sinkhorn(scores: Tensor, epsilon: float, iterations: int = 3) -> Tensor:
+    """Assigns samples to prototypes with equal use of all prototypes (optimal transport).
+
+    SwAV (Caron et al. 2020, https://arxiv.org/abs/2006.09882), eq. 3 to 5, by the Sinkhorn-Knopp
+    algorithm in the log domain.
+
+    Args:
+        scores: (..., B, K) cosine similarities.
+        epsilon: Weight of the entropy (epsilon in eq. 3); a larger one gives smoother codes.
+        iterations: Number of normalizations over samples and over prototypes.
+
+    Returns:
+        (..., B, K) codes (q in eq. 2); rows sum to 1.
+    """
+    log_q = scores / epsilon
+    for _ in range(iterations):
+        log_q = log_softmax(log_q, dim=-2)  # every prototype gets the same share of the samples
+        log_q = log_softmax(log_q, dim=-1)
+    return log_q.exp()

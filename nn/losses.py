@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import log_softmax, normalize
 
 P = ParamSpec("P")
 
@@ -58,3 +58,24 @@ def cosine_scores(x: Tensor, y: Tensor) -> Tensor:
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Share, in [0, 1], of rows of logits (..., K) whose largest entry is at the label (...)."""
     return (logits.argmax(dim=-1) == labels).float().mean()
+
+
+@full_precision
+def cross_view_cross_entropy(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """Computes the cross entropy of each view's prediction with the targets of the other views.
+
+    SwAV (Caron et al. 2020, https://arxiv.org/abs/2006.09882), eq. 2 and 6, and DINO (Caron et al.
+    2021, https://arxiv.org/abs/2104.14294), eq. 1 to 3.
+
+    Args:
+        logits: (V, B, K) scores of all crops, the G global ones first.
+        targets: (G, B, K) distributions (codes) of the global crops.
+        temperature: Temperature of the softmax of the logits (tau).
+
+    Returns:
+        Scalar mean over images and the G (V - 1) pairs of crops, as in the authors' code.
+    """
+    log_p = log_softmax(logits / temperature, dim=2)
+    losses = -torch.einsum("gbk,vbk->gv", targets, log_p) / logits.shape[1]
+    same = torch.eye(*losses.shape, dtype=torch.bool, device=losses.device)
+    return losses[~same].mean()
