@@ -4,6 +4,7 @@ from ..core.discovery import objectives as objectives
 from ..core.view import multi_crop as multi_crop
 from ..core.view import scaled_size as scaled_size
 from ..core.view import two_views as two_views
+from .block_masking import random_blocks as random_blocks
 from .clustering import kmeans as kmeans
 from .clustering import sinkhorn as sinkhorn
 from .clustering import spherical_kmeans as spherical_kmeans

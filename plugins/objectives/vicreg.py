@@ -57,14 +57,12 @@ class VICRegConfig(Config):
     hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the expander")] = 1024
     out_dim: Annotated[int, Field(ge=2, description="dimension of the embeddings")] = 1024
     invariance: Annotated[
-        float, Field(ge=0, description="weight of the invariance term (lambda in eq. 6)")
+        float, Field(ge=0, description="weight of the invariance term (lambda)")
     ] = 25.0
-    variance: Annotated[
-        float, Field(ge=0, description="weight of the variance term (mu in eq. 6)")
-    ] = 25.0
-    covariance: Annotated[
-        float, Field(ge=0, description="weight of the covariance term (nu in eq. 6)")
-    ] = 1.0
+    variance: Annotated[float, Field(ge=0, description="weight of the variance term (mu)")] = 25.0
+    covariance: Annotated[float, Field(ge=0, description="weight of the covariance term (nu)")] = (
+        1.0
+    )
 
 
 class VICReg(Objective):
