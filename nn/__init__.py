@@ -7,6 +7,7 @@ from ..core.view import two_views as two_views
 from .block_masking import random_blocks as random_blocks
 from .clustering import kmeans as kmeans
 from .clustering import sinkhorn as sinkhorn
+from .clustering import soft_encode as soft_encode
 from .clustering import spherical_kmeans as spherical_kmeans
 from .decoders import PyramidDecoder as PyramidDecoder
 from .decoders import join_patches as join_patches
@@ -27,7 +28,9 @@ from .losses import cross_view_cross_entropy as cross_view_cross_entropy
 from .losses import full_precision as full_precision
 from .losses import off_diagonal as off_diagonal
 from .masking import MaskPatch as MaskPatch
+from .masking import inpainting_mask as inpainting_mask
 from .masking import patchify as patchify
+from .masking import pixel_features as pixel_features
 from .masking import random_mask as random_mask
 from .masking import upsample_mask as upsample_mask
 from .matching import distances as distances

@@ -69,3 +69,27 @@ def sinkhorn(scores: Tensor, epsilon: float, iterations: int = 3) -> Tensor:
         log_q = log_softmax(log_q, dim=-2)  # every prototype gets the same share of the samples
         log_q = log_softmax(log_q, dim=-1)
     return log_q.exp()
+
+
+@full_precision
+def soft_encode(colors: Tensor, palette: Tensor) -> Tensor:
+    """Encodes colors as weights of the five nearest colors of a palette.
+
+    Colorful image colorization (Zhang et al. 2016, https://arxiv.org/abs/1603.08511), section 2.2.
+
+    The weights are Gaussian; sigma is half the mean distance of neighbors in the palette, which
+    corresponds to the 5 on a grid of 10 in the paper.
+
+    Args:
+        colors: (n, C) colors.
+        palette: (Q, C) quantized colors.
+
+    Returns:
+        (n, Q) weights that sum to 1 for each color.
+    """
+    spacing = torch.cdist(palette, palette).fill_diagonal_(torch.inf).amin(dim=1).mean()
+    sigma = (spacing / 2).clamp(min=1e-6)
+    distance = torch.cdist(colors, palette, compute_mode="donot_use_mm_for_euclid_dist")
+    nearest, index = distance.topk(min(5, len(palette)), largest=False)
+    weights = (-((nearest / sigma) ** 2) / 2).softmax(dim=1)
+    return torch.zeros_like(distance).scatter(1, index, weights)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, layer_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..core.encoder import Encoder
@@ -28,6 +28,24 @@ def patchify(x: Tensor, patch: int | tuple[int, int]) -> Tensor:
     h, w = height // tall, width // wide
     x = x[..., : h * tall, : w * wide].reshape(b, c, h, tall, w, wide)
     return x.permute(0, 2, 4, 3, 5, 1).reshape(b, h * w, tall * wide * c)
+
+
+def pixel_features(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Describes each patch of a grid by its pixels, resampled to 8 x 8.
+
+    Patches of images are normalized separately; signals, of height 1, have 64 values per patch and
+    are not normalized.
+
+    Args:
+        x: (B, C, H, W) images or signals.
+        grid: h, w, the number of patches along each side.
+
+    Returns:
+        (B, h w, 64 C) features in row-major order.
+    """
+    fine = (8, 8) if x.shape[2] > 1 else (1, 64)
+    patches = patchify(adaptive_avg_pool2d(x, (grid[0] * fine[0], grid[1] * fine[1])), fine)
+    return layer_norm(patches, patches.shape[-1:]) if x.shape[2] > 1 else patches
 
 
 def random_mask(batch: int, patches: int, ratio: float, like: Tensor) -> Tensor:
@@ -51,6 +69,31 @@ def random_mask(batch: int, patches: int, ratio: float, like: Tensor) -> Tensor:
     masked = min(max(1, round(ratio * patches)), patches - 1)
     order = rand_per_sample(batch, patches, like=like).argsort(dim=1).argsort(dim=1)
     return order < masked
+
+
+def inpainting_mask(x: Tensor, shape: str) -> Tensor:
+    """Draws masks (B, 1, H, W), True on about a quarter of each image, for inpainting.
+
+    Context encoders (Pathak et al. 2016, https://arxiv.org/abs/1604.07379), section 3.3.
+
+    Args:
+        x: (B, C, H, W) images.
+        shape: "center" for a square; "blocks" for five squares of a quarter of the side, which may
+            overlap; "region" for arbitrary shapes, where a smooth random field is high.
+    """
+    b, _, *size = x.shape
+    if shape == "region":
+        field = interpolate(rand_per_sample(b, 1, 6, 6, like=x), size, mode="bicubic")
+        edge = field.flatten(1).kthvalue(round(0.75 * field[0].numel()), dim=1).values
+        return field > edge.view(-1, 1, 1, 1)
+    corner, side = x.new_full((b, 1, 2, 1), 0.25), 0.5  # as shares of height and width
+    if shape == "blocks":
+        corner, side = 0.75 * rand_per_sample(b, 5, 2, 1, like=x), 0.25
+    grids = [(torch.arange(n, device=x.device) + 0.5) / n for n in size]
+    down, right = (
+        (g >= corner[:, :, i]) & (g < corner[:, :, i] + side) for i, g in enumerate(grids)
+    )
+    return (down[..., :, None] & right[..., None, :]).any(dim=1, keepdim=True)
 
 
 def upsample_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:

@@ -44,9 +44,7 @@ def latent_loss(predicted: Tensor, target: Tensor, share: Tensor, beta: float) -
 class Data2VecConfig(Config):
     """Defaults of section 4.1 (vision), with the masks of SimMIM instead of BEiT's blocks."""
 
-    mask_ratio: Annotated[
-        float, Field(gt=0, lt=1, description="share of the image that is masked")
-    ] = 0.6
+    mask_ratio: Annotated[float, Field(gt=0, lt=1, description="masked share of the image")] = 0.6
     grid_size: Annotated[
         int, Field(ge=2, description="approximate number of masked patches along a side")
     ] = 7

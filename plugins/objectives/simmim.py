@@ -36,9 +36,7 @@ def masked_l1(predicted: Tensor, x: Tensor, mask: Tensor) -> Tensor:
 class SimMIMConfig(Config):
     """Defaults of section 4.1: 60 % are masked, in patches of 32 pixels for images of 224."""
 
-    mask_ratio: Annotated[
-        float, Field(gt=0, lt=1, description="share of the image that is masked")
-    ] = 0.6
+    mask_ratio: Annotated[float, Field(gt=0, lt=1, description="masked share of the image")] = 0.6
     grid_size: Annotated[
         int, Field(ge=2, description="approximate number of masked patches along a side")
     ] = 7

@@ -28,9 +28,7 @@ def _block(width: int, out: int) -> nn.Sequential:
 class SparKConfig(Config):
     """The paper's ratio; the decoder suits encoders of ResNet-18's size (paper: 768)."""
 
-    mask_ratio: Annotated[
-        float, Field(gt=0, lt=1, description="share of the patches that are masked")
-    ] = 0.6
+    mask_ratio: Annotated[float, Field(gt=0, lt=1, description="masked share of the patches")] = 0.6
     decoder_dim: Annotated[
         int, Field(ge=32, description="channels of the decoder's coarsest feature map")
     ] = 256
