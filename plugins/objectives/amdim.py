@@ -73,9 +73,7 @@ class AMDIMConfig(Config):
 
     hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the embeddings")] = 512
     out_dim: Annotated[int, Field(ge=1, description="dimension of the embeddings")] = 256
-    clip: Annotated[float, Field(gt=0, description="scale of the soft clipping of scores (c)")] = (
-        20.0
-    )
+    clip: Annotated[float, Field(gt=0, description="scale of the score clipping (c)")] = 20.0
     penalty: Annotated[float, Field(ge=0, description="weight of the mean squared score")] = 0.04
 
 

@@ -40,9 +40,7 @@ def reconstruction_loss(predicted: Tensor, patches: Tensor, mask: Tensor) -> Ten
 class MAEConfig(Config):
     """The paper's ratio; the decoder suits encoders of ViT-Tiny's size (paper: 512, 8 blocks)."""
 
-    mask_ratio: Annotated[float, Field(gt=0, lt=1, description="masked share of the patches")] = (
-        0.75
-    )
+    mask_ratio: Annotated[float, Field(gt=0, lt=1, description="masked share of patches")] = 0.75
     decoder_dim: Annotated[
         int, Field(ge=32, multiple_of=32, description="width of the decoder, 32 per head")
     ] = 192

@@ -32,9 +32,7 @@ class SimSiamConfig(Config):
     """Defaults of section 3 and appendix D (small images), for encoders of ResNet-18's size."""
 
     out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 512
-    bottleneck_dim: Annotated[int, Field(ge=1, description="hidden dimension of the predictor")] = (
-        128
-    )
+    bottleneck_dim: Annotated[int, Field(ge=1, description="hidden dimension of predictor")] = 128
 
 
 class SimSiam(Objective):

@@ -60,9 +60,7 @@ class VICRegConfig(Config):
         float, Field(ge=0, description="weight of the invariance term (lambda)")
     ] = 25.0
     variance: Annotated[float, Field(ge=0, description="weight of the variance term (mu)")] = 25.0
-    covariance: Annotated[float, Field(ge=0, description="weight of the covariance term (nu)")] = (
-        1.0
-    )
+    covariance: Annotated[float, Field(ge=0, description="weight of the covariance (nu)")] = 1.0
 
 
 class VICReg(Objective):
