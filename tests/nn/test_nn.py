@@ -224,10 +224,9 @@ def objectives():
     encoder = nn.Linear(D, D)
     encoder.num_features = D
     found = {}
-    for cls, options in ((SimCLR, {}), (VICReg, {"out": 6})):
+    for cls, options in ((SimCLR, {}), (VICReg, {"out_dim": 6})):
         objective = cls(encoder, cls.Config(**options))
-        head = {SimCLR: "projector", VICReg: "expander"}[cls]
-        setattr(objective, head, nn.Linear(D, 6))
+        objective.projector = nn.Linear(D, 6)
         found[cls.__name__] = objective.double()
     return found
 
