@@ -61,8 +61,11 @@ def features_are_rows(kind: Kind) -> str:
             with explaining(f"{encoder.name} with {channels} channels; the first layer takes C"):
                 features = encoder(_images(encoder))
             shape, expected = tuple(features.shape), (2, encoder.num_features)
-            require(shape == expected, f"{encoder.name}: features are {shape}, not (B, dim) = "
-                    f"{expected}; set `dim` and pool")  # fmt: skip
+            require(
+                shape == expected,
+                f"{encoder.name}: features are {shape}, not (B, dim) = "
+                f"{expected}; set `dim` and pool",
+            )
             require(bool(features.isfinite().all()), f"{encoder.name}: features are not finite")
             seen = True
     return "" if seen else _NOTHING
@@ -70,31 +73,40 @@ def features_are_rows(kind: Kind) -> str:
 
 @torch.no_grad()
 def provides_what_it_says(kind: Kind) -> str:
-    """What is in `provides` (map, levels, tokens) is there, in the promised shapes."""
+    """What is in `provides` (map, pyramid, tokens) is there, in the promised shapes."""
     seen = False
     for encoder in _small(kind):
         images = _images(encoder)
-        with explaining(f"{encoder.name} lists {', '.join(sorted(encoder.provides))} in "
-                        "`provides`; leave out what it has not"):  # fmt: skip
+        with explaining(
+            f"{encoder.name} lists {', '.join(sorted(encoder.provides))} in "
+            "`provides`; leave out what it has not"
+        ):
             if encoder.provides & {"map", "pyramid"}:
-                _check_levels(encoder, images)
+                _check_pyramid(encoder, images)
             if "tokens" in encoder.provides:
                 _check_tokens(encoder, images)
         seen = True
     return "" if seen else _NOTHING
 
 
-def _check_levels(encoder: Encoder, images: Tensor) -> None:
-    pooled, levels = encoder.forward_features(images)
+def _check_pyramid(encoder: Encoder, images: Tensor) -> None:
+    pooled, pyramid = encoder.forward_features(images)
     same = torch.allclose(pooled, encoder(images), rtol=1e-3, atol=1e-5)
     require(same, "the pooled features of `features` are not those of `forward`")
-    shapes = [tuple(level.shape[1:]) for level in levels]
-    require(all(len(shape) == 3 for shape in shapes), f"levels are {shapes}, not (D, h, w) each")
+    shapes = [tuple(level.shape[1:]) for level in pyramid]
     require(
-        torch.equal(encoder.forward_map(images), levels[-1]), "`map` is not the last of `levels`"
+        all(len(shape) == 3 for shape in shapes),
+        f"the pyramid has shapes {shapes}, not (D, h, w) each",
+    )
+    require(
+        torch.equal(encoder.forward_map(images), pyramid[-1]),
+        "`forward_map` is not the last of `forward_pyramid`",
     )
     areas = [h * w for _, h, w in shapes]
-    require(areas == sorted(areas, reverse=True), f"levels are {shapes}; the finest comes first")
+    require(
+        areas == sorted(areas, reverse=True),
+        f"the pyramid has shapes {shapes}; the finest map comes first",
+    )
 
 
 def _check_tokens(encoder: Encoder, images: Tensor) -> None:
@@ -116,8 +128,11 @@ def body_holds_the_weights(kind: Kind) -> str:
             value.add_(0.1)
         fresh.body.load_state_dict(encoder.body.state_dict())
         same = torch.equal(encoder(images), fresh(images))
-        require(same, f"{encoder.name}: features differ after loading; only `body` is shipped, so "
-                "all weights must be in it")  # fmt: skip
+        require(
+            same,
+            f"{encoder.name}: features differ after loading; only `body` is shipped, so "
+            "all weights must be in it",
+        )
         seen = True
     return "" if seen else _NOTHING
 
