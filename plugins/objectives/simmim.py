@@ -56,9 +56,9 @@ class SimMIM(Objective):
     def __init__(self, encoder: Encoder, config: SimMIMConfig) -> None:
         super().__init__(encoder, config)
         dim, h, w = encoder.pyramid_shapes(encoder.image_size)[-1]
-        self.cell = math.ceil(encoder.image_size / h), math.ceil(encoder.image_size / w)
+        self.stride = math.ceil(encoder.image_size / h), math.ceil(encoder.image_size / w)
         self.cover = MaskPatch.fitting(encoder, config.grid_size)
-        self.head = nn.Conv2d(dim, encoder.channels * self.cell[0] * self.cell[1], 1)
+        self.head = nn.Conv2d(dim, encoder.channels * self.stride[0] * self.stride[1], 1)
 
     @classmethod
     def views(cls, config: SimMIMConfig, size: int) -> tuple[View, ...]:
@@ -68,7 +68,7 @@ class SimMIM(Objective):
     def restore(self, x: Tensor, mask: Tensor) -> Tensor:
         """Predicts images (B, C, H, W) from their visible part, under masks (B, h, w)."""
         pixels = self.head(self.cover.forward_pyramid(self.encoder, x, mask)[-1])  # (B, C P, h, w)
-        restored = join_patches(pixels, self.cell)
+        restored = join_patches(pixels, self.stride)
         return restored[..., : x.shape[2], : x.shape[3]]
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:

@@ -52,13 +52,13 @@ class SparK(Objective):
             raise UsageError(f"SparK needs a CNN; '{encoder.name}' has maps of one size: use mae.")
         _, h, w = next((s for s in reversed(shapes) if s[2] >= 4), shapes[0])
         self.patch = math.ceil(size / h), math.ceil(size / w)
-        self.cell = math.ceil(size / shapes[0][1]), math.ceil(size / shapes[0][2])
+        self.stride = math.ceil(size / shapes[0][1]), math.ceil(size / shapes[0][2])
         dims = [shape[0] for shape in shapes]
         widths = [max(16, config.decoder_dim >> i) for i in reversed(range(len(dims)))]
         self.fillers = nn.ParameterList(0.02 * torch.randn(dim, 1, 1) for dim in dims)
         self.laterals = nn.ModuleList(map(partial(nn.Conv2d, kernel_size=1), dims, widths))
         self.blocks = nn.ModuleList(map(_block, widths[1:], widths))
-        pixels = self.cell[0] * self.cell[1] * encoder.channels
+        pixels = self.stride[0] * self.stride[1] * encoder.channels
         self.head = nn.Sequential(_block(widths[0], widths[0]), nn.Conv2d(widths[0], pixels, 1))
 
     @classmethod
@@ -77,7 +77,7 @@ class SparK(Objective):
         for block in reversed(self.blocks):
             part = parts.pop()
             y = part + block(interpolate(y, size=part.shape[2:]))
-        return join_patches(self.head(y), self.cell)
+        return join_patches(self.head(y), self.stride)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Computes the loss, and its improvement over predicting the mean of each patch."""

@@ -81,15 +81,15 @@ class CBAM(SqueezeExcitation):
 
     def __init__(self, channels: int, reduction: int = 16, kernel: int = 7) -> None:
         super().__init__(channels, reduction)
-        self.place = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
-        nn.init.zeros_(self.place.weight)
+        self.spatial = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
+        nn.init.zeros_(self.spatial.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, D, h, w) to the same shape."""
         mean, largest = x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True)
         x = x * gate(self.logits(mean) + self.logits(largest))
         summary = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
-        return x * gate(self.place(summary))
+        return x * gate(self.spatial(summary))
 
 
 class ECA(Insert):

@@ -60,7 +60,7 @@ def test_squeeze_excitation_is_equations_2_to_4_with_twice_the_gate() -> None:
 
 def test_cbam_is_equations_1_to_3_with_twice_the_gate() -> None:
     insert, x = awake(CBAM(6, kernel=3)), torch.randn(2, 6, 4, 5, dtype=torch.float64)
-    out, kernel = insert(x), insert.place.weight[0].tolist()
+    out, kernel = insert(x), insert.spatial.weight[0].tolist()
     for b, image in enumerate(pooled(x)):
         mean = bottleneck(insert, [mean for mean, _ in image])
         largest = bottleneck(insert, [largest for _, largest in image])
