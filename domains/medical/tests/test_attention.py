@@ -209,7 +209,5 @@ def test_all_of_it_is_trained() -> None:
 @pytest.mark.parametrize("architecture", ["test_vit", "test_vit2"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_no_cnn_is_refused(family: str, architecture: str) -> None:
-    with pytest.raises(
-        UsageError, match=rf"'{family}' needs a CNN, and '{architecture}' is none"
-    ):
+    with pytest.raises(UsageError, match=rf"'{family}' needs a CNN, and '{architecture}' is none"):
         create_encoder(f"{family}/{architecture}", 3, 32)
