@@ -1,4 +1,4 @@
-"""The encoder: what is pre-trained and shipped. How initial weights get into it."""
+"""The contract of an encoder, the network that is pre-trained and exported."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from .errors import UsageError
 
 
 class Encoder(nn.Module, ABC):
-    """A network that turns images into features. Subclass it to register a family of them.
+    """A network that maps images to features. Subclass it to register a family of architectures.
 
     Attributes:
-        name: "family/architecture", or just the architecture for timm's.
-        body: The module whose state dict is shipped, with no key changed.
+        name: "family/architecture", or only the architecture for timm's.
+        body: The module whose state dict is exported, with no key changed.
         channels: C, the number of input channels.
-        dim: D, the width of the features.
-        arguments: What the architecture is built with, for whoever loads the shipped weights.
-        options: Those of the arguments that `create_encoder` must be given again, beside the
+        image_size: Height and width of the images in pixels.
+        num_features: D, the number of pooled features.
+        num_prefix_tokens: Number of tokens (class token, registers) before the patch tokens.
+        arguments: Arguments that build the architecture, for whoever loads the exported weights.
+        options: Those of the arguments that `create_encoder` must be given again, besides the
             name, the channels and the image size.
-        provides: Which of "map", "levels" and "tokens" this architecture has.
-        prefix: Number of tokens (class, registers) before those of the patches.
-        example: Small architectures of the family; `ssl-kit plugin check` builds them.
+        provides: Which of "map", "pyramid" and "tokens" this architecture has.
+        example: Small architectures of the family that `ssl-kit plugin check` builds.
     """
 
     example: ClassVar[tuple[str, ...]] = ()
@@ -47,16 +48,16 @@ class Encoder(nn.Module, ABC):
         return self.forward_pyramid(x)[-1]
 
     def forward_pyramid(self, x: Tensor) -> list[Tensor]:
-        """Maps (B, C, H, W) to the pyramid of feature maps, finest first."""
+        """Maps (B, C, H, W) to a pyramid of feature maps (B, D', h, w), the finest first."""
         return self.forward_features(x)[1]
 
     def forward_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Returns what `forward` and `levels` return, from one pass."""
+        """Returns the pooled features and the pyramid of (B, C, H, W) from one forward pass."""
         raise UsageError(f"The encoder '{self.name}' has no pyramid of feature maps.")
 
     @torch.no_grad()
     def pyramid_shapes(self, size: int) -> list[tuple[int, int, int]]:
-        """Returns (D, h, w) of each feature map of images of `size` pixels, finest first."""
+        """Returns the shape (D', h, w) of each feature map for images of `size` pixels."""
         training, weight = self.training, next(self.parameters())
         self.eval()
         maps = self.forward_pyramid(weight.new_zeros(1, self.channels, size, size))
@@ -64,16 +65,16 @@ class Encoder(nn.Module, ABC):
         return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
 
     def forward_tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Maps (B, C, H, W) to tokens (B, prefix + N, D), those of the N patches row by row.
+        """Maps (B, C, H, W) to tokens (B, num_prefix_tokens + N, D), patches in row-major order.
 
         Args:
             x: Images.
-            keep: (B, M) numbers of the patches to encode, the others are dropped; all if None.
+            keep: (B, M) indices of the patches to encode, so that N = M; None encodes all.
         """
         raise UsageError(f"The encoder '{self.name}' has no tokens.")
 
     def imagenet(self) -> dict[str, Tensor]:
-        """Returns the state dict of its published ImageNet weights (may use the network)."""
+        """Returns the state dict of the published ImageNet weights (may download them)."""
         raise UsageError(f"No ImageNet weights are published for '{self.name}': use --init FILE.")
 
     def convert(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -114,10 +115,10 @@ class Encoder(nn.Module, ABC):
 
     @property
     def pretrained_statistics(self) -> tuple[list[float], list[float]] | None:
-        """Mean and standard deviation of RGB in [0, 1] that the ImageNet weights expect."""
+        """Mean and standard deviation of RGB in [0, 1] that the ImageNet weights expect, if any."""
         return None
 
     @property
     def first_layer(self) -> str:
-        """Key of the weight (out, C, ...) that sees the image, "" if there is none."""
+        """State-dict key of the input layer's weight (out, C, ...); "" if there is none."""
         return ""

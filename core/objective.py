@@ -16,19 +16,20 @@ from .view import View
 
 @dataclass
 class Batch:
-    """What an objective gets.
+    """One batch of images, each as the views that the objective asked for.
 
     Attributes:
         views: One standardized tensor (B, C, H, W) per requested view.
-        indices: (B,) position of each image in the dataset.
+        indices: (B,) index of each image in the dataset.
         groups: (B,) number of each image's patient, slide, scene, ...; -1 where there is none.
-        positions: (B, P) place of each image in its slide, scene or recording; P may be 0.
+        positions: (B, P) position of each image in its slide, scene or recording; P may be 0.
         keys: Name of each image, for messages.
-        frames: One per requested view: where it asked to be located, (B, 2, 3) affine maps from
-            positions in the view (x, y, 1), in pixels, to those in the image, in shares of its
-            width and height; else (B, 0, 3). Of a paired image they are its own.
-        partner_positions: (B, P) those of the images that every second view shows; None where
-            images are not paired.
+        frames: One per requested view. For a view with `locate` it is (B, 2, 3), the affine maps
+            from pixels of the view (x, y, 1) to positions in the image, as shares of the image's
+            width and height; for any other view it is (B, 0, 3). The second view of a pair refers
+            to the partner image.
+        partner_positions: (B, P) positions of the partner images, which the second view of each
+            pair shows; None where images are not paired.
     """
 
     views: tuple[Tensor, ...]
@@ -45,13 +46,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class TrainingInfo:
-    """What is known before the first step.
+    """Facts about the training data that are known before the first step.
 
     Attributes:
-        images: Number of images in the dataset; `Batch.indices` are below it.
-        steps_per_epoch: Steps an epoch.
-        mean: Per channel, of values in [0, 1]; views are (x - mean) / std.
-        std: Per channel.
+        images: Number of images in the dataset; all `Batch.indices` are smaller.
+        steps_per_epoch: Number of optimizer steps in an epoch.
+        mean: Mean of each channel, of values in [0, 1]; views are (x - mean) / std.
+        std: Standard deviation of each channel.
     """
 
     images: int
@@ -61,7 +62,7 @@ class TrainingInfo:
 
 
 class Output(NamedTuple):
-    """What an objective returns: a scalar loss, and detached scalars worth plotting."""
+    """The result of `Objective.forward`: a scalar loss, and detached scalars to be logged."""
 
     loss: Tensor
     metrics: Mapping[str, Tensor] = {}
@@ -70,18 +71,21 @@ class Output(NamedTuple):
 class Objective(nn.Module, ABC):
     """A self-supervised method on top of an encoder.
 
-    Its state lives in parameters, submodules or buffers only, so that a saved and loaded run goes
-    on exactly. It never touches optimizer, device, augmentation or files.
+    All state lives in parameters, submodules and buffers, so that a training that was saved and
+    loaded continues exactly. An objective never touches optimizer, device, augmentations or files.
 
     Attributes:
         paper: Link to the paper.
-        Config: Its options; the defaults are the paper's.
-        needs: What the encoder must provide: "map", "levels", "tokens".
-        defaults: Settings of the run that this method wants changed, nested as in config.toml.
-        example: Options that checks build it with, where the defaults do not suffice.
-        processes_differ: Why P processes cannot equal one with the joined batch; "" if they do.
-        phases: Optimizer steps per batch. If more than one, the loop calls
-            `forward(batch, phase)` for each and steps after each.
+        Config: Class of the options; the defaults are those of the paper.
+        needs: What the encoder must provide: any of "map", "pyramid" and "tokens".
+        defaults: Settings of the run that this method changes, nested as in config.toml.
+        example: Options for the conformance checks, where the defaults do not suffice.
+        processes_differ: Reason why P processes cannot give the result of one process with the
+            joined batch; "" if they do.
+        phases: Number of optimizer steps per batch. With more than one, the training loop calls
+            `forward(batch, phase)` and steps the optimizer once for each phase.
+        projector: Head that maps features (B, D) to the space of the loss, an `nn.Module`, or
+            None. It is typed `Any` so that a subclass can call it without declaring it again.
     """
 
     paper: ClassVar[str]
@@ -91,30 +95,38 @@ class Objective(nn.Module, ABC):
     example: ClassVar[Mapping[str, Any]] = {}
     processes_differ: ClassVar[str] = ""
     phases: int = 1
+    projector: Any
 
     def __init__(self, encoder: Encoder, config: Any) -> None:
         super().__init__()
         self.encoder = encoder
         self.config = config
+        self.projector = None
 
     @classmethod
     @abstractmethod
     def views(cls, config: Any, size: int) -> tuple[View, ...]:
-        """Returns the views of one image that the method needs, at `size` pixels."""
+        """Returns the views of each image that the method needs, at `size` pixels."""
 
     @abstractmethod
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Returns the loss of a batch."""
+        """Computes the loss of a batch."""
 
     def prepare(self, training: TrainingInfo) -> None:
-        """Called once before the first step, and before a saved state is loaded.
+        """Allocates what depends on the dataset, such as a buffer with one row per image.
 
-        Here an objective makes the buffers that have a row per image.
+        It is called once before the first step, and before a saved state is loaded.
         """
 
     def project(self, features: Tensor) -> Tensor | None:
-        """Maps features (B, D) to the space of the loss, for the collapse watch; None if none."""
-        return None
+        """Maps features (B, D) to the space of the loss, which the collapse watch monitors.
+
+        By default it applies `projector`. Override it only where the loss lives in another space.
+
+        Returns:
+            The projections (B, D'), or None if there is no projector.
+        """
+        return None if self.projector is None else self.projector(features)
 
     def after_step(self, step: int, steps: int) -> None:
-        """Called after each optimizer step `step` (from 1) of `steps`: teachers, queues."""
+        """Updates teachers and schedules after optimizer step `step` (from 1) of `steps`."""

@@ -64,6 +64,11 @@ class _Table:
     lines: list[list[str]]
     remarks: list[str] = field(default_factory=list)
 
+    def coordinate(self) -> int | None:
+        """Returns the number of the column x, where rows with x and y label parts of files."""
+        names = [name.strip().lower() for name in self.header]
+        return names.index("x") if {"x", "y"} <= set(names) else None
+
     def column(self, kind: str) -> int | None:
         """Returns the number of the column of a kind, None if there is none."""
         names = [re.sub(r"\W+", "_", name.strip().lower()).strip("_") for name in self.header]
@@ -106,7 +111,10 @@ def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
     key_of = _KeyFinder(root, keys)
     rows: dict[str, Row] = {}
     absent: list[str] = []
+    part = table.coordinate()
     for number, line in enumerate(table.lines, start=2):
+        if part is not None and line[part].strip():
+            continue  # a row of a part of a file, which its reader labels
         key = key_of(line[files])
         if key is None:
             absent.append(line[files].strip())

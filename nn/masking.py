@@ -1,4 +1,4 @@
-"""Hiding parts of images: masks over a grid of patches, and what stands in the hidden places."""
+"""Masked image modeling: masks over a grid of patches, and what replaces the masked patches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, layer_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..core.encoder import Encoder
@@ -17,11 +17,11 @@ from .distributed import rand_per_sample, rand_shared
 
 
 def patchify(x: Tensor, patch: int | tuple[int, int]) -> Tensor:
-    """Cuts (B, C, H, W) into patches (B, N, P C), row by row; a rest at the edges is left out.
+    """Cuts (B, C, H, W) into patches (B, N, P C), in row-major order; a margin is left out.
 
     Args:
-        x: Images or maps.
-        patch: Pixels, height and width (or both apart); P is their product.
+        x: Images or feature maps.
+        patch: Side of a patch in pixels, or its height and width; P is the number of its pixels.
     """
     tall, wide = (patch, patch) if isinstance(patch, int) else patch
     b, c, height, width = x.shape
@@ -30,37 +30,80 @@ def patchify(x: Tensor, patch: int | tuple[int, int]) -> Tensor:
     return x.permute(0, 2, 4, 3, 5, 1).reshape(b, h * w, tall * wide * c)
 
 
-def random_mask(batch: int, cells: int, ratio: float, like: Tensor) -> Tensor:
-    """Draws masks (B, cells), True where hidden, `ratio` of the cells of every image.
+def pixel_features(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Describes each patch of a grid by its pixels, resampled to 8 x 8.
 
-    At least one cell is hidden and one is left.
+    Patches of images are normalized separately; signals, of height 1, have 64 values per patch and
+    are not normalized.
 
     Args:
-        batch: B.
-        cells: Number of patches.
-        ratio: Share that is hidden.
-        like: Gives the device.
+        x: (B, C, H, W) images or signals.
+        grid: h, w, the number of patches along each side.
+
+    Returns:
+        (B, h w, 64 C) features in row-major order.
+    """
+    fine = (8, 8) if x.shape[2] > 1 else (1, 64)
+    patches = patchify(adaptive_avg_pool2d(x, (grid[0] * fine[0], grid[1] * fine[1])), fine)
+    return layer_norm(patches, patches.shape[-1:]) if x.shape[2] > 1 else patches
+
+
+def random_mask(batch: int, patches: int, ratio: float, like: Tensor) -> Tensor:
+    """Draws masks (B, N), True where a patch is masked, with as many masked in every image.
+
+    At least one patch is masked and at least one stays visible.
+
+    Args:
+        batch: B, the number of images.
+        patches: N, the number of patches.
+        ratio: Share of the patches that are masked.
+        like: Tensor that gives the device.
 
     Raises:
-        UsageError: If there are less than two cells.
+        UsageError: If there are fewer than two patches.
     """
-    if cells < 2:
+    if patches < 2:
         raise UsageError(
-            "An image of one patch cannot be hidden in part. Give a larger --image-size."
+            "An image of one patch cannot be masked in part. Give a larger --image-size."
         )
-    hidden = min(max(1, round(ratio * cells)), cells - 1)
-    order = rand_per_sample(batch, cells, like=like).argsort(dim=1).argsort(dim=1)
-    return order < hidden
+    masked = min(max(1, round(ratio * patches)), patches - 1)
+    order = rand_per_sample(batch, patches, like=like).argsort(dim=1).argsort(dim=1)
+    return order < masked
+
+
+def inpainting_mask(x: Tensor, shape: str) -> Tensor:
+    """Draws masks (B, 1, H, W), True on about a quarter of each image, for inpainting.
+
+    Context encoders (Pathak et al. 2016, https://arxiv.org/abs/1604.07379), section 3.3.
+
+    Args:
+        x: (B, C, H, W) images.
+        shape: "center" for a square; "blocks" for five squares of a quarter of the side, which may
+            overlap; "region" for arbitrary shapes, where a smooth random field is high.
+    """
+    b, _, *size = x.shape
+    if shape == "region":
+        field = interpolate(rand_per_sample(b, 1, 6, 6, like=x), size, mode="bicubic")
+        edge = field.flatten(1).kthvalue(round(0.75 * field[0].numel()), dim=1).values
+        return field > edge.view(-1, 1, 1, 1)
+    corner, side = x.new_full((b, 1, 2, 1), 0.25), 0.5  # as shares of height and width
+    if shape == "blocks":
+        corner, side = 0.75 * rand_per_sample(b, 5, 2, 1, like=x), 0.25
+    grids = [(torch.arange(n, device=x.device) + 0.5) / n for n in size]
+    down, right = (
+        (g >= corner[:, :, i]) & (g < corner[:, :, i] + side) for i, g in enumerate(grids)
+    )
+    return (down[..., :, None] & right[..., None, :]).any(dim=1, keepdim=True)
 
 
 def upsample_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """Enlarges masks (B, h, w) to (B, 1, H, W) by the nearest cell."""
+    """Upsamples masks (B, h, w) to (B, 1, H, W) by nearest-neighbor interpolation."""
     return interpolate(mask[:, None].float(), size=size, mode="nearest").bool()
 
 
 @contextmanager
 def _batches_counted(network: nn.Module, times: int) -> Iterator[None]:
-    """Lets batches count `times`-fold in the running statistics of batch normalization."""
+    """Makes a batch count `times`-fold in the running statistics of batch normalization."""
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -73,59 +116,60 @@ def _batches_counted(network: nn.Module, times: int) -> Iterator[None]:
 
 
 class MaskPatch(nn.Module):
-    """A learned patch that stands in hidden places, in pixels.
+    """A learned patch of pixels that replaces the masked patches of an image.
 
-    Before a linear patch embedding that is what a learned mask token is behind it, and it serves
-    convolutional networks as well.
+    Before a linear patch embedding it is equivalent to a learned mask token behind the embedding,
+    and it works for convolutional networks as well.
 
     Args:
-        channels: C.
-        size: Height and width of a hidden place, in pixels.
+        channels: C, the number of image channels.
+        size: Height and width of a masked patch in pixels.
     """
 
     def __init__(self, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
-        # not constant: max pooling over equal values would pick any of them
+        # not constant, because max pooling over equal values has no unique gradient
         self.pixels = nn.Parameter(0.02 * torch.randn(channels, *size))
 
     @classmethod
-    def fitting(cls, encoder: Encoder, places: int) -> MaskPatch:
-        """Makes one of about 1/`places` of an image's side: 2^k cells of the encoder's finest map.
+    def fitting(cls, encoder: Encoder, grid: int) -> MaskPatch:
+        """Makes a patch of about 1 / `grid` of the image's side.
 
-        Of a ViT, whose maps are all of its patches, that is one patch or more.
+        Its side is a multiple 2^k of the stride of the encoder's finest feature map; for a ViT
+        that is one patch or more.
         """
         _, _, w = encoder.pyramid_shapes(encoder.image_size)[0]
-        cell = math.ceil(encoder.image_size / w)
-        size = cell * 2 ** max(0, round(math.log2(encoder.image_size / places / cell)))
+        stride = math.ceil(encoder.image_size / w)
+        size = stride * 2 ** max(0, round(math.log2(encoder.image_size / grid / stride)))
         return cls(encoder.channels, (size, size))
 
     def draw(self, x: Tensor, ratio: float) -> Tensor:
-        """Draws masks (B, h, w) for images (B, C, H, W), True where hidden."""
+        """Draws masks (B, h, w) for images (B, C, H, W), True where a patch is masked."""
         h, w = (math.ceil(a / b) for a, b in zip(x.shape[2:], self.pixels.shape[1:], strict=True))
         return random_mask(len(x), h * w, ratio, like=x).view(-1, h, w)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Fills the hidden places.
+        """Replaces the masked patches of images by the learned patch.
 
         Args:
-            x: (B, C, H, W).
-            mask: (B, h, w), True where hidden. If H and W are no multiples, cells are a little
-                smaller than the patch.
+            x: (B, C, H, W) images.
+            mask: (B, h, w), True where masked. If H and W are no multiples of the patch, masked
+                patches are a little smaller than it.
         """
         height, width = x.shape[2:]
         tiles = self.pixels.repeat(1, mask.shape[1], mask.shape[2])[:, :height, :width]
         return torch.where(upsample_mask(mask, (height, width)), tiles.to(x.dtype), x)
 
     def forward_pyramid(self, encoder: Encoder, x: Tensor, mask: Tensor) -> list[Tensor]:
-        """Returns an encoder's maps, finest first, of images with hidden places.
+        """Encodes masked images and returns the pyramid of feature maps, the finest first.
 
-        Running statistics of batch normalization are taken from whole images, for which the
-        encoder is used later: a quarter of the batches is passed once more, without gradient.
+        Running statistics of batch normalization are taken from unmasked images, for which the
+        encoder is used later: a quarter of the batches is encoded once more, without gradient.
 
         Args:
-            encoder: To be trained.
-            x: (B, C, H, W).
-            mask: (B, h, w), True where hidden.
+            encoder: Encoder to be trained.
+            x: (B, C, H, W) images.
+            mask: (B, h, w), True where masked.
         """
         normalized = any(isinstance(module, _BatchNorm) for module in encoder.modules())
         if normalized and self.training and float(rand_shared(1, like=x)) < 0.25:

@@ -1,4 +1,4 @@
-"""The queue of features that momentum-contrast methods compare with."""
+"""The queue of features that serves as negatives, neighbors or support set."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .distributed import all_gather
 
 
 class FeatureQueue(nn.Module):
-    """The newest rows of unit length that were pushed, newest first; random ones at the start.
+    """FIFO queue of L2-normalized features, newest first, initialized at random.
 
     Args:
-        length: Rows that are kept.
-        width: D.
+        length: Number of features that are kept.
+        width: D, the number of dimensions of a feature.
     """
 
     rows: Tensor
@@ -30,16 +30,16 @@ class FeatureQueue(nn.Module):
 
     @property
     def full(self) -> bool:
-        """Whether all random rows are gone."""
+        """Whether all random rows have been replaced by features."""
         return int(self.pushed) >= len(self)
 
     def forward(self) -> Tensor:
-        """Returns a copy (length, D): a later push leaves what a loss has used alone."""
+        """Returns a copy (length, D), so that a later push does not change what a loss has used."""
         return self.rows.clone()
 
     @torch.no_grad()
     def push(self, new: Tensor) -> None:
-        """Puts (B, D) of every process in front; the oldest rows fall off."""
+        """Enqueues the features (B, D) of all processes and drops the oldest ones."""
         new = all_gather(new.detach().to(self.rows.dtype))
         self.rows.copy_(torch.cat([new, self.rows])[: len(self)])
         self.pushed.add_(len(new))

@@ -1,4 +1,4 @@
-"""Creates encoders and loads initial weights into them."""
+"""Creation of encoders and loading of initial weights."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def create_encoder(name: str, channels: int, image_size: int, **options: Any) ->
     """Builds an encoder with random weights.
 
     Args:
-        name: "family/architecture"; an architecture alone is timm's, and so is
+        name: "family/architecture"; an architecture without a family is one of timm, and so is
             "local-dir:FOLDER" or "hf-hub:OWNER/NAME".
-        channels: C.
-        image_size: Pixels; architectures with position embeddings are built for it.
+        channels: C, the number of input channels.
+        image_size: Height and width in pixels, which position embeddings are built for.
         options: Further arguments of the architecture, such as `init_values=1e-5`.
 
     Raises:
@@ -55,7 +55,7 @@ def load_initial_weights(
     channels: Sequence[str],
     name_of_run_weights: str = "encoder.safetensors",
 ) -> str:
-    """Puts initial weights into an encoder.
+    """Loads initial weights into an encoder.
 
     Args:
         encoder: Changed in place.
@@ -64,10 +64,10 @@ def load_initial_weights(
         name_of_run_weights: The file looked for when `init` is a folder.
 
     Returns:
-        A sentence on what was matched.
+        A sentence that says which weights were loaded and how many of them match.
 
     Raises:
-        UsageError: If `init` is none of these.
+        UsageError: If `init` is neither of these.
         RunError: If less than 90 % of the weights match.
     """
     if init == "scratch":
@@ -248,10 +248,10 @@ def _prove(encoder: Encoder, state: Mapping[str, Tensor], origin: str) -> None:
 
 
 def adapt_channels(weight: Tensor, source: Sequence[str], target: Sequence[str]) -> Tensor:
-    """Moves a first layer (out, N, ...) to other channels (out, M, ...).
+    """Adapts the weight (out, N, ...) of an input layer to other channels (out, M, ...).
 
-    A target channel takes the weights of the source channel of that name, else the mean of all;
-    the factor N/M keeps the scale of the response.
+    A target channel takes the weights of the source channel of that name, or the mean over all
+    channels; the factor N / M keeps the scale of the response.
     """
     if tuple(source) == tuple(target) or len(source) != weight.shape[1]:
         if weight.shape[1] == len(target):
@@ -264,7 +264,7 @@ def adapt_channels(weight: Tensor, source: Sequence[str], target: Sequence[str])
 
 
 def check_needs(encoder: Encoder, objective: str, needs: frozenset[str]) -> None:
-    """Fails before any data are read if an encoder lacks what an objective needs."""
+    """Raises UsageError, before any data are read, if an encoder lacks what an objective needs."""
     missing = sorted(needs - encoder.provides)
     if missing:
         raise UsageError(

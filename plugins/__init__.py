@@ -1,4 +1,4 @@
-"""What ships with ssl-kit, registered through the same hooks as anyone's plugin."""
+"""The built-in plugins, registered through the same hooks as all other plugins."""
 
 from __future__ import annotations
 
@@ -8,88 +8,85 @@ from .. import hookimpl
 
 _HERE = __name__
 _OBJECTIVES = {
-    "amdim": ("AMDIM", "Matches one view's whole with the other's parts, at several scales."),
-    "barlow_twins": ("BarlowTwins", "Views agree; no feature repeats another."),
-    "byol": ("BYOL", "Predicts a moving teacher's view; no negatives."),
-    "colorization": ("Colorization", "Guesses the colors of an image from its brightness."),
+    "amdim": ("AMDIM", "Mutual information of global and local features of two views."),
+    "barlow_twins": ("BarlowTwins", "Redundancy reduction by the cross-correlation of two views."),
+    "byol": ("BYOL", "Predicts a momentum encoder's projection; no negatives."),
+    "colorization": ("Colorization", "Predicts the colors of an image from its lightness."),
     "combination": ("Combination", "A weighted sum of several objectives on one encoder."),
-    "context_encoder": ("ContextEncoder", "Fills a cut-out region from its surroundings."),
-    "cutpaste": ("CutPaste", "Tells which kind of patch was pasted into an image."),
-    "data2vec": ("Data2Vec", "Predicts a teacher's features of hidden places."),
-    "dcl": ("DCL", "SimCLR without the positive in the denominator; small batches do."),
+    "context_encoder": ("ContextEncoder", "Inpaints a masked region from its surroundings."),
+    "cutpaste": ("CutPaste", "Classifies which kind of patch was pasted into an image."),
+    "data2vec": ("Data2Vec", "Predicts a momentum encoder's features of masked patches."),
+    "dcl": ("DCL", "SimCLR with a decoupled loss, which works for small batches."),
     "deepcluster": (
         "DeepCluster",
-        "Tells the cluster of an image's features, found anew each epoch.",
+        "Predicts the k-means cluster of an image; new clusters each epoch.",
     ),
-    "densecl": ("DenseCL", "Contrasts places as well as images; for detection and segmentation."),
+    "densecl": ("DenseCL", "MoCo on images and on local features; for dense prediction tasks."),
     "descriptors": (
         "Descriptors",
-        "Tells colors, patterns and gradients of the image from a crop.",
+        "Predicts hand-crafted descriptors of the full image (color, LBP, gradients) from a crop.",
     ),
-    "dino": ("DINO", "Small crops match a teacher's view of large ones."),
-    "distillation": ("Distillation", "Learns the features of another encoder."),
-    "ijepa": ("IJEPA", "Predicts features of hidden blocks from the rest; ViT."),
-    "jigsaw": ("Jigsaw", "Tells how the tiles of an image were shuffled."),
-    "lejepa": ("LeJEPA", "Views agree while features are made an isotropic Gaussian."),
-    "mae": ("MAE", "Restores the pixels of hidden patches from few visible ones; ViT."),
+    "dino": ("DINO", "Self-distillation: local crops match a momentum encoder's global crops."),
+    "distillation": ("Distillation", "Learns to predict the features of another encoder."),
+    "ijepa": ("IJEPA", "Predicts a momentum encoder's features of target blocks; ViT."),
+    "jigsaw": ("Jigsaw", "Classifies the permutation of the tiles of an image."),
+    "lejepa": ("LeJEPA", "Invariance with embeddings regularized to an isotropic Gaussian."),
+    "mae": ("MAE", "Masked autoencoder: reconstructs masked patches; ViT."),
     "masked_clusters": (
         "MaskedClusters",
-        "Tells the cluster of hidden places, in the manner of HuBERT.",
+        "Predicts the cluster of masked patches, as HuBERT does.",
     ),
-    "moco": ("MoCo", "Contrasts an image with a queue of earlier ones."),
-    "moco_v3": ("MoCoV3", "Contrasts a prediction with a teacher's views of the batch."),
-    "nnclr": ("NNCLR", "Takes an image's nearest neighbor among earlier ones as its positive."),
-    "pirl": ("PIRL", "An image and its shuffled tiles share features, against a memory of others."),
-    "relative_patch": ("RelativePatch", "Tells where one patch lies as seen from another."),
-    "ressl": ("ReSSL", "Keeps the relations between images under augmentation."),
-    "rotation": ("Rotation", "Tells by how much an image was turned."),
-    "simclr": ("SimCLR", "Contrasts an image with all others of the batch."),
-    "simmim": ("SimMIM", "Restores the pixels of hidden patches; CNN and ViT."),
-    "simsiam": (
-        "SimSiam",
-        "Predicts one view from the other; a stopped gradient prevents collapse.",
-    ),
-    "smog": ("SMoG", "Contrasts images with groups that move along as they learn."),
-    "spark": ("SparK", "Masked modeling for CNNs: convolutions see visible places only."),
-    "swav": ("SwAV", "One view predicts the other's cluster; many small crops."),
-    "tico": ("TiCo", "Views agree; directions in common use are pushed apart."),
-    "vicreg": ("VICReg", "Views agree; variance kept, repetition removed."),
-    "vicregl": ("VICRegL", "VICReg on images and on matching places."),
-    "w_mse": ("WMSE", "Whitened views of an image agree."),
+    "moco": ("MoCo", "Contrastive learning with a momentum encoder and a queue of keys."),
+    "moco_v3": ("MoCoV3", "Contrastive learning with a momentum encoder and a predictor."),
+    "nnclr": ("NNCLR", "Contrastive learning whose positives are nearest neighbors in a queue."),
+    "pirl": ("PIRL", "Features of an image and of its jigsaw agree, against a memory bank."),
+    "relative_patch": ("RelativePatch", "Classifies the relative position of two patches."),
+    "ressl": ("ReSSL", "Similarities between images agree in student and momentum encoder."),
+    "rotation": ("Rotation", "Classifies by which multiple of 90 degrees an image was rotated."),
+    "simclr": ("SimCLR", "Contrastive learning against all other images of the batch."),
+    "simmim": ("SimMIM", "Predicts the pixels of masked patches; CNN and ViT."),
+    "simsiam": ("SimSiam", "Predicts one view from the other with a stop-gradient."),
+    "smog": ("SMoG", "Contrastive learning between images and momentum-updated groups."),
+    "spark": ("SparK", "Masked image modeling for CNNs with sparse convolutions."),
+    "swav": ("SwAV", "Predicts the cluster assignment of another view; multi-crop."),
+    "tico": ("TiCo", "Invariance and a contrast with the covariance of embeddings."),
+    "vicreg": ("VICReg", "Invariance with variance and covariance regularization."),
+    "vicregl": ("VICRegL", "VICReg on images and on matched local features."),
+    "w_mse": ("WMSE", "Mean squared error of whitened embeddings of two views."),
 }
 
 
 _EVALUATIONS = {
-    "bags": ("Bags", "Tells the label of a bag of images: a pool of all, attention or a graph."),
-    "detection": (
-        "Detection",
-        "Faster or Mask R-CNN from the encoder's weights, COCO or VOC annotations: mAP.",
-    ),
-    "episodes": ("Episodes", "N classes told apart from K images of each, 600 times."),
-    "few_labels": ("FewLabels", "An evaluation with k labels of each class, drawn several times."),
-    "finetune": ("FineTune", "The encoder trained on with labels, all of it or some layers."),
+    "bags": ("Bags", "Predicts the label of a bag of images by pooling, attention or a graph."),
+    "detection": ("Detection", "Faster or Mask R-CNN on COCO or VOC annotations: mAP."),
+    "episodes": ("Episodes", "Few-shot episodes of N classes with K images each."),
+    "few_labels": ("FewLabels", "Another evaluation with k labels per class, drawn several times."),
+    "finetune": ("FineTune", "Fine-tuning of all or some layers of the encoder."),
     "knn": ("KNN", "Weighted vote of the 20 nearest training images."),
-    "label_fractions": ("LabelFractions", "An evaluation with shares of the labeled groups."),
-    "leave_one_out": ("LeaveOneOut", "Each subject tested by a linear layer of the others: LOSO."),
-    "linear": ("Linear", "Logistic regression on frozen features."),
-    "retrieval": ("Retrieval", "Ranks training images by likeness: mAP and recall."),
-    "robustness": ("Robustness", "Accuracy as test images get worse in ways the field knows."),
-    "spectrum": ("Spectrum", "Rank and spread of features; needs no labels."),
-    "within_group": ("WithinGroup", "An evaluation within each subject: early time for late time."),
+    "label_fractions": (
+        "LabelFractions",
+        "Another evaluation with fractions of the labeled groups.",
+    ),
+    "leave_one_out": ("LeaveOneOut", "A linear probe tested on each subject in turn (LOSO)."),
+    "linear": ("Linear", "Linear probe: logistic regression on frozen features."),
+    "retrieval": ("Retrieval", "Ranks training images by similarity: mAP and recall."),
+    "robustness": ("Robustness", "Accuracy on test images with corruptions typical of the domain."),
+    "spectrum": ("Spectrum", "Rank and variance of the features; needs no labels."),
+    "within_group": ("WithinGroup", "Another evaluation within each subject, early to late."),
 }
 
 _FIELDS = {
-    "eeg": "EEG and wearable recordings, as signals or as images.",
+    "eeg": "EEG and recordings of wearables, as signals or as images.",
     "histopathology": "Whole slides and patches of stained tissue.",
     "medical": "DICOM, NIfTI, radiographs and microscopy.",
-    "remote_sensing": "Scenes from above: JPEG, PNG and GeoTIFF of any bands.",
-    "sar": "Radar: complex and detected images, MSTAR, Sentinel-1.",
+    "remote_sensing": "Aerial and satellite images: JPEG, PNG and GeoTIFF with any bands.",
+    "sar": "Radar images, complex or detected: MSTAR, Sentinel-1.",
 }
 
 
 @hookimpl
 def register_encoders(register: Callable[..., None]) -> None:
-    """The encoder families."""
+    """Registers the encoder families."""
     register(
         "timm",
         f"{_HERE}.encoders.timm:TimmEncoder",
@@ -99,15 +96,15 @@ def register_encoders(register: Callable[..., None]) -> None:
 
 @hookimpl
 def register_objectives(register: Callable[..., None]) -> None:
-    """The objectives."""
+    """Registers the objectives."""
     here = f"{_HERE}.objectives"
-    for name, (where, summary) in _OBJECTIVES.items():
-        register(name, f"{here}.{name}:{where}", summary=summary)
+    for name, (kind, summary) in _OBJECTIVES.items():
+        register(name, f"{here}.{name}:{kind}", summary=summary)
 
 
 @hookimpl
 def register_datasets(register: Callable[..., None]) -> None:
-    """The datasets."""
+    """Registers the datasets."""
     here = f"{_HERE}.datasets"
     register(
         "image_folder",
@@ -122,17 +119,17 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "digits",
         f"{here}.digits:Digits",
-        summary="1,797 handwritten digits that scikit-learn ships.",
+        summary="1,797 handwritten digits that scikit-learn contains.",
     )
 
 
 @hookimpl
 def register_domains(register: Callable[..., None]) -> None:
-    """The one domain that needs no package of its own, and those known but not installed."""
+    """Registers the built-in domain, and the names of domains that are not installed."""
     register(
         "natural",
         f"{_HERE}.domains.natural:NATURAL",
-        summary="Ordinary photographs; SimCLR's views.",
+        summary="Natural photographs, with the augmentations of SimCLR.",
     )
     for name, summary in _FIELDS.items():
         register(name, None, summary=summary, install=f"pip install -e domains/{name}")
@@ -140,7 +137,7 @@ def register_domains(register: Callable[..., None]) -> None:
 
 @hookimpl
 def register_evaluations(register: Callable[..., None]) -> None:
-    """The evaluations."""
+    """Registers the evaluations."""
     here = f"{_HERE}.evaluations"
-    for name, (where, summary) in _EVALUATIONS.items():
-        register(name, f"{here}.{name}:{where}", summary=summary)
+    for name, (kind, summary) in _EVALUATIONS.items():
+        register(name, f"{here}.{name}:{kind}", summary=summary)

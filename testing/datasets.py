@@ -129,18 +129,24 @@ def images_keep_to_the_contract(kind: Kind) -> str:
         if folder is None:
             return _NOTHING
         dataset = kind.open(folder, kind.Config())
-        require(dataset.value_range.shape == (len(dataset.channels), 2),
-                f"value_range is {dataset.value_range.shape}, not (C, 2)")  # fmt: skip
+        require(
+            dataset.value_range.shape == (len(dataset.channels), 2),
+            f"value_range is {dataset.value_range.shape}, not (C, 2)",
+        )
         for i in sorted({0, len(dataset) // 2, len(dataset) - 1}):
             with explaining(f"reading image {i}; `read` returns (H, W, C) in physical values"):
                 image, again = dataset[i].image, dataset[i].image
             known = image.dtype in (np.uint8, np.float32)
             require(known, f"image {i} is {image.dtype}; leave the scaling to ssl_kit.Dataset")
             right = image.dtype == np.uint8 or (image.min() >= 0 and image.max() <= 1)
-            require(bool(right), f"image {i} is not within [0, 1]; leave the scaling to "
-                    "ssl_kit.Dataset")  # fmt: skip
-            require(np.array_equal(image, again), f"image {i} differs when it is read again; leave "
-                    "what is random to the domain's policies")  # fmt: skip
+            require(
+                bool(right), f"image {i} is not within [0, 1]; leave the scaling to ssl_kit.Dataset"
+            )
+            require(
+                np.array_equal(image, again),
+                f"image {i} differs when it is read again; leave "
+                "what is random to the domain's policies",
+            )
     return ""
 
 
@@ -154,8 +160,11 @@ def keeps_the_value_range(kind: Kind) -> str:
         width = len(kind.open(folder, kind.Config()).channels)
         asked = np.tile([-3.0, 1234.0], (width, 1))
         kept = kind.open(folder, kind.Config(), None, asked).value_range
-        require(np.array_equal(kept, asked), "an encoder would see other values than it was "
-                "trained on; pass `value_range` to super().__init__")  # fmt: skip
+        require(
+            np.array_equal(kept, asked),
+            "an encoder would see other values than it was "
+            "trained on; pass `value_range` to super().__init__",
+        )
     return ""
 
 

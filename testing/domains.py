@@ -111,8 +111,10 @@ def views_can_be_located(domain: Domain) -> None:
     for policy in _policies(domain):
         view = View(_VIEW, policy=policy, locate=True)
         renderer = Renderer(domain.policies, (view,), dataset.channels, 0)
-        with explaining(f"'{policy}'; what moves pixels is an augment.SpatialTransform and "
-                        "moves keypoints along (apply_to_keypoints)"):  # fmt: skip
+        with explaining(
+            f"'{policy}'; what moves pixels is an augment.SpatialTransform and "
+            "moves keypoints along (apply_to_keypoints)"
+        ):
             for epoch in range(8):
                 _, frame = renderer.locate(image, epoch, 0, 0)
                 right = frame.shape == (2, 3) and bool(np.isfinite(frame).all())
@@ -140,8 +142,11 @@ def views_can_be_made_again(domain: Domain) -> None:
         for i in range(4):
             image = dataset[i].image
             same = np.array_equal(renderer(image, 0, i, 0), renderer(image, 0, i, 0))
-            require(same, f"a view of '{policy}' differs the second time; use the transform's own "
-                    "random generators (self.py_random, self.random_generator)")  # fmt: skip
+            require(
+                same,
+                f"a view of '{policy}' differs the second time; use the transform's own "
+                "random generators (self.py_random, self.random_generator)",
+            )
 
 
 def pairings_pair(domain: Domain) -> None:
@@ -154,8 +159,11 @@ def pairings_pair(domain: Domain) -> None:
             continue
         picked = [partners.pick(i, rng) for i in range(len(dataset))]
         inside = all(0 <= j < len(dataset) for j in picked)
-        require(inside, f"the pairing '{name}' gives positions outside the dataset; members are "
-                "positions from 0")  # fmt: skip
+        require(
+            inside,
+            f"the pairing '{name}' gives positions outside the dataset; members are "
+            "positions from 0",
+        )
 
 
 def textured(
@@ -232,8 +240,11 @@ def _gap(image: Image, made: Image, again: Image, where: str) -> float:
     kept = (made.dtype, made.shape) == (image.dtype, image.shape)
     require(kept, f"{where}: gives {made.dtype} {made.shape}; keep type and shape")
     apart = np.abs(made.astype(np.float64) - again).max()  # OpenCV may round otherwise in between
-    require(apart <= 1e-6, f"{where}: differs the second time; use the transform's own random "
-            "generators (self.py_random, self.random_generator)")  # fmt: skip
+    require(
+        apart <= 1e-6,
+        f"{where}: differs the second time; use the transform's own random "
+        "generators (self.py_random, self.random_generator)",
+    )
     inside = 0 <= made.min() <= made.max() <= full_scale(image.dtype)
     require(bool(inside), f"{where}: values leave the range; clip to it")
     return float(np.abs(made.astype(np.float64) - image).mean())

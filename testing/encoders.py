@@ -61,8 +61,11 @@ def features_are_rows(kind: Kind) -> str:
             with explaining(f"{encoder.name} with {channels} channels; the first layer takes C"):
                 features = encoder(_images(encoder))
             shape, expected = tuple(features.shape), (2, encoder.num_features)
-            require(shape == expected, f"{encoder.name}: features are {shape}, not (B, D) = "
-                    f"{expected}; set `num_features` and pool")  # fmt: skip
+            require(
+                shape == expected,
+                f"{encoder.name}: features are {shape}, not (B, D) = "
+                f"{expected}; set `num_features` and pool",
+            )
             require(bool(features.isfinite().all()), f"{encoder.name}: features are not finite")
             checked = True
     return "" if checked else _NOTHING
@@ -74,8 +77,10 @@ def provides_what_it_says(kind: Kind) -> str:
     checked = False
     for encoder in _small(kind):
         images = _images(encoder)
-        with explaining(f"{encoder.name} lists {', '.join(sorted(encoder.provides))} in "
-                        "`provides`; leave out what it does not have"):  # fmt: skip
+        with explaining(
+            f"{encoder.name} lists {', '.join(sorted(encoder.provides))} in "
+            "`provides`; leave out what it does not have"
+        ):
             if encoder.provides & {"map", "pyramid"}:
                 _check_pyramid(encoder, images)
             if "tokens" in encoder.provides:
@@ -85,17 +90,23 @@ def provides_what_it_says(kind: Kind) -> str:
 
 
 def _check_pyramid(encoder: Encoder, images: Tensor) -> None:
-    pooled, maps = encoder.forward_features(images)
+    pooled, pyramid = encoder.forward_features(images)
     same = torch.allclose(pooled, encoder(images), rtol=1e-3, atol=1e-5)
     require(same, "the pooled features of `forward_features` are not those of `forward`")
-    shapes = [tuple(m.shape[1:]) for m in maps]
-    require(all(len(shape) == 3 for shape in shapes), f"the maps are {shapes}, not (D, h, w) each")
+    shapes = [tuple(level.shape[1:]) for level in pyramid]
     require(
-        torch.equal(encoder.forward_map(images), maps[-1]),
-        "`forward_map` is not the last map of `forward_features`",
+        all(len(shape) == 3 for shape in shapes),
+        f"the pyramid has shapes {shapes}, not (D, h, w) each",
+    )
+    require(
+        torch.equal(encoder.forward_map(images), pyramid[-1]),
+        "`forward_map` is not the last of `forward_pyramid`",
     )
     areas = [h * w for _, h, w in shapes]
-    require(areas == sorted(areas, reverse=True), f"the maps are {shapes}; the finest comes first")
+    require(
+        areas == sorted(areas, reverse=True),
+        f"the pyramid has shapes {shapes}; the finest map comes first",
+    )
 
 
 def _check_tokens(encoder: Encoder, images: Tensor) -> None:
@@ -117,8 +128,11 @@ def body_holds_the_weights(kind: Kind) -> str:
             value.add_(0.1)
         fresh.body.load_state_dict(encoder.body.state_dict())
         same = torch.equal(encoder(images), fresh(images))
-        require(same, f"{encoder.name}: features differ after loading; only `body` is shipped, so "
-                "all weights must be in it")  # fmt: skip
+        require(
+            same,
+            f"{encoder.name}: features differ after loading; only `body` is shipped, so "
+            "all weights must be in it",
+        )
         checked = True
     return "" if checked else _NOTHING
 

@@ -154,8 +154,11 @@ def estimates_are_sound(kind: Kind) -> None:
     for name, estimate in result.metrics.items():
         require(bool(np.isfinite(estimate.value)), f"{name} is {estimate.value}; is a class empty?")
         inside = np.isnan(estimate.low) or estimate.low <= estimate.value <= estimate.high
-        require(bool(inside), f"{name} {estimate.value} is outside its interval [{estimate.low}, "
-                f"{estimate.high}]; are both from the same images?")  # fmt: skip
+        require(
+            bool(inside),
+            f"{name} {estimate.value} is outside its interval [{estimate.low}, "
+            f"{estimate.high}]; are both from the same images?",
+        )
 
 
 def arms_can_be_compared(kind: Kind) -> None:
@@ -164,8 +167,11 @@ def arms_can_be_compared(kind: Kind) -> None:
     if result.main:
         require(result.main in result.metrics, f"the main metric '{result.main}' is not reported")
         drawn = result.draws.get(result.main, np.zeros(0))
-        require(drawn.shape == (DRAWS,), f"the main metric '{result.main}' has {len(drawn)} draws; "
-                "make results with Result.of_classification or Result.of_means")  # fmt: skip
+        require(
+            drawn.shape == (DRAWS,),
+            f"the main metric '{result.main}' has {len(drawn)} draws; "
+            "make results with Result.of_classification or Result.of_means",
+        )
 
 
 def estimates_are_the_same_again(kind: Kind) -> None:

@@ -1,4 +1,4 @@
-"""Rules, and how they are run."""
+"""The rules of the conformance kit, and how they are run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.discovery import datasets, domains, encoders, evaluations, objectives
 from ..core.errors import PluginError, SslKitError, UnknownNameError
 from ..core.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 REGISTRIES: dict[str, Registry] = {
     "objective": objectives,
@@ -26,7 +29,7 @@ REGISTRIES: dict[str, Registry] = {
 
 
 class CheckFailed(SslKitError):
-    """A rule is broken; the message says which way and what the likely cause is."""
+    """A rule is broken; the message says how, and names the likely cause."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,10 @@ class Check:
     """One rule for one plugin. Calling it raises `CheckFailed` if the rule is broken.
 
     Attributes:
-        kind: "objective", "domain", ...
-        name: Of the plugin.
-        rule: What must hold, from the rule's docstring.
-        function: Takes the loaded plugin; may return a remark, such as what was not checked.
+        kind: Kind of the plugin: "objective", "domain", ...
+        name: Name of the plugin.
+        rule: Statement that must hold, from the rule's docstring.
+        function: Function of the loaded plugin; it may return a remark, such as on skipped parts.
     """
 
     kind: str
@@ -55,13 +58,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a check went.
+    """The result of a check.
 
     Attributes:
         check: The rule.
-        problem: Which way it is broken and the likely cause, "" if it holds.
-        remark: What else there is to say.
-        seconds: What it took.
+        problem: How the rule is broken and the likely cause, "" if it holds.
+        remark: Further remark, "" if there is none.
+        seconds: Duration of the check.
     """
 
     check: Check
@@ -77,21 +80,27 @@ class Outcome:
 
 
 def require(holds: bool, problem: str) -> None:
-    """Raises `CheckFailed` with the problem unless it holds."""
+    """Raises `CheckFailed` with the problem unless the condition holds."""
     if not holds:
         raise CheckFailed(problem)
 
 
+def require_finite(loss: Tensor) -> Tensor:
+    """Returns a loss that is finite, and raises `CheckFailed` for any other."""
+    require(bool(loss.isfinite()), f"the loss is {float(loss)}")
+    return loss
+
+
 def can_be_imported(plugin: Any) -> None:
-    """It can be imported."""  # `Check` has done so
+    """It can be imported."""  # `Check` has imported it
 
 
 @contextmanager
 def explaining(cause: str) -> Iterator[None]:
-    """Turns any error inside into a problem that names its likely cause.
+    """Turns any error inside into a `CheckFailed` that names its likely cause.
 
     Args:
-        cause: Follows the error's own text.
+        cause: Text that follows the message of the error.
     """
     try:
         yield
@@ -100,10 +109,10 @@ def explaining(cause: str) -> Iterator[None]:
 
 
 def checks_for(kind: str, name: str) -> list[Check]:
-    """Returns the rules for a plugin, in the order in which failing them is most telling.
+    """Returns the rules for a plugin, the most informative ones first.
 
     Raises:
-        UnknownNameError: If there is no such kind or plugin.
+        UnknownNameError: If the kind or the plugin does not exist.
     """
     if kind not in REGISTRIES:
         raise UnknownNameError("kind of plugin", kind, REGISTRIES)
@@ -113,16 +122,16 @@ def checks_for(kind: str, name: str) -> list[Check]:
 
 
 def run_checks(kind: str, name: str) -> Iterator[Outcome]:
-    """Runs the rules one after another; an unexpected error of the plugin is a problem too.
+    """Runs the rules one after another; an unexpected error of the plugin is a problem as well.
 
-    What cannot be imported is not checked any further.
+    A plugin that cannot be imported is not checked any further.
     """
     for check in checks_for(kind, name):
         start = time.monotonic()
         problem = remark = ""
         try:
             remark = check()
-        except PluginError as error:  # among them what cannot be imported
+        except PluginError as error:  # such as an import that fails
             problem = str(error)
         except Exception as error:  # noqa: BLE001  a plugin may raise anything
             problem = _text(error) + _where(error, check)
@@ -132,13 +141,13 @@ def run_checks(kind: str, name: str) -> Iterator[Outcome]:
 
 
 def _text(error: BaseException) -> str:
-    """Puts an error into one line."""
+    """Formats an error as one line."""
     text = " ".join(str(error).split())
     return text if isinstance(error, SslKitError) else f"{type(error).__name__}: {text}"
 
 
 def _where(error: BaseException, check: Check) -> str:
-    """Names the line of the plugin's module that an error passed through last, if any."""
+    """Names the last line of the plugin's module in the traceback of an error, if there is one."""
     module = sys.modules.get(getattr(REGISTRIES[check.kind][check.name], "__module__", ""))
     file = getattr(module, "__file__", None) or ""
     frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
@@ -147,7 +156,7 @@ def _where(error: BaseException, check: Check) -> str:
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """Counts the rules that hold and those that do not."""
+    """Summarizes how many rules hold and how many are broken."""
     broken = sum(bool(outcome.problem) for outcome in outcomes)
     seconds = sum(outcome.seconds for outcome in outcomes)
     kept = f"{len(outcomes) - broken} of {len(outcomes)} rules hold"
@@ -160,15 +169,15 @@ def everything() -> list[tuple[str, str]]:
 
 
 def find(name: str) -> list[tuple[str, str]]:
-    """Returns (kind, name) of the plugins of that name.
+    """Returns (kind, name) of all plugins with a name.
 
     Raises:
-        UnknownNameError: If there is none.
+        UnknownNameError: If no plugin has the name.
     """
-    found = [(kind, known) for kind, known in everything() if known == name]
-    if not found:
+    plugins = [(kind, known) for kind, known in everything() if known == name]
+    if not plugins:
         raise UnknownNameError("plugin", name, {known for _, known in everything()})
-    return found
+    return plugins
 
 
 def parametrize_with_checks(kind: str, name: str) -> Any:

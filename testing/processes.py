@@ -1,4 +1,4 @@
-"""Two gloo processes on this machine, for checks of what is computed across processes."""
+"""Two gloo processes on this machine, for checks of computations across processes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from torch import Tensor
 from ..core.objective import Batch, Objective
 from ..nn.distributed import sync_batch_norm
 from .kit import CheckFailed, require
+from .toy import batch_for, build
 
 WORLD, _STEPS, _LR = 2, 2, 0.05
 _PATIENCE = 60  # seconds that one process waits for the other
-State = dict[str, NDArray[Any]]  # arrays, which need no shared memory to travel
+State = dict[str, NDArray[Any]]  # arrays, which are sent without shared memory
 Trace = tuple[list[float], State]
 
 
@@ -31,17 +32,15 @@ def two_processes_equal_one(kind: type[Objective], tolerance: float = 1e-6) -> s
     """Compares two training steps in float64: the losses, and the weights they lead to.
 
     Args:
-        kind: The objective.
+        kind: Class of the objective.
         tolerance: Largest difference, relative to the largest value of a tensor.
 
     Returns:
-        Why they are not compared, "" if they are.
+        The reason why they are not compared, "" if they are.
 
     Raises:
-        CheckFailed: If they differ, or the two processes do not get through.
+        CheckFailed: If they differ, or the two processes do not finish.
     """
-    from .objectives import build
-
     if kind.processes_differ:
         return f"not compared: {kind.processes_differ}"
     start = _state(build(kind).double())
@@ -52,7 +51,7 @@ def two_processes_equal_one(kind: type[Objective], tolerance: float = 1e-6) -> s
         require(
             abs(mean - loss) <= tolerance * max(1.0, abs(loss)),
             f"at step {step + 1} two processes have the loss {mean:.8f}, one has {loss:.8f}; "
-            "join what the loss compares with ssl_kit.nn.all_gather, draw with nn.rand_per_sample",
+            "gather what the loss compares with ssl_kit.nn.all_gather, draw with rand_per_sample",
         )
     for name, value in alone.items():
         other = traces[0][1][name]
@@ -61,16 +60,16 @@ def two_processes_equal_one(kind: type[Objective], tolerance: float = 1e-6) -> s
         require(
             gap <= tolerance,
             f"'{name}' differs by {gap:.2g} after two steps; compute the whole loss in every "
-            "process from what ssl_kit.gather returns, and gather what buffers keep",
+            "process from what ssl_kit.nn.all_gather returns, and gather what buffers keep",
         )
     return ""
 
 
 @cache
 def _pool() -> ProcessPoolExecutor:
-    """Two processes that stay, forked from one that has imported torch: that costs seconds."""
+    """Starts two processes once, forked from one that has imported torch, which takes seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ssl_kit.testing.objectives"])
+    context.set_forkserver_preload(["ssl_kit.testing.processes"])
     pool = ProcessPoolExecutor(WORLD, mp_context=context)
     atexit.register(pool.shutdown, wait=False, cancel_futures=True)
     return pool
@@ -85,7 +84,7 @@ def _in_both(kind: type[Objective], start: State) -> list[Trace]:
         if error is None and not pending:
             return [future.result() for future in futures]
     if wait(futures, timeout=5).not_done or isinstance(error, BrokenExecutor):
-        _pool().shutdown(wait=False, cancel_futures=True)  # the next check gets others
+        _pool().shutdown(wait=False, cancel_futures=True)  # the next check starts new ones
         _pool.cache_clear()
     if isinstance(error, CheckFailed):
         raise error
@@ -96,16 +95,16 @@ def _in_both(kind: type[Objective], start: State) -> list[Trace]:
 
 
 def _member(rank: int, module: str, name: str, path: list[str], start: State, store: str) -> Trace:
-    """Runs in each process; the class comes by name, so that a failing import is only an error."""
+    """Runs in each process; the class is imported by name, so that a failed import is an error."""
     torch.set_num_threads(1)
-    sys.path[:] = path  # that of a single-file plugin may be newer than this process
+    sys.path[:] = path  # the folder of a plugin may be newer than this process
     kind = _find(module, name)
     dist.init_process_group(
         "gloo", f"file://{store}", timedelta(seconds=_PATIENCE), rank=rank, world_size=WORLD
     )
     try:
         return _run(kind, start, rank, WORLD)
-    except Exception as error:  # noqa: BLE001  some cannot travel between processes
+    except Exception as error:  # noqa: BLE001  some errors cannot be pickled
         raise RuntimeError(f"{type(error).__name__}: {' '.join(str(error).split())}") from None
     finally:
         dist.destroy_process_group()
@@ -119,9 +118,7 @@ def _find(module: str, name: str) -> Any:
 
 
 def _run(kind: type[Objective], start: State, rank: int, world: int) -> Trace:
-    """Takes plain SGD steps; gradients are averaged over processes, as torch's DDP does."""
-    from .objectives import batch_for, build
-
+    """Takes plain SGD steps with gradients averaged over processes, as DDP does."""
     objective = sync_batch_norm(build(kind).double())
     objective.load_state_dict({name: torch.from_numpy(value) for name, value in start.items()})
     whole = batch_for(objective)

@@ -68,7 +68,7 @@ def tiny_settings(data: Path) -> dict[str, Any]:
         "domain": "natural",
         "data": {"path": str(data)},
         "encoder": {"name": "test_resnet", "image_size": 32},
-        "objective": {"name": "simclr", "hidden": 32, "out": 16},
+        "objective": {"name": "simclr", "hidden_dim": 32, "out_dim": 16},
         "train": {"epochs": 2, "batch_size": 8, "workers": 0, "precision": "fp32"},
     }
 

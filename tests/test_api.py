@@ -113,7 +113,8 @@ def test_evaluations_print_as_the_table_and_are_kept_below_the_run(finished_run,
 
 
 def test_results_that_cannot_be_kept_are_a_warning(finished_run, tmp_path, capfd):
-    run = shutil.copytree(finished_run.folder, tmp_path / "run")
+    fresh = shutil.ignore_patterns("evaluations")  # of other tests
+    run = shutil.copytree(finished_run.folder, tmp_path / "run", ignore=fresh)
     (run / "evaluations").write_text("in the way")
     Progress(quiet=True)  # as an earlier call of train leaves it
     assert ssl_kit.evaluate(run, evaluation="knn")["knn"].gain

@@ -59,12 +59,12 @@ def test_train_takes_a_file_below_flags_below_set(shared_images, tmp_path):
     file = tmp_path / "my.toml"
     file.write_text('domain = "natural"\nseed = 1\n[train]\nepochs = 5\nbatch_size = 4\n')
     works("train", *TINY[2:], "--data", shared_images, "--out", tmp_path / "run", "--config", file,
-          "--set", "objective.out=8", "--set", "train.batch_size=12")  # fmt: skip
+          "--set", "objective.out_dim=8", "--set", "train.batch_size=12")  # fmt: skip
     text = (tmp_path / "run" / "config.toml").read_text()
     assert "seed = 1" in text
     assert "epochs = 1" in text
     assert "batch_size = 12" in text
-    assert "out = 8" in text
+    assert "out_dim = 8" in text
 
 
 def test_train_resumes(finished_run, tmp_path):

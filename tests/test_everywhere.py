@@ -42,7 +42,11 @@ def smallest(needs):
 def test_trains(domain, objective, tmp_path, monkeypatch):
     monkeypatch.setattr(setup, "open_dataset", lambda *_: few(domain))
     kind = objectives[objective]
-    narrow = {name: 64 for name in ("hidden", "out") if name in kind.Config.model_fields}
+    narrow = {
+        name: 64
+        for name in ("hidden_dim", "out_dim", "decoder_dim")
+        if name in kind.Config.model_fields
+    }
     settings = {
         "domain": domain,
         "data": {"holdout": 0},

@@ -54,7 +54,7 @@ def test_every_block_is_a_file_or_a_command():
 @pytest.mark.slow
 def test_a_single_file_is_listed_checked_trained_and_made_a_package(tmp_path):
     said = follow(tmp_path, until_install=True, PATH=path_with(Path(sys.executable).parent))
-    assert "summary: Tells what stands on its head." in said
+    assert "summary: Predicts whether an image was flipped." in said
     assert "0 broken" in said
     assert "untrained" in said
     package = tmp_path / "ssl-kit-upside-down"

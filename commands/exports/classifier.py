@@ -13,8 +13,10 @@ from safetensors.torch import save
 
 from ...core.atomic import write_atomic
 from ...core.errors import RunError
+from ...data.process import seeded
 from ...evaluation.classifier import Classifier
-from ...evaluation.finetuning import FineTuningConfig, fine_tune
+from ...evaluation.finetuning import fine_tune
+from ...evaluation.finetuning_options import FineTuningConfig
 from ...evaluation.pretrained import Pretrained
 from ...evaluation.requests import Prepared
 from ...training.manifest import environment

@@ -1,4 +1,4 @@
-"""Trains one encoder with several objectives at once: a weighted sum of their losses.
+"""Multi-task training of one encoder: a weighted sum of the losses of several objectives.
 
 Multi-task Self-Supervised Visual Learning,
 Doersch, Zisserman, 2017. https://arxiv.org/abs/1708.07860
@@ -19,21 +19,21 @@ from ... import Batch, Config, Encoder, Objective, Output, TrainingInfo, UsageEr
 from ...nn import check_needs, objectives
 
 Parts = Mapping[str, Mapping[str, Any]]
-Weight = Annotated[float, Field(gt=0, description="of this part's loss")]
+Weight = Annotated[float, Field(gt=0, description="weight of this objective's loss")]
 
 
 def parse_part(name: str, options: Mapping[str, Any]) -> Any:
-    """Checks the options of a part.
+    """Validates the options of one of the combined objectives.
 
     Args:
-        name: Of an objective.
-        options: Its own, and `weight`, 1 if left out.
+        name: Name of the objective.
+        options: Options of the objective, and optionally `weight`.
 
     Returns:
-        The objective's own configuration, with a `weight`.
+        The configuration of the objective, with a `weight`, 1 by default.
 
     Raises:
-        UsageError: At an unknown name or option, or a wrong value.
+        UsageError: If the name or an option is unknown, or a value is invalid.
     """
     base: type[Config] = objectives[name].Config
     model = create_model(base.__name__, __base__=base, weight=(Weight, 1.0))
@@ -41,22 +41,25 @@ def parse_part(name: str, options: Mapping[str, Any]) -> Any:
 
 
 def _resolve(parts: Parts) -> dict[str, dict[str, Any]]:
-    found = {name: parse_part(name, options) for name, options in parts.items()}
-    return {name: config.model_dump(exclude_none=True) for name, config in found.items()}
+    configs = {name: parse_part(name, options) for name, options in parts.items()}
+    return {name: config.model_dump(exclude_none=True) for name, config in configs.items()}
 
 
 class CombinationConfig(Config):
-    """The run's settings that a part would like changed are not: set them for all together."""
+    """Settings of the run that a combined objective changes by default are not applied."""
 
     parts: Annotated[
         dict[str, dict[str, Any]],
         AfterValidator(_resolve),
-        Field(default_factory=dict, description="of each objective by name: its options, weight"),
+        Field(default_factory=dict, description="options and weight of each objective, by name"),
     ]
 
 
 class Combination(Objective):
-    """Objectives that share the encoder; each has its own heads, teachers and views."""
+    """Multi-task learning: objectives with their own heads, teachers and views share the encoder.
+
+    https://arxiv.org/abs/1708.07860. The loss is sum_k w_k L_k over the objectives k.
+    """
 
     paper = "https://arxiv.org/abs/1708.07860"
     Config = CombinationConfig
@@ -81,41 +84,41 @@ class Combination(Objective):
 
     @classmethod
     def views(cls, config: CombinationConfig, size: int) -> tuple[View, ...]:
-        """The views of all parts, one part after the other."""
+        """The views of all combined objectives, one objective after the other."""
         kinds = [(objectives[name], parse_part(name, o)) for name, o in config.parts.items()]
-        return tuple(view for kind, own in kinds for view in kind.views(own, size))
+        return tuple(view for kind, part in kinds for view in kind.views(part, size))
 
     def _shares(self, batch: Batch) -> Iterator[tuple[str, Objective, Batch]]:
-        """Yields each part with the batch as it alone would get it."""
+        """Yields each objective with a batch of the views that it asked for."""
         size = self.encoder.image_size
         counts = [len(part.views(part.config, size)) for _, part in self._named()]
         bounds = pairwise(accumulate(counts, initial=0))
         for (name, part), (start, end) in zip(self._named(), bounds, strict=True):
-            own = replace(batch, views=batch.views[start:end], frames=batch.frames[start:end])
-            yield name, part, own
+            views, frames = batch.views[start:end], batch.frames[start:end]
+            yield name, part, replace(batch, views=views, frames=frames)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """The weighted sum over the parts that take a step in this phase."""
+        """Computes the weighted sum over the objectives that have this phase."""
         losses, metrics = [], dict[str, Tensor]()
-        for name, part, own in self._shares(batch):
+        for name, part, share in self._shares(batch):
             if phase < part.phases:
-                output: Output = part(own, phase)
+                output: Output = part(share, phase)
                 losses.append(part.config.weight * output.loss)
-                found = {"loss": output.loss.detach(), **output.metrics}
-                metrics |= {f"{name}_{key}": value for key, value in found.items()}
+                values = {"loss": output.loss.detach(), **output.metrics}
+                metrics |= {f"{name}_{key}": value for key, value in values.items()}
         return Output(torch.stack(losses).sum(), metrics)
 
     def project(self, features: Tensor) -> Tensor | None:
-        """The projections of the first part that has any."""
-        found = (part.project(features) for _, part in self._named())
-        return next((z for z in found if z is not None), None)
+        """Returns the projections of the first objective that has any."""
+        projections = (part.project(features) for _, part in self._named())
+        return next((z for z in projections if z is not None), None)
 
     def prepare(self, training: TrainingInfo) -> None:
-        """Prepares every part."""
+        """Prepares every objective."""
         for _, part in self._named():
             part.prepare(training)
 
     def after_step(self, step: int, steps: int) -> None:
-        """Lets every part move its teacher."""
+        """Updates teachers and schedules of every objective."""
         for _, part in self._named():
             part.after_step(step, steps)

@@ -1,4 +1,4 @@
-"""Fills a cut-out region of an image from its surroundings.
+"""Inpainting: prediction of a masked region of an image from its surroundings.
 
 Context Encoders: Feature Learning by Inpainting,
 Pathak, Krahenbuhl, Donahue, Darrell, Efros, 2016. https://arxiv.org/abs/1604.07379
@@ -16,86 +16,55 @@ from torch.func import functional_call
 from torch.nn.functional import interpolate, softplus
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import full_precision, rand_per_sample
-
-
-def hidden_region(x: Tensor, shape: str) -> Tensor:
-    """Returns (B, 1, H, W), True on about a quarter of each image (B, C, H, W), section 3.3.
-
-    Args:
-        x: Images.
-        shape: "center": a square; "blocks": five, of a quarter of the side, which may overlap;
-            "region": patches of any outline, where a smooth random field is high.
-    """
-    b, _, *size = x.shape
-    if shape == "region":
-        field = interpolate(rand_per_sample(b, 1, 6, 6, like=x), size, mode="bicubic")
-        edge = field.flatten(1).kthvalue(round(0.75 * field[0].numel()), dim=1).values
-        return field > edge.view(-1, 1, 1, 1)
-    corner, side = x.new_full((b, 1, 2, 1), 0.25), 0.5  # in shares of height and width
-    if shape == "blocks":
-        corner, side = 0.75 * rand_per_sample(b, 5, 2, 1, like=x), 0.25
-    grids = [(torch.arange(n, device=x.device) + 0.5) / n for n in size]
-    down, right = (
-        (g >= corner[:, :, i]) & (g < corner[:, :, i] + side) for i, g in enumerate(grids)
-    )
-    return (down[..., :, None] & right[..., None, :]).any(dim=1, keepdim=True)
-
-
-def up_decoder(width: int, hidden: int, doublings: int, out: int) -> nn.Sequential:
-    """Up-convolutions that double a map `doublings` times, each half as wide as the one before."""
-    layers: list[nn.Module] = []
-    for i in range(doublings):
-        narrow = max(hidden >> i, 32)
-        up = nn.ConvTranspose2d(width, narrow, 4, stride=2, padding=1, bias=False)
-        layers += [up, nn.BatchNorm2d(narrow), nn.ReLU(inplace=True)]
-        width = narrow
-    return nn.Sequential(*layers, nn.Conv2d(width, out, 1))
+from ...nn import full_precision, inpainting_mask, up_decoder
 
 
 @full_precision
-def reconstruction_loss(filled: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
-    """Squared error of what was hidden, eq. 1, as a mean over values, then over images.
+def reconstruction_loss(filled: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+    """Computes the squared error in the masked region, eq. 1, as a mean per image.
 
     Args:
-        filled: (B, C, H, W), what the network makes of the rest.
-        x: (B, C, H, W).
-        hidden: (B, 1, H, W), M, True where hidden; some pixel of each image is.
+        filled: (B, C, H, W) predicted images.
+        x: (B, C, H, W) images.
+        mask: (B, 1, H, W), True where masked, which is somewhere in each image (M).
     """
-    error = (filled - x).square().mean(dim=1, keepdim=True) * hidden
-    return (error.sum(dim=(1, 2, 3)) / hidden.sum(dim=(1, 2, 3))).mean()
+    error = (filled - x).square().mean(dim=1, keepdim=True) * mask
+    return (error.sum(dim=(1, 2, 3)) / mask.sum(dim=(1, 2, 3))).mean()
 
 
 @full_precision
 def discriminator_loss(real: Tensor, filled: Tensor) -> Tensor:
-    """-log D(x) - log(1 - D(filled)), eq. 2, as a mean over logits (B, 1)."""
+    """Computes -log D(x) - log(1 - D(filled)), eq. 2, as a mean over logits (B, 1)."""
     return (softplus(-real) + softplus(filled)).mean()
 
 
 @full_precision
-def deception_loss(filled: Tensor) -> Tensor:
-    """-log D(filled) of logits (B, 1): eq. 2 for the generator, in the form that does not stall."""
+def generator_loss(filled: Tensor) -> Tensor:
+    """Computes -log D(filled) of logits (B, 1), the non-saturating loss of the generator."""
     return softplus(-filled).mean()
 
 
 class ContextEncoderConfig(Config):
-    """Features are learned without an adversary (section 5.2); widths as suits ResNet-18."""
+    """Features are learned without an adversary (section 5.2); dimensions suit ResNet-18."""
 
     shape: Annotated[
-        Literal["region", "blocks", "center"], Field(description="of what is cut out")
+        Literal["region", "blocks", "center"], Field(description="shape of the masked region")
     ] = "region"
     adversarial: Annotated[
-        float, Field(ge=0, lt=1, description="lambda_adv of eq. 3; 0.001 where the fill matters")
+        float,
+        Field(ge=0, lt=1, description="weight of the adversarial loss, e.g. 0.001 (lambda_adv)"),
     ] = 0.0
-    hidden: Annotated[int, Field(ge=1, description="width of the decoder's first map")] = 256
+    decoder_dim: Annotated[
+        int, Field(ge=1, description="channels of the decoder's first feature map")
+    ] = 256
 
 
 class ContextEncoder(Objective):
-    """Inpainting: encoder, channel-wise fully connected layer, up-convolutional decoder.
+    """Context encoder: an encoder, a channel-wise fully connected layer and a decoder inpaint.
 
-    A 1x1 convolution narrows the map before the fully connected layer, not after it: that layer
-    grows with the square of the map's cells. The paper's rim of visible pixels around a center
-    square, restored with ten times the weight for a seamless fill, is left out.
+    https://arxiv.org/abs/1604.07379, eq. 1 to 3. A 1 x 1 convolution reduces the channels before
+    the fully connected layer (after it in the paper), whose size grows with the square of the
+    number of positions. The ten-fold weight of a border around a center square is omitted.
     """
 
     paper = "https://arxiv.org/abs/1604.07379"
@@ -104,12 +73,12 @@ class ContextEncoder(Objective):
 
     def __init__(self, encoder: Encoder, config: ContextEncoderConfig) -> None:
         super().__init__(encoder, config)
-        size, channels, hidden = encoder.image_size, encoder.channels, config.hidden
+        size, channels, hidden = encoder.image_size, encoder.channels, config.decoder_dim
         width, h, w = encoder.pyramid_shapes(size)[-1]
         self.decoder = nn.Sequential(
             nn.Conv2d(width, hidden, 1),
             nn.Flatten(2),
-            nn.Conv1d(hidden, hidden * h * w, h * w, groups=hidden),  # each channel by itself
+            nn.Conv1d(hidden, hidden * h * w, h * w, groups=hidden),  # channel-wise
             nn.Flatten(),
             nn.Unflatten(1, (hidden, h, w)),
             up_decoder(hidden, hidden, max(0, round(log2(size / h))), channels),
@@ -124,28 +93,28 @@ class ContextEncoder(Objective):
 
     @classmethod
     def views(cls, config: ContextEncoderConfig, size: int) -> tuple[View, ...]:
-        """One view that is hardly altered."""
+        """One weakly augmented view."""
         return (View(size, policy="weak"),)
 
-    def fill(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Makes an image (B, C, H, W) of what is not hidden; the rest is at the mean, 0."""
-        made = self.decoder(self.encoder.forward_map(x.masked_fill(hidden, 0)))
-        return interpolate(made, x.shape[2:], mode="bilinear")
+    def fill(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Predicts images (B, C, H, W) from their unmasked pixels; masked ones are 0, the mean."""
+        filled = self.decoder(self.encoder.forward_map(x.masked_fill(mask, 0)))
+        return interpolate(filled, x.shape[2:], mode="bilinear")
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Phase 0 fills, eq. 3; phase 1 trains the adversary, if there is one, eq. 2."""
+        """Computes eq. 3 in phase 0, and the loss of the discriminator, eq. 2, in phase 1."""
         x, share = batch.views[0], self.config.adversarial
-        hidden = hidden_region(x, self.config.shape)
+        mask = inpainting_mask(x, self.config.shape)
         with torch.set_grad_enabled(phase == 0 and torch.is_grad_enabled()):
-            filled = self.fill(x, hidden)
-            loss = reconstruction_loss(filled, x, hidden)
-        mean = reconstruction_loss(torch.zeros_like(x), x, hidden)
+            filled = self.fill(x, mask)
+            loss = reconstruction_loss(filled, x, mask)
+        mean = reconstruction_loss(torch.zeros_like(x), x, mask)
         skill = {"reconstruction_skill": 1 - loss.detach() / mean}
         if phase == 1:
-            real, false = (self.discriminator(part * hidden) for part in (x, filled))
-            return Output(discriminator_loss(real, false), skill)
+            real, fake = (self.discriminator(part * mask) for part in (x, filled))
+            return Output(discriminator_loss(real, fake), skill)
         if share:
             frozen = {n: p.detach() for n, p in self.discriminator.named_parameters()}
-            judged = functional_call(self.discriminator, frozen, (filled * hidden,))
-            loss = (1 - share) * loss + share * deception_loss(judged)
+            logits = functional_call(self.discriminator, frozen, (filled * mask,))
+            loss = (1 - share) * loss + share * generator_loss(logits)
         return Output(loss, skill)

@@ -1,4 +1,4 @@
-"""SimCLR without the positive pair in the denominator, so that small batches suffice.
+"""Contrastive learning without the positive pair in the denominator, for small batches.
 
 Decoupled Contrastive Learning,
 Yeh, Hong, Hsu, Liu, Chen, LeCun, 2021. https://arxiv.org/abs/2110.06848
@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import all_gather, full_precision, mlp
+from ...nn import all_gather, full_precision, mlp, two_views
 
 
 @full_precision
 def dcl(z1: Tensor, z2: Tensor, temperature: float, sigma: float = 0.0) -> Tensor:
-    """Decoupled contrastive loss, eq. 6; with `sigma` > 0 the weighted one, eq. 7 (DCLW).
+    """Computes the decoupled contrastive loss, eq. 6, or with `sigma` > 0 the weighted one, eq. 7.
 
     For each row: -w s(z, z+) / tau + log of the sum over all rows of other images of
     exp(s / tau), with w = 1, or w = 2 - exp(s(z, z+) / sigma) / mean of that over the batch.
@@ -27,8 +27,8 @@ def dcl(z1: Tensor, z2: Tensor, temperature: float, sigma: float = 0.0) -> Tenso
     Args:
         z1: (B, D) projections of the first views.
         z2: (B, D) projections of the second views; row i shows the same image as row i of z1.
-        temperature: tau.
-        sigma: Of the von Mises-Fisher weights; 0 is no weighting.
+        temperature: Temperature of the softmax (tau).
+        sigma: Temperature of the von Mises-Fisher weights; 0 for no weighting.
 
     Returns:
         Scalar mean over all 2B rows.
@@ -46,36 +46,39 @@ def dcl(z1: Tensor, z2: Tensor, temperature: float, sigma: float = 0.0) -> Tenso
 
 
 class DCLConfig(Config):
-    """Defaults of section 4.1 and table 3; widths for encoders of ResNet-18's size."""
+    """Defaults of section 4.1 and table 3; the dimensions suit encoders of ResNet-18's size."""
 
-    temperature: Annotated[float, Field(gt=0, description="tau of eq. 6")] = 0.1
-    sigma: Annotated[float, Field(ge=0, description="of DCLW's weights, 0.5; 0 is plain DCL")] = 0.0
-    hidden: Annotated[int, Field(ge=1, description="width inside the projector")] = 512
-    out: Annotated[int, Field(ge=1, description="width of the projections")] = 128
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 6)")] = 0.1
+    sigma: Annotated[
+        float,
+        Field(ge=0, description="temperature of the weights of DCLW, 0 for plain DCL (sigma)"),
+    ] = 0.0
+    hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the projector")] = 512
+    out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 128
 
 
 class DCL(Objective):
-    """Decoupled contrastive learning, optionally weighted (DCLW)."""
+    """DCL: SimCLR with a loss that decouples the positive pair from the negatives.
+
+    https://arxiv.org/abs/2110.06848, eq. 6. In SimCLR the gradient of easy positives vanishes when
+    the batch is small; without the positive in the denominator it does not. With `sigma` > 0 the
+    positives are weighted by their difficulty (DCLW, eq. 7).
+    """
 
     paper = "https://arxiv.org/abs/2110.06848"
     Config = DCLConfig
 
     def __init__(self, encoder: Encoder, config: DCLConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.num_features, config.hidden, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden_dim, config.out_dim)
 
     @classmethod
     def views(cls, config: DCLConfig, size: int) -> tuple[View, ...]:
-        """Two views of the same kind."""
-        return (View(size), View(size))
-
-    def project(self, features: Tensor) -> Tensor:
-        """Maps (B, D) to (B, out)."""
-        projections: Tensor = self.projector(features)
-        return projections
+        """Two views with the default augmentations."""
+        return two_views(size)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """DCL or DCLW of the two views."""
-        z = self.project(self.encoder(torch.cat(batch.views)))
+        """Computes the loss over the images of all processes."""
+        z = self.projector(self.encoder(torch.cat(batch.views)))
         z1, z2 = (all_gather(part) for part in z.chunk(2))
         return Output(dcl(z1, z2, self.config.temperature, self.config.sigma))

@@ -1,4 +1,4 @@
-"""Small and large crops match what a slowly moving teacher makes of the large ones; no negatives.
+"""Self-distillation without labels: crops match a momentum teacher's output for global crops.
 
 Emerging Properties in Self-Supervised Vision Transformers,
 Caron, Touvron, Misra, Jegou, Mairal, Bojanowski, Joulin, 2021. https://arxiv.org/abs/2104.14294
@@ -10,91 +10,72 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn.functional import log_softmax, normalize, softmax
+from torch import Tensor
+from torch.nn.functional import softmax
 
 from ... import Batch, Config, Encoder, Objective, Output, View
 from ...nn import (
+    DINOHead,
+    Teacher,
     all_gather,
     cosine_momentum,
-    ema_,
+    cross_view_cross_entropy,
     encode_views,
-    frozen_copy,
     full_precision,
     multi_crop,
 )
 
 
 @full_precision
-def last_layer(x: Tensor, weight: Tensor) -> Tensor:
-    """Cosines (B, K) of a bottleneck (B, D) and the rows of a weight (K, D)."""
-    return normalize(x, dim=1) @ normalize(weight, dim=1).T
-
-
-@full_precision
 def teacher_distribution(logits: Tensor, center: Tensor, temperature: Tensor) -> Tensor:
-    """Centered and sharpened, section 3.1: softmax over K of (logits - center) / temperature."""
+    """Centers and sharpens logits (B, K), section 3.1: softmax((logits - center) / temperature)."""
     return softmax((logits - center) / temperature, dim=-1)
-
-
-@full_precision
-def dino_loss(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """Cross entropy of the teacher's large views and the student's other views, eq. 1 to 3.
-
-    Args:
-        logits: (V, B, K) of the student for all views, the G large ones first.
-        targets: (G, B, K) distributions of the teacher for the large views.
-        temperature: tau_s of eq. 1.
-
-    Returns:
-        Scalar mean over images and the G (V - 1) pairs of views, as in the authors' code.
-    """
-    log_p = log_softmax(logits / temperature, dim=2)
-    losses = -torch.einsum("gbk,vbk->gv", targets, log_p) / logits.shape[1]
-    same = torch.eye(*losses.shape, dtype=torch.bool, device=losses.device)
-    return losses[~same].mean()
-
-
-class Head(nn.Module):
-    """Three linear layers with GELU and a last layer with rows of unit length; no batch norm."""
-
-    def __init__(self, width: int, hidden: int, bottleneck: int, out: int) -> None:
-        super().__init__()
-        first, second = nn.Linear(width, hidden), nn.Linear(hidden, hidden)
-        third = nn.Linear(hidden, bottleneck)
-        for layer in (first, second, third):
-            nn.init.trunc_normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
-        self.layers = nn.Sequential(first, nn.GELU(), second, nn.GELU(), third)
-        self.last = nn.Parameter(normalize(torch.randn(out, bottleneck)))
-
-    def forward(self, x: Tensor, free: Tensor) -> Tensor:
-        """Maps (B, D) to logits (B, K); where `free` is 0 the last layer's gradient is zero."""
-        return last_layer(self.layers(x), torch.lerp(self.last.detach(), self.last, free))
 
 
 class DINOConfig(Config):
     """Defaults of section 3.2 and appendix C, scaled to thousands of images and ResNet-18.
 
-    The paper has 8 to 10 small views, widths of 2048 and 256, 65,536 outputs, a momentum of 0.996
-    and a last layer that is frozen for the first of 100 epochs or more.
+    The paper has 8 to 10 local crops, hidden dimensions of 2048 and 256, 65,536 outputs, a momentum
+    of 0.996, and a last layer that is frozen in the first of 100 epochs or more.
     """
 
-    crops: Annotated[int, Field(ge=0, description="small views beside the two large ones")] = 4
-    hidden: Annotated[int, Field(ge=1, description="width inside the head")] = 512
-    bottleneck: Annotated[int, Field(ge=1, description="width before the last layer")] = 128
-    out: Annotated[int, Field(ge=2, description="K, outputs that are compared")] = 1024
-    temperature: Annotated[float, Field(gt=0, description="tau_s of eq. 1")] = 0.1
-    teacher_start: Annotated[float, Field(gt=0, description="tau_t at the start")] = 0.04
-    teacher_temperature: Annotated[float, Field(gt=0, description="tau_t after warm-up")] = 0.04
-    warmup: Annotated[float, Field(gt=0, le=1, description="of tau_t, share of the steps")] = 0.3
-    centering: Annotated[float, Field(ge=0, le=1, description="m of eq. 4")] = 0.9
-    momentum: Annotated[float, Field(ge=0, le=1, description="of the teacher at the start")] = 0.99
-    freeze: Annotated[float, Field(ge=0, description="of last layer, share of the steps")] = 0.02
+    local_crops: Annotated[
+        int, Field(ge=0, description="number of local crops beside the two global ones")
+    ] = 4
+    hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the projector")] = 512
+    bottleneck_dim: Annotated[
+        int, Field(ge=1, description="dimension before the projector's last layer")
+    ] = 128
+    out_dim: Annotated[int, Field(ge=2, description="number of outputs (K)")] = 1024
+    student_temperature: Annotated[
+        float, Field(gt=0, description="temperature of the student's softmax (tau_s in eq. 1)")
+    ] = 0.1
+    warmup_teacher_temperature: Annotated[
+        float, Field(gt=0, description="initial temperature of the teacher's softmax (tau_t)")
+    ] = 0.04
+    teacher_temperature: Annotated[
+        float, Field(gt=0, description="temperature of the teacher's softmax after warm-up (tau_t)")
+    ] = 0.04
+    warmup: Annotated[
+        float, Field(gt=0, le=1, description="share of the steps of the temperature's warm-up")
+    ] = 0.3
+    center_momentum: Annotated[
+        float, Field(ge=0, le=1, description="momentum of the center (m in eq. 4)")
+    ] = 0.9
+    momentum: Annotated[
+        float, Field(ge=0, le=1, description="initial momentum of the teacher (lambda)")
+    ] = 0.99
+    freeze_last_layer: Annotated[
+        float, Field(ge=0, description="share of the steps with a frozen last layer")
+    ] = 0.02
 
 
 class DINO(Objective):
-    """Self-distillation without labels."""
+    """DINO: the student's output distribution for each crop matches the teacher's for global crops.
+
+    https://arxiv.org/abs/2104.14294, eq. 1 to 4. The teacher is a moving average of the student;
+    centering and sharpening of its outputs prevent collapse.
+    """
 
     paper = "https://arxiv.org/abs/2104.14294"
     Config = DINOConfig
@@ -103,44 +84,44 @@ class DINO(Objective):
 
     def __init__(self, encoder: Encoder, config: DINOConfig) -> None:
         super().__init__(encoder, config)
-        self.head = Head(encoder.num_features, config.hidden, config.bottleneck, config.out)
-        self.teacher_encoder, self.teacher_head = frozen_copy(encoder), frozen_copy(self.head)
-        self.register_buffer("center", torch.zeros(config.out))
+        self.projector = DINOHead(
+            encoder.num_features, config.hidden_dim, config.bottleneck_dim, config.out_dim
+        )
+        self.teacher = Teacher(encoder, self.projector)
+        self.register_buffer("center", torch.zeros(config.out_dim))
         self.register_buffer("progress", torch.zeros(()))
 
     @classmethod
     def views(cls, config: DINOConfig, size: int) -> tuple[View, ...]:
-        """Two large views and `crops` small ones."""
-        return multi_crop(size, config.crops)
+        """Two global and `local_crops` local crops."""
+        return multi_crop(size, config.local_crops)
 
     def project(self, features: Tensor) -> Tensor:
-        """Maps (B, D) to the bottleneck (B, D')."""
-        bottleneck: Tensor = self.head.layers(features)
+        """Maps features (B, D) to the bottleneck (B, bottleneck_dim)."""
+        bottleneck: Tensor = self.projector.layers(features)
         return bottleneck
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """The student's views against the teacher's large ones; moves the center, eq. 4."""
+        """Computes the loss of all crops and updates the center, eq. 4."""
         c, views = self.config, batch.views
-        free = (self.progress >= c.freeze).to(self.progress)
-        warm = (self.progress / c.warmup).clamp(max=1)
-        tau_t = c.teacher_start + (c.teacher_temperature - c.teacher_start) * warm
-        logits = self.head(torch.cat(encode_views(self.encoder, views)), free)
+        free = (self.progress >= c.freeze_last_layer).to(self.progress)
+        start, share = c.warmup_teacher_temperature, (self.progress / c.warmup).clamp(max=1)
+        temperature = start + (c.teacher_temperature - start) * share
+        logits = self.projector(torch.cat(encode_views(self.encoder, views)), free)
         with torch.no_grad():
-            seen = self.teacher_head(self.teacher_encoder(torch.cat(views[:2])), free)
-            targets = teacher_distribution(seen, self.center, tau_t)
-            self.center.lerp_(
-                all_gather(seen.mean(dim=0, keepdim=True)).mean(dim=0), 1 - c.centering
-            )
-        entropies = {  # 0 to ln K; the first is low and the second high where all is well
+            taught = self.teacher.projector(self.teacher.encoder(torch.cat(views[:2])), free)
+            targets = teacher_distribution(taught, self.center, temperature)
+            mean = all_gather(taught.mean(dim=0, keepdim=True)).mean(dim=0)
+            self.center.lerp_(mean, 1 - c.center_momentum)
+        entropies = {  # in [0, ln K]; without collapse the first is low and the second high
             "teacher_entropy": torch.special.entr(targets).sum(dim=1).mean(),
             "mean_teacher_entropy": torch.special.entr(targets.mean(dim=0)).sum(),
         }
-        logits, targets = logits.view(len(views), -1, c.out), targets.view(2, -1, c.out)
-        return Output(dino_loss(logits, targets, c.temperature), entropies)
+        logits, targets = logits.view(len(views), -1, c.out_dim), targets.view(2, -1, c.out_dim)
+        return Output(cross_view_cross_entropy(logits, targets, c.student_temperature), entropies)
 
     def after_step(self, step: int, steps: int) -> None:
-        """Moves the teacher towards the student."""
+        """Updates the teacher, with a momentum that rises to 1."""
         self.progress.fill_(step / steps)
         momentum = cosine_momentum(step, steps, self.config.momentum)
-        ema_(self.teacher_encoder, self.encoder, momentum)
-        ema_(self.teacher_head, self.head, momentum)
+        self.teacher.update(self.encoder, self.projector, momentum=momentum)

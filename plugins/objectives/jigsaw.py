@@ -1,4 +1,4 @@
-"""Tells how the tiles of an image were shuffled.
+"""Jigsaw puzzles: by which permutation were the tiles of an image shuffled?
 
 Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles,
 Noroozi, Favaro, 2016. https://arxiv.org/abs/1603.09246
@@ -17,53 +17,20 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, instance_norm
 
-from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ...nn import full_precision, mlp, rand_per_sample
-
-
-def tile_size(size: int) -> int:
-    """Returns the pixels of a tile: half an image's, to the nearest 16 as transformers ask."""
-    return max(16, round(size / 32) * 16)
-
-
-def cut_tiles(x: Tensor, tile: int, place: Tensor) -> Tensor:
-    """Cuts one tile out of each of the 3x3 cells of an image.
-
-    Args:
-        x: (B, C, S, S).
-        tile: Pixels of a tile, at most those of a cell, S // 3.
-        place: (B, 9, 2) down and right, where in its cell a tile lies: from 0 to just below 1.
-
-    Returns:
-        (9B, C, tile, tile), the nine tiles of an image together, row by row.
-
-    Raises:
-        UsageError: If the images are not square.
-    """
-    b, _, height, width = x.shape
-    if height != width:
-        raise UsageError(
-            f"A grid of tiles needs square images, not {height} x {width} pixels; "
-            "choose an objective without tiles, such as simclr."
-        )
-    cell = width // 3
-    corner = torch.cartesian_prod(*[torch.arange(3, device=x.device) * cell] * 2)  # (9, 2)
-    corner = corner + (place * (cell - tile + 1)).long()
-    pixels = corner[..., None] + torch.arange(tile, device=x.device)  # (B, 9, 2, tile)
-    rows, columns = pixels[:, :, 0, :, None], pixels[:, :, 1, None, :]
-    image = torch.arange(b, device=x.device).view(-1, 1, 1, 1)
-    return x[image, :, rows, columns].permute(0, 1, 4, 2, 3).flatten(0, 1)
+from ... import Batch, Config, Encoder, Objective, Output, View
+from ...nn import accuracy, cut_tiles, full_precision, mlp, rand_per_sample, tile_size
 
 
 @cache
 def distant_permutations(n: int, count: int) -> NDArray[np.uint8]:
-    """Chooses `count` of the n! permutations, far from one another in Hamming distance.
+    """Chooses `count` of the n! permutations with large Hamming distances.
 
-    Algorithm 1, but the next one is that farthest from its nearest, then from all, then the first
-    in order. The paper looks at all only, which lets some pairs differ in few places.
+    Algorithm 1, but it adds the permutation with the largest minimum distance to the chosen ones,
+    and among those the one with the largest sum of distances. The paper considers the sum only, by
+    which some pairs differ in few positions.
 
     Returns:
-        (count, n), the unshuffled first.
+        (count, n), the identity first.
     """
     numbers = np.fromiter(chain.from_iterable(permutations(range(n))), np.uint8)
     every = np.ascontiguousarray(numbers.reshape(-1, n).T)
@@ -78,63 +45,64 @@ def distant_permutations(n: int, count: int) -> NDArray[np.uint8]:
 
 
 @full_precision
-def jigsaw_loss(logits: Tensor, answers: Tensor) -> Tensor:
-    """Cross entropy over the permutations.
+def jigsaw_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Computes the cross entropy over the permutations.
 
     Args:
-        logits: (B, K).
-        answers: (B,), number of the permutation of each image.
+        logits: (B, K) scores of the permutations.
+        labels: (B,) index of the permutation of each image.
     """
-    return cross_entropy(logits, answers)
+    return cross_entropy(logits, labels)
 
 
 class JigsawConfig(Config):
-    """Defaults of sections 3 and 4; the head's width suits encoders of ResNet-18's size."""
+    """Defaults of sections 3 and 4; the head's dimension suits encoders of ResNet-18's size."""
 
-    permutations: Annotated[
-        int, Field(ge=2, le=1000, description="K, orders to tell apart; the paper's best is 1000")
+    num_permutations: Annotated[
+        int, Field(ge=2, le=1000, description="number of permutations, best in the paper: 1000 (K)")
     ] = 100
-    gray: Annotated[float, Field(ge=0, le=1, description="share of images shown without color")] = (
-        0.3
-    )
-    hidden: Annotated[int, Field(ge=1, description="width inside the head")] = 1024
+    gray: Annotated[
+        float, Field(ge=0, le=1, description="share of images that are converted to grayscale")
+    ] = 0.3
+    hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the head")] = 1024
 
 
 class Jigsaw(Objective):
-    """Jigsaw puzzles of 3x3 tiles, each normalized separately so that only content tells.
+    """Jigsaw: a head recognizes the permutation of 3 x 3 tiles from their features.
 
-    Features of a tile do not depend on its place, so they are shuffled instead of the tiles.
+    https://arxiv.org/abs/1603.09246, sections 3 and 4. Tiles are normalized separately, so that
+    their mean and contrast do not reveal neighbors. The features of a tile do not depend on its
+    position, so that features are permuted instead of tiles.
     """
 
     paper = "https://arxiv.org/abs/1603.09246"
     Config = JigsawConfig
-    example: ClassVar = {"permutations": 4}
+    example: ClassVar = {"num_permutations": 4}
     orders: Tensor
 
     def __init__(self, encoder: Encoder, config: JigsawConfig) -> None:
         super().__init__(encoder, config)
         self.tile = tile_size(encoder.image_size)
-        self.head = mlp(9 * encoder.num_features, config.hidden, config.permutations)
-        chosen = distant_permutations(9, config.permutations)
-        self.register_buffer("orders", torch.from_numpy(chosen).long())
+        self.head = mlp(9 * encoder.num_features, config.hidden_dim, config.num_permutations)
+        permutations = distant_permutations(9, config.num_permutations)
+        self.register_buffer("orders", torch.from_numpy(permutations).long())
 
     @classmethod
     def views(cls, config: JigsawConfig, size: int) -> tuple[View, ...]:
-        """One view of 3x3 cells, 75 pixels for a tile of 64."""
+        """One upright view of 3 x 3 cells, of 75 pixels for a tile of 64."""
         return (View(3 * round(tile_size(size) * 75 / 64), scale=(0.5, 1.0), policy="upright"),)
 
-    def shuffle(self, features: Tensor, answers: Tensor) -> Tensor:
-        """Puts the features (B, 9, D) of each image into the order with the number (B,)."""
-        return features.take_along_dim(self.orders[answers][..., None], dim=1)
+    def shuffle(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Permutes the features (B, 9, D) of each image by its permutation (B,)."""
+        return features.take_along_dim(self.orders[labels][..., None], dim=1)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Shuffles each image once and asks for the order."""
+        """Computes the loss of one random permutation per image."""
         x, b = batch.views[0], len(batch.views[0])
         gray = rand_per_sample(b, 1, 1, 1, like=x) < self.config.gray
         x = torch.where(gray, x.mean(dim=1, keepdim=True), x)
         tiles = instance_norm(cut_tiles(x, self.tile, rand_per_sample(b, 9, 2, like=x)))
         features = self.encoder(tiles).unflatten(0, (b, 9))
-        answers = (rand_per_sample(b, like=x) * len(self.orders)).long()
-        logits = self.head(self.shuffle(features, answers).flatten(1))
-        accuracy = (logits.argmax(dim=1) == answers).float().mean()
-        return Output(jigsaw_loss(logits, answers), {"jigsaw_accuracy": accuracy.detach()})
+        labels = (rand_per_sample(b, like=x) * len(self.orders)).long()
+        logits = self.head(self.shuffle(features, labels).flatten(1))
+        return Output(jigsaw_loss(logits, labels), {"jigsaw_accuracy": accuracy(logits, labels)})

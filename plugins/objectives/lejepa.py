@@ -1,4 +1,4 @@
-"""Makes the views of an image agree while the features of all images become a standard Gaussian.
+"""Joint-embedding prediction with embeddings regularized to an isotropic Gaussian (SIGReg).
 
 LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics,
 Balestriero, LeCun, 2025. https://arxiv.org/abs/2511.08544
@@ -19,9 +19,9 @@ from ...nn import all_gather, encode_views, full_precision, mlp, multi_crop, ran
 
 
 def directions(uniform: Tensor) -> Tensor:
-    """Maps uniform numbers (2, D, M) in [0, 1) to M directions (D, M), uniform on the sphere.
+    """Maps uniform random numbers (2, D, M) to M random directions (D, M), uniform on the sphere.
 
-    Normal numbers by Box and Muller (1958), divided by their length.
+    They are normal random numbers after Box and Muller (1958), divided by their norm.
     """
     radius = (-2 * torch.log1p(-uniform[0])).sqrt()
     return normalize(radius * torch.cos(2 * math.pi * uniform[1]), dim=0)
@@ -29,17 +29,17 @@ def directions(uniform: Tensor) -> Tensor:
 
 @full_precision
 def epps_pulley(x: Tensor) -> Tensor:
-    """Distance of samples from the standard normal distribution by Epps and Pulley (1983).
+    """Computes the Epps-Pulley statistic (1983), the distance from a standard normal distribution.
 
     N int |1/N sum_n exp(i t x_n) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) dt, section 4.2 and algorithm 1:
-    the trapezoidal rule with 17 knots on [-5, 5]. The integrand is even, so that twice the
-    integral over the 9 knots of [0, 5] is the same.
+    the trapezoidal rule with 17 knots on [-5, 5]. The integrand is even, so that it is twice the
+    integral over the 9 knots on [0, 5].
 
     Args:
         x: (..., N, M), N samples of each of M variables.
 
     Returns:
-        (..., M), from 0.
+        (..., M), at least 0.
     """
     t = torch.linspace(0, 5, 9, dtype=x.dtype, device=x.device)
     gauss = torch.exp(-t.square() / 2)
@@ -51,74 +51,83 @@ def epps_pulley(x: Tensor) -> Tensor:
 
 @full_precision
 def sigreg(z: Tensor, a: Tensor) -> Tensor:
-    """Sketched isotropic Gaussian regularization, section 4: mean over directions, then views.
+    """Computes the sketched isotropic Gaussian regularization (SIGReg), section 4.
 
-    1/V sum_v 1/M sum_m T({a_m . z_nv}_n) with T of `epps_pulley`: each view of the batch is a
-    sample of its own, and N counts the images of all processes.
+    1/V sum_v 1/M sum_m T({a_m . z_nv}_n) with T of `epps_pulley`; each view of the batch is a
+    separate sample of the N images of all processes.
 
     Args:
         z: (V, N, D) embeddings.
-        a: (D, M) directions of unit length.
+        a: (D, M) normalized directions.
     """
     return epps_pulley(z @ a).mean()
 
 
 @full_precision
-def prediction(z: Tensor, large: int) -> Tensor:
-    """Squared distance of all views to the mean of the large ones, eq. 7 and algorithm 2.
+def prediction(z: Tensor, num_global: int) -> Tensor:
+    """Computes the squared distance of all views to the mean of the global ones, eq. 7.
 
-    1/(N V) sum_nv ||mu_n - z_nv||^2 / D with mu_n = 1/G sum_{v <= G} z_nv. Eq. 7 has no 1/D, the
-    authors' code does, and the published lambda belongs to it. No gradient is stopped.
+    1/(N V) sum_nv ||mu_n - z_nv||^2 / D with mu_n = 1/G sum_{v <= G} z_nv, see algorithm 2. Eq. 7
+    has no factor 1/D, but the authors' code has, and the published lambda refers to it.
 
     Args:
-        z: (V, N, D) embeddings, the large views first.
-        large: G.
+        z: (V, N, D) embeddings, those of global crops first.
+        num_global: Number of global crops (G).
     """
-    return (z - z[:large].mean(dim=0)).square().mean()
+    return (z - z[:num_global].mean(dim=0)).square().mean()
 
 
 class LeJEPAConfig(Config):
-    """Defaults of section 6; widths as suit encoders of ResNet-18's size and short runs.
+    """Defaults of section 6; the dimensions suit encoders of ResNet-18's size and short training.
 
-    The paper has 6 to 8 small views and 1024 directions; algorithm 1 has 256.
+    The paper has 6 to 8 local crops and 1024 directions; algorithm 1 has 256.
     """
 
-    crops: Annotated[int, Field(ge=0, description="small views beside the two large ones")] = 4
-    hidden: Annotated[int, Field(ge=1, description="width inside the projector")] = 512
-    out: Annotated[int, Field(ge=1, description="width of the embeddings")] = 64
+    local_crops: Annotated[
+        int, Field(ge=0, description="number of local crops beside the two global ones")
+    ] = 4
+    hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the projector")] = 512
+    out_dim: Annotated[int, Field(ge=1, description="dimension of the embeddings")] = 64
     sigreg: Annotated[
-        float, Field(ge=0, le=1, description="lambda: share of SIGReg, the rest is prediction")
+        float,
+        Field(
+            ge=0, le=1, description="share of SIGReg in the loss, beside the prediction (lambda)"
+        ),
     ] = 0.05
-    directions: Annotated[int, Field(ge=1, description="M, drawn anew at each step")] = 256
+    num_directions: Annotated[
+        int, Field(ge=1, description="number of random directions per step (M)")
+    ] = 256
 
 
 class LeJEPA(Objective):
-    """Prediction in feature space with one term against collapse; no teacher, no stop-gradient."""
+    """LeJEPA: all crops predict the mean of the global crops, and embeddings become Gaussian.
+
+    https://arxiv.org/abs/2511.08544, eq. 7 and algorithms 1 and 2. SIGReg compares random
+    projections of the embeddings with a normal distribution; it prevents collapse without teacher
+    and stop-gradient.
+    """
 
     paper = "https://arxiv.org/abs/2511.08544"
     Config = LeJEPAConfig
 
     def __init__(self, encoder: Encoder, config: LeJEPAConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.num_features, config.hidden, config.hidden, config.out)
+        self.projector = mlp(
+            encoder.num_features, config.hidden_dim, config.hidden_dim, config.out_dim
+        )
 
     @classmethod
     def views(cls, config: LeJEPAConfig, size: int) -> tuple[View, ...]:
-        """Two large views and `crops` small ones; section 6 cuts at 0.3 of the image's area."""
-        return multi_crop(size, config.crops, cut=0.3)
-
-    def project(self, features: Tensor) -> Tensor:
-        """Maps (B, D) to (B, out)."""
-        embeddings: Tensor = self.projector(features)
-        return embeddings
+        """Two global and `local_crops` local crops; local ones cover up to 0.3 of the area."""
+        return multi_crop(size, config.local_crops, cut=0.3)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """(1 - lambda) prediction + lambda SIGReg over the images of all processes."""
-        z = self.project(torch.cat(encode_views(self.encoder, batch.views)))
+        """Computes (1 - lambda) prediction + lambda SIGReg over the images of all processes."""
+        z = self.projector(torch.cat(encode_views(self.encoder, batch.views)))
         z = torch.stack(z.chunk(len(batch.views)), dim=1)  # (B, V, D)
         z = all_gather(z).transpose(0, 1)
-        a = directions(rand_shared(2, z.shape[2], self.config.directions, like=z))
-        terms = {"prediction": prediction(z, large=2), "sigreg": sigreg(z, a)}
+        a = directions(rand_shared(2, z.shape[2], self.config.num_directions, like=z))
+        terms = {"prediction": prediction(z, num_global=2), "sigreg": sigreg(z, a)}
         share = self.config.sigreg
         loss = (1 - share) * terms["prediction"] + share * terms["sigreg"]
         return Output(loss, {name: term.detach() for name, term in terms.items()})

@@ -1,4 +1,4 @@
-"""Contrasts an image with a queue of images that a slowly moving teacher saw before.
+"""Contrastive learning against a queue of keys from a momentum encoder.
 
 Momentum Contrast for Unsupervised Visual Representation Learning,
 He, Fan, Wu, Xie, Girshick, 2019. https://arxiv.org/abs/1911.05722
@@ -16,18 +16,18 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import FeatureQueue, ema_, frozen_copy, full_precision, mlp
+from ...nn import FeatureQueue, Teacher, full_precision, mlp, two_views
 
 
 @full_precision
 def info_nce(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
-    """InfoNCE, eq. 1 of MoCo: each query against its key and the queue.
+    """Computes InfoNCE, eq. 1 of MoCo, of each query against its key and the queue.
 
     Args:
         q: (B, D) queries of unit length.
         k: (B, D) keys of unit length; row i shows the same image as row i of q.
         queue: (Q, D) keys of other images, of unit length.
-        temperature: tau.
+        temperature: Temperature of the softmax (tau).
 
     Returns:
         Scalar mean over the queries.
@@ -38,57 +38,55 @@ def info_nce(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
 
 
 class MoCoConfig(Config):
-    """Temperature of MoCo v2; the rest as suits encoders of ResNet-18's size and short runs.
+    """The temperature of MoCo v2; the rest suits encoders of ResNet-18's size and short training.
 
-    The paper's queue of 65,536 is for a set of a million, its momentum of 0.999 for 10^6 steps.
+    The paper has a queue of 65,536 keys for a million images, and a momentum of 0.999.
     """
 
-    hidden: Annotated[int, Field(ge=1, description="width inside the projector")] = 512
-    out: Annotated[int, Field(ge=1, description="width of the projections")] = 128
-    temperature: Annotated[float, Field(gt=0, description="tau of eq. 1")] = 0.2
-    momentum: Annotated[float, Field(ge=0, le=1, description="m of eq. 2")] = 0.99
-    queue: Annotated[int, Field(ge=1, description="keys that are remembered")] = 4096
+    hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the projector")] = 512
+    out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 128
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 1)")] = 0.2
+    momentum: Annotated[
+        float, Field(ge=0, le=1, description="momentum of the teacher's average (m in eq. 2)")
+    ] = 0.99
+    queue_size: Annotated[int, Field(ge=1, description="number of keys in the queue (K)")] = 4096
 
 
 class MoCo(Objective):
-    """MoCo v2: many negatives without a large batch.
+    """MoCo v2: a query matches its key among a queue of keys of earlier images.
 
-    Keys and queries are normalized by separate batches, so that no image sees its own statistics;
-    the paper's shuffling among GPUs is not needed beside batch statistics of all processes.
+    https://arxiv.org/abs/1911.05722, eq. 1 and 2, with the projector of
+    https://arxiv.org/abs/2003.04297. The queue gives many negatives without a large batch.
+    Queries and keys pass batch normalization in separate batches. Shuffling BN is not needed,
+    because batch statistics are those of all processes.
     """
 
     paper = "https://arxiv.org/abs/2003.04297"
     Config = MoCoConfig
-    example: ClassVar = {"queue": 16384}  # so long that few random rows leave: the loss rises then
+    example: ClassVar = {
+        "queue_size": 16384
+    }  # in a short one keys replace random rows, and the loss rises
 
     def __init__(self, encoder: Encoder, config: MoCoConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.num_features, config.hidden, config.out)
-        self.teacher_encoder = frozen_copy(self.encoder)
-        self.teacher_projector = frozen_copy(self.projector)
-        self.queue = FeatureQueue(config.queue, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden_dim, config.out_dim)
+        self.teacher = Teacher(encoder, self.projector)
+        self.queue = FeatureQueue(config.queue_size, config.out_dim)
 
     @classmethod
     def views(cls, config: MoCoConfig, size: int) -> tuple[View, ...]:
-        """Query and key, of the same kind."""
-        return (View(size), View(size))
-
-    def project(self, features: Tensor) -> Tensor:
-        """Maps (B, D) to (B, out)."""
-        projections: Tensor = self.projector(features)
-        return projections
+        """Query and key, with the default augmentations."""
+        return two_views(size)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """InfoNCE of the first view's query and the second view's key."""
+        """Computes InfoNCE of the first view's query and the second view's key."""
         query, key = batch.views
-        q = normalize(self.project(self.encoder(query)), dim=1)
-        with torch.no_grad():
-            k = normalize(self.teacher_projector(self.teacher_encoder(key)), dim=1)
+        q = normalize(self.projector(self.encoder(query)), dim=1)
+        k = normalize(self.teacher(key), dim=1)
         loss = info_nce(q, k, self.queue(), self.config.temperature)
         self.queue.push(k)
         return Output(loss)
 
     def after_step(self, step: int, steps: int) -> None:
-        """Moves the teacher, eq. 2."""
-        ema_(self.teacher_encoder, self.encoder, self.config.momentum)
-        ema_(self.teacher_projector, self.projector, self.config.momentum)
+        """Updates the teacher, eq. 2."""
+        self.teacher.update(self.encoder, self.projector, momentum=self.config.momentum)

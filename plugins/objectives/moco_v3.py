@@ -1,4 +1,4 @@
-"""Predicts a moving teacher's view of an image, and tells it from the batch's other images.
+"""Contrastive learning with a momentum encoder and a predictor, without a queue.
 
 An Empirical Study of Training Self-Supervised Vision Transformers,
 Chen, Xie, He, 2021. https://arxiv.org/abs/2104.02057
@@ -11,30 +11,28 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import all_gather, cosine_momentum, ema_, frozen_copy, full_precision, mlp
-
-
-@full_precision
-def similarities(q: Tensor, k: Tensor) -> Tensor:
-    """Cosines (B, B) of each query with each key, in [-1, 1].
-
-    Args:
-        q: (B, D) queries.
-        k: (B, D) keys.
-    """
-    return normalize(q, dim=1) @ normalize(k, dim=1).T
+from ...nn import (
+    Teacher,
+    accuracy,
+    all_gather,
+    cosine_momentum,
+    cosine_scores,
+    full_precision,
+    mlp,
+    two_views,
+)
 
 
 @full_precision
 def contrast(similarity: Tensor, temperature: float) -> Tensor:
-    """Eq. 1 with the other keys of the batch as negatives, times 2 tau as in algorithm 1.
+    """Computes eq. 1 with the batch's other keys as negatives, times 2 tau as in algorithm 1.
 
     Args:
-        similarity: (B, B) of queries and keys; row and column i show the same image.
-        temperature: tau.
+        similarity: (B, B) cosine similarities of queries and keys of the same images.
+        temperature: Temperature of the softmax (tau).
 
     Returns:
         Scalar mean over the queries, at least 0.
@@ -44,19 +42,24 @@ def contrast(similarity: Tensor, temperature: float) -> Tensor:
 
 
 class MoCoV3Config(Config):
-    """Defaults of section 4 for ViT; widths for encoders of ResNet-18's size."""
+    """Defaults of section 4 for ViT; the dimensions suit encoders of ResNet-18's size."""
 
-    hidden: Annotated[int, Field(ge=1, description="width inside projector and predictor")] = 1024
-    out: Annotated[int, Field(ge=1, description="width of the projections")] = 256
-    temperature: Annotated[float, Field(gt=0, description="tau of eq. 1")] = 0.2
-    momentum: Annotated[float, Field(ge=0, le=1, description="of the teacher at the start")] = 0.99
+    hidden_dim: Annotated[
+        int, Field(ge=1, description="hidden dimension of projector and predictor")
+    ] = 1024
+    out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 256
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 1)")] = 0.2
+    momentum: Annotated[
+        float, Field(ge=0, le=1, description="initial momentum of the teacher (m in algorithm 1)")
+    ] = 0.99
 
 
 class MoCoV3(Objective):
-    """MoCo without a queue and with a predictor; for CNN and ViT.
+    """MoCo v3: a predicted query matches the teacher's key of the other view, within the batch.
 
-    The projector has two layers, as the authors' for CNNs (theirs for ViT has three). A ViT's patch
-    embedding is trained; the paper freezes it, against instability of large runs.
+    https://arxiv.org/abs/2104.02057, eq. 1 and algorithm 1; for CNN and ViT. The projector has two
+    layers, as the authors' for CNNs (three for ViT). The patch embedding of a ViT is trained,
+    whereas the paper freezes it against instability in large-scale training.
     """
 
     paper = "https://arxiv.org/abs/2104.02057"
@@ -64,36 +67,29 @@ class MoCoV3(Objective):
 
     def __init__(self, encoder: Encoder, config: MoCoV3Config) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.num_features, config.hidden, config.out, last_norm=True)
-        self.predictor = mlp(config.out, config.hidden, config.out, last_norm=True)
-        self.teacher_encoder = frozen_copy(self.encoder)
-        self.teacher_projector = frozen_copy(self.projector)
+        self.projector = mlp(
+            encoder.num_features, config.hidden_dim, config.out_dim, last_norm=True
+        )
+        self.predictor = mlp(config.out_dim, config.hidden_dim, config.out_dim, last_norm=True)
+        self.teacher = Teacher(encoder, self.projector)
 
     @classmethod
     def views(cls, config: MoCoV3Config, size: int) -> tuple[View, ...]:
-        """Two views of the same kind."""
-        return (View(size), View(size))
-
-    def project(self, features: Tensor) -> Tensor:
-        """Maps (B, D) to (B, out)."""
-        projections: Tensor = self.projector(features)
-        return projections
+        """Two views with the default augmentations."""
+        return two_views(size)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Each view's prediction against the teacher's projections of the other views."""
+        """Contrasts the prediction of each view with the teacher's projections of the other."""
         views = torch.cat(batch.views)
-        q1, q2 = map(all_gather, self.predictor(self.project(self.encoder(views))).chunk(2))
-        with torch.no_grad():
-            k1, k2 = map(all_gather, self.teacher_projector(self.teacher_encoder(views)).chunk(2))
-        first, second = similarities(q1, k2), similarities(q2, k1)
+        q1, q2 = map(all_gather, self.predictor(self.projector(self.encoder(views))).chunk(2))
+        k1, k2 = map(all_gather, self.teacher(views).chunk(2))
+        first, second = cosine_scores(q1, k2), cosine_scores(q2, k1)
         tau = self.config.temperature
-        own = torch.arange(len(first), device=first.device)
-        accuracy = (first.argmax(dim=1) == own).float().mean()
+        images = torch.arange(len(first), device=first.device)
         loss = contrast(first, tau) + contrast(second, tau)
-        return Output(loss, {"contrast_accuracy": accuracy.detach()})
+        return Output(loss, {"contrast_accuracy": accuracy(first, images)})
 
     def after_step(self, step: int, steps: int) -> None:
-        """Moves the teacher; its momentum rises to 1."""
+        """Updates the teacher, with a momentum that rises to 1."""
         momentum = cosine_momentum(step, steps, self.config.momentum)
-        ema_(self.teacher_encoder, self.encoder, momentum)
-        ema_(self.teacher_projector, self.projector, momentum)
+        self.teacher.update(self.encoder, self.projector, momentum=momentum)

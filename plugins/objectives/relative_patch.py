@@ -1,4 +1,4 @@
-"""Tells where one patch of an image lies as seen from another.
+"""Context prediction: where does one patch of an image lie relative to another?
 
 Unsupervised Visual Representation Learning by Context Prediction,
 Doersch, Gupta, Efros, 2015. https://arxiv.org/abs/1505.05192
@@ -14,66 +14,68 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, instance_norm, one_hot
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import full_precision, mlp, rand_per_sample
-from .jigsaw import cut_tiles, tile_size
+from ...nn import accuracy, cut_tiles, full_precision, mlp, rand_per_sample, tile_size
 
 _CENTER = 4
 
 
 def drop_colors(x: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
-    """Blanks all channels but one of some patches: the color fringes of a lens tell its place.
+    """Sets all channels but one of some patches to zero (color dropping, section 3.2).
 
-    The paper leaves noise of a hundredth of the kept channel's deviation; here it is nothing.
+    Chromatic aberration of lenses would reveal the position. The paper replaces the channels by
+    noise of a hundredth of the kept channel's standard deviation.
 
     Args:
-        x: (n, C, H, W), of mean zero.
-        dropped: (n,), whether a patch loses its colors.
-        kept: (n,), number of the channel that stays.
+        x: (n, C, H, W) patches of mean zero.
+        dropped: (n,) whether a patch loses its colors.
+        kept: (n,) index of the channel that is kept.
     """
-    stays = one_hot(kept, x.shape[1]).bool() | ~dropped[:, None]
-    return x * stays[..., None, None]
+    channels = one_hot(kept, x.shape[1]).bool() | ~dropped[:, None]
+    return x * channels[..., None, None]
 
 
 def pairs(features: Tensor) -> Tensor:
-    """Joins the center of each grid (B, 9, D) with each neighbor: (8B, 2D), image by image."""
-    others = [n for n in range(9) if n != _CENTER]
-    center = features[:, _CENTER, None].expand(-1, len(others), -1)
-    return torch.cat([center, features[:, others]], dim=2).flatten(0, 1)
+    """Concatenates features (B, 9, D) of the center with each neighbor: (8 B, 2 D), by image."""
+    neighbors = [n for n in range(9) if n != _CENTER]
+    center = features[:, _CENTER, None].expand(-1, len(neighbors), -1)
+    return torch.cat([center, features[:, neighbors]], dim=2).flatten(0, 1)
 
 
 @full_precision
 def relative_patch_loss(logits: Tensor) -> Tensor:
-    """Cross entropy over the eight places.
+    """Computes the cross entropy over the eight relative positions.
 
     Args:
-        logits: (8B, 8); rows as `pairs` puts them.
+        logits: (8 B, 8), with rows in the order of `pairs`.
     """
-    return cross_entropy(logits, _places(logits))
+    return cross_entropy(logits, _positions(logits))
 
 
-def _places(logits: Tensor) -> Tensor:
+def _positions(logits: Tensor) -> Tensor:
     return torch.arange(8, device=logits.device).repeat(len(logits) // 8)
 
 
 class RelativePatchConfig(Config):
-    """Defaults of section 3.1; the head's width suits encoders of ResNet-18's size."""
+    """Defaults of section 3.1; the head's dimension suits encoders of ResNet-18's size."""
 
-    gap: Annotated[float, Field(ge=0, description="between patches, as a share of a patch")] = 0.5
+    gap: Annotated[
+        float, Field(ge=0, description="gap between patches, as a share of a patch's side")
+    ] = 0.5
     jitter: Annotated[
         float, Field(ge=0, le=0.5, description="largest shift of a patch, as a share of the gap")
     ] = 7 / 48
-    drop: Annotated[
-        float, Field(ge=0, le=1, description="share of patches that lose their colors; paper: 1")
+    color_drop: Annotated[
+        float, Field(ge=0, le=1, description="share of patches with one channel only, paper: 1")
     ] = 0.5
-    hidden: Annotated[int, Field(ge=1, description="width inside the head")] = 512
+    hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the head")] = 512
 
 
 class RelativePatch(Objective):
-    """Relative position of patches, with the guards against seeing it without understanding.
+    """Context prediction: a head recognizes which of eight neighbors of the center a patch is.
 
-    All eight pairs of a center and a neighbor come from nine encoded patches. A gap and a jitter
-    keep edges from being continued, each patch is normalized by itself, and colors are dropped.
-    The paper's blurring of some patches by sampling down and up is left out.
+    https://arxiv.org/abs/1505.05192, section 3. Against trivial solutions patches have a gap and
+    random shifts, are normalized separately, and lose their colors at random. All eight pairs come
+    from nine encoded patches. The paper's down- and upsampling of some patches is omitted.
     """
 
     paper = "https://arxiv.org/abs/1505.05192"
@@ -82,25 +84,25 @@ class RelativePatch(Objective):
     def __init__(self, encoder: Encoder, config: RelativePatchConfig) -> None:
         super().__init__(encoder, config)
         self.tile = tile_size(encoder.image_size)
-        self.head = mlp(2 * encoder.num_features, config.hidden, 8)
+        self.head = mlp(2 * encoder.num_features, config.hidden_dim, 8)
 
     @classmethod
     def views(cls, config: RelativePatchConfig, size: int) -> tuple[View, ...]:
-        """One view of 3x3 cells of a patch and its gap."""
+        """One upright view of 3 x 3 cells, each of a patch and its gap."""
         cell = round(tile_size(size) * (1 + config.gap))
         return (View(3 * cell, scale=(0.5, 1.0), policy="upright"),)
 
     def patches(self, x: Tensor) -> Tensor:
-        """Cuts images (B, C, S, S) into guarded patches (9B, C, tile, tile)."""
+        """Cuts images (B, C, S, S) into shifted, normalized patches (9 B, C, tile, tile)."""
         drawn = rand_per_sample(len(x), 9, 4, like=x)
-        place = 0.5 + self.config.jitter * (2 * drawn[..., :2] - 1)
+        offset = 0.5 + self.config.jitter * (2 * drawn[..., :2] - 1)
         dropped, kept = drawn[..., 2:].flatten(0, 1).unbind(dim=1)
-        patches = instance_norm(cut_tiles(x, self.tile, place))
-        return drop_colors(patches, dropped < self.config.drop, (kept * x.shape[1]).long())
+        patches = instance_norm(cut_tiles(x, self.tile, offset))
+        return drop_colors(patches, dropped < self.config.color_drop, (kept * x.shape[1]).long())
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Asks for the place of all eight neighbors of each image's center."""
+        """Computes the loss of all eight neighbors of each image's center."""
         features = self.encoder(self.patches(batch.views[0])).unflatten(0, (-1, 9))
         logits = self.head(pairs(features))
-        accuracy = (logits.argmax(dim=1) == _places(logits)).float().mean()
-        return Output(relative_patch_loss(logits), {"place_accuracy": accuracy.detach()})
+        metrics = {"position_accuracy": accuracy(logits, _positions(logits))}
+        return Output(relative_patch_loss(logits), metrics)

@@ -1,4 +1,4 @@
-"""Keeps the relations of an image to earlier ones, as a teacher sees them in a hardly altered view.
+"""Relational consistency: similarities to a queue of images agree between student and teacher.
 
 ReSSL: Relational Self-Supervised Learning with Weak Augmentation,
 Zheng, You, Wang, Qian, Zhang, Wang, Xu, 2021. https://arxiv.org/abs/2107.09282
@@ -14,24 +14,24 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import FeatureQueue, ema_, frozen_copy, full_precision, mlp
+from ...nn import FeatureQueue, Teacher, full_precision, mlp
 
 
 @full_precision
 def relations(z: Tensor, queue: Tensor, temperature: float) -> Tensor:
-    """Logits (B, Q) of the similarity distribution over the queue, section 3.2.
+    """Computes logits (B, Q) of the similarity distribution over the queue, section 3.2.
 
     Args:
-        z: (B, D) of unit length.
-        queue: (Q, D) earlier embeddings of the teacher, of unit length.
-        temperature: tau; the smaller, the sharper.
+        z: (B, D) normalized embeddings.
+        queue: (Q, D) normalized embeddings of earlier images by the teacher.
+        temperature: Temperature of the softmax (tau); a smaller one sharpens the distribution.
     """
     return z @ queue.T / temperature
 
 
 @full_precision
 def relation_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Cross entropy H(p2, p1) of the teacher's distribution p2 and the student's p1, section 3.2.
+    """Computes the cross entropy H(p2, p1) of the teacher's p2 and the student's p1, section 3.2.
 
     Args:
         student: (B, Q) logits.
@@ -44,57 +44,61 @@ def relation_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 class ReSSLConfig(Config):
-    """Temperatures of section 4; the rest as suits encoders of ResNet-18's size and short runs.
+    """Temperatures of section 4; the rest suits encoders of ResNet-18's size and short training.
 
-    The paper's queue of 131,072 is a tenth of ImageNet; its momentum of 0.999 is for 10^5 steps.
+    The paper has a queue of 131,072 images, a tenth of ImageNet, and a momentum of 0.999.
     """
 
-    hidden: Annotated[int, Field(ge=1, description="width inside the projector")] = 512
-    out: Annotated[int, Field(ge=1, description="width of the embeddings")] = 128
-    tau_s: Annotated[float, Field(gt=0, description="temperature of the student")] = 0.1
-    tau_t: Annotated[float, Field(gt=0, description="temperature of the teacher")] = 0.04
-    momentum: Annotated[float, Field(ge=0, le=1, description="of the teacher")] = 0.99
-    queue: Annotated[int, Field(ge=1, description="Q, embeddings that are remembered")] = 4096
+    hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the projector")] = 512
+    out_dim: Annotated[int, Field(ge=1, description="dimension of the embeddings")] = 128
+    student_temperature: Annotated[
+        float, Field(gt=0, description="temperature of the student's softmax (tau_s)")
+    ] = 0.1
+    teacher_temperature: Annotated[
+        float, Field(gt=0, description="temperature of the teacher's softmax (tau_t)")
+    ] = 0.04
+    momentum: Annotated[
+        float, Field(ge=0, le=1, description="momentum of the teacher's moving average (m)")
+    ] = 0.99
+    queue_size: Annotated[int, Field(ge=1, description="number of embeddings in the queue")] = 4096
 
 
 class ReSSL(Objective):
-    """Similar images may stay similar: nothing is pushed away."""
+    """ReSSL: the student reproduces the teacher's similarities between images.
+
+    https://arxiv.org/abs/2107.09282, section 3.2. Student and teacher each compare a view with a
+    queue of earlier images; the teacher sees a weakly augmented view and has the sharper softmax.
+    There are no negatives, so that similar images may stay similar.
+    """
 
     paper = "https://arxiv.org/abs/2107.09282"
     Config = ReSSLConfig
-    example: ClassVar = {"queue": 16}  # the loss rises while random rows leave it
+    example: ClassVar = {"queue_size": 16}  # the loss rises while random rows are replaced
 
     def __init__(self, encoder: Encoder, config: ReSSLConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.num_features, config.hidden, config.out)
-        self.teacher_encoder = frozen_copy(self.encoder)
-        self.teacher_projector = frozen_copy(self.projector)
-        self.queue = FeatureQueue(config.queue, config.out)
+        self.projector = mlp(encoder.num_features, config.hidden_dim, config.out_dim)
+        self.teacher = Teacher(encoder, self.projector)
+        self.queue = FeatureQueue(config.queue_size, config.out_dim)
 
     @classmethod
     def views(cls, config: ReSSLConfig, size: int) -> tuple[View, ...]:
-        """The student's view, and the teacher's, which is hardly altered."""
+        """The student's view, and the teacher's weakly augmented view."""
         return (View(size), View(size, policy="weak"))
 
-    def project(self, features: Tensor) -> Tensor:
-        """Maps (B, D) to (B, out)."""
-        embeddings: Tensor = self.projector(features)
-        return embeddings
-
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """The student's relations against the teacher's, which then join the queue."""
+        """Computes the loss; then the teacher's embeddings join the queue."""
         strong, weak = batch.views
-        z1 = normalize(self.project(self.encoder(strong)), dim=1)
-        with torch.no_grad():
-            z2 = normalize(self.teacher_projector(self.teacher_encoder(weak)), dim=1)
+        z1 = normalize(self.projector(self.encoder(strong)), dim=1)
+        z2 = normalize(self.teacher(weak), dim=1)
         queue = self.queue()
-        teacher = relations(z2, queue, self.config.tau_t)
-        loss = relation_loss(relations(z1, queue, self.config.tau_s), teacher)
+        student = relations(z1, queue, self.config.student_temperature)
+        teacher = relations(z2, queue, self.config.teacher_temperature)
+        loss = relation_loss(student, teacher)
         self.queue.push(z2)
         entropy = torch.special.entr(teacher.softmax(dim=1)).sum(dim=1).mean()
         return Output(loss, {"teacher_entropy": entropy})
 
     def after_step(self, step: int, steps: int) -> None:
-        """Moves the teacher."""
-        ema_(self.teacher_encoder, self.encoder, self.config.momentum)
-        ema_(self.teacher_projector, self.projector, self.config.momentum)
+        """Updates the teacher."""
+        self.teacher.update(self.encoder, self.projector, momentum=self.config.momentum)

@@ -1,4 +1,4 @@
-"""Tells by which multiple of 90 degrees an image was turned.
+"""Rotation prediction: by which multiple of 90 degrees was an image rotated?
 
 Unsupervised Representation Learning by Predicting Image Rotations,
 Gidaris, Singh, Komodakis, 2018. https://arxiv.org/abs/1803.07728
@@ -11,30 +11,34 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import full_precision
+from ...nn import accuracy, full_precision
 
 
 def four_rotations(x: Tensor) -> Tensor:
-    """Turns each image by 0, 90, 180 and 270 degrees: (B, C, S, S) to (4B, C, S, S), turn first."""
+    """Rotates images (B, C, S, S) by 0, 90, 180 and 270 degrees, in this order: (4 B, C, S, S)."""
     return torch.cat([x.rot90(k, dims=(2, 3)) for k in range(4)])
 
 
 @full_precision
 def rotation_loss(logits: Tensor) -> Tensor:
-    """Cross entropy over the four rotations, eq. 2 and 3.
+    """Computes the cross entropy over the four rotations, eq. 2 and 3.
 
     Args:
-        logits: (4B, 4); rows as `four_rotations` puts them.
+        logits: (4 B, 4), with rows in the order of `four_rotations`.
     """
-    return cross_entropy(logits, _turns(logits))
+    return cross_entropy(logits, _rotations(logits))
 
 
-def _turns(logits: Tensor) -> Tensor:
+def _rotations(logits: Tensor) -> Tensor:
     return torch.arange(4, device=logits.device).repeat_interleave(len(logits) // 4)
 
 
 class Rotation(Objective):
-    """Rotation prediction; of little use where images have no upright, such as from above."""
+    """RotNet: a linear classifier recognizes the rotation of an image.
+
+    https://arxiv.org/abs/1803.07728, eq. 2 and 3. It teaches little where images have no upright
+    orientation, such as aerial images.
+    """
 
     paper = "https://arxiv.org/abs/1803.07728"
 
@@ -44,11 +48,11 @@ class Rotation(Objective):
 
     @classmethod
     def views(cls, config: Config, size: int) -> tuple[View, ...]:
-        """One view that is not itself turned."""
+        """One upright view."""
         return (View(size, policy="upright"),)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """All four rotations of each image at once, as the paper found best."""
+        """Computes the loss of all four rotations of each image, which worked best in the paper."""
         logits = self.head(self.encoder(four_rotations(batch.views[0])))
-        accuracy = (logits.argmax(dim=1) == _turns(logits)).float().mean()
-        return Output(rotation_loss(logits), {"rotation_accuracy": accuracy.detach()})
+        metrics = {"rotation_accuracy": accuracy(logits, _rotations(logits))}
+        return Output(rotation_loss(logits), metrics)

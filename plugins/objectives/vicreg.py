@@ -1,4 +1,4 @@
-"""Makes two views agree while every dimension keeps its variance and none repeats another.
+"""Invariance of two views, with a variance and a covariance term against collapse.
 
 VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning,
 Bardes, Ponce, LeCun, 2022. https://arxiv.org/abs/2105.04906
@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn.functional import mse_loss, relu
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import all_gather, full_precision, mlp, off_diagonal
+from ...nn import all_gather, full_precision, mlp, off_diagonal, two_views
 
 
 @full_precision
 def invariance(z1: Tensor, z2: Tensor) -> Tensor:
-    """Invariance s of eq. 5: mean squared difference; over elements, as in the authors' code.
+    """Computes the invariance term (s in eq. 5), as a mean over elements as in the authors' code.
 
     Args:
         z1: (B, D) embeddings of the first views.
@@ -30,7 +30,7 @@ def invariance(z1: Tensor, z2: Tensor) -> Tensor:
 
 @full_precision
 def variance(z: Tensor, eps: float = 1e-4) -> Tensor:
-    """Variance v of eq. 1 with gamma = 1: hinge on the standard deviation of each dimension.
+    """Computes the variance term (v in eq. 1, gamma = 1), a hinge on the standard deviations.
 
     Args:
         z: (B, D) embeddings.
@@ -41,7 +41,7 @@ def variance(z: Tensor, eps: float = 1e-4) -> Tensor:
 
 @full_precision
 def covariance(z: Tensor) -> Tensor:
-    """Covariance c of eq. 4: squared off-diagonal covariances, summed and divided by D.
+    """Computes the covariance term (c in eq. 4), the sum of squared covariances divided by D.
 
     Args:
         z: (B, D) embeddings.
@@ -52,38 +52,42 @@ def covariance(z: Tensor) -> Tensor:
 
 
 class VICRegConfig(Config):
-    """Defaults of section 4.2; the expander is narrower, as suits short runs."""
+    """Defaults of section 4.2; the expander is narrower, for short training."""
 
-    hidden: Annotated[int, Field(ge=1, description="width of the expander's layers")] = 1024
-    out: Annotated[int, Field(ge=2, description="width of the embeddings")] = 1024
-    invariance: Annotated[float, Field(ge=0, description="lambda of eq. 6")] = 25.0
-    variance: Annotated[float, Field(ge=0, description="mu of eq. 6")] = 25.0
-    covariance: Annotated[float, Field(ge=0, description="nu of eq. 6")] = 1.0
+    hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the expander")] = 1024
+    out_dim: Annotated[int, Field(ge=2, description="dimension of the embeddings")] = 1024
+    invariance: Annotated[
+        float, Field(ge=0, description="weight of the invariance term (lambda)")
+    ] = 25.0
+    variance: Annotated[float, Field(ge=0, description="weight of the variance term (mu)")] = 25.0
+    covariance: Annotated[float, Field(ge=0, description="weight of the covariance (nu)")] = 1.0
 
 
 class VICReg(Objective):
-    """Invariance with explicit terms against collapse."""
+    """VICReg: invariance, variance and covariance regularization of the embeddings.
+
+    https://arxiv.org/abs/2105.04906, eq. 6. The invariance term is the mean squared distance of two
+    views, the variance term keeps the standard deviation of each dimension above 1, and the
+    covariance term decorrelates the dimensions. It needs neither negatives nor a teacher.
+    """
 
     paper = "https://arxiv.org/abs/2105.04906"
     Config = VICRegConfig
 
     def __init__(self, encoder: Encoder, config: VICRegConfig) -> None:
         super().__init__(encoder, config)
-        self.expander = mlp(encoder.num_features, config.hidden, config.hidden, config.out)
+        self.projector = mlp(
+            encoder.num_features, config.hidden_dim, config.hidden_dim, config.out_dim
+        )
 
     @classmethod
     def views(cls, config: VICRegConfig, size: int) -> tuple[View, ...]:
-        """Two views of the same kind."""
-        return (View(size), View(size))
-
-    def project(self, features: Tensor) -> Tensor:
-        """Maps (B, D) to (B, out)."""
-        embeddings: Tensor = self.expander(features)
-        return embeddings
+        """Two views with the default augmentations."""
+        return two_views(size)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Weighted sum of the three terms, eq. 6 (variance halved as in the authors' code)."""
-        z = self.project(self.encoder(torch.cat(batch.views)))
+        """Computes eq. 6, with the variance halved as in the authors' code."""
+        z = self.projector(self.encoder(torch.cat(batch.views)))
         z1, z2 = (all_gather(part) for part in z.chunk(2))
         inv = invariance(z1, z2)
         var = (variance(z1) + variance(z2)) / 2

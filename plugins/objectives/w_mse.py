@@ -1,4 +1,4 @@
-"""Makes views of an image agree after whitening, which keeps images from falling together.
+"""Invariance of whitened embeddings; whitening prevents collapse.
 
 Whitening for Self-Supervised Representation Learning,
 Ermolov, Siarohin, Sangineto, Sebe, 2020. https://arxiv.org/abs/2007.06346
@@ -20,35 +20,37 @@ from ...nn import all_gather, full_precision, mlp, rand_shared
 
 @full_precision
 def whiten(v: Tensor, shrinkage: float, eps: float = 1e-5) -> Tensor:
-    """Whitening of section 3: W (v - mean) with W^T W the inverse covariance, W by Cholesky.
+    """Whitens embeddings, section 3: W (v - mean), with W by Cholesky of the inverse covariance.
 
-    The scale of each dimension is divided out first, which by Cholesky changes nothing; so it is
-    the *correlation* R that is shrunk, to (1 - shrinkage) R + shrinkage I. That is positive
-    definite, also in float32, for fewer rows than dimensions and for constant dimensions.
+    Each dimension is first divided by its standard deviation, which does not change the result, so
+    that the correlation R is shrunk, to (1 - shrinkage) R + shrinkage I. It is then positive
+    definite in float32, also for fewer samples than dimensions and for constant dimensions.
 
     Args:
         v: (n, D) embeddings, n at least 2.
-        shrinkage: In [0, 1]; 0 is the paper's whitening.
+        shrinkage: Weight of the identity, in [0, 1]; 0 is the whitening of the paper.
         eps: Added to the variances.
 
     Returns:
-        (n, D) with mean 0 and, but for the shrinkage, the identity as covariance.
+        (n, D) with mean 0 and, without shrinkage, the identity as covariance.
     """
     v = (v - v.mean(dim=0)) * (v.var(dim=0) + eps).rsqrt()
     identity = torch.eye(v.shape[1], dtype=v.dtype, device=v.device)
     shrunk = (1 - shrinkage) * (v.T @ v) / (len(v) - 1) + shrinkage * identity
-    factor = torch.linalg.cholesky_ex(shrunk).L  # raises nothing on NaN: the engine names the keys
+    factor = torch.linalg.cholesky_ex(
+        shrunk
+    ).L  # NaN is reported by the engine, which names the images
     white: Tensor = torch.linalg.solve_triangular(factor, v.T, upper=False).T
     return white
 
 
 @full_precision
 def normalized_mse(z1: Tensor, z2: Tensor) -> Tensor:
-    """Distance of positives of section 3: squared, of unit vectors, 2 - 2 cos(z1, z2).
+    """Computes the squared distance of normalized positives, 2 - 2 cos(z1, z2), section 3.
 
     Args:
         z1: (B, D) whitened embeddings of one view.
-        z2: (B, D) whitened embeddings of another; row i shows the same image as row i of z1.
+        z2: (B, D) whitened embeddings of another view of the same images.
 
     Returns:
         Scalar mean over rows, in [0, 4].
@@ -57,21 +59,25 @@ def normalized_mse(z1: Tensor, z2: Tensor) -> Tensor:
 
 
 class WMSEConfig(Config):
-    """Defaults of section 4; fewer dimensions, as a batch of 128 then has two sub-batches."""
+    """Defaults of section 4; with 32 dimensions a batch of 128 images has two sub-batches."""
 
-    positives: Annotated[int, Field(ge=2, description="d, views of each image; 2 or 4")] = 2
-    hidden: Annotated[int, Field(ge=1, description="width inside the projector")] = 1024
-    out: Annotated[int, Field(ge=1, description="D; sub-batches have at least 2 D images")] = 32
+    num_views: Annotated[
+        int, Field(ge=2, description="number of views per image, 2 or 4 in the paper (d)")
+    ] = 2
+    hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the projector")] = 1024
+    out_dim: Annotated[int, Field(ge=1, description="dimension of the embeddings (D)")] = 32
     shrinkage: Annotated[
-        float, Field(ge=0, le=1, description="of correlations to none, before whitening")
+        float,
+        Field(ge=0, le=1, description="shrinkage of the correlation matrix towards the identity"),
     ] = 1e-3
 
 
 class WMSE(Objective):
-    """Whitening MSE: no negatives, teacher, predictor or stopped gradient.
+    """W-MSE: mean squared error between whitened embeddings of the views of an image.
 
-    Batches should have at least 2 D images over all processes. Smaller ones are whitened as a
-    whole and rely on the shrinkage, since the correlations of few images cannot be told.
+    https://arxiv.org/abs/2007.06346, section 3. Whitening keeps the embeddings from collapsing, so
+    that no negatives, teacher, predictor or stop-gradient are needed. Batches should have at least
+    2 D images over all processes; smaller ones are whitened as a whole and rely on the shrinkage.
     """
 
     paper = "https://arxiv.org/abs/2007.06346"
@@ -79,35 +85,31 @@ class WMSE(Objective):
 
     def __init__(self, encoder: Encoder, config: WMSEConfig) -> None:
         super().__init__(encoder, config)
-        self.projector = mlp(encoder.num_features, config.hidden, config.out, bias=False)
+        self.projector = mlp(encoder.num_features, config.hidden_dim, config.out_dim, bias=False)
 
     @classmethod
     def views(cls, config: WMSEConfig, size: int) -> tuple[View, ...]:
-        """All views of the same kind."""
-        return (View(size),) * config.positives
-
-    def project(self, features: Tensor) -> Tensor:
-        """Maps (B, D) to (B, out), not whitened."""
-        embeddings: Tensor = self.projector(features)
-        return embeddings
+        """`num_views` views with the default augmentations."""
+        return (View(size),) * config.num_views
 
     def whiten_slices(self, v: Tensor, order: Tensor) -> Tensor:
-        """Whitens sub-batches apart: batch slicing of section 3.1.
+        """Whitens sub-batches separately, the batch slicing of section 3.1.
 
         Args:
-            v: (B, out) embeddings of one view.
+            v: (B, out_dim) embeddings of one view.
             order: (B,) permutation of the images, the same for every view.
 
         Returns:
-            (B, out), in that order.
+            (B, out_dim) whitened embeddings, in that order.
         """
-        slices = order.tensor_split(max(1, len(order) // (2 * self.config.out)))
+        slices = order.tensor_split(max(1, len(order) // (2 * self.config.out_dim)))
         return torch.cat([whiten(v[rows], self.config.shrinkage) for rows in slices])
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Mean distance over all pairs of an image's views."""
-        v = self.project(self.encoder(torch.cat(batch.views)))
+        """Computes the mean distance over all pairs of views of an image."""
+        v = self.projector(self.encoder(torch.cat(batch.views)))
         parts = [all_gather(part) for part in v.chunk(len(batch.views))]
         order = rand_shared(len(parts[0]), like=v).argsort()
         white = [self.whiten_slices(part, order) for part in parts]
-        return Output(torch.stack([normalized_mse(a, b) for a, b in combinations(white, 2)]).mean())
+        losses = [normalized_mse(a, b) for a, b in combinations(white, 2)]
+        return Output(torch.stack(losses).mean())

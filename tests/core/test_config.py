@@ -40,8 +40,8 @@ def test_objective_defaults_are_below_the_users(monkeypatch):
 
 
 def test_the_resolved_objective_has_all_its_options():
-    config = resolve(NATURAL, {"objective": {"name": "byol", "hidden": 8}})
-    assert config.objective.options == {"hidden": 8, "out": 256, "momentum": 0.99}
+    config = resolve(NATURAL, {"objective": {"name": "byol", "hidden_dim": 8}})
+    assert config.objective.options == {"hidden_dim": 8, "out_dim": 256, "momentum": 0.99}
 
 
 def test_options_of_the_default_objective_need_no_name():
@@ -62,8 +62,8 @@ def test_switching_the_objective_drops_the_options_of_the_other():
 
 def test_naming_the_same_objective_keeps_its_options():
     below = {"objective": {"name": "simclr", "temperature": 0.1}}
-    config = resolve(NATURAL, below, {"objective": "simclr"}, {"objective": {"out": 4}})
-    assert config.objective.options == {"temperature": 0.1, "hidden": 512, "out": 4}
+    config = resolve(NATURAL, below, {"objective": "simclr"}, {"objective": {"out_dim": 4}})
+    assert config.objective.options == {"temperature": 0.1, "hidden_dim": 512, "out_dim": 4}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_wrong_durations(text):
 def test_config_toml_round_trips(tmp_path):
     config = resolve(
         NATURAL,
-        {"objective": {"name": "byol", "hidden": 8}, "train": {"max_time": "1h"}},
+        {"objective": {"name": "byol", "hidden_dim": 8}, "train": {"max_time": "1h"}},
         {"data": {"options": {"channels": "gray"}}},
     )
     (tmp_path / "config.toml").write_text(config.to_toml())

@@ -21,7 +21,8 @@ def result(right):
 
 @pytest.fixture
 def run(finished_run, tmp_path):
-    return Run(shutil.copytree(finished_run.folder, tmp_path / "run"))
+    fresh = shutil.ignore_patterns("evaluations")  # of other tests
+    return Run(shutil.copytree(finished_run.folder, tmp_path / "run", ignore=fresh))
 
 
 def save(run, name="probe", **results):

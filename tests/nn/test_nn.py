@@ -6,14 +6,13 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from ssl_kit import Batch
+from ssl_kit import Batch, View
 from ssl_kit.nn import (
     FeatureQueue,
+    accuracy,
     all_gather,
-    cosine_momentum,
-    ema_,
+    cosine_scores,
     encode_views,
-    frozen_copy,
     full_precision,
     kmeans,
     mlp,
@@ -21,6 +20,7 @@ from ssl_kit.nn import (
     off_diagonal,
     rand_per_sample,
     rand_shared,
+    two_views,
 )
 from ssl_kit.nn.distributed import rank, world_size
 from ssl_kit.plugins.objectives.simclr import SimCLR
@@ -101,43 +101,25 @@ def test_off_diagonal_takes_what_is_not_contiguous():
     assert torch.equal(off_diagonal(matrix), matrix[~torch.eye(4, dtype=torch.bool)])
 
 
-def test_frozen_copy_is_apart_and_takes_no_gradient():
-    student = nn.Linear(2, 2)
-    teacher = frozen_copy(student)
-    assert torch.equal(teacher.weight, student.weight)
-    assert teacher.weight.data_ptr() != student.weight.data_ptr()
-    assert not any(p.requires_grad for p in teacher.parameters())
-    assert all(p.requires_grad for p in student.parameters())
+def test_cosine_scores_are_those_of_all_pairs():
+    x, y = torch.randn(2, 3, 5), torch.randn(4, 5)
+    expected = torch.cosine_similarity(x[:, :, None], y, dim=3)
+    torch.testing.assert_close(cosine_scores(x, y), expected)
 
 
-@pytest.mark.parametrize(("momentum", "expected"), [(0.0, 5.0), (0.75, 2.0), (1.0, 1.0)])
-def test_ema_moves_the_teacher_by_its_momentum(momentum, expected):
-    student, teacher = nn.Linear(1, 1), nn.Linear(1, 1)
-    nn.init.constant_(student.weight, 5.0)
-    nn.init.constant_(teacher.weight, 1.0)
-    ema_(teacher, student, momentum)
-    assert teacher.weight.item() == expected
-    assert student.weight.item() == 5.0
+def test_accuracy_is_the_share_of_largest_logits_at_the_label():
+    logits = torch.tensor([[[0.0, 1.0], [2.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]])
+    assert accuracy(logits, torch.tensor([1, 1])).item() == 0.75
 
 
-def test_ema_copies_buffers():
-    student = mlp(3, 4, 2)
-    teacher = frozen_copy(student)
-    student(torch.randn(8, 3) + 7)
-    ema_(teacher, student, 0.9)
-    for t, s in zip(teacher.buffers(), student.buffers(), strict=True):
-        assert torch.equal(t, s)
+def test_two_views_have_the_default_augmentations():
+    assert two_views(64) == (View(64), View(64))
 
 
 def test_alone_there_is_nothing_to_gather():
     x = torch.randn(3, 2)
     assert all_gather(x) is x
     assert (rank(), world_size()) == (0, 1)
-
-
-def test_momentum_rises_along_half_a_cosine():
-    found = [cosine_momentum(step, 100, 0.9) for step in (0, 50, 100)]
-    assert found == pytest.approx([0.9, 0.95, 1.0])
 
 
 def test_a_queue_keeps_the_newest_first():
@@ -224,10 +206,9 @@ def objectives():
     encoder = nn.Linear(D, D)
     encoder.num_features = D
     found = {}
-    for cls, options in ((SimCLR, {}), (VICReg, {"out": 6})):
+    for cls, options in ((SimCLR, {}), (VICReg, {"out_dim": 6})):
         objective = cls(encoder, cls.Config(**options))
-        head = {SimCLR: "projector", VICReg: "expander"}[cls]
-        setattr(objective, head, nn.Linear(D, 6))
+        objective.projector = nn.Linear(D, 6)
         found[cls.__name__] = objective.double()
     return found
 

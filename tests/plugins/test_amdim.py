@@ -9,13 +9,13 @@ from torch.autograd import gradcheck
 
 from ssl_kit import Batch, View
 from ssl_kit.nn.weights import create_encoder
-from ssl_kit.plugins.objectives.amdim import AMDIM, AMDIMConfig, _places, nce, scores, two_levels
+from ssl_kit.plugins.objectives.amdim import AMDIM, AMDIMConfig, _local, nce, scores, two_levels
 
 
 def make(name="test_resnet", **options):
     torch.manual_seed(0)
     encoder = create_encoder(name, 3, 64)
-    return AMDIM(encoder, AMDIMConfig(**{"hidden": 32, "out": 16, **options})).double()
+    return AMDIM(encoder, AMDIMConfig(**{"hidden_dim": 32, "out_dim": 16, **options})).double()
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_nce_of_equal_scores_is_that_of_guessing():
     assert nce(torch.zeros(3, 3, 2), 20.0).item() == pytest.approx(math.log(5), abs=1e-6)
 
 
-def test_other_places_of_the_same_image_are_no_negatives():
+def test_other_local_of_the_same_image_are_no_negatives():
     own = torch.eye(3, dtype=torch.float64)[..., None] * torch.tensor([0.0, 5.0])
     few = nce(own[..., :1], 20.0)  # places of score 0
     many = nce(own, 20.0)
@@ -117,10 +117,10 @@ def test_the_two_levels_are_those_nearest_7_and_5(sides, expected):
 
 def test_larger_levels_are_pooled_to_7():
     level = torch.randn(2, 3, 14, 14)
-    found = _places(level, torch.nn.Identity())
+    found = _local(level, torch.nn.Identity())
     assert found.shape == (2, 49, 3)
     torch.testing.assert_close(found[1, 8], level[1, :, 2:4, 2:4].mean(dim=(1, 2)))
-    assert _places(level[..., :1, :], torch.nn.Identity()).shape == (2, 7, 3)
+    assert _local(level[..., :1, :], torch.nn.Identity()).shape == (2, 7, 3)
 
 
 def test_loss_is_the_sum_of_the_terms_and_the_penalty(batch, monkeypatch):
@@ -131,8 +131,8 @@ def test_loss_is_the_sum_of_the_terms_and_the_penalty(batch, monkeypatch):
     pooled, levels = objective.encoder.forward_features(torch.cat(batch.views))
     fine, coarse = (levels[i] for i in objective.chosen)
     f1 = objective.project(pooled).chunk(2)
-    f7 = _places(fine, objective.embed_fine).chunk(2)
-    f5 = _places(coarse, objective.embed_coarse).chunk(2)
+    f7 = _local(fine, objective.embed_fine).chunk(2)
+    f5 = _local(coarse, objective.embed_coarse).chunk(2)
     middle = [f[:, f.shape[1] // 2] for f in f5]
     expected = 0.0
     for source, target in ((f1, f5), (f1, f7), (middle, f5)):

@@ -27,7 +27,9 @@ def pair():
 @pytest.fixture
 def objective():
     torch.manual_seed(0)
-    return BarlowTwins(create_encoder("test_resnet", 3, 32), BarlowTwinsConfig(hidden=32, out=16))
+    return BarlowTwins(
+        create_encoder("test_resnet", 3, 32), BarlowTwinsConfig(hidden_dim=32, out_dim=16)
+    )
 
 
 @pytest.fixture
@@ -123,15 +125,3 @@ def test_views_may_be_swapped(objective, batch):
     loss = objective(batch).loss
     batch.views = batch.views[::-1]
     torch.testing.assert_close(objective(batch).loss, loss)
-
-
-def test_learns_a_small_batch(objective, batch):
-    optimizer, losses = torch.optim.AdamW(objective.parameters(), lr=1e-3), []
-    for _ in range(5):
-        losses.append(objective(batch).loss)
-        optimizer.zero_grad()
-        losses[-1].backward()
-        optimizer.step()
-    assert all(loss.isfinite() for loss in losses)
-    assert losses[-1] < losses[0]
-    assert all(p.grad is not None for p in objective.parameters())

@@ -10,13 +10,13 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, UsageError
+from ssl_kit.nn import soft_encode
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.colorization import (
     Colorization,
     ColorizationConfig,
     color_loss,
     rebalance,
-    soft_encode,
 )
 
 
@@ -31,7 +31,9 @@ def cells():
 def make(channels=3, **options):
     torch.manual_seed(0)
     encoder = create_encoder("test_resnet", channels, 32)
-    return Colorization(encoder, ColorizationConfig(**{"palette": 8, "hidden": 32, **options}))
+    return Colorization(
+        encoder, ColorizationConfig(**{"num_colors": 8, "decoder_dim": 32, **options})
+    )
 
 
 def make_batch(channels=3):

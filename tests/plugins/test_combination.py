@@ -12,7 +12,7 @@ from ssl_kit.training.setup import resolve
 from ssl_kit.training.start import start
 
 WEIGHTS = {"simclr": 1, "rotation": 0.5}
-SMALL = {"hidden": 32, "out": 16}
+SMALL = {"hidden_dim": 32, "out_dim": 16}
 TWO = {"simclr": {"weight": 2.0, **SMALL}, "rotation": {"weight": 0.5}}
 
 
@@ -46,7 +46,9 @@ def test_views_are_those_of_the_parts_one_after_the_other():
 
 
 def test_each_part_gets_its_own_views_and_frames():
-    objective = make({"rotation": {}, "vicregl": {"hidden": 16, "out": 8, "local": 8}}, size=64)
+    objective = make(
+        {"rotation": {}, "vicregl": {"hidden_dim": 16, "out_dim": 8, "local_dim": 8}}, size=64
+    )
     batch = make_batch(objective, 64)
     shares = {name: own for name, _, own in objective._shares(batch)}
     assert shares["rotation"].views[0] is batch.views[0]
@@ -109,16 +111,6 @@ def test_a_part_that_needs_more_than_the_encoder_has_is_named():
         make({"mae": {}})
 
 
-def test_teachers_of_the_parts_move():
-    objective = make({"byol": {"weight": 1.0, "momentum": 0.5, **SMALL}})
-    teacher = objective.parts["byol"].teacher_projector[0].weight
-    before = teacher.clone()
-    with torch.no_grad():
-        objective.parts["byol"].projector[0].weight += 1
-    objective.after_step(1, 10**9)
-    torch.testing.assert_close(teacher, before + 0.5)
-
-
 def test_parts_are_prepared():
     objective, told = make(TWO), []
     objective.parts["rotation"].prepare = told.append
@@ -158,3 +150,13 @@ def test_trains_from_the_settings_of_the_command_line(tiny, tmp_path):
     total = sum(weight * last[f"{part}_loss"] for part, weight in WEIGHTS.items())
     assert last["loss"] == pytest.approx(total, rel=1e-5)
     assert run.config.objective.options["parts"]["rotation"] == {"weight": 0.5}
+
+
+def test_teachers_of_the_parts_move():
+    objective = make({"byol": {"weight": 1.0, "momentum": 0.5, **SMALL}})
+    teacher = objective.parts["byol"].teacher.projector[0].weight
+    before = teacher.clone()
+    with torch.no_grad():
+        objective.parts["byol"].projector[0].weight += 1
+    objective.after_step(1, 10**9)
+    torch.testing.assert_close(teacher, before + 0.5)

@@ -9,15 +9,14 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch
+from ssl_kit.nn import inpainting_mask, up_decoder
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.context_encoder import (
     ContextEncoder,
     ContextEncoderConfig,
-    deception_loss,
     discriminator_loss,
-    hidden_region,
+    generator_loss,
     reconstruction_loss,
-    up_decoder,
 )
 
 
@@ -38,7 +37,7 @@ def batch():
 def make(size=32, **options):
     torch.manual_seed(0)
     encoder = create_encoder("test_resnet", 3, size)
-    return ContextEncoder(encoder, ContextEncoderConfig(**{"hidden": 32, **options}))
+    return ContextEncoder(encoder, ContextEncoderConfig(**{"decoder_dim": 32, **options}))
 
 
 def slow_reconstruction(made, x, hidden):
@@ -77,13 +76,13 @@ def test_adversarial_losses_agree_with_equation_2():
     expected = -sum(math.log(sigmoid(r)) + math.log(1 - sigmoid(f)) for r, f in pairs) / 5
     assert discriminator_loss(real, false).item() == pytest.approx(expected, abs=1e-9)
     expected = -sum(math.log(sigmoid(f)) for f in false.flatten().tolist()) / 5
-    assert deception_loss(false).item() == pytest.approx(expected, abs=1e-9)
+    assert generator_loss(false).item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_an_undecided_adversary():
     zero = torch.zeros(3, 1)
     assert discriminator_loss(zero, zero).item() == pytest.approx(2 * math.log(2))
-    assert deception_loss(zero).item() == pytest.approx(math.log(2))
+    assert generator_loss(zero).item() == pytest.approx(math.log(2))
 
 
 def test_images_may_be_permuted_together_but_not_apart(filled):
@@ -98,18 +97,18 @@ def test_gradients_are_those_of_the_losses(filled):
     assert gradcheck(lambda a: reconstruction_loss(a, x, hidden), (made.requires_grad_(),))
     real, false = torch.randn(2, 5, 1, dtype=torch.float64, requires_grad=True).unbind()
     assert gradcheck(discriminator_loss, (real, false))
-    assert gradcheck(deception_loss, (false,))
+    assert gradcheck(generator_loss, (false,))
 
 
 def test_the_center_is_the_middle_quarter():
-    hidden = hidden_region(torch.zeros(2, 3, 16, 16), "center")
+    hidden = inpainting_mask(torch.zeros(2, 3, 16, 16), "center")
     expected = torch.zeros(2, 1, 16, 16, dtype=torch.bool)
     expected[:, :, 4:12, 4:12] = True
     assert torch.equal(hidden, expected)
 
 
 def test_blocks_are_up_to_five_squares_of_a_quarter_of_the_side():
-    hidden = hidden_region(torch.zeros(200, 3, 32, 32), "blocks")[:, 0]
+    hidden = inpainting_mask(torch.zeros(200, 3, 32, 32), "blocks")[:, 0]
     assert hidden.float().mean().item() == pytest.approx(0.25, abs=0.03)
     for mask in hidden.numpy():
         assert ndimage.label(mask)[1] <= 5
@@ -117,7 +116,7 @@ def test_blocks_are_up_to_five_squares_of_a_quarter_of_the_side():
 
 
 def test_a_region_is_a_quarter_in_few_pieces_and_differs_between_images():
-    hidden = hidden_region(torch.zeros(50, 3, 32, 32), "region")[:, 0]
+    hidden = inpainting_mask(torch.zeros(50, 3, 32, 32), "region")[:, 0]
     assert hidden.float().mean(dim=(1, 2)).tolist() == [0.25] * 50
     assert len(hidden.flatten(1).unique(dim=0)) == 50
     assert max(ndimage.label(mask)[1] for mask in hidden.numpy()) <= 12
@@ -125,13 +124,13 @@ def test_a_region_is_a_quarter_in_few_pieces_and_differs_between_images():
 
 @pytest.mark.parametrize("shape", ["center", "blocks", "region"])
 def test_a_signal_is_hidden_along_its_time(shape):
-    hidden = hidden_region(torch.zeros(4, 2, 1, 90), shape)
+    hidden = inpainting_mask(torch.zeros(4, 2, 1, 90), shape)
     assert hidden.shape == (4, 1, 1, 90)
 
 
 def test_hidden_pixels_do_not_influence_the_fill(batch):
     objective, x = make(), batch.views[0]
-    hidden = hidden_region(x, "blocks")
+    hidden = inpainting_mask(x, "blocks")
     before = objective.eval().fill(x, hidden)
     torch.testing.assert_close(objective.fill(torch.where(hidden, 100.0, x), hidden), before)
     assert not torch.allclose(objective.fill(x + 1, hidden), before)
@@ -141,7 +140,7 @@ def test_hidden_pixels_do_not_influence_the_fill(batch):
 def test_the_fill_has_the_size_of_the_image(size):
     x = torch.randn(2, 3, size, size)
     made = make(size)
-    assert made.fill(x, hidden_region(x, "center")).shape == x.shape
+    assert made.fill(x, inpainting_mask(x, "center")).shape == x.shape
 
 
 def test_every_cell_sees_the_whole_map_within_its_channel():
@@ -189,10 +188,10 @@ def test_the_loss_is_the_weighted_sum_of_equation_3(batch):
     share, objective = 0.25, make(adversarial=0.25).eval()
     x = batch.views[0]
     torch.manual_seed(3)
-    hidden = hidden_region(x, "region")
+    hidden = inpainting_mask(x, "region")
     filled = objective.fill(x, hidden)
     expected = (1 - share) * reconstruction_loss(filled, x, hidden)
-    expected += share * deception_loss(objective.discriminator(filled * hidden))
+    expected += share * generator_loss(objective.discriminator(filled * hidden))
     torch.manual_seed(3)
     torch.testing.assert_close(objective(batch).loss, expected)
 
@@ -202,7 +201,7 @@ def test_the_adversary_sees_the_region_only(batch):
     objective.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 1))
     objective.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     torch.manual_seed(3)
-    hidden = hidden_region(batch.views[0], "region")
+    hidden = inpainting_mask(batch.views[0], "region")
     torch.manual_seed(3)
     objective(batch, 1)
     assert torch.equal(seen[0], batch.views[0] * hidden)

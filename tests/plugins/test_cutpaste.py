@@ -46,6 +46,11 @@ def drawn(monkeypatch):
     return values
 
 
+def loss_of(logits, kinds):
+    labels = torch.arange(kinds).repeat_interleave(len(logits) // kinds)
+    return cutpaste_loss(logits, labels)
+
+
 def slow_loss(logits, ways):
     """Eq. 1 with loops: the mean over images and kinds of -log of the probability of the kind."""
     images, total = len(logits) // ways, 0.0
@@ -62,23 +67,23 @@ def places(cut, to, turn=0.5, color=0.5, channels=3):
 
 
 def test_loss_agrees_with_equation_1(logits):
-    assert cutpaste_loss(logits, 3).item() == pytest.approx(slow_loss(logits, 3), abs=1e-9)
+    assert loss_of(logits, 3).item() == pytest.approx(slow_loss(logits, 3), abs=1e-9)
 
 
 def test_loss_of_guessing_and_of_knowing():
-    assert cutpaste_loss(torch.zeros(10, 5), 5).item() == pytest.approx(math.log(5))
+    assert loss_of(torch.zeros(10, 5), 5).item() == pytest.approx(math.log(5))
     sure = 100 * torch.eye(5).repeat_interleave(2, dim=0)
-    assert cutpaste_loss(sure, 5).item() == pytest.approx(0, abs=1e-9)
+    assert loss_of(sure, 5).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_images_may_be_permuted_within_a_kind_only(logits):
     within = logits.view(3, 4, 3)[:, [2, 0, 3, 1]].flatten(0, 1)
-    torch.testing.assert_close(cutpaste_loss(within, 3), cutpaste_loss(logits, 3))
-    assert not torch.isclose(cutpaste_loss(logits.roll(4, dims=0), 3), cutpaste_loss(logits, 3))
+    torch.testing.assert_close(loss_of(within, 3), loss_of(logits, 3))
+    assert not torch.isclose(loss_of(logits.roll(4, dims=0), 3), loss_of(logits, 3))
 
 
 def test_gradient_is_that_of_the_loss(logits):
-    assert gradcheck(lambda x: cutpaste_loss(x, 3), (logits.requires_grad_(),))
+    assert gradcheck(lambda x: loss_of(x, 3), (logits.requires_grad_(),))
 
 
 def test_a_rectangle_is_copied_pixel_by_pixel(images, drawn):
@@ -99,7 +104,7 @@ def test_the_piece_is_recolored_by_a_tenth_at_most(images, drawn):
 def test_an_ellipse_has_the_area_of_an_ellipse(drawn):
     drawn.append(places((0.5, 0.5), (0.5, 0.5), color=1.0, channels=1))
     x = torch.zeros(1, 1, 100, 100)
-    changed = paste(x, x, torch.tensor([[60.0, 20.0]]), oval=True) != 0
+    changed = paste(x, x, torch.tensor([[60.0, 20.0]]), ellipse=True) != 0
     assert changed.sum().item() == pytest.approx(math.pi * 30 * 10, rel=0.03)
     assert changed[..., 45:55, 41:59].all()
     assert not changed[..., 21:25, 40:45].any()  # a corner of the rectangle around it
@@ -109,7 +114,7 @@ def test_an_ellipse_has_the_area_of_an_ellipse(drawn):
 def test_a_turned_piece_lies_along_its_angle(drawn, turn, angle):
     drawn.append(places((0.5, 0.5), (0.5, 0.5), turn, color=1.0, channels=1))
     x = torch.zeros(1, 1, 101, 101)
-    changed = paste(x, x, torch.tensor([[60.0, 5.0]]), turned=True)[0, 0] != 0
+    changed = paste(x, x, torch.tensor([[60.0, 5.0]]), rotate=True)[0, 0] != 0
     y, x = (axis.double() - 50 for axis in changed.nonzero(as_tuple=True))
     assert len(y) == pytest.approx(60 * 5, rel=0.05)
     along = 0.5 * torch.atan2(2 * (x * y).sum(), (y * y - x * x).sum())  # the principal axis
@@ -118,7 +123,7 @@ def test_a_turned_piece_lies_along_its_angle(drawn, turn, angle):
 
 def test_turned_pieces_are_copied_whole(images, drawn):
     drawn.append(places((0.5, 0.5), (0.5, 0.5), turn=0.9))
-    made = paste(images, images, torch.full((8, 2), 20.0), turned=True)
+    made = paste(images, images, torch.full((8, 2), 20.0), rotate=True)
     values = set(images[0, 0, 9:31, 9:31].flatten().tolist())
     changed = made[0, 0] != images[0, 0]
     assert changed.any()
@@ -177,7 +182,7 @@ def test_other_takes_its_piece_from_another_image(drawn):
 
 def test_the_ways_decide_the_number_of_classes(images):
     encoder = create_encoder("test_resnet", 3, 40)
-    objective = CutPaste(encoder, CutPasteConfig(ways=("scar", "none"), hidden=16))
+    objective = CutPaste(encoder, CutPasteConfig(kinds=("scar", "none"), hidden_dim=16))
     assert objective.head[-1].out_features == 2
     objective.head.forward = lambda h: torch.eye(2)[0].expand(len(h), 2)  # always the first
     none = torch.zeros(8, dtype=torch.long)
@@ -187,4 +192,4 @@ def test_the_ways_decide_the_number_of_classes(images):
 
 def test_an_unknown_way_is_an_error():
     with pytest.raises(ValueError, match="'none', 'rectangle', 'scar'"):
-        CutPasteConfig(ways=("none", "hole"))
+        CutPasteConfig(kinds=("none", "hole"))

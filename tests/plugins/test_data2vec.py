@@ -109,13 +109,13 @@ def test_gradients_are_those_of_the_loss(sample):
 
 def test_targets_of_a_vit_are_of_its_last_blocks():
     objective, x = make("test_vit", top=2), make_batch().views[0]
-    expected = latent_targets(torch.stack(objective.teacher.forward_pyramid(x)[-2:]))
+    expected = latent_targets(torch.stack(objective.teacher.encoder.forward_pyramid(x)[-2:]))
     assert torch.equal(objective.target(x), expected)
 
 
 def test_targets_of_a_cnn_are_of_its_last_map():
     objective, x = make(), make_batch().views[0]
-    expected = latent_targets(objective.teacher.forward_map(x)[None])
+    expected = latent_targets(objective.teacher.encoder.forward_map(x)[None])
     torch.testing.assert_close(objective.target(x), expected)
 
 
@@ -130,34 +130,8 @@ def test_the_student_does_not_see_hidden_pixels(monkeypatch):
     assert torch.equal(seen[0][~hidden], batch.views[0][~hidden])
 
 
-def test_teacher_moves_and_takes_no_gradient():
-    objective, batch = make("test_vit"), make_batch()
-    objective(batch).loss.backward()
-    assert all(p.grad is None for p in objective.teacher.parameters())
-    before = objective.teacher.body.norm.weight.clone()
-    nn.init.constant_(objective.encoder.body.norm.weight, 3.0)
-    objective.after_step(0, 10)
-    torch.testing.assert_close(objective.teacher.body.norm.weight, before + 0.01 * (3 - before))
-
-
 def test_spread_of_targets_is_none_where_all_places_are_alike():
     objective, batch = make("test_vit"), make_batch()
     assert objective(batch).metrics["target_std"] > 0.05
-    nn.init.zeros_(objective.teacher.body.norm.weight)
+    nn.init.zeros_(objective.teacher.encoder.body.norm.weight)
     assert objective(batch).metrics["target_std"].item() == pytest.approx(0, abs=1e-5)
-
-
-@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
-def test_learns_a_small_batch(name):
-    objective, batch = make(name), make_batch()
-    trained = [p for p in objective.parameters() if p.requires_grad]
-    optimizer, losses = torch.optim.AdamW(trained, lr=1e-3), []
-    for step in range(1, 9):
-        losses.append(objective(batch).loss)
-        optimizer.zero_grad()
-        losses[-1].backward()
-        optimizer.step()
-        objective.after_step(step, 8)
-    assert all(loss.isfinite() for loss in losses)
-    assert losses[-1] < losses[0]
-    assert all(p.grad is not None for p in trained)

@@ -6,13 +6,11 @@ import pytest
 import torch
 
 from ssl_kit import Batch
+from ssl_kit.nn import image_descriptors
+from ssl_kit.nn.descriptors import binary_patterns, gradient_magnitudes, histogram
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.descriptors import (
     Descriptors,
-    binary_patterns,
-    descriptors,
-    gradients,
-    histogram,
 )
 
 
@@ -42,7 +40,7 @@ def slow_histogram(values, low, high, bins):
 @pytest.mark.parametrize("shape", [(6, 7), (1, 9)], ids=["image", "signal"])
 def test_patterns_and_gradients_are_those_of_a_loop(shape):
     y = torch.randint(0, 4, (2, *shape)).float()  # equal neighbors are common
-    patterns, magnitudes = binary_patterns(y), gradients(y)
+    patterns, magnitudes = binary_patterns(y), gradient_magnitudes(y)
     for image, found, sizes in zip(y.tolist(), patterns, magnitudes, strict=True):
         for row in range(shape[0]):
             for column in range(shape[1]):
@@ -60,7 +58,7 @@ def test_a_histogram_is_that_of_a_loop():
 
 @pytest.mark.parametrize(("channels", "width"), [(1, 76), (3, 156), (13, 476)])
 def test_each_histogram_has_a_sum_of_one(channels, width):
-    found = descriptors(torch.randn(2, channels, 16, 16))
+    found = image_descriptors(torch.randn(2, channels, 16, 16))
     assert found.shape == (2, width)
     histograms = 1 if channels == 1 else 2 * channels
     assert found.square().sum(dim=1).tolist() == pytest.approx([histograms + 6] * 2)
@@ -69,7 +67,7 @@ def test_each_histogram_has_a_sum_of_one(channels, width):
 def test_turned_and_mirrored_images_have_the_same_descriptors():
     x = torch.randn(2, 3, 16, 16)
     for altered in (x.rot90(1, dims=(2, 3)), x.flip(3)):
-        torch.testing.assert_close(descriptors(altered), descriptors(x))
+        torch.testing.assert_close(image_descriptors(altered), image_descriptors(x))
 
 
 def test_the_loss_is_that_of_standardized_descriptors():
@@ -77,7 +75,7 @@ def test_the_loss_is_that_of_standardized_descriptors():
     crop, whole = torch.randn(8, 3, 32, 32), torch.randn(8, 3, 32, 32)
     nothing = torch.zeros(8, dtype=torch.long)
     loss = objective(Batch((crop, whole), nothing, nothing, nothing[:, None], ())).loss
-    d = descriptors(whole).double()
+    d = image_descriptors(whole).double()
     z = (d - d.mean(dim=0)) / (d.var(dim=0, unbiased=False) + 0.02**2).sqrt()
     error = objective.head(objective.encoder(crop)).double() - z
     assert loss.item() == pytest.approx(error.square().mean().item(), rel=1e-4)

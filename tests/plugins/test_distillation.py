@@ -132,7 +132,7 @@ def test_a_teacher_of_rgb_sees_gray_through_its_mean_statistics():
 
 @pytest.mark.parametrize(("shape", "expected"), [((32, 32), (48, 48)), ((1, 32), (1, 48))])
 def test_the_teacher_may_see_another_size(shape, expected):
-    objective, seen = make(teacher="test_resnet", weights="scratch", pixels=48), []
+    objective, seen = make(teacher="test_resnet", weights="scratch", image_size=48), []
     objective.teacher.forward = lambda x: seen.append(x.shape[2:]) or torch.randn(len(x), 4)
     objective._hint(torch.randn(2, 3, *shape))
     assert seen == [expected]
@@ -203,7 +203,7 @@ def test_imagenet_weights_teach(weights):
     assert objective.scaling[0].flatten().tolist() == pytest.approx(gain)
     loss = objective(make_batch(size=64)).loss
     assert loss.isfinite()
-    assert objective.teacher.num_features == objective.regressor.out_features == 1280
+    assert objective.teacher.num_features == objective.projector.out_features == 1280
 
 
 def test_weights_of_another_architecture_are_refused(weights):

@@ -9,14 +9,13 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, UsageError
+from ssl_kit.nn import cut_tiles, tile_size
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.jigsaw import (
     Jigsaw,
     JigsawConfig,
-    cut_tiles,
     distant_permutations,
     jigsaw_loss,
-    tile_size,
 )
 
 
@@ -29,7 +28,9 @@ def puzzle():
 @pytest.fixture
 def objective():
     torch.manual_seed(0)
-    return Jigsaw(create_encoder("test_resnet", 3, 32), JigsawConfig(permutations=10, hidden=32))
+    return Jigsaw(
+        create_encoder("test_resnet", 3, 32), JigsawConfig(num_permutations=10, hidden_dim=32)
+    )
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_shuffling_features_is_shuffling_tiles(objective, batch):
 
 def test_gray_images_have_equal_channels(batch):
     encoder = create_encoder("test_resnet", 3, 32)
-    objective = Jigsaw(encoder, JigsawConfig(permutations=2, hidden=8, gray=1.0))
+    objective = Jigsaw(encoder, JigsawConfig(num_permutations=2, hidden_dim=8, gray=1.0))
     seen, dim = [], encoder.num_features
     encoder.forward = lambda x: seen.append(x) or torch.zeros(len(x), dim)
     objective(batch)

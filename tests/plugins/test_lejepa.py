@@ -37,7 +37,7 @@ def a():
 
 def make(**options):
     torch.manual_seed(0)
-    small = {"hidden": 32, "out": 8, "directions": 16, "crops": 2}
+    small = {"hidden_dim": 32, "out_dim": 8, "num_directions": 16, "local_crops": 2}
     return LeJEPA(create_encoder("test_resnet", 3, 32), LeJEPAConfig(**{**small, **options}))
 
 
@@ -172,7 +172,7 @@ def test_gradients_are_those_of_the_terms(z, a):
 
 
 def test_asks_for_two_large_and_several_small_views():
-    views = LeJEPA.views(LeJEPAConfig(crops=3), 112)
+    views = LeJEPA.views(LeJEPAConfig(local_crops=3), 112)
     assert [view.size for view in views] == [112, 112, 48, 48, 48]
 
 
@@ -195,16 +195,3 @@ def test_directions_are_new_at_each_step(batch):
     first, second = objective(batch).metrics, objective(batch).metrics
     assert first["sigreg"] != second["sigreg"]
     assert first["prediction"] == second["prediction"]
-
-
-def test_learns_a_small_batch(batch):
-    objective = make()
-    optimizer, losses = torch.optim.AdamW(objective.parameters(), lr=1e-3), []
-    for _ in range(8):
-        losses.append(objective(batch).loss)
-        optimizer.zero_grad()
-        losses[-1].backward()
-        optimizer.step()
-    assert all(loss.isfinite() for loss in losses)
-    assert losses[-1] < losses[0]
-    assert all(p.grad is not None for p in objective.parameters())

@@ -31,7 +31,7 @@ def batch():
 @pytest.fixture
 def objective():
     torch.manual_seed(0)
-    return MAE(create_encoder("test_vit", 3, 64), MAEConfig(width=32, depth=1))
+    return MAE(create_encoder("test_vit", 3, 64), MAEConfig(decoder_dim=32, decoder_depth=1))
 
 
 def slow_loss(predicted, patches, mask):
@@ -129,15 +129,3 @@ def test_skill_is_none_for_mean_colors_and_full_for_the_truth(objective, batch):
     truth = nn.functional.layer_norm(patches, patches.shape[-1:], eps=1e-6)
     objective.restore = lambda x, mask: truth
     assert objective(batch).metrics["reconstruction_skill"].item() == 1
-
-
-def test_learns_a_small_batch(objective, batch):
-    optimizer, losses = torch.optim.AdamW(objective.parameters(), lr=1e-3), []
-    for _ in range(8):
-        losses.append(objective(batch).loss)
-        optimizer.zero_grad()
-        losses[-1].backward()
-        optimizer.step()
-    assert all(loss.isfinite() for loss in losses)
-    assert losses[-1] < losses[0]
-    assert all(p.grad is not None for p in objective.parameters())

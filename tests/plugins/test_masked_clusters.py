@@ -16,7 +16,7 @@ from ssl_kit.plugins.objectives.masked_clusters import (
     masked_prediction_loss,
 )
 
-SMALL = {"clusters": 6, "width": 16}
+SMALL = {"num_clusters": 6, "out_dim": 16}
 
 
 @pytest.fixture
@@ -96,14 +96,14 @@ def test_gradients_are_those_of_the_loss(sample):
 )
 def test_a_map_too_coarse_is_split(name, size, places):
     objective = make(name, size)
-    assert size / objective.place == places
+    assert size / objective.patch == places
     x, grid = torch.randn(2, 3, size, size), (places, places)
     predicted = objective.predict(x, objective.cover.draw(x, 0.5), grid)
     assert predicted.shape == (2, places * places, 16)
 
 
 def test_parts_of_a_cell_lie_where_they_belong():
-    objective = make(size=64, width=1)  # 2 x 2 cells of 4 x 4 places each
+    objective = make(size=64, out_dim=1)  # 2 x 2 cells of 4 x 4 places each
     torch.nn.init.zeros_(objective.head.weight)
     objective.head.bias.data = torch.arange(16.0)
     x = torch.randn(2, 3, 64, 64)
@@ -112,7 +112,7 @@ def test_parts_of_a_cell_lie_where_they_belong():
 
 
 def test_first_targets_are_clusters_of_the_pixels():
-    objective = make("test_vit", 64, clusters=2)
+    objective = make("test_vit", 64, num_clusters=2)
     x = torch.zeros(2, 3, 64, 64)
     x[:, :, :32, ::2] = 1  # columns above, rows below
     x[:, :, 32::2] = 1
@@ -198,7 +198,7 @@ def test_entropy_is_that_of_the_clusters(monkeypatch):
 
 
 def test_a_map_that_is_not_there_is_refused():
-    with pytest.raises(UsageError, match="has maps 0 to 4"):
+    with pytest.raises(UsageError, match="has only 5 feature maps"):
         make(layer=5)
 
 

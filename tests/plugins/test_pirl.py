@@ -26,7 +26,7 @@ def rows():
 @pytest.fixture
 def objective():
     torch.manual_seed(0)
-    made = PIRL(create_encoder("test_resnet", 3, 32), PIRLConfig(out=8))
+    made = PIRL(create_encoder("test_resnet", 3, 32), PIRLConfig(out_dim=8))
     made.prepare(TrainingInfo(12, 4, (0.5,) * 3, (0.25,) * 3))
     return made
 
@@ -111,7 +111,7 @@ def test_the_bank_has_a_row_of_unit_length_for_every_image(objective):
 def test_the_loss_is_the_weighted_sum_of_equation_5(objective, batch):
     weight, losses = 0.25, []
     for share in (0.0, 1.0, weight):
-        objective.config = PIRLConfig(out=8, weight=share)
+        objective.config = PIRLConfig(out_dim=8, weight=share)
         bank = objective.bank.clone()
         torch.manual_seed(2)
         losses.append(objective(batch).loss)

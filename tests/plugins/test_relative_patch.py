@@ -27,7 +27,7 @@ def logits():
 def make(**options):
     torch.manual_seed(0)
     encoder = create_encoder("test_resnet", 3, 64)
-    return RelativePatch(encoder, RelativePatchConfig(**{"hidden": 16, **options}))
+    return RelativePatch(encoder, RelativePatchConfig(**{"hidden_dim": 16, **options}))
 
 
 def slow_loss(logits):
@@ -87,7 +87,7 @@ def test_the_grid_is_the_papers():
 def test_patches_lie_half_a_patch_apart_give_or_take_the_jitter(monkeypatch):
     monkeypatch.setattr(relative_patch, "instance_norm", lambda patches: patches)
     y, x = torch.meshgrid(torch.arange(144.0), torch.arange(144.0), indexing="ij")
-    patches = make(drop=0.0).patches(torch.stack([y, x, x]).expand(40, 3, 144, 144))
+    patches = make(color_drop=0.0).patches(torch.stack([y, x, x]).expand(40, 3, 144, 144))
     corners = patches[:, :2, 0, 0].view(40, 9, 2)  # top, left
     cell = torch.cartesian_prod(torch.arange(3), torch.arange(3)) * 48
     shift = corners - cell - 8  # of a gap of 16
@@ -102,7 +102,7 @@ def test_a_gap_of_its_own():
 
 @pytest.mark.parametrize(("drop", "share"), [(0.0, 0.0), (1.0, 2 / 3)])
 def test_colors_are_dropped_as_often_as_asked(drop, share):
-    patches = make(drop=drop).patches(torch.randn(4, 3, 144, 144))
+    patches = make(color_drop=drop).patches(torch.randn(4, 3, 144, 144))
     assert patches.shape == (36, 3, 32, 32)
     assert (patches == 0).float().mean().item() == pytest.approx(share, abs=1e-3)
 
@@ -113,4 +113,4 @@ def test_accuracy_is_the_share_of_places_told():
     none = torch.zeros(2, dtype=torch.long)
     batch = Batch((torch.randn(2, 3, 144, 144),), none, none, none[:, None], ())
     objective.encoder.forward = lambda x: torch.zeros(len(x), 8)
-    assert objective(batch).metrics["place_accuracy"] == 1 / 8
+    assert objective(batch).metrics["position_accuracy"] == 1 / 8

@@ -100,17 +100,3 @@ def test_skill_is_none_for_the_mean_color():
     nn.init.zeros_(objective.head.weight)
     nn.init.zeros_(objective.head.bias)
     assert objective(make_batch(4, 3, 32, 32)).metrics["reconstruction_skill"] == 0
-
-
-@pytest.mark.parametrize(("name", "size"), [("test_resnet", 32), ("test_vit", 64)])
-def test_learns_a_small_batch(name, size):
-    objective, batch = make(name, size=size), make_batch(4, 3, size, size)
-    optimizer, losses = torch.optim.AdamW(objective.parameters(), lr=1e-3), []
-    for _ in range(8):
-        losses.append(objective(batch).loss)
-        optimizer.zero_grad()
-        losses[-1].backward()
-        optimizer.step()
-    assert all(loss.isfinite() for loss in losses)
-    assert losses[-1] < losses[0]
-    assert all(p.grad is not None for p in objective.parameters())

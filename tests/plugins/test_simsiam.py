@@ -21,7 +21,9 @@ def pair():
 @pytest.fixture
 def objective():
     torch.manual_seed(0)
-    return SimSiam(create_encoder("test_resnet", 3, 32), SimSiamConfig(out=32, bottleneck=8))
+    return SimSiam(
+        create_encoder("test_resnet", 3, 32), SimSiamConfig(out_dim=32, bottleneck_dim=8)
+    )
 
 
 @pytest.fixture
@@ -92,19 +94,3 @@ def test_projections_are_normalized_and_cannot_be_shifted(objective, batch):
     z = objective.project(objective.encoder(batch.views[0]))
     torch.testing.assert_close(z.mean(dim=0), torch.zeros(32), atol=1e-5, rtol=0)
     assert not [name for name, _ in objective.projector[-1].named_parameters()]
-
-
-def test_every_parameter_gets_a_gradient(objective, batch):
-    objective(batch).loss.backward()
-    assert all(parameter.grad is not None for parameter in objective.parameters())
-
-
-def test_learns_a_small_batch(objective, batch):
-    optimizer, losses = torch.optim.AdamW(objective.parameters(), lr=1e-3), []
-    for _ in range(6):
-        losses.append(objective(batch).loss)
-        optimizer.zero_grad()
-        losses[-1].backward()
-        optimizer.step()
-    assert all(loss.isfinite() for loss in losses)
-    assert losses[-1] < losses[0]

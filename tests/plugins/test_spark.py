@@ -8,9 +8,10 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, UsageError
-from ssl_kit.nn import random_mask, upsample_mask
+from ssl_kit.nn import random_mask, upsample_mask, visible_only
 from ssl_kit.nn.weights import create_encoder
-from ssl_kit.plugins.objectives.spark import SparK, SparKConfig, sparse_loss, visible_only
+from ssl_kit.plugins.objectives.mae import reconstruction_loss
+from ssl_kit.plugins.objectives.spark import SparK, SparKConfig
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def sample():
 
 def make(name="test_resnet", size=32):
     torch.manual_seed(0)
-    return SparK(create_encoder(name, 3, size), SparKConfig(width=64))
+    return SparK(create_encoder(name, 3, size), SparKConfig(decoder_dim=64))
 
 
 def make_batch(size=32):
@@ -67,25 +68,27 @@ def slow_layers(x, weight, scale, shift, sites):
 
 
 def test_loss_agrees_with_section_3_4(sample):
-    assert sparse_loss(*sample).item() == pytest.approx(slow_loss(*sample), abs=1e-9)
+    assert reconstruction_loss(*sample).item() == pytest.approx(slow_loss(*sample), abs=1e-9)
 
 
 def test_loss_of_the_truth_and_of_the_mean():
     patches, mask = torch.tensor([[[4.0, 6.0], [0.0, 0.0]]]).double(), torch.tensor([[True, False]])
     for guess, expected in (([-1.0, 1.0], 0), ([0.0, 0.0], 1)):
         predicted = torch.tensor(guess).double().expand(1, 2, 2)
-        assert sparse_loss(predicted, patches, mask).item() == pytest.approx(expected, abs=1e-5)
+        assert reconstruction_loss(predicted, patches, mask).item() == pytest.approx(
+            expected, abs=1e-5
+        )
 
 
 def test_gradient_is_that_of_the_loss(sample):
     predicted, patches, mask = sample
-    assert gradcheck(sparse_loss, (predicted.requires_grad_(), patches, mask))
+    assert gradcheck(reconstruction_loss, (predicted.requires_grad_(), patches, mask))
 
 
 def test_images_may_be_permuted_together(sample):
     order = torch.tensor([2, 0, 1])
-    permuted = sparse_loss(*(part[order] for part in sample))
-    torch.testing.assert_close(permuted, sparse_loss(*sample))
+    permuted = reconstruction_loss(*(part[order] for part in sample))
+    torch.testing.assert_close(permuted, reconstruction_loss(*sample))
 
 
 def two_layers():
@@ -198,16 +201,3 @@ def test_any_shape(shape):
     objective, none = make(size=shape[1]), torch.zeros(2, dtype=torch.long)
     batch = Batch((torch.randn(2, 3, *shape),), none, none, none[:, None], ())
     assert objective(batch).loss.isfinite()
-
-
-def test_learns_a_small_batch():
-    objective, batch = make(), make_batch()
-    optimizer, losses = torch.optim.AdamW(objective.parameters(), lr=1e-3), []
-    for _ in range(8):
-        losses.append(objective(batch).loss)
-        optimizer.zero_grad()
-        losses[-1].backward()
-        optimizer.step()
-    assert all(loss.isfinite() for loss in losses)
-    assert losses[-1] < losses[0]
-    assert all(p.grad is not None for p in objective.parameters())

@@ -101,7 +101,7 @@ def test_gradients_are_those_of_the_terms(pair):
 def make(**options):
     torch.manual_seed(0)
     encoder = create_encoder("test_resnet", 3, 32)
-    return VICReg(encoder, VICRegConfig(**{"hidden": 32, "out": 16, **options}))
+    return VICReg(encoder, VICRegConfig(**{"hidden_dim": 32, "out_dim": 16, **options}))
 
 
 def make_batch():
@@ -131,17 +131,3 @@ def test_metrics_are_the_detached_terms():
     metrics = make()(make_batch()).metrics
     assert list(metrics) == ["invariance", "variance", "covariance"]
     assert not any(value.requires_grad for value in metrics.values())
-
-
-def test_learns_a_small_batch():
-    objective, batch = make(), make_batch()
-    optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-3)
-    losses = []
-    for _ in range(5):
-        losses.append(objective(batch).loss)
-        optimizer.zero_grad()
-        losses[-1].backward()
-        optimizer.step()
-    assert all(loss.isfinite() for loss in losses)
-    assert losses[-1] < losses[0]
-    assert all(p.grad is not None for p in objective.parameters())

@@ -10,14 +10,12 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch
+from ssl_kit.nn import distances, nearest_pairs, position_centers
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.vicregl import (
     VICRegL,
     VICRegLConfig,
-    centers,
     criterion,
-    distances,
-    match,
 )
 
 SIZE = 96  # test_resnet makes 3 x 3 cells of it
@@ -68,7 +66,7 @@ def slow_local(m1, m2, p1, p2, kept):
 def make(**options):
     torch.manual_seed(0)
     encoder = create_encoder("test_resnet", 3, SIZE)
-    small = {"hidden": 16, "out": 8, "local": 6, **options}
+    small = {"hidden_dim": 16, "out_dim": 8, "local_dim": 6, **options}
     return VICRegL(encoder, VICRegLConfig(**small)).double()
 
 
@@ -100,7 +98,7 @@ def test_statistics_are_over_images_and_not_over_places(maps):
 
 @pytest.mark.parametrize("kept", [1, 3, 6])
 def test_matches_are_the_nearest_pairs(maps, kept):
-    found = match(*maps, distances(*maps), kept)
+    found = nearest_pairs(*maps, distances(*maps), kept)
     expected = slow_match(*(m.numpy() for m in maps), *(m.tolist() for m in maps), kept)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -113,14 +111,14 @@ def test_distances_are_euclidean(maps):
 
 def test_the_center_of_cells_lies_in_the_image_where_the_view_does():
     left_half = torch.tensor([[[0.5 / 32, 0, 0], [0, 1 / 32, 0]]])
-    found = centers(left_half, (2, 2), (32, 32))
+    found = position_centers(left_half, (2, 2), (32, 32))
     assert found.tolist() == [[[0.125, 0.25], [0.375, 0.25], [0.125, 0.75], [0.375, 0.75]]]
 
 
 def test_a_mirrored_view_has_its_cells_mirrored():
     plain = torch.tensor([[[1 / 32, 0, 0], [0, 1 / 32, 0]]])
     mirrored = torch.tensor([[[-1 / 32, 0, 1], [0, 1 / 32, 0]]])
-    p, m = (centers(frame, (2, 3), (32, 32)) for frame in (plain, mirrored))
+    p, m = (position_centers(frame, (2, 3), (32, 32)) for frame in (plain, mirrored))
     nearest = distances(p, m).argmin(dim=2)
     assert nearest.tolist() == [[2, 1, 0, 5, 4, 3]]
 
@@ -128,8 +126,8 @@ def test_a_mirrored_view_has_its_cells_mirrored():
 def test_places_are_exact_under_mixed_precision():
     frame = torch.tensor([[[0.00123, 0, 0.3217], [0, 0.0031, 0.1001]]])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = centers(frame, (7, 7), (224, 224))
-    assert torch.equal(found, centers(frame, (7, 7), (224, 224)))
+        found = position_centers(frame, (7, 7), (224, 224))
+    assert torch.equal(found, position_centers(frame, (7, 7), (224, 224)))
 
 
 @pytest.mark.parametrize("kept", [1 / 9, 20 / 49, 1.0])
@@ -138,7 +136,7 @@ def test_loss_agrees_with_equation_4(batch, kept):
     pooled, levels = objective.encoder.forward_features(torch.cat(batch.views))
     z1, z2 = objective.project(pooled)[:, None].detach().numpy().reshape(2, 5, 1, -1)
     cells = levels[-1].flatten(2).mT.flatten(0, 1)
-    m1, m2 = objective.local_expander(cells).detach().numpy().reshape(2, 5, 9, -1)
+    m1, m2 = objective.local_projector(cells).detach().numpy().reshape(2, 5, 9, -1)
     points = [[(x + 0.5) * 32, (y + 0.5) * 32, 1] for y in range(3) for x in range(3)]
     p1, p2 = (np.einsum("bij,nj->bni", f.numpy(), np.array(points)) for f in batch.frames)
     local = slow_local(m1, m2, p1, p2, round(kept * 9))

@@ -115,7 +115,7 @@ def test_not_a_number_is_passed_on():
 def make(**options):
     torch.manual_seed(0)
     encoder = create_encoder("test_resnet", 3, 32)
-    return WMSE(encoder, WMSEConfig(**{"hidden": 32, "out": 2, **options}))
+    return WMSE(encoder, WMSEConfig(**{"hidden_dim": 32, "out_dim": 2, **options}))
 
 
 def make_batch(views=2, images=11):
@@ -135,13 +135,13 @@ def test_sub_batches_of_at_least_twice_the_width_are_whitened_apart():
 
 
 def test_a_batch_below_twice_the_width_is_whitened_as_a_whole():
-    objective, v = make(out=8), torch.randn(11, 8)
+    objective, v = make(out_dim=8), torch.randn(11, 8)
     torch.testing.assert_close(objective.whiten_slices(v, torch.arange(11)), whiten(v, 1e-3))
 
 
 @pytest.mark.parametrize("views", [2, 4])
 def test_loss_is_the_mean_over_all_pairs_of_views(views):
-    objective, batch = make(positives=views, out=8), make_batch(views)
+    objective, batch = make(num_views=views, out_dim=8), make_batch(views)
     v = objective.project(objective.encoder(torch.cat(batch.views))).detach().double()
     white = [slow_whiten(part, 1e-3) for part in v.chunk(views)]
     pairs = [slow_mse(white[i], white[j]) for i in range(views) for j in range(i)]
@@ -154,24 +154,11 @@ def test_slices_are_drawn_anew():
 
 
 def test_views_may_be_swapped():
-    objective, batch = make(out=8), make_batch()
+    objective, batch = make(out_dim=8), make_batch()
     loss = objective(batch).loss
     batch.views = batch.views[::-1]
     torch.testing.assert_close(objective(batch).loss, loss)
 
 
 def test_asks_for_as_many_views_as_positives():
-    assert len(WMSE.views(WMSEConfig(positives=4), 64)) == 4
-
-
-def test_learns_a_small_batch():
-    objective, batch = make(), make_batch()
-    optimizer, losses = torch.optim.AdamW(objective.parameters(), lr=1e-3), []
-    for _ in range(10):
-        losses.append(objective(batch).loss)
-        optimizer.zero_grad()
-        losses[-1].backward()
-        optimizer.step()
-    assert all(loss.isfinite() for loss in losses)
-    assert losses[-1] < losses[0]
-    assert all(p.grad is not None for p in objective.parameters())
+    assert len(WMSE.views(WMSEConfig(num_views=4), 64)) == 4

@@ -61,8 +61,8 @@ class CoarsestFirst(Sound):
     """Turns the pyramid round."""
 
     def forward_features(self, x):
-        pooled, levels = super().forward_features(x)
-        return pooled, levels[::-1]
+        pooled, pyramid = super().forward_features(x)
+        return pooled, pyramid[::-1]
 
 
 class WeightsOutside(Sound):
@@ -76,8 +76,8 @@ class WeightsOutside(Sound):
         return self.body(x) * self.scale
 
     def forward_features(self, x):
-        pooled, levels = super().forward_features(x)
-        return pooled * self.scale, levels
+        pooled, pyramid = super().forward_features(x)
+        return pooled * self.scale, pyramid
 
 
 class Waves(Encoder):
@@ -109,7 +109,7 @@ BROKEN = [
     ("features_are_rows", WrongWidth, r"not \(B, D\) = \(2, 97\); set `num_features`"),
     ("features_are_rows", ThreeChannels, "with 1 channels; the first layer takes C"),
     ("provides_what_it_says", NoTokens, "`provides`; leave out what it does not have"),
-    ("provides_what_it_says", CoarsestFirst, "the finest comes first"),
+    ("provides_what_it_says", CoarsestFirst, "the finest map comes first"),
     ("body_holds_the_weights", WeightsOutside, "only `body` is shipped"),
 ]
 

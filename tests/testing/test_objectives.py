@@ -5,7 +5,7 @@ import re
 import broken_objectives as broken
 import pytest
 
-from ssl_kit.testing import objectives
+from ssl_kit.testing import CheckFailed, objectives, state, toy
 
 RULES = objectives.RULES
 
@@ -13,7 +13,7 @@ RULES = objectives.RULES
 @pytest.fixture(autouse=True)
 def _few_steps(monkeypatch):
     """SimCLR needs fewer than others."""
-    monkeypatch.setattr(objectives, "_STEPS", 8)
+    monkeypatch.setattr(toy, "STEPS", 8)
 
 
 BROKEN = {
@@ -24,17 +24,18 @@ BROKEN = {
     "loss_is_a_finite_scalar": (broken.AttachedMetric, "half.*detach them"),
     "gradients_reach_what_is_trained": (broken.UnusedLayer, "'forgotten.weight' gets no gradient"),
     "deterministic": (broken.NumpyWeights, "initialize from torch's generator"),
-    "loss_falls": (broken.WrongWay, "turned round"),
+    "loss_falls": (broken.WrongWay, "negated"),
     "state_is_complete": (broken.HiddenOffset, "keep all state in"),
     "resume_is_exact": (broken.HiddenCounter, "'teacher.*keep what `after_step` counts"),
     "small_batches": (broken.KeptLabels, "with 5 images; is the size of an earlier batch kept?"),
     "any_number_of_channels": (broken.ThreeChannels, "take C from encoder.channels"),
     "odd_sizes": (broken.EvenSizes, "at 37 pixels; take sizes from tensors"),
-    "half_precision": (broken.HalfLoss, "use @ssl_kit.full_precision"),
+    "half_precision": (broken.HalfLoss, "use @ssl_kit.nn.full_precision"),
     "every_image_has_its_row": (broken.SmallMemory, "training.images rows"),
+    "teacher_follows": (broken.ForgottenProjector, "'teacher.projector' does not move towards"),
     "project_is_a_function": (broken.NoisyProjection, "projections are noisy"),
     "collapse_is_seen": (broken.NoisyEncoder, "noise or dropout left on"),
-    "processes_agree": (broken.AloneTogether, "gather what the loss compares"),
+    "processes_agree": (broken.AloneTogether, "join what the loss compares"),
 }
 
 
@@ -52,6 +53,23 @@ def test_a_broken_plugin_breaks_its_rule_only_and_is_told_why(check, rule):
     found = check(RULES, plugin)
     assert list(found) == [rule], found
     assert re.search(cause, found[rule]), found[rule]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "cause"),
+    [
+        (broken.EarlyTeacher, "'teacher.encoder' moves before `after_step`"),
+        (broken.TrainedTeacher, "'teacher.encoder' takes a gradient"),
+        (broken.UnevenTeacher, "'teacher.projector' is no moving average"),
+    ],
+)
+def test_a_wrong_teacher_is_told_why(plugin, cause):
+    with pytest.raises(CheckFailed, match=cause):
+        state.teacher_follows(plugin)
+
+
+def test_an_objective_without_a_teacher_is_noted():
+    assert state.teacher_follows(broken.Sound) == "has no `nn.Teacher`"
 
 
 def test_a_number_of_channels_may_be_refused_saying_why():

@@ -227,7 +227,7 @@ def test_state_survives_saving(bench):
 
 
 def test_looking_changes_nothing_in_the_training(bench):
-    objective = BYOL(SmallEncoder(), BYOL.Config(hidden=32, out=16)).train()
+    objective = BYOL(SmallEncoder(), BYOL.Config(hidden_dim=32, out_dim=16)).train()
     before = {name: value.clone() for name, value in objective.state_dict().items()}
     random = torch.get_rng_state(), np.random.get_state()[1].tolist()
     look(objective, bench.watch())
@@ -270,18 +270,22 @@ def test_views_of_an_image_stay_together(bench):
 
 @pytest.mark.parametrize(
     ("objective", "options"),
-    [(SimCLR, {}), (VICReg, {"hidden": 64, "out": 64}), (BYOL, {"hidden": 64, "out": 64})],
+    [
+        (SimCLR, {}),
+        (VICReg, {"hidden_dim": 64, "out_dim": 64}),
+        (BYOL, {"hidden_dim": 64, "out_dim": 64}),
+    ],
 )
 def test_healthy_training_is_ok(bench, objective, options):
     assert set(bench.train(objective, **options)) == {"OK"}
 
 
 def test_vicreg_without_variance_is_flagged(bench):
-    assert bench.train(VICReg, hidden=64, out=64, variance=0)[-1] != "OK"
+    assert bench.train(VICReg, hidden_dim=64, out_dim=64, variance=0)[-1] != "OK"
 
 
 def test_vicreg_without_variance_and_covariance_is_flagged(bench):
-    assert bench.train(VICReg, hidden=64, out=64, variance=0, covariance=0)[-1] != "OK"
+    assert bench.train(VICReg, hidden_dim=64, out_dim=64, variance=0, covariance=0)[-1] != "OK"
 
 
 @pytest.mark.parametrize(("last_norm", "steps"), [(False, 96), (True, 192)])

@@ -73,7 +73,7 @@ class Constant(Objective):
 
 
 def test_a_run_folder_has_what_the_design_says(finished_run):
-    found = {p.name for p in finished_run.folder.iterdir()} - {"report.html"}
+    found = {p.name for p in finished_run.folder.iterdir()} - {"report.html", "evaluations"}
     assert found == {
         "config.toml", "manifest.json", "metrics.jsonl",
         "encoder.safetensors", "encoder.json", "checkpoints",
@@ -157,7 +157,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished_run, tiny, tmp_path, nu
 @pytest.mark.parametrize(
     ("at", "more"),
     [
-        (4, {"objective": {"name": "byol", "hidden": 16, "out": 8}}),
+        (4, {"objective": {"name": "byol", "hidden_dim": 16, "out_dim": 8}}),
         (1, {"optimizer": {"name": "lars", "clip": 1.0}}),
         (3, {"train": {"accumulate": 2}}),
         (5, {"data": {"pair_by": "group"}}),

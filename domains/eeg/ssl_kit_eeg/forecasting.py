@@ -1,4 +1,4 @@
-"""Predicts the next values of a window from what came before.
+"""Forecasting: prediction of the next values of a signal from its past.
 
 SIM-CNN: Self-Supervised Individualized Multimodal Learning for Stress Prediction on Nurses Using
 Biosignals, Eom, Eom, Washington, 2023. https://doi.org/10.1101/2023.08.25.23294640
@@ -19,26 +19,26 @@ from ssl_kit.nn import full_precision
 
 @full_precision
 def forecast_loss(predicted: Tensor, future: Tensor) -> Tensor:
-    """Mean squared error over channels and steps, mean_c (x^_{c,t+1} - x_{c,t+1})^2 for one step.
+    """Computes the mean squared error over channels and steps.
 
     Args:
-        predicted: (B, C, bands, steps).
-        future: (B, C, bands, steps).
+        predicted: (B, C, bands, steps) predicted values.
+        future: (B, C, bands, steps) true values.
     """
     return mse_loss(predicted, future)
 
 
 def split(x: Tensor, steps: int, bands: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Parts windows into what was and what comes.
+    """Splits windows into past and future.
 
     Args:
-        x: (B, C, H, T).
-        steps: Columns that come.
-        bands: Rows that the H rows of a picture are averaged to; a signal has one.
+        x: (B, C, H, T) windows.
+        steps: Number of columns of the future.
+        bands: Number of rows that the H rows of a picture are averaged to; a signal has one row.
 
     Returns:
-        The past (B, C, H, T - steps), what comes (B, C, min(H, bands), steps), and the last column
-        of the past, (B, C, min(H, bands), 1).
+        The past (B, C, H, T - steps), the future (B, C, min(H, bands), steps), and the last column
+        of the past (B, C, min(H, bands), 1).
     """
     past, future = x[..., :-steps], x[..., -steps:]
     rows = min(x.shape[2], bands)
@@ -47,22 +47,23 @@ def split(x: Tensor, steps: int, bands: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class ForecastingConfig(Config):
-    """How much is predicted."""
+    """Options of the predicted part of a window."""
 
     steps: Annotated[
-        int, Field(ge=1, description="samples of a signal, or columns of a picture")
+        int, Field(ge=1, description="predicted samples of a signal, or columns of a picture")
     ] = 1
     bands: Annotated[
-        int, Field(ge=1, description="rows that a picture's future is averaged to")
+        int, Field(ge=1, description="number of rows that a predicted picture is averaged to")
     ] = 8
 
 
 class Forecasting(Objective):
-    """Next-step forecasting, from pooled features by one linear layer.
+    """Next-step forecasting: a linear layer predicts the next values from pooled features.
 
-    The skill compares the error with that of persistence, the last value before; above 0 it has
-    learned something. One step is the paper's; at the rates of EEG the next sample is close to the
-    last, and more steps teach more.
+    https://doi.org/10.1101/2023.08.25.23294640, with the loss mean_c (x^_{c,t+1} - x_{c,t+1})^2.
+    The skill is 1 - error / error of persistence, which predicts the last value. The paper predicts
+    one step; at the sampling rates of EEG the next sample is close to the last one, so that more
+    steps teach more.
     """
 
     paper = "https://doi.org/10.1101/2023.08.25.23294640"
@@ -79,11 +80,11 @@ class Forecasting(Objective):
 
     @classmethod
     def views(cls, config: ForecastingConfig, size: int) -> tuple[View, ...]:
-        """One view, shifted in time and otherwise as it is."""
+        """One view that is only shifted in time."""
         return (View(size, policy="weak"),)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Error of what is predicted."""
+        """Computes the forecast loss, and its skill against persistence."""
         x, config = batch.views[0], self.config
         past, future, last = split(x, config.steps, config.bands)
         predicted = self.head(self.encoder(past))

@@ -1,4 +1,4 @@
-"""Which windows of a batch are of one recording, and when: what tasks about time share."""
+"""Recording and time of the windows of a batch, for pretext tasks on temporal order."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from ssl_kit import Batch, UsageError
 from ssl_kit.nn import all_gather, rand_shared
 
-_PATIENCE = 100  # batches in a row without what a task needs
-_PER_ROW = 16  # pairs or triples that are used, of each window
+_PATIENCE = 100  # consecutive batches without a usable pair or triple
+_PER_ROW = 16  # maximum number of pairs or triples per window
 
 
 class Moments(NamedTuple):
-    """Rows of a batch.
+    """The windows of a batch with their time and recording.
 
     Attributes:
-        views: To be encoded; together n rows.
+        views: Views to encode, n windows in total.
         time: (n,) seconds from the start of the recording.
-        recording: (n, K) numbers that windows of one recording have in common.
+        recording: (n, K) numbers that are equal for windows of one recording.
     """
 
     views: tuple[Tensor, ...]
@@ -29,37 +29,37 @@ class Moments(NamedTuple):
 
 
 def moments_of(batch: Batch) -> Moments:
-    """Returns the windows of a batch, and the partners that `data.pair_by` gave them.
+    """Returns the windows of a batch, including partners that `data.pair_by` provides.
 
-    Time is the last number of `Batch.positions`, and windows with the same group and the same other
-    numbers are of one recording. Where a dataset has no positions, its images are taken to follow
-    each other in one recording, a second apart.
+    Time is the last column of `Batch.positions`. Windows with the same group and the same other
+    columns belong to one recording. The images of a dataset without positions are taken as
+    consecutive windows of one recording, a second apart.
     """
     if not batch.positions.shape[1]:
         time = batch.indices.to(batch.views[0].dtype)
         return Moments(batch.views[:1], time, time.new_zeros(len(time), 1))
-    where = [batch.positions]
+    positions = [batch.positions]
     partners = batch.partner_positions
     views = batch.views[:1] if partners is None else batch.views[:2]
     if partners is not None:
-        where.append(partners)
-    joined = torch.cat(where)
-    groups = batch.groups.repeat(len(where))[:, None].to(joined.dtype)
+        positions.append(partners)
+    joined = torch.cat(positions)
+    groups = batch.groups.repeat(len(positions))[:, None].to(joined.dtype)
     return Moments(views, joined[:, -1], torch.cat([groups, joined[:, :-1]], dim=1))
 
 
 def gathered(moments: Moments, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns features, time and recording of the rows of all processes."""
+    """Gathers features, time and recording of the windows of all processes."""
     return all_gather(features), all_gather(moments.time), all_gather(moments.recording)
 
 
 def some(chosen: Tensor, rows: int, like: Tensor) -> Tensor:
-    """Draws up to 16 times as many tuples as there are windows, the same in every process.
+    """Draws a random subset of pairs or triples, at most 16 per window, the same in every process.
 
     Args:
-        chosen: (m, k) tuples of windows.
-        rows: n.
-        like: Gives device and type.
+        chosen: (m, k) indices of windows.
+        rows: Number of windows (n).
+        like: Tensor that gives device and type.
     """
     most = _PER_ROW * rows
     if len(chosen) <= most:
@@ -68,7 +68,7 @@ def some(chosen: Tensor, rows: int, like: Tensor) -> Tensor:
 
 
 class Supply(nn.Module):
-    """Counts batches in a row that have nothing to learn from, and stops when they are many."""
+    """Counts consecutive batches without usable pairs, and stops the training after 100 of them."""
 
     lacking: Tensor
 
@@ -76,17 +76,17 @@ class Supply(nn.Module):
         super().__init__()
         self.register_buffer("lacking", torch.zeros((), dtype=torch.long))
 
-    def check(self, found: bool, wanted: str) -> None:
-        """Counts.
+    def check(self, usable: bool, wanted: str) -> None:
+        """Counts a batch.
 
         Args:
-            found: Whether this batch had what is needed.
-            wanted: What that is.
+            usable: Whether the batch has pairs of both classes.
+            wanted: Description of the pairs, for the message.
 
         Raises:
-            UsageError: If 100 batches in a row had not.
+            UsageError: If 100 consecutive batches are not usable.
         """
-        self.lacking = torch.zeros_like(self.lacking) if found else self.lacking + 1
+        self.lacking = torch.zeros_like(self.lacking) if usable else self.lacking + 1
         if int(self.lacking) >= _PATIENCE:
             raise UsageError(
                 f"{_PATIENCE} batches in a row have no {wanted}. Give objective.close and "

@@ -65,7 +65,10 @@ class RecordingConfig(WindowConfig):
         Field(description="treatment of channels that are flat, far too large or declared bad"),
     ] = "zero"
     annotations: Annotated[
-        bool, Field(description="whether the annotation that covers half of a window labels it")
+        bool,
+        Field(
+            description="labels from annotations: a window has the label of one that covers half of it"
+        ),
     ] = False
     group: Annotated[
         Literal["recording", "folder"],

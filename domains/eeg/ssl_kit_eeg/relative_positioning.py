@@ -1,4 +1,4 @@
-"""Tells whether two windows of a recording are close in time.
+"""Relative positioning: are two windows of a recording close in time?
 
 Uncovering the structure of clinical EEG signals with self-supervised learning,
 Banville, Chehab, Hyvarinen, Engemann, Gramfort, 2020. https://arxiv.org/abs/2007.16104
@@ -20,13 +20,13 @@ from .moments import Supply, gathered, moments_of, some
 
 
 def pairs_of(time: Tensor, recording: Tensor, close: float, far: float) -> tuple[Tensor, Tensor]:
-    """Returns pairs of windows (m, 2) and whether they are close, (m,), section 2.2.1.
+    """Returns pairs of windows (m, 2) and whether they are close (m,), section 2.2.1.
 
     Args:
-        time: (n,) seconds.
-        recording: (n, K) numbers that windows of one recording have in common.
-        close: tau_pos; pairs at most that far apart are close.
-        far: tau_neg; pairs further apart are far; all others are left out.
+        time: (n,) start of each window in seconds.
+        recording: (n, K) numbers that are equal for windows of one recording.
+        close: Maximum distance of close pairs in seconds (tau_pos).
+        far: Minimum distance of distant pairs in seconds (tau_neg); pairs in between are omitted.
     """
     same = (recording[:, None] == recording[None]).all(dim=2)
     apart = (time[:, None] - time[None]).abs()
@@ -37,13 +37,13 @@ def pairs_of(time: Tensor, recording: Tensor, close: float, far: float) -> tuple
 
 @full_precision
 def balanced_logistic(logits: Tensor, positive: Tensor) -> Tensor:
-    """log(1 + exp(-y logit)), eq. 1: the mean over both answers, each of which counts a half.
+    """Computes log(1 + exp(-y logit)), eq. 1, with the same weight for both classes.
 
-    The paper draws as many pairs of one answer as of the other.
+    The paper draws as many pairs of one class as of the other.
 
     Args:
-        logits: (m,).
-        positive: (m,) whether y is 1, else it is -1.
+        logits: (m,) scores.
+        positive: (m,) whether the label y is 1 instead of -1.
     """
     each = softplus(torch.where(positive, -logits, logits))
     means = [each[chosen].mean() for chosen in (positive, ~positive) if bool(chosen.any())]
@@ -52,28 +52,28 @@ def balanced_logistic(logits: Tensor, positive: Tensor) -> Tensor:
 
 @torch.no_grad()
 def balanced_accuracy(logits: Tensor, positive: Tensor) -> Tensor:
-    """Mean share of right answers among those of each kind; 0.5 is chance."""
-    right = ((logits > 0) == positive).float()
-    shares = [right[chosen].mean() for chosen in (positive, ~positive) if bool(chosen.any())]
-    return torch.stack(shares).mean() if shares else right.new_full((), 0.5)
+    """Computes the balanced accuracy over both classes; 0.5 is chance."""
+    correct = ((logits > 0) == positive).float()
+    shares = [correct[chosen].mean() for chosen in (positive, ~positive) if bool(chosen.any())]
+    return torch.stack(shares).mean() if shares else correct.new_full((), 0.5)
 
 
 class RelativePositioningConfig(Config):
-    """What is close, and what is far."""
+    """The thresholds are those of the authors' example in braindecode."""
 
     close: Annotated[
-        float, Field(gt=0, description="seconds that close windows are apart at most (tau_pos)")
+        float, Field(gt=0, description="maximum distance of close windows in seconds (tau_pos)")
     ] = 60.0
     far: Annotated[
-        float, Field(gt=0, description="seconds that others are apart at least (tau_neg)")
+        float, Field(gt=0, description="minimum distance of distant windows in seconds (tau_neg)")
     ] = 900.0
 
 
 class RelativePositioning(Objective):
-    """Relative positioning, among the windows of a batch.
+    """Relative positioning: a linear layer classifies pairs of windows as close or distant.
 
-    Best with data.pair_by 'recording', which gives each window another of its recording. The
-    thresholds are those of the authors' example in braindecode.
+    https://arxiv.org/abs/2007.16104, section 2.2.1 and eq. 1. Pairs are those of one recording in a
+    batch. Use it with data.pair_by 'recording', which shows two windows of each recording.
     """
 
     paper = "https://arxiv.org/abs/2007.16104"
@@ -84,29 +84,29 @@ class RelativePositioning(Objective):
         super().__init__(encoder, config)
         if config.far < config.close:
             raise UsageError("objective.far is less than objective.close.")
-        self.answer = nn.Linear(encoder.num_features, 1)
+        self.head = nn.Linear(encoder.num_features, 1)
         self.supply = Supply()
 
     @classmethod
     def views(cls, config: RelativePositioningConfig, size: int) -> tuple[View, ...]:
-        """Two views, so that a pairing can show a second window."""
+        """Two views that are only shifted in time; a pairing shows a second window."""
         return (View(size, policy="weak"),) * 2
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Loss over the pairs of windows of one recording, of all processes.
+        """Computes the loss over the pairs of windows of one recording, of all processes.
 
         Raises:
-            UsageError: If 100 batches in a row have no close or no far pair.
+            UsageError: If 100 batches in a row have no close or no distant pair.
         """
         moments = moments_of(batch)
         h, time, recording = gathered(moments, self.encoder(torch.cat(moments.views)))
         pairs, _ = pairs_of(time, recording, self.config.close, self.config.far)
         pairs = some(pairs, len(h), h)
         close = (time[pairs[:, 0]] - time[pairs[:, 1]]).abs() <= self.config.close
-        logits = self.answer((h[pairs[:, 0]] - h[pairs[:, 1]]).abs())[:, 0]
+        logits = self.head((h[pairs[:, 0]] - h[pairs[:, 1]]).abs())[:, 0]
         both = bool(close.any()) and not bool(close.all())
         if self.training:
-            self.supply.check(both, "close and far pairs of windows of one recording")
+            self.supply.check(both, "close and distant pairs of windows of one recording")
         metrics = {
             "pair_accuracy": balanced_accuracy(logits, close),
             "pairs": logits.new_tensor(float(len(pairs))),

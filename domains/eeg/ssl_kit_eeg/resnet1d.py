@@ -1,4 +1,4 @@
-"""Encoders of raw signals: residual networks along time.
+"""Encoders of raw signals: one-dimensional residual networks.
 
 After Wang, Yan, Oates 2016, Time Series Classification from Scratch with Deep Neural Networks,
 https://arxiv.org/abs/1611.06455, with the stages of an ordinary ResNet.
@@ -16,24 +16,25 @@ from ssl_kit import Encoder, UnknownNameError
 _STEM, _KERNEL = 15, 7  # samples
 
 
-def _conv(inside: int, outside: int, kernel: int, stride: int) -> nn.Conv2d:
-    """A convolution along time; rows of an image are not mixed."""
+def _conv(in_channels: int, out_channels: int, kernel: int, stride: int) -> nn.Conv2d:
+    """Builds a convolution along time that does not mix the rows of an image."""
     padding = (0, kernel // 2)
-    return nn.Conv2d(inside, outside, (1, kernel), (1, stride), padding, bias=False)
+    return nn.Conv2d(in_channels, out_channels, (1, kernel), (1, stride), padding, bias=False)
 
 
 class Block(nn.Module):
-    """Two convolutions and a short cut."""
+    """A residual block of two convolutions and a shortcut."""
 
-    def __init__(self, inside: int, outside: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = _conv(inside, outside, _KERNEL, stride)
-        self.bn1 = nn.BatchNorm2d(outside)
-        self.conv2 = _conv(outside, outside, _KERNEL, 1)
-        self.bn2 = nn.BatchNorm2d(outside)
+        self.conv1 = _conv(in_channels, out_channels, _KERNEL, stride)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = _conv(out_channels, out_channels, _KERNEL, 1)
+        self.bn2 = nn.BatchNorm2d(out_channels)
         self.short: nn.Module = nn.Identity()
-        if stride > 1 or inside != outside:
-            self.short = nn.Sequential(_conv(inside, outside, 1, stride), nn.BatchNorm2d(outside))
+        if stride > 1 or in_channels != out_channels:
+            conv = _conv(in_channels, out_channels, 1, stride)
+            self.short = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, D, h, w) to (B, D', h, w / stride)."""
@@ -42,12 +43,12 @@ class Block(nn.Module):
 
 
 class ResNet1d(nn.Module):
-    """A residual network for signals (B, C, 1, T); it halves the time five times.
+    """A residual network for signals (B, C, 1, T) with a total stride of 32.
 
     Args:
-        channels: C.
-        width: Of the first of four stages; each doubles it.
-        depth: Blocks in a stage.
+        channels: C, the number of channels of a signal.
+        width: Channels of the first of four stages; each further one has twice as many.
+        depth: Number of blocks per stage.
     """
 
     def __init__(self, channels: int, width: int, depth: int) -> None:
@@ -66,26 +67,26 @@ class ResNet1d(nn.Module):
         )
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """Returns what the stem and each stage give, (B, D, h, w), finest first."""
+        """Returns the feature maps (B, D, h, w) of the stem and of each stage, the finest first."""
         maps = [cast(Tensor, self.stem(x))]
         for number, stage in enumerate(self.stages):
             maps.append(stage(maps[-1] if number else self.pool(maps[-1])))
         return maps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, C, 1, T) to the means over time (B, D)."""
+        """Maps signals (B, C, 1, T) to features (B, D), averaged over time."""
         return self.maps(x)[-1].mean(dim=(2, 3))
 
 
 class ResNet1dEncoder(Encoder):
-    """Residual networks along time: resnet1d/tiny, small or base.
+    """One-dimensional residual networks for signals: resnet1d/tiny, small or base.
 
-    Images of more than one row are signals too, one in each row, and rows are averaged.
+    The rows of an image are treated as separate signals, whose features are averaged.
 
     Args:
         architecture: One of `SIZES`.
-        channels: C.
-        image_size: Samples of a view.
+        channels: C, the number of channels of a signal.
+        image_size: Number of samples of a view.
     """
 
     SIZES: ClassVar[dict[str, tuple[int, int]]] = {  # width and depth
@@ -125,5 +126,5 @@ class ResNet1dEncoder(Encoder):
 
     @property
     def first_layer(self) -> str:
-        """Key of the weight that sees the signal."""
+        """State-dict key of the input layer's weight."""
         return "stem.0.weight"

@@ -1,4 +1,4 @@
-"""Tells which of six transformations a signal went through.
+"""Signal transformation recognition: which of six transformations was applied to a signal?
 
 Self-supervised ECG Representation Learning for Emotion Recognition, Sarkar, Etemad, 2020.
 https://arxiv.org/abs/2002.03898
@@ -24,12 +24,12 @@ _WEIGHTS = (0.195, 0.195, 0.195, 0.0125, 0.0125, 0.195, 0.195)  # of the publish
 
 @full_precision
 def recognition_loss(logits: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum over the tasks of binary cross-entropies, eq. 2: L = sum_j a_j L_j.
+    """Computes the weighted sum of binary cross entropies, L = sum_j a_j L_j, eq. 2.
 
     Args:
-        logits: (B, 7, K), of each version of each signal for each task; version j is the one that
-            task j is about.
-        weights: (K,) of the tasks.
+        logits: (B, 7, K) scores of each version of each signal for each task; version j is the
+            positive class of task j.
+        weights: (K,) weights of the tasks (a_j).
     """
     truth = torch.eye(logits.shape[1], device=logits.device, dtype=logits.dtype)
     each = binary_cross_entropy_with_logits(logits, truth.expand_as(logits), reduction="none")
@@ -38,13 +38,13 @@ def recognition_loss(logits: Tensor, weights: Tensor) -> Tensor:
 
 @torch.no_grad()
 def accuracy(logits: Tensor) -> Tensor:
-    """Share of the versions (B, 7, 7) whose own task has the highest answer; 1/7 is chance."""
-    own = torch.arange(logits.shape[1], device=logits.device)
-    return (logits.argmax(dim=2) == own).float().mean()
+    """Share of the versions (B, 7, 7) with the highest score for their task; 1/7 is chance."""
+    tasks = torch.arange(logits.shape[1], device=logits.device)
+    return (logits.argmax(dim=2) == tasks).float().mean()
 
 
 class Head(nn.Module):
-    """Two hidden layers of 128 and a logit, for one task."""
+    """Two hidden layers of 128 units and a logit for one task."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -53,11 +53,11 @@ class Head(nn.Module):
         self.last = nn.Linear(_HIDDEN, 1)
 
     def forward(self, features: Tensor, kept: Tensor) -> Tensor:
-        """Maps (n, D) to (n,).
+        """Maps features to logits (n,) of one task.
 
         Args:
-            features: (n, D).
-            kept: (n, 2, 128) factors of the hidden units: dropout.
+            features: (n, D) features of versions.
+            kept: (n, 2, 128) dropout factors of the hidden units.
         """
         hidden = self.first(features).relu() * kept[:, 0]
         hidden = self.second(hidden).relu() * kept[:, 1]
@@ -65,20 +65,21 @@ class Head(nn.Module):
 
 
 class TransformRecognitionConfig(Config):
-    """Options of the heads."""
+    """Defaults of the published code."""
 
     weights: Annotated[
         tuple[float, float, float, float, float, float, float],
-        Field(description=f"of the tasks {', '.join(NAMES)}"),
+        Field(description=f"weights of the tasks {', '.join(NAMES)} (alpha_j in eq. 2)"),
     ] = _WEIGHTS
-    dropout: Annotated[float, Field(ge=0, lt=1, description="in the heads")] = 0.6
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout rate in the heads")] = 0.6
 
 
 class TransformRecognition(Objective):
-    """Signal-transformation recognition: every window in seven versions, a head for each.
+    """Signal transformation recognition: one head per transformation detects it.
 
-    Noise at 15 dB, amplitude x 1.1, negated, backwards, 20 pieces permuted, 9 pieces stretched or
-    squeezed by 1.05. All act along the last axis, of each channel alike.
+    https://arxiv.org/abs/2002.03898, eq. 2. Each window is shown in seven versions: original, noise
+    at 15 dB, scaled by 1.1, negated, reversed in time, 20 segments permuted, and 9 segments
+    stretched or squeezed by 1.05. They act along the last axis, in the same way on all channels.
     """
 
     paper = "https://arxiv.org/abs/2002.03898"
@@ -93,27 +94,27 @@ class TransformRecognition(Objective):
 
     @classmethod
     def views(cls, config: TransformRecognitionConfig, size: int) -> tuple[View, ...]:
-        """One view, shifted in time and otherwise as it is."""
+        """One view that is only shifted in time."""
         return (View(size, policy="weak"),)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Loss over the seven versions of each window."""
+        """Computes the loss over the seven versions of each window."""
         x = batch.views[0]
-        made = versions(
+        transformed = versions(
             x,
             rand_per_sample(len(x), *x.shape[1:], like=x),
             rand_per_sample(len(x), PIECES, like=x),
             rand_per_sample(len(x), STRETCHED, like=x),
         )
-        features = self.encoder(made.flatten(0, 1))
+        features = self.encoder(transformed.flatten(0, 1))
         kept = self._dropout(len(x), features)
-        logits = [head(features, kept[:, j]) for j, head in enumerate(self.heads)]
-        answers = torch.stack(logits, dim=1).view(len(x), len(NAMES), len(NAMES))
-        loss = recognition_loss(answers, self.weights)
-        return Output(loss, {"accuracy": accuracy(answers)})
+        scores = [head(features, kept[:, j]) for j, head in enumerate(self.heads)]
+        logits = torch.stack(scores, dim=1).view(len(x), len(NAMES), len(NAMES))
+        loss = recognition_loss(logits, self.weights)
+        return Output(loss, {"accuracy": accuracy(logits)})
 
     def _dropout(self, rows: int, features: Tensor) -> Tensor:
-        """Returns the factors of the heads' hidden units, (rows * 7, 7, 2, 128)."""
+        """Draws the dropout factors of the heads' hidden units, (7 rows, 7, 2, 128)."""
         tasks, share = len(NAMES), self.config.dropout if self.training else 0.0
         if not share:
             return features.new_ones(rows * tasks, tasks, 2, _HIDDEN)

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, TrainingInfo, UsageError
+from ssl_kit.nn import PyramidDecoder
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit_histopathology.cross_stain import (
     CrossStain,
     CrossStainConfig,
-    TopDown,
     stain_loss,
     stained,
     unmix,
@@ -24,7 +24,9 @@ MEAN, STD = (0.7, 0.5, 0.7), (0.2, 0.2, 0.2)
 
 def made(channels: int = 3) -> CrossStain:
     torch.manual_seed(0)
-    objective = CrossStain(create_encoder("test_resnet", channels, 32), CrossStainConfig(hidden=16))
+    objective = CrossStain(
+        create_encoder("test_resnet", channels, 32), CrossStainConfig(decoder_dim=16)
+    )
     objective.prepare(TrainingInfo(8, 4, MEAN, STD))
     return objective
 
@@ -95,7 +97,7 @@ def test_gradient_is_that_of_the_loss() -> None:
 
 def test_the_decoder_gives_a_map_of_the_finest_level() -> None:
     levels = [torch.randn(2, 4, 19, 19), torch.randn(2, 6, 10, 10), torch.randn(2, 8, 5, 5)]
-    assert TopDown([4, 6, 8], 16, 2)(levels).shape == (2, 2, 19, 19)
+    assert PyramidDecoder([4, 6, 8], 16, 2)(levels).shape == (2, 2, 19, 19)
 
 
 def test_the_hidden_stain_does_not_reach_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
-"""Attention inserts that start as nothing at all: every gate is 1 + tanh(z) with z = 0 at first.
+"""Attention modules that are the identity at initialization, with the gate 1 + tanh(z).
 
-The papers' gate is sigmoid(z), in (0, 1); ours is twice that, 2 sigmoid(2z) = 1 + tanh(z), in
-(0, 2). With the last weights at zero the features are exactly those of the plain network, so
-that pre-trained weights stay good, and the gate learns from there.
+The papers have the gate sigmoid(z) in (0, 1); ours is 2 sigmoid(2z) = 1 + tanh(z) in (0, 2). The
+last weights are initialized to zero, so that the features are exactly those of the plain network
+and pre-trained weights can be used.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ssl_kit import UsageError
 
 
 class Insert(nn.Module):
-    """A map in, a map of the same shape out.
+    """An attention module that maps a feature map to one of the same shape.
 
     Args:
-        channels: D.
+        channels: D, the number of channels of the feature map.
     """
 
     def __init__(self, channels: int) -> None:
@@ -28,26 +28,26 @@ class Insert(nn.Module):
         self.channels = channels
 
     def after(self, stage: nn.Module, inputs: object, output: Tensor) -> Tensor:
-        """Follows a stage, as its forward hook."""
+        """Applies the module to the output of a stage; it is a forward hook."""
         if output.ndim != 4 or output.shape[1] != self.channels:
-            raise UsageError("attention needs stages whose output is a map (B, D, h, w)")
+            raise UsageError("attention needs stages whose output is a feature map (B, D, h, w)")
         gated: Tensor = self(output)
         return gated
 
 
 def gate(z: Tensor) -> Tensor:
-    """Maps 0 to 1, and everything into (0, 2)."""
+    """Maps logits to factors in (0, 2), and 0 to 1."""
     return 1 + z.tanh()
 
 
 class SqueezeExcitation(Insert):
-    """Weighs channels by what their means say of each other, eq. 2 to 4.
+    """Weighs channels by a perceptron on their global averages, eq. 2 to 4.
 
     Squeeze-and-Excitation Networks, Hu, Shen, Sun, 2018. https://arxiv.org/abs/1709.01507
 
     Args:
-        channels: D.
-        reduction: D over the width of the bottleneck, 16 in the paper; it has at least 8.
+        channels: D, the number of channels of the feature map.
+        reduction: Reduction ratio of the bottleneck (r), which has at least 8 units.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -58,7 +58,7 @@ class SqueezeExcitation(Insert):
         nn.init.zeros_(self.excite.weight)
 
     def logits(self, pooled: Tensor) -> Tensor:
-        """Maps (B, D, 1, 1) to what the gate takes."""
+        """Maps pooled features (B, D, 1, 1) to the logits of the gate."""
         z: Tensor = self.excite(relu(self.squeeze(pooled)))
         return z
 
@@ -68,38 +68,38 @@ class SqueezeExcitation(Insert):
 
 
 class CBAM(SqueezeExcitation):
-    """Weighs channels by mean and maximum, then places by mean and maximum, eq. 1 to 3.
+    """Weighs channels, then positions, by average and maximum pooling, eq. 1 to 3.
 
     CBAM: Convolutional Block Attention Module, Woo, Park, Lee, Kweon, 2018.
     https://arxiv.org/abs/1807.06521
 
     Args:
-        channels: D.
-        reduction: As of squeeze and excitation.
-        kernel: Of the convolution over places, 7 in the paper.
+        channels: D, the number of channels of the feature map.
+        reduction: Reduction ratio of the bottleneck (r), which has at least 8 units.
+        kernel: Kernel size of the convolution over positions, 7 in the paper.
     """
 
     def __init__(self, channels: int, reduction: int = 16, kernel: int = 7) -> None:
         super().__init__(channels, reduction)
-        self.place = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
-        nn.init.zeros_(self.place.weight)
+        self.spatial = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
+        nn.init.zeros_(self.spatial.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, D, h, w) to the same shape."""
         mean, largest = x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True)
         x = x * gate(self.logits(mean) + self.logits(largest))
         summary = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
-        return x * gate(self.place(summary))
+        return x * gate(self.spatial(summary))
 
 
 class ECA(Insert):
-    """Weighs each channel by the means of the few beside it, eq. 5 and 12.
+    """Weighs channels by a convolution over the averages of neighboring channels, eq. 5 and 12.
 
     ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks,
     Wang, Wu, Zhu, Li, Zuo, Hu, 2020. https://arxiv.org/abs/1910.03151
 
     Args:
-        channels: D.
+        channels: D, the number of channels of the feature map.
     """
 
     def __init__(self, channels: int) -> None:
@@ -115,6 +115,6 @@ class ECA(Insert):
 
 
 def kernel_width(channels: int) -> int:
-    """Returns how many channels ECA looks at: the odd number by log2(D) / 2 + 1 / 2, eq. 12."""
+    """Returns the kernel size of ECA, the odd number nearest to log2(D) / 2 + 1 / 2, eq. 12."""
     width = int(abs(log2(channels) + 1) / 2)
     return width if width % 2 else width + 1

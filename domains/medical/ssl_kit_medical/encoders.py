@@ -1,4 +1,4 @@
-"""Families of encoders: any CNN of timm with an attention insert after each of its stages."""
+"""Families of encoders: any CNN of timm with an attention module after each stage."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .attention import CBAM, ECA, Insert, SqueezeExcitation
 
 
 class AttentionEncoder(Encoder):
-    """A CNN with attention after each stage; at the start its features are the plain CNN's.
+    """A CNN with attention after each stage, which equals the plain CNN at initialization.
 
-    The weights have the plain CNN's names, and those of the inserts beside them under the
-    family's name.
+    Its weights have the names of the plain CNN's weights; those of the attention modules begin with
+    the name of the family.
 
     Args:
-        architecture: What it is built around; a CNN whose stages timm lists.
-        channels: C.
-        image_size: Pixels.
+        architecture: A CNN of timm that lists its stages (feature_info).
+        channels: C, the number of input channels.
+        image_size: Height and width in pixels.
     """
 
     example: ClassVar[tuple[str, ...]] = ("test_resnet",)
@@ -34,7 +34,7 @@ class AttentionEncoder(Encoder):
     def __init__(self, architecture: str, channels: int, image_size: int) -> None:
         super().__init__(f"{self.family}/{architecture}", channels, image_size)
         plain = create_encoder(architecture, channels, image_size)
-        self._plain = (plain,)  # in a tuple, since its body is ours: no weight is to be kept twice
+        self._plain = (plain,)  # in a tuple, so that its weights are registered once
         self.body, self.num_features, self.arguments = (
             plain.body,
             plain.num_features,
@@ -50,7 +50,7 @@ class AttentionEncoder(Encoder):
         self._try(architecture)
 
     def _try(self, architecture: str) -> None:
-        """Encodes nothing in particular: what is no CNN fails here, before any data are read."""
+        """Encodes a blank image, so that an unsuitable architecture fails before data are read."""
         try:
             if not len(getattr(self.body, self.family)):
                 raise UsageError("no stages are listed")
@@ -58,7 +58,7 @@ class AttentionEncoder(Encoder):
                 self.eval()(torch.zeros(1, self.channels, self.image_size, self.image_size))
         except UsageError as error:
             raise UsageError(
-                f"'{self.family}' goes around a CNN, and '{architecture}' is none: {error}."
+                f"'{self.family}' needs a CNN, and '{architecture}' is none: {error}."
             ) from error
         self.train()
 
@@ -71,13 +71,13 @@ class AttentionEncoder(Encoder):
         return self._plain[0].forward_features(x)
 
     def imagenet(self) -> dict[str, Tensor]:
-        """Returns the plain CNN's ImageNet weights, and the inserts as they are."""
-        own = {
+        """Returns the ImageNet weights of the plain CNN, and the current attention weights."""
+        attention = {
             name: value
             for name, value in self.body.state_dict().items()
             if name.startswith(f"{self.family}.")
         }
-        return {**self._plain[0].imagenet(), **own}
+        return {**self._plain[0].imagenet(), **attention}
 
     @property
     def pretrained_statistics(self) -> tuple[list[float], list[float]] | None:
@@ -86,14 +86,15 @@ class AttentionEncoder(Encoder):
 
     @property
     def first_layer(self) -> str:
-        """Key of the weight that sees the image."""
+        """State-dict key of the input layer's weight."""
         return self._plain[0].first_layer
 
 
 def _stages(body: Any) -> Iterator[tuple[str, int]]:
-    """Yields name and width of what ends a stage; not of a lone activation or norm, as a stem has.
+    """Yields name and channels of the module that ends each stage.
 
-    Norms are left out because they are exchanged for others when several processes train.
+    Single activations and norms, such as those of a stem, are skipped; norms are replaced by
+    synchronized ones when several processes train.
     """
     for info in getattr(body, "feature_info", ()):
         stage = body.get_submodule(info["module"])

@@ -1,4 +1,4 @@
-"""Restores images whose values were bent, whose pixels were shuffled and whose parts are hidden.
+"""Image restoration after intensity transformation, local shuffling and painting.
 
 Models Genesis: Generic Autodidactic Models for 3D Medical Image Analysis,
 Zhou et al., 2019. https://arxiv.org/abs/1908.06912
@@ -22,24 +22,31 @@ from .spoiling import bend, random_blocks, shuffle_within, windows
 
 @full_precision
 def restoration_loss(restored: Tensor, x: Tensor) -> Tensor:
-    """Mean squared error between (B, C, H, W) and the unspoilt image, in standardized units."""
+    """Computes the mean squared error of restored images (B, C, H, W), in standardized units."""
     return mse_loss(restored, x)
 
 
 class ModelsGenesisConfig(Config):
-    """Chances of the authors' code; the decoder's width suits encoders of ResNet-18's size."""
+    """Probabilities of the authors' code; the decoder suits encoders of ResNet-18's size."""
 
-    bend: Annotated[float, Field(ge=0, le=1, description="chance of bent values")] = 0.9
-    shuffle: Annotated[float, Field(ge=0, le=1, description="chance of shuffled pixels")] = 0.5
-    paint: Annotated[float, Field(ge=0, le=1, description="chance of hidden parts")] = 0.9
+    bend: Annotated[float, Field(ge=0, le=1, description="probability of intensity bending")] = 0.9
+    shuffle: Annotated[float, Field(ge=0, le=1, description="probability of local shuffling")] = 0.5
+    paint: Annotated[float, Field(ge=0, le=1, description="probability of painting")] = 0.9
     inpaint: Annotated[
-        float, Field(ge=0, le=1, description="share of those with the inside hidden")
+        float, Field(ge=0, le=1, description="probability of in-painting instead of out-painting")
     ] = 0.2
-    hidden: Annotated[int, Field(ge=8, description="width of the decoder's first map")] = 128
+    decoder_dim: Annotated[
+        int, Field(ge=8, description="channels of the decoder's first feature map")
+    ] = 128
 
 
 class ModelsGenesis(Objective):
-    """Restores from the last map alone: the paper's skip connections would carry pixels past it."""
+    """Models Genesis: a decoder restores images that were distorted in four ways.
+
+    https://arxiv.org/abs/1908.06912. The distortions are non-linear intensity transformation, local
+    pixel shuffling, in-painting and out-painting. The decoder sees the last feature map only,
+    because the paper's skip connections would let pixels bypass the encoder.
+    """
 
     paper = "https://arxiv.org/abs/1908.06912"
     Config = ModelsGenesisConfig
@@ -54,40 +61,40 @@ class ModelsGenesis(Objective):
         width, _, w = encoder.pyramid_shapes(encoder.image_size)[-1]
         layers: list[nn.Module] = []
         for i in range(max(1, ceil(log2(encoder.image_size / w)))):
-            narrow = max(config.hidden >> i, 16)
+            narrow = max(config.decoder_dim >> i, 16)
             conv = nn.Conv2d(width, narrow, 3, padding=1, bias=False)
             layers += [nn.Upsample(scale_factor=2), conv, nn.BatchNorm2d(narrow), nn.ReLU()]
             width = narrow
         self.decoder = nn.Sequential(*layers, nn.Conv2d(width, encoder.channels, 3, padding=1))
 
     def prepare(self, training: TrainingInfo) -> None:
-        """Learns how to get back to values in [0, 1]."""
+        """Stores mean and std of the views, because distortions act on values in [0, 1]."""
         self.mean.copy_(torch.tensor(training.mean).view_as(self.mean))
         self.std.copy_(torch.tensor(training.std).view_as(self.std))
 
     @classmethod
     def views(cls, config: ModelsGenesisConfig, size: int) -> tuple[View, ...]:
-        """One view that is hardly altered."""
+        """One weakly augmented view."""
         return (View(size, policy="weak"),)
 
     def spoil(self, x: Tensor) -> Tensor:
-        """Shuffles, bends and hides (B, C, H, W) in [0, 1], in the order of the authors' code."""
+        """Distorts images (B, C, H, W) in [0, 1], in the order of the authors' code."""
         c, b = self.config, len(x)
-        coin = rand_per_sample(b, 9, like=x)
-        dice = coin[..., None, None, None]
+        drawn = rand_per_sample(b, 9, like=x)
+        chance = drawn[..., None, None, None]
         mixed = shuffle_within(x, random_blocks(x), rand_per_sample(b, *x.shape[2:], like=x))
-        x = torch.where(dice[:, 0] < c.shuffle, mixed, x)
-        bent = bend(x, coin[:, 5:].view(b, 2, 2), coin[:, 4] < 0.5)
-        x = torch.where(dice[:, 1] < c.bend, bent, x)
+        x = torch.where(chance[:, 0] < c.shuffle, mixed, x)
+        bent = bend(x, drawn[:, 5:].view(b, 2, 2), drawn[:, 4] < 0.5)
+        x = torch.where(chance[:, 1] < c.bend, bent, x)
         inside, kept = windows(x, 1 / 6, 1 / 3), windows(x, 3 / 7, 4 / 7)
-        hidden = torch.where(dice[:, 3] < c.inpaint, inside, ~kept) & (dice[:, 2] < c.paint)
+        hidden = torch.where(chance[:, 3] < c.inpaint, inside, ~kept) & (chance[:, 2] < c.paint)
         return torch.where(hidden, rand_per_sample(*x.shape, like=x), x)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """How well the view is restored from its spoilt version."""
+        """Computes the restoration loss, and its skill against the mean image of the batch."""
         x = batch.views[0]
         spoilt = self.spoil((x * self.std + self.mean).clamp(0, 1))
         restored = self.decoder(self.encoder.forward_map((spoilt - self.mean) / self.std))
         loss = restoration_loss(interpolate(restored, size=x.shape[2:], mode="bilinear"), x)
-        guess = (x - x.mean(dim=0)).square().mean().clamp_min(1e-6)
-        return Output(loss, {"restoration_skill": 1 - loss.detach() / guess})
+        baseline = (x - x.mean(dim=0)).square().mean().clamp_min(1e-6)
+        return Output(loss, {"restoration_skill": 1 - loss.detach() / baseline})

@@ -60,7 +60,7 @@ def test_squeeze_excitation_is_equations_2_to_4_with_twice_the_gate() -> None:
 
 def test_cbam_is_equations_1_to_3_with_twice_the_gate() -> None:
     insert, x = awake(CBAM(6, kernel=3)), torch.randn(2, 6, 4, 5, dtype=torch.float64)
-    out, kernel = insert(x), insert.place.weight[0].tolist()
+    out, kernel = insert(x), insert.spatial.weight[0].tolist()
     for b, image in enumerate(pooled(x)):
         mean = bottleneck(insert, [mean for mean, _ in image])
         largest = bottleneck(insert, [largest for _, largest in image])
@@ -209,7 +209,5 @@ def test_all_of_it_is_trained() -> None:
 @pytest.mark.parametrize("architecture", ["test_vit", "test_vit2"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_no_cnn_is_refused(family: str, architecture: str) -> None:
-    with pytest.raises(
-        UsageError, match=rf"'{family}' goes around a CNN, and '{architecture}' is none"
-    ):
+    with pytest.raises(UsageError, match=rf"'{family}' needs a CNN, and '{architecture}' is none"):
         create_encoder(f"{family}/{architecture}", 3, 32)

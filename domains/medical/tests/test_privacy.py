@@ -73,7 +73,7 @@ def test_no_file_of_a_run_names_a_patient(write_dicom, tmp_path: Path) -> None:
         "domain": "medical",
         "data": {"path": str(tmp_path / "data")},
         "encoder": {"name": "test_resnet", "image_size": 32},
-        "objective": {"name": "simclr", "hidden": 16, "out": 8},
+        "objective": {"name": "simclr", "hidden_dim": 16, "out_dim": 8},
         "train": {"epochs": 1, "batch_size": 4, "workers": 0, "precision": "fp32"},
     }
     start([settings], tmp_path / "run", Progress(quiet=True))

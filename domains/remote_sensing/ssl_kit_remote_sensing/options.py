@@ -59,7 +59,7 @@ class GeoTiffConfig(Config):
         Field(description="spectral indices that are added as channels"),
     ] = ()
     pansharpen: Annotated[
-        bool, Field(description="whether the band pan sharpens visible bands (Brovey's method)")
+        bool, Field(description="sharpening of the visible bands by the band pan (Brovey's method)")
     ] = False
     reflectance: Annotated[
         tuple[float, float] | None,

@@ -1,8 +1,8 @@
-"""Tells the azimuth of a target, or, where it is not known, by how much its chip was turned.
+"""Azimuth regression: pose of a target, or the rotation that was applied to its chip.
 
 Unsupervised Representation Learning by Predicting Image Rotations,
 Gidaris, Singh, Komodakis, 2018. https://arxiv.org/abs/1803.07728
-Here the angle is continuous, and it is the azimuth itself where the header of a chip has it.
+Here the angle is continuous, and it is the azimuth where the header of a chip contains it.
 """
 
 from __future__ import annotations
@@ -16,35 +16,36 @@ from torch.nn.functional import affine_grid, cosine_similarity, grid_sample
 from ssl_kit import Batch, Config, Encoder, Objective, Output, View
 from ssl_kit.nn import full_precision, rand_per_sample
 
-_TOLERANCE = 1e-3  # of the length of a position that is a direction
+_TOLERANCE = 1e-3  # deviation of a direction's length from 1
 
 
 @full_precision
 def direction_loss(predicted: Tensor, direction: Tensor) -> Tensor:
-    """Mean of 1 - cos of the angle between two directions, in [0, 2].
+    """Computes the mean of 1 - cos of the angle between two directions, in [0, 2].
 
     Args:
-        predicted: (B, 2), of any length.
-        direction: (B, 2).
+        predicted: (B, 2) predicted directions of any length.
+        direction: (B, 2) true directions.
     """
     return (1 - cosine_similarity(predicted, direction, dim=1)).mean()
 
 
 @torch.no_grad()
 def degrees_apart(predicted: Tensor, direction: Tensor) -> Tensor:
-    """Mean angle between two directions (B, 2), in degrees; 90 is chance."""
+    """Computes the mean angle between two directions (B, 2) in degrees; 90 is chance."""
     cos = cosine_similarity(predicted.float(), direction.float(), dim=1).clamp(-1, 1)
     return cos.arccos().rad2deg().mean()
 
 
 def turned(x: Tensor, angles: Tensor) -> Tensor:
-    """Turns images counter-clockwise about their center and blanks what is outside of a circle.
+    """Rotates images counter-clockwise about their center and masks everything outside a circle.
 
-    Blank is 0, the mean of standardized images; without it the corners would tell the angle.
+    Masked pixels are 0, the mean of standardized images; otherwise the corners would reveal the
+    angle.
 
     Args:
-        x: (B, C, H, W).
-        angles: (B,) in radians.
+        x: (B, C, H, W) images.
+        angles: (B,) angles in radians.
     """
     cos, sin, none = angles.cos(), angles.sin(), torch.zeros_like(angles)
     maps = torch.stack([cos, -sin, none, sin, cos, none], dim=1).view(-1, 2, 3).to(x.dtype)
@@ -54,11 +55,12 @@ def turned(x: Tensor, angles: Tensor) -> Tensor:
 
 
 class Azimuth(Objective):
-    """Pose as a pretext task: what tells a target's azimuth is its shape, its layover, its shadow.
+    """Azimuth regression: a linear layer predicts (cos, sin) of the azimuth of a target.
 
-    Positions that are directions (cos, sin), as the reader of MSTAR chips gives them, are the
-    azimuths to be told. Any other image is turned in its plane by a random angle: its shadow, which
-    points away from the radar before, gives the answer, so it teaches less.
+    After https://arxiv.org/abs/1803.07728. Azimuths are positions that are directions (cos, sin),
+    as the reader of MSTAR chips provides them. Any other image is rotated in its plane by a random
+    angle, which is predicted instead; this teaches less, because the direction of the radar shadow
+    reveals the rotation.
     """
 
     paper = "https://arxiv.org/abs/1803.07728"
@@ -69,11 +71,11 @@ class Azimuth(Objective):
 
     @classmethod
     def views(cls, config: Config, size: int) -> tuple[View, ...]:
-        """One view that is neither turned nor mirrored."""
+        """One view without rotation or flip."""
         return (View(size, policy="upright"),)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Predicts (cos, sin) of the azimuth, or of the turn."""
+        """Computes the loss of the azimuth, or of the rotation where the azimuth is unknown."""
         x = batch.views[0]
         angles = 2 * math.pi * rand_per_sample(len(x), like=x)
         direction = torch.stack([angles.cos(), angles.sin()], dim=1)

@@ -1,4 +1,4 @@
-"""Tells the images of a batch apart in each of K views, then draws an image's features together.
+"""Dual consistency alignment: instance discrimination in K views, then alignment of features.
 
 Dual Consistency Alignment Based Self-Supervised Learning for SAR Target Recognition With Speckle
 Noise Resistance, Zhai, Liao, Sun, Jiang, Ying, Wang, Genovese, Piuri, Scotti, 2023, IEEE JSTARS 16,
@@ -16,43 +16,43 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ssl_kit.nn import all_gather, full_precision, rand_shared
+from ssl_kit.nn import accuracy, all_gather, full_precision, rand_shared
 
 
 @full_precision
 def instance_logits(features: Tensor, weight: Tensor, temperature: float) -> Tensor:
-    """Scores (B, B) of each image against each instance: FC(f) / T.
+    """Computes the scores (B, B) of each image for each instance, FC(f) / T.
 
     Args:
-        features: (B, D).
-        weight: (B, D), a row for each image of the batch.
-        temperature: T.
+        features: (B, D) features of the images.
+        weight: (B, D) weight of the classifier, one row per image of the batch.
+        temperature: Temperature of the softmax (T).
     """
     return features @ weight.T / temperature
 
 
 @full_precision
 def instance_loss(logits: Tensor) -> Tensor:
-    """Pseudo-label alignment: cross entropy with each image's own place in the batch as label.
+    """Computes the pseudo-label alignment, a cross entropy with the index in the batch as label.
 
     Args:
-        logits: (B, B).
+        logits: (B, B) scores from `instance_logits`.
     """
     return cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
 @full_precision
 def feature_alignment(features: Tensor) -> Tensor:
-    """Mean squared distance of the views' features from their mean, over all elements.
+    """Computes the mean squared distance of the views' features from their mean.
 
     Args:
-        features: (K, B, D).
+        features: (K, B, D) features of K views.
     """
     return (features - features.mean(dim=0)).square().mean()
 
 
 def ramp(progress: float, start: float, end: float) -> float:
-    """Weight of the alignment: 0 up to `start`, linear to 1 at `end`, all as shares of the run."""
+    """Weight of the alignment: 0 up to the share `start` of the training, linear to 1 at `end`."""
     if progress >= end:
         return 1.0
     return max(0.0, (progress - start) / (end - start))
@@ -60,32 +60,38 @@ def ramp(progress: float, start: float, end: float) -> float:
 
 @torch.no_grad()
 def updated(weight: Tensor, features: Tensor, logits: Tensor, rate: float) -> Tensor:
-    """One gradient step of the classifier on the summed cross entropy times T; rows are (B, D)."""
+    """Takes a gradient step of the classifier (B, D) on the summed cross entropy times T."""
     gap = one_hot(torch.arange(len(logits), device=logits.device), len(logits)) - logits.softmax(1)
     return weight + rate / features.shape[1] * gap.to(weight.dtype).T @ features.to(weight.dtype)
 
 
 class DCAConfig(Config):
-    """The published code leaves much open; see the class. Its ramp: epochs 30 to 150 of 300."""
+    """Defaults of the published code where it has any; its ramp is from epoch 30 to 150 of 300."""
 
-    views: Annotated[int, Field(ge=2, description="K; 6 in the authors' code, 4 here for time")] = 4
-    policy: Annotated[str, Field(description="of the views; in sar, 'dca' is the authors'")] = (
-        "default"
-    )
-    temperature: Annotated[float, Field(gt=0, description="T of the classifier")] = 2.0
-    rate: Annotated[float, Field(gt=0, description="step of the classifier, times D")] = 20.0
-    ramp_start: Annotated[float, Field(ge=0, le=1, description="share of the run")] = 0.1
-    ramp_end: Annotated[float, Field(ge=0, le=1, description="share of the run")] = 0.5
+    num_views: Annotated[
+        int, Field(ge=2, description="number of views, 6 in the authors' code (K)")
+    ] = 4
+    policy: Annotated[
+        str, Field(description="augmentation policy, of which sar has the authors' as 'dca'")
+    ] = "default"
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature (T)")] = 2.0
+    rate: Annotated[float, Field(gt=0, description="classifier's learning rate, times D")] = 20.0
+    ramp_start: Annotated[
+        float, Field(ge=0, le=1, description="start of the alignment, share of the training")
+    ] = 0.1
+    ramp_end: Annotated[
+        float, Field(ge=0, le=1, description="end of the alignment's ramp, share of the training")
+    ] = 0.5
 
 
 class DCA(Objective):
-    """K steps against a classifier that is new for every batch, then one of alignment.
+    """DCA: K steps of instance discrimination with a classifier per batch, then one of alignment.
 
-    The classifier takes plain gradient steps of its own, at the end of each of the K phases, and
-    is no parameter: an optimizer would carry moments of one batch's instances over to the next's.
-    Features are standardized over the batch, so that its step suits any encoder. Left out of the
-    published code: a moving average of the model with itself, which does nothing, and the order of
-    the views, which are of one kind.
+    https://github.com/Jordan-Liao/DCA-SSL. The classifier is initialized for every batch and takes
+    plain gradient steps at the end of each of the K phases. It is not a parameter, because an
+    optimizer would carry its moments over to the next batch. Features are standardized over the
+    batch, so that its learning rate suits any encoder. A moving average of the model with itself in
+    the published code, which has no effect, is omitted.
     """
 
     paper = "https://github.com/Jordan-Liao/DCA-SSL"
@@ -97,34 +103,38 @@ class DCA(Objective):
     def __init__(self, encoder: Encoder, config: DCAConfig) -> None:
         super().__init__(encoder, config)
         if config.ramp_start > config.ramp_end:
-            raise UsageError("objective.ramp_start is after objective.ramp_end; exchange them.")
-        self.phases = config.views + 1
+            raise UsageError(
+                "objective.ramp_start is larger than objective.ramp_end; exchange them."
+            )
+        self.phases = config.num_views + 1
         self.norm = nn.BatchNorm1d(encoder.num_features, affine=False)
         self.register_buffer("progress", torch.zeros(()))
         self.register_buffer("classifier", torch.zeros(0, encoder.num_features), persistent=False)
 
     @classmethod
     def views(cls, config: DCAConfig, size: int) -> tuple[View, ...]:
-        """K views of the same kind."""
-        return (View(size, policy=config.policy),) * config.views
+        """K views with the same policy."""
+        return (View(size, policy=config.policy),) * config.num_views
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Phase k < K tells the instances of view k apart; phase K aligns all views."""
+        """Computes instance discrimination of view k in phase k < K, and alignment in phase K."""
         c = self.config
-        if phase == c.views:
+        if phase == c.num_views:
             pooled = self.norm(self.encoder(torch.cat(batch.views)))
-            apart = feature_alignment(torch.stack([all_gather(f) for f in pooled.chunk(c.views)]))
+            distance = feature_alignment(
+                torch.stack([all_gather(f) for f in pooled.chunk(c.num_views)])
+            )
             weight = ramp(float(self.progress), c.ramp_start, c.ramp_end)
-            return Output(weight * apart, {"alignment": apart.detach()})
+            return Output(weight * distance, {"alignment": distance.detach()})
         features = all_gather(self.norm(self.encoder(batch.views[phase])))
         if phase == 0:
             bound = (6 / (features.shape[0] + features.shape[1])) ** 0.5  # Xavier, uniform
             self.classifier = bound * (2 * rand_shared(*features.shape, like=features) - 1)
         logits = instance_logits(features, self.classifier, c.temperature)
-        told = logits.argmax(1) == torch.arange(len(logits), device=logits.device)
+        labels = torch.arange(len(logits), device=logits.device)
         self.classifier = updated(self.classifier, features, logits, c.rate)
-        return Output(instance_loss(logits), {"instance_accuracy": told.float().mean()})
+        return Output(instance_loss(logits), {"instance_accuracy": accuracy(logits, labels)})
 
     def after_step(self, step: int, steps: int) -> None:
-        """Notes how much of the run is done, for the ramp."""
+        """Stores the progress of the training, for the ramp."""
         self.progress.fill_(step / steps)

@@ -9,14 +9,14 @@ from torch import nn
 from torch.nn.functional import mse_loss, normalize
 
 from ssl_kit import Output, UsageError, View
-from ssl_kit.nn import all_gather, frozen_copy, rand_per_sample
+from ssl_kit.nn import Teacher, all_gather, ema_, frozen_copy, rand_per_sample
 from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig, nt_xent
 
 
 class Sound(SimCLR):
     """None: all rules hold."""
 
-    example: ClassVar = {"hidden": 32, "out": 16}
+    example: ClassVar = {"hidden_dim": 32, "out_dim": 16}
 
     def both(self, batch):
         return self.projector(self.encoder(self.look(torch.cat(batch.views)))).chunk(2)
@@ -79,7 +79,7 @@ class NumpyWeights(Sound):
 
     def __init__(self, encoder, config):
         super().__init__(encoder, config)
-        noise = np.random.default_rng().normal(0, 0.01, config.out)
+        noise = np.random.default_rng().normal(0, 0.01, config.out_dim)
         self.projector[-1].bias = nn.Parameter(torch.from_numpy(noise).float())
 
 
@@ -176,12 +176,50 @@ class SmallMemory(Sound):
 
     def __init__(self, encoder, config):
         super().__init__(encoder, config)
-        self.register_buffer("memory", torch.zeros(512, config.out))
+        self.register_buffer("memory", torch.zeros(512, config.out_dim))
 
     def forward(self, batch, phase=0):
         z1, z2 = self.both(batch)
         near = mse_loss(z1, self.memory[batch.indices].to(z1.dtype))
         return Output(nt_xent(all_gather(z1), all_gather(z2), 0.2) + 0 * near)
+
+
+class ForgottenProjector(Sound):
+    """Updates the teacher's encoder and forgets its projector."""
+
+    def __init__(self, encoder, config):
+        super().__init__(encoder, config)
+        self.teacher = Teacher(encoder, self.projector)
+
+    def after_step(self, step, steps):
+        self.teacher.update(self.encoder, momentum=0.9)
+
+
+class EarlyTeacher(ForgottenProjector):
+    """Updates the teacher in `forward`."""
+
+    def forward(self, batch, phase=0):
+        output = super().forward(batch)
+        with torch.no_grad():
+            next(self.teacher.encoder.parameters()).mul_(0.9)
+        return output
+
+
+class TrainedTeacher(ForgottenProjector):
+    """Lets the optimizer have the teacher."""
+
+    def __init__(self, encoder, config):
+        super().__init__(encoder, config)
+        self.teacher.requires_grad_(True)
+
+
+class UnevenTeacher(ForgottenProjector):
+    """Moves the first layer of the teacher's projector at another speed."""
+
+    def after_step(self, step, steps):
+        super().after_step(step, steps)
+        ema_(self.teacher.projector[0], self.projector[0], 0.5)
+        ema_(self.teacher.projector[-1], self.projector[-1], 0.9)
 
 
 class NoisyProjection(Sound):

@@ -1,4 +1,4 @@
-"""What this package adds to ssl-kit. Every ssl-kit command imports it: keep it light."""
+"""Registers the plugins of this package. Every ssl-kit command imports it, so keep it fast."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ssl_kit import hookimpl
 
 @hookimpl
 def register_objectives(register: Callable[..., None]) -> None:
-    """The objective; its module is imported when it is first used."""
+    """Registers the objective; its module is imported when it is first used."""
     register(
         "example_name",
         "ssl_kit_example_name.objective:ExampleName",
-        summary="Views agree, and images spread over the sphere.",
+        summary="Alignment of two views and uniformity of images on the sphere.",
     )

@@ -31,7 +31,7 @@ def test_uniformity_agrees_with_its_definition(pair):
     assert uniformity(pair[0], 2.0).item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_two_opposite_images_are_as_uniform_as_can_be():
+def test_two_opposite_images_have_the_minimum():
     z = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
-    assert uniformity(z, 2.0).item() == pytest.approx(-8)  # their squared distance is 4
+    assert uniformity(z, 2.0).item() == pytest.approx(-8)  # the squared distance is 4
     assert alignment(z, z).item() == 0

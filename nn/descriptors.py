@@ -1,0 +1,97 @@
+"""Hand-crafted image descriptors: histograms of color, local binary patterns and gradients.
+
+All of them are invariant to mirroring and to rotations by multiples of 90 degrees.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
+
+from .losses import full_precision
+
+_SCALES = (1, 2, 4)  # pixels that are averaged
+_COLOR_BINS, _PATTERN_BINS, _GRADIENT_BINS = 16, 10, 10
+# the eight neighbors clockwise: (row, column) in a window of 3 x 3 pixels
+_NEIGHBORS = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
+
+
+def histogram(x: Tensor, low: float, high: float, bins: int) -> Tensor:
+    """Computes normalized histograms (B, bins) of values (B, ...); each row has the sum 1.
+
+    Values below `low` count in the first bin, and values above `high` in the last.
+    """
+    number = ((x.flatten(1) - low) * (bins / (high - low))).long().clamp_(0, bins - 1)
+    rows = torch.arange(len(x), device=x.device)[:, None] * bins
+    counts = torch.bincount((number + rows).flatten(), minlength=len(x) * bins)
+    return counts.view(len(x), bins).to(x.dtype) / number.shape[1]
+
+
+def _uniform_codes() -> Tensor:
+    """Maps the 256 codes of 8 bits to their sum if at most two neighboring bits differ, else 9."""
+    bits = torch.arange(256)[:, None] >> torch.arange(8) & 1
+    changes = (bits != bits.roll(1, dims=1)).sum(dim=1)
+    return torch.where(changes <= 2, bits.sum(dim=1), _PATTERN_BINS - 1)
+
+
+def binary_patterns(y: Tensor) -> Tensor:
+    """Computes uniform, rotation-invariant local binary patterns of the eight neighbors.
+
+    Ojala, Pietikäinen, Mäenpää 2002, https://doi.org/10.1109/TPAMI.2002.1017623, eq. 10, with
+    neighbors on the pixel grid instead of on a circle; borders are replicated.
+
+    Args:
+        y: (B, H, W).
+
+    Returns:
+        (B, H, W) integers from 0 to 9.
+    """
+    height, width = y.shape[1:]
+    wide = pad(y[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    code = torch.zeros(y.shape, dtype=torch.uint8, device=y.device)
+    for bit, (row, column) in enumerate(_NEIGHBORS):
+        neighbor = wide[:, row : row + height, column : column + width]
+        code += (neighbor >= y).to(torch.uint8) * (1 << bit)
+    return _uniform_codes().to(y.device).take(code.long())
+
+
+def gradient_magnitudes(y: Tensor) -> Tensor:
+    """Computes the magnitude of central differences (B, H, W) of images (B, H, W)."""
+    wide = pad(y[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    across = wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2]
+    down = wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]
+    return torch.hypot(across, down)
+
+
+def number_of_descriptors(channels: int) -> int:
+    """Returns D of `image_descriptors`: 16 C (twice as many if C > 1) + 60."""
+    colors = _COLOR_BINS * channels * (2 if channels > 1 else 1)
+    return colors + len(_SCALES) * (_PATTERN_BINS + _GRADIENT_BINS)
+
+
+@full_precision
+def image_descriptors(x: Tensor) -> Tensor:
+    """Computes the square roots of histograms of color, texture and gradients of an image.
+
+    The histograms are those of each channel, of each channel minus the mean of channels (if there
+    are several), and at three scales those of the mean's local binary patterns and log gradients.
+
+    Args:
+        x: (B, C, H, W) standardized views; H may be 1.
+
+    Returns:
+        (B, D) in [0, 1], see `number_of_descriptors`.
+    """
+    gray = x.mean(dim=1)
+    channels = list(x.unbind(dim=1))
+    parts = [histogram(channel, -2.5, 2.5, _COLOR_BINS) for channel in channels]
+    if len(channels) > 1:
+        parts += [histogram(channel - gray, -1, 1, _COLOR_BINS) for channel in channels]
+    for scale in _SCALES:
+        window = (min(scale, x.shape[2]), min(scale, x.shape[3]))
+        y = avg_pool2d(gray[:, None], window)[:, 0]
+        parts.append(histogram(binary_patterns(y), 0, _PATTERN_BINS, _PATTERN_BINS))
+        log_gradients = torch.log2(gradient_magnitudes(y) + 2**-6)
+        parts.append(histogram(log_gradients, -6, 3, _GRADIENT_BINS))
+    return torch.cat(parts, dim=1).sqrt()

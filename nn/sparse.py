@@ -1,0 +1,57 @@
+"""Sparse convolution on visible patches, emulated by masked dense operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_max_pool2d
+from torch.nn.modules import batchnorm, conv, pooling
+
+_SPATIAL = (conv.Conv2d, pooling._MaxPoolNd, pooling._AvgPoolNd)
+
+
+@contextmanager
+def visible_only(network: nn.Module, visible: Tensor) -> Iterator[None]:
+    """Restricts a convolutional network to the visible patches of images, as sparse layers do.
+
+    SparK (Tian et al. 2023, https://arxiv.org/abs/2301.03580), section 3.2. The inputs of
+    convolution and pooling are zero at hidden positions, and batch normalization takes its
+    statistics from visible positions only. A position of a coarser map is visible if any part of
+    it is.
+
+    Args:
+        network: Its layers get forward hooks inside the context.
+        visible: (B, 1, h, w), 1 where visible and 0 where hidden.
+    """
+    shapes: list[torch.Size] = []
+
+    @cache
+    def at(height: int, width: int) -> Tensor:
+        return adaptive_max_pool2d(visible, (height, width))
+
+    def hide(_: nn.Module, args: tuple[Tensor]) -> Tensor:
+        return args[0] * at(*args[0].shape[2:]).to(args[0].dtype)
+
+    def narrow(_: nn.Module, args: tuple[Tensor]) -> Tensor:
+        shapes.append(args[0].shape)
+        sites = at(*args[0].shape[2:])[:, 0].bool()
+        return args[0].permute(0, 2, 3, 1)[sites][..., None, None]  # (visible, C, 1, 1)
+
+    def widen(_: nn.Module, args: tuple[Tensor], out: Tensor) -> Tensor:
+        b, c, h, w = shapes.pop()
+        x = out.new_zeros(b, h, w, c)
+        x[at(h, w)[:, 0].bool()] = out[..., 0, 0]
+        return x.permute(0, 3, 1, 2)
+
+    with ExitStack() as hooks:
+        for module in network.modules():
+            if isinstance(module, _SPATIAL):
+                hooks.enter_context(module.register_forward_pre_hook(hide))
+            elif isinstance(module, batchnorm._BatchNorm):
+                hooks.enter_context(module.register_forward_pre_hook(narrow))
+                hooks.enter_context(module.register_forward_hook(widen))
+        yield
