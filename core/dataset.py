@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,10 +15,14 @@ from .config import Config
 from .errors import DataError
 from .index import Index, evenly_spaced
 
-if TYPE_CHECKING:
-    from .domain import Transform
-
 Image = NDArray[Any]
+
+
+class Transform(Protocol):
+    """A random change of an image; `ssl_kit.data.augment` has many, and base classes for more."""
+
+    def __call__(self, *, image: Image, **targets: Any) -> Mapping[str, Any]:
+        """Returns the changed image (H, W, C) as "image", and further targets by their names."""
 
 
 @dataclass(frozen=True)

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .view import View
 
 if TYPE_CHECKING:
-    from .dataset import Image
+    from .dataset import Transform
     from .index import Index
     from .pairing import Pairing
 
 
-class Transform(Protocol):
-    """A random change of an image; `ssl_kit.data.augment` has many, and base classes for more."""
-
-    def __call__(self, *, image: Image, **targets: Any) -> Mapping[str, Any]:
-        """Returns the changed image (H, W, C) as "image", and further targets by their names."""
-
-
-Policy = Callable[[View, Sequence[str]], list[Transform]]
+Policy = Callable[[View, Sequence[str]], "list[Transform]"]
 """Makes the transforms of a view from the request and the channel names. They get uint8 or float32
 in [0, 1], (H, W, C), and the last of them returns an image of `view.size`."""
 

@@ -15,7 +15,7 @@ import numpy as np
 from albumentations.core.transforms_interface import Targets
 
 from ..core.dataset import Image
-from ..core.domain import Transform as Transform
+from ..core.dataset import Transform as Transform
 
 Make = Callable[..., Transform]
 

@@ -11,15 +11,8 @@ from ..core.errors import DataError
 from ..core.index import Index
 from ..core.index import evenly_spaced as evenly_spaced
 from .companions import counted_by_ending, masks_among
-from .labels import (
-    Labeling,
-    Row,
-    are_numbers,
-    from_folders,
-    from_layout,
-    read_table,
-    several_labels,
-)
+from .labels import are_numbers, read_table, several_labels
+from .layouts import Labeling, Row, from_folders, from_layout
 
 _NO_DATA = {"__macosx", "@eadir", "thumbs.db", "desktop.ini"}  # what systems leave in folders
 _TABLES = ("labels.csv", "labels.tsv", "labels.txt")

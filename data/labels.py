@@ -1,4 +1,4 @@
-"""Labels, groups and splits: read from a table, or from the folders that files lie in."""
+"""Labels, groups and splits from a table."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import csv
 import io
 import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.index import SPLITS
+from .layouts import SPLIT_NAMES, Labeling, Row
 
 _NAMES = {
     "path": "path file filename file_name filepath file_path image image_path image_name img",
@@ -24,35 +24,8 @@ _NAMES = {
 COLUMNS = {kind: tuple(names.split()) for kind, names in _NAMES.items()}
 """Names of columns, in lower case and with underscores for blanks; earlier ones win."""
 
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training", "trainset", "train_set"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "develop", "development"), "val"),
-    **dict.fromkeys(("test", "testing", "testset", "test_set"), "test"),
-}
 MISSING = {"", "nan", "na", "n/a", "none", "null", "<na>"}
 _ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
-
-
-@dataclass(frozen=True)
-class Row:
-    """What is declared of one file; "" where nothing is."""
-
-    label: str = ""
-    group: str = ""
-    split: str = ""
-
-
-@dataclass(frozen=True)
-class Labeling:
-    """What is declared of all files.
-
-    Attributes:
-        rows: By key of the file.
-        remarks: What was assumed, one sentence each.
-    """
-
-    rows: Mapping[str, Row]
-    remarks: tuple[str, ...] = ()
 
 
 @dataclass
@@ -262,98 +235,6 @@ def _forms(text: str) -> list[str]:
     """Returns the spellings of a path to look for, the one that was written first."""
     slashes = text.replace("\\", "/")
     return list(dict.fromkeys([text, *(re.sub(r"^(\./)+", "", form) for form in (text, slashes))]))
-
-
-def from_folders(keys: Sequence[str]) -> Labeling:
-    """Tells splits, groups and classes from folders.
-
-    `train/cat/1.png` and `cat/1.png` have the class cat. Where the folders of the first level
-    contain the same names, as `patient1/normal/1.png`, they are groups, and the folders below
-    them classes. One folder, or loose files, is no labeling.
-    """
-    split_of = {key: SPLIT_NAMES.get(key.split("/")[0].lower(), "") for key in keys if "/" in key}
-    below = {key: _folders(key)[bool(split_of.get(key, "")) :] for key in keys}
-    groups, remarks = _first_level_groups(below)
-    rows = {}
-    for key, folders in below.items():
-        group = folders[0] if groups else ""
-        label = folders[1:2] if groups else folders[:1]
-        rows[key] = Row(label[0] if label else "", group, split_of.get(key, ""))
-    classes = {row.label for row in rows.values()}
-    if len(classes) < 2 or "" in classes:
-        rows = {key: Row("", row.group, row.split) for key, row in rows.items()}
-    return Labeling(rows, remarks)
-
-
-def _folders(key: str) -> list[str]:
-    return key.split("/")[:-1]
-
-
-def _first_level_groups(below: Mapping[str, Sequence[str]]) -> tuple[bool, tuple[str, ...]]:
-    """Tells whether the first level of folders is groups, since what is below repeats."""
-    children: defaultdict[str, set[str]] = defaultdict(set)
-    for folders in below.values():
-        if len(folders) < 2:
-            return False, ()
-        children[folders[0]].add(folders[1])
-    sets = list(children.values())
-    names = set.union(*sets) if sets else set()
-    if len(sets) < 2 or len(names) < 2:
-        return False, ()
-    shared = Counter(name for each in sets for name in each)
-    if not all(len(each) > 1 for each in sets) and min(shared.values()) < 2:
-        return False, ()
-    if min(shared.values()) < 2 or len(names) >= len(below) / 2:
-        return False, ()
-    return True, (
-        f"The {len(sets)} folders of the first level contain folders of the same names "
-        f"({', '.join(sorted(names)[:4])}), so they are taken for groups and those below for "
-        'classes. Say --layout "{label}/*/*" if the first level is the classes.',
-    )
-
-
-def from_layout(keys: Sequence[str], layout: str) -> Labeling:
-    """Reads splits, groups and classes by a pattern such as "{group}/{label}/*".
-
-    Args:
-        keys: Of the files.
-        layout: Folders from the first on; `*` is any name, and what follows the last part of the
-            pattern is not looked at.
-
-    Raises:
-        UsageError: If the pattern names something else, or fits no file.
-    """
-    match = _matcher(layout)
-    rows: dict[str, Row] = {}
-    for key in keys:
-        parts = match(key)
-        if parts is not None:
-            split = parts.get("split", "")
-            split = SPLIT_NAMES.get(split.lower(), "")
-            rows[key] = Row(parts.get("label", ""), parts.get("group", ""), split)
-    if not rows:
-        raise UsageError(f"--layout '{layout}' fits no file, such as '{keys[0]}'.")
-    unmatched = len(keys) - len(rows)
-    remarks = (f"{unmatched} files do not fit --layout '{layout}' and have no label.",)
-    return Labeling(rows, remarks if unmatched else ())
-
-
-def _matcher(layout: str) -> Callable[[str], dict[str, str] | None]:
-    names = re.findall(r"\{(\w*)\}", layout)
-    wrong = sorted(set(names) - {"split", "group", "label"})
-    if wrong or not names:
-        raise UsageError(
-            "--layout takes {split}, {group}, {label} and *, such as '{group}/{label}/*', "
-            f"not '{layout}'."
-        )
-    pattern = re.escape(layout.strip("/")).replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
-    expression = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", pattern))
-
-    def match(key: str) -> dict[str, str] | None:
-        found = expression.match(key)
-        return found.groupdict() if found else None
-
-    return match
 
 
 def several_labels(labels: Iterable[str]) -> int:

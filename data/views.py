@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.dataset import Image
-from ..core.domain import Policy, Transform
+from ..core.dataset import Image, Transform
+from ..core.domain import Policy
 from ..core.errors import PluginError, UnknownNameError
 from ..core.view import View
 from . import augment

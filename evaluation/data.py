@@ -22,7 +22,7 @@ from .result import Result
 from .stored_features import stored
 
 if TYPE_CHECKING:
-    from ..core.domain import Transform
+    from ..core.dataset import Transform
 _Embedded = tuple[Pretrained, NDArray[np.float32], Positions]
 
 

@@ -15,7 +15,7 @@ def few_groups(groups: int) -> list[str]:
     """Returns the remark that intervals over so few groups say little, if they are few."""
     if groups >= _FEW:
         return []
-    return [f"Intervals over {groups} groups are too narrow to go by; {_FEW} are the least."]
+    return [f"Intervals over {groups} groups are too narrow to rely on; use at least {_FEW}."]
 
 
 def over_groups(scores: Mapping[int, Mapping[str, float]], main: str) -> Result:

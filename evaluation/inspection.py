@@ -16,13 +16,13 @@ from ..core.dataset import Dataset, Image
 from ..core.domain import Domain
 from ..core.errors import DataError, UsageError
 from ..core.index import Index, evenly_spaced
+from ..data.fill_values import suspected_fill
 from ..data.splits import Splits
 from .data import EvaluationData
 
 SAMPLE = 512
 _SIDE = 16  # pixels of the descriptor that copies are found by
 _ALIKE = 0.995  # cosine of two descriptors
-_FILL_SHARE, _FILL_GAP = 0.005, 3.0  # of the pixels; of the range of all other values
 
 
 @dataclass(frozen=True)
@@ -220,26 +220,6 @@ def _channel(name: str, values: NDArray[np.float64], mapped: NDArray[np.float64]
         1 - len(finite) / len(values),
         suspected_fill(finite),
     )
-
-
-def suspected_fill(values: NDArray[np.float64]) -> float | None:
-    """Returns an extreme value that many pixels share and that lies far from all others.
-
-    Args:
-        values: (n,) finite values.
-
-    Returns:
-        The value if at least 0.5 % of the pixels have exactly it and it is three times the range
-        of all other values away from them; None if there is no such value.
-    """
-    for extreme in (values.min(), values.max()):
-        rest = values[values != extreme]
-        if not len(rest) or len(values) - len(rest) < _FILL_SHARE * len(values):
-            continue
-        gap = min(abs(extreme - rest.min()), abs(extreme - rest.max()))
-        if gap > _FILL_GAP * max(float(rest.max() - rest.min()), 1e-12):
-            return float(extreme)
-    return None
 
 
 def _copies(sample: _Sample, index: Index, splits: Splits) -> Copies:

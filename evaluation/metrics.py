@@ -74,9 +74,9 @@ def kappa(confusion: Floats, power: int = 0) -> Floats:
     distance = np.abs(k[:, None] - k)
     cost = distance.astype(np.float64) ** power if power else (distance > 0).astype(np.float64)
     true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    chance = true[..., :, None] * predicted[..., None, :] / confusion.sum(axis=(-2, -1))[
-        ..., None, None
-    ]  # fmt: skip
+    chance = (
+        true[..., :, None] * predicted[..., None, :] / confusion.sum(axis=(-2, -1))[..., None, None]
+    )
     expected = (cost * chance).sum(axis=(-2, -1))
     return 1 - _ratio((cost * confusion).sum(axis=(-2, -1)), expected)
 

@@ -192,8 +192,11 @@ def leaves_the_encoder_alone(kind: Kind) -> None:
 def leaves_random_states_alone(kind: Kind) -> None:
     """The global random states of torch, numpy and Python are what they were before."""
     moved = _again(kind).random_states
-    require(not moved, f"it moves the global random state of {', '.join(moved)}; draw from a "
-            "generator, or inside of ssl_kit.evaluation.seeded")  # fmt: skip
+    require(
+        not moved,
+        f"it moves the global random state of {', '.join(moved)}; draw from a "
+        "generator, or inside of ssl_kit.evaluation.seeded",
+    )
 
 
 RULES = (

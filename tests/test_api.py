@@ -72,13 +72,15 @@ def test_what_a_domain_sets_is_not_said_to_be_fixed():
 
 
 def test_train_returns_the_run_and_records_the_call(shared_images, tmp_path):
-    run = ssl_kit.train(**TINY, data=shared_images, out=tmp_path / "run", set={"objective.out": 8})
+    run = ssl_kit.train(
+        **TINY, data=shared_images, out=tmp_path / "run", set={"objective.out_dim": 8}
+    )
     assert isinstance(run, Run)
     assert run.verdict in ("OK", "SUSPECT", "DIMENSIONAL", "COLLAPSED")
-    assert run.config.objective.options["out"] == 8
+    assert run.config.objective.options["out_dim"] == 8
     command = run.read_json("manifest.json")["command"]
     assert command.startswith("ssl_kit.train(domain='natural', data='")
-    assert "set={'objective.out': 8}" in command
+    assert "set={'objective.out_dim': 8}" in command
     assert eval(f"dict{command.removeprefix('ssl_kit.train')}")["epochs"] == 1
     resumed = ssl_kit.train(resume=run)
     assert resumed.read_json("manifest.json")["command"] == command

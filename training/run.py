@@ -70,13 +70,18 @@ class Run:
             UsageError: If the folder holds a run already.
             RunError: If it cannot be written.
         """
+        cls.refuse_existing(folder)
+        write_atomic(folder / "config.toml", config.to_toml().encode())
+        return cls(folder)
+
+    @staticmethod
+    def refuse_existing(folder: Path) -> None:
+        """Raises UsageError if the folder holds a run already."""
         if (folder / "config.toml").exists():
             raise UsageError(
                 f"'{folder}' holds a run already. Go on with 'ssl-kit train --resume {folder}', or "
                 "choose another --out."
             )
-        write_atomic(folder / "config.toml", config.to_toml().encode())
-        return cls(folder)
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """Writes a JSON file of the run."""

@@ -33,6 +33,7 @@ def start(
     if out is None:
         kind = f"{config.domain}-{config.objective.name}-{config.encoder.name}".replace("/", "-")
         out = Path("runs") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"
+    Run.refuse_existing(out)
     setup = build(config)  # first: what does not fit together leaves no folder behind
     run = create_run(out, config)
     run.command = command

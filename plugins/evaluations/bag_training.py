@@ -33,8 +33,8 @@ class BagsConfig(Config):
     ordinal: Annotated[
         bool,
         Field(
-            description="whether classes, in the order of their names, are grades: adds the "
-            "quadratic kappa"
+            description="grades: the classes are ordered by their names, and the quadratic kappa "
+            "is added"
         ),
     ] = False
     epochs: Annotated[

@@ -57,7 +57,8 @@ class WithinGroupConfig(Config):
         int, Field(ge=1, description="minimum number of images per class and part of a group")
     ] = 2
     others: Annotated[
-        bool, Field(description="whether to also test models that were trained on all other groups")
+        bool,
+        Field(description="further tests, of models that were trained on all other groups"),
     ] = True
 
     @model_validator(mode="after")

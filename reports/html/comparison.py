@@ -201,10 +201,16 @@ def _chart(values: Json, main: str) -> Chart | None:
         lines.append(Line(arm["name"], points, bars, dots=True))
     title = f"{sentence_case(spaced(main))} in percent against the number of labels"
     return line_chart(
-        title, lines, x_label="labels", log_x=True, size=(640, 380), box=(70, 12, 616, 336),
+        title,
+        lines,
+        x_label="labels",
+        log_x=True,
+        size=(640, 380),
+        box=(70, 12, 616, 336),
         x_marks=[(x, f"{x:,.0f}") for x in sorted(set(labels.values()))],
-        show=lambda value: f"{value:.1f}", dodge=7,
-    )  # fmt: skip
+        show=lambda value: f"{value:.1f}",
+        dodge=7,
+    )
 
 
 def _all_metrics(values: Json) -> tuple[list[str], list[tuple[str, str, list[str]]]]:

@@ -226,11 +226,15 @@ def measures(records: Sequence[Record], initial: Record) -> list[Measure]:
 
     return [
         Measure(
-            name, meaning, text(first, key), text(last, key),
-            text(first, f"projected_{key}"), text(last, f"projected_{key}"),
+            name,
+            meaning,
+            text(first, key),
+            text(last, key),
+            text(first, f"projected_{key}"),
+            text(last, f"projected_{key}"),
         )
         for key, (name, meaning) in _MEASURES.items()
-    ]  # fmt: skip
+    ]
 
 
 def initial_measures(run: Run) -> dict[str, float]:

@@ -207,9 +207,14 @@ def spectrum_chart(features: Features, before: Features | None) -> Chart | None:
             points = [(float(r), float(values[r - 1])) for r in ranks if r <= len(values)]
             lines.append(Line(name, points))
     return line_chart(
-        "Share of the variance", lines, x_label="rank", log_x=True, log_y=True,
-        size=(560, 300), box=(64, 10, 536, 262),
-    )  # fmt: skip
+        "Share of the variance",
+        lines,
+        x_label="rank",
+        log_x=True,
+        log_y=True,
+        size=(560, 300),
+        box=(64, 10, 536, 262),
+    )
 
 
 @dataclass(frozen=True)

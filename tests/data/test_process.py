@@ -48,13 +48,14 @@ def test_opencv_gets_no_threads_of_its_own():
 
 
 def test_a_message_is_shown_once_and_by_the_latest_only():
-    logger, shown, later = logging.getLogger("ssl_kit"), [], []
-    show_log(shown.append)
+    logger, shown, later, warned = logging.getLogger("ssl_kit"), [], [], []
+    show_log(shown.append, warned.append)
     logger.info("left out")
     logger.info("left out")
-    show_log(later.append)
+    show_log(later.append, warned.append)
     logger.info("left out")
-    assert (shown, later) == (["left out"], ["left out"])
+    logger.warning("look")
+    assert (shown, later, warned) == (["left out"], ["left out"], ["look"])
 
 
 def test_settings_of_the_process_are_made_in_one_file():

@@ -5,8 +5,9 @@ import pytest
 
 from ssl_kit import DataError
 from ssl_kit.core.discovery import domains
+from ssl_kit.data.fill_values import suspected_fill
 from ssl_kit.data.splits import split
-from ssl_kit.evaluation.inspection import inspect_dataset, suspected_fill
+from ssl_kit.evaluation.inspection import inspect_dataset
 
 rng = np.random.default_rng(0)
 

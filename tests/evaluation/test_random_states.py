@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_kit.commands.actions import embed_to_file, evaluate, start
-from ssl_kit.commands.finetune import finetune
+import ssl_kit
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.evaluation.requests import open_images
 from ssl_kit.training.progress import Progress
+from ssl_kit.training.start import start
 
 QUIET = Progress(quiet=True)
 
@@ -29,18 +29,18 @@ def unchanged():
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("names", [["knn", "linear"], ["finetune"], ["episodes", "spectrum"]])
 def test_evaluate(finished_run, names):
-    sets = ["finetune.epochs=2"] if names == ["finetune"] else []
-    evaluate(str(finished_run.folder), names, assignments=sets)
+    options = {"finetune.epochs": 2} if names == ["finetune"] else {}
+    ssl_kit.evaluate(finished_run, evaluation=",".join(names), set=options)
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_embed(finished_run, tmp_path):
-    embed_to_file(str(finished_run.folder), tmp_path / "features.npz", "", "", "")
+    ssl_kit.embed(finished_run, out=tmp_path / "features.npz")
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_finetune(finished_run, tmp_path):
-    finetune(str(finished_run.folder), tmp_path / "out", "", QUIET, assignments=["epochs=1"])
+    ssl_kit.finetune(finished_run, out=tmp_path / "out", set={"epochs": 1})
 
 
 @pytest.mark.usefixtures("unchanged")

@@ -138,4 +138,5 @@ def test_pytest_gets_one_test_for_each_rule():
         "arms_can_be_compared",
         "estimates_are_the_same_again",
         "leaves_the_encoder_alone",
+        "leaves_random_states_alone",
     ]

@@ -7,7 +7,6 @@ from click.testing import CliRunner
 
 from ssl_kit import DataError, Objective, Output, PluginError, UsageError, View
 from ssl_kit.cli import main
-from ssl_kit.commands.actions import start
 from ssl_kit.core.discovery import domains, objectives
 from ssl_kit.core.registry import Entry
 from ssl_kit.data.channel_statistics import statistics_for
@@ -15,6 +14,7 @@ from ssl_kit.nn import create_encoder
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.settings import merge
 from ssl_kit.training.setup import build, resolve
+from ssl_kit.training.start import start
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ class RecordingConfig(WindowConfig):
     annotations: Annotated[
         bool,
         Field(
-            description="labels from annotations: a window has the label of one that covers half of it"
+            description="labels from annotations: a window has that of one that covers half of it"
         ),
     ] = False
     group: Annotated[
