@@ -19,8 +19,7 @@ def health() -> list[dict[str, Any]]:
             rows.append(_row(name, version(name)))
         except PackageNotFoundError:
             rows.append(_row(name, f"missing: run 'pip install {name}'", ok=False))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    rows.append(_row("cores", str(cores)))
+    rows.append(_row("cores", str(os.cpu_count())))
     rows.append(_row("device", _device()))
     free = shutil.disk_usage(".").free / 2**30
     rows.append(_row("disk", f"{free:.0f} GiB free here", ok=free > 1))

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .config import Config
 from .errors import DataError
-from .index import Index, evenly_spaced
+from .index import Index, LabelSource, evenly_spaced
 
 Image = NDArray[Any]
 
@@ -64,7 +64,8 @@ class Dataset(ABC):
         Config: The reader's own options.
         path: File or folder that is read.
         options: An instance of `Config`.
-        labels_table: CSV with columns path, label, group and split, or None.
+        labels: Where labels, groups and splits come from.
+        labels_table: Table with columns path, label, group and split, or None.
         index: What the dataset holds; set by the subclass.
         channels: Names of the C channels; set by the subclass.
         value_range: (C, 2) physical values that map to the ends of the range of an image.
@@ -80,10 +81,12 @@ class Dataset(ABC):
         self,
         path: Path | None = None,
         options: Any = None,
-        labels: Path | None = None,
+        labels: LabelSource | Path | None = None,
         value_range: ArrayLike | None = None,
     ) -> None:
-        self.path, self.labels_table = path or Path(), labels
+        self.path = path or Path()
+        self.labels = labels if isinstance(labels, LabelSource) else LabelSource(labels)
+        self.labels_table = self.labels.table
         self.options = self.Config() if options is None else options
         self._value_range = None if value_range is None else np.asarray(value_range, float)
         self.prepare()
@@ -104,7 +107,7 @@ class Dataset(ABC):
         cls,
         path: Path,
         options: Any,
-        labels: Path | None = None,
+        labels: LabelSource | Path | None = None,
         value_range: ArrayLike | None = None,
     ) -> Self:
         """Opens a dataset.
@@ -112,7 +115,7 @@ class Dataset(ABC):
         Args:
             path: File or folder; a dataset that needs no files ignores it.
             options: An instance of `Config`.
-            labels: CSV with columns path, label, group, split.
+            labels: Table with columns path, label, group, split, or where else labels come from.
             value_range: (C, 2), that of a run, or None to measure it.
 
         Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,22 @@ def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:
     The first and the last position are among them if `most` is at least 2.
     """
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """Where labels, groups and splits come from.
+
+    Attributes:
+        table: File with columns path, label, group, split; None to look for labels.csv in the
+            folder of the data, or at its folders.
+        layout: Pattern of folders such as "{group}/{label}/*"; "" to find out.
+        masks: Whether masks and segmentations beside images are images too.
+    """
+
+    table: Path | None = None
+    layout: str = ""
+    masks: bool = False
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class FileDataset(Dataset):
 
     def find_files(self) -> Index:
         """Returns the index of the files that end in one of `suffixes`."""
-        return index_files(self.path, self.suffixes, self.labels_table)
+        return index_files(self.path, self.suffixes, self.labels)
 
     @property
     def has_labels_table(self) -> bool:

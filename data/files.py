@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import DataError
 from ..core.index import Index
+from ..core.index import LabelSource as LabelSource
 from ..core.index import evenly_spaced as evenly_spaced
 from .companions import counted_by_ending, masks_among
 from .labels import are_numbers, read_table, several_labels
@@ -16,22 +16,6 @@ from .layouts import Labeling, Row, from_folders, from_layout
 
 _NO_DATA = {"__macosx", "@eadir", "thumbs.db", "desktop.ini"}  # what systems leave in folders
 _TABLES = ("labels.csv", "labels.tsv", "labels.txt")
-
-
-@dataclass(frozen=True)
-class LabelSource:
-    """Where labels, groups and splits come from.
-
-    Attributes:
-        table: File with columns path, label, group, split; None to look for labels.csv in the
-            folder of the data, or at its folders.
-        layout: Pattern of folders such as "{group}/{label}/*"; "" to find out.
-        masks: Whether masks and segmentations beside images are images too.
-    """
-
-    table: Path | None = None
-    layout: str = ""
-    masks: bool = False
 
 
 def index_files(

@@ -142,9 +142,16 @@ def _stack(columns: Sequence[Sequence[NDArray[Any]]]) -> list[Tensor]:
     return [torch.from_numpy(np.stack(column)) for column in columns]
 
 
+def usable_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def choose_workers(asked: int) -> int:
     """Returns the number of loading processes; -1 leaves one core to the training process."""
-    return asked if asked >= 0 else max(0, min(8, len(os.sched_getaffinity(0)) - 1))
+    return asked if asked >= 0 else max(0, min(8, usable_cores() - 1))
 
 
 def fits_in_memory(dataset: Dataset, pool: Positions, workers: int) -> bool:

@@ -16,7 +16,10 @@ from ..core.dataset import Dataset
 from ..core.discovery import datasets
 from ..core.domain import Domain
 from ..core.errors import DataError, UnknownNameError, UsageError
+from ..core.index import LabelSource
 from ..core.pairing import Pairing
+from .companions import counted_by_ending
+from .files import walk
 from .pairings import same_group
 
 
@@ -49,6 +52,13 @@ class DataConfig(Config):
             description="share of groups in the test split, from 0 to 1, if labels declare none",
         ),
     ] = 0.2
+    layout: Annotated[
+        str,
+        Field(description="folders of the images, such as {group}/{label}/*; '' to find out"),
+    ] = ""
+    masks: Annotated[
+        bool, Field(description="inclusion of masks and segmentations beside the images")
+    ] = False
     pair_by: Annotated[
         str, Field(description="pairing that gives positives: one of the domain's, or group")
     ] = ""
@@ -89,7 +99,10 @@ def open_dataset(
     labels = Path(config.labels) if config.labels else None
     if labels and not labels.is_file():
         raise UsageError(f"The labels '{labels}' do not exist. Give --labels a CSV file.")
-    return reader.open(path, options, labels, value_range)
+    return reader.open(path, options, LabelSource(labels, config.layout, config.masks), value_range)
+
+
+_ARCHIVES = {".zip": "unzip", ".tar": "tar xf", ".gz": "tar xf", ".tgz": "tar xf", ".7z": "7z x"}
 
 
 def _reader_for(domain: Domain, path: Path) -> str:
@@ -97,8 +110,12 @@ def _reader_for(domain: Domain, path: Path) -> str:
         reader: type[Dataset] = datasets[name]
         if reader.accepts(path):
             return name
+    tool = _ARCHIVES.get(path.suffix.lower())
+    if path.is_file() and tool:
+        raise DataError(f"'{path}' is an archive. Unpack it, '{tool} {path}', and give the folder.")
     raise DataError(
-        f"The domain '{domain.name}' finds no file it can read in '{path}'; it reads "
+        f"The domain '{domain.name}' finds no file it can read in '{path}', which has "
+        f"{counted_by_ending([*walk(path)]) or 'nothing'}; it reads "
         f"{', '.join(domain.datasets)}. See 'ssl-kit datasets'."
     )
 

@@ -30,8 +30,9 @@ def evaluate_beside_untrained(
     """
     run, data, models = prepared.run, prepared.data, [prepared.model]
     if run:
-        size, train = prepared.model.image_size, data.splits.train
-        models.append(from_init("scratch", run.config.encoder.name, size, data.dataset, train))
+        model, train = prepared.model, data.splits.train
+        name, size, options = model.encoder.name, model.image_size, model.encoder.options
+        models.append(from_init("scratch", name, size, data.dataset, train, options=options))
     results = evaluate_side_by_side(models, data, evaluations)
     images = {
         "path": prepared.path,

@@ -81,7 +81,8 @@ def from_facts(name: str, facts: Mapping[str, Any], weights: Path) -> Pretrained
     """
     channels = tuple(facts["channels"])
     with seeded(0):  # its random weights are overwritten
-        encoder = create_encoder(facts["architecture"], len(channels), facts["image_size"])
+        size, options = facts["image_size"], facts.get("options", {})
+        encoder = create_encoder(facts["architecture"], len(channels), size, **options)
     state, source = read_weights(weights)
     loaded = load_weights(encoder, state, source, channels, str(weights))
     statistics = Statistics(facts["mean"], facts["std"])
@@ -89,7 +90,13 @@ def from_facts(name: str, facts: Mapping[str, Any], weights: Path) -> Pretrained
 
 
 def from_init(
-    init: str, architecture: str, image_size: int, dataset: Dataset, pool: Positions, seed: int = 0
+    init: str,
+    architecture: str,
+    image_size: int,
+    dataset: Dataset,
+    pool: Positions,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
 ) -> Pretrained:
     """Returns an encoder with initial weights: the control that a run is compared with.
 
@@ -100,9 +107,11 @@ def from_init(
         dataset: The images that it will be used on.
         pool: Positions that statistics may be measured on.
         seed: Random seed of the weights.
+        options: Further arguments of the architecture.
     """
     with seeded(seed):
-        encoder = create_encoder(architecture, len(dataset.channels), image_size)
+        channels = len(dataset.channels)
+        encoder = create_encoder(architecture, channels, image_size, **(options or {}))
         loaded = load_initial_weights(encoder, init, dataset.channels)
     statistics = statistics_for(encoder, init, dataset, pool)
     name = {"scratch": "untrained", "imagenet": "ImageNet"}.get(init, Path(init).name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap
 from .pretrained import Pretrained, from_init, from_run
+
+_log = logging.getLogger("ssl_kit")
 
 
 def run_of(model: str) -> Run | None:
@@ -169,6 +172,8 @@ def prepare(
     field, dataset, config = open_images(model, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
     labeled = EvaluationData(dataset, parts, field, store=features)
+    for remark in (*dataset.index.remarks, *parts.remarks):
+        _log.warning(remark)
     loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
     shared = refuse_overlap(run, labeled, allow_overlap, evaluations) if run else 0
     return Prepared(loaded, run, labeled, config.path, shared)

@@ -149,6 +149,8 @@ def verdict(measures: Mapping[str, float], state: WatchState, loss: float, width
         loss: Mean loss of the epoch.
         width: Largest rank possible.
     """
+    if measures["feature_std"] < 1e-6:  # also where they never differed: equal images
+        return "COLLAPSED"
     if _collapsed(measures, state.initial, width) and state.low >= 1:
         return "COLLAPSED"
     reference = max(state.best_rank, state.initial.get("rankme_centered", 0.0))

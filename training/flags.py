@@ -17,6 +17,7 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
     "domain": ("domain",),
     "data": ("data", "path"),
     "labels": ("data", "labels"),
+    "layout": ("data", "layout"),
     "objective": ("objective",),
     "encoder": ("encoder", "name"),
     "init": ("encoder", "init"),

@@ -57,7 +57,8 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
     run.write_json(
         "encoder.json",
         {
-            "architecture": config.encoder.name,
+            "architecture": setup.encoder.name,
+            "options": setup.encoder.options,
             "arguments": setup.encoder.arguments,
             "channels": list(dataset.channels),
             "value_range": dataset.value_range.tolist(),

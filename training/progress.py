@@ -43,6 +43,8 @@ class Progress:
             + f"; {config.objective.name} on {config.encoder.name} at "
             f"{config.encoder.image_size} px, from {setup.loaded}"
         )
+        for remark in (*dataset.index.remarks, *setup.splits.remarks):
+            self.warn(remark)
 
     def say(self, text: str) -> None:
         """Prints a line."""

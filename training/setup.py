@@ -128,9 +128,8 @@ def build(config: RunConfig) -> Setup:
     pool = _pool(splits)
     batch_size = divide_batch(config.train.batch_size, len(pool), process_count())
     with seeded(config.seed):
-        encoder = create_encoder(
-            config.encoder.name, len(dataset.channels), config.encoder.image_size
-        )
+        size, arguments = config.encoder.image_size, config.encoder.arguments
+        encoder = create_encoder(config.encoder.name, len(dataset.channels), size, **arguments)
         check_needs(encoder, config.objective.name, kind.needs)
         loaded = load_initial_weights(encoder, config.encoder.init, dataset.channels)
         objective = kind(encoder, validate(kind.Config, config.objective.options, "objective"))

@@ -54,7 +54,13 @@ class Arm:
         return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
     def load(
-        self, seed: int, architecture: str, image_size: int, data: Dataset, pool: Positions
+        self,
+        seed: int,
+        architecture: str,
+        image_size: int,
+        data: Dataset,
+        pool: Positions,
+        options: Mapping[str, Any] | None = None,
     ) -> Pretrained:
         """Loads its encoder.
 
@@ -64,6 +70,7 @@ class Arm:
             image_size: Pixels.
             data: The images it will see.
             pool: Positions that statistics may be measured on.
+            options: Further arguments of the architecture.
 
         Raises:
             RunError: If its weights are unavailable.
@@ -73,7 +80,7 @@ class Arm:
             model.check(data)
         else:
             init = SCRATCH if self.is_random else self.weights or IMAGENET
-            model = from_init(init, architecture, image_size, data, pool, seed)
+            model = from_init(init, architecture, image_size, data, pool, seed, options)
         return replace(model, name=self.name, image_size=image_size)
 
     def evaluation(self, asked: str, chosen: Mapping[str, Evaluation], seed: int) -> Evaluation:

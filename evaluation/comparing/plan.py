@@ -70,6 +70,12 @@ class Plan:
     known: Positions
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """Further arguments of the architecture: those of the first run."""
+        runs = [arm.run for arm in self.arms if arm.run]
+        return dict(runs[0].config.encoder.arguments) if runs else {}
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What all results in a folder must have in common, as plain values."""
         dataset = self.data.dataset

@@ -56,7 +56,12 @@ def initial(run: Run, model: Pretrained) -> Pretrained | None:
     config = run.config
     try:
         with seeded(config.seed):  # as when the run was built: the same random weights
-            encoder = create_encoder(config.encoder.name, len(model.channels), model.image_size)
+            encoder = create_encoder(
+                config.encoder.name,
+                len(model.channels),
+                model.image_size,
+                **config.encoder.arguments,
+            )
             loaded = load_initial_weights(encoder, config.encoder.init, model.channels)
     except (SslKitError, OSError):  # weights moved, or no network
         return None
