@@ -8,7 +8,7 @@ The functions do what the commands of `ssl-kit` do; an argument is called like t
 
 | to                              | names                                                       |
 |---------------------------------|-------------------------------------------------------------|
-| look at images                  | open_data, views                                            |
+| look at images                  | inspect, open_data, views                                   |
 | pre-train and fine-tune         | train, finetune                                             |
 | measure                         | evaluate, compare, report                                   |
 | use an encoder                  | load, embed, export                                         |

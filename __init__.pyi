@@ -4,6 +4,7 @@ from .commands.embed import embed as embed
 from .commands.evaluate import evaluate as evaluate
 from .commands.export import export as export
 from .commands.finetune import finetune as finetune
+from .commands.inspect import inspect as inspect
 from .commands.load import load as load
 from .commands.open_data import open_data as open_data
 from .commands.report import report as report

@@ -138,17 +138,22 @@ def embed(model: str, as_json: bool, out: Path, **options: Any) -> None:
     show(values, as_json, lambda: f"{count} images embedded in {out}, {len(skipped)} skipped")
 
 
+@main.command(cls=flags.Derived, flags=flags.INSPECT)
+@flags.settings("KEY=VALUE", "Setting of the images, such as data.options.tile=64.")
+@flags.as_json
+def inspect(as_json: bool, **options: Any) -> None:
+    """Tell what was understood of images: values, labels, groups, parts and copies."""
+    from .commands.inspect import inspect
+
+    facts = inspect(**{"domain": "", **flags.given(options)})
+    show(facts, as_json, lambda: facts)
+
+
 @main.command(cls=flags.Derived, flags=flags.VIEWS)
 @click.option(
     "--policy", default="default", show_default=True, help="Name of the augmentation policy."
 )
-@click.option(
-    "--out",
-    type=flags.PATH,
-    default=Path("views.png"),
-    show_default=True,
-    help="PNG file of the views.",
-)
+@flags.out("PNG file of the views.", default=Path("views.png"), show_default=True)
 @flags.settings("KEY=VALUE", "Setting of the images, such as data.options.tile=64.")
 @flags.as_json
 def views(as_json: bool, **options: Any) -> None:

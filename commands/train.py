@@ -19,6 +19,7 @@ def train(
     domain: str | None = None,
     data: str | PathLike[str] | None = None,
     labels: str | PathLike[str] | None = None,
+    layout: str | None = None,
     objective: str | None = None,
     encoder: str | None = None,
     init: str | PathLike[str] | None = None,

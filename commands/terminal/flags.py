@@ -83,6 +83,7 @@ TRAIN = {
     "domain": "",
     "data": "the domain's demo",
     "labels": "",
+    "layout": "",
     "objective": "the domain's",
     "encoder": "the domain's",
     "init": "the domain's",
@@ -100,4 +101,11 @@ TRAIN = {
 }
 IMAGES = dict.fromkeys(("domain", "data", "labels"), "the run's")
 EVALUATE = IMAGES | dict.fromkeys(("encoder", "image_size", "holdout"), "the run's")
+INSPECT = {
+    "domain": "",
+    "data": "the domain's demo",
+    "labels": "",
+    "layout": "",
+    "holdout": "the domain's",
+}
 VIEWS = {"domain": "", "data": "the domain's demo", "image_size": "", "seed": ""}

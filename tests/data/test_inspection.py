@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from ssl_kit import DataError
-from ssl_kit.core.discovery import domains
 from ssl_kit.data.fill_values import suspected_fill
+from ssl_kit.data.inspection import inspect_dataset
 from ssl_kit.data.splits import split
-from ssl_kit.evaluation.inspection import inspect_dataset
 
 rng = np.random.default_rng(0)
 
@@ -21,7 +20,7 @@ def pictures(n, dtype=np.uint8, side=24):
 def inspect(memory_dataset):
     def make(images, **columns):
         dataset = memory_dataset(images, **columns)
-        return inspect_dataset(dataset, split(dataset.index, 0.2), domains["natural"])
+        return inspect_dataset(dataset, split(dataset.index, 0.2))
 
     return make
 
@@ -79,7 +78,7 @@ def test_nothing_that_can_be_read_is_an_error(memory_dataset):
     dataset = memory_dataset([*pictures(1), "cut off"])
     dataset.images[0] = "gone"
     with pytest.raises(DataError, match="'image0': gone"):
-        inspect_dataset(dataset, split(dataset.index, 0.2), domains["natural"])
+        inspect_dataset(dataset, split(dataset.index, 0.2))
 
 
 @pytest.mark.parametrize("fill", [-9999.0, -3.4e38, 1e6])
@@ -94,8 +93,3 @@ def test_a_fill_value_is_suspected(fill):
 )
 def test_ordinary_values_are_not_suspected(values):
     assert suspected_fill(values) is None
-
-
-def test_why_no_evaluation_is_possible(inspect):
-    assert "labeled images" in inspect(pictures(5)).evaluations
-    assert inspect(pictures(40), labels=["cat", "dog"] * 20).evaluations == ""

@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.dataset import Dataset, Image
-from ..core.domain import Domain
-from ..core.errors import DataError, UsageError
+from ..core.errors import DataError
 from ..core.index import Index, evenly_spaced
-from ..data.fill_values import suspected_fill
-from ..data.splits import Splits
-from .data import EvaluationData
+from .fill_values import suspected_fill
+from .splits import Splits
 
 SAMPLE = 512
 _SIDE = 16  # pixels of the descriptor that copies are found by
@@ -85,7 +83,6 @@ class Inspection:
         single: Whether every image is a group of its own.
         parts: Number of images in the training, validation and test part.
         copies: Equal and nearly equal images.
-        evaluations: Why labeled evaluations are not possible, "" if they are.
         remarks: What was assumed and left out while indexing and splitting.
         warnings: What looks wrong, one sentence each.
     """
@@ -103,7 +100,6 @@ class Inspection:
     single: bool
     parts: Mapping[str, int]
     copies: Copies
-    evaluations: str
     remarks: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -112,16 +108,16 @@ class Inspection:
         return asdict(self)
 
 
-def inspect_dataset(dataset: Dataset, splits: Splits, domain: Domain) -> Inspection:
-    """Looks at the index of a dataset, and at the pixels of up to 512 images.
+def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Inspection:
+    """Looks at the index of a dataset, and at the pixels of some images, evenly spread.
 
     Args:
         dataset: The images.
         splits: Their training, validation and test part.
-        domain: Whose images they are.
+        most: Largest number of images whose pixels are looked at.
     """
     index = dataset.index
-    positions = evenly_spaced(len(dataset), SAMPLE)
+    positions = evenly_spaced(len(dataset), most)
     sample = _look_at(dataset, positions)
     labels = Counter(index.classes[n] for n in index.labels[index.labels >= 0].tolist())
     parts = {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)}
@@ -145,7 +141,6 @@ def inspect_dataset(dataset: Dataset, splits: Splits, domain: Domain) -> Inspect
         single=len(np.unique(index.groups)) == len(index),
         parts=parts,
         copies=copies,
-        evaluations=_why_not(dataset, splits, domain),
         remarks=(*index.remarks, *splits.remarks),
         warnings=tuple(_warnings(sample, channels, constant, copies)),
     )
@@ -243,14 +238,6 @@ def _copies(sample: _Sample, index: Index, splits: Splits) -> Copies:
         int((in_test[first] != in_test[second]).sum()),
         pair,
     )
-
-
-def _why_not(dataset: Dataset, splits: Splits, domain: Domain) -> str:
-    try:
-        _ = EvaluationData(dataset, splits, domain).parts
-    except UsageError as error:
-        return str(error)
-    return ""
 
 
 def _warnings(
