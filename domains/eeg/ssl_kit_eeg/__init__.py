@@ -45,22 +45,22 @@ def register_objectives(register: Callable[..., None]) -> None:
     register(
         "transform_recognition",
         f"{_HERE}.transform_recognition:TransformRecognition",
-        summary="Tells which of six transformations a signal went through.",
+        summary="Classifies which of six transformations was applied to a signal.",
     )
     register(
         "relative_positioning",
         f"{_HERE}.relative_positioning:RelativePositioning",
-        summary="Tells whether two windows of a recording are close in time.",
+        summary="Classifies whether two windows of a recording are close in time.",
     )
     register(
         "temporal_shuffling",
         f"{_HERE}.temporal_shuffling:TemporalShuffling",
-        summary="Tells whether three windows of a recording are in order.",
+        summary="Classifies whether three windows of a recording are in order of time.",
     )
     register(
         "forecasting",
         f"{_HERE}.forecasting:Forecasting",
-        summary="Predicts the next values of a window from what came before.",
+        summary="Predicts the next samples of a signal from the samples before.",
     )
 
 

@@ -40,10 +40,10 @@ def register_objectives(register: Callable[..., None]) -> None:
     register(
         "magnification",
         f"{_HERE}.magnification:Magnification",
-        summary="Tells at which magnification a part of an image is shown.",
+        summary="Classifies the magnification of a part of an image.",
     )
     register(
         "cross_stain",
         f"{_HERE}.cross_stain:CrossStain",
-        summary="Predicts how much of one stain there is from the other alone.",
+        summary="Predicts the concentration of one stain from an image of the other.",
     )

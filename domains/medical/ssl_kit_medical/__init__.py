@@ -45,12 +45,12 @@ def register_objectives(register: Callable[..., None]) -> None:
     register(
         "models_genesis",
         f"{_HERE}.models_genesis:ModelsGenesis",
-        summary="Restores images whose values were bent, pixels shuffled and parts painted over.",
+        summary="Restores images after intensity, shuffling and painting transforms.",
     )
     register(
         "slice_order",
         f"{_HERE}.slice_order:SliceOrder",
-        summary="Tells which of two slices of a volume comes first.",
+        summary="Predicts which of two slices of a volume comes first.",
     )
 
 

@@ -45,15 +45,15 @@ def register_objectives(register: Callable[..., None]) -> None:
     register(
         "dca",
         f"{_HERE}.dca:DCA",
-        summary="Tells a batch's images apart in every view, and aligns their features.",
+        summary="Discriminates the images of a batch in every view, and aligns their features.",
     )
     register(
         "despeckle",
         f"{_HERE}.despeckle:Despeckle",
-        summary="Predicts one look of a place from another, independent one.",
+        summary="Predicts one look from another with independent speckle (Noise2Noise).",
     )
     register(
         "azimuth",
         f"{_HERE}.azimuth:Azimuth",
-        summary="Tells a target's azimuth, or by how much a chip was turned.",
+        summary="Predicts the azimuth of a target, or the rotation of its chip.",
     )
