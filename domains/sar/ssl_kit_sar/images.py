@@ -83,7 +83,7 @@ class SarImages(Dataset):
             parts = np.concatenate([signal.real, signal.imag], axis=2)
             return parts * np.float32(options.calibration**0.5)
         if options.values == "sublooks":
-            power = sublooks(signal)
+            power = sublooks(np.nan_to_num(signal))  # one NaN would fill the whole spectrum
         else:
             power = intensity(signal) if np.iscomplexobj(signal) else signal
         power = multilook(power * np.float32(options.calibration), options.looks)

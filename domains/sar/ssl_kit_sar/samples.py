@@ -1,0 +1,121 @@
+"""What the pixels of a few files tell about all: their unit, and undeclared missing data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_kit import DataError
+
+from .stored import UNITS, Reading, find_fills, judge, misfits, zero_is_fill
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Pixels of one file.
+
+    Attributes:
+        stored: (n, P) numbers of the file, NaN where it declares no data.
+        scaled: Function that makes values of such numbers.
+        dtype: Number type of the file.
+        bands: Names and units of the bands in the file.
+        file: Name of the file.
+    """
+
+    stored: Floats
+    scaled: Callable[[Floats], NDArray[np.floating]]
+    dtype: str
+    bands: tuple[str, ...]
+    file: str
+
+    def values(self, fills: tuple[float, ...]) -> Floats:
+        """Returns the values (n, P), NaN where there is no data; 0 where the number is 0."""
+        values = self.scaled(self.stored).astype(np.float64)
+        values[np.isin(self.stored, [fill for fill in fills if fill])] = np.nan
+        return values
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """What the samples tell.
+
+    Attributes:
+        unit: amplitude, intensity or db.
+        nodata: Numbers that mean no data.
+        faults: Reasons why files cannot be used, by file.
+        remarks: Sentences on what was assumed.
+    """
+
+    unit: str
+    nodata: tuple[float, ...]
+    faults: Mapping[int, str]
+    remarks: tuple[str, ...]
+
+
+def interpret(samples: Mapping[int, Sample], unit: str, nodata: float | None) -> Interpretation:
+    """Decides on the unit of all files and on the numbers that mean no data.
+
+    Args:
+        samples: Pixels by file.
+        unit: That of the options, auto to find it out.
+        nodata: That of the options, None to find it out.
+
+    Raises:
+        DataError: If the numbers of most files fit no unit, or no unit prevails.
+    """
+    remarks: list[str] = []
+    by_file = {file: find_fills(sample.stored) for file, sample in samples.items()}
+    fills = (nodata,) if nodata is not None else tuple(sorted(set().union(*by_file.values())))
+    values = {file: sample.values(fills) for file, sample in samples.items()}
+    if unit == "auto":
+        reading = _prevailing(samples, values)
+        unit = reading.unit
+        others = " or ".join(f"data.options.stored={other}" for other in UNITS if other != unit)
+        remarks.append(
+            f"The pixel values are taken for {UNITS[unit]} {reading.reason}; "
+            f"{others} is the other reading."
+        )
+    if unit == "db" and nodata is None and 0.0 not in fills:
+        zeros = [file for file, sample in samples.items() if zero_is_fill(sample.stored)]
+        by_file.update({file: (*by_file[file], 0.0) for file in zeros})
+        fills = (*fills, 0.0) if zeros else fills
+    faults = misfits(values, {file: sample.dtype for file, sample in samples.items()}, unit)
+    if fills and nodata is None:
+        numbers = ", ".join(f"{fill:g}" for fill in fills)
+        having = sum(bool(each) for each in by_file.values())
+        remarks.append(
+            f"{numbers} {'means' if len(fills) == 1 else 'mean'} no data, which {having} of "
+            f"{len(samples)} files looked at do not declare; data.options.nodata names another "
+            "number."
+        )
+    return Interpretation(unit, fills, faults, tuple(remarks))
+
+
+def _prevailing(samples: Mapping[int, Sample], values: Mapping[int, Floats]) -> Reading:
+    """Returns the reading of most files."""
+    readings: list[Reading] = []
+    errors: list[str] = []
+    for file, sample in samples.items():
+        try:
+            readings.append(judge(values[file].ravel(), sample.dtype, sample.bands, [sample.file]))
+        except DataError as error:
+            errors.append(f"'{sample.file}' {error}.")
+    if len(errors) > len(readings):
+        raise DataError(errors[0])
+    if not readings:
+        return Reading("amplitude", "because no pixel could be looked at")
+    counts = Counter(reading.unit == "db" for reading in readings).most_common()
+    if len(counts) > 1 and counts[0][1] == counts[1][1]:
+        raise DataError(
+            f"{counts[0][1]} files hold decibels and as many do not, and one encoder takes one "
+            "kind. Give --data a folder for each kind, or set data.options.stored."
+        )
+    linear = [reading for reading in readings if (reading.unit == "db") == counts[0][0]]
+    unit = Counter(reading.unit for reading in linear).most_common(1)[0][0]
+    return next(reading for reading in linear if reading.unit == unit)
