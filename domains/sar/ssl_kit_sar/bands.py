@@ -43,4 +43,5 @@ def paired_names(descriptions: Sequence[str | None]) -> tuple[str, ...] | None:
 
 
 def numbered(bands: int) -> tuple[str, ...]:
+    """Returns names of bands that have none: sar, or band1, band2, ..."""
     return ("sar",) if bands == 1 else tuple(f"band{band + 1}" for band in range(bands))

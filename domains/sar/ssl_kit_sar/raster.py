@@ -27,7 +27,7 @@ from ssl_kit.data import (
 from .images import SarImages
 from .joined import JoinedSource
 from .options import SarRasterConfig as SarRasterConfig
-from .samples import Sample, interpret
+from .samples import Sample, interpret, remarks_on
 from .scenes import accepts_products, gather, polarization_of
 from .sources import ARRAYS, RASTERS, Decoding, Source, open_source
 from .stored import not_decibels, not_linear
@@ -57,7 +57,7 @@ class SarRaster(SarImages, FileDataset):
         """Reads the header of each file, finds out what its numbers are, decides on its tiles."""
         super().prepare()
         options = self.options
-        scenes = gather(self.files, options.join, self.has_labels_table)
+        scenes = gather(self.files, self.path, options.join, self.has_labels_table)
         self.files, self._members = scenes.index, scenes.members
         self._remarks = list(scenes.remarks)
         uses_table = options.stored in ("auto", "amplitude")
@@ -84,8 +84,7 @@ class SarRaster(SarImages, FileDataset):
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Tells whether radar files prevail in the path, or it holds a Sentinel-1 product."""
-        keys = (f"{path.resolve().parent.name}/{path.name}/{key}" for key in walk(path))
-        return super().accepts(path) or accepts_products(islice(keys, _SAMPLE))
+        return super().accepts(path) or accepts_products(islice(walk(path), 1000))
 
     @classmethod
     def example(cls, folder: Path) -> Path:
@@ -137,13 +136,8 @@ class SarRaster(SarImages, FileDataset):
         """Decides what the numbers are, and removes the files that are something else."""
         self._unit: str = "amplitude" if self.options.stored == "auto" else self.options.stored
         self._checked = not (first.has_phase or first.calibrated)
-        if first.calibrated:
-            noise = "is subtracted" if self.options.denoise else "is not (data.options.denoise)"
-            self._remarks.append(
-                f"The pixel values are amplitudes calibrated by the {self._decoding.table} tables "
-                f"of the Sentinel-1 products; their thermal noise {noise}. "
-                "data.options.calibration_table=none reads the stored numbers."
-            )
+        key = self.files.key(next(iter(sizes)))
+        self._remarks += remarks_on(first, self._decoding, key)
         if not self._checked:
             return
         samples = self._samples(sizes)
@@ -152,7 +146,6 @@ class SarRaster(SarImages, FileDataset):
         meaning = interpret(samples, self.options.stored, self.options.nodata)
         self._unit = meaning.unit
         self._decoding = replace(self._decoding, nodata=meaning.nodata)
-        self._remarks += self._scale_remark(first)
         self._remarks += meaning.remarks
         self.faults.update(meaning.faults)
         for file in meaning.faults:
@@ -172,15 +165,6 @@ class SarRaster(SarImages, FileDataset):
             name = Path(self.files.key(file)).name
             samples[file] = Sample(numbers, source.scaled, source.dtype, source.hints, name)
         return samples
-
-    def _scale_remark(self, first: Source) -> list[str]:
-        if self.options.scale is not None or self.options.offset is not None:
-            return []
-        scales, offsets = sorted(set(first.scales)), sorted(set(first.offsets))
-        if scales == [1.0] and offsets == [0.0]:
-            return []
-        factor, summand = (", ".join(f"{n:g}" for n in each) for each in (scales, offsets))
-        return [f"The scale {factor} and the offset {summand} that the files declare are applied."]
 
     @property
     def _per_pixel(self) -> Ints:

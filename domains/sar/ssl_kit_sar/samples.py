@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ssl_kit import DataError
 
+from .scenes import is_measurement
+from .sources import Decoding, Source
 from .stored import UNITS, Reading, find_fills, judge, misfits, zero_is_fill
 
 Floats = NDArray[np.float64]
@@ -76,11 +78,7 @@ def interpret(samples: Mapping[int, Sample], unit: str, nodata: float | None) ->
     if unit == "auto":
         reading = _prevailing(samples, values)
         unit = reading.unit
-        others = " or ".join(f"data.options.stored={other}" for other in UNITS if other != unit)
-        remarks.append(
-            f"The pixel values are taken for {UNITS[unit]} {reading.reason}; "
-            f"{others} is the other reading."
-        )
+        remarks.append(_remark_on(reading))
     if unit == "db" and nodata is None and 0.0 not in fills:
         zeros = [file for file, sample in samples.items() if zero_is_fill(sample.stored)]
         by_file.update({file: (*by_file[file], 0.0) for file in zeros})
@@ -95,6 +93,48 @@ def interpret(samples: Mapping[int, Sample], unit: str, nodata: float | None) ->
             "number."
         )
     return Interpretation(unit, fills, faults, tuple(remarks))
+
+
+def _remark_on(reading: Reading) -> str:
+    unit, reason = reading.unit, reading.reason
+    taken = f"The pixel values are taken for {UNITS[unit]} (data.options.stored={unit}) {reason}"
+    if unit == "db" and "negative" in reason:
+        return f"{taken}."
+    others = " or ".join(f"data.options.stored={other}" for other in UNITS if other != unit)
+    return f"{taken}; {others} is the other reading."
+
+
+def remarks_on(source: Source, decoding: Decoding, key: str) -> list[str]:
+    """Returns what is done to the numbers of files because they, or their product, say so.
+
+    Args:
+        source: One of the files.
+        decoding: How they are read.
+        key: Path of the file.
+    """
+    remarks = []
+    if source.calibrated:
+        noise = "is subtracted" if decoding.denoise else "is not subtracted (data.options.denoise)"
+        unit = "complex amplitudes" if source.has_phase else "amplitudes"
+        remarks.append(
+            f"The pixel values are {unit}, calibrated by the {decoding.table} tables of the "
+            f"Sentinel-1 products; their thermal noise {noise}. "
+            "data.options.calibration_table=none reads the stored numbers."
+        )
+    elif is_measurement(key) and decoding.table:
+        remarks.append(
+            "The Sentinel-1 measurements are not calibrated, because no folder "
+            "annotation/calibration lies beside their folder measurement."
+        )
+    scales, offsets = sorted(set(source.scales)), sorted(set(source.offsets))
+    given = decoding.scale is not None or decoding.offset is not None
+    if not given and (scales != [1.0] or offsets != [0.0]):
+        factor, summand = (", ".join(f"{n:g}" for n in each) for each in (scales, offsets))
+        remarks.append(
+            f"The scale {factor} and the offset {summand} that the files declare are applied; "
+            "data.options.scale and data.options.offset give others."
+        )
+    return remarks
 
 
 def _prevailing(samples: Mapping[int, Sample], values: Mapping[int, Floats]) -> Reading:

@@ -6,15 +6,15 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ssl_kit import Index
-
-from .sentinel1 import MEASUREMENT
 
 _POLARIZATIONS = ("vv", "vh", "hh", "hv", "lh", "lv", "rh", "rv")
 _TOKEN = re.compile(rf"(?<![a-z])({'|'.join(_POLARIZATIONS)})(?![a-z])", re.IGNORECASE)
 _SENTINEL1 = re.compile(r"^(s1[a-d]-.*)-\d{3}(-cog)?(\.\w+)$", re.IGNORECASE)
-_PRODUCT = re.compile(r"^(.*?[^/]*\.SAFE)(/|$)", re.IGNORECASE)
+_PRODUCT = re.compile(r"([^/]+\.SAFE)(/|$)", re.IGNORECASE)
+_MEASUREMENT = re.compile(r"(^|/)s1[a-d]-[a-z0-9]+-(grd|slc)-[^/]*\.tiff?$", re.IGNORECASE)
 
 
 def polarization_of(key: str) -> tuple[str, str]:
@@ -59,15 +59,20 @@ def join(keys: Sequence[str]) -> dict[int, dict[str, int]]:
     return joined
 
 
-def product_of(key: str) -> str:
-    """Returns the .SAFE folder that a file is in, "" if it is in none."""
-    match = _PRODUCT.match(key)
+def is_measurement(key: str) -> bool:
+    """Tells whether a file has the name of a Sentinel-1 measurement, such as s1a-iw-grd-vv-*."""
+    return bool(_MEASUREMENT.search(key))
+
+
+def product_of(path: str) -> str:
+    """Returns the name of the .SAFE folder that a file is in, "" if it is in none."""
+    match = _PRODUCT.search(path)
     return match[1] if match else ""
 
 
 def accepts_products(keys: Iterable[str]) -> bool:
     """Tells whether there are measurements of Sentinel-1 products among files."""
-    return any(MEASUREMENT.search(key) and "s1" in key.lower() for key in keys)
+    return any(map(is_measurement, keys))
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,12 @@ class Scenes:
     remarks: tuple[str, ...]
 
 
-def gather(files: Index, join_files: bool, has_table: bool) -> Scenes:
+def gather(files: Index, root: Path, join_files: bool, has_table: bool) -> Scenes:
     """Joins the polarizations of scenes, and makes a group of each Sentinel-1 product.
 
     Args:
         files: Index of the files.
+        root: Folder that they are in.
         join_files: Whether polarizations in several files are one image.
         has_table: Whether a table gives labels and groups; folders of products are no classes.
     """
@@ -105,7 +111,7 @@ def gather(files: Index, join_files: bool, has_table: bool) -> Scenes:
     labels, groups = [], []
     for file in kept:
         label, group = files.label(file), files.group(file)
-        product = product_of(keys[file])
+        product = product_of(keys[file]) or product_of(f"{root.resolve().as_posix()}/")
         if not has_table and (
             label.lower() in (*_POLARIZATIONS, "measurement") or product_of(label)
         ):

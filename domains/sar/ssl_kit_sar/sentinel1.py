@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from ssl_kit import DataError
 
 Floats = NDArray[np.float64]
-MEASUREMENT = re.compile(r"(^|/)measurement/[^/]+\.tiff?$", re.IGNORECASE)
 _LARGEST = 64 << 20  # bytes of a table; those of products have 1 to 5 MB
 _FLOOR = 1e-4  # least share of the noise that remains of a pixel: 40 dB below it
 

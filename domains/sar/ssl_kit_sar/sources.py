@@ -94,6 +94,8 @@ class Source(ABC):
         """Returns a window (h, w, P), float32 or complex64, NaN where there is no data."""
         stored, missing = self.stored(top, left, height, width)
         values = self.scaled(stored)
+        if "int" not in self.dtype:  # -inf stays: it is an intensity of 0 in decibels
+            values[~np.isfinite(values) if self.has_phase else values == np.inf] = np.nan
         if missing is not None:
             values[missing] = np.nan
         for number in self.decoding.nodata:
@@ -105,7 +107,8 @@ class Source(ABC):
 
     def scaled(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Returns the values (..., P) of stored numbers: times the scale, plus the offset."""
-        values = np.array(stored, np.complex64 if self.has_phase else np.float32)
+        with np.errstate(over="ignore"):  # a fill of float64 becomes infinite
+            values = np.array(stored, np.complex64 if self.has_phase else np.float32)
         scale = self.scales if self.decoding.scale is None else self.decoding.scale
         offset = self.offsets if self.decoding.offset is None else self.decoding.offset
         if np.any(np.asarray(scale) != 1) or np.any(np.asarray(offset) != 0):
