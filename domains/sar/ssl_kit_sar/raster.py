@@ -256,7 +256,7 @@ class SarRaster(SarImages, FileDataset):
         if self._unit == "db":
             reason = not_decibels(values)
         else:
-            reason = not_linear(values, self._unit) if (values < 0).any() else ""
+            reason = not_linear(values, self._unit)
         if reason:
             raise DataError(reason)
         if self._unit == "db":

@@ -122,6 +122,7 @@ class Source(ABC):
         for row in rows.tolist():
             stored, missing = self.stored(row, 0, 1, self.width)
             numbers = stored.astype(np.float64)
+            numbers[np.isinf(numbers)] = np.nan
             if missing is not None:
                 numbers[missing] = np.nan
             parts.append(numbers.reshape(-1, numbers.shape[2]))

@@ -16,12 +16,14 @@ from ssl_kit.evaluation import suspected_fill
 Floats = NDArray[np.float64]
 UNITS = {"amplitude": "amplitudes", "intensity": "intensities", "db": "decibels"}
 _DECIBELS = 100.0  # farther from 0 than any backscatter in decibels
+_HIGHEST_DB = 300.0  # no sum of echoes is above it, not even of uncalibrated numbers
+_HIGHEST = 1e15  # the same in amplitudes or intensities
 _REMNANT = -0.5  # noise removal leaves calibrated intensities that are not farther below 0
 _FLAT = 1.5  # range in decibels that speckle always exceeds
 _SHARE = 0.005  # of the pixels, that a fill value has at least
 _APART = 30.0  # dB between files that cannot have the same unit
-_FILLS = (-9.0, -99.0, -999.0, -9999.0, -99999.0, -32768.0, -32767.0, -1e20, -1e30, -1e32)
-_HIGH_FILLS = (9999.0, 32767.0, 65535.0, 99999.0, 1e20, 1e30, 1e32, float(np.float32(9.96921e36)))
+_LOW_FILLS = (-99.0, -999.0, -9999.0, -99999.0, -32768.0, -32767.0)
+_HIGH_FILLS = (9999.0, 32767.0, 65535.0, 99999.0)
 _BACKSCATTER = r"(sigma|gamma|beta)[_ -]?(0|o|zero|n[ao]ught|nul+)"
 _RTC = r"rtc\d+_[a-z]_[gs]{}[a-z]+"  # products of ASF: RTC30_G_gpuned is gamma nought, power
 _IN_FILES = (
@@ -135,6 +137,8 @@ def _are_parts(values: Floats) -> bool:
 def not_decibels(values: NDArray[np.floating]) -> str:
     """Returns why values cannot be decibels, "" if they can."""
     values = values[np.isfinite(values)]
+    if len(values) and values.max() > _HIGHEST_DB:
+        return f"holds numbers up to {values.max():.6g}, which are no decibels"
     if not len(values) or (values < 0).any():
         return ""
     low, high = np.percentile(values, [1, 99])
@@ -148,6 +152,8 @@ def not_decibels(values: NDArray[np.floating]) -> str:
 def not_linear(values: NDArray[np.floating], unit: str) -> str:
     """Returns why values cannot be amplitudes or intensities, "" if they can."""
     values = values[np.isfinite(values) & (values != 0)]
+    if len(values) and values.max() > _HIGHEST:
+        return f"holds numbers up to {values.max():.6g}, which are no {UNITS[unit]}"
     below = float((values < 0).mean()) if len(values) else 0.0
     if below <= 0.01 or (unit == "intensity" and (values.mean() > 0 or values.min() > _REMNANT)):
         return ""
@@ -187,12 +193,12 @@ def _fill_of(values: Floats) -> float | None:
     low, high = float(nonzero.min()), float(nonzero.max())
     if low < 0 and _frequent(values, low):
         others = nonzero[nonzero != low]
-        usual = low in _FILLS or low < -1e30
+        usual = low in _LOW_FILLS or low < -_HIGHEST
         if suspected_fill(nonzero) == low or (usual and _isolated(low, others)):
             return low
         if len(others) and others.min() > 0:
             return low
-    if (high in _HIGH_FILLS or high > 1e30) and _frequent(values, high):
+    if (high in _HIGH_FILLS or high > _HIGHEST) and _frequent(values, high):
         return high if _isolated(high, nonzero[nonzero != high]) else None
     return None
 
