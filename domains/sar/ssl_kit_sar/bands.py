@@ -8,6 +8,11 @@ from typing import Any
 
 _REAL = re.compile(r"(?:i|re|real|inphase)(?:[_ -](.+))?")  # names of bands, as SNAP writes them
 _IMAGINARY = re.compile(r"(?:q|im|imag|quadrature)(?:[_ -](.+))?")
+_AUXILIARY = re.compile(
+    r"(?<![a-z])(angle|\w*incidence\w*|lia|ls_?map|layover\w*|shadow\w*|\w*mask|dem|elevation|"
+    r"latitude|longitude)(?![a-z])",
+    re.IGNORECASE,
+)
 
 
 def meaning_of(file: Any, band: int) -> str:
@@ -15,11 +20,16 @@ def meaning_of(file: Any, band: int) -> str:
     return str(file.tags(band).get("NITF_ISUBCAT", "")).strip() if file.driver == "NITF" else ""
 
 
-def names_of(file: Any, pairs: bool) -> tuple[str, ...]:
+def is_auxiliary(name: str | None) -> bool:
+    """Tells whether a band of this name is no backscatter: an angle, a mask, a height."""
+    return bool(name) and bool(_AUXILIARY.search(str(name)))
+
+
+def names_of(descriptions: Sequence[str | None], pairs: bool) -> tuple[str, ...]:
     """Returns the names of the bands in a file, else sar, or band1, band2, ..."""
-    names = tuple(_without_unit(text or "") for text in file.descriptions)
+    names = tuple(_without_unit(text or "") for text in descriptions)
     if pairs or not all(names) or len(set(names)) < len(names):
-        return numbered(file.count // 2 if pairs else file.count)
+        return numbered(len(names) // 2 if pairs else len(names))
     return names
 
 

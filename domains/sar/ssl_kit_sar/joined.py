@@ -35,6 +35,7 @@ class JoinedSource(Source):
             for band in source.names
         )
         self.hints = tuple(hint for source in sources for hint in source.hints)
+        self.left_out = first.left_out
         self.decoding = first.decoding
         self.scales = tuple(s for source in sources for s in _each(source, source.scales))
         self.offsets = tuple(s for source in sources for s in _each(source, source.offsets))

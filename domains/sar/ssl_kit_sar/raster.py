@@ -35,6 +35,7 @@ from .stored import not_decibels, not_linear
 _LINES = 3  # lines of each row of tiles that are read to find pixels without data
 _LINES_OF_ONE = 16  # lines of a file that is one tile
 _SAMPLE = 256  # files whose pixels tell the unit
+_FAR = 20.0  # dB between data of one unit at most
 Ints = NDArray[np.int64]
 
 
@@ -68,6 +69,7 @@ class SarRaster(SarImages, FileDataset):
             options.offset,
             "" if table == "none" else table,
             options.denoise,
+            bool(options.polarizations),
         )
         sizes = self._measure()
         first = self._source(next(iter(sizes)))
@@ -197,7 +199,21 @@ class SarRaster(SarImages, FileDataset):
                 f"{empty} tiles hold too little data and are left out (data.options.max_nodata)."
             )
         index = self.files.expand(self._file, keys, self._corner + self._size / 2)
+        self.index = index
+        self._compare_with_run()
         self.index = replace(index, remarks=(*index.remarks, *self._remarks))
+
+    def _compare_with_run(self) -> None:
+        """Notes if values that were found out now are far from those of the run that is used."""
+        decided = self._checked and self.options.stored == "auto"
+        if self._value_range is None or self.options.values != "db" or not decided:
+            return
+        apart = float((self.top_levels(8) - self._value_range[:, 1]).mean())
+        if abs(apart) > _FAR:
+            self._remarks.append(
+                f"The values differ by {apart:.0f} dB from those of the run that gave the value "
+                "range; they may have another unit (data.options.stored)."
+            )
 
     def _window(self, size: tuple[int, int]) -> Ints:
         """Returns height and width of the tiles of a file of this size, in pixels of the file."""
@@ -253,13 +269,11 @@ class SarRaster(SarImages, FileDataset):
         Raises:
             DataError: If the values contradict the unit of the files.
         """
-        if self._unit == "db":
-            reason = not_decibels(values)
-        else:
-            reason = not_linear(values, self._unit)
+        in_db = self._unit == "db"
+        reason = not_decibels(values) if in_db else not_linear(values, self._unit)
         if reason:
             raise DataError(reason)
-        if self._unit == "db":
+        if in_db:
             return 10 ** (values / 10)
         values = np.maximum(values, 0)
         return values if self._unit == "intensity" else values**2

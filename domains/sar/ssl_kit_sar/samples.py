@@ -113,6 +113,12 @@ def remarks_on(source: Source, decoding: Decoding, key: str) -> list[str]:
         key: Path of the file.
     """
     remarks = []
+    if source.left_out:
+        remarks.append(
+            f"Bands that are no backscatter by their names are left out: "
+            f"{', '.join(source.left_out)}; data.options.polarizations with a name for every band "
+            "includes them."
+        )
     if source.calibrated:
         noise = "is subtracted" if decoding.denoise else "is not subtracted (data.options.denoise)"
         unit = "complex amplitudes" if source.has_phase else "amplitudes"

@@ -108,10 +108,13 @@ def gather(files: Index, root: Path, join_files: bool, has_table: bool) -> Scene
         for position, file in enumerate(kept)
         if file in joined
     }
+    in_product = product_of(f"{root.resolve().as_posix()}/")
+    if not members and not in_product and not any(map(product_of, keys)):
+        return Scenes(files, {}, ())
     labels, groups = [], []
     for file in kept:
         label, group = files.label(file), files.group(file)
-        product = product_of(keys[file]) or product_of(f"{root.resolve().as_posix()}/")
+        product = product_of(keys[file]) or in_product
         if not has_table and (
             label.lower() in (*_POLARIZATIONS, "measurement") or product_of(label)
         ):

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from ssl_kit import DataError
 from ssl_kit.data import keep_open
 
-from .bands import meaning_of, names_of, numbered, paired_names
+from .bands import is_auxiliary, meaning_of, names_of, numbered, paired_names
 from .sentinel1 import Tables, tables_of
 
 NITF = (".ntf", ".nitf")
@@ -40,6 +40,7 @@ class Decoding:
         offset: Summand behind the factor, None for that of the file.
         table: Element of Sentinel-1 calibration files that is applied, "" for none.
         denoise: Whether the thermal noise of Sentinel-1 is subtracted.
+        all_bands: Whether bands that are no backscatter by their names are used too.
     """
 
     nodata: tuple[float, ...] = ()
@@ -47,6 +48,7 @@ class Decoding:
     offset: float | None = None
     table: str = ""
     denoise: bool = False
+    all_bands: bool = False
 
 
 _PLAIN = Decoding()
@@ -62,6 +64,7 @@ class Source(ABC):
         has_phase: Whether the pixels are complex.
         dtype: Number type of the file.
         hints: Names and units of the bands as the file has them.
+        left_out: Names of bands that are no backscatter.
         calibrated: Whether Sentinel-1 tables are applied.
         scales: Factors of the bands.
         offsets: Summands of the bands.
@@ -73,6 +76,7 @@ class Source(ABC):
     has_phase: bool
     dtype: str
     hints: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     calibrated: bool = False
     scales: tuple[float, ...] = (1.0,)
     offsets: tuple[float, ...] = (0.0,)
@@ -162,36 +166,39 @@ class RasterSource(Source):
     """A GeoTIFF or NITF; the I and Q bands of a SICD are one complex polarization."""
 
     def __init__(self, path: Path, decoding: Decoding = _PLAIN) -> None:
-        driver = "NITF" if path.suffix.lower() in NITF else "GTiff"
-        try:
-            with rasterio.Env(**_GDAL), warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                self._file = rasterio.open(path, driver=driver)
-        except RasterioError as error:
-            raise DataError(f"cannot be opened as {driver}: {_why(error)}") from error
-        file = self._file
+        self._file = file = _open_raster(path)
         self._check(path)
-        self.height, self.width = file.height, file.width
-        meanings = [meaning_of(file, band) for band in file.indexes]
-        if "M" in meanings or "P" in meanings:
-            raise DataError("its pixels are amplitude and phase of 8 bits, which is not supported")
-        nitf_pairs = meanings[::2] == ["I"] * (file.count // 2) and "Q" in meanings
-        named_pairs = paired_names(file.descriptions)
-        self._pairs = nitf_pairs or named_pairs is not None
-        self.dtype = file.dtypes[0]
-        self.has_phase = self._pairs or self.dtype.startswith("complex")
-        self.names = named_pairs or names_of(file, nitf_pairs)
-        self.hints = tuple(filter(None, [*file.descriptions, *file.units]))
-        step = 2 if self._pairs else 1
-        self.scales, self.offsets = tuple(file.scales[::step]), tuple(file.offsets[::step])
-        self._has_mask = MaskFlags.per_dataset in file.mask_flag_enums[0] and (
-            MaskFlags.alpha not in file.mask_flag_enums[0]
-        )
         self.decoding = decoding
+        self.height, self.width, self.dtype = file.height, file.width, file.dtypes[0]
+        self._interpret_bands()
+        flags = file.mask_flag_enums[0]
+        self._has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
         self._tables: Tables | None = None
         if decoding.table and len(self.names) == 1 and "int" in self.dtype:
             self._tables = tables_of(path, decoding.table, decoding.denoise)
         self.calibrated = self._tables is not None
+
+    def _interpret_bands(self) -> None:
+        """Chooses the bands that are backscatter, and finds their names and scales."""
+        file = self._file
+        texts = dict(zip(file.indexes, file.descriptions, strict=True))
+        signals = [b for b in texts if self.decoding.all_bands or not is_auxiliary(texts[b])]
+        self._bands = signals or list(texts)
+        self.left_out = tuple(str(texts[band]) for band in texts if band not in self._bands)
+        descriptions = [texts[band] for band in self._bands]
+        meanings = [meaning_of(file, band) for band in self._bands]
+        if "M" in meanings or "P" in meanings:
+            raise DataError("its pixels are amplitude and phase of 8 bits, which is not supported")
+        nitf_pairs = meanings[::2] == ["I"] * (len(meanings) // 2) and "Q" in meanings
+        named_pairs = paired_names(descriptions)
+        self._pairs = nitf_pairs or named_pairs is not None
+        self.has_phase = self._pairs or self.dtype.startswith("complex")
+        self.names = named_pairs or names_of(descriptions, nitf_pairs)
+        of_bands = [band - 1 for band in self._bands]
+        self.hints = tuple(filter(None, [*descriptions, *(file.units[b] for b in of_bands)]))
+        one_each = of_bands[:: 2 if self._pairs else 1]
+        self.scales = tuple(file.scales[band] for band in one_each)
+        self.offsets = tuple(file.offsets[band] for band in one_each)
 
     def close(self) -> None:
         """Closes the file."""
@@ -202,6 +209,8 @@ class RasterSource(Source):
         file = self._file
         if file.subdatasets or not file.count:
             raise DataError(f"has {len(file.subdatasets)} image segments; extract one of them")
+        if ColorInterp.palette in file.colorinterp:
+            raise DataError("its numbers are indices of a color table, no backscatter")
         if file.count > _MOST_BANDS:
             raise DataError(f"has {file.count} bands; radar images have up to {_MOST_BANDS}")
         size = np.dtype(file.dtypes[0].replace("complex_int16", "complex64")).itemsize
@@ -220,7 +229,7 @@ class RasterSource(Source):
         file, window = self._file, Window(left, top, width, height)
         try:
             with rasterio.Env(**_GDAL):
-                data = file.read(window=window)
+                data = file.read(self._bands, window=window)
                 masked = file.read_masks(1, window=window) == 0 if self._has_mask else None
         except RasterioError as error:
             raise DataError(f"is damaged or cut off: {_why(error)}") from error
@@ -249,6 +258,16 @@ def open_source(path: Path, decoding: Decoding = _PLAIN) -> Source:
     """
     reader = ArraySource if path.suffix.lower() in ARRAYS else RasterSource
     return reader(path, decoding)
+
+
+def _open_raster(path: Path) -> Any:
+    driver = "NITF" if path.suffix.lower() in NITF else "GTiff"
+    try:
+        with rasterio.Env(**_GDAL), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path, driver=driver)
+    except RasterioError as error:
+        raise DataError(f"cannot be opened as {driver}: {_why(error)}") from error
 
 
 def _why(error: Exception) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 
 from ssl_kit import DataError, UsageError
 from ssl_kit_sar.raster import SarRaster, SarRasterConfig
@@ -151,6 +152,32 @@ def test_a_sicd_of_eight_bits_is_refused(write_tif) -> None:
     bands = np.ones((20, 20, 2), "uint8")
     with pytest.raises(DataError, match="amplitude and phase"):
         opened(write_tif(bands, name="sicd.ntf", ISUBCAT="M,P", IREP="NODISPLY"))
+
+
+def test_bands_that_are_no_backscatter_are_left_out(write_tif) -> None:
+    image = np.stack([np.full((20, 20), value, "float32") for value in (-10, 35, -17)], axis=2)
+    path = write_tif(image, descriptions=("VV", "angle", "VH"))
+    data = opened(path)
+    assert data.channels == ("vv_db", "vh_db")
+    assert np.allclose(data.read(0)[0, 0], [-10, -17], atol=1e-4)
+    assert "left out: angle" in " ".join(data.index.remarks)
+    assert len(opened(path, polarizations=("vv", "angle", "vh")).channels) == 3
+
+
+def test_a_color_table_is_no_backscatter(write_tif) -> None:
+    path = write_tif(np.ones((20, 20, 1), "uint8"))
+    with rasterio.open(path, "r+") as raster:
+        raster.write_colormap(1, {0: (0, 0, 0), 1: (255, 0, 0)})
+    with pytest.raises(DataError, match="color table"):
+        opened(path)
+
+
+def test_the_mask_of_a_file_is_no_data(write_tif) -> None:
+    image = np.full((20, 20, 1), 50, "uint16")
+    path = write_tif(image)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as raster:
+        raster.write_mask(np.arange(400).reshape(20, 20) >= 100)
+    assert np.isnan(opened(path, range_axis="rows").read(0)[:5]).all()
 
 
 # What is wrong with files

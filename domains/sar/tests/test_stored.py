@@ -279,3 +279,12 @@ def test_a_file_that_changes_its_unit_is_unreadable(write_tif) -> None:
 
 def test_zeros_tell_nothing() -> None:
     assert judge(np.zeros(100), "float32").unit == "amplitude"
+
+
+def test_a_run_says_if_other_data_are_far_from_its_own(write_tif) -> None:
+    trained = opened(write_tif(backscatter()))
+    positive = write_tif(backscatter(mean=(30, 25)), name="b.tif")
+    options = SarRasterConfig()
+    later = SarRaster.open(positive, options, value_range=trained.value_range)
+    assert "differ by" in remarks(later)
+    assert "differ by" not in remarks(opened(positive))
