@@ -18,7 +18,6 @@ from .finetuning import fine_tune as fine_tune
 from .finetuning_options import FineTuningConfig as FineTuningConfig
 from .groups import few_groups as few_groups
 from .groups import over_groups as over_groups
-from .inspection import suspected_fill as suspected_fill
 from .pretrained import Pretrained as Pretrained
 from .pretrained import from_init as from_init
 from .records import StoredEvaluation as StoredEvaluation

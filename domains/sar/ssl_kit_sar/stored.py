@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import DataError
-from ssl_kit.evaluation import suspected_fill
 
 Floats = NDArray[np.float64]
 UNITS = {"amplitude": "amplitudes", "intensity": "intensities", "db": "decibels"}
@@ -22,7 +21,7 @@ _REMNANT = -0.5  # noise removal leaves calibrated intensities that are not fart
 _FLAT = 1.5  # range in decibels that speckle always exceeds
 _SHARE = 0.005  # of the pixels, that a fill value has at least
 _APART = 30.0  # dB between files that cannot have the same unit
-_LOW_FILLS = (-99.0, -999.0, -9999.0, -99999.0, -32768.0, -32767.0)
+_GAP = 30.0  # between a low fill value and all others at least: decibels reach so far at most
 _HIGH_FILLS = (9999.0, 32767.0, 65535.0, 99999.0)
 _BACKSCATTER = r"(sigma|gamma|beta)[_ -]?(0|o|zero|n[ao]ught|nul+)"
 _RTC = r"rtc\d+_[a-z]_[gs]{}[a-z]+"  # products of ASF: RTC30_G_gpuned is gamma nought, power
@@ -182,10 +181,10 @@ def find_fills(stored: Floats) -> tuple[float, ...]:
 
 
 def _fill_of(values: Floats) -> float | None:
-    """Returns a fill value.
+    """Returns a frequent number that is no measurement, None if there is none.
 
-    A low one is far from all others, a usual one, or the only negative number. A high one is a
-    usual one, because saturated pixels are bright scatterers.
+    A low one is negative and far from all others, or the only negative number. A high one is among
+    the usual numbers, because saturated pixels are bright scatterers.
     """
     nonzero = values[values != 0]
     if len(nonzero) < 2:
@@ -193,13 +192,11 @@ def _fill_of(values: Floats) -> float | None:
     low, high = float(nonzero.min()), float(nonzero.max())
     if low < 0 and _frequent(values, low):
         others = nonzero[nonzero != low]
-        usual = low in _LOW_FILLS or low < -_HIGHEST
-        if suspected_fill(nonzero) == low or (usual and _isolated(low, others)):
+        if _gap(low, others) > _GAP or (len(others) and others.min() > 0):
             return low
-        if len(others) and others.min() > 0:
-            return low
-    if (high in _HIGH_FILLS or high > _HIGHEST) and _frequent(values, high):
-        return high if _isolated(high, nonzero[nonzero != high]) else None
+    usual = high in _HIGH_FILLS or high > _HIGHEST
+    if usual and _frequent(values, high) and _gap(high, nonzero[nonzero != high]) > 0:
+        return high
     return None
 
 
@@ -207,11 +204,13 @@ def _frequent(values: Floats, fill: float) -> bool:
     return bool((values == fill).mean() >= _SHARE)
 
 
-def _isolated(fill: float, others: Floats) -> bool:
+def _gap(fill: float, others: Floats) -> float:
+    """Returns the distance to the nearest other number, 0 if it is below half of their range."""
     if not len(others):
-        return False
+        return 0.0
     low, high = np.percentile(others, [0.1, 99.9])
-    return bool(np.abs(others - fill).min() > 0.5 * (high - low))
+    gap = float(np.abs(others - fill).min())
+    return gap if gap > 0.5 * (high - low) else 0.0
 
 
 def zero_is_fill(stored: Floats) -> bool:

@@ -181,7 +181,7 @@ def as_grd(decibels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("make", "fill"),
     [
-        (backscatter, -9999), (backscatter, -3.4028235e38), (backscatter, 0), (backscatter, -99),
+        (backscatter, -9999), (backscatter, -3.4028235e38), (backscatter, 0), (backscatter, -99), (backscatter, -200),
         (linear, -9999), (linear, -3.4028235e38), (linear, -5), (linear, 1e20), (linear, 0),
         (lambda: as_grd(backscatter()).astype("int16"), -32768),
         (lambda: as_grd(backscatter()), 65535), (lambda: as_grd(backscatter()), 0),
@@ -203,6 +203,10 @@ def test_saturated_scatterers_are_data() -> None:
     chip = np.random.default_rng(0).integers(1, 40, (4096, 1)).astype(float)
     chip[:100] = 255
     assert find_fills(chip) == ()
+
+
+def test_two_levels_are_data() -> None:
+    assert find_fills(np.array([[-20.0], [-10.0]] * 50)) == ()
 
 
 def test_the_fill_can_be_named(write_tif) -> None:
