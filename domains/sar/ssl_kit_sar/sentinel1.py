@@ -167,9 +167,10 @@ def _parse(folder: Path, kind: str, stem: str) -> ElementTree.Element:
     names = [f"{kind}-{stem}.xml", f"{kind}-{stem.removesuffix('-cog')}.xml"]
     path = next((folder / name for name in names if (folder / name).is_file()), None)
     if path is None:
+        option = "denoise=false" if kind == "noise" else "calibration_table=none"
         raise DataError(
-            f"its {kind} table {names[0]} is missing in {folder.name}; "
-            "data.options.calibration_table=none reads the uncalibrated numbers"
+            f"its {kind} table {names[0]} is missing in annotation/{folder.name}; "
+            f"data.options.{option} does without it"
         )
     if path.stat().st_size > _LARGEST:
         raise DataError(f"its {kind} table has {path.stat().st_size} bytes, too many for a table")

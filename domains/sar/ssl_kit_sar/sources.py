@@ -174,7 +174,7 @@ class RasterSource(Source):
         flags = file.mask_flag_enums[0]
         self._has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
         self._tables: Tables | None = None
-        if decoding.table and len(self.names) == 1 and "int" in self.dtype:
+        if decoding.table and len(self.names) == 1:
             self._tables = tables_of(path, decoding.table, decoding.denoise)
         self.calibrated = self._tables is not None
 

@@ -115,6 +115,14 @@ def test_the_stored_numbers_are_an_option(product: dict[str, Any]) -> None:
         opened(product["folder"], calibration_table="none", denoise=True)
 
 
+def test_a_missing_noise_table_is_named(product: dict[str, Any]) -> None:
+    for path in (product["folder"] / "annotation" / "calibration").glob("noise-*"):
+        path.unlink()
+    assert len(opened(product["folder"])) == 1
+    with pytest.raises(DataError, match=r"noise table .* is missing .*denoise=false"):
+        opened(product["folder"], denoise=True)
+
+
 def test_complex_products_are_calibrated(tmp_path: Path, write_tif) -> None:
     z = np.round(100 * np.random.default_rng(1).normal(size=(HEIGHT, WIDTH, 2))).view(complex)
     stem = NAME.format("vv", 4).replace("grd", "slc")

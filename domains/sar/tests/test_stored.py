@@ -181,7 +181,8 @@ def as_grd(decibels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("make", "fill"),
     [
-        (backscatter, -9999), (backscatter, -3.4028235e38), (backscatter, 0), (backscatter, -99), (backscatter, -200),
+        (backscatter, -9999), (backscatter, -3.4028235e38), (backscatter, 0), (backscatter, -99),
+        (backscatter, -200), (linear, 9999),
         (linear, -9999), (linear, -3.4028235e38), (linear, -5), (linear, 1e20), (linear, 0),
         (lambda: as_grd(backscatter()).astype("int16"), -32768),
         (lambda: as_grd(backscatter()), 65535), (lambda: as_grd(backscatter()), 0),
