@@ -83,7 +83,7 @@ class SarImages(Dataset):
             parts = np.concatenate([signal.real, signal.imag], axis=2)
             return parts * np.float32(options.calibration**0.5)
         if options.values == "sublooks":
-            power = sublooks(signal)
+            power = sublooks(np.nan_to_num(signal))  # one NaN would fill the whole spectrum
         else:
             power = intensity(signal) if np.iscomplexobj(signal) else signal
         power = multilook(power * np.float32(options.calibration), options.looks)
@@ -98,13 +98,17 @@ class SarImages(Dataset):
             top = super().measure_value_range(images)[:, 1]
             return np.stack([np.zeros_like(top), top], axis=1)
         if options.values == "complex":
-            top = 10 ** (self._tops(images) / 20)
+            top = 10 ** (self.top_levels(images) / 20)
             return np.stack([-top, top], axis=1)
-        top = self._tops(images)
+        top = self.top_levels(images)
         return np.stack([top - RANGE_DB, top], axis=1)
 
-    def _tops(self, images: int) -> NDArray[np.float64]:
-        """Returns the 99.9th percentile of each channel, rounded up to whole decibels, (C,)."""
+    def top_levels(self, images: int) -> NDArray[np.float64]:
+        """Returns the 99.9th percentile of each channel, rounded up to whole decibels, (C,).
+
+        Args:
+            images: How many images, evenly spread over the dataset, are looked at.
+        """
         levels = []
         for i in evenly_spaced(len(self), images).tolist():
             try:

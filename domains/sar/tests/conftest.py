@@ -39,7 +39,7 @@ def write_tif(tmp_path: Path) -> Write:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptions = profile.pop("descriptions", None)
         height, width, count = image.shape
-        if path.suffix == ".tif":
+        if path.suffix in (".tif", ".tiff"):
             place = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
             profile = {"driver": "GTiff", **place, **profile}
         else:

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 
 from ssl_kit import DataError, UsageError
-from ssl_kit_sar.images import SarConfig
-from ssl_kit_sar.phoenix import Phoenix, encode
 from ssl_kit_sar.raster import SarRaster, SarRasterConfig
-from ssl_kit_sar.sources import ArraySource, RasterSource, open_source
+from ssl_kit_sar.sources import RasterSource, open_source
 from ssl_kit_sar.targets import clutter
 
 
@@ -155,54 +154,30 @@ def test_a_sicd_of_eight_bits_is_refused(write_tif) -> None:
         opened(write_tif(bands, name="sicd.ntf", ISUBCAT="M,P", IREP="NODISPLY"))
 
 
-# Tiles
+def test_bands_that_are_no_backscatter_are_left_out(write_tif) -> None:
+    image = np.stack([np.full((20, 20), value, "float32") for value in (-10, 35, -17)], axis=2)
+    path = write_tif(image, descriptions=("VV", "angle", "VH"))
+    data = opened(path)
+    assert data.channels == ("vv_db", "vh_db")
+    assert np.allclose(data.read(0)[0, 0], [-10, -17], atol=1e-4)
+    assert "left out: angle" in " ".join(data.index.remarks)
+    assert len(opened(path, polarizations=("vv", "angle", "vh")).channels) == 3
 
 
-def test_tiles_cover_a_scene_and_never_is_more_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = opened(save(tmp_path / "a.npy", speckle(100, 70)[..., 0]), tile=32)
-    read: list[tuple[int, int]] = []
-    original = ArraySource.read
-
-    def spy(self: Any, top: int, left: int, height: int, width: int) -> Any:
-        read.append((height, width))
-        return original(self, top, left, height, width)
-
-    monkeypatch.setattr(ArraySource, "read", spy)
-    assert len(data) == 4 * 3
-    assert {data[i].image.shape for i in range(len(data))} == {(32, 32, 1)}
-    assert set(read) == {(32, 32)}
-    assert data.index.positions.max(0).tolist() == [100 - 16, 70 - 16]
+def test_a_color_table_is_no_backscatter(write_tif) -> None:
+    path = write_tif(np.ones((20, 20, 1), "uint8"))
+    with rasterio.open(path, "r+") as raster:
+        raster.write_colormap(1, {0: (0, 0, 0), 1: (255, 0, 0)})
+    with pytest.raises(DataError, match="color table"):
+        opened(path)
 
 
-@pytest.mark.parametrize(("share", "left"), [(0.0, 2), (0.6, 4)])
-def test_leaves_out_tiles_without_data(write_tif, share: float, left: int) -> None:
-    image = np.full((64, 64, 1), 7, "uint16")
-    image[:, :16] = 0
-    assert len(opened(write_tif(image), tile=32, max_nodata=share)) == left
-
-
-def test_declared_nodata_becomes_the_lowest_value(write_tif) -> None:
-    image = np.full((20, 20, 1), 100, "float32")
-    image[0] = -9999
-    assert (opened(write_tif(image, nodata=-9999), range_axis="rows")[0].image[0] == 0).all()
-
-
-def test_a_scene_without_data_says_so(write_tif) -> None:
-    with pytest.raises(DataError, match="max_nodata"):
-        opened(write_tif(np.zeros((64, 64, 1), "uint16")), tile=32)
-
-
-def test_labels_groups_and_splits_hold_for_all_tiles(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        save(tmp_path / f"{name}.npy", speckle(64, 64)[..., 0])
-    table = tmp_path / "labels.csv"
-    table.write_text("path,label,group,split\na.npy,sea,north,train\nb.npy,ice,south,test\n")
-    index = opened(tmp_path, tile=32).index
-    assert index.classes == ("ice", "sea")
-    assert index.labels.tolist() == [1] * 4 + [0] * 4
-    assert index.splits.tolist() == [1] * 4 + [3] * 4
+def test_the_mask_of_a_file_is_no_data(write_tif) -> None:
+    image = np.full((20, 20, 1), 50, "uint16")
+    path = write_tif(image)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as raster:
+        raster.write_mask(np.arange(400).reshape(20, 20) >= 100)
+    assert np.isnan(opened(path, range_axis="rows").read(0)[:5]).all()
 
 
 # What is wrong with files
@@ -312,76 +287,6 @@ def test_accepts_radar_files_but_not_folders_of_pictures(tmp_path: Path) -> None
     for name in ("a.jpg", "b.png"):
         (folder / name).touch()
     assert not SarRaster.accepts(folder)
-
-
-# MSTAR
-
-
-def chips(folder: Path, **options: Any) -> Phoenix:
-    return Phoenix.open(folder, SarConfig(**options))
-
-
-@pytest.mark.parametrize("native", [0, 512])
-def test_reads_phoenix_chips(tmp_path: Path, native: int) -> None:
-    z = speckle(20, 30)[..., 0]
-    (tmp_path / "HB00001.015").write_bytes(encode(z, "t72_tank", 90, native))
-    (tmp_path / "HB00002.016").write_bytes(encode(z, "bmp2_tank", 180, native))
-    data = chips(tmp_path, values="amplitude")
-    assert Phoenix.accepts(tmp_path)
-    assert data.channels == ("hh_amplitude",)
-    assert np.allclose(data.read(0)[..., 0], np.abs(z), rtol=1e-5)
-    assert data.index.classes == ("bmp2_tank", "t72_tank")
-    assert data.index.labels.tolist() == [1, 0]
-    assert np.allclose(data.index.positions, [[0, 1], [-1, 0]], atol=1e-6)
-    assert np.allclose(data.signal(0)[..., 0], z, atol=1e-5)
-
-
-def test_labels_and_splits_of_chips_can_be_declared(tmp_path: Path) -> None:
-    for name in ("train/a/1.015", "test/b/2.015"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True)
-        path.write_bytes(encode(speckle(16, 16)[..., 0], "t72_tank", 30))
-    index = chips(tmp_path).index
-    assert index.classes == ("t72_tank",)
-    assert index.splits.tolist() == [3, 1]
-    (tmp_path / "labels.csv").write_text("path,label\ntrain/a/1.015,one\ntest/b/2.015,two\n")
-    assert chips(tmp_path).index.classes == ("one", "two")
-
-
-def test_broken_chips_have_plain_reasons(tmp_path: Path) -> None:
-    good = encode(speckle(20, 20)[..., 0], "t72_tank", 30)
-    text = good[: good.index(b"[EndofPhoenixHeader]") + 20]
-    contents = {
-        "0.000": (good, ""),
-        "1.000": (good[:-100], "is cut off"),
-        "2.000": (b"", "the file is empty"),
-        "3.000": (b"garbage" * 100, "has no Phoenix header"),
-        "4.000": (good[:60], "has no end"),
-        "5.000": (text.replace(b"NumberOfRows= 20", b"NumberOfRows= 999999999"), "no target chip"),
-        "6.000": (text.replace(b"NumberOfRows= 20", b"NumberOfRows= many"), "no number"),
-        "7.000": (text.replace(b"NumberOfRows= 20", b"NumberOfRows= nan"), "no target chip"),
-    }
-    for name, (content, _) in contents.items():
-        (tmp_path / name).write_bytes(content)
-    data = chips(tmp_path)
-    for i, (_, reason) in enumerate(contents.values()):
-        if reason:
-            with pytest.raises(DataError, match=reason):
-                data[i]
-    assert data[0].image.shape == (20, 20, 1)
-
-
-def test_a_chip_without_azimuth_has_no_direction(tmp_path: Path) -> None:
-    chip = encode(speckle(16, 16)[..., 0], "t72_tank", 30).replace(b"TargetAz", b"TargetXy")
-    (tmp_path / "1.000").write_bytes(chip)
-    assert chips(tmp_path).index.positions.tolist() == [[0, 0]]
-
-
-def test_a_folder_of_other_numbered_files_is_not_accepted(tmp_path: Path) -> None:
-    (tmp_path / "notes.001").write_bytes(b"words")
-    assert not Phoenix.accepts(tmp_path)
-    with pytest.raises(DataError, match="None of the 1 files"):
-        chips(tmp_path)
 
 
 def test_sources_name_their_kind(write_tif) -> None:
