@@ -13,9 +13,9 @@ from pydantic import Field
 from ssl_kit import Image
 from ssl_kit.data import keep_open, parents_of
 
-from .dicom_files import code
+from .dicom_headers import code
 from .nifti_files import Volume, write_nifti
-from .volumes import Parts, VolumeConfig, Volumes, slice_names
+from .volumes import Parts, VolumeConfig, Volumes
 
 Ints = NDArray[np.int64]
 _ONE = np.zeros(1, np.int64)  # number and time of the slice that stands for a faulty file
@@ -48,9 +48,10 @@ class Nifti(Volumes):
     def prepare(self) -> None:
         """Reads the header of each file, no voxels."""
         super().prepare()
-        self._lay_out(self._cut())
-        self.channels = slice_names(self.options.slices)
+        parts = self._cut()
+        self._choose_channels(np.zeros(len(parts.file), bool))
         self._scale_by("volume")
+        self._lay_out(parts)
 
     @classmethod
     def example(cls, folder: Path) -> Path:
