@@ -201,7 +201,7 @@ def read_frame(path: Path, number: int, by_shape: bool = False) -> Image:
         source = _source(path)
         stored = _decode(file, source, number)
         ds = source.ds
-        size = square_size(*stored.shape[:2], pixel_sides(ds, number))
+        size = square_size(stored.shape[0], stored.shape[1], pixel_sides(ds, number))
         if is_color(ds):
             return resized(color(stored, ds), size)
         return resized(gray(stored, ds, number, source.plain, by_shape), size)

@@ -79,6 +79,19 @@ class AttentionEncoder(Encoder):
         }
         return {**self._plain[0].imagenet(), **attention}
 
+    def convert(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Fits a checkpoint of the plain CNN, whatever its layout, to the encoder."""
+        return self._plain[0].convert(state)
+
+    def argument_for(self, weight: str, value: Tensor) -> str:
+        """Returns the argument that gives the plain CNN room for a weight, "" if none is known."""
+        return self._plain[0].argument_for(weight, value)
+
+    @property
+    def classifier(self) -> tuple[str, ...]:
+        """Names of the layers of the plain CNN that classify."""
+        return self._plain[0].classifier
+
     @property
     def pretrained_statistics(self) -> tuple[list[float], list[float]] | None:
         """Mean and standard deviation of RGB in [0, 1] that the ImageNet weights expect."""

@@ -131,10 +131,10 @@ class Volumes(FileDataset):
         others = int((color != self._rgb).sum())
         if kind == "auto" and others:
             those, others_are = ("gray", "rgb") if self._rgb else ("in color", "gray")
-            other_kind = "gray" if self._rgb else "rgb"
+            other = "gray" if self._rgb else "rgb"
             self._remark(
                 f"{others} of {len(color)} images are {those} and become {others_are} as the "
-                f"others are; --set data.options.channels={other_kind} makes all of them {other_kind}."
+                f"others are; --set data.options.channels={other} makes all of them {other}."
             )
 
     def _in_channels(self, image: Image) -> Image:
