@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ssl_kit import DataError, Image, Index
-from ssl_kit.data import file_path, keep_open, parents_of, walk
+from ssl_kit.data import file_path, index_files, keep_open, parents_of, walk
 
 from . import itk_files
 from .dicom_headers import code
@@ -23,8 +23,9 @@ from .nifti_files import Volume, write_nifti
 from .volumes import Parts, VolumeConfig, Volumes
 
 _LOOKED_AT = 8  # slices of a volume that may tell a segmentation
-_WHOLE = (".nii", ".nii.gz", ".mgh", ".mgz")
+_WHOLE = (".nii", ".nii.gz", ".mgh", ".mgz", ".mnc", ".par", ".head", *itk_files.SUFFIXES)
 _HALVES = (".img", ".img.gz", ".hdr", ".hdr.gz")
+_VOXELS = (".raw", ".raw.gz", ".zraw", ".rec", ".brik", ".brik.gz")  # of which others are headers
 _ONE = np.zeros(1, np.int64)  # number and time of the slice that stands for a faulty file
 _PAIRED = re.compile(r"\.(hdr|img)(\.gz)?$", re.I)  # halves of one file
 _SEQUENCE = re.compile(
@@ -63,7 +64,7 @@ class NiftiConfig(VolumeConfig):
 
 
 class Nifti(Volumes):
-    """Volumes of NIfTI, Analyze, MGH, NRRD and MetaImage, deflated too.
+    """Volumes of NIfTI, Analyze, MGH, MINC, PAR/REC, AFNI, NRRD and MetaImage, deflated too.
 
     They have 2, 3 or 4 axes, the fourth of which is time, and numbers or colors. Slices have the
     radiological orientation, by the file's affine. The group is the subject where names follow BIDS
@@ -73,7 +74,7 @@ class Nifti(Volumes):
 
     Config = NiftiConfig
     options: NiftiConfig
-    suffixes = (*_WHOLE, *_HALVES, *itk_files.SUFFIXES)
+    suffixes = (*_WHOLE, *_HALVES)
     kind = "volumes"
 
     def prepare(self) -> None:
@@ -97,11 +98,14 @@ class Nifti(Volumes):
         return whole or len(_halves(names)) > 0
 
     def find_files(self) -> Index:
-        """Returns the index of the volumes, without headers of pairs and without segmentations."""
-        files = super().find_files()
+        """Returns the index of the volumes: one file of each pair, and no segmentations."""
+        files = index_files(self.path, (*self.suffixes, *_VOXELS), self.labels_table)
         names = [files.key(i) for i in range(len(files))]
         halves = _halves(names)
-        kept = [i for i, name in enumerate(names) if name not in halves]
+        kept = [i for i, n in enumerate(names) if n.lower().endswith(self.suffixes)]
+        kept = [i for i in kept if names[i] not in halves]
+        if not kept:
+            return super().find_files()  # which says what is there
         self.files = files.take(kept)
         if len(kept) > 1 and not getattr(self.labels_table, "masks", False):
             self._leave_out_segmentations()

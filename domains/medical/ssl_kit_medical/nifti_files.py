@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from .squares import resized, square_size
 
 nib.imageglobals.logger.setLevel(logging.CRITICAL)  # it prints which headers it corrects
 
+_RGB = np.dtype([(name, "u1") for name in "RGB"])
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # world axis (right, anterior, superior) across
 _DENSEST = 1100  # largest compression ratio; deflate reaches 1032
 
@@ -38,7 +40,11 @@ def _explained(failure: str) -> Iterator[None]:
     except DataError:
         raise
     except ImageFileError:
-        raise DataError("is no NIfTI or MGH file") from None
+        raise DataError("is no volume that nibabel can read") from None
+    except FileNotFoundError:
+        raise DataError("has no voxels: they belong into a second file of its name") from None
+    except ModuleNotFoundError as error:
+        raise DataError(f"needs another package: pip install {error.name}") from None
     except OSError as error:
         raise DataError(f"{failure}: {error.strerror or 'it ends too soon'}") from None
     except Exception as error:  # noqa: BLE001  nibabel may raise anything
@@ -171,17 +177,43 @@ def _open_nibabel(path: Path) -> _Source:
     image: Any = nib.load(path)
     voxels = Path(image.file_map["image"].filename)
     if not voxels.is_file():
-        raise DataError(f"has no voxels: they belong into a file {voxels.suffix} of its name")
+        raise FileNotFoundError
     shape, dtype = [int(n) for n in image.shape], image.get_data_dtype()
+    if len(shape) == 5 and shape[3] == 1 and shape[4] in (3, 4) and dtype == np.uint8:
+        return _open_colors(image, shape)
     _check_shape(shape)
     packed = voxels.suffix.lower() in (".gz", ".mgz", ".bz2", ".zst")
     _check_size(shape, dtype, voxels.stat().st_size, packed)
-    header = image.header
-    if "sform_code" in header:
-        oriented = bool(header["sform_code"] or header["qform_code"])
-    else:
-        oriented = isinstance(image, nib.MGHImage)  # Analyze files say nothing
-    return _Source(image.dataobj, shape, dtype, image.affine, header.get_zooms()[:3], oriented)
+    spacing = image.header.get_zooms()[:3]
+    return _Source(image.dataobj, shape, dtype, image.affine, spacing, _is_oriented(image))
+
+
+def _is_oriented(image: Any) -> bool:
+    """Tells whether a file says how the body lies in it, which Analyze files never do."""
+    if isinstance(image, nib.Nifti1Pair):
+        return bool(image.header["sform_code"] or image.header["qform_code"])
+    return not isinstance(image, nib.AnalyzeImage)
+
+
+@dataclass(frozen=True)
+class _Colors:
+    """Colors that lie along the fifth axis of a file, as voxels."""
+
+    data: Any
+
+    def __getitem__(self, where: Any) -> NDArray[Any]:
+        """Returns a part of the voxels."""
+        parts = [np.asarray(self.data[(*where[:3], 0, number)]) for number in range(3)]
+        colors = np.empty(parts[0].shape, _RGB)
+        for name, part in zip("RGB", parts, strict=True):
+            colors[name] = part
+        return colors
+
+
+def _open_colors(image: Any, shape: list[int]) -> _Source:
+    spacing = image.header.get_zooms()[:3]
+    voxels = _Colors(image.dataobj)
+    return _Source(voxels, shape[:3], _RGB, image.affine, spacing, _is_oriented(image))
 
 
 def write_nifti(

@@ -28,6 +28,12 @@ def remark_on_patients(table: NDArray[Any], group: str) -> str:
             f"All {series} series have one {named}, so that nothing can be held out; give --labels "
             "a table with the column group if they are different people."
         )
+    nameless = (table["patient"] == 0) | (table["patient"] == table["study"])
+    if group == "patient" and nameless.any():
+        return (
+            f"{nameless.sum()} of {len(table)} files have no PatientID: their group is the study, "
+            "or the file if that is unknown too; --labels with the column group declares others."
+        )
     shared = _studies_in_doubt(table) if group == "patient" else 0
     return (
         f"{shared} of {studies} studies have a PatientID that does not tell patients apart (a word "

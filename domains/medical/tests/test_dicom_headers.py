@@ -242,3 +242,8 @@ def test_a_folder_of_volumes_with_one_dicom_file_is_of_volumes(write_dicom, tmp_
     for name in ("a.nii.gz", "b.nrrd"):
         (tmp_path / name).touch()
     assert not Dicom.accepts(tmp_path)
+
+
+def test_files_without_an_identifier_are_counted(write_dicom, tmp_path: Path) -> None:
+    write_studies(write_dicom, ["1", "", ""])
+    assert "2 of 3 files have no PatientID" in remarks(opened(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,45 @@ def test_sequences_of_a_case_are_one_group(write_nifti, tmp_path: Path) -> None:
     assert len(np.unique(data.index.groups)) == 3
     assert "2 files of the same names but for the sequence" in remarks(data)
     assert "2 files are a group each" in remarks(data)
+
+
+@pytest.mark.parametrize(
+    ("names", "shape"),
+    [
+        (("phantom_varscale.PAR", "phantom_varscale.REC"), (64, 64, 1)),
+        (("example4d+orig.HEAD", "example4d+orig.BRIK.gz"), (41, 33, 1)),
+        (("minc1_4d.mnc",), (10, 20, 1)),
+    ],
+)
+def test_reads_what_nibabel_reads(
+    tmp_path: Path, names: tuple[str, ...], shape: tuple[int, ...]
+) -> None:
+    samples = Path(nib.__file__).parent / "tests" / "data"
+    for name in names:
+        if not (samples / name).is_file():
+            pytest.skip("nibabel came without its test data")
+        shutil.copy(samples / name, tmp_path)
+    data = opened(tmp_path)
+    assert data.values(0).shape == shape
+    assert remarks(data) == ""
+
+
+def test_a_missing_half_is_named(tmp_path: Path) -> None:
+    samples = Path(nib.__file__).parent / "tests" / "data"
+    if not (samples / "T1.PAR").is_file():
+        pytest.skip("nibabel came without its test data")
+    shutil.copy(samples / "T1.PAR", tmp_path)
+    with pytest.raises(DataError, match="has no voxels"):
+        opened(tmp_path)
+
+
+def test_colors_along_a_fifth_axis(write_nifti) -> None:
+    colors = RNG.integers(0, 255, (12, 10, 4, 1, 3)).astype("uint8")
+    image = opened(write_nifti(colors)).values(1)
+    assert np.array_equal(image[0, 0], colors[-1, -1, 1, 0])
+
+
+def test_voxels_of_a_header_are_not_among_what_is_not_read(tmp_path: Path) -> None:
+    pytest.importorskip("SimpleITK")
+    write_mha(tmp_path / "a.mhd", data="a.raw")
+    assert remarks(opened(tmp_path)) == ""
