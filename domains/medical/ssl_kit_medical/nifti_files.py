@@ -178,6 +178,10 @@ def _open_nibabel(path: Path) -> _Source:
     voxels = Path(image.file_map["image"].filename)
     if not voxels.is_file():
         raise FileNotFoundError
+    handle = getattr(image.dataobj, "file_like", None)
+    if hasattr(handle, "close"):  # nibabel leaves the voxels of PAR/REC open
+        handle.close()
+        image.dataobj.file_like = str(voxels)
     shape, dtype = [int(n) for n in image.shape], image.get_data_dtype()
     if len(shape) == 5 and shape[3] == 1 and shape[4] in (3, 4) and dtype == np.uint8:
         return _open_colors(image, shape)
