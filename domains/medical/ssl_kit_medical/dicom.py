@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ssl_kit import DataError, Image, Index, UsageError
+from ssl_kit import DataError, Image, Index
 from ssl_kit.data import file_path, index_files, walk
 
-from .dicom_files import Header, code, read_frame, read_header
+from .dicom_files import read_frame, read_header
+from .dicom_headers import Header, code
 from .dicom_writing import write_dicom
-from .volumes import Parts, VolumeConfig, Volumes, slice_names
+from .patients import remark_on_patients
+from .volumes import Parts, VolumeConfig, Volumes
 
-_RGB = ("red", "green", "blue")
 _LOOKED_AT = 1000  # entries of a folder that decide whether it is one of DICOM files
 _ROW = np.dtype(
     [
@@ -27,23 +26,21 @@ _ROW = np.dtype(
         ("color", "?"),
         ("plain", "?"),
         ("ct", "?"),
+        ("labels", "?"),
+        ("contradicts", "?"),
+        ("nobody", "?"),
         ("patient", "i8"),
+        ("person", "i8"),
         ("study", "i8"),
         ("volume", "i8"),
         ("place", "f8"),
     ]
 )
-_ONE_FRAME = Header(1, False, False, False, 0, 0, 0, 0.0)  # of a file that cannot be used
-_log = logging.getLogger("ssl_kit")
 
 
 class DicomConfig(VolumeConfig):
     """Options of the DICOM reader."""
 
-    channels: Annotated[
-        Literal["auto", "gray", "rgb"],
-        Field(description="channels of an image (auto: as most images)"),
-    ] = "auto"
     group: Annotated[
         Literal["patient", "study"],
         Field(description="group that splits must not divide"),
@@ -52,12 +49,20 @@ class DicomConfig(VolumeConfig):
         str,
         Field(description="modality of the images, such as CT or MR (default: all)"),
     ] = ""
+    polarity: Annotated[
+        Literal["photometric", "shape"],
+        Field(
+            description="what tells which values are bright where the header contradicts itself: "
+            "PhotometricInterpretation or PresentationLUTShape"
+        ),
+    ] = "photometric"
 
 
 class Dicom(Volumes):
     """DICOM of all common transfer syntaxes; RGB, YCbCr, palette color and gray.
 
-    Gray values are rescaled to physical units; MONOCHROME1 is inverted, padding becomes black.
+    Gray values are rescaled to physical units, frame by frame; MONOCHROME1 is inverted, padding
+    becomes black, and pixels become square. Segmentations are left out beside their images.
     If some files of a folder end in .dcm, .dicom or .ima, these are read; else all files that start
     as DICOM files, whatever their names. Files without an image are left out. The group is the
     patient, by a hash of the identifier, or the study if there is no identifier.
@@ -66,15 +71,18 @@ class Dicom(Volumes):
     Config = DicomConfig
     options: DicomConfig
     suffixes = (".dcm", ".dicom", ".ima")
-    rivals = (".jpg", ".jpeg", ".png")
+    rivals = (".jpg", ".jpeg", ".png", ".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".mhd")
     kind = "DICOM files"
 
     def prepare(self) -> None:
         """Reads the header of each file, no pixels."""
         super().prepare()
+        self._frames: dict[int, Header] = {}  # of files that say where each frame is
         table = self._look()
-        self._lay_out(self._cut(table))
         self._choose(np.delete(table, list(self.faults)))
+        parts = self._cut(table)
+        self._say_what_is_assumed(table)
+        self._lay_out(parts)
 
     def find_files(self) -> Index:
         """Returns the index of the DICOM files, by their endings or by how they start."""
@@ -91,12 +99,12 @@ class Dicom(Volumes):
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
-        """Tells whether the path is a DICOM file, or a folder with more of them than pictures."""
+        """Tells whether the path is a DICOM file, or a folder with more of them than others."""
         if not path.is_dir():
             return starts_as_dicom(path) or path.suffix.lower() in cls.suffixes
         first = [path / key for key in islice(walk(path), _LOOKED_AT)]
-        pictures = sum(file.suffix.lower() in cls.rivals for file in first)
-        return sum(cls._may_be_dicom(file) for file in first) > pictures
+        rivals = sum(file.name.lower().endswith(cls.rivals) for file in first)
+        return sum(cls._may_be_dicom(file) for file in first) > rivals
 
     @classmethod
     def _may_be_dicom(cls, path: Path) -> bool:
@@ -122,19 +130,44 @@ class Dicom(Volumes):
         headers = self.inspect(lambda file: read_header(self.path_of(file), modality))
         table = np.zeros(len(self.files), _ROW)
         for file in range(len(table)):
-            header = headers.get(file, _ONE_FRAME)
+            header = headers.get(file, Header())  # what cannot be used is one unreadable image
             if header is not None:
-                table[file] = tuple(header)
-        left_out = int((table["frames"] == 0).sum())
-        if left_out:
-            _log.info("Left out: %d files without an image of the kind asked for.", left_out)
+                table[file] = tuple(getattr(header, name) for name in _ROW.names or ())
+            if header is not None and header.places:
+                self._frames[file] = header
+        no_images = int((table["frames"] == 0).sum())
+        if no_images:
+            self._remark(f"{no_images} files without an image of the kind asked for are left out.")
         usable = [file for file, header in headers.items() if header is not None]
         self.refuse_if_all_fail(usable)
         if not usable:
             raise DataError(
                 f"None of the {len(table)} DICOM files in '{self.path}' has an image to use."
             )
+        if modality != "SEG":
+            self._leave_out_segmentations(table)
         return table
+
+    def _leave_out_segmentations(self, table: NDArray[Any]) -> None:
+        """Leaves out the segmentations of images that are there too."""
+        images = table[(table["frames"] > 0) & ~table["labels"]]
+        beside = np.isin(table["study"], images["study"]) | np.isin(
+            table["patient"], images["patient"]
+        )
+        known = (table["study"] > 0) | (table["patient"] > 0)
+        masks = table["labels"] & beside & known & (not getattr(self.labels_table, "masks", False))
+        table["frames"][masks] = 0
+        if masks.any():
+            self._remark(
+                f"{masks.sum()} segmentations beside the images are left out; "
+                "--set data.masks=true includes them."
+            )
+        alone = int((table["labels"] & ~masks).sum())
+        if alone:
+            self._remark(
+                f"{alone} files are segmentations, and are read as images because no image of "
+                "their study or patient is there; data.options.modality chooses the images."
+            )
 
     def _cut(self, table: NDArray[Any]) -> Parts:
         """Returns the frames of all files; frames of one object are a volume in their order."""
@@ -145,6 +178,14 @@ class Dicom(Volumes):
         study = np.where(table["study"], table["study"], alone)
         group = table[self.options.group]
         several = frames[file] > 1
+        volume = np.where(table["volume"], table["volume"], alone)[file]
+        place = np.where(several, part, table["place"][file])
+        first = np.cumsum(frames) - frames
+        for i, header in self._frames.items():
+            if frames[i]:
+                its = slice(first[i], first[i] + frames[i])
+                place[its] = header.places
+                volume[its] = [code(volume[first[i]], stack) for stack in header.stacks]
         names = [self.files.key(i) for i in range(len(table))]
         numbered = zip(file.tolist(), part.tolist(), several.tolist(), strict=True)
         return Parts(
@@ -152,39 +193,45 @@ class Dicom(Volumes):
             file=file,
             part=part,
             study=study[file],
-            volume=np.where(table["volume"], table["volume"], alone)[file],
-            place=np.where(several, part, table["place"][file]),
+            volume=volume,
+            place=place,
             groups=[f"{number:016x}" if number else "" for number in group.tolist()],
         )
 
     def _choose(self, table: NDArray[Any]) -> None:
         """Decides on channels and scaling from what most images are."""
         table = table[table["frames"] > 0]
-        frames, color = table["frames"], table["color"]
-        most = (frames * color).sum() * 2 > frames.sum()
-        kind = self.options.channels
-        self._rgb = most if kind == "auto" else kind == "rgb"
-        count, window = self.options.slices, self.options.window
-        if self._rgb and (count > 1 or window not in ("auto", "volume")):
-            raise UsageError(
-                "The images are in color: data.options.slices and data.options.window are for "
-                "gray ones. Leave them out, or give data.options.channels gray."
-            )
-        self.channels = _RGB if self._rgb else slice_names(count)
+        color = table["color"]
+        self._choose_channels(np.repeat(color, table["frames"]))
         plain, units = table["plain"].all(), table["ct"].all() and not color.any()
         self._scale_by("bytes" if self._rgb or plain else "dataset" if units else "volume")
+
+    def _say_what_is_assumed(self, table: NDArray[Any]) -> None:
+        """Adds remarks on headers that can be understood in two ways."""
+        declared = np.array([bool(self.declared_group(file)) for file in range(len(table))])
+        table, declared = table[table["frames"] > 0], declared[table["frames"] > 0]
+        count = int(table["contradicts"].sum())
+        if count:
+            names = ["PhotometricInterpretation", "PresentationLUTShape"]
+            options = ["photometric", "shape"]
+            chosen = options.index(self.options.polarity)
+            self._remark(
+                f"{count} files contradict themselves on which values are bright, such as "
+                f"MONOCHROME2 with PresentationLUTShape INVERSE: {names[chosen]} is followed; "
+                f"--set data.options.polarity={options[1 - chosen]} follows {names[1 - chosen]}."
+            )
+        sentence = (
+            remark_on_patients(table[~declared], self.options.group) if not declared.all() else ""
+        )
+        if sentence:
+            self._remark(sentence)
 
     def values(self, i: int) -> Image:
         """Returns frame i, (H, W, 1) or (H, W, 3)."""
         file = int(self._file[i])
         self.refuse_faulty(file)
-        image = read_frame(self.path_of(file), int(self._part[i]))
-        colored = image.shape[2] == 3
-        if colored and not self._rgb:
-            if self._scaling == "dataset":
-                raise DataError("is in color where the others have physical values")
-            return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
-        return np.repeat(image, 3, axis=2) if self._rgb and not colored else image
+        by_shape = self.options.polarity == "shape"
+        return self._in_channels(read_frame(self.path_of(file), int(self._part[i]), by_shape))
 
 
 def starts_as_dicom(path: Path) -> bool:

@@ -1,13 +1,11 @@
 """Reads headers and single frames of DICOM files with pydicom.
 
-Identifiers of patients leave this module as hashes only. No message quotes a value of a file, and
-the warnings and log lines of pydicom, which do, are silenced.
+No message quotes a value of a file, and the warnings and log lines of pydicom, which do, are
+silenced.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
 import struct
 import warnings
@@ -16,16 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
-import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import as_pixel_options, pixel_array
 from pydicom.uid import (
     UID,
@@ -38,55 +34,24 @@ from ssl_kit import DataError, Image
 from ssl_kit.data import keep_open
 
 from . import decoders
+from .dicom_headers import (
+    Header,
+    describe,
+    is_color,
+    is_plain,
+    pixel_sides,
+    shape,
+)
+from .dicom_tags import INDEX_TAGS, PIXEL_TAGS
+from .dicom_values import color, gray
+from .squares import resized, square_size
 
 pydicom.config.logger.propagate = False  # its lines may quote a patient's name
 
 _HEADER = 2**26  # bytes of a header that are read at most
 _LARGEST = 2**28  # bytes of one frame; the largest mammograms have 2^26
-_AIR = -1024  # HU; lower values lie outside of the scanner's field of view
-_PIXEL_TAGS = [
-    "Modality", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration",
-    "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit",
-    "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
-    "RescaleIntercept", "ModalityLUTSequence", "SharedFunctionalGroupsSequence",
-    "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
-    "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
-    "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData",
-    "SegmentedRedPaletteColorLookupTableData", "SegmentedGreenPaletteColorLookupTableData",
-    "SegmentedBluePaletteColorLookupTableData",
-    "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
-]  # fmt: skip
-_INDEX_TAGS = [
-    *_PIXEL_TAGS, "SOPClassUID", "PatientID", "IssuerOfPatientID", "StudyInstanceUID",
-    "SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber", "SliceLocation", "EchoNumbers",
-    "TemporalPositionIdentifier", "ImagePositionPatient", "ImageOrientationPatient",
-]  # fmt: skip
 _END, _TAIL = b"\xff\xd9", 64  # how a JPEG or JPEG-LS stream ends, but for some padding
 _JPEG_SIZES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # start of frame; F7 is JPEG-LS
-
-
-class Header(NamedTuple):
-    """Facts of a file for the index.
-
-    Attributes:
-        frames: Number of images.
-        color: Whether it is RGB, YCbCr or palette color.
-        plain: Whether its gray values are bytes without a unit.
-        ct: Whether its values are Hounsfield units.
-        patient: Hash of the patient's identifier; 0 if there is none.
-        study: Hash of the study's; 0 if there is none.
-        volume: Hash of what tells volumes apart; 0 if there is no series.
-        place: Of the slice in the volume: mm along its normal, else a number that increases.
-    """
-
-    frames: int
-    color: bool
-    plain: bool
-    ct: bool
-    patient: int
-    study: int
-    volume: int
-    place: float
 
 
 class Bounded:
@@ -165,7 +130,7 @@ def read_header(path: Path, modality: str = "") -> Header | None:
         DataError: If the file is damaged or of a kind that cannot be read.
     """
     with _opened(path, _HEADER, "has a damaged header") as file:
-        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_INDEX_TAGS)
+        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=INDEX_TAGS)
         if "Rows" not in ds:
             if _should_have_an_image(ds):
                 raise DataError("is cut off before its image")
@@ -173,7 +138,7 @@ def read_header(path: Path, modality: str = "") -> Header | None:
         if modality and ds.get("Modality") != modality:
             return None
         _check_size(ds, file)
-        return _describe(ds)
+        return describe(ds)
 
 
 def _should_have_an_image(ds: Dataset) -> bool:
@@ -185,7 +150,7 @@ def _should_have_an_image(ds: Dataset) -> bool:
 
 def _check_size(ds: Dataset, file: Bounded) -> None:
     """Compares the size in a header with the size of the file."""
-    height, width, samples, bits, frames = _shape(ds)
+    height, width, samples, bits, frames = shape(ds)
     size = height * width * samples * bits / 8
     if samples not in (1, 3) or not 0 < size <= _LARGEST or frames < 1:
         raise DataError(
@@ -205,77 +170,6 @@ def _check_size(ds: Dataset, file: Bounded) -> None:
         )
 
 
-def _shape(ds: Dataset) -> tuple[int, int, int, int, int]:
-    """Returns height, width, samples per pixel, bits per sample, frames."""
-    return (
-        int(ds.Rows),
-        int(ds.Columns),
-        int(ds.get("SamplesPerPixel") or 1),
-        int(ds.get("BitsAllocated") or 0),
-        int(ds.get("NumberOfFrames") or 1),
-    )
-
-
-def _describe(ds: Dataset) -> Header:
-    study, series = str(ds.get("StudyInstanceUID") or ""), str(ds.get("SeriesInstanceUID") or "")
-    patient = str(ds.get("PatientID") or "").strip()
-    issuer = str(ds.get("IssuerOfPatientID") or "").strip()
-    frames = _shape(ds)[4]
-    across = [round(float(v), 3) for v in ds.get("ImageOrientationPatient") or ()]
-    apart = [ds.get("EchoNumbers"), ds.get("TemporalPositionIdentifier"), ds.Rows, ds.Columns]
-    one = ds.get("SOPInstanceUID") if frames > 1 else ""
-    return Header(
-        frames=frames,
-        color=_is_color(ds),
-        plain=_is_plain(ds),
-        ct=ds.get("Modality") == "CT",
-        patient=code(patient, issuer) if patient else code(study) if study else 0,
-        study=code(study) if study else 0,
-        volume=code(series, across, *apart, one) if series else 0,
-        place=_place(ds),
-    )
-
-
-def code(*parts: object) -> int:
-    """Returns a positive 63-bit hash of the parts."""
-    text = "\0".join(str(part) for part in parts)
-    digest = hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest()
-    return int.from_bytes(digest) >> 1 or 1
-
-
-def _place(ds: Dataset) -> float:
-    """Returns how far along the normal of its plane a slice lies, in mm; else its number."""
-    across = [float(v) for v in ds.get("ImageOrientationPatient") or ()]
-    corner = [float(v) for v in ds.get("ImagePositionPatient") or ()]
-    place = float(ds.get("SliceLocation") or ds.get("InstanceNumber") or 0)
-    if len(across) == 6 and len(corner) == 3:
-        place = float(np.dot(np.cross(across[:3], across[3:]), corner))
-    return place if math.isfinite(place) else 0.0
-
-
-def _is_color(ds: Dataset) -> bool:
-    return _shape(ds)[2] == 3 or ds.get("PhotometricInterpretation") == "PALETTE COLOR"
-
-
-def _is_plain(ds: Dataset) -> bool:
-    bits = (ds.get("BitsAllocated"), ds.get("BitsStored", 8), ds.get("PixelRepresentation", 0))
-    return (
-        bits == (8, 8, 0)
-        and not _is_color(ds)
-        and _rescale(ds) == (1, 0)
-        and "ModalityLUTSequence" not in ds
-    )
-
-
-def _rescale(ds: Dataset) -> tuple[float, float]:
-    """Returns slope and intercept, which enhanced objects keep apart."""
-    for group in ds.get("SharedFunctionalGroupsSequence") or ():
-        for values in group.get("PixelValueTransformationSequence") or ():
-            ds = values
-    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
-    return 1.0 if slope is None else float(slope), float(intercept or 0)
-
-
 @dataclass(frozen=True)
 class _Source:
     """Position and encoding of the pixels of a file."""
@@ -284,14 +178,17 @@ class _Source:
     syntax: UID
     options: dict[str, Any]
     offset: int
+    plain: bool
 
 
-def read_frame(path: Path, number: int) -> Image:
-    """Reads one frame.
+def read_frame(path: Path, number: int, by_shape: bool = False) -> Image:
+    """Reads one frame, in square pixels.
 
     Args:
         path: The file.
         number: Of the frame, from 0.
+        by_shape: Whether PresentationLUTShape tells what is bright in a header that contradicts
+            itself, not PhotometricInterpretation.
 
     Returns:
         (H, W, 3) uint8 of a color image; (H, W, 1) of a gray one, in which more is brighter:
@@ -303,14 +200,18 @@ def read_frame(path: Path, number: int) -> Image:
     with _opened(path, _HEADER + 4 * _LARGEST, "is damaged or cut off") as file:
         source = _source(path)
         stored = _decode(file, source, number)
-        return _color(stored, source.ds) if _is_color(source.ds) else _gray(stored, source.ds)
+        ds = source.ds
+        size = square_size(stored.shape[0], stored.shape[1], pixel_sides(ds, number))
+        if is_color(ds):
+            return resized(color(stored, ds), size)
+        return resized(gray(stored, ds, number, source.plain, by_shape), size)
 
 
 @keep_open(8)  # the header of a file with many frames is long
 def _source(path: Path) -> _Source:
     with path.open("rb") as opened:
         file = Bounded(opened, _HEADER)
-        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_PIXEL_TAGS)
+        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=PIXEL_TAGS)
         _check_size(ds, file)
         syntax = ds.file_meta.TransferSyntaxUID
         options = as_pixel_options(ds, transfer_syntax_uid=syntax, pixel_keyword="PixelData")
@@ -323,7 +224,7 @@ def _source(path: Path) -> _Source:
             file.seek(6 if explicit else 2, 1)
             names = {0x08: "FloatPixelData", 0x09: "DoubleFloatPixelData"}
             options["pixel_keyword"] = names.get(element, "PixelData")
-        return _Source(ds, syntax, options, file.tell())
+        return _Source(ds, syntax, options, file.tell(), is_plain(ds))
 
 
 def _decode(file: Bounded, source: _Source, number: int) -> NDArray[Any]:
@@ -337,7 +238,7 @@ def _decode(file: Bounded, source: _Source, number: int) -> NDArray[Any]:
     if not decoder.is_available:
         raise DataError(f"is stored as {syntax.name}; install a decoder of pydicom for it")
     if syntax == DeflatedExplicitVRLittleEndian:
-        whole = pydicom.dcmread(file, specific_tags=[*_PIXEL_TAGS, "PixelData"])
+        whole = pydicom.dcmread(file, specific_tags=[*PIXEL_TAGS, "PixelData"])
         return pixel_array(whole, index=number)
     file.seek(source.offset)
     if not syntax.is_encapsulated:
@@ -380,42 +281,3 @@ def coded_size(data: bytes) -> tuple[int, int] | None:
         padding = marker == 0xFF
         at += 1 if padding else 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
     return None
-
-
-def _color(stored: NDArray[Any], ds: Dataset) -> Image:
-    """Returns 8-bit RGB."""
-    bits = int(ds.get("BitsStored") or ds.BitsAllocated)
-    if ds.PhotometricInterpretation == "PALETTE COLOR":
-        stored = apply_color_lut(stored, ds)
-        bits = 8 * stored.dtype.itemsize
-    return (stored >> max(0, bits - 8)).astype(np.uint8)
-
-
-def _gray(stored: NDArray[Any], ds: Dataset) -> Image:
-    """Returns physical values in which more is brighter."""
-    stored = stored[..., None]
-    missing = _padding(stored, ds)
-    if ds.get("PhotometricInterpretation") == "MONOCHROME1":
-        bits = int(ds.get("BitsStored") or ds.BitsAllocated)
-        stored = (-1 if ds.get("PixelRepresentation") else 2**bits - 1) - stored
-    if _is_plain(ds):
-        return np.where(missing, np.uint8(0), stored)
-    if ds.get("ModalityLUTSequence"):
-        values = apply_modality_lut(stored, ds).astype(np.float32)
-    else:
-        slope, intercept = _rescale(ds)
-        values = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
-    if ds.get("Modality") == "CT":
-        values = np.maximum(values, np.float32(_AIR))
-    return np.where(missing, np.float32(np.nan), values)
-
-
-def _padding(stored: NDArray[Any], ds: Dataset) -> NDArray[np.bool_]:
-    """Returns where the scanner padded the image."""
-    value = ds.get("PixelPaddingValue")
-    if value is None:
-        return np.zeros(stored.shape, bool)
-    limit = ds.get("PixelPaddingRangeLimit")
-    low, high = sorted((value, value if limit is None else limit))
-    padded: NDArray[np.bool_] = (stored >= low) & (stored <= high)
-    return padded

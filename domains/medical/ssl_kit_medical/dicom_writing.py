@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
-from .dicom_files import code
+from .dicom_headers import code
 
 
 def write_dicom(path: Path, pixels: NDArray[Any], **tags: Any) -> None:

@@ -72,12 +72,32 @@ class AttentionEncoder(Encoder):
 
     def imagenet(self) -> dict[str, Tensor]:
         """Returns the ImageNet weights of the plain CNN, and the current attention weights."""
-        attention = {
+        return {**self._plain[0].imagenet(), **self._attention()}
+
+    def _attention(self) -> dict[str, Tensor]:
+        """Returns the current attention weights."""
+        return {
             name: value
             for name, value in self.body.state_dict().items()
             if name.startswith(f"{self.family}.")
         }
-        return {**self._plain[0].imagenet(), **attention}
+
+    def convert(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Fits a checkpoint to the encoder as the plain CNN does.
+
+        Attention that it lacks is that of the encoder, which changes nothing at initialization.
+        """
+        state = self._plain[0].convert(state)
+        return {**self._attention(), **state} if self.first_layer in state else state
+
+    def argument_for(self, weight: str, value: Tensor) -> str:
+        """Returns the argument that gives the plain CNN room for a weight, "" if none is known."""
+        return self._plain[0].argument_for(weight, value)
+
+    @property
+    def classifier(self) -> tuple[str, ...]:
+        """Names of the layers of the plain CNN that classify."""
+        return self._plain[0].classifier
 
     @property
     def pretrained_statistics(self) -> tuple[list[float], list[float]] | None:

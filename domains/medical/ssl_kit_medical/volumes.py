@@ -6,11 +6,12 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
-from ssl_kit import Config, DataError, Image, Index
+from ssl_kit import Config, DataError, Image, Index, UsageError
 from ssl_kit.data import FileDataset, evenly_spaced
 
 STUDY, VOLUME, PLACE = range(3)  # columns of Index.positions
@@ -24,7 +25,12 @@ WINDOWS = {
     "lung": (-600.0, 1500.0),
     "mediastinum": (50.0, 350.0),
 }
+_RGB = ("red", "green", "blue")
 _SCALINGS = ("auto", "volume", "dataset")
+_NO_CLASSES = (
+    "Each folder holds the images of one patient only, so that folders are not taken for classes; "
+    "give --labels a table if they are."
+)
 _SAMPLED = 8  # slices that the range of a volume is measured on
 _PIXELS = 2**14  # of each of them
 
@@ -55,6 +61,10 @@ class VolumeConfig(Config):
         Literal[1, 3, 5, 7, 9],
         Field(description="number of adjacent slices that are the channels of an image (2.5-D)"),
     ] = 1
+    channels: Annotated[
+        Literal["auto", "gray", "rgb"],
+        Field(description="channels of an image (auto: as most images)"),
+    ] = "auto"
 
 
 @dataclass(frozen=True)
@@ -91,10 +101,50 @@ def slice_names(count: int) -> tuple[str, ...]:
 class Volumes(FileDataset):
     """Slices, sorted by volume and position; each is read when it is needed.
 
-    A subclass calls `_lay_out` and `_scale_by`, and sets `channels`.
+    A subclass calls `_choose_channels`, `_scale_by` and `_lay_out`, in this order.
     """
 
     options: VolumeConfig
+
+    def _remark(self, sentence: str) -> None:
+        """Adds what was assumed or left out to the remarks of the index."""
+        self.files = replace(self.files, remarks=(*self.files.remarks, sentence))
+
+    def _choose_channels(self, color: NDArray[np.bool_]) -> None:
+        """Decides between gray and RGB by what most images are.
+
+        Args:
+            color: (n,) whether each image is in color.
+
+        Raises:
+            UsageError: If options for gray images are given for color.
+        """
+        most, kind = color.sum() * 2 > len(color), self.options.channels
+        self._rgb = bool(most) if kind == "auto" else kind == "rgb"
+        count, window = self.options.slices, self.options.window
+        if self._rgb and (count > 1 or window not in ("auto", "volume")):
+            raise UsageError(
+                "The images are in color: data.options.slices and data.options.window are for "
+                "gray ones. Leave them out, or give data.options.channels gray."
+            )
+        self.channels = _RGB if self._rgb else slice_names(count)
+        others = int((color != self._rgb).sum())
+        if kind == "auto" and others:
+            those, others_are = ("gray", "rgb") if self._rgb else ("in color", "gray")
+            other = "gray" if self._rgb else "rgb"
+            self._remark(
+                f"{others} of {len(color)} images are {those} and become {others_are} as the "
+                f"others are; --set data.options.channels={other} makes all of them {other}."
+            )
+
+    def _in_channels(self, image: Image) -> Image:
+        """Returns a gray or RGB image with the channels that were decided on."""
+        colored = image.shape[2] == 3
+        if colored and not self._rgb:
+            if self._scaling == "dataset":
+                raise DataError("is in color where the others have physical values")
+            return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+        return np.repeat(image, 3, axis=2) if self._rgb and not colored else image
 
     @abstractmethod
     def values(self, i: int) -> Image:
@@ -118,7 +168,12 @@ class Volumes(FileDataset):
         self._ends = np.full((len(everyone), 2), np.nan)
         files = self._grouped(parts.groups)
         if not self.has_labels_table and _folders_are_groups(files.labels, files.groups):
-            files = replace(files, labels=np.full_like(files.labels, -1), classes=())
+            files = replace(
+                files,
+                labels=np.full_like(files.labels, -1),
+                classes=(),
+                remarks=(*files.remarks, _NO_CLASSES) if len(files.classes) > 1 else files.remarks,
+            )
         self.index = files.expand(self._file, [parts.keys[i] for i in order.tolist()], place)
 
     def _grouped(self, groups: list[str]) -> Index:
@@ -207,6 +262,6 @@ def _numbers(codes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _folders_are_groups(labels: NDArray[np.int32], groups: NDArray[np.int64]) -> bool:
-    """Tells whether every class has one group only: a folder per patient, which is no class."""
+    """Tells whether every class has a group of its own: a folder per patient, which is no class."""
     pairs = np.unique(np.column_stack([labels, groups])[labels >= 0], axis=0)
-    return len(pairs) > 0 and len(np.unique(pairs[:, 0])) == len(pairs)
+    return len(pairs) > 0 and all(len(np.unique(column)) == len(pairs) for column in pairs.T)

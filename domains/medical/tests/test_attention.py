@@ -211,3 +211,24 @@ def test_all_of_it_is_trained() -> None:
 def test_what_is_no_cnn_is_refused(family: str, architecture: str) -> None:
     with pytest.raises(UsageError, match=rf"'{family}' needs a CNN, and '{architecture}' is none"):
         create_encoder(f"{family}/{architecture}", 3, 32)
+
+
+def test_weights_of_another_layout_are_fitted_as_for_the_plain_cnn(tmp_path: Path) -> None:
+    plain = create_encoder("test_resnet", 3, 32).eval()
+    weights = {f"module.{name}": value for name, value in plain.body.state_dict().items()}
+    weights["module.fc.weight"] = torch.zeros(1000, plain.num_features)
+    torch.save({"model": weights, "epoch": 9}, tmp_path / "nested.pth")
+    encoder = create_encoder("cbam/test_resnet", 3, 32).eval()
+    sentence = load_initial_weights(encoder, str(tmp_path / "nested.pth"), ("red", "green", "blue"))
+    assert "1 tensors of a classifier" in sentence
+    x = torch.rand(2, 3, 32, 32)
+    assert torch.allclose(encoder(x), plain(x), atol=1e-6)
+
+
+def test_converts_as_the_plain_cnn_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = create_encoder("eca/test_resnet", 1, 32)
+    plain = create_encoder("test_resnet", 1, 32)
+    renamed = {"a": torch.ones(1)}
+    monkeypatch.setattr(type(plain), "convert", lambda self, state: renamed)
+    assert encoder.convert({}) == renamed
+    assert encoder.classifier == plain.classifier

@@ -223,13 +223,12 @@ def test_a_volume_that_declares_the_world(write_nifti) -> None:
     ("shape", "dtype"),
     [
         ((4, 4, 4, 2, 3), "int16"),
-        ((4, 4), "int16"),
-        ((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")]),
+        ((4,), "int16"),
     ],
 )
 def test_what_is_no_volume_of_numbers(write_nifti, shape: tuple[int, ...], dtype: object) -> None:
     path = write_nifti(np.zeros(shape, dtype))  # type: ignore[call-overload]
-    refuse(path, "is no volume|are colors", Nifti)
+    refuse(path, "no volume", Nifti)
 
 
 def test_a_senseless_affine_is_ignored(write_nifti) -> None:
