@@ -25,7 +25,7 @@ from ssl_kit.data import (
 
 from .notes import label_of
 from .pictures import Reals
-from .sources import Note
+from .source_base import Note
 from .wristband import CHANNELS, Session
 
 _FILES = tuple(f"{signal.upper()}.csv" for signal in CHANNELS)

@@ -40,6 +40,11 @@ def _filter(rate: float, low: float, high: float) -> NDArray[np.float64]:
     return np.asarray(signal.butter(_ORDER, edges, kind, fs=rate, output="sos"))
 
 
+def is_fast(rate: float, lowest: float) -> bool:
+    """Tells whether a rate in Hz is enough for a band that begins at a frequency in Hz."""
+    return 0.45 * rate > lowest
+
+
 def resampled(x: Reals, rate: float, to: float) -> Reals:
     """Changes the sampling rate; time 0 stays at the first sample.
 
@@ -61,14 +66,13 @@ def dead(x: Reals) -> NDArray[np.bool_]:
         return np.asarray(~(np.ptp(x, axis=1) > 0) | ~np.isfinite(x).all(axis=1))
 
 
-def unlike(x: Reals, bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tells which channels of a window (C, n) are far larger or smaller than the good ones, (C,).
+def unlike(spread: Reals, bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tells which channels of a window are far larger or smaller than the good ones, (C,).
 
     Args:
-        x: After the filter, so that drifts do not count.
+        spread: (C,) standard deviations after the filter, so that drifts do not count.
         bad: (C,) channels that are known to be bad; at least 4 others are needed.
     """
-    spread = x.std(axis=1)
     if (~bad).sum() < _FEWEST:
         return np.zeros_like(bad)
     usual = np.median(spread[~bad])
