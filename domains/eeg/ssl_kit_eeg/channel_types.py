@@ -15,35 +15,34 @@ from .electrodes import bare, electrode
 Type = Literal["eeg", "other", "unknown"]
 # what begins with one of these is no EEG
 _BEGINNINGS = (
-    "eog", "emg", "ecg", "ekg", "meg", "mcg", "resp", "temp(?!or)", "rectal", "sao", "spo", "etco",
-    "tcco", "co2", "oxi", "oxy", "satur", "pulse", "pleth", "ppg", "bvp", "heart", "cardi", "event",
-    "mark", "status", "trig", "stim", "sync", "ttl", "count", "photic", "burst", "suppr",
-    "annot", "airflow", "flow", "nasal", "oral", "oro", "snor", "cannula", "therm(?!al)", "thor", "chest",
-    "abdo", "effort", "cpap", "leak", "press", "chin", "ment", "submen", "masset", "tibial", "leg",
-    "lleg", "rleg", "delt", "limb", "posit", "light", "body", "batt", "volt", "gsr", "eda", "scl",
-    "acc", "gyro", "magn", "aux", "mic", "audio", "sound", "eye", "gaze", "pupil", "horiz",
-    "veog", "heog", "vert", "belt", "blood", "time", "sample", "index", "label", "class", "target",
-    "quality", "imped", "digital", "interpol",
-)  # fmt: off
+    "eog|veog|heog|vert|horiz|eye|gaze|pupil|emg|chin|ment|submen|masset|tibial|leg|lleg|rleg|delt|"
+    "limb|ecg|ekg|heart|cardi|pulse|pleth|ppg|bvp|blood|meg|mcg|resp|airflow|flow|nasal|oral|oro|"
+    "snor|cannula|therm(?!al)|thor|chest|abdo|belt|effort|cpap|leak|press|temp(?!or)|rectal|sao|"
+    "spo|etco|tcco|co2|oxi|oxy|satur|gsr|eda|scl|acc|gyro|magn|posit|body|light|batt|volt|aux|mic|"
+    "audio|sound|event|mark|status|trig|stim|sync|ttl|count|photic|burst|suppr|annot|time|sample|"
+    "index|label|class|target|quality|imped|digital|interpol"
+)
 # what equals one of these, apart from a number
 _WORDS = (
-    "abd", "abp", "ann", "art", "bp", "bpm", "cvp", "dc", "dig", "et", "hr", "ibi", "icp", "lat",
-    "loc", "mk", "mrk", "osat", "ox", "pap", "pos", "pr", "rat", "rip", "roc", "rr", "sat", "sum",
-    "tib", "tho", "trg", "evt", "seconds", "stat", "y",
-)  # fmt: off
-_OTHER = re.compile(
-    rf"(?<![a-z])(?:{'|'.join(_BEGINNINGS)})|(?<![a-z])(?:{'|'.join(_WORDS)})(?![a-z])", re.I
+    "abd|abp|ann|art|bp|bpm|cvp|dc|dig|et|evt|hr|ibi|icp|lat|loc|mk|mrk|osat|ox|pap|pos|pr|rat|"
+    "rip|roc|rr|sat|seconds|stat|sum|tho|tib|trg|y"
 )
+_OTHER = re.compile(rf"(?<![a-z])(?:(?:{_BEGINNINGS})|(?:{_WORDS})(?![a-z]))", re.I)
 _DECLARED = re.compile(r"^(?:eeg|seeg|ecog|ieeg|dbs)(?![a-z])", re.I)
 _NUMBERED = re.compile(r"^(?:ch(?:an(?:nel)?)?[ _-]?)?[a-z]{0,4}'?[ _-]?\d{1,3}$", re.I)
 _EYES = {"e1", "e2"}  # of a sleep laboratory, unless the net has an E3
+_MICRO = (  # the last is a Greek mu in Shift JIS, as Nihon Kohden writes it
+    "\N{MICRO SIGN}",
+    "\N{GREEK SMALL LETTER MU}",
+    "\x83\N{LATIN SMALL LETTER E WITH CIRCUMFLEX}",
+)
 _VOLTS = {"uv": 1.0, "microv": 1.0, "mv": 1e3, "nv": 1e-3, "v": 1e6, "volt": 1e6}
 
 
 def microvolts_of(unit: str) -> float | None:
     """Returns the microvolts of a unit, None if it is no voltage."""
     plain = unit.strip().lower().removeprefix("\N{LATIN SMALL LETTER A WITH CIRCUMFLEX}")
-    for micro in ("\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}", "\x83\N{LATIN SMALL LETTER E WITH CIRCUMFLEX}"):
+    for micro in _MICRO:
         plain = plain.replace(micro, "u")
     plain = plain.replace("volts", "volt").replace("microvolt", "microv")
     return _VOLTS.get(plain)

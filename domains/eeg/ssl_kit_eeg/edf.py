@@ -18,7 +18,7 @@ from ssl_kit import DataError
 
 from .channel_types import microvolts_of, types_of
 from .electrodes import canonical
-from .source_base import Note, Reals, Source, spans_between
+from .source_base import Reals, Source, spans_between
 from .tal import Times, times_in
 
 _WIDTHS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)  # bytes of the fields of a channel
@@ -129,7 +129,10 @@ class EdfSource(Source):
         head = self._header
         notes = [c for c, label in enumerate(head.labels) if label in _ANNOTATIONS]
         signals = [
-            c for c, label in enumerate(head.labels) if c not in notes and head.counts[c]
+            c
+            for c, label in enumerate(head.labels)
+            if c not in notes
+            and head.counts[c]
             and not (head.width == 3 and label.lower() == "status")
         ]
         labels = [head.labels[c] for c in signals]
@@ -138,7 +141,9 @@ class EdfSource(Source):
         self._rows = dict(zip((name.lower() for name in names), signals, strict=True))
         self._set_types(names, types_of(labels, units))
         self._factor = {row: microvolts_of(head.units[row]) or 1.0 for row in signals}
-        unclear = [n for n in self.names if microvolts_of(head.units[self._rows[n.lower()]]) is None]
+        unclear = [
+            n for n in self.names if microvolts_of(head.units[self._rows[n.lower()]]) is None
+        ]
         if unclear:
             self.remarks += ("the unit of EEG is no voltage; microvolts are assumed",)
         self._keep_times(times_in([self._records(c) for c in notes]))
@@ -193,9 +198,7 @@ class EdfSource(Source):
             block = self._block(first, last, 0, int(head.places[-1]))
         for out_row, row in zip(out, rows, strict=True):
             begin, end = int(head.places[row]), int(head.places[row + 1])
-            part = (
-                self._block(first, last, begin, end) if block is None else block[:, begin:end]
-            )
+            part = self._block(first, last, begin, end) if block is None else block[:, begin:end]
             stored = _integers(part, head.width)[start - first * count : stop - first * count]
             factor, offset = head.scale[:, row]
             out_row[:] = (stored * factor + offset) * self._factor[row]

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,11 @@ class MneSource(Source):
         pauses = [(at, max(0.0, float(np.nan_to_num(pause)))) for at, pause in joints.items()]
         self.spans = spans_between(pauses, raw.n_times / float(raw.info["sfreq"]))
         self.notes = tuple(
-            Note(start := by_the_clock(note.start, self.spans), start + note.stop - note.start,
-                 note.text)
+            Note(
+                start := by_the_clock(note.start, self.spans),
+                start + note.stop - note.start,
+                note.text,
+            )
             for note in listed
             if not note.text.lower().startswith(_JOINTS)
         )
@@ -200,7 +204,7 @@ def _pauses(path: Path, rate: float, joints: dict[float, float]) -> dict[float, 
         if date.strip("0")
     ]
     pauses = {}
-    for (before, then), (at, now) in zip(segments, segments[1:], strict=False):
+    for (before, then), (at, now) in pairwise(segments):
         nearest = min(joints, key=lambda joint: abs(joint - at))
         if abs(nearest - at) < 1 / rate:
             pauses[nearest] = (now - then).total_seconds() - (at - before)

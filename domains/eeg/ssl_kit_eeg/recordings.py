@@ -18,8 +18,8 @@ from ssl_kit.data import FileDataset, index_files
 
 from .montage import choose, usable
 from .notes import borrowed, good_starts, label_of
-from .signals import Reals, averaged, bandpass, dead, is_fast, resampled, unlike
 from .recording_config import RecordingConfig as RecordingConfig
+from .signals import Reals, averaged, bandpass, dead, is_fast, resampled, unlike
 from .source_base import Source, Span
 from .sources import BINARY, TEXT, open_source
 from .windows import Windows
@@ -65,7 +65,7 @@ class Recordings(Windows, FileDataset):
     def find_files(self) -> Index:
         """Returns the index of the recordings; text beside binary recordings holds notes."""
         try:
-            return index_files(self.path, BINARY, self.labels_table)
+            return index_files(self.path, BINARY, self.labels_table, _COMPANIONS)
         except DataError:
             return index_files(self.path, TEXT, self.labels_table)
 
@@ -92,9 +92,7 @@ class Recordings(Windows, FileDataset):
         """Cuts every file that has a signal."""
         names = [self.files.key(file) for file in range(len(self.files))]
         recordings = [i for i, name in enumerate(names) if name.rpartition("/")[2] != "labels.csv"]
-        channels = self.inspect(
-            lambda file: usable(self._source(file), *self._asked), recordings
-        )
+        channels = self.inspect(lambda file: usable(self._source(file), *self._asked), recordings)
         self._with_signal = [file for file, listed in channels.items() if listed]
         silent = {names[i]: self._source(i) for i, listed in channels.items() if not listed}
         if silent:
@@ -125,7 +123,9 @@ class Recordings(Windows, FileDataset):
         """Returns when the windows of a span start, by the clock."""
         stride = self.options.stride or self.options.window
         last = span.seconds - self.options.window + 0.5 / rate
-        return span.start + np.arange(max(0, math.floor(last / stride) + 1)) * stride
+        return (
+            span.start + np.arange(max(0, math.floor(last / stride) + 1), dtype=np.float64) * stride
+        )
 
     def _choose(self) -> dict[str, NDArray[np.float64]]:
         """Decides on the channels; returns the places of electrodes that the first file gives.
@@ -240,5 +240,6 @@ class Recordings(Windows, FileDataset):
         x = source.read(origin + first, origin + stop, names)
         dead_rows = dead(x)
         x = np.where(dead_rows[:, None], 0, x - x.mean(axis=1, keepdims=True))
-        x = resampled(bandpass(x, rate, *options.band), rate, options.resample)
+        x = bandpass(x, rate, *options.band, mirrored=len(source.spans) > 1)
+        x = resampled(x, rate, options.resample)
         return x, round((at - first) / rate * options.resample), dead_rows

@@ -17,7 +17,7 @@ _OUTLIER = 10  # times the median deviation of the channels
 _FEWEST = 4  # channels that are needed to call one an outlier
 
 
-def bandpass(x: Reals, rate: float, low: float, high: float) -> Reals:
+def bandpass(x: Reals, rate: float, low: float, high: float, mirrored: bool = False) -> Reals:
     """Applies a band-pass filter without phase shift (Butterworth, forward and backward).
 
     Args:
@@ -25,10 +25,14 @@ def bandpass(x: Reals, rate: float, low: float, high: float) -> Reals:
         rate: Sampling rate in Hz.
         low: Lowest frequency in Hz; 0 keeps slow drifts.
         high: Highest frequency in Hz; at most 0.45 of the rate is used.
+        mirrored: Whether the signal is continued as its mirror image. By default it is rotated
+            about its last sample, which shifts it where a rhythm is cut in the middle of a wave.
     """
     sos = _filter(rate, low, min(high, 0.45 * rate))
-    padding = min(x.shape[1] - 1, max(3 * (2 * len(sos) + 1), int(rate)))
-    return np.asarray(signal.sosfiltfilt(sos, x, axis=1, padlen=padding), dtype=np.float32)
+    seconds, kind = (2, "even") if mirrored else (1, "odd")
+    padding = min(x.shape[1] - 1, max(3 * (2 * len(sos) + 1), int(seconds * rate)))
+    filtered = signal.sosfiltfilt(sos, x, axis=1, padtype=kind, padlen=padding)
+    return np.asarray(filtered, dtype=np.float32)
 
 
 @lru_cache(maxsize=32)

@@ -113,7 +113,9 @@ def spans_between(pauses: Sequence[tuple[float, float]], seconds: float) -> tupl
     """
     spans, clock = list[Span](), 0.0
     at = 0.0
-    for before, pause in sorted((before, pause) for before, pause in pauses if 0 < before < seconds):
+    for before, pause in sorted(
+        (before, pause) for before, pause in pauses if 0 < before < seconds
+    ):
         if before > at:
             spans.append(Span(clock, before - at, at))
             clock += before - at
@@ -123,6 +125,7 @@ def spans_between(pauses: Sequence[tuple[float, float]], seconds: float) -> tupl
 
 def by_the_clock(at: float, spans: Sequence[Span]) -> float:
     """Turns a time in seconds of signal into the time by the clock."""
-    span = max((span for span in spans if span.offset <= at), key=lambda s: s.offset,
-               default=spans[0])
+    span = max(
+        (span for span in spans if span.offset <= at), key=lambda s: s.offset, default=spans[0]
+    )
     return span.start + at - span.offset

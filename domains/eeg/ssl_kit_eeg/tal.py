@@ -61,7 +61,9 @@ def times_in(channels: Sequence[NDArray[np.uint8]]) -> Times:
         if text
     ]
     decimals = max((len(stamp.partition(b".")[2]) for stamp in stamps), default=0)
-    onsets = np.array([float(stamp) for stamp in stamps]) - first if stamps and all(stamps) else None
+    onsets = (
+        np.array([float(stamp) for stamp in stamps]) - first if stamps and all(stamps) else None
+    )
     return Times(first, onsets, 10.0**-decimals, tuple(notes))
 
 
