@@ -24,8 +24,8 @@ _BEGINNINGS = (
 )
 # what equals one of these, apart from a number
 _WORDS = (
-    "abd|abp|ann|art|bp|bpm|cvp|dc|dig|et|evt|hr|ibi|icp|lat|loc|mk|mrk|osat|ox|pap|pos|pr|rat|"
-    "rip|roc|rr|sat|seconds|stat|sum|tho|tib|trg|y"
+    r"abd|abp|ann|art|bp|bpm|cvp|dc|dig|et|evt|h\.?r|ibi|icp|lat|loc|mk|mrk|osat|ox|pap|pos|pr|rat|"
+    "rip|roc|rr|sat|seconds|stat|sti|sum|tho|tib|trg|y"
 )
 _OTHER = re.compile(rf"(?<![a-z])(?:(?:{_BEGINNINGS})|(?:{_WORDS})(?![a-z]))", re.I)
 _DECLARED = re.compile(r"^(?:eeg|seeg|ecog|ieeg|dbs)(?![a-z])", re.I)
@@ -40,7 +40,7 @@ _VOLTS = {"uv": 1.0, "microv": 1.0, "mv": 1e3, "nv": 1e-3, "v": 1e6, "volt": 1e6
 
 
 def microvolts_of(unit: str) -> float | None:
-    """Returns the microvolts of a unit, None if it is no voltage."""
+    """Returns how many microvolts a unit is, None if it is no voltage."""
     plain = unit.strip().lower().removeprefix("\N{LATIN SMALL LETTER A WITH CIRCUMFLEX}")
     for micro in _MICRO:
         plain = plain.replace(micro, "u")

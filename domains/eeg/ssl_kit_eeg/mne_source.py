@@ -38,14 +38,12 @@ class MneSource(Source):
         if holds_its_data(path) and path.stat().st_size > _LARGEST_INSIDE:
             raise DataError("holds its data inside of the .set; save them as a .fdt beside it")
         with guarded("cannot be opened as the format of its ending"):
-            raws = [_opened(path, include) for include in _of_each_rate(path)]
-        self._raw = raw = raws[0]
+            self._raw: Any = _opened(path)
+            raw, labels, kinds = self._raw, self._raw.ch_names, self._raw.get_channel_types()
+        self.parts = tuple(Path(name) for name in raw.filenames if name)
         self._check(path)
-        labels = [name for raw in raws for name in raw.ch_names]
-        kinds = [kind for raw in raws for kind in raw.get_channel_types()]
         names = canonical(labels)
-        places = [(raw, row) for raw in raws for row in range(len(raw.ch_names))]
-        self._place = dict(zip((name.lower() for name in names), places, strict=True))
+        self._row = {name.lower(): row for row, name in enumerate(names)}
         self._factor = {
             name.lower(): 1e6 if kind in _VOLTS else 1.0
             for name, kind in zip(names, kinds, strict=True)
@@ -94,7 +92,7 @@ class MneSource(Source):
     def _check(self, path: Path) -> None:
         """Refuses a header that declares more samples than there are bytes."""
         data = {path, path.with_suffix(".fdt"), path.with_suffix(".eeg")}
-        data |= {Path(name) for name in self._raw.filenames if name}
+        data |= set(self.parts)
         size = sum(file.stat().st_size for file in data if file.is_file())
         samples, rate = int(self._raw.n_times), float(self._raw.info["sfreq"])
         if samples > size and path.suffix.lower() != ".set":
@@ -113,56 +111,66 @@ class MneSource(Source):
 
     def rate_of(self, name: str) -> float:
         """Returns the sampling rate of a channel in Hz."""
-        return float(self._place[name.lower()][0].info["sfreq"])
+        return float(self._raw.info["sfreq"])
 
     def read(self, start: int, stop: int, names: Sequence[str]) -> Reals:
         """Reads an interval."""
-        places = [self._place[name.lower()] for name in names]
-        raw, rows = places[0][0], [row for _, row in places]
+        rows = [self._row[name.lower()] for name in names]
         with guarded("is damaged or cut off"):
-            values = raw.get_data(picks=rows, start=start, stop=stop, verbose="ERROR")
+            values = self._volts(start, stop, rows)
         if values.shape != (len(names), stop - start):
             raise DataError("is damaged or cut off")
         factors = np.array([self._factor[name.lower()] for name in names])
         return np.asarray(values * factors[:, None], dtype=np.float32)
 
+    def _volts(self, start: int, stop: int, rows: list[int]) -> NDArray[np.float64]:
+        """Returns samples of channels, (C, n), in the units of MNE."""
+        values = self._raw.get_data(picks=rows, start=start, stop=stop, verbose="ERROR")
+        return np.asarray(values, np.float64)
 
-def _opened(path: Path, include: list[str]) -> Any:
-    """Opens a file with MNE; of GDF only some channels, so that all have one rate."""
-    if path.suffix.lower() == ".gdf":
-        return mne.io.read_raw_gdf(path, include=include or None, verbose="ERROR")
+
+class GdfSource(MneSource):
+    """A GDF recording, each channel at its own rate.
+
+    MNE would bring channels of several rates to one, a part at a time, which changes values.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        with guarded("cannot be opened as the format of its ending"):
+            self._path, self._records = path, self._raw._raw_extras[0]
+            self._counts = [int(count) for count in self._records["n_samps"]]
+
+    def rate_of(self, name: str) -> float:
+        """Returns the sampling rate of a channel in Hz."""
+        count = self._counts[self._row[name.lower()]]
+        return float(self._raw.info["sfreq"]) * count / int(self._records["max_samp"])
+
+    def _volts(self, start: int, stop: int, rows: list[int]) -> NDArray[np.float64]:
+        if len(set(self._counts)) == 1:
+            return super()._volts(start, stop, rows)
+        records, count = self._records, self._counts[rows[0]]
+        places = np.cumsum([0, *self._counts])
+        first, last = start // count, -(-stop // count)
+        with self._path.open("rb") as file:
+            record = int(places[-1]) * int(records["dtype_byte"])
+            file.seek(int(records["data_offset"]) + first * record)
+            content = file.read((last - first) * record)
+        block = np.frombuffer(content, records["dtype_np"]).reshape(last - first, -1)
+        picked = [block[:, places[row] : places[row + 1]].ravel() for row in rows]
+        part = np.stack(picked)[:, start - first * count : stop - first * count]
+        factor, offset, unit = (
+            np.asarray(records[key], np.float64)[rows, None] for key in ("cal", "offsets", "units")
+        )
+        return np.asarray((part * factor + offset) * unit, np.float64)
+
+
+def _opened(path: Path) -> Any:
     if path.suffix.lower() in (".vhdr", ".ahdr"):
         return mne.io.read_raw_brainvision(
             path, overrides=_renamed_data(path), preload=False, verbose="ERROR"
         )
     return mne.io.read_raw(path, preload=False, verbose="ERROR")
-
-
-def _of_each_rate(path: Path) -> list[list[str]]:
-    """Returns the channels of a GDF file by rate, the highest first; of other files one [].
-
-    MNE brings channels of several rates to one, a part at a time, which changes values.
-
-    Raises:
-        DataError: If two channels of different rates have one name.
-    """
-    if path.suffix.lower() != ".gdf":
-        return [[]]
-    with path.open("rb") as file:
-        channels = int.from_bytes(file.read(256)[252:254], "little")
-        content = file.read(256 * channels)
-    labels = [content[16 * c : 16 * (c + 1)] for c in range(channels)]
-    names = [label.split(b"\0")[0].decode("latin-1").strip() for label in labels]
-    counts = np.frombuffer(content[216 * channels : 220 * channels], "<i4").tolist()
-    if len(counts) != channels or len(set(counts)) < 2:
-        return [[]]
-    by_rate = [
-        [name for name, count in zip(names, counts, strict=True) if count == rate]
-        for rate in sorted(set(counts) - {0}, reverse=True)
-    ]
-    if sum(len(set(each)) for each in by_rate) != len(set().union(*by_rate)):
-        raise DataError("has channels of one name and different sampling rates")
-    return by_rate
 
 
 def _renamed_data(path: Path) -> dict[str, str]:

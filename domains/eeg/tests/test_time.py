@@ -22,7 +22,7 @@ def wave(hertz: float, microvolts: float = 50) -> Any:
 
 
 def largest_error(data: Recordings, i: int, *waves: Any) -> float:
-    """Returns how far a window is from the waves by the clock, but for half a second at its ends."""
+    """Returns how far a window is from waves by the clock, but for half a second at its ends."""
     x = data.read(i)[0]
     start = float(data.index.key(i).rpartition("#")[2])
     t = start + np.arange(len(x)) / data.options.resample
@@ -66,7 +66,8 @@ def test_gdf_of_several_rates_is_right(tmp_path: Path) -> None:
         for k in range(records)
         for _, rate, each in channels
     ]
-    (tmp_path / "a.gdf").write_bytes(head + b"".join(part.tobytes() for part in body))
+    events = b"\1" + bytes(7)  # a table of none
+    (tmp_path / "a.gdf").write_bytes(head + b"".join(part.tobytes() for part in body) + events)
     data = opened(tmp_path)
     assert data.channels == ("Cz_uv", "Oz_uv")
     assert max(largest_error(data, i, wave(10), wave(8)) for i in range(3)) < 1
@@ -150,7 +151,8 @@ def write_brainvision(
         "Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\nCodepage=UTF-8\n"
         f"DataFile={named or data}\nMarkerFile=old.vmrk\nDataFormat=BINARY\n"
         "DataOrientation=MULTIPLEXED\nNumberOfChannels=2\nSamplingInterval=4000\n"
-        "[Binary Infos]\nBinaryFormat=IEEE_FLOAT_32\n[Channel Infos]\nCh1=Cz,,1,µV\nCh2=ECG,,1,µV\n",
+        "[Binary Infos]\nBinaryFormat=IEEE_FLOAT_32\n[Channel Infos]\n"
+        "Ch1=Cz,,1,µV\nCh2=ECG,,1,µV\n",
         encoding="utf-8",
     )
     (folder / f"{stem}.vmrk").write_text(
@@ -206,3 +208,12 @@ def test_epochs_are_refused_with_the_reason(tmp_path: Path) -> None:
     epochs.save(tmp_path / "a-epo.fif", verbose="ERROR")
     with pytest.raises(DataError, match="holds epochs"):
         opened(tmp_path)
+
+
+def test_a_data_file_without_a_header_is_named(tmp_path: Path) -> None:
+    write_brainvision(tmp_path, "new", "new.eeg")
+    (tmp_path / "lost.eeg").write_bytes(bytes(100))
+    assert (
+        "1 data files without a header are not read, such as 'lost.eeg'."
+        in opened(tmp_path).index.remarks
+    )
