@@ -28,14 +28,6 @@ _log = logging.getLogger("ssl_kit")
 _MARGIN = 2.0  # seconds read on both sides of a window, for the filter
 _DATA = (".eeg", ".dat", ".avg", ".seg", ".fdt")  # beside the headers that are read
 _COMPANIONS = (*_DATA, ".vmrk", ".amrk")
-    ".eeg",
-    ".dat",
-    ".avg",
-    ".seg",
-    ".vmrk",
-    ".amrk",
-    ".fdt",
-)  # parts of recordings whose headers are read
 
 
 @dataclass(frozen=True)
