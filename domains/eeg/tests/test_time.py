@@ -217,3 +217,23 @@ def test_a_data_file_without_a_header_is_named(tmp_path: Path) -> None:
         "1 data files without a header are not read, such as 'lost.eeg'."
         in opened(tmp_path).index.remarks
     )
+
+
+@pytest.mark.parametrize("unit", [1, 1000, 1_000_000])
+def test_a_column_of_times_tells_pauses(tmp_path: Path, unit: int) -> None:
+    times = np.concatenate([np.arange(1500), np.arange(1500) + 361500.0]) / 100
+    rows = "\n".join(f"{t * unit:.0f}" if unit > 1 else f"{t:.2f}" for t in times)
+    rows = "\n".join(f"{r},{x:.4f}" for r, x in zip(rows.split(), wave(10)(times), strict=True))
+    (tmp_path / "a.csv").write_text(f"time,Cz\n{rows}\n")
+    data = opened(tmp_path, rate=100)
+    assert data.index.positions[:, 1].tolist() == [0, 5, 10, 3615, 3620, 3625]
+    assert max(largest_error(data, i, wave(10)) for i in range(6)) < 2
+
+
+@pytest.mark.parametrize(
+    ("rate", "remark"), [(100, "advance by 0.004 a line"), (249, "there are 250 lines a second")]
+)
+def test_times_that_contradict_the_rate_are_named(tmp_path: Path, rate: float, remark: str) -> None:
+    rows = "\n".join(f"{i / 250},{i % 7}" for i in range(2500))
+    (tmp_path / "a.csv").write_text(f"time,Cz\n{rows}\n")
+    assert remark in opened(tmp_path, rate=rate).index.remarks[0]
