@@ -13,7 +13,7 @@ from .signals import is_fast
 from .source_base import Source
 
 _COMMON = 0.9  # share of the recordings that have a channel which is used
-_LISTED = 8  # channels that a remark names
+_LISTED = 20  # channels that a remark names
 
 
 @dataclass(frozen=True)

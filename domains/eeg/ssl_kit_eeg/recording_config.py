@@ -49,7 +49,7 @@ class RecordingConfig(WindowConfig):
     annotations: Annotated[
         bool,
         Field(
-            description="labels from annotations: a window has the label of one that covers at "
+            description="labels from annotations: a window has that of one that covers at "
             "least half of it"
         ),
     ] = False
