@@ -19,7 +19,10 @@ _TABLES = ("labels.csv", "labels.tsv", "labels.txt")
 
 
 def index_files(
-    root: Path, suffixes: Collection[str], labels: LabelSource | Path | None = None
+    root: Path,
+    suffixes: Collection[str],
+    labels: LabelSource | Path | None = None,
+    companions: tuple[str, ...] = (),
 ) -> Index:
     """Indexes all files below a folder (or the one file) that end in one of `suffixes`.
 
@@ -52,6 +55,7 @@ def index_files(
     keys = [key for key, _ in files]
     table = source.table or table_in(root)
     others = {key for key, _ in everything} - set(keys) - masks - ({table.name} if table else set())
+    others = {key for key in others if not key.lower().endswith(companions)}
     if others:
         remarks.append(f"Files of other endings are not read: {counted_by_ending(others)}.")
     labeling = _labeling(root, keys, table, source.layout)

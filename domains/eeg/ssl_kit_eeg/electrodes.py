@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Places = Mapping[str, NDArray[np.float64]]
-_AROUND = re.compile(r"^(?:eeg|seeg)[ _-]+|[ _-]+(?:ref|le|ar|avg|a1|a2|m1|m2)$|\.+$", re.I)
+_BEFORE = re.compile(r"^(?:eeg|seeg|pol)[ _-]+", re.I)
+_BEHIND = re.compile(r"[ _-]+(?:ref|le|ar|avg|a1|a2|m1|m2)$|\.+$", re.I)
+_OLD = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}  # 10-20 of 1958 and of today
 
 
 @lru_cache(maxsize=1)
@@ -26,18 +28,47 @@ def _spelling() -> dict[str, str]:
     return {name.lower(): name for name in standard()}
 
 
-def canonical(names: Sequence[str]) -> list[str]:
-    """Spells names of electrodes as the 10-05 system does: "EEG FP1-REF" becomes Fp1.
+def bare(name: str) -> str:
+    """Returns a name without "EEG" before it and without the common reference behind it."""
+    name = " ".join(name.split())
+    for pattern in (_BEFORE, _BEHIND):
+        while pattern.search(name) and pattern.sub("", name):
+            name = pattern.sub("", name)
+    return name
 
-    Other names stay the same, and so does the second name of one electrode.
+
+def electrode(name: str) -> str:
+    """Spells an electrode or a pair of them, such as Fp1-F7; "" if the name is none."""
+    spelled = _spelling().get(bare(name).lower(), "")
+    if spelled:
+        return spelled
+    ends = [_spelling().get(end.strip().lower(), "") for end in _unprefixed(name).split("-")]
+    return "-".join(ends) if len(ends) == 2 and all(ends) else ""
+
+
+def _unprefixed(name: str) -> str:
+    """Returns a name without "EEG" before it and without a third part, as in T3-C3-REF."""
+    short = _BEFORE.sub("", " ".join(name.split())).rstrip(".")
+    return bare(short) if short.count("-") > 1 else short
+
+
+def canonical(names: Sequence[str]) -> list[str]:
+    """Spells electrodes as the 10-05 system does: "EEG FP1-REF" becomes Fp1, T3 becomes T7.
+
+    Pairs are spelled in the same way. Other names stay the same. Names are unique regardless of
+    capitals: the second T7 of a file becomes T7-1.
     """
-    spelling, out = _spelling(), list[str]()
-    for name in names:
-        bare = name.strip()
-        while _AROUND.search(bare) and _AROUND.sub("", bare):
-            bare = _AROUND.sub("", bare)
-        electrode = spelling.get(bare.lower(), name.strip())
-        out.append(electrode if electrode not in out else name.strip())
+    spelled = [electrode(name) or " ".join(name.split()) for name in names]
+    modern = ["-".join(_OLD.get(end, end) for end in name.split("-")) for name in spelled]
+    out, used = list[str](), set[str]()
+    for old, new in zip(spelled, modern, strict=True):
+        name = old if old != new and new in spelled else new  # a file with both T3 and T7
+        count, unique = 0, name
+        while unique.lower() in used:
+            count += 1
+            unique = f"{name}-{count}"
+        used.add(unique.lower())
+        out.append(unique)
     return out
 
 

@@ -25,7 +25,7 @@ from ssl_kit.data import (
 
 from .notes import label_of
 from .pictures import Reals
-from .sources import Note
+from .source_base import Note
 from .wristband import CHANNELS, Session
 
 _FILES = tuple(f"{signal.upper()}.csv" for signal in CHANNELS)
@@ -40,8 +40,7 @@ class EmpaticaConfig(Config):
     """Options of the reader of wristbands."""
 
     signals: Annotated[
-        tuple[Signal, ...],
-        Field(min_length=1, description=f"signals, of {', '.join(CHANNELS)}"),
+        tuple[Signal, ...], Field(min_length=1, description=f"signals, of {', '.join(CHANNELS)}")
     ] = ("acc", "eda", "temp", "hr")
     rate: Annotated[float, Field(gt=0, le=1000, description="sampling rate of windows in Hz")] = 4.0
     window: Annotated[float, Field(gt=0, description="length of a window in seconds")] = 60.0
@@ -50,14 +49,18 @@ class EmpaticaConfig(Config):
     ] = 0.0
     scale: Annotated[
         Literal["session", "none"],
-        Field(description="scale of the values. session: mean 0 and standard deviation 1 in each "
-              "session, because skin and pulse differ between persons; none: physical units"),
-    ] = "session"  # fmt: skip
+        Field(
+            description="scale of the values. session: mean 0 and standard deviation 1 in each "
+            "session, because skin and pulse differ between persons; none: physical units"
+        ),
+    ] = "session"
     intervals: Annotated[
         str,
-        Field(description="CSV with columns subject, start, end (Unix seconds) and label. A window "
-              "has the label of the interval that covers at least half of it"),
-    ] = ""  # fmt: skip
+        Field(
+            description="CSV with columns subject, start, end (Unix seconds) and label. A window "
+            "has the label of the interval that covers at least half of it"
+        ),
+    ] = ""
     subject: Annotated[
         int, Field(ge=1, description="number of levels from a file up to the folder of the subject")
     ] = 1
@@ -88,7 +91,7 @@ class Empatica(FileDataset):
 
     def find_files(self) -> Index:
         """Returns the index of the sessions, by the file of the first signal."""
-        return index_files(self.path, (f"{self.options.signals[0]}.csv",), self.labels_table)
+        return index_files(self.path, (f"{self.options.signals[0]}.csv",), self.labels)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:

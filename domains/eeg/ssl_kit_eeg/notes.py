@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .sources import Note, Source
+from .source_base import Note, Source
 
 _ALIKE = 6  # characters that the names of a recording and of its hypnogram begin with
 

@@ -5,76 +5,29 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
 
 import mne
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
 
-from ssl_kit import DataError, Index, UsageError
-from ssl_kit.data import FileDataset, index_files
+from ssl_kit import DataError, Index
+from ssl_kit.data import FileDataset, index_files, walk
 
-from .electrodes import canonical
+from .montage import choose, usable
 from .notes import borrowed, good_starts, label_of
-from .signals import Reals, averaged, bandpass, dead, resampled, unlike
-from .sources import BINARY, TEXT, Source, open_source
-from .windows import WindowConfig, Windows
+from .recording_config import RecordingConfig as RecordingConfig
+from .signals import Reals, averaged, bandpass, dead, is_fast, resampled, unlike
+from .source_base import Source, Span
+from .sources import BINARY, TEXT, open_source
+from .windows import Windows
 
 _log = logging.getLogger("ssl_kit")
 _MARGIN = 2.0  # seconds read on both sides of a window, for the filter
-_COMMON = 0.9  # share of the recordings that have a channel which is used
-
-
-def _rising(band: tuple[float, float]) -> tuple[float, float]:
-    if not 0 <= band[0] < band[1]:
-        raise ValueError("it is [low, high] in Hz")
-    return band
-
-
-class RecordingConfig(WindowConfig):
-    """Options of the reader of recordings."""
-
-    window: Annotated[float, Field(gt=0, description="length of a window in seconds")] = 5.0
-    stride: Annotated[
-        float, Field(ge=0, description="seconds from window to window (0: the length of a window)")
-    ] = 0.0
-    rate: Annotated[float, Field(ge=0, description="sampling rate in Hz of text and CSV files")] = (
-        0.0
-    )
-    resample: Annotated[float, Field(gt=0, description="sampling rate of windows in Hz")] = 128.0
-    band: Annotated[
-        tuple[float, float],
-        AfterValidator(_rising),
-        Field(description="lowest and highest frequency in Hz of the band-pass filter; a lowest "
-              "frequency of 0 keeps drifts"),
-    ] = (0.5, 45.0)  # fmt: skip
-    reference: Annotated[
-        Literal["none", "average"],
-        Field(description="reference of the channels; average subtracts the mean of all good ones"),
-    ] = "none"
-    channels: Annotated[
-        tuple[str, ...],
-        Field(description="names of the channels (default: EEG channels that recordings share)"),
-    ] = ()
-    bad_channels: Annotated[
-        Literal["zero", "keep"],
-        Field(description="treatment of channels that are flat, far too large or declared bad"),
-    ] = "zero"
-    annotations: Annotated[
-        bool,
-        Field(
-            description="labels from annotations: a window has that of one that covers half of it"
-        ),
-    ] = False
-    group: Annotated[
-        Literal["recording", "folder"],
-        Field(description="group of a recording without one in labels.csv or in a BIDS name: the "
-              "file, or the first folder, which then is a subject and no label"),
-    ] = "recording"  # fmt: skip
+_DATA = (".eeg", ".dat", ".avg", ".seg", ".fdt")  # beside the headers that are read
+_COMPANIONS = (*_DATA, ".vmrk", ".amrk")
 
 
 @dataclass(frozen=True)
@@ -113,9 +66,9 @@ class Recordings(Windows, FileDataset):
     def find_files(self) -> Index:
         """Returns the index of the recordings; text beside binary recordings holds notes."""
         try:
-            return index_files(self.path, BINARY, self.labels_table)
+            return index_files(self.path, BINARY, self.labels, _COMPANIONS)
         except DataError:
-            return index_files(self.path, TEXT, self.labels_table)
+            return index_files(self.path, TEXT, self.labels)
 
     @classmethod
     def example(cls, folder: Path) -> Path:
@@ -131,35 +84,35 @@ class Recordings(Windows, FileDataset):
     def _source(self, file: int) -> Source:
         return open_source(self.path_of(file), self.options.rate)
 
+    @property
+    def _asked(self) -> tuple[tuple[str, ...], float]:
+        """The channels that were chosen, and the lowest frequency."""
+        return self.options.channels, self.options.band[0]
+
     def _look(self) -> dict[int, _Cut]:
         """Cuts every file that has a signal."""
         names = [self.files.key(file) for file in range(len(self.files))]
         recordings = [i for i, name in enumerate(names) if name.rpartition("/")[2] != "labels.csv"]
-        channels = self.inspect(self._channels_of, recordings)
-        self._has = {file: found for file, found in channels.items() if found}
-        silent = {names[i]: self._source(i) for i, found in channels.items() if not found}
+        channels = self.inspect(lambda file: usable(self._source(file), *self._asked), recordings)
+        self._with_signal = [file for file, listed in channels.items() if listed]
+        silent = {names[i]: self._source(i) for i, listed in channels.items() if not listed}
         if silent:
             _log.info("%d files hold annotations and no signal.", len(silent))
-        cuts = self.inspect(lambda file: self._cut(file, silent), self._has)
+        cuts = self.inspect(lambda file: self._cut(file, silent), self._with_signal)
         if not cuts:
             raise DataError(f"'{self.path}' holds annotations and no signal.")
         return cuts
 
-    def _channels_of(self, file: int) -> tuple[str, ...]:
-        """Returns the channels of a file, () if it holds annotations only."""
-        source = self._source(file)
-        return source.names + (source.others if self.options.channels or not source.names else ())
-
     def _cut(self, file: int, silent: dict[str, Source]) -> _Cut:
         options, source = self.options, self._source(file)
-        stride = options.stride or options.window
-        last = source.seconds - options.window + 0.5 / source.rate
-        if last < 0:
+        starts = np.concatenate([self._starts(span, source.rate) for span in source.spans])
+        if not len(starts):
+            longest = max(span.seconds for span in source.spans)
+            apart = " without a pause" if len(source.spans) > 1 else ""
             raise DataError(
-                f"lasts {source.seconds:.3g} s, less than data.options.window {options.window:g}"
+                f"lasts {longest:.3g} s{apart}, less than data.options.window {options.window:g}"
             )
         notes = [*source.notes, *borrowed(self.files.key(file), source, silent)]
-        starts = np.arange(math.floor(last / stride) + 1, dtype=np.float64) * stride
         starts = good_starts(starts, options.window, notes)
         if not len(starts):
             raise DataError("is annotated as bad throughout")
@@ -167,37 +120,46 @@ class Recordings(Windows, FileDataset):
             return _Cut(starts, [])
         return _Cut(starts, [label_of(start, options.window, notes) for start in starts.tolist()])
 
+    def _starts(self, span: Span, rate: float) -> NDArray[np.float64]:
+        """Returns when the windows of a span start, by the clock."""
+        stride = self.options.stride or self.options.window
+        last = span.seconds - self.options.window + 0.5 / rate
+        return (
+            span.start + np.arange(max(0, math.floor(last / stride) + 1), dtype=np.float64) * stride
+        )
+
     def _choose(self) -> dict[str, NDArray[np.float64]]:
         """Decides on the channels; returns the places of electrodes that the first file gives.
 
         Raises:
-            UsageError: If most recordings lack a channel that was asked for, or share none.
+            UsageError: If no recording has a channel that was chosen.
+            DataError: If the recordings share no channel.
         """
-        count = Counter(name for names in self._has.values() for name in names)
-        if self.options.channels:
-            self._names = tuple(canonical(self.options.channels))
-            missing = [name for name in self._names if name not in count]
-            if missing:
-                raise UsageError(
-                    f"No recording has the channel '{missing[0]}'; there are "
-                    f"{', '.join(sorted(count)[:20])}."
-                )
-        else:
-            self._names = tuple(n for n in count if count[n] >= _COMMON * len(self._has))
-        if self._has and not self._names:
-            kinds = len(set(self._has.values()))
+        sources = {file: self._source(file) for file in self._with_signal}
+        montage = choose(sources, *self._asked)
+        self._names = montage.names
+        if not self._names:
+            kinds = len({frozenset(usable(source, *self._asked)) for source in sources.values()})
             raise DataError(
                 f"The recordings in '{self.path}' have {kinds} different sets of channels and no "
                 "channel in common. Give --data one kind of them, or data.options.channels."
             )
-        known: dict[str, NDArray[np.float64]] = {}
-        for file, names in self._has.items():
-            lacking = [name for name in self._names if name not in names]
-            if lacking:
-                self.faults[file] = f"has no channel {lacking[0]}"
-            elif not known and self.options.image == "topography":
-                known = self._source(file).places
-        return known
+        for file, name in montage.lacking.items():
+            self.faults.setdefault(file, f"has no channel {name}")
+        remarks = (*self.files.remarks, *self._strays(sources.values()), *montage.remarks)
+        self.files = replace(self.files, remarks=remarks)
+        if self.options.image != "topography":
+            return {}
+        complete = (file for file in sources if file not in montage.lacking)
+        return next((dict(sources[file].places) for file in complete), {})
+
+    def _strays(self, sources: Iterable[Source]) -> Iterable[str]:
+        """Yields a remark if there are data files that no header names."""
+        used = {part.name for source in sources for part in source.parts}
+        names = [key for key in walk(self.path) if key.lower().endswith(_DATA)]
+        strays = sorted(name for name in names if name.rpartition("/")[2] not in used)
+        if strays and not self.faults:  # else a faulty header may name them
+            yield f"{len(strays)} data files without a header are not read, such as '{strays[0]}'."
 
     def _lay_out(self, cuts: dict[int, _Cut]) -> None:
         """Sets the index: the windows of good recordings, and one entry for each faulty one."""
@@ -243,21 +205,51 @@ class Recordings(Windows, FileDataset):
         file = int(self._file[i])
         self.refuse_faulty(file)
         options, source = self.options, self._source(file)
-        start = float(self._start[i]) * source.rate
-        margin = _MARGIN * source.rate
-        first = max(0, round(start - margin))
-        stop = min(source.samples, round(start + options.window * source.rate + margin))
-        x = source.read(first, stop, self._names)
-        bad = dead(x) | np.isin(self._names, list(source.bad))
-        x = np.where(dead(x)[:, None], 0, x - x.mean(axis=1, keepdims=True))
-        x = resampled(bandpass(x, source.rate, *options.band), source.rate, options.resample)
-        bad |= unlike(x, bad)
-        begin = round((start - first) / source.rate * options.resample)
         count = round(options.window * options.resample)
-        x = x[:, begin : begin + count]
-        x = np.pad(x, ((0, 0), (0, count - x.shape[1])), mode="edge")  # a sample, by rounding
+        x = np.empty((len(self._names), count), np.float32)
+        bad = np.isin(self._names, list(source.bad))
+        spread = np.empty(len(x), np.float32)
+        for rate, rows in self._by_rate(source):
+            part, begin, dead_rows = self._filtered(source, float(self._start[i]), rate, rows)
+            spread[rows], bad[rows] = part.std(axis=1), bad[rows] | dead_rows
+            part = part[:, begin : begin + count]
+            short = count - part.shape[1]  # a sample, by rounding
+            x[rows] = np.pad(part, ((0, 0), (0, short)), mode="edge")
+        bad |= unlike(spread, bad)
         if options.reference == "average":
             x = averaged(x, bad)
         if options.bad_channels == "zero":
             x[bad] = 0
         return x
+
+    def _by_rate(self, source: Source) -> Iterable[tuple[float, list[int]]]:
+        """Yields each sampling rate of the chosen channels, and their rows."""
+        rates = [source.rate_of(name) for name in self._names]
+        for rate in dict.fromkeys(rates):
+            yield rate, [row for row, each in enumerate(rates) if each == rate]
+
+    def _filtered(
+        self, source: Source, start: float, rate: float, rows: Sequence[int]
+    ) -> tuple[Reals, int, NDArray[np.bool_]]:
+        """Returns a window with what is around it, filtered and at the common sampling rate.
+
+        Returns:
+            Samples (C, n), the number of the first one in the window, and which channels are dead.
+        """
+        options, names = self.options, [self._names[row] for row in rows]
+        span = next(s for s in reversed(source.spans) if s.start <= start + 1e-6)
+        origin = math.ceil(span.offset * rate - 1e-6)
+        end = math.floor((span.offset + span.seconds) * rate + 1e-6)
+        at, margin = (start - span.start) * rate, _MARGIN * rate
+        first = max(0, round(at - margin))
+        stop = min(end - origin, round(at + options.window * rate + margin))
+        if not is_fast(rate, options.band[0]):
+            raise DataError(
+                f"has {rate:g} samples a second of {names[0]}, too few for data.options.band"
+            )
+        x = source.read(origin + first, origin + stop, names)
+        dead_rows = dead(x)
+        x = np.where(dead_rows[:, None], 0, x - x.mean(axis=1, keepdims=True))
+        x = bandpass(x, rate, *options.band, mirrored=len(source.spans) > 1)
+        x = resampled(x, rate, options.resample)
+        return x, round((at - first) / rate * options.resample), dead_rows

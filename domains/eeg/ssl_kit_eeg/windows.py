@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Windows(Dataset):
     recording and the time of the window's start in it, in seconds.
     """
 
-    Config = WindowConfig
+    Config: ClassVar[type[WindowConfig]] = WindowConfig
     options: WindowConfig
     _corruption: augment.Transform | None = None
 

@@ -81,3 +81,53 @@ def write_fif(tmp_path: Path) -> Write:
         return path
 
     return write
+
+
+Wave = Callable[[np.ndarray], np.ndarray]
+
+
+@pytest.fixture
+def write_records(tmp_path: Path) -> Write:
+    """Writes EDF or BDF records; each channel is (name, rate, microvolts as a function of time)."""
+
+    def write(
+        channels: list[tuple[str, int, Wave]],
+        onsets: Any,
+        name: str = "a.edf",
+        seconds: float = 1,
+        kind: str = "",
+        notes: Any = (),
+        units: Any = None,
+        stamped: bool = True,
+    ) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wide = name.endswith(".bdf")
+        family, width, top = ("BDF", 3, 2**23) if wide else ("EDF", 2, 2**15)
+        names = [label for label, _, _ in channels] + [f"{family} Annotations"] * bool(kind)
+        n, sizes = (
+            len(names),
+            [round(rate * seconds) for _, rate, _ in channels] + [60] * bool(kind),
+        )
+        columns: list[Any] = [names, [""] * n, units or ["uV"] * n, [-400] * n, [400] * n]
+        columns += [[-top] * n, [top - 1] * n, [""] * n, sizes, [""] * n]
+        began = f"{'01.01.20':8}{'00.00.00':8}{256 * (n + 1):<8}"
+        head = f"{'0':8}{'SECRET^NAME':80}{'SECRET study':80}{began}{kind and family + kind:44}"
+        head += f"{len(onsets):<8}{seconds:<8g}{n:<4}"
+        for field, column in zip((16, 80, 8, 8, 8, 8, 8, 80, 8, 32), columns, strict=True):
+            head += "".join(f"{value:<{field}}" for value in column)
+        content = [(b"\xffBIOSEMI" if wide else b"0       ") + head.encode("latin-1")[8:]]
+        for onset in onsets:
+            for _, rate, wave in channels:
+                x = wave(onset + np.arange(round(rate * seconds)) / rate)
+                stored = np.rint((x + 400) / 800 * (2 * top - 1) - top).astype("<i4")
+                content.append(stored.view(np.uint8).reshape(-1, 4)[:, :width].tobytes())
+            if kind:
+                texts = [f"+{onset:.10g}\x14\x14\0"] if stamped else []
+                inside = [note for note in notes if onset <= note[0] < onset + seconds]
+                texts += [f"+{at:g}\x15{long:g}\x14{text}\x14\0" for at, long, text in inside]
+                content.append("".join(texts).encode().ljust(60 * width, b"\0"))
+        path.write_bytes(b"".join(content))
+        return path
+
+    return write

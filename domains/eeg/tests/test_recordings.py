@@ -31,14 +31,14 @@ def sine(hertz: float, rate: float, seconds: float, channels: int = 1) -> np.nda
 @pytest.mark.parametrize(
     ("name", "channels", "windows"),
     [
-        ("chtypes_edf.edf", 42, 2),
+        ("chtypes_edf.edf", 31, 2),
         ("subsecond_starttime.edf", 3, 2),
         ("test_1ch.gdf", 1, 15),
         ("test_bdf_stim_channel.bdf", 3, 5),
-        ("test_generator_2.edf", 11, 300),
+        ("test_generator_2.edf", 9, 300),
         ("test_raw.set", 32, 119),
-        ("test_reduced.edf", 138, 3),
-        ("test_utf8_annotations.edf", 11, 5),
+        ("test_reduced.edf", 135, 3),
+        ("test_utf8_annotations.edf", 9, 5),
     ],
 )
 def test_reads_the_real_formats(real_data: Path, name: str, channels: int, windows: int) -> None:
@@ -51,7 +51,7 @@ def test_reads_the_real_formats(real_data: Path, name: str, channels: int, windo
 
 def test_reads_brain_vision(real_data: Path) -> None:
     data = opened(real_data / "eeg_formats" / "test_NO.vhdr", window=0.4)
-    assert data.read(0).shape == (1, 51, 65)
+    assert data.read(0).shape == (1, 51, 63)
 
 
 @pytest.mark.parametrize(
@@ -179,12 +179,12 @@ def test_the_group_is_declared_a_bids_subject_a_folder_or_the_file(write_fif, tm
 
 def test_channels_are_those_that_recordings_share(write_edf, tmp_path: Path) -> None:
     for i in range(12):
-        names = ["EEG FP1-REF", "ecg"] if i < 11 else ["Cz", "ecg"]
+        names = ["EEG FP1-REF", "Oz"] if i < 11 else ["Cz", "Oz"]
         write_edf(
             np.random.default_rng(i).integers(-50, 50, (2, 600)), name=f"{i}.edf", names=names
         )
     data = opened(tmp_path)
-    assert data.channels == ("Fp1_uv", "ecg_uv")
+    assert data.channels == ("Fp1_uv", "Oz_uv")
     lacking = [i for i in range(12) if data.index.key(i).startswith("11.edf")]
     with pytest.raises(DataError, match="no channel Fp1"):
         data[lacking[0]]
@@ -195,7 +195,7 @@ def test_channels_are_those_that_recordings_share(write_edf, tmp_path: Path) -> 
 
 def test_electrodes_are_spelled_as_in_the_10_05_system() -> None:
     names = ["EEG FP1-REF", "fpz", "Fc5.", "EEG T3-LE", "ECG", "FP1"]
-    assert canonical(names) == ["Fp1", "Fpz", "FC5", "T3", "ECG", "FP1"]
+    assert canonical(names) == ["Fp1", "Fpz", "FC5", "T7", "ECG", "Fp1-1"]
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t", " "])

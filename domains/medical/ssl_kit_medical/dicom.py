@@ -89,7 +89,7 @@ class Dicom(Volumes):
         try:
             return super().find_files()
         except DataError as error:
-            files = index_files(self.path, ("",), self.labels_table)
+            files = index_files(self.path, ("",), self.labels)
             kept = [
                 i for i in range(len(files)) if starts_as_dicom(file_path(self.path, files.key(i)))
             ]
@@ -155,7 +155,7 @@ class Dicom(Volumes):
             table["patient"], images["patient"]
         )
         known = (table["study"] > 0) | (table["patient"] > 0)
-        masks = table["labels"] & beside & known & (not getattr(self.labels_table, "masks", False))
+        masks = table["labels"] & beside & known & (not self.labels.masks)
         table["frames"][masks] = 0
         if masks.any():
             self._remark(

@@ -99,7 +99,7 @@ class Nifti(Volumes):
 
     def find_files(self) -> Index:
         """Returns the index of the volumes: one file of each pair, and no segmentations."""
-        files = index_files(self.path, (*self.suffixes, *_VOXELS), self.labels_table)
+        files = index_files(self.path, (*self.suffixes, *_VOXELS), self.labels)
         names = [files.key(i) for i in range(len(files))]
         halves = _halves(names)
         kept = [i for i, n in enumerate(names) if n.lower().endswith(self.suffixes)]
@@ -107,7 +107,7 @@ class Nifti(Volumes):
         if not kept:
             return super().find_files()  # which says what is there
         self.files = files.take(kept)
-        if len(kept) > 1 and not getattr(self.labels_table, "masks", False):
+        if len(kept) > 1 and not self.labels.masks:
             self._leave_out_segmentations()
         return self.files
 

@@ -1,0 +1,134 @@
+"""What every open recording offers: its channels, its spans without a pause, its samples."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .channel_types import Type
+
+Reals = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Note:
+    """An annotation of a part of a recording; times in seconds from the recording's start."""
+
+    start: float
+    stop: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a recording without a pause.
+
+    Attributes:
+        start: When it starts by the clock, in seconds from the recording's start.
+        seconds: Its length.
+        offset: Seconds of signal that the file holds before it.
+    """
+
+    start: float
+    seconds: float
+    offset: float
+
+
+class Source(ABC):
+    """An open recording.
+
+    Attributes:
+        names: Names of the EEG channels.
+        others: Names of further channels.
+        assumed: Those of `names` that are EEG only because the file has no known electrode.
+        bad: Names of the channels that the file declares bad.
+        notes: Annotations.
+        spans: Parts without a pause, in the order of time.
+        began: Start of the recording, Unix time in seconds; None if the file does not tell it.
+        parts: Further files that belong to it.
+        remarks: What was assumed about the file, sentences without its name.
+    """
+
+    names: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    bad: frozenset[str] = frozenset()
+    notes: tuple[Note, ...] = ()
+    spans: tuple[Span, ...]
+    began: float | None = None
+    parts: tuple[Path, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def _set_types(self, names: Sequence[str], types: Sequence[Type]) -> None:
+        """Sets the EEG channels: those of unknown type count if the file has no others."""
+        typed = list(zip(names, types, strict=True))
+        eeg = tuple(name for name, kind in typed if kind == "eeg")
+        unknown = tuple(name for name, kind in typed if kind == "unknown")
+        self.names, self.assumed = eeg or unknown, () if eeg else unknown
+        self.others = tuple(name for name in names if name not in self.names)
+
+    @abstractmethod
+    def rate_of(self, name: str) -> float:
+        """Returns the sampling rate of a channel in Hz."""
+
+    @property
+    def rate(self) -> float:
+        """Highest sampling rate of the EEG channels, or of the others if there are none, in Hz."""
+        return max(self.rate_of(name) for name in self.names or self.others)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the signal without the pauses, in seconds."""
+        return sum(span.seconds for span in self.spans)
+
+    @property
+    def samples(self) -> int:
+        """Number of samples of a channel with the highest rate."""
+        return round(self.seconds * self.rate)
+
+    @property
+    def places(self) -> dict[str, NDArray[np.float64]]:
+        """Positions of electrodes, (3,) in meters, as far as the file gives them."""
+        return {}
+
+    @abstractmethod
+    def read(self, start: int, stop: int, names: Sequence[str]) -> Reals:
+        """Returns samples start to stop of channels of one rate, (C, n), in microvolts.
+
+        Samples are counted at the rate of these channels, and pauses do not count.
+
+        Raises:
+            DataError: If the samples are damaged.
+        """
+
+
+def spans_between(pauses: Sequence[tuple[float, float]], seconds: float) -> tuple[Span, ...]:
+    """Returns the spans of a recording.
+
+    Args:
+        pauses: Where each pause is, in seconds of signal before it, and its length in seconds.
+        seconds: Length of the signal.
+    """
+    spans, clock = list[Span](), 0.0
+    at = 0.0
+    for before, pause in sorted(
+        (before, pause) for before, pause in pauses if 0 < before < seconds
+    ):
+        if before > at:
+            spans.append(Span(clock, before - at, at))
+            clock += before - at
+        at, clock = before, clock + pause
+    return (*spans, Span(clock, seconds - at, at))
+
+
+def by_the_clock(at: float, spans: Sequence[Span]) -> float:
+    """Turns a time in seconds of signal into the time by the clock."""
+    span = max(
+        (span for span in spans if span.offset <= at), key=lambda s: s.offset, default=spans[0]
+    )
+    return span.start + at - span.offset

@@ -1,0 +1,129 @@
+"""Text with one sample a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssl_kit import DataError, UsageError
+
+from .channel_types import types_of
+from .electrodes import canonical
+from .lines import Lines, is_number
+from .source_base import Reals, Source, spans_between
+
+_TIMES = ("time", "times", "timestamp", "timestamps", "seconds")
+_NO_SIGNAL = (*_TIMES, "index", "sample", "")
+_UNITS = (1.0, 1e-3, 1e-6, 1e-9)  # of times, in seconds
+_STEPS = 50  # lines that tell the unit
+_LATE = 1.5  # samples by which a line may be late
+_MOST_READ = 2000  # lines, to find pauses
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Lines first to last, and their times in seconds."""
+
+    first: int
+    begin: float
+    last: int
+    end: float
+
+    def excess(self, rate: float) -> float:
+        """Returns by how many seconds it is longer than its samples."""
+        return self.end - self.begin - (self.last - self.first) / rate
+
+
+class TextSource(Source):
+    """Text in microvolts: lines are samples, columns are channels, with or without a header."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        if not rate:
+            raise UsageError(
+                "Text files do not say how many samples there are in a second. Give "
+                "--set data.options.rate=HZ (173.61 for the Bonn EEG)."
+            )
+        self._lines, self._rate = Lines(path, head=1), rate
+        fields = self._lines.head[0]
+        named = not all(is_number(field) for field in fields)
+        self._lines.skip = int(named)
+        if not self._lines.count:
+            raise DataError("holds no numbers")
+        if not named:
+            fields = ["eeg"] if len(fields) == 1 else [f"eeg{c + 1}" for c in range(len(fields))]
+        signals = [c for c, name in enumerate(fields) if name.strip().lower() not in _NO_SIGNAL]
+        names = canonical([fields[c] for c in signals])
+        self._columns = dict(zip((name.lower() for name in names), signals, strict=True))
+        self._set_types(names, types_of([fields[c] for c in signals]))
+        width = self._lines.read(0, 1).shape[1]
+        if width != len(fields):
+            raise DataError(f"has {len(fields)} names for {width} columns")
+        clock = [c for c, name in enumerate(fields) if name.strip().lower() in _TIMES]
+        pauses = self._pauses(clock[0]) if clock and self._lines.count >= _STEPS else []
+        self.spans = spans_between(pauses, self._lines.count / rate)
+
+    def _pauses(self, column: int) -> list[tuple[float, float]]:
+        """Returns where times of lines are apart, in seconds of signal, and by how many seconds.
+
+        Args:
+            column: Number of the column of times.
+        """
+        step = float(np.median(np.diff(self._lines.read(0, _STEPS)[:, column])))
+        unit = next((u for u in _UNITS if 0.9 < step * u * self._rate < 1.1), 0.0)
+        if not unit:
+            self.remarks += (
+                f"times advance by {step:g} a line, which does not fit data.options.rate "
+                f"{self._rate:g}; the rate was taken",
+            )
+            return []
+        last = self._lines.count - 1
+        whole = _Stretch(0, self._time(0, column) * unit, last, self._time(last, column) * unit)
+        pauses = self._bisected(whole, column, unit)
+        if pauses is None or any(pause < 0 for _, pause in pauses):
+            self.remarks += ("times of lines are irregular; no pauses are assumed",)
+            return []
+        if not pauses and abs(whole.excess(self._rate)) * self._rate >= _LATE:
+            self.remarks += (
+                f"there are {last / (whole.end - whole.begin):.6g} lines a second by their times; "
+                f"data.options.rate {self._rate:g} was taken",
+            )
+        return pauses
+
+    def _bisected(
+        self, whole: _Stretch, column: int, unit: float
+    ) -> list[tuple[float, float]] | None:
+        """Returns the pauses, None if there are too many; reads only lines where time is late."""
+        stretches, pauses = [whole], list[tuple[float, float]]()
+        for _ in range(_MOST_READ):
+            if not stretches:
+                return sorted(pauses)
+            part = stretches.pop()
+            excess = part.excess(self._rate)
+            if abs(excess) * self._rate < _LATE:
+                continue
+            if part.last - part.first == 1:
+                pauses.append((part.last / self._rate, excess))
+                continue
+            middle = (part.first + part.last) // 2
+            time = self._time(middle, column) * unit
+            stretches.append(_Stretch(part.first, part.begin, middle, time))
+            stretches.append(_Stretch(middle, time, part.last, part.end))
+        return None
+
+    def _time(self, line: int, column: int) -> float:
+        return float(self._lines.read(line, line + 1)[0, column])
+
+    def rate_of(self, name: str) -> float:
+        """Returns the sampling rate in Hz, which all channels have."""
+        return self._rate
+
+    def read(self, start: int, stop: int, names: Sequence[str]) -> Reals:
+        """Reads lines."""
+        table = self._lines.read(start, stop)
+        columns = [self._columns[name.lower()] for name in names]
+        if len(table) != stop - start or table.shape[1] <= max(columns):
+            raise DataError("has been cut off or changed since it was opened")
+        return np.ascontiguousarray(table[:, columns].T, dtype=np.float32)
