@@ -23,6 +23,7 @@ from .pairings import pair_equal as pair_equal
 from .pixels import from_levels as from_levels
 from .pixels import from_unit as from_unit
 from .pixels import full_scale as full_scale
+from .pixels import in_other_depth as in_other_depth
 from .pixels import to_unit as to_unit
 from .tiles import box_means as box_means
 from .tiles import grid as grid

@@ -1,13 +1,14 @@
-"""What a pixel value is: uint8 from 0 to 255, or float32 from 0 to 1."""
+"""Pixel values: uint8 from 0 to 255 or float32 from 0 to 1, other depths, and fill values."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.dataset import Image
+from ..core.errors import DataError
 
 
 class _DType(Protocol):
@@ -45,3 +46,22 @@ def from_levels(levels: Image, like: Image) -> Image:
     """
     levels = levels.clip(0, full_scale(like.dtype)).reshape(like.shape)
     return np.rint(levels).astype(np.uint8) if like.dtype == np.uint8 else levels
+
+
+def in_other_depth(image: Image, dtype: np.dtype[Any]) -> Image:
+    """Returns an image of 8 or 16 bits in the other depth: the full range stays the full range.
+
+    Args:
+        image: Of any number type and shape.
+        dtype: Number type to return.
+
+    Raises:
+        DataError: If the types differ and are not uint8 and uint16, whose ranges are known.
+    """
+    if image.dtype == dtype:
+        return image
+    if image.dtype == np.uint8 and dtype == np.uint16:
+        return image.astype(np.uint16) * np.uint16(257)
+    if image.dtype == np.uint16 and dtype == np.uint8:
+        return np.asarray((image.astype(np.uint32) + 128) // 257, np.uint8)
+    raise DataError(f"is {image.dtype.name} where most images are {dtype.name}")
