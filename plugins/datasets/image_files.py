@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageOps, features
 
 from ... import DataError, Image
 
@@ -22,6 +22,7 @@ _UNCHANGED, _GRAY = cv2.IMREAD_UNCHANGED, cv2.IMREAD_GRAYSCALE
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")  # of Pillow; I;16 and its kin begin with I
 # A marker in the pixels of a JPEG: no stuffed zero, no restart marker, no fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+_PNM = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+\d+){2}(?:\s|#[^\n]*\n)+(\d+)")
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers of a JPEG without a length
 _SCAN, _END = 0xDA, 0xD9
 
@@ -54,7 +55,19 @@ def decode(data: Bytes, flag: int) -> Image:
         image = cv2.imdecode(data, flag)
     except cv2.error:
         image = None
-    return _by_pillow(data, flag) if image is None else image
+    if image is None:
+        return _by_pillow(data, flag)
+    return _to_full_range(image, data) if head[:2] in (b"P2", b"P3", b"P5", b"P6") else image
+
+
+def _to_full_range(image: Image, data: Bytes) -> Image:
+    """Scales a PGM or PPM image whose header declares another largest value than its type has."""
+    match = _PNM.match(data[:4096].tobytes())
+    full, largest = np.iinfo(image.dtype).max, int(match[1]) if match else 0
+    if largest in (0, full):
+        return image
+    scaled = np.rint(image * (full / largest)).clip(0, full)
+    return np.asarray(scaled, image.dtype)
 
 
 def _by_pillow(data: Bytes, flag: int) -> Image:
@@ -73,18 +86,18 @@ def _by_pillow(data: Bytes, flag: int) -> Image:
             return np.asarray(picture if deep else picture.convert("L"))
     except Pillow.UnidentifiedImageError as error:
         raise DataError(_unknown(data[:16].tobytes())) from error
-    except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, RuntimeError, Pillow.DecompressionBombError) as error:
         raise DataError(f"cannot be decoded: {str(error).rstrip('.')}") from error
 
 
 def _unknown(head: bytes) -> str:
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and not (head[8:12] == b"avif" and features.check("avif")):
         kind = head[8:12].decode("ascii", "replace").strip()
         return (
             f"is a file of the kind '{kind}' (AVIF, HEIC), which this version of Pillow cannot "
             "decode; convert it to PNG, or for AVIF run: pip install 'pillow>=11.3'"
         )
-    return "is no image that OpenCV or Pillow can decode"
+    return "is damaged, or no image that OpenCV or Pillow can decode"
 
 
 def is_animated(data: Bytes) -> bool:
