@@ -24,6 +24,7 @@ from .pixels import from_levels as from_levels
 from .pixels import from_unit as from_unit
 from .pixels import full_scale as full_scale
 from .pixels import in_other_depth as in_other_depth
+from .pixels import suspected_fills as suspected_fills
 from .pixels import to_unit as to_unit
 from .tiles import box_means as box_means
 from .tiles import grid as grid

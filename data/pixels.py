@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,6 +10,11 @@ from numpy.typing import NDArray
 
 from ..core.dataset import Image
 from ..core.errors import DataError
+
+_HUGE = 1e29
+_FEW, _SHARE = 16, 0.0005  # pixels that a fill value has at least
+_USUAL = re.compile(r"9{3,}(\.\d+)?")
+_LIMITS = {float(2**bits - less) for bits in (15, 16, 31, 32) for less in (0, 1)} | {32766.0}
 
 
 class _DType(Protocol):
@@ -65,3 +71,43 @@ def in_other_depth(image: Image, dtype: np.dtype[Any]) -> Image:
     if image.dtype == np.uint16 and dtype == np.uint8:
         return np.asarray((image.astype(np.uint32) + 128) // 257, np.uint8)
     raise DataError(f"is {image.dtype.name} where most images are {dtype.name}")
+
+
+def suspected_fills(values: NDArray[Any], most: int = 4) -> list[float]:
+    """Returns extreme values that look like missing data: frequent, and far from all others.
+
+    A value of 1e29 or more is never a measurement. Any other value must be that of at least 16
+    pixels and 0.05 % of all, and lie further from the next value than three times the range of
+    the others; a value that is the limit of a number type, or nines only, needs a tenth of this
+    range below the others, or half of it above.
+
+    Args:
+        values: (n,) numbers of one channel, of the type in which they are stored.
+        most: Number of values that are returned at most.
+    """
+    finite = values[np.isfinite(values)]
+    huge = np.unique(finite[np.abs(finite.astype(np.float64)) >= _HUGE])
+    fills = [float(value) for value in huge[:most]]
+    levels, counts = np.unique(finite, return_counts=True)
+    numbers = levels.astype(np.float64)
+    kept = np.abs(numbers) < _HUGE
+    numbers, counts = numbers[kept], counts[kept]
+    least = max(_FEW, _SHARE * len(finite))
+    while len(fills) < most and len(numbers) > 2:
+        if counts[0] >= least and _is_far(numbers[0], numbers[1], numbers[-1]):
+            fills.append(float(numbers[0]))
+            numbers, counts = numbers[1:], counts[1:]
+        elif counts[-1] >= least and _is_far(numbers[-1], numbers[-2], numbers[0]):
+            fills.append(float(numbers[-1]))
+            numbers, counts = numbers[:-1], counts[:-1]
+        else:
+            break
+    return fills
+
+
+def _is_far(value: float, nearest: float, furthest: float) -> bool:
+    """Tells whether an extreme value lies far from the other values, which end in two others."""
+    gap, spread = abs(value - nearest), abs(furthest - nearest)
+    if not _USUAL.fullmatch(f"{abs(value):.10g}") and abs(value) not in _LIMITS:
+        return gap > 3 * spread
+    return gap > (0.1 if value < nearest else 0.5) * spread

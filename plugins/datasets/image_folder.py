@@ -45,9 +45,23 @@ class ImageFolder(FileDataset):
     Config = ImageFolderConfig
     options: ImageFolderConfig
     suffixes = (
-        ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif",
-        ".avif", ".ppm", ".pgm", ".pbm", ".pnm",
-    )  # fmt: skip
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".avif",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+    )
 
     def prepare(self) -> None:
         """Indexes the files and their pages, and looks at some images to learn their kind."""

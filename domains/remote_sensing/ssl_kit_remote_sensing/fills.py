@@ -1,0 +1,123 @@
+"""Finds values that mean missing data although no file declares them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from ssl_kit import DataError, Image
+from ssl_kit.data import evenly_spaced, suspected_fills
+
+from .options import GeoTiffConfig
+from .rasters import Rasters
+from .stacks import Scene
+
+_WINDOWS = 64  # looked at, evenly spread over all scenes
+_SIDE = 64  # samples of a window in both directions
+_ZEROS = 0.005  # share of pixels that are 0 in all bands of a multispectral dataset
+_PICTURE = 3  # bands from which a file is an image of several colors
+
+
+@dataclass(frozen=True)
+class Fills:
+    """Undeclared missing data.
+
+    Attributes:
+        values: Numbers that mean no data.
+        zero: Whether 0 in all bands means no data.
+        remarks: What was found and assumed, one sentence each.
+    """
+
+    values: tuple[float, ...] = ()
+    zero: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+def find_fills(
+    rasters: Rasters,
+    scenes: Sequence[Scene],
+    paths: Callable[[int], Path],
+    options: GeoTiffConfig,
+) -> Fills:
+    """Looks at small windows that are evenly spread over all scenes.
+
+    Args:
+        rasters: Reads them.
+        scenes: All of one kind.
+        paths: Of the files by number.
+        options: Of the reader; there is nothing to find if it names a value.
+    """
+    color_tables = scenes[0].header.palette
+    picture = scenes[0].dtype == "uint8" and len(scenes[0].bands) >= _PICTURE
+    if options.nodata is not None or not options.guess_nodata or color_tables or picture:
+        return Fills()
+    windows = [w for w in _look(rasters, scenes, paths, options.tile) if w is not None]
+    if not windows:
+        return Fills()
+    bands = [np.concatenate(band) for band in zip(*windows, strict=True)]
+    values: dict[float, float] = {}
+    for band in bands:
+        known = band[np.isfinite(band)]
+        for value in suspected_fills(known):
+            values[value] = max(values.get(value, 0.0), float((band == value).mean()))
+    zeros = float(np.all([band == 0 for band in bands], axis=0).mean())
+    integer = scenes[0].dtype in ("uint16", "uint32")  # of these it is known
+    zero = len(bands) >= _PICTURE and zeros >= _ZEROS and not integer
+    listed = [f"{value:g} ({100 * share:.3g} %)" for value, share in values.items()]
+    listed += [f"0 in all bands ({100 * zeros:.3g} %)"] if zero else []
+    if not listed:
+        return Fills()
+    remark = (
+        f"Taken for missing data, although the files do not declare it: {', '.join(listed)} of the "
+        "pixels looked at. --set data.options.nodata=VALUE names another value, and --set "
+        "data.options.guess_nodata=false takes all values for measurements."
+    )
+    return Fills(tuple(values), zero, (remark,))
+
+
+def _look(
+    rasters: Rasters, scenes: Sequence[Scene], paths: Callable[[int], Path], tile: int
+) -> list[list[NDArray[np.float64]] | None]:
+    """Returns the numbers of each band, NaN where a file declares no data, by window."""
+    per_scene = -(-_WINDOWS // len(scenes))
+    chosen = evenly_spaced(len(scenes), _WINDOWS).tolist()
+    return [
+        _window(rasters, scenes[number], paths, tile, part / max(1, per_scene - 1))
+        for number in chosen
+        for part in range(per_scene)
+    ]
+
+
+def _window(
+    rasters: Rasters, scene: Scene, paths: Callable[[int], Path], tile: int, at: float
+) -> list[NDArray[np.float64]] | None:
+    """Reads a window on the way from the upper left to the lower right corner of a scene."""
+    header = scene.header.at(rasters.resolution)
+    height, width = min(tile, header.height), min(tile, header.width)
+    row, column = round(at * (header.height - height)), round(at * (header.width - width))
+    window = Window(column, row, width, height)
+    shape = (min(height, _SIDE), min(width, _SIDE))
+    numbers = []
+    try:
+        for file, bands in _layers(scene):
+            read = rasters.read(paths(file), bands, window, shape, paths(scene.grid))
+            numbers += [_numbers(*band) for band in zip(*read, strict=True)]
+    except (DataError, OSError):
+        return None
+    return numbers
+
+
+def _layers(scene: Scene) -> list[tuple[int, tuple[int, ...]]]:
+    """Returns the number of each file, and the bands to read from it."""
+    if len(scene.files) == 1:
+        return [(scene.files[0], scene.bands)]
+    return [(file, (band,)) for file, band in zip(scene.files, scene.bands, strict=True)]
+
+
+def _numbers(data: Image, missing: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.where(missing, np.nan, data.astype(np.float64)).ravel()
