@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -111,3 +112,45 @@ def _is_far(value: float, nearest: float, furthest: float) -> bool:
     if not _USUAL.fullmatch(f"{abs(value):.10g}") and abs(value) not in _LIMITS:
         return gap > 3 * spread
     return gap > (0.1 if value < nearest else 0.5) * spread
+
+
+def fills_among(images: Iterable[Image]) -> dict[float, float]:
+    """Returns `suspected_fills` of images of one kind, with their share of the pixels.
+
+    Args:
+        images: (H, W) or (H, W, C) each, all with the same C; some of their pixels are looked at.
+    """
+    parts = [_thinned(image) for image in images]
+    if not parts or parts[0].dtype.kind not in "iuf":
+        return {}
+    channels = np.concatenate(parts).T
+    fills: dict[float, float] = {}
+    for channel in channels:
+        for value in suspected_fills(channel):
+            share = float((channel == value).mean())
+            fills[value] = max(fills.get(value, 0.0), share)
+    return fills
+
+
+def _thinned(image: Image) -> Image:
+    flat = image.reshape(-1, image.shape[2] if image.ndim == 3 else 1)
+    return flat[:: max(1, len(flat) // 4096)]
+
+
+def without_fills(image: Image, fills: Collection[float]) -> Image:
+    """Returns an image in float32 with NaN where it has one of some values; as it is without."""
+    if not fills:
+        return image
+    missing = np.isin(image, list(fills))
+    values = np.where(missing, 0, image).astype(np.float32)
+    values[missing] = np.nan
+    return values
+
+
+def listed_fills(fills: Mapping[float, float]) -> str:
+    """Returns the remark on values that count as missing: "-9999 (12 %)"."""
+    values = ", ".join(f"{value:.10g} ({100 * share:.3g} %)" for value, share in fills.items())
+    return (
+        f"Taken for missing data, although the files do not declare it: {values} of the pixels "
+        "looked at; --set data.options.guess_nodata=false takes all values for measurements."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,7 +14,14 @@ from PIL import Image as Pillow
 from pydantic import Field
 
 from ... import Config, DataError, Image
-from ...data import FileDataset, evenly_spaced, in_other_depth
+from ...data import (
+    FileDataset,
+    evenly_spaced,
+    fills_among,
+    in_other_depth,
+    listed_fills,
+    without_fills,
+)
 from .image_files import Bytes, decode, is_animated
 from .tiff_pages import pages_of
 
@@ -31,6 +39,13 @@ class ImageFolderConfig(Config):
         Literal["auto", "gray", "rgb"],
         Field(description="channels of an image; auto is gray if most images looked at are gray"),
     ] = "auto"
+    guess_nodata: Annotated[
+        bool,
+        Field(
+            description="whether frequent values far from all others become missing data (NaN), "
+            "in images of floats and of signed integers"
+        ),
+    ] = True
 
 
 class ImageFolder(FileDataset):
@@ -76,11 +91,12 @@ class ImageFolder(FileDataset):
         types = Counter(dtype for _, dtype, _ in kinds)
         self._dtype = np.dtype(self._choose_type(types))
         self._remark(*self._differences(kind if auto else "", grays, len(kinds), types))
+        self._find_fills()
         animated = sum(moving for _, _, moving in kinds)
         if animated:
             self._remark(
-                f"{animated} of the {len(kinds)} images looked at are animated; only their first "
-                "frame is used."
+                f"{animated} of the {len(kinds)} images looked at {_be(animated)} animated; of "
+                "these only the first frame is used."
             )
 
     @classmethod
@@ -92,6 +108,18 @@ class ImageFolder(FileDataset):
             (folder / "ab"[i % 2]).mkdir(exist_ok=True)
             cv2.imwrite(str(folder / "ab"[i % 2] / f"{i}.png"), image)
         return folder
+
+    def _find_fills(self) -> None:
+        """Looks for missing data in pictures of floats and signed integers: a map, for example."""
+        self._fills: dict[float, float] = {}
+        if self.options.guess_nodata and self._dtype.kind in "if":
+            images = []
+            for i in evenly_spaced(len(self), _LOOKED_AT).tolist():
+                with suppress(DataError):
+                    images.append(self.read(i))
+            self._fills = fills_among(images)
+        if self._fills:
+            self._remark(listed_fills(self._fills))
 
     def _remark(self, *remarks: str) -> None:
         self.index = replace(self.index, remarks=(*self.index.remarks, *remarks))
@@ -173,7 +201,7 @@ class ImageFolder(FileDataset):
             one, other = ("gray", "in color") if kind == "gray" else ("in color", "gray")
             option = "rgb" if kind == "gray" else "gray"
             remarks.append(
-                f"{others} of the {count} images looked at are {other}, most are {one}: all are "
+                f"{others} of the {count} images looked at {_be(others)} {other}, most are {one}: all are "
                 f"read as {', '.join(_NAMES[kind])}; --set data.options.channels={option} reads "
                 f"all as {', '.join(_NAMES[option])}."
             )
@@ -188,7 +216,7 @@ class ImageFolder(FileDataset):
             else:
                 outcome = "they count as unreadable"
             remarks.append(
-                f"{number} of the {count} images looked at are {name}, the others {chosen}: "
+                f"{number} of the {count} images looked at {_be(number)} {name}, most are {chosen}: "
                 f"{outcome}."
             )
         return remarks
@@ -211,7 +239,7 @@ class ImageFolder(FileDataset):
     def read(self, i: int) -> Image:
         """Returns image i, (H, W, 1) or (H, W, 3) RGB, of the number type of most images."""
         image = decode(self._bytes(i), self._flag | cv2.IMREAD_ANYDEPTH)
-        image = in_other_depth(image, self._dtype)
+        image = without_fills(in_other_depth(image, self._dtype), self._fills)
         return image[..., None] if image.ndim == 2 else image
 
     def orientation(self, i: int) -> int:
@@ -222,3 +250,7 @@ class ImageFolder(FileDataset):
         except (OSError, ValueError, SyntaxError):
             return 1
         return int(value) if value in range(1, 9) else 1
+
+
+def _be(number: int) -> str:
+    return "is" if number == 1 else "are"

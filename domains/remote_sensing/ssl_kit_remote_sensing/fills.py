@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ssl_kit import DataError, Image
-from ssl_kit.data import evenly_spaced, suspected_fills
+from ssl_kit.data import evenly_spaced, listed_fills, suspected_fills
 
 from .options import GeoTiffConfig
 from .rasters import Rasters
@@ -68,16 +68,14 @@ def find_fills(
     zeros = float(np.all([band == 0 for band in bands], axis=0).mean())
     integer = scenes[0].dtype in ("uint16", "uint32")  # of these it is known
     zero = len(bands) >= _PICTURE and zeros >= _ZEROS and not integer
-    listed = [f"{value:g} ({100 * share:.3g} %)" for value, share in values.items()]
-    listed += [f"0 in all bands ({100 * zeros:.3g} %)"] if zero else []
-    if not listed:
-        return Fills()
-    remark = (
-        f"Taken for missing data, although the files do not declare it: {', '.join(listed)} of the "
-        "pixels looked at. --set data.options.nodata=VALUE names another value, and --set "
-        "data.options.guess_nodata=false takes all values for measurements."
-    )
-    return Fills(tuple(values), zero, (remark,))
+    remarks = [listed_fills(values)] if values else []
+    if zero:
+        remarks.append(
+            f"Taken for missing data, although the files do not declare it: 0 in all bands, "
+            f"{100 * zeros:.3g} % of the pixels looked at; --set data.options.guess_nodata=false "
+            "takes all values for measurements."
+        )
+    return Fills(tuple(values), zero, tuple(remarks))
 
 
 def _look(
