@@ -201,9 +201,9 @@ class ImageFolder(FileDataset):
             one, other = ("gray", "in color") if kind == "gray" else ("in color", "gray")
             option = "rgb" if kind == "gray" else "gray"
             remarks.append(
-                f"{others} of the {count} images looked at {_be(others)} {other}, most are {one}: all are "
-                f"read as {', '.join(_NAMES[kind])}; --set data.options.channels={option} reads "
-                f"all as {', '.join(_NAMES[option])}."
+                f"{others} of the {count} images looked at {_be(others)} {other}, most are {one}: "
+                f"all are read as {', '.join(_NAMES[kind])}; --set "
+                f"data.options.channels={option} reads all as {', '.join(_NAMES[option])}."
             )
         chosen = self._dtype.name
         for name, number in types.items():
@@ -216,8 +216,8 @@ class ImageFolder(FileDataset):
             else:
                 outcome = "they count as unreadable"
             remarks.append(
-                f"{number} of the {count} images looked at {_be(number)} {name}, most are {chosen}: "
-                f"{outcome}."
+                f"{number} of the {count} images looked at {_be(number)} {name}, most are "
+                f"{chosen}: {outcome}."
             )
         return remarks
 

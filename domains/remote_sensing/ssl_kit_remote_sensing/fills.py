@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ssl_kit import DataError, Image
@@ -16,6 +16,8 @@ from ssl_kit.data import evenly_spaced, listed_fills, suspected_fills
 from .options import GeoTiffConfig
 from .rasters import Rasters
 from .stacks import Scene
+
+Looked = tuple[list[Image], float]
 
 _WINDOWS = 64  # looked at, evenly spread over all scenes
 _SIDE = 64  # samples of a window in both directions
@@ -56,18 +58,17 @@ def find_fills(
     picture = scenes[0].dtype == "uint8" and len(scenes[0].bands) >= _PICTURE
     if options.nodata is not None or not options.guess_nodata or color_tables or picture:
         return Fills()
-    windows = [w for w in _look(rasters, scenes, paths, options.tile) if w is not None]
+    windows = _look(rasters, scenes, paths, options.tile)
     if not windows:
         return Fills()
-    bands = [np.concatenate(band) for band in zip(*windows, strict=True)]
     values: dict[float, float] = {}
-    for band in bands:
-        known = band[np.isfinite(band)]
+    for band in zip(*(bands for bands, _ in windows), strict=True):
+        known = np.concatenate(band)
         for value in suspected_fills(known):
-            values[value] = max(values.get(value, 0.0), float((band == value).mean()))
-    zeros = float(np.all([band == 0 for band in bands], axis=0).mean())
+            values[value] = max(values.get(value, 0.0), float((known == value).mean()))
+    zeros = float(np.mean([share for _, share in windows]))
     integer = scenes[0].dtype in ("uint16", "uint32")  # of these it is known
-    zero = len(bands) >= _PICTURE and zeros >= _ZEROS and not integer
+    zero = len(scenes[0].bands) >= _PICTURE and _ZEROS <= zeros < 1 and not integer
     remarks = [listed_fills(values)] if values else []
     if zero:
         remarks.append(
@@ -80,34 +81,38 @@ def find_fills(
 
 def _look(
     rasters: Rasters, scenes: Sequence[Scene], paths: Callable[[int], Path], tile: int
-) -> list[list[NDArray[np.float64]] | None]:
-    """Returns the numbers of each band, NaN where a file declares no data, by window."""
+) -> list[Looked]:
+    """Returns the windows that can be read."""
     per_scene = -(-_WINDOWS // len(scenes))
-    chosen = evenly_spaced(len(scenes), _WINDOWS).tolist()
-    return [
-        _window(rasters, scenes[number], paths, tile, part / max(1, per_scene - 1))
-        for number in chosen
-        for part in range(per_scene)
-    ]
+    windows = []
+    for number in evenly_spaced(len(scenes), _WINDOWS).tolist():
+        for part in range(per_scene):
+            with suppress(DataError, OSError):
+                at = part / max(1, per_scene - 1)
+                windows.append(_window(rasters, scenes[number], paths, tile, at))
+    return windows
 
 
 def _window(
     rasters: Rasters, scene: Scene, paths: Callable[[int], Path], tile: int, at: float
-) -> list[NDArray[np.float64]] | None:
-    """Reads a window on the way from the upper left to the lower right corner of a scene."""
+) -> Looked:
+    """Reads a window on the way from the upper left to the lower right corner of a scene.
+
+    Returns:
+        The known numbers of each band, and the share of the pixels that are 0 in all bands.
+    """
     header = scene.header.at(rasters.resolution)
     height, width = min(tile, header.height), min(tile, header.width)
     row, column = round(at * (header.height - height)), round(at * (header.width - width))
     window = Window(column, row, width, height)
     shape = (min(height, _SIDE), min(width, _SIDE))
     numbers = []
-    try:
-        for file, bands in _layers(scene):
-            read = rasters.read(paths(file), bands, window, shape, paths(scene.grid))
-            numbers += [_numbers(*band) for band in zip(*read, strict=True)]
-    except (DataError, OSError):
-        return None
-    return numbers
+    zero = np.ones(shape, dtype=bool)
+    for file, bands in _layers(scene):
+        data, missing = rasters.read(paths(file), bands, window, shape, paths(scene.grid))
+        numbers += [band[~mask] for band, mask in zip(data, missing, strict=True)]
+        zero &= ((data == 0) & ~missing).all(axis=0)
+    return numbers, float(zero.mean())
 
 
 def _layers(scene: Scene) -> list[tuple[int, tuple[int, ...]]]:
@@ -115,7 +120,3 @@ def _layers(scene: Scene) -> list[tuple[int, tuple[int, ...]]]:
     if len(scene.files) == 1:
         return [(scene.files[0], scene.bands)]
     return [(file, (band,)) for file, band in zip(scene.files, scene.bands, strict=True)]
-
-
-def _numbers(data: Image, missing: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.where(missing, np.nan, data.astype(np.float64)).ravel()

@@ -87,11 +87,10 @@ def palette_of(raster: Any) -> NDArray[np.uint8] | None:
     Returns:
         None if there is none, or if its colors are the numbers themselves, as shades of gray.
     """
-    source = getattr(raster, "src_dataset", raster)  # of a raster that is put on another grid
-    if source.count != 1 or source.colorinterp[0] != ColorInterp.palette:
+    if raster.count != 1 or raster.colorinterp[0] != ColorInterp.palette:
         return None
     try:
-        entries = source.colormap(1)
+        entries = raster.colormap(1)
     except ValueError:
         return None
     table = np.zeros((max(entries, default=0) + 1, 4), np.uint8)

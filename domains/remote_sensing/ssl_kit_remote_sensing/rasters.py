@@ -95,7 +95,13 @@ class Rasters:
             DataError: If the file is damaged.
         """
         with rasterio.Env(**_GDAL):
-            return self._load(_open_on_grid(path, like or path, self), bands, window, shape)
+            opened = _open_on_grid(path, like or path, self)
+            if opened.colors is None:
+                return self._load(opened.raster, bands, window, shape)
+            numbers, missing = self._load(opened.raster, (1,), window, shape)
+        colors = opened.colors[numbers[0].clip(0, len(opened.colors) - 1)].transpose(2, 0, 1)
+        missing = missing | (colors[3:] == 0)
+        return colors[[band - 1 for band in bands]], missing.repeat(len(bands), axis=0)
 
     def thin(
         self, path: Path, band: int, shape: tuple[int, int]
@@ -112,7 +118,7 @@ class Rasters:
         """
         with rasterio.Env(**_GDAL), _open(path) as raster:
             everything = Window(0, 0, raster.width, raster.height)
-            data, missing = self._numbers(raster, (band,), everything, shape)
+            data, missing = self._load(raster, (band,), everything, shape)
         return data[0], missing[0]
 
     def may_miss(self, header: Header) -> bool:
@@ -120,18 +126,6 @@ class Rasters:
         return header.masked or bool(self.fills) or self.zero
 
     def _load(
-        self, raster: Any, bands: tuple[int, ...], window: Window, shape: tuple[int, int]
-    ) -> tuple[Image, NDArray[np.bool_]]:
-        """Returns (C, h, w) pixels, and where they hold no data; numbers become their colors."""
-        table = palette_of(raster) if self.colors else None
-        if table is None:
-            return self._numbers(raster, bands, window, shape)
-        numbers, missing = self._numbers(raster, (1,), window, shape)
-        colors = table[numbers[0].clip(0, len(table) - 1)].transpose(2, 0, 1)
-        missing = missing | (colors[3:] == 0)
-        return colors[[band - 1 for band in bands]], missing.repeat(len(bands), axis=0)
-
-    def _numbers(
         self, raster: Any, bands: tuple[int, ...], window: Window, shape: tuple[int, int]
     ) -> tuple[Image, NDArray[np.bool_]]:
         """Returns (C, h, w) pixels as stored, and where they hold no data."""
@@ -156,10 +150,27 @@ class Rasters:
         return data, missing
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """An open raster, and its color table (n, 4) if its numbers are to become colors."""
+
+    raster: Any
+    colors: NDArray[np.uint8] | None
+
+    def close(self) -> None:
+        self.raster.close()
+
+
 @keep_open(64)
-def _open_on_grid(path: Path, like: Path, rasters: Rasters) -> Any:
-    """Opens a raster on the grid of a file; bilinear, and larger pixels are averages."""
+def _open_on_grid(path: Path, like: Path, rasters: Rasters) -> _Opened:
     raster = _open(path)
+    colors = palette_of(raster) if rasters.colors else None
+    nearest = colors is not None  # between two numbers there is no color
+    return _Opened(_on_grid(raster, path, like, rasters, nearest), colors)
+
+
+def _on_grid(raster: Any, path: Path, like: Path, rasters: Rasters, nearest: bool) -> Any:
+    """Puts a raster on the grid of a file; bilinear, and larger pixels are averages."""
     if rasters.resolution is None and path == like:
         return raster
     with _open(like) as other:
@@ -169,7 +180,6 @@ def _open_on_grid(path: Path, like: Path, rasters: Rasters) -> Any:
         return raster
     if not header.crs or not grid.crs:
         raise DataError("has another size than its scene, and no map that tells where it lies")
-    numbers = rasters.colors and palette_of(raster) is not None
     nodata = _nodata_of(raster, rasters)
     fill = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
     try:
@@ -179,7 +189,7 @@ def _open_on_grid(path: Path, like: Path, rasters: Rasters) -> Any:
             transform=Affine(*grid.transform),
             height=grid.height,
             width=grid.width,
-            resampling=Resampling.nearest if numbers else Resampling.bilinear,
+            resampling=Resampling.nearest if nearest else Resampling.bilinear,
             **fill,
         )
     except (RasterioError, ValueError) as error:
