@@ -76,7 +76,7 @@ class Arrays(FileDataset):
         """Looks at images that are evenly spread, and returns the number of their channels."""
         images = self._sample()
         if not images:
-            return self.read(0).shape[2]
+            return int(self.read(0).shape[2])
         counts = Counter((_kind_of(image), image.shape[2]) for image in images)
         (self._kind, width), most = counts.most_common(1)[0]
         alike = [i for i in images if (_kind_of(i), i.shape[2]) == (self._kind, width)]
@@ -90,7 +90,7 @@ class Arrays(FileDataset):
             self._fills = fills_among(alike)
             remarks += [listed_fills(self._fills)] if self._fills else []
         self.index = replace(self.index, remarks=(*self.index.remarks, *remarks))
-        return width
+        return int(width)
 
     def _sample(self) -> list[Image]:
         images = []

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageOps, features
+from PIL import ImageOps, UnidentifiedImageError, features
 
 from ... import DataError, Image
 
@@ -74,20 +74,27 @@ def _by_pillow(data: Bytes, flag: int) -> Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            picture = Pillow.open(io.BytesIO(data.tobytes()))
-            gray = picture.mode in _GRAY_MODES or picture.mode.startswith("I;")
+            picture: Pillow.Image = Pillow.open(io.BytesIO(data.tobytes()))
             if flag == _UNCHANGED:
-                flag = _GRAY if gray else cv2.IMREAD_COLOR_RGB
+                flag = _GRAY if _is_gray(picture) else cv2.IMREAD_COLOR_RGB
             else:
                 picture = ImageOps.exif_transpose(picture)
             if (flag & ~cv2.IMREAD_ANYDEPTH) != _GRAY:
                 return np.asarray(picture.convert("RGB"))
             deep = picture.mode == "F" or picture.mode.startswith("I")
             return np.asarray(picture if deep else picture.convert("L"))
-    except Pillow.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise DataError(_unknown(data[:16].tobytes())) from error
     except (OSError, ValueError, SyntaxError, RuntimeError, Pillow.DecompressionBombError) as error:
         raise DataError(f"cannot be decoded: {str(error).rstrip('.')}") from error
+
+
+def _is_gray(picture: Pillow.Image) -> bool:
+    """Tells whether a picture has shades of gray only, by its mode or its color table."""
+    if picture.mode == "P":
+        table = np.array(picture.getpalette("RGB")).reshape(-1, 3)
+        return bool((table == table[:, :1]).all())
+    return picture.mode in _GRAY_MODES or picture.mode.startswith("I;")
 
 
 def _unknown(head: bytes) -> str:
@@ -101,8 +108,10 @@ def _unknown(head: bytes) -> str:
 
 
 def is_animated(data: Bytes) -> bool:
-    """Tells whether a GIF, PNG or WebP file holds further frames, of which only one is read."""
+    """Tells whether a GIF, PNG, WebP or AVIF holds further frames, of which only one is read."""
     head = data[:64].tobytes()
+    if head[4:12] == b"ftypavis":
+        return True
     if head[:4] == b"RIFF":
         return head[12:16] == b"VP8X" and bool(head[20] & 2)
     if head[:4] == b"\x89PNG":
@@ -121,12 +130,12 @@ def _is_whole(head: bytes, data: Bytes) -> bool:
     checks: dict[bytes, Callable[[bytes], bool]] = {
         b"\xff\xd8": _whole_jpeg,
         b"\x89P": _whole_png,
-        b"RI": lambda file: len(file) >= struct.unpack("<I", file[4:8])[0] + 8,
+        b"RI": lambda file: len(file) >= int.from_bytes(file[4:8], "little") + 8,
         b"BM": _whole_bitmap,
     }
     check = checks.get(head[:2])
     try:
-        return check is None or check(data.tobytes())
+        return check is None or bool(check(data.tobytes()))
     except struct.error:
         return False
 
@@ -158,7 +167,7 @@ def _whole_png(file: bytes) -> bool:
         length, name = struct.unpack(">I4s", file[at : at + 8])
         at += 12 + length
         if name == b"IEND":
-            return at <= len(file)
+            return bool(at <= len(file))
     return False
 
 
@@ -166,4 +175,4 @@ def _whole_bitmap(file: bytes) -> bool:
     """Compares with the size of uncompressed rows, because the field of the size is often 0."""
     begin, header, width, height, _, bits, packing = struct.unpack("<IIiiHHI", file[10:34])
     row = (abs(width) * bits + 31) // 32 * 4
-    return header < 40 or packing not in (0, 3) or len(file) >= begin + row * abs(height)
+    return bool(header < 40 or packing not in (0, 3) or len(file) >= begin + row * abs(height))

@@ -128,11 +128,9 @@ class ImageFolder(FileDataset):
         """Makes an image of each page of each TIFF file."""
         self._file = np.arange(len(self.files))
         self._page = np.zeros(len(self.files), dtype=np.int64)
-        keys = np.strings.lower(self.files.keys)
-        tiffs = np.flatnonzero(
-            np.strings.endswith(keys, b".tif") | np.strings.endswith(keys, b".tiff")
-        )
-        pages = {file: pages_of(self.path_of(file)) for file in tiffs.tolist()}
+        lower = np.strings.lower(self.files.keys)
+        tiffs = np.strings.endswith(lower, b".tif") | np.strings.endswith(lower, b".tiff")
+        pages = {file: pages_of(self.path_of(file)) for file in np.flatnonzero(tiffs).tolist()}
         left_out = sum(each.left_out for each in pages.values())
         if left_out:
             self._remark(
