@@ -28,7 +28,7 @@ class ArraysConfig(Config):
     ] = False
     guess_nodata: Annotated[
         bool,
-        Field(description="whether frequent values far from all others become missing data (NaN)"),
+        Field(description="search for frequent values far from all others, which become NaN"),
     ] = True
 
 

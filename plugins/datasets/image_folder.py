@@ -42,8 +42,8 @@ class ImageFolderConfig(Config):
     guess_nodata: Annotated[
         bool,
         Field(
-            description="whether frequent values far from all others become missing data (NaN), "
-            "in images of floats and of signed integers"
+            description="search for frequent values far from all others, which become missing data "
+            "(NaN), in images of floats and of signed integers"
         ),
     ] = True
 

@@ -42,8 +42,8 @@ class GeoTiffConfig(Config):
     guess_nodata: Annotated[
         bool,
         Field(
-            description="without nodata: whether frequent values far from all others hold no data, "
-            "although the files do not declare them"
+            description="search for frequent values far from all others, which count as no data "
+            "although the files do not declare them, unless nodata is given"
         ),
     ] = True
     palette: Annotated[
