@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ... import Config, DataError, Image, Index, UsageError
-from ...data import FileDataset
+from ...data import FileDataset, evenly_spaced, fills_among, listed_fills, without_fills
+
+_LOOKED_AT = 64  # images that decide on the kind
 
 
 class ArraysConfig(Config):
@@ -22,13 +26,18 @@ class ArraysConfig(Config):
     channels_first: Annotated[
         bool, Field(description="axis order of an image: (C, H, W) if true, else (H, W, C)")
     ] = False
+    guess_nodata: Annotated[
+        bool,
+        Field(description="search for frequent values far from all others, which become NaN"),
+    ] = True
 
 
 class Arrays(FileDataset):
     """Images (H, W) or (H, W, C) of any number type; complex ones are taken by magnitude.
 
     Either one .npy (n, H, W[, C]), memory-mapped; or one .npz with images, labels and groups; or
-    a folder with one image in each .npy, and labels as for an image folder.
+    a folder with one image in each .npy, and labels as for an image folder: the number of channels
+    and the kind of number (uint8, integers, floats) of most files count.
     """
 
     Config = ArraysConfig
@@ -38,11 +47,12 @@ class Arrays(FileDataset):
     def prepare(self) -> None:
         """Opens the file, or indexes the folder."""
         self._stack: NDArray[np.generic] | None = None
+        self._kind, self._fills = "", dict[float, float]()
         if self.path.is_dir():
             super().prepare()
         else:
             self._stack, self.index = _open_stack(self.path)
-        width, names = self.read(0).shape[2], self.options.channels
+        width, names = self._look(), self.options.channels
         self.channels = names or tuple(f"c{c}" for c in range(width))
         if len(self.channels) != width:
             raise UsageError(
@@ -62,8 +72,43 @@ class Arrays(FileDataset):
         np.savez(path, images=images, labels=["a", "b"] * 3)
         return path
 
+    def _look(self) -> int:
+        """Looks at images that are evenly spread, and returns the number of their channels."""
+        images = self._sample()
+        if not images:
+            return int(self.read(0).shape[2])
+        counts = Counter((_kind_of(image), image.shape[2]) for image in images)
+        (self._kind, width), most = counts.most_common(1)[0]
+        alike = [i for i in images if (_kind_of(i), i.shape[2]) == (self._kind, width)]
+        remarks = []
+        if most < len(images):
+            remarks.append(
+                f"{len(images) - most} of the {len(images)} arrays looked at are not {width} "
+                f"channels of {self._kind} like most; they count as unreadable."
+            )
+        if self.options.guess_nodata and self._kind in ("integers", "floats"):
+            self._fills = fills_among(alike)
+            remarks += [listed_fills(self._fills)] if self._fills else []
+        self.index = replace(self.index, remarks=(*self.index.remarks, *remarks))
+        return int(width)
+
+    def _sample(self) -> list[Image]:
+        images = []
+        for i in evenly_spaced(len(self), _LOOKED_AT).tolist():
+            try:
+                images.append(self._image(i))
+            except DataError:
+                continue
+        return images
+
     def read(self, i: int) -> Image:
-        """Returns image i, (H, W, C)."""
+        """Returns image i, (H, W, C), NaN where a value means missing data."""
+        image = self._image(i)
+        if self._kind not in ("", _kind_of(image)):
+            raise DataError(f"holds {image.dtype.name} where most files hold {self._kind}")
+        return without_fills(image, self._fills)
+
+    def _image(self, i: int) -> Image:
         image = self._load(i) if self._stack is None else np.asarray(self._stack[i])
         if image.ndim == 2:
             return image[..., None]
@@ -76,6 +121,14 @@ class Arrays(FileDataset):
             return np.asarray(np.load(self.path_of(i), allow_pickle=False))
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"is no NumPy array: {error}") from error
+
+
+def _kind_of(image: Image) -> str:
+    """Returns the kind of number: kinds have ranges that cannot be compared."""
+    if image.dtype == np.uint8:
+        return "uint8"
+    kinds = {"b": "booleans", "i": "integers", "u": "integers", "f": "floats"}
+    return kinds.get(image.dtype.kind, "complex numbers")
 
 
 def _open_stack(path: Path) -> tuple[NDArray[np.generic], Index]:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import cv2
 import numpy as np
+from PIL import Image as Pillow
 from pydantic import Field
 
 from ... import Config, DataError, Image
-from ...data import FileDataset
+from ...data import (
+    FileDataset,
+    evenly_spaced,
+    fills_among,
+    in_other_depth,
+    listed_fills,
+    without_fills,
+)
+from .image_files import Bytes, decode, is_animated
+from .tiff_pages import pages_of
 
 _NAMES = {"gray": ("gray",), "rgb": ("red", "green", "blue")}
-_ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}  # how a whole JPEG or PNG ends
+_EXIF_ORIENTATION = 0x0112
+_LOOKED_AT = 64  # images that decide on channels and number type
+_PIXELS, _LEAST = 100e6, 8  # of these images together; their number all the same
+_GOLDEN = 0.6180339887  # its multiples modulo 1 are evenly spread, wherever one stops
 
 
 class ImageFolderConfig(Config):
@@ -21,28 +37,67 @@ class ImageFolderConfig(Config):
 
     channels: Annotated[
         Literal["auto", "gray", "rgb"],
-        Field(description="channels of an image; auto is gray if the first readable image is gray"),
+        Field(description="channels of an image; auto is gray if most images looked at are gray"),
     ] = "auto"
+    guess_nodata: Annotated[
+        bool,
+        Field(
+            description="search for frequent values far from all others, which become missing data "
+            "(NaN), in images of floats and of signed integers"
+        ),
+    ] = True
 
 
 class ImageFolder(FileDataset):
-    """JPEG, PNG, BMP, WebP and TIFF, 8 or 16 bit, gray or RGB; an alpha channel is dropped.
+    """JPEG, PNG, BMP, WebP, TIFF, GIF, AVIF and PNM; gray or RGB; an alpha channel is dropped.
 
-    Labels come from class folders, train/val/test folders or labels.csv (path, label, group,
-    split); a flat folder of unlabeled images needs nothing.
+    The number type of most images counts: 8 and 16 bits are converted into each other by their
+    full range, other types that differ are unreadable. The pages of a TIFF are images of one
+    group. Labels come from class folders, train/val/test folders or labels.csv (path, label,
+    group, split); a flat folder of unlabeled images needs nothing.
     """
 
     Config = ImageFolderConfig
     options: ImageFolderConfig
-    suffixes = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+    suffixes = (
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".avif",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+    )
 
     def prepare(self) -> None:
-        """Indexes the files, and opens a few of them to learn their channels."""
+        """Indexes the files and their pages, and looks at some images to learn their kind."""
         super().prepare()
-        auto = self.options.channels == "auto"
-        kind = self._measure_kind() if auto else self.options.channels
+        self._find_pages()
+        kinds = self._look()
+        grays = sum(gray for gray, _, _ in kinds)
+        chosen, auto = self.options.channels, self.options.channels == "auto"
+        kind = chosen if not auto else "gray" if 2 * grays > len(kinds) else "rgb"
         self.channels = _NAMES[kind]
         self._flag = cv2.IMREAD_GRAYSCALE if kind == "gray" else cv2.IMREAD_COLOR_RGB
+        types = Counter(dtype for _, dtype, _ in kinds)
+        self._dtype = np.dtype(self._choose_type(types))
+        self._remark(*self._differences(kind if auto else "", grays, len(kinds), types))
+        self._find_fills()
+        animated = sum(moving for _, _, moving in kinds)
+        if animated:
+            self._remark(
+                f"{animated} of the {len(kinds)} images looked at {_be(animated)} animated; of "
+                "these only the first frame is used."
+            )
 
     @classmethod
     def example(cls, folder: Path) -> Path:
@@ -54,34 +109,146 @@ class ImageFolder(FileDataset):
             cv2.imwrite(str(folder / "ab"[i % 2] / f"{i}.png"), image)
         return folder
 
-    def _measure_kind(self) -> str:
-        """Returns "gray" if the first readable images have one channel, else "rgb"."""
-        for i in range(min(16, len(self))):
+    def _find_fills(self) -> None:
+        """Looks for missing data in pictures of floats and signed integers: a map, for example."""
+        self._fills: dict[float, float] = {}
+        if self.options.guess_nodata and self._dtype.kind in "if":
+            images = []
+            for i in evenly_spaced(len(self), _LOOKED_AT).tolist():
+                with suppress(DataError):
+                    images.append(self.read(i))
+            self._fills = fills_among(images)
+        if self._fills:
+            self._remark(listed_fills(self._fills))
+
+    def _remark(self, *remarks: str) -> None:
+        self.index = replace(self.index, remarks=(*self.index.remarks, *remarks))
+
+    def _find_pages(self) -> None:
+        """Makes an image of each page of each TIFF file."""
+        self._file = np.arange(len(self.files))
+        self._page = np.zeros(len(self.files), dtype=np.int64)
+        lower = np.strings.lower(self.files.keys)
+        tiffs = np.strings.endswith(lower, b".tif") | np.strings.endswith(lower, b".tiff")
+        pages = {file: pages_of(self.path_of(file)) for file in np.flatnonzero(tiffs).tolist()}
+        left_out = sum(each.left_out for each in pages.values())
+        if left_out:
+            self._remark(
+                f"{left_out} pages of TIFF files are masks or smaller copies of their first page; "
+                "they are left out."
+            )
+        stacks = {file: each for file, each in pages.items() if len(each.offsets) > 1}
+        if not stacks:
+            return
+        counts = np.ones(len(self.files), dtype=np.int64)
+        counts[list(stacks)] = [len(each.offsets) for each in stacks.values()]
+        self._file = np.repeat(self._file, counts)
+        numbers = np.arange(len(self._file)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self._page = np.array(
+            [
+                stacks[file].offsets[number] if file in stacks else 0
+                for file, number in zip(self._file.tolist(), numbers.tolist(), strict=True)
+            ]
+        )
+        self._big = {file for file, each in stacks.items() if each.big}
+        keys = [
+            f"{self.files.key(file)}[{number}]" if file in stacks else self.files.key(file)
+            for file, number in zip(self._file.tolist(), numbers.tolist(), strict=True)
+        ]
+        self.index = self.index.expand(self._file, keys)
+        self._remark(
+            f"{len(stacks)} TIFF files have several pages, {counts[list(stacks)].sum()} together: "
+            "each page is an image, and the pages of a file are a group."
+        )
+
+    def _look(self) -> list[tuple[bool, str, bool]]:
+        """Returns whether an image is gray, its number type, and whether it is animated.
+
+        The images are evenly spread over the dataset; unreadable ones are not counted.
+        """
+        chosen = evenly_spaced(len(self), _LOOKED_AT)
+        order = np.argsort(np.arange(len(chosen)) * _GOLDEN % 1)
+        kinds: list[tuple[bool, str, bool]] = []
+        pixels = 0
+        for i in chosen[order].tolist():
             try:
-                return "gray" if self._decode(i, cv2.IMREAD_UNCHANGED).ndim == 2 else "rgb"
+                data = self._bytes(i)
+                image = decode(data, cv2.IMREAD_UNCHANGED)
             except DataError:
                 continue
-        return "rgb"
+            kinds.append((image.ndim == 2, image.dtype.name, is_animated(data)))
+            pixels += image.shape[0] * image.shape[1]
+            if pixels > _PIXELS and len(kinds) >= _LEAST:
+                break
+        return kinds
 
-    def _decode(self, i: int, flag: int) -> Image:
+    def _choose_type(self, types: Counter[str]) -> str:
+        """Returns the most frequent number type; that of a run's images where it is known."""
+        most = max(types, key=lambda name: (types[name], name), default="uint8")
+        given = self._value_range
+        if given is None or most not in ("uint8", "uint16"):
+            return most
+        eight_bits = not given[:, 0].any() and bool((given[:, 1] == 255).all())
+        return "uint8" if eight_bits else "uint16" if given.max() > 1 else most
+
+    def _differences(self, kind: str, grays: int, count: int, types: Counter[str]) -> list[str]:
+        """Returns what is said of images that are not of the kind that was chosen."""
+        remarks = []
+        others = {"gray": count - grays, "rgb": grays}.get(kind, 0)
+        if others:
+            one, other = ("gray", "in color") if kind == "gray" else ("in color", "gray")
+            option = "rgb" if kind == "gray" else "gray"
+            remarks.append(
+                f"{others} of the {count} images looked at {_be(others)} {other}, most are {one}: "
+                f"all are read as {', '.join(_NAMES[kind])}; --set "
+                f"data.options.channels={option} reads all as {', '.join(_NAMES[option])}."
+            )
+        chosen = self._dtype.name
+        for name, number in types.items():
+            if name == chosen:
+                continue
+            if {name, chosen} == {"uint8", "uint16"}:
+                outcome = (
+                    f"their range 0 to {np.iinfo(name).max} becomes 0 to {np.iinfo(chosen).max}"
+                )
+            else:
+                outcome = "they count as unreadable"
+            remarks.append(
+                f"{number} of the {count} images looked at {_be(number)} {name}, most are "
+                f"{chosen}: {outcome}."
+            )
+        return remarks
+
+    def _bytes(self, i: int) -> Bytes:
+        """Returns the bytes of a file, in which page i comes first if it is a stack."""
+        path, page = self.path_of(int(self._file[i])), int(self._page[i])
         try:
-            data = self.path_of(i).read_bytes()
-        except OSError as error:
-            raise DataError(f"cannot be opened: {error.strerror}") from error
-        if not data:
-            raise DataError("the file is empty")
-        end = _ENDS.get(data[:2])
-        if end and end not in data[-4096:]:
-            raise DataError("the file is cut off")
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-        except cv2.error as error:
-            raise DataError(f"cannot be decoded: {error.err}") from error
-        if image is None:
-            raise DataError("is no image that OpenCV can decode")
-        return image
+            if not page:
+                return np.frombuffer(path.read_bytes(), np.uint8)
+            data = np.memmap(path, np.uint8, "c")  # what is written stays in memory
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"cannot be opened: {reason}") from error
+        order: Literal["little", "big"] = "little" if data[0] == ord("I") else "big"
+        begin, end = (8, 16) if int(self._file[i]) in self._big else (4, 8)
+        data[begin:end] = np.frombuffer(page.to_bytes(end - begin, order), np.uint8)
+        return data
 
     def read(self, i: int) -> Image:
-        """Returns image i, (H, W, 1) or (H, W, 3) RGB, uint8 or uint16."""
-        image = self._decode(i, self._flag | cv2.IMREAD_ANYDEPTH)
+        """Returns image i, (H, W, 1) or (H, W, 3) RGB, of the number type of most images."""
+        image = decode(self._bytes(i), self._flag | cv2.IMREAD_ANYDEPTH)
+        image = without_fills(in_other_depth(image, self._dtype), self._fills)
         return image[..., None] if image.ndim == 2 else image
+
+    def orientation(self, i: int) -> int:
+        """Returns the EXIF orientation that was applied to image i, 1 to 8."""
+        try:
+            with Pillow.open(self.path_of(int(self._file[i]))) as picture:
+                value = picture.getexif().get(_EXIF_ORIENTATION, 1)
+        except (OSError, ValueError, SyntaxError):
+            return 1
+        return int(value) if value in range(1, 9) else 1
+
+
+def _be(number: int) -> str:
+    return "is" if number == 1 else "are"

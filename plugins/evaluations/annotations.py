@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -73,11 +73,15 @@ class Located:
         classes: Names of the K classes.
         objects: Objects by the position of the image in the dataset.
         unmatched: Number of annotated images that are not in the dataset.
+        turned: EXIF orientation of the images that are to be turned back to their stored pixels.
+        remarks: What was assumed, one sentence each.
     """
 
     classes: tuple[str, ...]
     objects: Mapping[int, Objects]
     unmatched: int
+    turned: Mapping[int, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def have_masks(self) -> bool:

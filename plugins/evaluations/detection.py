@@ -18,6 +18,7 @@ from .annotation_files import read_annotations
 from .annotations import Located
 from .average_precision import AveragePrecision, Floats, Marked, Weights, match
 from .detector_training import DetectionConfig, DetectorTraining
+from .frames import in_frame
 from .marked_images import Positions
 
 _TEST = 0.2  # of the groups, where no test part is declared
@@ -76,7 +77,8 @@ class Detection(Evaluation):
         return _parts(data, self._located(data))[1]
 
     def _located(self, data: EvaluationData) -> Located:
-        return read_annotations(Path(self.config.annotations)).located(data.dataset.index)
+        located = read_annotations(Path(self.config.annotations)).located(data.dataset.index)
+        return in_frame(located, data.dataset, self.config.frame)
 
 
 def _parts(data: EvaluationData, located: Located) -> tuple[Positions, Positions]:

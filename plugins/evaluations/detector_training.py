@@ -21,6 +21,7 @@ from ...evaluation import EvaluationData, Pretrained, TrainingStep, choose_devic
 from .annotations import Located
 from .average_precision import Marked
 from .detector import detector
+from .frames import Frame
 from .marked_images import DetectionSample, Images, Positions, Unreadable
 from .outlines import encode
 
@@ -48,6 +49,13 @@ class DetectionConfig(Config):
         Literal["none", "all"],
         Field(description="encoder layers whose weights and batch statistics are not trained"),
     ] = "none"
+    frame: Annotated[
+        Frame,
+        Field(
+            description="pixels that annotations are drawn on where EXIF turns an image: stored "
+            "or shown; auto compares sizes and boxes"
+        ),
+    ] = "auto"
     seed: Annotated[
         int, Field(ge=0, description="random seed of the new layers, the order and the flips")
     ] = 0
@@ -175,6 +183,7 @@ class DetectorTraining:
         remarks = [
             f"{count} {what}; they were left out." for what, count in counts.items() if count
         ]
+        remarks = [*self._located.remarks, *remarks]
         return remarks + [f"'{k}': {reason}" for k, reason in list(self._unreadable.items())[:1]]
 
 

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset as TorchDataset
 from ... import DataError, Dataset
 from ...data import to_unit
 from .annotations import Located, Objects
+from .frames import turn_back
 from .outlines import encode, mask_of
 
 Positions = NDArray[np.int64]
@@ -92,6 +93,7 @@ class Images(TorchDataset[DetectionSample | Unreadable]):
         self, dataset: Dataset, located: Located, positions: Positions, size: int, training: bool
     ) -> None:
         self._dataset, self._objects, self._positions = dataset, located.objects, positions
+        self._turned = located.turned
         self._size, self._masks, self._training = size, located.have_masks, training
 
     def __len__(self) -> int:
@@ -102,7 +104,8 @@ class Images(TorchDataset[DetectionSample | Unreadable]):
         position = int(self._positions[n])
         key = self._dataset.index.key(position)
         try:
-            return self._sample(key, self._dataset[position].image, self._objects[position])
+            image = turn_back(self._dataset[position].image, self._turned.get(position, 1))
+            return self._sample(key, image, self._objects[position])
         except DataError as error:
             return Unreadable(key, str(error))
 
@@ -111,7 +114,7 @@ class Images(TorchDataset[DetectionSample | Unreadable]):
         objects = annotated.within(height, width)
         dropped = len(annotated) - len(objects)
         objects = objects.of(~objects.ignored) if self._training else objects
-        unit = torch.from_numpy(to_unit(image)).permute(2, 0, 1).contiguous()
+        unit = torch.from_numpy(np.ascontiguousarray(to_unit(image))).permute(2, 0, 1).contiguous()
         scale = self._size / max(height, width)
         shape = (max(1, round(height * scale)), max(1, round(width * scale)))
         resized = interpolate(unit[None], shape, mode="bilinear", antialias=True)[0]

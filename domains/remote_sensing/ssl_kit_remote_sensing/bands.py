@@ -65,22 +65,48 @@ _ALIASES = {
 }
 
 # Bands of a product in their order, by the number they are known by.
-_TM = {"1": "blue", "2": "green", "3": "red", "4": "nir", "5": "swir_1", "6": "thermal",
-       "7": "swir_2"}  # fmt: skip
+_TM = {
+    "1": "blue",
+    "2": "green",
+    "3": "red",
+    "4": "nir",
+    "5": "swir_1",
+    "6": "thermal",
+    "7": "swir_2",
+}
 SENSORS: Mapping[str, Mapping[str, str]] = {
     "sentinel2": {
-        "1": "coastal", "2": "blue", "3": "green", "4": "red", "5": "red_edge_1",
-        "6": "red_edge_2", "7": "red_edge_3", "8": "nir", "8a": "nir_narrow", "9": "water_vapor",
-        "10": "cirrus", "11": "swir_1", "12": "swir_2",
+        "1": "coastal",
+        "2": "blue",
+        "3": "green",
+        "4": "red",
+        "5": "red_edge_1",
+        "6": "red_edge_2",
+        "7": "red_edge_3",
+        "8": "nir",
+        "8a": "nir_narrow",
+        "9": "water_vapor",
+        "10": "cirrus",
+        "11": "swir_1",
+        "12": "swir_2",
     },
     "landsat45": _TM,
     "landsat7": {**_TM, "8": "pan"},
     "landsat89": {
-        "1": "coastal", "2": "blue", "3": "green", "4": "red", "5": "nir", "6": "swir_1",
-        "7": "swir_2", "8": "pan", "9": "cirrus", "10": "thermal", "11": "thermal_2",
+        "1": "coastal",
+        "2": "blue",
+        "3": "green",
+        "4": "red",
+        "5": "nir",
+        "6": "swir_1",
+        "7": "swir_2",
+        "8": "pan",
+        "9": "cirrus",
+        "10": "thermal",
+        "11": "thermal_2",
     },
     "naip": {"1": "red", "2": "green", "3": "blue", "4": "nir"},
-}  # fmt: skip
+}
 # Bands that the usual stacks of a product do without, beside the stack of all.
 _WITHOUT: Mapping[str, Sequence[Sequence[str]]] = {
     "sentinel2": (

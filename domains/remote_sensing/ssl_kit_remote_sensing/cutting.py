@@ -21,6 +21,7 @@ from .stacks import Fault, Scene
 
 _MOST = 20_000_000  # tiles of one scene
 _NOWHERE = 1e9  # meters: position of an unreadable scene, far from all others
+_WHOLE = 64  # samples of a file of one tile in both directions
 _LOOKS = 16  # samples of a tile in both directions, for data and clouds
 
 
@@ -56,6 +57,8 @@ class Cutter:
 
     Attributes:
         faults: Scenes whose masks cannot be read.
+        empty: Number of tiles left out because they hold too little data.
+        empty_files: Number of scenes of which no tile holds enough data.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Cutter:
     ) -> None:
         self._rasters, self._paths, self._options = rasters, paths, options
         self.faults: list[Fault] = []
+        self.empty = self.empty_files = 0
 
     def cut(self, scenes: Sequence[Scene]) -> Tiles:
         """Returns the tiles that hold enough data and few clouds."""
@@ -97,11 +101,16 @@ class Cutter:
         kept = corners(*shape, tile, stride)
         step = max(1, tile // _LOOKS)
         thin = (max(1, shape[0] // step), max(1, shape[1] // step))
-        if header.masked and len(kept) > 1:
+        if len(kept) == 1:
+            thin = (min(shape[0], _WHOLE), min(shape[1], _WHOLE))
+        if self._rasters.may_miss(header):
             missing = self._rasters.thin(
                 self._paths(scene.grid), scene.bands[scene.files.index(scene.grid)], thin
             )[1]
-            kept = kept[shares(missing, shape, tile, kept) <= self._options.max_nodata]
+            enough = shares(missing, shape, tile, kept) <= self._options.max_nodata
+            self.empty += int((~enough).sum())
+            self.empty_files += not enough.any()
+            kept = kept[enough]
         if scene.cloud and self._options.max_cloud < 1:
             file, band, kind = scene.cloud
             values = self._rasters.thin(self._paths(file), band, thin)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from ssl_kit import DataError, Image
 from ssl_kit.data import FileDataset
 
 from .cutting import Cutter, grouped, index_of
+from .fills import find_fills
+from .headers import Header
 from .options import GeoTiffConfig
 from .rasters import Rasters
 from .recipe import Recipe
@@ -45,17 +47,24 @@ class GeoTiff(FileDataset):
         """Reads the header of each file and decides on its tiles."""
         super().prepare()
         options = self.options
-        self._rasters = Rasters(options.nodata, options.resolution, options.sensor == "naip")
+        colors = options.palette == "colors"
+        naip = options.sensor == "naip"
+        self._rasters = Rasters(options.nodata, options.resolution, naip, colors)
         headers = self.inspect(lambda file: self._rasters.header(self.path_of(file)))
         faults = [Fault(self.files.key(file), file, why) for file, why in self.faults.items()]
         scenes = Assembler(headers, self.path_of, self.files.key, options).scenes()
         scenes, odd = alike(scenes, self.path)
-        self._recipe = Recipe(scenes[0], self.path_of(scenes[0].files[0]).as_posix(), options)
+        model = next((scene for scene in scenes if all(scene.names)), scenes[0])
+        self._recipe = Recipe(model, self.path_of(model.files[0]).as_posix(), options)
         self.channels = self._recipe.channels
         self._uint8 = scenes[0].dtype == "uint8"
         if not self.has_labels_table and labeled_by_scene(scenes):
             self.files = replace(self.files, labels=self.files.labels * 0 - 1, classes=())
+        undeclared = find_fills(self._rasters, scenes, self.path_of, options)
+        self._rasters = replace(self._rasters, fills=tuple(undeclared.values), zero=undeclared.zero)
         self._cut(scenes, [*faults, *odd])
+        remarks = [*self.index.remarks, *undeclared.remarks, *_remarks(headers.values())]
+        self.index = replace(self.index, remarks=tuple(remarks))
         self._keep(scenes)
 
     @classmethod
@@ -65,10 +74,17 @@ class GeoTiff(FileDataset):
         for number in range(2):
             pixels = rng.integers(1, 4000, (4, 300, 280), dtype=np.uint16)
             with rasterio.open(
-                folder / f"{number}.tif", "w", driver="GTiff", height=300, width=280, count=4,
-                dtype="uint16", crs="EPSG:32632", compress="deflate",
+                folder / f"{number}.tif",
+                "w",
+                driver="GTiff",
+                height=300,
+                width=280,
+                count=4,
+                dtype="uint16",
+                crs="EPSG:32632",
+                compress="deflate",
                 transform=Affine(10, 0, 5e5 + 4000 * number, 0, -10, 5e6),
-            ) as raster:  # fmt: skip
+            ) as raster:
                 raster.write(pixels)
                 raster.descriptions = ("blue", "green", "red", "nir")
 
@@ -87,6 +103,9 @@ class GeoTiff(FileDataset):
         reasons = {fault.key: fault.reason for fault in faults}
         unreadable = np.flatnonzero(self._tile < 0).tolist()
         self._unreadable = {i: reasons[self.index.key(i)] for i in unreadable}
+        if cutter.empty:
+            remark = _EMPTY.format(cutter.empty, cutter.empty_files, options.max_nodata)
+            self.index = replace(self.index, remarks=(*self.index.remarks, remark))
 
     def _keep(self, scenes: list[Scene]) -> None:
         """Keeps of the scenes what reading needs, in arrays that processes share."""
@@ -114,8 +133,9 @@ class GeoTiff(FileDataset):
         tile = int(self._tile[i])
         scene = int(self._tiles.scene[tile])
         (row, col), (height, width) = (
-            self._tiles.corner[tile].tolist(), self._tiles.size[tile].tolist()
-        )  # fmt: skip
+            self._tiles.corner[tile].tolist(),
+            self._tiles.size[tile].tolist(),
+        )
         parts = [
             self._rasters.read(path, bands, Window(col, row, width, height), shape, like)
             for path, bands, like in self._layers(scene)
@@ -124,7 +144,8 @@ class GeoTiff(FileDataset):
         missing = np.concatenate([part[1] for part in parts]).transpose(1, 2, 0)
         if self._uint8 and self._recipe.plain:
             return np.ascontiguousarray(np.where(missing, np.uint8(0), data))
-        pixels = np.where(missing, np.float32(np.nan), data.astype(np.float32))
+        pixels = np.where(missing, 0, data).astype(np.float32)
+        pixels[missing] = np.nan
         return self._recipe(np.ascontiguousarray(pixels), self._gains[self._gain[scene]])
 
     def _layers(self, scene: int) -> Iterator[tuple[Path, tuple[int, ...], Path | None]]:
@@ -168,6 +189,31 @@ _NO_TILES = (
     "All tiles of '{}' have too little data, too many clouds or lie too near to another block. "
     "Raise data.options.max_nodata or max_cloud, or lower buffer."
 )
+
+
+_EMPTY = (
+    "{} tiles hold too little data and are left out, and with them all tiles of {} scenes; --set "
+    "data.options.max_nodata, now {:g}, is the largest share of missing pixels."
+)
+
+
+def _remarks(headers: Iterable[Header]) -> list[str]:
+    """Returns what was assumed about color tables, and what is left out of the files."""
+    headers = list(headers)
+    tables = sum(header.palette for header in headers)
+    stacks = sum(header.pages > 1 for header in headers)
+    remarks = []
+    if tables:
+        remarks.append(
+            f"{tables} files hold numbers with a color table; their colors are read. --set "
+            "data.options.palette=numbers reads the numbers as one band."
+        )
+    if stacks:
+        remarks.append(
+            f"{stacks} TIFF files have several pages, of which only the first is used; --set "
+            "data.reader=image_folder reads every page of gray and RGB images."
+        )
+    return remarks
 
 
 def _range(values: NDArray[np.float32]) -> tuple[float, float]:

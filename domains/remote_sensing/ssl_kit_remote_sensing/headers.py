@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
 _NEVER_MISSING = ("uint8", "int8", "int16", "int32")  # unless declared
@@ -28,6 +29,8 @@ class Header:
         crs: Coordinate reference system as WKT, "" if there is none.
         transform: a, b, c, d, e, f of x = a col + b row + c, y = d col + e row + f.
         calibration: Gain and offset of each band; () if the file declares none.
+        palette: Whether the bands are the colors of a table, whose entries the file holds.
+        pages: Number of images in the file; only the first is read.
     """
 
     height: int
@@ -39,6 +42,8 @@ class Header:
     crs: str = ""
     transform: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     calibration: tuple[tuple[float, float], ...] = ()
+    palette: bool = False
+    pages: int = 1
 
     @property
     def pixel(self) -> float:
@@ -76,10 +81,45 @@ def _alphas(raster: Any) -> list[int]:
     ]
 
 
-def header_of(raster: Any, no_alpha: bool) -> Header:
-    """Reads the header of an open raster; `no_alpha` as in `Rasters`."""
+def palette_of(raster: Any) -> NDArray[np.uint8] | None:
+    """Returns the color table (n, 4) of a raster of one band: red, green, blue, opacity.
+
+    Returns:
+        None if there is none, or if its colors are the numbers themselves, as shades of gray.
+    """
+    if raster.count != 1 or raster.colorinterp[0] != ColorInterp.palette:
+        return None
+    try:
+        entries = raster.colormap(1)
+    except ValueError:
+        return None
+    table = np.zeros((max(entries, default=0) + 1, 4), np.uint8)
+    for number, color in entries.items():
+        table[number] = color
+    numbers = np.arange(len(table))[:, None]
+    return None if (table[:, :3] == numbers).all() else table
+
+
+def header_of(raster: Any, no_alpha: bool, colors: bool = True) -> Header:
+    """Reads the header of an open raster; the flags are as in `Rasters`."""
+    table = palette_of(raster) if colors else None
+    if table is not None:
+        transparent = bool((table[:, 3] == 0).any())
+        return replace(
+            _header(raster, (1,), no_alpha),
+            bands=(1, 2, 3),
+            names=("red", "green", "blue"),
+            dtype="uint8",
+            masked=declares(raster, no_alpha) or transparent,
+            calibration=(),
+            palette=True,
+        )
     left_out = [] if no_alpha else _alphas(raster)
     bands = tuple(number for number in raster.indexes if number not in left_out)
+    return _header(raster, bands, no_alpha)
+
+
+def _header(raster: Any, bands: tuple[int, ...], no_alpha: bool) -> Header:
     tags = tuple((raster.scales[band - 1], raster.offsets[band - 1]) for band in bands)
     dtype = raster.dtypes[0]
     return Header(
@@ -92,6 +132,7 @@ def header_of(raster: Any, no_alpha: bool) -> Header:
         crs=sys.intern(raster.crs.to_wkt()) if raster.crs else "",
         transform=tuple(raster.transform)[:6],
         calibration=tags if any(tag != (1.0, 0.0) for tag in tags) else (),
+        pages=max(1, len(raster.subdatasets)),
     )
 
 

@@ -23,25 +23,46 @@ class GeoTiffConfig(Config):
     ] = None
     resolution: Annotated[
         float | None,
-        Field(gt=0, description="size of a pixel in the unit of the map, mostly meters (default: "
-              "that of the finest band)"),
-    ] = None  # fmt: skip
+        Field(
+            gt=0,
+            description="size of a pixel in the unit of the map, mostly meters (default: "
+            "that of the finest band)",
+        ),
+    ] = None
     max_nodata: Annotated[
-        float, Field(ge=0, le=1, description="largest share of pixels without data in a tile")
+        float,
+        Field(
+            ge=0, le=1, description="largest share of pixels without data in a tile or a small file"
+        ),
     ] = 0.5
     nodata: Annotated[
         float | None,
         Field(description="value without data, besides those that files declare"),
     ] = None
+    guess_nodata: Annotated[
+        bool,
+        Field(
+            description="search for frequent values far from all others, which count as no data "
+            "although the files do not declare them, unless nodata is given"
+        ),
+    ] = True
+    palette: Annotated[
+        Literal["colors", "numbers"],
+        Field(
+            description="what a raster with a color table is: its colors, or one band of numbers"
+        ),
+    ] = "colors"
     max_cloud: Annotated[
         float,
         Field(ge=0, le=1, description="largest share of cloud in a tile, if there is a mask"),
-    ] = 0.5  # fmt: skip
+    ] = 0.5
     cloud_band: Annotated[
         str,
-        Field(description="name of a band, or ending of a file beside the scene, that marks clouds "
-              "by values other than 0; scl and qa_pixel are known"),
-    ] = ""  # fmt: skip
+        Field(
+            description="name of a band, or ending of a file beside the scene, that marks clouds "
+            "by values other than 0; scl and qa_pixel are known"
+        ),
+    ] = ""
     sensor: Annotated[
         Literal["", "sentinel2", "landsat45", "landsat7", "landsat89", "naip"],
         Field(description="sensor, which names the bands (default: by file names)"),
@@ -63,14 +84,18 @@ class GeoTiffConfig(Config):
     ] = False
     reflectance: Annotated[
         tuple[float, float] | None,
-        Field(description="gain and offset from pixel values to reflectance (default: those of the "
-              "files or their product)"),
-    ] = None  # fmt: skip
+        Field(
+            description="gain and offset from pixel values to reflectance (default: those of the "
+            "files or their product)"
+        ),
+    ] = None
     range: Annotated[
         tuple[float, float] | None,
-        Field(description="values that become 0 and 1 in all bands but thermal ones (default: the "
-              "1st and 99th percentile of each band)"),
-    ] = None  # fmt: skip
+        Field(
+            description="values that become 0 and 1 in all bands but thermal ones (default: the "
+            "1st and 99th percentile of each band)"
+        ),
+    ] = None
     block: Annotated[
         str,
         Field(description="side of the blocks of the map that are groups, such as 10km or 512px"),
@@ -84,9 +109,12 @@ class GeoTiffConfig(Config):
     ] = None
     near: Annotated[
         float | None,
-        Field(gt=0, description="largest distance in meters between the centers of neighbors "
-              "(default: 1.5 times the side of a tile)"),
-    ] = None  # fmt: skip
+        Field(
+            gt=0,
+            description="largest distance in meters between the centers of neighbors "
+            "(default: 1.5 times the side of a tile)",
+        ),
+    ] = None
 
     @field_validator("block")
     @classmethod

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 from ssl_kit import DataError, Image
 from ssl_kit.data import file_version, keep_open
 
-from .headers import Header, declares, header_of
+from .headers import Header, declares, header_of, palette_of
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 # Landsat, Sentinel-2 and most others write 0 outside of the scene, and often do not declare it.
@@ -44,6 +44,9 @@ class Rasters:
     Attributes:
         nodata: Value that means no data, besides what the files themselves declare.
         resolution: Size of a pixel of all grids in the unit of the map, None for that of the files.
+        colors: Whether the numbers of a raster with a color table become its colors.
+        fills: Values that mean no data although the files do not declare them.
+        zero: Whether 0 in all bands means no data in files that declare nothing.
         no_alpha: Whether no band is a mask, whatever the files say. GDAL calls the fourth band of
             uint8 files alpha unless the file says otherwise, even if the band has a description.
     """
@@ -51,6 +54,9 @@ class Rasters:
     nodata: float | None
     resolution: float | None = None
     no_alpha: bool = False
+    colors: bool = True
+    fills: tuple[float, ...] = ()
+    zero: bool = False
 
     def header(self, path: Path) -> Header:
         """Reads the header of a file, which is not kept open.
@@ -62,7 +68,7 @@ class Rasters:
             if raster.dtypes[0] not in DTYPES:
                 raise DataError(f"its pixels are {raster.dtypes[0]}, which this reader cannot use")
             _check_size(raster, path)
-            header = header_of(raster, self.no_alpha)
+            header = header_of(raster, self.no_alpha, self.colors)
             return replace(header, masked=header.masked or self.nodata is not None)
 
     def read(
@@ -89,7 +95,13 @@ class Rasters:
             DataError: If the file is damaged.
         """
         with rasterio.Env(**_GDAL):
-            return self._load(_open_on_grid(path, like or path, self), bands, window, shape)
+            opened = _open_on_grid(path, like or path, self)
+            if opened.colors is None:
+                return self._load(opened.raster, bands, window, shape)
+            numbers, missing = self._load(opened.raster, (1,), window, shape)
+        colors = opened.colors[numbers[0].clip(0, len(opened.colors) - 1)].transpose(2, 0, 1)
+        missing = missing | (colors[3:] == 0)
+        return colors[[band - 1 for band in bands]], missing.repeat(len(bands), axis=0)
 
     def thin(
         self, path: Path, band: int, shape: tuple[int, int]
@@ -109,10 +121,14 @@ class Rasters:
             data, missing = self._load(raster, (band,), everything, shape)
         return data[0], missing[0]
 
+    def may_miss(self, header: Header) -> bool:
+        """Tells whether pixels of a file may hold no data."""
+        return header.masked or bool(self.fills) or self.zero
+
     def _load(
         self, raster: Any, bands: tuple[int, ...], window: Window, shape: tuple[int, int]
     ) -> tuple[Image, NDArray[np.bool_]]:
-        """Returns (C, h, w) pixels, and where they hold no data."""
+        """Returns (C, h, w) pixels as stored, and where they hold no data."""
         masked = declares(raster, self.no_alpha)
         try:
             with warnings.catch_warnings():
@@ -125,17 +141,36 @@ class Rasters:
         data, missing = np.ma.getdata(pixels), np.ma.getmaskarray(pixels)
         if self.nodata is not None:
             missing = missing | (data == self.nodata)
-        elif data.dtype.name in _ZERO_FILLED and not masked:
+        elif (self.zero or data.dtype.name in _ZERO_FILLED) and not masked:
             missing = missing | (data == 0).all(0)
+        if self.fills:
+            missing = missing | np.isin(data, self.fills)
         if data.dtype.kind == "f":
             missing = missing | ~np.isfinite(data)
         return data, missing
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """An open raster, and its color table (n, 4) if its numbers are to become colors."""
+
+    raster: Any
+    colors: NDArray[np.uint8] | None
+
+    def close(self) -> None:
+        self.raster.close()
+
+
 @keep_open(64)
-def _open_on_grid(path: Path, like: Path, rasters: Rasters) -> Any:
-    """Opens a raster on the grid of a file; bilinear, and larger pixels are averages."""
+def _open_on_grid(path: Path, like: Path, rasters: Rasters) -> _Opened:
     raster = _open(path)
+    colors = palette_of(raster) if rasters.colors else None
+    nearest = colors is not None  # between two numbers there is no color
+    return _Opened(_on_grid(raster, path, like, rasters, nearest), colors)
+
+
+def _on_grid(raster: Any, path: Path, like: Path, rasters: Rasters, nearest: bool) -> Any:
+    """Puts a raster on the grid of a file; bilinear, and larger pixels are averages."""
     if rasters.resolution is None and path == like:
         return raster
     with _open(like) as other:
@@ -149,9 +184,14 @@ def _open_on_grid(path: Path, like: Path, rasters: Rasters) -> Any:
     fill = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
     try:
         return WarpedVRT(
-            raster, crs=grid.crs, transform=Affine(*grid.transform), height=grid.height,
-            width=grid.width, resampling=Resampling.bilinear, **fill,
-        )  # fmt: skip
+            raster,
+            crs=grid.crs,
+            transform=Affine(*grid.transform),
+            height=grid.height,
+            width=grid.width,
+            resampling=Resampling.nearest if nearest else Resampling.bilinear,
+            **fill,
+        )
     except (RasterioError, ValueError) as error:
         raise DataError(f"cannot be put on the grid of its scene: {_reason(error)}") from error
 
@@ -160,8 +200,11 @@ def _nodata_of(raster: Any, rasters: Rasters) -> float | None:
     """Returns the value that means no data: given, declared, or usual for the type; else None."""
     nodata = raster.nodata if rasters.nodata is None else rasters.nodata
     dtype = raster.dtypes[0]
-    if nodata is None and dtype in _ZERO_FILLED and not declares(raster, rasters.no_alpha):
-        return 0
+    if nodata is None and not declares(raster, rasters.no_alpha):
+        if rasters.fills:
+            return rasters.fills[0]
+        if rasters.zero or dtype in _ZERO_FILLED:
+            return 0
     return math.nan if nodata is None and dtype.startswith("float") else nodata
 
 
@@ -187,8 +230,10 @@ def _check_size(raster: Any, path: Path) -> None:
             "rewrite it in tiles, for example with 'rio convert --co tiled=true'"
         )
     if raster.height * raster.width > _PACKED * path.stat().st_size:
-        raise DataError(f"says it has {raster.height} x {raster.width} pixels, which its "
-                        f"{path.stat().st_size} bytes cannot hold")  # fmt: skip
+        raise DataError(
+            f"says it has {raster.height} x {raster.width} pixels, which its "
+            f"{path.stat().st_size} bytes cannot hold"
+        )
 
 
 def _reason(error: Exception) -> str:

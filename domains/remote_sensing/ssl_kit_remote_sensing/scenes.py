@@ -98,8 +98,14 @@ def _cropland(rng: np.random.Generator) -> Map:
     u, v = _turned(rng)
     iu, iv = _cells(rng, u, 14, 34), _cells(rng, v, 14, 34)
     rough = _countryside(rng)
-    kinds = np.stack([_between(rng, "green_leaf", "dry_leaf") if rng.random() < 0.5
-                      else _between(rng, "wet_soil", "dry_soil") for _ in range(16)])  # fmt: skip
+    kinds = np.stack(
+        [
+            _between(rng, "green_leaf", "dry_leaf")
+            if rng.random() < 0.5
+            else _between(rng, "wet_soil", "dry_soil")
+            for _ in range(16)
+        ]
+    )
     parcels = kinds[rng.integers(0, 16, (iu.max() + 1, iv.max() + 1))[iu, iv]]
     rows = 1 + 0.12 * np.sin(u * (2 * np.pi / rng.uniform(3, 5)))
     return _mix(rough, parcels * rows[..., None], 0.85)
@@ -122,8 +128,11 @@ def _bare(rng: np.random.Generator) -> Map:
     """Dunes or furrowed rock, with shrubs here and there."""
     u, _ = _turned(rng)
     phase = 2 * np.pi * u / rng.uniform(7, 16) + 1.5 * noise(rng, 30, 2)
-    ground = _mix(_between(rng, "dry_soil", "sand"), _between(rng, "wet_soil", "dry_soil"),
-                  0.5 + 0.25 * noise(rng, 50, 2))  # fmt: skip
+    ground = _mix(
+        _between(rng, "dry_soil", "sand"),
+        _between(rng, "wet_soil", "dry_soil"),
+        0.5 + 0.25 * noise(rng, 50, 2),
+    )
     shrubs = noise(rng, 4) > rng.uniform(1.2, 2.2)
     leaf = _between(rng, "green_leaf", "dry_leaf")
     return _mix(ground * (1 + 0.25 * np.sin(phase))[..., None], leaf, shrubs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,17 +191,18 @@ def alike(scenes: list[Scene], root: Path) -> tuple[list[Scene], list[Fault]]:
     kind = most_frequent_kind([scene.kind for scene in scenes], "TIFF files", root)
     odd = {s.key: f"is {s.kind} where most files are {kind}" for s in scenes if s.kind != kind}
     kept = [scene for scene in scenes if scene.kind == kind]
-    names = next((scene.names for scene in kept if all(scene.names)), kept[0].names)
+    named = Counter(_lower(scene.names) for scene in kept if all(scene.names)).most_common(1)
+    names = named[0][0] if named else ()
     for scene in kept:
-        if all(scene.names) and _lower(scene.names) != _lower(names):
+        if all(scene.names) and _lower(scene.names) != names:
             bands, others = ", ".join(scene.names), ", ".join(names)
             odd[scene.key] = f"has the bands {bands} where others have {others}"
     faults = [Fault(s.key, s.first, odd[s.key]) for s in scenes if s.key in odd]
     return [scene for scene in kept if scene.key not in odd], faults
 
 
-def _lower(names: Sequence[str]) -> list[str]:
-    return [name.lower() for name in names]
+def _lower(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.lower() for name in names)
 
 
 def labeled_by_scene(scenes: Sequence[Scene]) -> bool:
