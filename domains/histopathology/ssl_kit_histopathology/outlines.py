@@ -7,6 +7,7 @@ area where a slide declares one, as MIRAX slides do, and OpenSlide from the corn
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ from ssl_kit import UsageError
 from .tissue import Tissue
 
 Mask = NDArray[np.bool_]
-_SHIFT = 4  # fractional bits of the coordinates that OpenCV draws
 _SMALLEST = 16  # pixels of the picture; smaller pieces have no outline
 _IGNORED = {"ignore", "pen", "marker", "artifact", "artefact", "background", "glass", "fold"}
 _COLORS = {"Tissue": (60, 160, 60), "Pen*": (40, 60, 200)}
@@ -141,10 +141,17 @@ def _is_ignored(name: str) -> bool:
 
 
 def _fill(mask: NDArray[np.uint8], rings: Sequence[NDArray[np.float64]], value: int) -> None:
-    """Sets the pixels of a polygon whose centers are inside of it or on its edge."""
-    limit = 2.0**14  # beyond it, OpenCV's coordinates overflow
-    points = [np.clip(ring, -limit, limit) * 2**_SHIFT - 1 for ring in rings]
-    cv2.fillPoly(mask, [each.round().astype(np.int32) for each in points], value, shift=_SHIFT)
+    """Sets the pixels whose centers are inside of a polygon, by the even-odd rule."""
+    x, y = np.concatenate(rings).T
+    next_x, next_y = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings]).T
+    first, last = max(0, math.ceil(y.min())), min(len(mask) - 1, math.floor(y.max()))
+    for row in range(first, last + 1):
+        cut = (y <= row) != (next_y <= row)
+        along = (row - y[cut]) / (next_y[cut] - y[cut])
+        crossings = np.sort(x[cut] + along * (next_x[cut] - x[cut]))
+        bounds = np.ceil(crossings).clip(0, mask.shape[1]).astype(int).tolist()
+        for left, right in zip(bounds[::2], bounds[1::2], strict=True):
+            mask[row, left:right] = value
 
 
 def write_outlines(tissue: Tissue, frame: Frame) -> bytes:
@@ -165,13 +172,16 @@ def write_outlines(tissue: Tissue, frame: Frame) -> bytes:
 
 
 def _trace(mask: Mask) -> Iterator[list[NDArray[np.float64]]]:
-    """Yields the rings of each piece, closed, the outer one first, in pixels of the picture."""
-    contours, hierarchy = cv2.findContours(
-        mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE
-    )
+    """Yields the rings of each piece, closed, the outer one first, in pixels of the picture.
+
+    OpenCV's contours run through the centers of pixels. They are traced at twice the size, so that
+    the centers of the picture's pixels are clearly inside or outside.
+    """
+    double = cv2.resize(mask.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    contours, hierarchy = cv2.findContours(double, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     for number, contour in enumerate(contours):
         _, _, hole, parent = hierarchy[0][number]
-        if parent >= 0 or len(contour) < 3 or cv2.contourArea(contour) < _SMALLEST:
+        if parent >= 0 or len(contour) < 3 or cv2.contourArea(contour) < 4 * _SMALLEST:
             continue
         rings = [_closed(contour)]
         while hole >= 0:
@@ -181,5 +191,5 @@ def _trace(mask: Mask) -> Iterator[list[NDArray[np.float64]]]:
 
 
 def _closed(contour: NDArray[Any]) -> NDArray[np.float64]:
-    ring = contour[:, 0].astype(np.float64)
+    ring = (contour[:, 0] - 0.5) / 2
     return np.concatenate([ring, ring[:1]])
