@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.index import SPLITS
+from .key_finder import KeyFinder
 
 _NAMES = {
     "path": "path file filename file_name filepath file_path image image_path image_name img",
@@ -124,7 +125,7 @@ def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
     indicators = (
         [] if columns["label"] is not None else _indicators(table, {files, *columns.values()})
     )
-    key_of = _KeyFinder(root, keys)
+    key_of = KeyFinder(root, keys)
     keys_of_lines = [key_of(line[files]) for line in table.lines]
     absent = [
         line[files].strip()
@@ -276,58 +277,6 @@ def _is_missing(value: str) -> bool:
 
 def _shown(row: Row) -> str:
     return "/".join(part for part in (row.label, row.group, row.split) if part) or "nothing"
-
-
-class _KeyFinder:
-    """Finds the file that a table means.
-
-    Args:
-        root: Folder of the data.
-        keys: Of the files, relative to it.
-    """
-
-    def __init__(self, root: Path, keys: Sequence[str]) -> None:
-        self._root, self._keys = root.resolve(), set(keys)
-        self.remarks: list[str] = []
-        self._by_name: dict[str, str | None] | None = None
-
-    def __call__(self, text: str) -> str | None:
-        """Returns the key of the file that a text names, None if there is none."""
-        for form in _forms(text.strip()):
-            if form in self._keys:
-                return form
-            if Path(form).is_absolute():
-                inside = self._inside(Path(form))
-                if inside in self._keys:
-                    return inside
-        return self._with_the_name_of(text.strip())
-
-    def _inside(self, path: Path) -> str:
-        for base, target in ((self._root, path), (self._root, path.resolve())):
-            if target.is_relative_to(base):
-                return target.relative_to(base).as_posix()
-        return ""
-
-    def _with_the_name_of(self, text: str) -> str | None:
-        """Returns the one file of that name, with or without its ending, in whatever folder."""
-        if self._by_name is None:
-            self._by_name = {}
-            for each in self._keys:
-                name = each.rpartition("/")[2]
-                for form in {name, name.partition(".")[0]}:
-                    self._by_name[form] = None if form in self._by_name else each
-        key = self._by_name.get(re.split(r"[/\\]", text)[-1])
-        if key is not None and not self.remarks:
-            self.remarks.append(
-                f"Files are found by their names alone, such as '{text}' for '{key}'."
-            )
-        return key
-
-
-def _forms(text: str) -> list[str]:
-    """Returns the spellings of a path to look for, the one that was written first."""
-    slashes = text.replace("\\", "/")
-    return list(dict.fromkeys([text, *(re.sub(r"^(\./)+", "", form) for form in (text, slashes))]))
 
 
 def from_folders(keys: Sequence[str]) -> Labeling:

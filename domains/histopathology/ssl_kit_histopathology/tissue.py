@@ -6,6 +6,7 @@ absorb, and the same stain is paler on a thinner section.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -15,13 +16,15 @@ from numpy.typing import NDArray
 from ssl_kit import Image
 
 Mask = NDArray[np.bool_]
-_Floats = NDArray[np.float64]
+_Floats = NDArray[np.floating]
 _BRIGHT, _PALE = 170, 20  # of 255: least brightness and largest saturation of glass
 _SHARE_OF_GLASS = 0.01  # of the picture; with less, the glass is taken for white
 _PEAK = 0.05  # of the pale pixels, share of the brightest peak of the histogram: the glass
 _NEAR = 3  # of 255, half the width of that peak
 _FAINTEST = (4.0, 11.0)  # of 255, the range of the automatic threshold
 _FAINTEST_ON_WHITE = 8.0  # its lowest value if the glass is clipped, or filled in, to pure white
+_SAMPLE = 2**20  # pixels, about, on which the glass is found
+_STRIP = 256  # rows that are judged at once
 _NOISE = 6.0  # standard deviations of the saturation of glass that are no tissue
 _DARK = 40  # of 255: what is darker has no color
 _GRAY = 0.15  # ratio of the differences between channels to their mean; shadows have less
@@ -58,17 +61,32 @@ def find_tissue(
     """
     smooth = np.asarray(cv2.medianBlur(picture, 3))
     known = np.ones(picture.shape[:2], bool) if scanned is None else scanned
-    glass, near = _find_glass(smooth, known)
-    density = np.maximum(np.log((glass + 1) / (smooth + 1.0)), 0)
+    sample = slice(None, None, math.ceil(math.sqrt(known.size / _SAMPLE)))
+    glass, near = _find_glass(smooth[sample, sample], known[sample, sample])
+    if threshold is None:
+        spread = np.ptp(_density(smooth[sample, sample], glass)[near], axis=1)
+        threshold = _measure_threshold(255 * (1 - np.exp(-spread)), bool(glass.min() >= 254))
+    colored, ink = np.empty_like(known), np.empty_like(known)
+    for top in range(0, len(smooth), _STRIP):  # densities take twelve bytes a pixel
+        rows = slice(top, top + _STRIP)
+        density = _density(smooth[rows], glass)
+        colored[rows], ink[rows] = _is_colored(density, threshold), _is_ink(density)
+    colored &= known & (smooth.max(2) > _DARK)
+    pen = cv2.dilate(ink.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return Tissue(colored & ~pen, colored & pen, threshold)
+
+
+def _density(picture: Image, glass: _Floats) -> _Floats:
+    """Returns optical densities relative to the glass, float32; 0 where it is brighter."""
+    table = np.maximum(np.log((glass + 1) / np.arange(1, 257)[:, None]), 0).astype(np.float32)
+    return np.stack([table[:, c][picture[..., c]] for c in range(3)], axis=-1)
+
+
+def _is_colored(density: _Floats, threshold: float) -> Mask:
+    """Tells which pixels have more color than the glass and than a shadow, (h, w)."""
     spread = density.max(2) - density.min(2)
-    saturation = 255 * (1 - np.exp(-spread))
-    smallest = threshold
-    if smallest is None:
-        smallest = _measure_threshold(saturation[near], clipped=bool(glass.min() >= 254))
-    colored = (saturation > smallest) & (smooth.max(2) > _DARK) & known
-    colored &= spread > _GRAY * density.mean(2)
-    pen = cv2.dilate(_is_ink(density).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    return Tissue(colored & ~pen, colored & pen, smallest)
+    smallest = -math.log(max(1 - threshold / 255, 1e-6))
+    return np.asarray((spread > smallest) & (spread > _GRAY * density.mean(2)))
 
 
 def _find_glass(picture: Image, known: Mask) -> tuple[_Floats, Mask]:
