@@ -42,7 +42,7 @@ _HOW = (
 )
 
 
-def group_by_names(index: Index, kind: str, parts: bool) -> Index:
+def group_by_names(index: Index, kind: str, parts: bool, identifiers: Sequence[str] = ()) -> Index:
     """Returns an index whose groups are patients, or slides, where names of files tell them.
 
     It does nothing where a group is declared. Barcodes of TCGA and similar archives, and names
@@ -52,12 +52,15 @@ def group_by_names(index: Index, kind: str, parts: bool) -> Index:
         index: Of the files, or of their pages.
         kind: What a file is called in remarks, in the plural.
         parts: Whether files may be parts of slides.
+        identifiers: Patient of each file according to its header, "" where it does not say. They
+            come before the names, unless all are the same.
     """
     files = [_file_of(index, i) for i in range(len(index))]
     if len(set(files)) < 2 or not all(files):
         return index
     index = _without_patients_as_classes(index)
-    groups = [_patient_in(file) for file in files]
+    known = list(identifiers) if len(set(identifiers) - {""}) > 1 else [""] * len(files)
+    groups = [patient or _patient_in(f) for patient, f in zip(known, files, strict=True)]
     patients = len({group for group in groups if group})
     rest = [i for i, group in enumerate(groups) if not group]
     slides = _slides_of([files[i] for i in rest]) if parts else [""] * len(rest)
@@ -66,6 +69,9 @@ def group_by_names(index: Index, kind: str, parts: bool) -> Index:
     for i, slide in zip(rest, slides, strict=True):
         groups[i] = slide
     remarks = _remarks(kind, parts, files, groups, patients)
+    same = [patient for patient in identifiers if patient]
+    if len(same) > 1 and len(set(same)) == 1:
+        remarks.append(f"{len(same)} {kind} have the same patient in their header; it is ignored.")
     named = [group or index.group(i) for i, group in enumerate(groups)]
     if _crosses_splits(index, named):
         remarks = [
@@ -163,15 +169,15 @@ def _remarks(
     """Says what the groups are. No name is in a remark, because it may tell who a patient is."""
     remarks = []
     slides = len({group for group in groups if group}) - patients
-    if patients:
+    if patients and len({f for f, group in zip(files, groups, strict=True) if group}) > patients:
         remarks.append(
-            f"Names of {kind} contain patients (such as barcodes of TCGA), so that the {patients} "
-            f"patients are groups. {_HOW}"
+            f"Names or headers of {kind} tell patients (by barcodes as those of TCGA), so that "
+            f"the patients are groups, {patients} in all. {_HOW}"
         )
     if slides:
         remarks.append(
-            f"{len(files)} {kind} are named after {slides} slides and positions, so that the "
-            f"slides are groups. {_HOW}"
+            f"Names of {kind} tell slides and positions, so that the slides are groups, {slides} "
+            f"in all. {_HOW}"
         )
     alone = {file for file, group in zip(files, groups, strict=True) if not group}
     if len(alone) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Plan:
         fault: Reason why the slide has no tiles, "" if it has.
         inked: Number of tiles that are left out because of pen marks.
         outlined: Whether the tissue is that of a GeoJSON file.
+        patient: Patient according to the header, "" if it does not say.
     """
 
     places: Ints
@@ -39,6 +40,7 @@ class Plan:
     fault: str = ""
     inked: int = 0
     outlined: bool = False
+    patient: str = ""
 
     @classmethod
     def empty(cls) -> Plan:
@@ -60,7 +62,8 @@ def make_plan(path: Path, key: str, options: SlidesConfig) -> Plan:
     try:
         with opened(path) as slide:
             header, tiling = _cut(slide, options)
-            return _plan(slide, header, tiling, key, options)
+            plan = _plan(slide, header, tiling, key, options)
+            return replace(plan, identity=header.identity, patient=header.patient)
     except DataError as error:
         return Plan(np.zeros((1, 2), np.int64), fault=str(error))
 
@@ -95,7 +98,7 @@ def _plan(slide: Any, header: Header, tiling: Tiling, key: str, options: SlidesC
     size = (header.height, header.width)
     kept = np.ones(tiling.shape(*size), bool)
     if not kept.size or not (options.min_tissue or options.overviews):
-        return Plan(np.argwhere(kept), tiling, header.identity)
+        return Plan(np.argwhere(kept), tiling)
     picture, tissue, outlined = _tissue(slide, header, tiling, key, options)
     kept = shares(tissue.mask, size, tiling) >= options.min_tissue
     with_ink = shares(tissue.mask | tissue.pen, size, tiling) >= options.min_tissue
@@ -107,7 +110,7 @@ def _plan(slide: Any, header: Header, tiling: Tiling, key: str, options: SlidesC
         _write(target.with_name(f"{target.name}.png"), _png(drawn))
         _write(target.with_name(f"{target.name}.geojson"), write_outlines(tissue, frame))
     inked = int(with_ink.sum() - kept.sum())
-    return Plan(places, tiling, header.identity, inked=inked, outlined=outlined)
+    return Plan(places, tiling, inked=inked, outlined=outlined)
 
 
 def _tissue(

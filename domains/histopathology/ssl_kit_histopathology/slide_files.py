@@ -32,6 +32,7 @@ class Header:
         downsamples: Downsampling factor of each level, the finest first.
         identity: Identifier that all files of one DICOM slide share; "" for other formats.
         origin: (x, y) of the corner of the scanned area, in pixels of the finest level.
+        patient: Identifier of the patient in the header of a DICOM file, "" elsewhere.
     """
 
     height: int
@@ -40,6 +41,7 @@ class Header:
     downsamples: tuple[float, ...]
     identity: str
     origin: tuple[float, float]
+    patient: str = ""
 
 
 def read_tile(path: Path, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image:
@@ -134,7 +136,9 @@ def read_header(slide: Any, assumed: float | None) -> Header:
     dicom = properties.get("openslide.vendor") == "dicom"
     identity = properties.get("openslide.quickhash-1", "") if dicom else ""
     left, top = (_number(properties.get(f"openslide.bounds-{axis}", "")) for axis in "xy")
-    return Header(height, width, mpp, tuple(slide.level_downsamples), identity, (left, top))
+    patient = properties.get("dicom.PatientID", "").strip()
+    levels = tuple(slide.level_downsamples)
+    return Header(height, width, mpp, levels, identity, (left, top), patient)
 
 
 def _number(text: str) -> float:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import DataError, Image, Index, UsageError
+from ssl_kit import DataError, Image, UsageError
 from ssl_kit.data import (
     FileDataset,
     Part,
@@ -61,6 +61,8 @@ class Slides(FileDataset):
         with ThreadPoolExecutor() as pool:  # OpenSlide releases Python's lock
             plans = list(pool.map(self._plan, range(len(self.files))))
         plans = _one_of_each(plans)
+        patients = [plan.patient for plan in plans]
+        self.files = group_by_names(self.files, "slides", parts=False, identifiers=patients)
         self._report(plans)
         self._tilings = [plan.tiling for plan in plans]
         self.faults = {file: plan.fault for file, plan in enumerate(plans) if plan.fault}
@@ -75,10 +77,6 @@ class Slides(FileDataset):
     def endings(self) -> tuple[str, ...]:
         """Returns the endings of scanners' files, and others of files that OpenSlide opens."""
         return (*self.suffixes, *other_endings(self.path))
-
-    def find_files(self) -> Index:
-        """Returns the index of the slides, grouped by patient if their names tell them."""
-        return group_by_names(super().find_files(), "slides", parts=False)
 
     @classmethod
     def example(cls, folder: Path) -> None:
@@ -112,10 +110,13 @@ class Slides(FileDataset):
                 f"{len(broken)} of {slides} slides in '{self.path}' cannot be used; {names[0]}."
             )
         if empty + len(broken) == slides:
+            inked = sum(plan.inked for plan in plans)
+            ink = f" {inked} tiles have the color of ink; data.options.pen=keep keeps them."
             raise DataError(
                 f"No tile of the slides in '{self.path}' holds enough tissue, or they are smaller "
-                "than one. Lower data.options.min_tissue, data.options.tissue_threshold (without "
-                "it, pale tissue needs a saturation of 4 to 11 of 255) or data.options.tile; "
+                f"than one.{ink if inked else ''} Lower data.options.min_tissue, "
+                "data.options.tissue_threshold (the saturation of pale tissue, which is 4 to 11 of "
+                "255 if it is not set) or data.options.tile; "
                 "--set data.options.overviews=FOLDER draws what is found."
             )
         if broken:

@@ -104,6 +104,16 @@ def test_folders_of_patients_are_no_classes() -> None:
     assert any("no classes" in remark for remark in index.remarks)
 
 
+def test_patients_in_headers_are_groups_unless_all_are_the_same() -> None:
+    index = indexed(["a.dcm", "b.dcm", "c.dcm", "TCGA-XX-0001-01.svs"])
+    by_header = group_by_names(index, "slides", parts=False, identifiers=["7", "7", "8", ""])
+    assert by_header.groups[0] == by_header.groups[1]
+    assert groups(by_header) == 3
+    same = group_by_names(index, "slides", parts=False, identifiers=["anon"] * 3 + [""])
+    assert groups(same) == 4
+    assert any("have the same patient in their header" in remark for remark in same.remarks)
+
+
 def test_every_patch_alone_is_said() -> None:
     (remark,) = grouped([f"{i}.png" for i in range(20)]).remarks
     assert "Each of 20 patches is a group of its own. If" in remark

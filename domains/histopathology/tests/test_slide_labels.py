@@ -104,7 +104,7 @@ def test_slides_of_a_patient_are_one_group(write: Write, tissue: Make, names: st
         folder = write(tissue(128, 128), f"in/{name}.tif").parent
     data = opened(folder, tile=64)
     assert groups(data) == 2
-    assert any("2 patients are groups" in remark for remark in data.index.remarks)
+    assert any("the patients are groups, 2 in all" in remark for remark in data.index.remarks)
     assert not any("0001" in remark or "004" in remark for remark in data.index.remarks)
 
 
