@@ -114,8 +114,8 @@ class Slides(FileDataset):
             ink = f" {inked} tiles have the color of ink; data.options.pen=keep keeps them."
             raise DataError(
                 f"No tile of the slides in '{self.path}' holds enough tissue, or they are smaller "
-                f"than one.{ink if inked else ''} Lower data.options.min_tissue (0 keeps "
-                "all tiles), data.options.tissue_threshold (the saturation of pale tissue, which is 4 to 11 of "
+                f"than one.{ink if inked else ''} Lower data.options.min_tissue (0 keeps all "
+                "tiles), data.options.tissue_threshold (the saturation of pale tissue, 4 to 11 of "
                 "255 if it is not set) or data.options.tile; "
                 "--set data.options.overviews=FOLDER draws what is found."
             )
