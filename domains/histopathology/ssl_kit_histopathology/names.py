@@ -17,7 +17,7 @@ _BARCODES = re.compile(
     r"|TARGET[-_.]\d{2}[-_.][a-z0-9]{6}"
     r"|C3[LN][-_.]\d{5}"  # CPTAC
     r"|GTEX[-_.](?=[a-z0-9]*\d)[a-z0-9]{4,5}"
-    r"|(?:patient|subject|donor|pat|sub)[-_. ]?\d+"
+    r"|(?:patient|subject|donor|pat|sub)[-_. ]?\d+(?=[-_ /]+[a-z0-9])"  # and more behind it
     r")(?![a-z0-9])",
     re.IGNORECASE,
 )
@@ -97,7 +97,7 @@ def _patient_in(path: str) -> str:
 
 def _without_patients_as_classes(index: Index) -> Index:
     """Drops the classes if all of them are patients, because folders are named after them."""
-    if len(index.classes) < 2 or not all(map(_patient_in, index.classes)):
+    if len(index.classes) < 2 or not all(_patient_in(f"{name}/x") for name in index.classes):
         return index
     index = index.expand(np.arange(len(index)), labels=[""] * len(index))
     remark = "The folders are named after patients, and so they are groups and no classes."

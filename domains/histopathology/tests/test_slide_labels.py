@@ -116,6 +116,14 @@ def test_declared_groups_come_before_barcodes(write: Write, tissue: Make) -> Non
     assert groups(opened(folder, tile=64)) == 2
 
 
+def test_numbered_slides_are_groups_and_a_remark_asks(write: Write, tissue: Make) -> None:
+    for name in ("PATIENT_1", "PATIENT_2"):
+        folder = write(tissue(128, 128), f"in/{name}.tif").parent
+    data = opened(folder, tile=64)
+    assert groups(data) == 2
+    assert "Each of 2 slides is a group of its own" in data.index.remarks[0]
+
+
 def test_last_numbers_tell_no_patient_but_a_remark_asks(write: Write, tissue: Make) -> None:
     for name in ("B07_1", "B07_2", "B11_1", "B11_2"):
         folder = write(tissue(128, 128), f"in/{name}.tif").parent
