@@ -8,8 +8,11 @@ from .files import LabelSource as LabelSource
 from .files import evenly_spaced as evenly_spaced
 from .files import file_path as file_path
 from .files import index_files as index_files
+from .files import table_in as table_in
 from .files import walk as walk
 from .in_memory import kept_in_memory as kept_in_memory
+from .layouts import Part as Part
+from .labels import read_table as read_table
 from .loader import choose_workers as choose_workers
 from .open_files import OpenFiles as OpenFiles
 from .open_files import file_version as file_version

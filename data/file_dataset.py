@@ -27,6 +27,8 @@ class FileDataset(Dataset):
 
     Attributes:
         suffixes: Endings of the files, in lower case.
+        beside: Endings of files that belong to the files, as those in the folder of a .mrxs; they
+            are not counted as left out.
         rivals: Endings of files that other datasets read. A folder that has at least as many of
             these among its first 1,000 files is not accepted.
         kind: What a file is called in messages, in the plural.
@@ -35,6 +37,7 @@ class FileDataset(Dataset):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    beside: ClassVar[tuple[str, ...]] = ()
     rivals: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[str] = "files"
     files: Index
@@ -56,8 +59,12 @@ class FileDataset(Dataset):
         self.index = self.files = self.find_files()
 
     def find_files(self) -> Index:
-        """Returns the index of the files that end in one of `suffixes`."""
-        return index_files(self.path, self.suffixes, self.labels)
+        """Returns the index of the files that end in one of `endings`."""
+        return index_files(self.path, self.endings(), self.labels, self.beside)
+
+    def endings(self) -> tuple[str, ...]:
+        """Returns the endings of the files: `suffixes`, and others that a reader recognizes."""
+        return self.suffixes
 
     @property
     def has_labels_table(self) -> bool:

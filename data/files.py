@@ -22,13 +22,14 @@ def index_files(
     root: Path,
     suffixes: Collection[str],
     labels: LabelSource | Path | None = None,
-    companions: tuple[str, ...] = (),
+    beside: Collection[str] = (),
 ) -> Index:
     """Indexes all files below a folder (or the one file) that end in one of `suffixes`.
 
     Labels come from a table, or `labels.csv` in the folder, or from folders: `train/cat/1.png`,
     `cat/1.png`, `patient/cat/1.png`; a flat folder has none. A file without a group is a group of
-    its own, known by its name and size. What was assumed and left out is in `Index.remarks`.
+    its own, known by its name and size. Files that end in one of `beside` belong to these files.
+    What was assumed and left out is in `Index.remarks`.
 
     Raises:
         DataError: If there is no such file.
@@ -54,8 +55,8 @@ def index_files(
         )
     keys = [key for key, _ in files]
     table = source.table or table_in(root)
-    others = {key for key, _ in everything} - set(keys) - masks - ({table.name} if table else set())
-    others = {key for key in others if not key.lower().endswith(companions)}
+    others = {key for key, _ in everything if not key.lower().endswith(tuple(beside))}
+    others -= {*keys, *masks, table.name if table else ""}
     if others:
         remarks.append(f"Files of other endings are not read: {counted_by_ending(others)}.")
     labeling = _labeling(root, keys, table, source.layout)

@@ -7,13 +7,14 @@ import io
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.index import SPLITS
-from .layouts import SPLIT_NAMES, Labeling, Row
+from .key_finder import KeyFinder
+from .layouts import SPLIT_NAMES, Labeling, Part, Row
 
 _NAMES = {
     "path": "path file filename file_name filepath file_path image image_path image_name img",
@@ -24,7 +25,7 @@ _NAMES = {
 COLUMNS = {kind: tuple(names.split()) for kind, names in _NAMES.items()}
 """Names of columns, in lower case and with underscores for blanks; earlier ones win."""
 
-MISSING = {"", "nan", "na", "n/a", "none", "null", "<na>"}
+MISSING = {"", "nan", "na", "n/a", "null", "<na>"}
 _ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
 
@@ -37,10 +38,13 @@ class _Table:
     lines: list[list[str]]
     remarks: list[str] = field(default_factory=list)
 
-    def coordinate(self) -> int | None:
-        """Returns the number of the column x, where rows with x and y label parts of files."""
+    def coordinates(self, line: Sequence[str]) -> tuple[str, str] | None:
+        """Returns x and y of a line that labels a part of a file, None if it labels all of it."""
         names = [name.strip().lower() for name in self.header]
-        return names.index("x") if {"x", "y"} <= set(names) else None
+        if not {"x", "y"} <= set(names):
+            return None
+        x, y = (line[names.index(name)].strip() for name in "xy")
+        return (x, y) if x or y else None
 
     def column(self, kind: str) -> int | None:
         """Returns the number of the column of a kind, None if there is none."""
@@ -81,29 +85,74 @@ def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
     indicators = (
         [] if columns["label"] is not None else _indicators(table, {files, *columns.values()})
     )
-    key_of = _KeyFinder(root, keys)
-    rows: dict[str, Row] = {}
-    absent: list[str] = []
-    part = table.coordinate()
-    for number, line in enumerate(table.lines, start=2):
-        if part is not None and line[part].strip():
-            continue  # a row of a part of a file, which its reader labels
-        key = key_of(line[files])
-        if key is None:
-            absent.append(line[files].strip())
-            continue
-        row = _row(path, number, line, columns, [(table.header[i], line[i]) for i in indicators])
-        if rows.setdefault(key, row) != row:
-            raise UsageError(
-                f"'{path}' line {number}: '{key}' has two rows that differ, {_shown(rows[key])} "
-                f"and {_shown(row)}. Keep one of them."
-            )
+    key_of = KeyFinder(root, keys)
+    keys_of_lines = [key_of(line[files]) for line in table.lines]
+    absent = [
+        line[files].strip()
+        for line, key in zip(table.lines, keys_of_lines, strict=True)
+        if key is None
+    ]
     if absent:
         raise UsageError(
             f"'{path}' names {len(absent)} files that are not there, the first '{absent[0]}'; "
             "paths are relative to the data folder, or absolute."
         )
-    return Labeling(rows, (*table.remarks, *key_of.remarks))
+    rows, parts = _collect(table, columns, indicators, [key or "" for key in keys_of_lines])
+    if parts:
+        table.remarks.append(
+            f"{len(parts)} rows of '{path.name}' have x and y: they label the part of a file at "
+            "this place, and not the file. Rename these columns if they label whole files."
+        )
+    return Labeling(rows, (*table.remarks, *key_of.remarks), tuple(parts))
+
+
+def _collect(
+    table: _Table,
+    columns: Mapping[str, int | None],
+    indicators: Sequence[int],
+    keys: Sequence[str],
+) -> tuple[dict[str, Row], list[Part]]:
+    """Returns the rows of files and of parts of files.
+
+    Args:
+        table: The table.
+        columns: Number of the column of each kind.
+        indicators: Numbers of the columns of 0 and 1.
+        keys: File of each line.
+    """
+    rows: dict[str, Row] = {}
+    of_parts: dict[str, Row] = {}
+    parts: list[Part] = []
+    for number, (key, line) in enumerate(zip(keys, table.lines, strict=True), start=2):
+        flags = [(table.header[i], line[i]) for i in indicators]
+        row = _row(table.path, number, line, columns, flags)
+        several, place = rows, table.coordinates(line)
+        if place:  # the reader labels the part of the file
+            parts.append(Part(key, number, *place, row.label))
+            row, several = replace(row, label=""), of_parts
+        if several.setdefault(key, row) != row:
+            raise _differing(table.path, number, key, several[key], row)
+    for key, row in of_parts.items():
+        rows[key] = _with_part(table.path, key, rows.get(key, Row()), row)
+    return rows, parts
+
+
+def _differing(path: Path, number: int, key: str, row: Row, other: Row) -> UsageError:
+    return UsageError(
+        f"'{path}' line {number}: '{key}' has two rows that differ, {_shown(row)} "
+        f"and {_shown(other)}. Keep one of them."
+    )
+
+
+def _with_part(path: Path, key: str, row: Row, part: Row) -> Row:
+    """Adds the group and the split that the rows of parts of a file declare for the file."""
+    merged = Row(row.label, row.group or part.group, row.split or part.split)
+    if (part.group or merged.group, part.split or merged.split) != (merged.group, merged.split):
+        raise UsageError(
+            f"'{path}' declares two groups or splits of '{key}', {_shown(row)} in its own row and "
+            f"{_shown(part)} in rows with x and y. Keep one of them."
+        )
+    return merged
 
 
 def _read(path: Path) -> _Table:
@@ -169,7 +218,7 @@ def _row(
     indicators: Iterable[tuple[str, str]],
 ) -> Row:
     values = {
-        kind: "" if i is None or line[i].strip().lower() in MISSING else line[i].strip()
+        kind: "" if i is None or _is_missing(line[i].strip()) else line[i].strip()
         for kind, i in columns.items()
     }
     values["label"] = values["label"] or "|".join(
@@ -181,60 +230,13 @@ def _row(
     return Row(values["label"], values["group"], split)
 
 
+def _is_missing(value: str) -> bool:
+    """Tells whether a value is missing. Python writes None; a class may be called none."""
+    return value == "None" or value.lower() in MISSING
+
+
 def _shown(row: Row) -> str:
     return "/".join(part for part in (row.label, row.group, row.split) if part) or "nothing"
-
-
-class _KeyFinder:
-    """Finds the file that a table means.
-
-    Args:
-        root: Folder of the data.
-        keys: Of the files, relative to it.
-    """
-
-    def __init__(self, root: Path, keys: Sequence[str]) -> None:
-        self._root, self._keys = root.resolve(), set(keys)
-        self.remarks: list[str] = []
-        self._by_name: dict[str, str | None] | None = None
-
-    def __call__(self, text: str) -> str | None:
-        """Returns the key of the file that a text names, None if there is none."""
-        for form in _forms(text.strip()):
-            if form in self._keys:
-                return form
-            if Path(form).is_absolute():
-                inside = self._inside(Path(form))
-                if inside in self._keys:
-                    return inside
-        return self._with_the_name_of(text.strip())
-
-    def _inside(self, path: Path) -> str:
-        for base, target in ((self._root, path), (self._root, path.resolve())):
-            if target.is_relative_to(base):
-                return target.relative_to(base).as_posix()
-        return ""
-
-    def _with_the_name_of(self, text: str) -> str | None:
-        """Returns the one file of that name, with or without its ending, in whatever folder."""
-        if self._by_name is None:
-            self._by_name = {}
-            for each in self._keys:
-                name = each.rpartition("/")[2]
-                for form in {name, name.partition(".")[0]}:
-                    self._by_name[form] = None if form in self._by_name else each
-        key = self._by_name.get(re.split(r"[/\\]", text)[-1])
-        if key is not None and not self.remarks:
-            self.remarks.append(
-                f"Files are found by their names alone, such as '{text}' for '{key}'."
-            )
-        return key
-
-
-def _forms(text: str) -> list[str]:
-    """Returns the spellings of a path to look for, the one that was written first."""
-    slashes = text.replace("\\", "/")
-    return list(dict.fromkeys([text, *(re.sub(r"^(\./)+", "", form) for form in (text, slashes))]))
 
 
 def several_labels(labels: Iterable[str]) -> int:

@@ -26,16 +26,29 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Label of the part of a file at x and y, as they were written in a line of the table."""
+
+    key: str
+    line: int
+    x: str
+    y: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Labeling:
     """What is declared of all files.
 
     Attributes:
         rows: By key of the file.
         remarks: What was assumed, one sentence each.
+        parts: Labels of parts of files.
     """
 
     rows: Mapping[str, Row]
     remarks: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 def from_folders(keys: Sequence[str]) -> Labeling:

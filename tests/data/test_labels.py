@@ -217,3 +217,26 @@ def test_a_link_to_itself_is_followed_once(tmp_path):
 def test_what_a_mac_leaves_behind_is_no_class(tmp_path):
     names = [f"{c}/{i}.png" for c in ("cat", "dog", "__MACOSX") for i in range(3)]
     assert index_files(files(tmp_path, *names), [".png"]).classes == ("cat", "dog")
+
+
+def test_rows_of_parts_declare_the_group_and_split_of_their_file(folder):
+    rows = ["s/0.png,7,9,tumor,p,train", "s/0.png,0,4,fat,p,train", "./s/1.png,,,cat,q,test"]
+    write(folder, [[row] for row in rows], header="Path,X,Y,label,group,split")
+    index = index_files(folder, [".png"])
+    assert [index.group(i) for i in (0, 1)] == ["p", "q"]
+    assert labels(index)[:2] == ["", "cat"]
+    assert index.splits[:2].tolist() == [1, 3]
+    assert any("2 rows of 'labels.csv' have x and y" in remark for remark in index.remarks)
+
+
+@pytest.mark.parametrize("row", ["s/0.png,,,cat,other", "s/0.png,1,1,fat,other"])
+def test_rows_of_parts_that_contradict_each_other_are_refused(folder, row):
+    write(folder, [["s/0.png,7,9,tumor,p"], [row]], header="path,x,y,label,group")
+    with pytest.raises(UsageError, match=r"labels.csv.*'s/0\.png'"):
+        index_files(folder, [".png"])
+
+
+def test_a_row_of_a_part_may_lack_the_group_of_the_file(folder):
+    write(folder, [["s/0.png,,,cat,p"], ["s/0.png,1,1,fat,"]], header="path,x,y,label,group")
+    index = index_files(folder, [".png"])
+    assert (labels(index)[0], index.group(0)) == ("cat", "p")

@@ -21,11 +21,16 @@ def register_domains(register: Callable[..., None]) -> None:
 
 @hookimpl
 def register_datasets(register: Callable[..., None]) -> None:
-    """The reader of whole slides and the demo."""
+    """The readers of whole slides and patches, and the demo."""
     register(
         "slides",
         f"{_HERE}.slides:Slides",
         summary="Whole slides through OpenSlide, the tissue cut into tiles at one resolution.",
+    )
+    register(
+        "patches",
+        f"{_HERE}.patches:Patches",
+        summary="Image files of patches, grouped by the patient or slide in their names.",
     )
     register(
         "histopathology_demo",

@@ -31,6 +31,8 @@ class Header:
         mpp: Microns per pixel of the finest level.
         downsamples: Downsampling factor of each level, the finest first.
         identity: Identifier that all files of one DICOM slide share; "" for other formats.
+        origin: (x, y) of the corner of the scanned area, in pixels of the finest level.
+        patient: Identifier of the patient in the header of a DICOM file, "" elsewhere.
     """
 
     height: int
@@ -38,6 +40,8 @@ class Header:
     mpp: float
     downsamples: tuple[float, ...]
     identity: str
+    origin: tuple[float, float]
+    patient: str = ""
 
 
 def read_tile(path: Path, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image:
@@ -131,7 +135,10 @@ def read_header(slide: Any, assumed: float | None) -> Header:
     width, height = slide.dimensions
     dicom = properties.get("openslide.vendor") == "dicom"
     identity = properties.get("openslide.quickhash-1", "") if dicom else ""
-    return Header(height, width, mpp, tuple(slide.level_downsamples), identity)
+    left, top = (_number(properties.get(f"openslide.bounds-{axis}", "")) for axis in "xy")
+    patient = properties.get("dicom.PatientID", "").strip()
+    levels = tuple(slide.level_downsamples)
+    return Header(height, width, mpp, levels, identity, (left, top), patient)
 
 
 def _number(text: str) -> float:
@@ -145,14 +152,22 @@ def _number(text: str) -> float:
 
 def read_region(slide: Any, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image:
     """Reads a region of an open slide; see `read_tile`."""
+    return on_white(read_rgba(slide, level, corner, size))
+
+
+def read_rgba(slide: Any, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image:
+    """Reads a region, (height, width, 4) RGBA, transparent where the slide has no data."""
     try:
-        region = slide.read_region(corner[::-1], level, size[::-1])
+        return np.asarray(slide.read_region(corner[::-1], level, size[::-1]))
     except openslide.OpenSlideError as error:
         raise DataError(f"is damaged or cut off: {_reason(error)}") from error
-    rgba: Image = np.asarray(region)
+
+
+def on_white(rgba: Image) -> Image:
+    """Shows RGBA on white, (height, width, 3) RGB."""
     alpha = rgba[..., 3:]
     rgb: Image = rgba[..., :3]
     if alpha.min() == 255:
         return np.ascontiguousarray(rgb)
-    share = alpha.astype(np.float32) / 255  # white where the slide has no data
+    share = alpha.astype(np.float32) / 255
     return np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)

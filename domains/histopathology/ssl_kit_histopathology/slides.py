@@ -5,78 +5,53 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
 
 import cv2
 import numpy as np
-import openslide
 from numpy.typing import NDArray
-from pydantic import Field
 
-from ssl_kit import Config, DataError, Image, UsageError
-from ssl_kit.data import FileDataset, evenly_spaced, file_path, parents_of, tile_key, walk
+from ssl_kit import DataError, Image, UsageError
+from ssl_kit.data import (
+    FileDataset,
+    Part,
+    evenly_spaced,
+    parents_of,
+    read_table,
+    table_in,
+    tile_key,
+    walk,
+)
 
-from .slide_files import opened, read_header, read_tile
+from .finding import PERHAPS, SCANNERS, holds_slides, other_endings
+from .names import group_by_names
+from .options import SlidesConfig
+from .plans import Plan, draw, make_plan
+from .slide_files import read_tile
 from .stains import macenko, reinhard
 from .tiff import write_slide
-from .tiles import Ints, Tiling, read_marks, shares
-from .tissue import overview, tissue_mask
+from .tiles import Ints, Tiling
 
 _log = logging.getLogger("ssl_kit")
 
-SCANNERS = (".svs", ".svslide", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".czi")
-_PERHAPS = (".tif", ".tiff", ".dcm")  # OpenSlide must look into them
-_LOOKED_AT, _LOOKED_INTO = 10_000, 16  # files that are listed, and opened, to accept a folder
 _SAMPLED, _PIXELS = 16, 600  # tiles of a slide, and pixels of each, that its stain is fitted on
 _NORMALIZERS = {"macenko": macenko, "reinhard": reinhard}
 
 
-class SlidesConfig(Config):
-    """Options of the reader of whole slides."""
-
-    mpp: Annotated[float, Field(gt=0, description="microns per pixel of the tiles")] = 0.5
-    assume_mpp: Annotated[
-        float | None, Field(gt=0, description="microns per pixel of slides whose header lacks it")
-    ] = None
-    tile: Annotated[int, Field(ge=16, description="height and width of a tile in pixels")] = 224
-    stride: Annotated[
-        int | None,
-        Field(ge=1, description="pixels from tile to tile (default: its size)"),
-    ] = None
-    min_tissue: Annotated[
-        float, Field(ge=0, le=1, description="smallest share of tissue in a tile")
-    ] = 0.5
-    stain: Annotated[
-        Literal["as_scanned", "macenko", "reinhard"],
-        Field(description="normalization of the stains of each slide"),
-    ] = "as_scanned"
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Tiles of a slide: places (n, 2) are row and column; `fault` is the reason if it has none."""
-
-    places: Ints
-    tiling: Tiling | None = None
-    identity: str = ""
-    fault: str = ""
-
-
 class Slides(FileDataset):
-    """Whole slides that OpenSlide opens: svs, ndpi, mrxs, scn, bif, tiled TIFF, DICOM and others.
+    """Whole slides that OpenSlide opens: svs, ndpi, mrxs, qptiff, tiled TIFF, DICOM and others.
 
     All tiles have one size in microns, whatever the slide's own resolution. Labels, groups and
-    splits are declared per slide, as for an image folder; rows of the CSV with an `x` and a `y`
-    label one tile. A slide is a group if none is declared. Slides that cannot be used count as
-    one unreadable image each.
+    splits are declared per slide, as for an image folder; rows of the table with an `x` and a `y`
+    label one tile. Without declared groups, patients in the names of the slides are groups, or
+    else each slide is. Slides that cannot be used count as one unreadable image each.
     """
 
     Config = SlidesConfig
     options: SlidesConfig
-    suffixes = (*SCANNERS, *_PERHAPS)
+    suffixes = (*SCANNERS, *PERHAPS)
+    beside = (".dat", ".ini", ".opt", ".geojson")  # of .mrxs and .vms, and outlines
     channels = ("red", "green", "blue")
 
     def prepare(self) -> None:
@@ -86,6 +61,8 @@ class Slides(FileDataset):
         with ThreadPoolExecutor() as pool:  # OpenSlide releases Python's lock
             plans = list(pool.map(self._plan, range(len(self.files))))
         plans = _one_of_each(plans)
+        patients = [plan.patient for plan in plans]
+        self.files = group_by_names(self.files, "slides", parts=False, identifiers=patients)
         self._report(plans)
         self._tilings = [plan.tiling for plan in plans]
         self.faults = {file: plan.fault for file, plan in enumerate(plans) if plan.fault}
@@ -95,17 +72,11 @@ class Slides(FileDataset):
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Tells whether the path is a slide, or a folder with one among its first 10,000 files."""
-        into = 0
-        for key in islice(walk(path), _LOOKED_AT):
-            file = file_path(path, key)
-            suffix = file.suffix.lower()
-            if suffix in SCANNERS:
-                return True
-            if suffix in _PERHAPS and into < _LOOKED_INTO:
-                into += 1
-                if openslide.OpenSlide.detect_format(file) is not None:
-                    return True
-        return False
+        return holds_slides(path)
+
+    def endings(self) -> tuple[str, ...]:
+        """Returns the endings of scanners' files, and others of files that OpenSlide opens."""
+        return (*self.suffixes, *other_endings(self.path))
 
     @classmethod
     def example(cls, folder: Path) -> None:
@@ -114,25 +85,21 @@ class Slides(FileDataset):
         coarse = rng.integers(60, 200, (9, 5, 3), np.uint8) + np.array([50, 0, 40], np.uint8)
         write_slide(folder / "slide.tif", [cv2.resize(coarse, (256, 480))], 0.5)
 
-    def _plan(self, file: int) -> _Plan:
-        options = self.options
-        stride = options.stride or options.tile
-        try:
-            with opened(self.path_of(file)) as slide:
-                header = read_header(slide, options.assume_mpp)
-                tiling = Tiling.choose(
-                    header.mpp, header.downsamples, options.mpp, options.tile, stride
-                )
-                size = (header.height, header.width)
-                kept = np.ones(tiling.shape(*size), bool)
-                if options.min_tissue and kept.size:
-                    mask = tissue_mask(overview(slide, header, tiling))
-                    kept = shares(mask, size, tiling) >= options.min_tissue
-                return _Plan(np.argwhere(kept), tiling, header.identity)
-        except DataError as error:
-            return _Plan(np.zeros((1, 2), np.int64), fault=str(error))
+    def draw(self, file: int) -> Image:
+        """Returns a picture of a slide, (h, w, 3) RGB, with its tissue, pen marks and tiles.
 
-    def _report(self, plans: list[_Plan]) -> None:
+        Args:
+            file: Position of the slide in `files`.
+
+        Raises:
+            DataError: If the slide cannot be used.
+        """
+        return draw(self.path_of(file), self.files.key(file), self.options)
+
+    def _plan(self, file: int) -> Plan:
+        return make_plan(self.path_of(file), self.files.key(file), self.options)
+
+    def _report(self, plans: list[Plan]) -> None:
         """Logs which slides have no tiles; refuses if most slides cannot be used."""
         broken = [file for file, plan in enumerate(plans) if plan.fault]
         names = [f"'{self.files.key(file)}' {plans[file].fault}" for file in broken]
@@ -143,14 +110,43 @@ class Slides(FileDataset):
                 f"{len(broken)} of {slides} slides in '{self.path}' cannot be used; {names[0]}."
             )
         if empty + len(broken) == slides:
+            inked = sum(plan.inked for plan in plans)
+            ink = f" {inked} tiles have the color of ink; data.options.pen=keep keeps them."
             raise DataError(
                 f"No tile of the slides in '{self.path}' holds enough tissue, or they are smaller "
-                "than one. Lower data.options.min_tissue or data.options.tile."
+                f"than one.{ink if inked else ''} Lower data.options.min_tissue (0 keeps all "
+                "tiles), data.options.tissue_threshold (the saturation of pale tissue, 4 to 11 of "
+                "255 if it is not set) or data.options.tile; "
+                "--set data.options.overviews=FOLDER draws what is found."
             )
         if broken:
             _log.warning("%d of %d slides cannot be used: %s.", len(broken), slides, names[0])
+        self._remark(plans, slides, empty)
+
+    def _remark(self, plans: list[Plan], slides: int, empty: int) -> None:
+        """Adds to the remarks which tissue was found, and how."""
+        remarks = []
         if empty:
-            _log.info("%d of %d slides have no tile with enough tissue.", empty, slides)
+            remarks.append(f"{empty} of {slides} slides have no tile with enough tissue.")
+        inked = [plan.inked for plan in plans if plan.inked]
+        if inked:
+            remarks.append(
+                f"{sum(inked)} tiles of {len(inked)} slides have the color of blue, green or red "
+                "ink and are left out; --set data.options.pen=keep keeps them."
+            )
+        outlined = sum(plan.outlined for plan in plans)
+        if self.options.outlines and self.options.min_tissue and outlined < slides:
+            remarks.append(
+                f"{slides - outlined} of {slides} slides have no file of outlines in "
+                f"'{self.options.outlines}'; their tissue is detected."
+            )
+        beside = sum(key.lower().endswith(".geojson") for key in walk(self.path))
+        if beside and not self.options.outlines:
+            remarks.append(
+                f"{beside} .geojson files are not read; --set data.options.outlines={self.path} "
+                "takes their areas for the tissue."
+            )
+        self.files = replace(self.files, remarks=(*self.files.remarks, *remarks))
 
     def _cut(self, places: list[Ints]) -> None:
         """Sets the index: the tiles of the good slides, and one entry for each faulty one."""
@@ -164,31 +160,29 @@ class Slides(FileDataset):
         self.index = self.files.expand(self._file, keys, self._place)
 
     def _label(self) -> None:
-        """Labels the tiles for which the CSV has a label.
+        """Labels the tiles for which the table has a label at their place.
 
         Raises:
-            UsageError: If no mark is on a tile.
+            UsageError: If no place is on a tile.
         """
-        table = self.labels_table or self.path / "labels.csv"
-        if not table.is_file():
+        table = self.labels_table or table_in(self.path)
+        keys = [self.files.key(file) for file in range(len(self.files))]
+        parts = read_table(table, self.path, keys).parts if table else ()
+        if not parts:
             return
-        marks, whole = read_marks(table)
-        if not marks:
-            return
-        files = {self.files.key(file): file for file in range(len(self.files))}
-        name_of = {file: whole.get(key, "") for key, file in files.items()}
-        label = [name_of[file] for file in self._file.tolist()]
+        files = {key: file for file, key in enumerate(keys)}
         tiles = zip(self._file.tolist(), self._place.tolist(), strict=True)
         number = {(file, *place): i for i, (file, place) in enumerate(tiles)}
+        label = [self.index.label(i) for i in range(len(self.index))]
         hits = 0
-        for mark in marks:
-            tiling = self._tilings[files[mark.slide]]
-            at = None if tiling is None else number.get((files[mark.slide], *tiling.place(mark)))
+        for part in parts:
+            tiling, place = self._tilings[files[part.key]], _place(part, str(table))
+            at = None if tiling is None else number.get((files[part.key], *tiling.place(*place)))
             if at is not None:
-                label[at], hits = mark.label, hits + 1
+                label[at], hits = part.label, hits + 1
         if not hits:
             raise UsageError(
-                f"None of the {len(marks)} places in '{table}' is on a tile; x and y are pixels of "
+                f"None of the {len(parts)} places in '{table}' is on a tile; x and y are pixels of "
                 "the slide's finest level."
             )
         self.index = self.index.expand(np.arange(len(label)), labels=label)
@@ -229,12 +223,23 @@ class Slides(FileDataset):
         return self._samples[file]
 
 
-def _one_of_each(plans: list[_Plan]) -> list[_Plan]:
+def _one_of_each(plans: list[Plan]) -> list[Plan]:
     """Keeps one of the files of each DICOM slide, because OpenSlide finds the others."""
     identities: set[str] = set()
     kept = []
     for plan in plans:
         again = plan.identity and plan.identity in identities
-        kept.append(_Plan(np.zeros((0, 2), np.int64)) if again else plan)
+        kept.append(Plan.empty() if again else plan)
         identities.add(plan.identity)
     return kept
+
+
+def _place(part: Part, table: str) -> tuple[float, float]:
+    """Returns x and y of a part of a slide."""
+    try:
+        return float(part.x), float(part.y)
+    except ValueError as error:
+        raise UsageError(
+            f"'{table}' line {part.line}: x and y are pixels of the slide's finest level, not "
+            f"'{part.x}' and '{part.y}'."
+        ) from error

@@ -1,16 +1,14 @@
-"""Tiles of a slide: where they lie, which of them hold tissue, and their labels."""
+"""Tiles of a slide: where they lie, and which of them hold tissue."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import DataError, UsageError
+from ssl_kit import DataError
 from ssl_kit.data import box_means
 
 Ints = NDArray[np.int64]
@@ -18,16 +16,6 @@ _ENOUGH_ALIKE = 0.05  # a level whose pixels differ less from those asked for is
 _ENLARGED = 2.0  # times that a slide's finest level is enlarged at most
 _WIDEST = 4096  # pixels, side of what is read for one tile
 _MOST = 2**24  # tiles of a slide
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A label of one place on a slide; x and y are pixels of the finest level."""
-
-    slide: str
-    x: float
-    y: float
-    label: str
 
 
 @dataclass(frozen=True)
@@ -99,9 +87,9 @@ class Tiling:
         """Returns row and column of a tile's first pixel, of the finest level."""
         return round(row * self.stride), round(col * self.stride)
 
-    def place(self, mark: Mark) -> tuple[int, int]:
-        """Returns row and column of the tile that starts last before a mark."""
-        return int((mark.y + 0.5) // self.stride), int((mark.x + 0.5) // self.stride)
+    def place(self, x: float, y: float) -> tuple[int, int]:
+        """Returns row and column of the last tile that begins before a pixel."""
+        return int((y + 0.5) // self.stride), int((x + 0.5) // self.stride)
 
 
 def shares(mask: NDArray[np.bool_], size: tuple[int, int], tiling: Tiling) -> NDArray[np.float64]:
@@ -120,34 +108,3 @@ def shares(mask: NDArray[np.bool_], size: tuple[int, int], tiling: Tiling) -> ND
         ends.append((low, np.clip(last, low + 1, pixels)))
     (top, bottom), (left, right) = ends
     return box_means(mask, top[:, None], bottom[:, None], left, right)
-
-
-def read_marks(table: Path) -> tuple[list[Mark], dict[str, str]]:
-    """Reads the rows of a CSV of labels that have an x and a y and so belong to one tile.
-
-    Returns:
-        These rows, and the labels of the other rows by slide; both empty if the CSV has no such
-        columns.
-
-    Raises:
-        UsageError: If an x or y is no number.
-    """
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        lines = list(csv.DictReader(file))
-    marks: list[Mark] = []
-    whole: dict[str, str] = {}
-    if not lines or not {"x", "y"} <= set(lines[0]):
-        return marks, whole
-    for number, line in enumerate(lines, start=2):
-        label, x, y = (line.get(column) or "" for column in ("label", "x", "y"))
-        if not x and not y:
-            whole[line["path"]] = label
-            continue
-        try:
-            marks.append(Mark(line["path"], float(x), float(y), label))
-        except ValueError as error:
-            raise UsageError(
-                f"'{table}' line {number}: x and y are pixels of the slide's finest level, not "
-                f"'{x}' and '{y}'."
-            ) from error
-    return marks, whole

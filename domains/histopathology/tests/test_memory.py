@@ -64,7 +64,7 @@ def test_a_header_that_claims_too_much_is_refused(
 def test_a_large_slide_without_a_small_level_is_refused(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tissue: Make
 ) -> None:
-    monkeypatch.setattr("ssl_kit_histopathology.tissue._READABLE", 1000)
+    monkeypatch.setattr("ssl_kit_histopathology.overview._READABLE", 1000)
     with pytest.raises(DataError, match=r"no small level .* 256 x 256 pixels; 'vips tiffsave"):
         Slides.open(write(tissue(256, 256)), SlidesConfig(tile=64))
 

@@ -20,7 +20,7 @@ def test_the_domain_is_found_by_its_name() -> None:
     assert domains["histopathology"] is HISTOPATHOLOGY
 
 
-@pytest.mark.parametrize("name", ["slides", "histopathology_demo"])
+@pytest.mark.parametrize("name", ["slides", "patches", "histopathology_demo"])
 def test_its_datasets_are_found(name: str) -> None:
     assert datasets[name].__module__.startswith("ssl_kit_histopathology")
 
@@ -38,9 +38,12 @@ def test_the_table_of_contents_is_light() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_patches_are_read_by_the_image_folder(real_data: Path) -> None:
+def test_patches_are_read_as_the_image_folder_reads_them(real_data: Path) -> None:
     data = open_dataset(HISTOPATHOLOGY, DataConfig(path=str(real_data / "lc25000_lung")))
-    assert type(data).__name__ == "ImageFolder"
+    plain = datasets["image_folder"](real_data / "lc25000_lung")
+    assert type(data).__name__ == "Patches"
+    assert data.fingerprint() == plain.fingerprint()
+    assert np.array_equal(data.read(7), plain.read(7))
     assert data.index.classes == ("lung_aca", "lung_n", "lung_scc")
     assert len(np.unique(data.index.groups)) < len(data) / 2
 
@@ -69,6 +72,11 @@ def test_domain(check: Any) -> None:
 
 @parametrize_with_checks("dataset", "slides")
 def test_reader(check: Any) -> None:
+    check()
+
+
+@parametrize_with_checks("dataset", "patches")
+def test_patches(check: Any) -> None:
     check()
 
 

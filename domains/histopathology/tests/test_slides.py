@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ssl_kit import DataError, UsageError
+from ssl_kit import DataError
 from ssl_kit_histopathology.slides import Slides, SlidesConfig
 from ssl_kit_histopathology.stains import macenko, reinhard
 
@@ -180,58 +180,6 @@ def test_opened_again_it_is_the_same(write: Write, half_tissue: np.ndarray) -> N
     assert np.array_equal(first.read(3), second.read(3))
 
 
-# Labels
-
-
-@pytest.fixture
-def two_slides(write: Write, tissue: Make) -> Path:
-    for name in ("a.tif", "b.tif"):
-        folder = write(tissue(128, 192), f"in/{name}").parent
-    return folder
-
-
-def labels_of(data: Slides) -> list[str]:
-    return [data[i].label for i in range(len(data))]
-
-
-def test_labels_and_groups_are_those_of_the_slide(tmp_path: Path, two_slides: Path) -> None:
-    table = tmp_path / "labels.csv"
-    table.write_text("path,label,group,split\na.tif,good,p1,train\nb.tif,bad,p2,test\n")
-    data = opened(two_slides, table, tile=64)
-    assert labels_of(data) == ["good"] * 6 + ["bad"] * 6
-    assert data[0].group == "p1"
-    assert data.index.splits.tolist() == [1] * 6 + [3] * 6
-
-
-def test_a_slide_is_a_group_by_default(two_slides: Path) -> None:
-    assert opened(two_slides, tile=64).index.groups.tolist() == [0] * 6 + [1] * 6
-
-
-def test_rows_with_a_place_label_one_tile(tmp_path: Path, two_slides: Path) -> None:
-    table = tmp_path / "labels.csv"
-    table.write_text(
-        "path,x,y,label,group\na.tif,64,0,tumor,p\na.tif,0,100,fat,p\nb.tif,,,none,q\n"
-    )
-    data = opened(two_slides, table, tile=64)
-    assert labels_of(data) == ["", "tumor", "", "fat", "", ""] + ["none"] * 6
-    assert data.index.classes == ("fat", "none", "tumor")
-    assert data[0].group == "p"
-
-
-def test_places_that_are_off_all_tiles_are_an_error(tmp_path: Path, two_slides: Path) -> None:
-    table = tmp_path / "labels.csv"
-    table.write_text("path,x,y,label\na.tif,5000,5000,tumor\n")
-    with pytest.raises(UsageError, match="None of the 1 places"):
-        opened(two_slides, table, tile=64)
-
-
-def test_a_place_is_a_number(tmp_path: Path, two_slides: Path) -> None:
-    table = tmp_path / "labels.csv"
-    table.write_text("path,x,y,label\na.tif,left,7,tumor\n")
-    with pytest.raises(UsageError, match="line 2: x and y are pixels"):
-        opened(two_slides, table, tile=64)
-
-
 # What it opens
 
 
@@ -288,8 +236,9 @@ def _readable(slides: Slides, i: int) -> bool:
     return True
 
 
-def test_one_slide_of_three_may_be_broken(two_slides: Path) -> None:
-    folder = two_slides
+def test_one_slide_of_three_may_be_broken(write: Write, tissue: Make) -> None:
+    for name in ("a.tif", "b.tif"):
+        folder = write(tissue(128, 192), f"in/{name}").parent
     (folder / "c.tif").write_bytes(b"garbage")
     data = opened(folder, tile=64)
     assert keys(data)[-1] == "c.tif"

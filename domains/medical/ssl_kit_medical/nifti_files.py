@@ -178,7 +178,7 @@ def _open_nibabel(path: Path) -> _Source:
     voxels = Path(image.file_map["image"].filename)
     if not voxels.is_file():
         raise FileNotFoundError
-    handle = getattr(image.dataobj, "file_like", None)
+    handle: Any = getattr(image.dataobj, "file_like", None)
     if hasattr(handle, "close"):  # nibabel leaves the voxels of PAR/REC open
         handle.close()
         image.dataobj.file_like = str(voxels)
