@@ -3,7 +3,6 @@ from . import augment as augment
 from .file_dataset import FileDataset as FileDataset
 from .file_dataset import most_frequent_kind as most_frequent_kind
 from .file_dataset import parents_of as parents_of
-from .fill_values import suspected_fill as suspected_fill
 from .files import LabelSource as LabelSource
 from .files import evenly_spaced as evenly_spaced
 from .files import file_path as file_path

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.dataset import Dataset, Image
 from ..core.errors import DataError
 from ..core.index import Index, evenly_spaced
-from .fill_values import suspected_fill
+from .pixels import suspected_fills
 from .splits import Splits
 
 SAMPLE = 512
@@ -213,7 +213,7 @@ def _channel(name: str, values: NDArray[np.float64], mapped: NDArray[np.float64]
         (low, high),
         outside,
         1 - len(finite) / len(values),
-        suspected_fill(finite),
+        next(iter(suspected_fills(finite)), None),
     )
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ssl_kit import DataError
-from ssl_kit.data.fill_values import suspected_fill
 from ssl_kit.data.inspection import inspect_dataset
+from ssl_kit.data.pixels import suspected_fills
 from ssl_kit.data.splits import split
 
 rng = np.random.default_rng(0)
@@ -85,11 +85,11 @@ def test_nothing_that_can_be_read_is_an_error(memory_dataset):
 def test_a_fill_value_is_suspected(fill):
     values = rng.normal(0.4, 0.1, 1000)
     values[:50] = fill
-    assert suspected_fill(values) == fill
+    assert suspected_fills(values) == [fill]
 
 
 @pytest.mark.parametrize(
     "values", [rng.normal(size=1000), np.r_[np.zeros(50), rng.random(950)], np.ones(9)]
 )
 def test_ordinary_values_are_not_suspected(values):
-    assert suspected_fill(values) is None
+    assert suspected_fills(values) == []

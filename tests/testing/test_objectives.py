@@ -35,7 +35,7 @@ BROKEN = {
     "teacher_follows": (broken.ForgottenProjector, "'teacher.projector' does not move towards"),
     "project_is_a_function": (broken.NoisyProjection, "projections are noisy"),
     "collapse_is_seen": (broken.NoisyEncoder, "noise or dropout left on"),
-    "processes_agree": (broken.AloneTogether, "join what the loss compares"),
+    "processes_agree": (broken.AloneTogether, "gather what the loss compares"),
 }
 
 

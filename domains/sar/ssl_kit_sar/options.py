@@ -54,8 +54,8 @@ class SarRasterConfig(SarConfig):
     join: Annotated[
         bool,
         Field(
-            description="whether files that differ in the polarization of their name only, such as "
-            "a_vv.tif and a_vh.tif, are channels of one image"
+            description="joining of files that differ only in the polarization of their name, such "
+            "as a_vv.tif and a_vh.tif, into one image"
         ),
     ] = True
     calibration_table: Annotated[
@@ -65,8 +65,8 @@ class SarRasterConfig(SarConfig):
     denoise: Annotated[
         bool,
         Field(
-            description="whether the thermal noise that a detected Sentinel-1 .SAFE declares is "
-            "subtracted before calibration"
+            description="subtraction of the thermal noise that a detected Sentinel-1 .SAFE "
+            "declares, before calibration"
         ),
     ] = False
     max_nodata: Annotated[
