@@ -200,7 +200,13 @@ class TimmEncoder(Encoder):
 
     def reference_features(self, state: dict[str, Tensor], x: Tensor) -> Tensor | None:
         """Returns the features (B, D) of plain timm with these weights; None if it refuses them."""
-        overlay = {"state_dict": state, "source": "", "custom_load": False, "num_classes": 0}
+        overlay = {
+            "state_dict": state,
+            "source": "",
+            "custom_load": False,
+            "num_classes": 0,
+            "input_size": (self.channels, self.image_size, self.image_size),
+        }
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -339,3 +339,11 @@ def test_a_loading_that_gives_other_features_is_refused(tmp_path, monkeypatch):
     torch.save(network("test_resnet").state_dict(), tmp_path / "w.pth")
     with pytest.raises(RunError, match="gives other features"):
         load_initial_weights(encoder, str(tmp_path / "w.pth"), RGB)
+
+
+def test_other_channels_are_loaded_without_a_warning_of_timm(tmp_path, caplog):
+    model = network("test_resnet", in_chans=4)
+    save_file(model.state_dict(), tmp_path / "w.safetensors", {"channels": "b,g,r,nir"})
+    encoder = create_encoder("test_resnet", 4, 64)
+    load_initial_weights(encoder, str(tmp_path / "w.safetensors"), ("b", "g", "r", "nir"))
+    assert caplog.text == ""
