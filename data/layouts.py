@@ -92,6 +92,14 @@ def _first_level_groups(below: Mapping[str, Sequence[str]]) -> tuple[bool, tuple
         return False, ()
     if min(shared.values()) < 2 or len(names) >= len(below) / 2:
         return False, ()
+    if all(name.lower() in SPLIT_NAMES for name in names):  # cat/train/1.png
+        return False, ()
+    if len(sets) <= len(names):  # as many classes as groups: malignant/40X/1.png
+        return False, (
+            f"The {len(sets)} folders of the first level are taken for classes, although they "
+            f"contain folders of the same names ({', '.join(sorted(names)[:4])}). Say --layout "
+            '"{group}/{label}/*" if the folders below are the classes.',
+        )
     return True, (
         f"The {len(sets)} folders of the first level contain folders of the same names "
         f"({', '.join(sorted(names)[:4])}), so they are taken for groups and those below for "

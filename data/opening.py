@@ -102,7 +102,13 @@ def open_dataset(
     return reader.open(path, options, LabelSource(labels, config.layout, config.masks), value_range)
 
 
-_ARCHIVES = {".zip": "unzip", ".tar": "tar xf", ".gz": "tar xf", ".tgz": "tar xf", ".7z": "7z x"}
+_ARCHIVES = {
+    ".zip": "unzip",
+    ".tar": "tar xf",
+    ".tar.gz": "tar xf",
+    ".tgz": "tar xf",
+    ".7z": "7z x",
+}
 
 
 def _reader_for(domain: Domain, path: Path) -> str:
@@ -110,7 +116,8 @@ def _reader_for(domain: Domain, path: Path) -> str:
         reader: type[Dataset] = datasets[name]
         if reader.accepts(path):
             return name
-    tool = _ARCHIVES.get(path.suffix.lower())
+    endings = [end for end in _ARCHIVES if path.name.lower().endswith(end)]
+    tool = _ARCHIVES[endings[0]] if endings else ""
     if path.is_file() and tool:
         raise DataError(f"'{path}' is an archive. Unpack it, '{tool} {path}', and give the folder.")
     raise DataError(

@@ -59,7 +59,7 @@ def command_options(command=main, path="ssl-kit"):
 
 def flaw_of(text):
     """Returns what is wrong with the text of an option, "" if nothing is."""
-    words = re.findall(r"[A-Za-z][\w'-]*", re.sub(r"\[default:.*?\]", "", text))
+    words = re.findall(r"[A-Za-z][\w'-]*", re.sub(r"\[default:.*?\]|\(.*?\)", "", text))
     if len(words) < 3:
         return "it has less than three words"
     start = text.lower().split()
@@ -83,7 +83,6 @@ def test_every_option_of_the_command_line_has_a_text(text):
 
 @pytest.mark.parametrize(("name", "text"), list(plugin_options()))
 def test_every_option_of_a_plugin_has_a_text(name, text):
-    assert name
     assert flaw_of(text) == ""
 
 

@@ -48,7 +48,7 @@ def dcl(z1: Tensor, z2: Tensor, temperature: float, sigma: float = 0.0) -> Tenso
 class DCLConfig(Config):
     """Defaults of section 4.1 and table 3; the dimensions suit encoders of ResNet-18's size."""
 
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 6)")] = 0.1
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature tau (eq. 6)")] = 0.1
     sigma: Annotated[
         float,
         Field(ge=0, description="temperature of the weights of DCLW, 0 for plain DCL (sigma)"),

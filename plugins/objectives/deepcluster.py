@@ -52,7 +52,7 @@ class DeepClusterConfig(Config):
     num_clusters: Annotated[
         int, Field(ge=2, description="number of clusters, at most one per 10 images (K)")
     ] = 256
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 2)")] = 0.1
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature tau (eq. 2)")] = 0.1
 
 
 class DeepCluster(Objective):

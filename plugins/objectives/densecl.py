@@ -33,7 +33,7 @@ class DenseCLConfig(Config):
     hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of both projectors")] = 512
     out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 128
     temperature: Annotated[
-        float, Field(gt=0, description="softmax temperature (tau, eq. 1 and 2)")
+        float, Field(gt=0, description="softmax temperature tau (eq. 1 and 2)")
     ] = 0.2
     momentum: Annotated[
         float, Field(ge=0, le=1, description="momentum of the teacher's average, paper: 0.999")

@@ -58,7 +58,7 @@ class MaskedClustersConfig(Config):
     grid_size: Annotated[int, Field(ge=2, description="minimum number of patches on a side")] = 8
     span: Annotated[int, Field(ge=1, description="side of masked squares, in patches")] = 2
     out_dim: Annotated[int, Field(ge=1, description="dimension of the code embeddings")] = 128
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 3)")] = 0.1
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature tau (eq. 3)")] = 0.1
 
 
 class MaskedClusters(Objective):

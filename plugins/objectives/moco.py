@@ -45,7 +45,7 @@ class MoCoConfig(Config):
 
     hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the projector")] = 512
     out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 128
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 1)")] = 0.2
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature tau (eq. 1)")] = 0.2
     momentum: Annotated[
         float, Field(ge=0, le=1, description="momentum of the teacher's average (m in eq. 2)")
     ] = 0.99

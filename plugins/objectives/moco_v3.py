@@ -48,7 +48,7 @@ class MoCoV3Config(Config):
         int, Field(ge=1, description="hidden dimension of projector and predictor")
     ] = 1024
     out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 256
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 1)")] = 0.2
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature tau (eq. 1)")] = 0.2
     momentum: Annotated[
         float, Field(ge=0, le=1, description="initial momentum of the teacher (m in algorithm 1)")
     ] = 0.99

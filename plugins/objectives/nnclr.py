@@ -56,7 +56,7 @@ class NNCLRConfig(Config):
         int, Field(ge=1, description="hidden dimension of projector and predictor")
     ] = 512
     out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 128
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 3)")] = 0.1
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature tau (eq. 3)")] = 0.1
     queue_size: Annotated[int, Field(ge=1, description="size of the support set (|Q|)")] = 1024
 
 

@@ -54,7 +54,7 @@ class PIRLConfig(Config):
     num_negatives: Annotated[
         int, Field(ge=1, description="number of negatives, at most one per image (N)")
     ] = 2048
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau)")] = 0.07
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature tau")] = 0.07
     weight: Annotated[
         float, Field(ge=0, le=1, description="weight of the jigsaw's loss (lambda in eq. 5)")
     ] = 0.5

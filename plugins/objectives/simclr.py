@@ -43,7 +43,7 @@ class SimCLRConfig(Config):
     (appendix B.9); 0.2 lies between and was the best of the three on small scene sets.
     """
 
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 1)")] = 0.2
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature tau (eq. 1)")] = 0.2
     hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the projector")] = 512
     out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 128
 

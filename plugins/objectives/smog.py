@@ -74,7 +74,7 @@ class SMoGConfig(Config):
     out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 128
     num_groups: Annotated[int, Field(ge=2, description="number of groups (K)")] = 128
     beta: Annotated[float, Field(ge=0, le=1, description="momentum of the groups (beta)")] = 0.99
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau)")] = 0.1
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature tau")] = 0.1
     momentum: Annotated[
         float, Field(ge=0, le=1, description="initial momentum of the teacher (alpha)")
     ] = 0.99

@@ -39,7 +39,7 @@ class SwAVConfig(Config):
     hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the projector")] = 512
     out_dim: Annotated[int, Field(ge=1, description="dimension of the projections")] = 128
     num_prototypes: Annotated[int, Field(ge=2, description="number of prototypes (K)")] = 64
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (tau, eq. 2)")] = 0.1
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature tau (eq. 2)")] = 0.1
     epsilon: Annotated[
         float, Field(gt=0, description="entropy regularization of the codes (epsilon in eq. 3)")
     ] = 0.05

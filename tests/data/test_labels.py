@@ -163,6 +163,14 @@ def test_classes_above_other_folders_stay_classes(tmp_path):
     assert index_files(files(tmp_path, *names), [".png"]).classes == ("a", "b")
 
 
+@pytest.mark.parametrize("below", [("train", "test"), ("40X", "100X", "200X")])
+def test_classes_stay_classes_above_parts_and_magnifications(tmp_path, below):
+    names = [f"{c}/{b}/{i}.png" for c in ("benign", "malignant") for b in below for i in range(4)]
+    index = index_files(files(tmp_path, *names), [".png"])
+    assert index.classes == ("benign", "malignant")
+    assert bool(index.remarks) == (below[0] == "40X")
+
+
 def test_a_layout_says_it_aloud(tmp_path):
     names = [f"{c}/{p}/{i}.png" for c in "ab" for p in ("p", "q") for i in range(3)]
     source = LabelSource(layout="{label}/{group}/*")

@@ -74,7 +74,7 @@ class DCAConfig(Config):
     policy: Annotated[
         str, Field(description="augmentation policy, of which sar has the authors' as 'dca'")
     ] = "default"
-    temperature: Annotated[float, Field(gt=0, description="softmax temperature (T)")] = 2.0
+    temperature: Annotated[float, Field(gt=0, description="softmax temperature T")] = 2.0
     rate: Annotated[float, Field(gt=0, description="classifier's learning rate, times D")] = 20.0
     ramp_start: Annotated[
         float, Field(ge=0, le=1, description="start of the alignment, share of the training")
