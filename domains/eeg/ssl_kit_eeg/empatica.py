@@ -152,13 +152,14 @@ class Empatica(FileDataset):
             [f"{self.name_of(number)}#{start:.10g}" for number, start in pairs],
             np.column_stack([self._number, self._start]),
             labels=[label for n, each in enumerate(starts) for label in self._labels(n, each)],
-            groups=[self._subject(number) for number in numbers],
+            groups=[self.declared_group(n) or self._subject(n) for n in numbers],
+            origins={"group": "subjects, from names of folders", **self.files.origins},
         )
 
     def _labels(self, number: int, starts: NDArray[np.float64]) -> list[str]:
         """Returns the labels of a session's windows: of intervals, or of its row in labels.csv."""
         if number in self.faults or not self.options.intervals:
-            return [self.files.label(number) if self.has_labels_table else ""] * len(starts)
+            return [self.files.label(number) if self.declares_labels else ""] * len(starts)
         begin = self._session(number).start
         notes = [
             Note(note.start - begin, note.stop - begin, note.text)
