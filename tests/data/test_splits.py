@@ -82,7 +82,7 @@ def test_a_rare_class_does_not_prevent_the_split_of_the_others():
 
 def test_nothing_held_out_says_why():
     index = Index.build([str(i) for i in range(20)], labels=["a", "b"] * 10, groups=["one"] * 20)
-    assert "Nothing is held out: that needs 5 groups" in split(index, 0.2).remarks[0]
+    assert "5 groups are needed, and the labeled images have 1" in split(index, 0.2).remarks[0]
 
 
 def test_a_class_of_the_test_part_only_is_named():
