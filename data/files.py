@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from .layouts import Labeling, Row, from_folders, from_layout
 from .targets import understand_labels
 
 _NO_DATA = {"__macosx", "@eadir", "thumbs.db", "desktop.ini"}  # what systems leave in folders
+_PRODUCT = re.compile(r"\.safe/", re.I)  # a folder that is one product, with files on its data
 _TABLES = ("labels.csv", "labels.tsv", "labels.txt")
 
 
@@ -57,7 +59,12 @@ def index_files(
         )
     keys = [key for key, _ in files]
     table = source.table or table_in(root)
-    others = {key for key, _ in everything if not key.lower().endswith(tuple(beside))}
+    inside = f"{root.name}/" if root.is_dir() else ""
+    others = {
+        key
+        for key, _ in everything
+        if not key.lower().endswith(tuple(beside)) and not _PRODUCT.search(f"{inside}{key}")
+    }
     others -= {*keys, *masks, table.name if table else ""}
     if others:
         remarks.append(f"Files of other endings are not read: {counted_by_ending(others)}.")

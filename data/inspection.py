@@ -192,10 +192,7 @@ def _gray(dataset: Dataset) -> str:
 
 
 def _of_pixels(
-    sample: Sample,
-    channels: tuple[Channel, ...],
-    constant: int,
-    unreadable: Mapping[str, int],
+    sample: Sample, channels: tuple[Channel, ...], constant: int, unreadable: Mapping[str, int]
 ) -> Iterator[str]:
     """Names what looks wrong in the pixels."""
     for reason, count in list(unreadable.items())[:_RARE]:
@@ -208,20 +205,25 @@ def _of_pixels(
         listed = ", ".join(f"{n} {name}" for name, n in sample.types.most_common())
         yield f"The images have several number types: {listed}."
     for channel in channels:
-        if channel.fill is not None:
-            yield (
-                f"Channel {channel.name}: many pixels are {channel.fill:g}, far from all other "
-                "values; this looks like missing data that the files do not declare."
-            )
-        if channel.clipped:
-            yield (
-                f"Channel {channel.name}: {100 * channel.clipped:.1f} % of the values are the "
-                f"highest, {channel.high:.4g}; they look clipped or saturated."
-            )
-        if channel.invalid == 1:
-            yield f"Channel {channel.name} has no number in any image looked at."
+        yield from _of_channel(channel)
     if constant:
         yield f"{constant} of {len(sample.positions)} images looked at are constant."
+
+
+def _of_channel(channel: Channel) -> Iterator[str]:
+    """Names what looks wrong in the values of a channel."""
+    if channel.invalid == 1:
+        yield f"Channel {channel.name} has no number in any image looked at."
+    if channel.fill is not None:
+        yield (
+            f"Channel {channel.name}: many pixels are {channel.fill:g}, far from all other values; "
+            "this looks like missing data that the files do not declare."
+        )
+    if channel.clipped:
+        yield (
+            f"Channel {channel.name}: {100 * channel.clipped:.1f} % of the values are the highest, "
+            f"{channel.high:.4g}; they look clipped or saturated."
+        )
 
 
 def _of_copies(copies: Copies, sample: Sample) -> Iterator[str]:

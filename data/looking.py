@@ -16,8 +16,8 @@ from ..core.index import evenly_spaced
 from .copies import descriptor
 from .pixels import suspected_fills
 
-_PIXELS = 2**28  # after which no further image is looked at, if there are _LEAST
-_LEAST = 32
+_PIXELS = 2**18  # per image: when as many as `most` images of this size are read, it is enough
+_LEAST = 16  # images that are looked at however large they are
 _VALUES = 2048  # pixels of an image whose values are looked at
 _GOLDEN = 0.6180339887  # its multiples spread any number of images evenly
 _CLIPPED, _LEVELS = 0.01, 16  # share of the highest value, and number of values, of clipped bands
@@ -96,7 +96,7 @@ def look_at(dataset: Dataset, most: int) -> Sample:
     """
     sample, pixels = Sample(), 0
     for position in _spread(len(dataset), most):
-        if pixels > _PIXELS and sample.looked_at >= _LEAST:
+        if pixels > _PIXELS * most and sample.looked_at >= _LEAST:
             break
         sample.looked_at += 1
         try:

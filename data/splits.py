@@ -169,7 +169,8 @@ def _why_nothing(index: Index, sizes: NDArray[np.int64], groups: int, folds: int
     larger = f"--holdout {1 / enough:.2g} needs {enough} of them, and " if enough > 1 else ""
     return (
         f"{_NOTHING}: {lacking}. {larger}"
-        f"{'t' if larger else 'T'}he evaluation 'leave_one_out' tests each group in turn."
+        f"{'t' if larger else 'T'}he evaluation 'leave_one_out' tests each group in turn (give "
+        "--allow-overlap if the run was pre-trained on them)."
     )
 
 

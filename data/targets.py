@@ -124,9 +124,7 @@ def _as_several(labels: Sequence[str]) -> Labels:
         + ". Evaluations with one label per image cannot use them: these images count as "
         "unlabeled. --set data.targets=classes takes each combination for a class."
     )
-    return Labels(
-        [each[0] if len(each) == 1 else "" for each in sets], targets, names, (remark,)
-    )
+    return Labels([each[0] if len(each) == 1 else "" for each in sets], targets, names, (remark,))
 
 
 def strata(index: Index) -> NDArray[np.int32]:

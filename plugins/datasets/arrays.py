@@ -159,7 +159,8 @@ def _open_stack(path: Path, targets: str) -> tuple[NDArray[np.generic], Index]:
     given = {name: files[name] for name in ("labels", "groups") if name in files}
     wrong = [name for name, values in given.items() if len(values) != len(images)]
     if wrong:
-        raise DataError(f"'{path}' has {len(images)} images, but {len(given[wrong[0]])} {wrong[0]}.")
+        count = len(given[wrong[0]])
+        raise DataError(f"'{path}' has {len(images)} images, but {count} {wrong[0]}.")
     labels = understand_labels(_texts(given.get("labels", [""] * len(images))), targets)
     groups = [str(value) for value in given["groups"]] if "groups" in given else None
     index = Index.build(keys, labels=labels.classes, groups=groups, remarks=labels.remarks)

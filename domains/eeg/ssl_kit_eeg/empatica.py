@@ -91,7 +91,8 @@ class Empatica(FileDataset):
 
     def find_files(self) -> Index:
         """Returns the index of the sessions, by the file of the first signal."""
-        return index_files(self.path, (f"{self.options.signals[0]}.csv",), self.labels)
+        first, *others = (f"{name}.csv" for name in self.options.signals)
+        return index_files(self.path, (first,), self.labels, others)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:

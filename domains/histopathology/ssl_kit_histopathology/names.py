@@ -80,7 +80,9 @@ def group_by_names(index: Index, kind: str, parts: bool, identifiers: Sequence[s
             "outside of it. The declared parts are kept; results on the test part may be too good."
         ]
         named, origins = [index.group(i) for i in range(len(index))], {}
-    index = index.expand(np.arange(len(index)), groups=named, origins=origins if any(groups) else {})
+    index = index.expand(
+        np.arange(len(index)), groups=named, origins=origins if any(groups) else {}
+    )
     return replace(index, remarks=(*index.remarks, *remarks))
 
 

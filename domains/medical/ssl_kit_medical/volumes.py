@@ -105,7 +105,7 @@ class Volumes(FileDataset):
     """
 
     options: VolumeConfig
-    _identity: ClassVar[str] = "names of files and folders"  # what tells groups if none are declared
+    _identity: ClassVar[str] = "names of files and folders"  # tells groups if none are declared
 
     def _remark(self, sentence: str) -> None:
         """Adds what was assumed or left out to the remarks of the index."""
