@@ -15,12 +15,14 @@ from ..core.index import Index
 from .companions import counted_by_ending
 from .copies import Copies, find_copies
 from .file_dataset import FileDataset
+from .files import table_in
 from .looking import Channel, Sample, channel_facts, look_at
 from .splits import Splits
 
 SAMPLE = 1024
 AT_START = 64  # images that are looked at before a training
 _RARE = 5  # reasons that are listed
+_FEW = 6  # test groups
 
 
 @dataclass(frozen=True)
@@ -117,18 +119,14 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
         classes=_counts(index),
         targets=_targets(index),
         unlabeled=int((_labeled(index) == 0).sum()),
-        groups=len(np.unique(index.groups)),
-        single=len(np.unique(index.groups)) == len(index),
+        groups=_distinct(index.groups),
+        single=_distinct(index.groups) == len(index),
         origins=dict(index.origins),
         parts={name: len(part) for name, part in parts.items()},
-        part_groups={name: len(np.unique(index.groups[part])) for name, part in parts.items()},
+        part_groups={name: _distinct(index.groups[part]) for name, part in parts.items()},
         part_classes={name: _counts(index.take(part)) for name, part in parts.items()},
         copies=copies,
-        remarks=tuple(
-            remark
-            for remark in (*index.remarks, *splits.remarks, *([_gray(dataset)] if gray else []))
-            if remark not in splits.warnings
-        ),
+        remarks=tuple(_remarks(dataset, splits, channels, gray)),
         warnings=tuple(warnings),
     )
 
@@ -148,11 +146,15 @@ def summary(facts: Inspection) -> str:
 def _files(dataset: Dataset) -> str:
     if not isinstance(dataset, FileDataset):
         return ""
-    return counted_by_ending([name.decode(errors="replace") for name in dataset.files.keys])
+    files: Index | None = getattr(dataset, "files", None)  # None where one file has all images
+    keys = [dataset.path.name.encode()] if files is None else files.keys.tolist()
+    names = [key.decode(errors="replace") for key in keys]
+    table = table_in(dataset.path)
+    return counted_by_ending([name for name in names if not table or name != table.name])
 
 
 def _unreadable(dataset: Dataset, sample: Sample) -> dict[str, int]:
-    refused = dict(dataset.faults) if isinstance(dataset, FileDataset) else {}
+    refused: dict[int, str] = getattr(dataset, "faults", {})
     reasons = Counter(refused.values())
     known = set(reasons)
     reasons.update(reason for reason in sample.unreadable.values() if reason not in known)
@@ -179,6 +181,33 @@ def _targets(index: Index) -> dict[str, float]:
         return {"lowest": float(numbers.min()), "highest": float(numbers.max())}
     totals = np.nansum(index.targets, axis=0)
     return {name: int(n) for name, n in zip(index.target_names, totals, strict=True)}
+
+
+def _distinct(groups: NDArray[np.int64]) -> int:
+    """Counts the different numbers; much faster than `np.unique` for a million images."""
+    return int(np.count_nonzero(np.bincount(groups)))
+
+
+def _remarks(
+    dataset: Dataset, splits: Splits, channels: tuple[Channel, ...], gray: bool
+) -> Iterator[str]:
+    """Yields what was assumed and is no warning."""
+    for remark in (*dataset.index.remarks, *splits.remarks):
+        if remark not in splits.warnings:
+            yield remark
+    if gray:
+        yield _gray(dataset)
+    if all(channel.mapped == (0, 1) for channel in channels):
+        yield (
+            "The reader has mapped the values to 0 to 1, image by image or volume by volume, and "
+            "they have no physical unit; options of the reader may keep one."
+        )
+    groups = _distinct(dataset.index.groups[splits.test])
+    if 0 < groups < _FEW:
+        yield (
+            f"The test part has {groups} {'group' if groups == 1 else 'groups'}; a verdict needs "
+            f"at least {_FEW}. Declare more, smaller groups, or choose a larger --holdout."
+        )
 
 
 def _gray(dataset: Dataset) -> str:
@@ -228,16 +257,16 @@ def _of_channel(channel: Channel) -> Iterator[str]:
 
 def _of_copies(copies: Copies, sample: Sample) -> Iterator[str]:
     """Names copies that spoil results, among the images that were looked at."""
-    among = f"among the {len(sample.positions)} images looked at"
+    among = f"among {len(sample.positions)} that were looked at"
     if copies.across_split:
         yield (
-            f"{_pairs(copies.across_split)} of equal or nearly equal images {among} across the "
-            "test part and the rest, so that results on the test part may be too good. Give copies "
-            "of one image one group."
+            f"{_pairs(copies.across_split)} of equal or nearly equal images, {among}, cross the "
+            "test part and the rest: results on the test part may be too good. Give copies of one "
+            "image one group."
         )
     if copies.across_classes:
         yield (
-            f"{_pairs(copies.across_classes)} of equal or nearly equal images {among} have "
+            f"{_pairs(copies.across_classes)} of equal or nearly equal images, {among}, have "
             "different labels."
         )
 

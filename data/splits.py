@@ -66,8 +66,9 @@ def split(index: Index, holdout: float) -> Splits:
             "column, or leave it out to have groups kept together."
         )
     remarks += [doubt for doubt in doubts if doubt not in remarks]
-    parts = (everything[part] for part in (train, val, test))
-    return Splits(*parts, tuple(remarks), tuple(doubts))
+    return Splits(
+        everything[train], everything[val], everything[test], tuple(remarks), tuple(doubts)
+    )
 
 
 def _only_in_test(index: Index, test: NDArray[np.bool_]) -> list[str]:

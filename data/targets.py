@@ -141,8 +141,8 @@ def strata(index: Index) -> NDArray[np.int32]:
         numbers = index.targets[known, 0]
         codes[known] = np.searchsorted(np.quantile(numbers, (0.2, 0.4, 0.6, 0.8)), numbers)
         return codes
-    _, numbers, counts = np.unique(
+    _, combinations, counts = np.unique(
         index.targets[known], axis=0, return_inverse=True, return_counts=True
     )
-    codes[known] = np.where(counts[numbers] < 10, len(counts), numbers)
+    codes[known] = np.where(counts[combinations] < 10, len(counts), combinations)
     return codes

@@ -139,16 +139,16 @@ def refusals(data: EvaluationData) -> dict[str, str]:
     return reasons
 
 
-def say_and_check(chosen: Iterable[Evaluation], data: EvaluationData) -> None:
-    """Logs what was assumed of the images.
+def check_and_say(chosen: Iterable[Evaluation], data: EvaluationData) -> None:
+    """Checks that evaluations can use the data, and logs what was assumed of the images.
 
     Raises:
         UsageError: If one of the evaluations cannot use the data.
     """
-    for remark in (*data.dataset.index.remarks, *data.splits.remarks):
-        _log.warning(remark)
     for evaluation in chosen:
         evaluation.check(data)
+    for remark in (*data.dataset.index.remarks, *data.splits.remarks):
+        _log.warning(remark)
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def prepare(
     field, dataset, config = open_images(model, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
     labeled = EvaluationData(dataset, parts, field, store=features)
-    say_and_check(evaluations, labeled)
+    check_and_say(evaluations, labeled)
     loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
     shared = refuse_overlap(run, labeled, allow_overlap, evaluations) if run else 0
     return Prepared(loaded, run, labeled, config.path, shared)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..data.inspection import Channel, Inspection
+from ..data.inspection import Inspection
+from ..data.looking import Channel
 from .words import aligned, listed, plural
 
 _MOST = 16  # channels, classes and sizes that are listed
@@ -89,7 +90,7 @@ def _groups(facts: Inspection) -> str:
     origin = f", from {facts.origins['group']}" if "group" in facts.origins else ""
     if facts.single:
         return f"every image is a group of its own{origin or ', because none are declared'}"
-    return f"{facts.groups:,}{origin or ', each file one'}; none is split between the parts"
+    return f"{facts.groups:,}{origin or ', one for each file'}; none is split between the parts"
 
 
 def _split(facts: Inspection) -> str:

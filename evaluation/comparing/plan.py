@@ -20,7 +20,7 @@ from ..budgets import draw_labels
 from ..data import EvaluationData
 from ..evaluation import Evaluation
 from ..leakage import refuse_overlap
-from ..requests import choose, open_images, say_and_check
+from ..requests import check_and_say, choose, open_images
 from .arms import FINETUNE, Arm, architecture_of, parse_arms
 
 ALL = "all"
@@ -170,7 +170,7 @@ def plan(
     field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
     labeled = EvaluationData(dataset, parts, field)
-    say_and_check([chosen[evaluation]], labeled)
+    check_and_say([chosen[evaluation]], labeled)
     checked = [_checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows]
     return Plan(
         tuple(checked),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,6 +35,12 @@ _SAMPLED = 16  # windows that mean and deviation of a session are measured on
 _DEVIATIONS = 6.0  # that fill the range of an image
 _COLUMNS = ("subject", "start", "end", "label")
 Signal = Literal["acc", "bvp", "eda", "hr", "ibi", "temp"]
+
+
+_STANDARDIZED = (
+    "Values are standard deviations from the mean of each session, not units; --set "
+    "data.options.scale=none keeps units."
+)
 
 
 class EmpaticaConfig(Config):
@@ -88,6 +95,8 @@ class Empatica(FileDataset):
         self._lay_out([starts.get(number, np.zeros(1)) for number in range(len(self.files))])
         if self._value_range is None and options.scale == "session":
             self._value_range = np.tile([-_DEVIATIONS, _DEVIATIONS], (len(self.channels), 1))
+        if options.scale == "session":
+            self.index = replace(self.index, remarks=(*self.index.remarks, _STANDARDIZED))
 
     def find_files(self) -> Index:
         """Returns the index of the sessions, by the file of the first signal."""
@@ -154,7 +163,7 @@ class Empatica(FileDataset):
             np.column_stack([self._number, self._start]),
             labels=[label for n, each in enumerate(starts) for label in self._labels(n, each)],
             groups=[self.declared_group(n) or self._subject(n) for n in numbers],
-            origins={"group": "subjects, from names of folders", **self.files.origins},
+            origins={"group": "names of folders (subjects)", **self.files.origins},
         )
 
     def _labels(self, number: int, starts: NDArray[np.float64]) -> list[str]:

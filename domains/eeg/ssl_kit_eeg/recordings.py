@@ -177,7 +177,7 @@ class Recordings(Windows, FileDataset):
             np.column_stack([self._file, self._start]),
             labels=self._labels(cuts),
             groups=np.repeat(groups, counts).tolist(),
-            origins=self._origins(),
+            origins=self._origins(groups),
         )
 
     def _labels(self, cuts: dict[int, _Cut]) -> list[str]:
@@ -189,11 +189,14 @@ class Recordings(Windows, FileDataset):
         classes = (*self.files.classes, "")  # the last is -1
         return [classes[k] for k in self.files.labels[self._file].tolist()]
 
-    def _origins(self) -> dict[str, str]:
+    def _origins(self, groups: Sequence[str]) -> dict[str, str]:
         """Says how labels and groups were found, where it is not as declared."""
-        origins = {"label": "annotations of the recordings"} if self.options.annotations else {}
-        subjects = "names of folders" if self.options.group == "folder" else "names as in BIDS"
-        return {"group": f"subjects, from {subjects}", **self.files.origins, **origins}
+        folders = self.options.group == "folder"
+        found = {"group": f"names of {'folders' if folders else 'files'} (subjects)"}
+        alone = [self.files.group(file) for file in range(len(self.files))]
+        origins = {**(found if set(groups) - set(alone) else {}), **self.files.origins}
+        annotated = {"label": "annotations of the recordings"} if self.options.annotations else {}
+        return {**origins, **annotated}
 
     def _group(self, file: int) -> str:
         """Returns the declared group, the subject of a BIDS name, the first folder, or the file."""

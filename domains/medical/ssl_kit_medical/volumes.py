@@ -183,7 +183,7 @@ class Volumes(FileDataset):
             self.declared_group(file) or group or self.files.group(file)
             for file, group in enumerate(groups)
         ]
-        origins = {"group": self._identity, **self.files.origins}
+        origins = {**({"group": self._identity} if any(groups) else {}), **self.files.origins}
         return self.files.expand(np.arange(len(names)), groups=names, origins=origins)
 
     def _scale_by(self, natural: str) -> None:
