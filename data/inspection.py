@@ -257,19 +257,15 @@ def _of_channel(channel: Channel) -> Iterator[str]:
 
 def _of_copies(copies: Copies, sample: Sample) -> Iterator[str]:
     """Names copies that spoil results, among the images that were looked at."""
-    among = f"among {len(sample.positions)} that were looked at"
+    among = f"among the {len(sample.positions)} images looked at"
     if copies.across_split:
         yield (
-            f"{_pairs(copies.across_split)} of equal or nearly equal images, {among}, cross the "
-            "test part and the rest: results on the test part may be too good. Give copies of one "
-            "image one group."
+            "Pairs of equal or nearly equal images lie across the test part and the rest "
+            f"({copies.across_split} {among}), so that results on the test part may be too good. "
+            "Give copies of one image one group."
         )
     if copies.across_classes:
         yield (
-            f"{_pairs(copies.across_classes)} of equal or nearly equal images, {among}, have "
-            "different labels."
+            "Pairs of equal or nearly equal images have different labels "
+            f"({copies.across_classes} {among})."
         )
-
-
-def _pairs(count: int) -> str:
-    return f"{count} pair{'s' * (count > 1)}"
