@@ -176,3 +176,10 @@ def test_a_setup_is_frozen_and_complete(tiny):
 def test_the_batch_is_no_larger_than_the_images(tiny):
     setup = build(resolve(merge(tiny, {"train": {"batch_size": 500}})))
     assert (setup.batch_size, setup.steps_per_epoch) == (24, 1)
+
+
+def test_accumulated_batches_are_parts_of_one_large_batch(tiny):
+    setup = build(resolve(tiny, {"train": {"batch_size": 5, "accumulate": 2}}))
+    assert (setup.batch_size, setup.images_per_step, setup.steps_per_epoch) == (5, 10, 2)
+    setup = build(resolve(tiny, {"train": {"batch_size": 20, "accumulate": 3}}))
+    assert (setup.batch_size, setup.images_per_step, setup.steps_per_epoch) == (8, 24, 1)
