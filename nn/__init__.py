@@ -4,6 +4,8 @@ from ..core.discovery import objectives as objectives
 from ..core.view import multi_crop as multi_crop
 from ..core.view import scaled_size as scaled_size
 from ..core.view import two_views as two_views
+from .batch_norm import batch_norm_groups as batch_norm_groups
+from .batch_norm import random_groups as random_groups
 from .block_masking import random_blocks as random_blocks
 from .clustering import kmeans as kmeans
 from .clustering import sinkhorn as sinkhorn

@@ -15,7 +15,7 @@ from ..data.loader import RawBatch, choose_workers, fits_in_memory, load
 from ..data.order import Stream
 from ..data.process import seeded
 from ..data.standardize import Standardize, to_batch
-from ..nn.distributed import sync_batch_norm
+from ..nn.batch_norm import sync_batch_norm
 from .checkpoint import Checkpoint
 from .collapse import cure
 from .engine import agreed, any_process, make_accelerator, stop_signals
