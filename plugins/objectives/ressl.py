@@ -78,7 +78,8 @@ class ReSSL(Objective):
 
     paper = "https://arxiv.org/abs/2107.09282"
     Config = ReSSLConfig
-    example: ClassVar = {"queue_size": 16, "group_size": 4}  # the loss rises while random rows are replaced
+    # the loss rises while random rows are replaced
+    example: ClassVar = {"queue_size": 16, "group_size": 4}
 
     def __init__(self, encoder: Encoder, config: ReSSLConfig) -> None:
         super().__init__(encoder, config)

@@ -7,7 +7,8 @@ Tian, Jiang, Diao, Lin, Wang, Yuan, 2023. https://arxiv.org/abs/2301.03580
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -37,12 +38,15 @@ class SparK(Objective):
     """SparK: sparse convolutions encode visible patches, a U-Net decoder reconstructs the others.
 
     https://arxiv.org/abs/2301.03580, section 3. Each feature map is densified: a sparse batch
-    normalization, a mask token at hidden positions, and a convolution. Patches are the positions of the coarsest feature
-    map that has at least 4 of them along a side (7 at 224 pixels).
+    normalization, a mask token at hidden positions, and a convolution. Patches are the positions of
+    the coarsest feature map that has at least 4 of them along a side (7 at 224 pixels).
     """
 
     paper = "https://arxiv.org/abs/2301.03580"
     Config = SparKConfig
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "optimizer": {"clip": 5.0, "weight_decay": 0.04, "weight_decay_end": 0.2}
+    }
     needs = frozenset({"pyramid"})
 
     def __init__(self, encoder: Encoder, config: SparKConfig) -> None:

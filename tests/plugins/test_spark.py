@@ -69,7 +69,7 @@ def slow_layers(x, weight, scale, shift, sites):
 
 def slow_densified(x, shown, token, weight, bias):
     """Normalizes visible positions, puts the token at hidden ones, convolves; with loops."""
-    (b, d, h, w), half = x.shape, weight.shape[2] // 2
+    (b, _, h, w), half = x.shape, weight.shape[2] // 2
     rows = np.array([x[n, :, i, j] for n, i, j in np.argwhere(shown)])
     full, out = np.zeros_like(x), np.zeros((b, len(weight), h, w))
     for n, i, j in np.ndindex(b, h, w):
