@@ -158,7 +158,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished_run, tiny, tmp_path, nu
     ("at", "more"),
     [
         (4, {"objective": {"name": "byol", "hidden_dim": 16, "out_dim": 8}}),
-        (1, {"optimizer": {"name": "lars", "clip": 1.0}}),
+        (1, {"optimizer": {"name": "lars", "clip": 1.0, "weight_decay_end": 0.4}}),
         (1, {"train": {"accumulate": 2}}),
         (5, {"data": {"pair_by": "group"}}),
         (4, {"objective": {"name": "simmim"}, "encoder": {"name": "test_vit"}}),
