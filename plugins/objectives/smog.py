@@ -124,12 +124,8 @@ class SMoG(Objective):
         self.groups.copy_(groups.detach())
         self.queue.push(normalize(first, dim=1))
         share = one_hot(labels, len(groups)).to(groups).mean(dim=0).detach()
-        metrics = {
-            "accuracy": accuracy(scores, labels),
-            "group_entropy": torch.special.entr(
-                share
-            ).sum(),  # of the batch; 0 if all images share a group
-        }
+        entropy = torch.special.entr(share).sum()  # of the batch; 0 if all images share a group
+        metrics = {"accuracy": accuracy(scores, labels), "group_entropy": entropy}
         return Output(group_contrast(scores, labels, self.config.temperature), metrics)
 
     def after_step(self, step: int, steps: int) -> None:
