@@ -84,6 +84,7 @@ class DINO(Objective):
     defaults: ClassVar[Mapping[str, Any]] = {
         "optimizer": {"clip": 3.0, "weight_decay": 0.04, "weight_decay_end": 0.4}
     }
+    example: ClassVar = {"teacher_temperature": 0.04}  # the loss rises with the temperature
     center: Tensor
     progress: Tensor
 
