@@ -42,7 +42,7 @@ class Undrawn(KNN):
     """Reports a main metric that nobody can take the difference of."""
 
     def evaluate(self, model, data):
-        return replace(super().evaluate(model, data), draws={})
+        return replace(super().evaluate(model, data), jackknife={})
 
 
 class Unnamed(KNN):
