@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 MOST = 400  # groups that are left out in turn; more groups are left out several at a time
 FEWEST = 6  # groups, below which no signed-rank test gets under 0.05
@@ -57,44 +57,44 @@ class Jackknife:
     def estimate(self) -> Estimate:
         """Returns the mean over seeds with its interval, which covers groups and seeds.
 
-        The interval is the t-interval of the jackknife, corrected for skewness by Hall's
-        transformation: On the Removal of Skewness by Transformation (Hall 1992,
-        https://doi.org/10.1111/j.2517-6161.1992.tb01876.x), eq. 2.4. A single seed stands for
-        itself only. There is no interval below two groups, or where the metric is not defined
-        without one of them.
+        It is Student's interval of the logit of the metric, scaled from its limits to [0, 1]: near
+        a limit it is asymmetric, elsewhere it is Student's interval of the metric itself. A single
+        seed stands for itself only. There is no interval below two groups, or where the metric is
+        not defined without one of them.
         """
         mean = self.values.mean(axis=0)
         value, changes = float(mean[0]), mean[1:] - mean[0]
         if len(changes) < 2 or not np.isfinite(mean).all():
             return Estimate(value, np.nan, np.nan)
-        of_groups = _jackknife_variance(changes)
-        variance, freedom = self._variance(of_groups, changes)
-        if variance <= _NOISE**2 * max(1.0, value**2):
-            return self._without_variance(value)
-        skewness = -(changes**3).sum() / max((changes**2).sum(), 1e-300) ** 1.5
-        skewness *= (of_groups / variance) ** 1.5
-        t = float(stats.t.ppf(0.975, freedom))
-        ends = [value - variance**0.5 * _hall(side * t, float(skewness)) for side in (1, -1)]
-        low, high = np.clip(ends, *self.limits).tolist()
-        return Estimate(value, min(low, value), max(high, value))
+        (low, high), (variance, freedom) = self.limits, self._variance(changes)
+        share = (value - low) / (high - low)
+        if variance <= _NOISE**2 or not _NOISE < share < 1 - _NOISE:
+            return self._at_a_limit(value)
+        error = variance**0.5 / (high - low) / (share * (1 - share))  # of the logit
+        half = float(stats.t.ppf(0.975, freedom)) * error
+        ends = low + (high - low) * special.expit(special.logit(share) + half * np.array([-1, 1]))
+        return Estimate(value, *ends.tolist())
 
-    def _variance(self, of_groups: float, changes: Floats) -> tuple[float, float]:
+    def _variance(self, changes: Floats) -> tuple[float, float]:
         """Returns the variance of the mean over groups and seeds, and its degrees of freedom.
 
-        Groups and seeds are crossed random effects. The variance of their interaction is contained
-        in both variances, and is subtracted once. The degrees of freedom are Satterthwaite's.
+        Groups and seeds are crossed random effects. The variance over groups contains that of their
+        interaction, so that seeds add only what exceeds it. The degrees of freedom are
+        Satterthwaite's.
         """
-        freedom, seeds = degrees_of_freedom(changes, self.sizes), len(self.values)
+        of_groups, seeds = _jackknife_variance(changes), len(self.values)
+        freedom = degrees_of_freedom(changes, self.sizes)
         if seeds == 1:
             return of_groups, freedom
         of_seeds = float(self.values[:, 0].var(ddof=1)) / seeds
         own = (self.values[:, 1:] - self.values[:, :1]) - changes  # (S, G)
         shared = sum(map(_jackknife_variance, own)) / (seeds - 1) / seeds
-        variance = max(of_groups, of_seeds, of_groups + of_seeds - shared)
-        spread = of_groups**2 / freedom + of_seeds**2 / (seeds - 1)
-        return variance, variance**2 / spread if spread else freedom
+        if of_seeds <= shared:
+            return of_groups, freedom
+        variance = of_groups + of_seeds - shared
+        return variance, variance**2 / (of_groups**2 / freedom + of_seeds**2 / (seeds - 1))
 
-    def _without_variance(self, value: float) -> Estimate:
+    def _at_a_limit(self, value: float) -> Estimate:
         """Returns the interval where all groups agree.
 
         If all G groups reach a limit of the metric, at least a share 0.025^(1/G) of all groups
@@ -111,13 +111,6 @@ class Jackknife:
 
 def _jackknife_variance(changes: Floats) -> float:
     return float((len(changes) - 1) / len(changes) * (changes**2).sum())
-
-
-def _hall(x: float, skewness: float) -> float:
-    """Returns the inverse of g(T) = T + A T^2 / 3 + A^2 T^3 / 27 + A / 6, A the skewness."""
-    if abs(skewness) < _NOISE:
-        return x
-    return float(3 / skewness * (np.cbrt(1 + skewness * (x - skewness / 6)) - 1))
 
 
 def degrees_of_freedom(changes: Floats, sizes: Floats) -> float:
@@ -154,7 +147,7 @@ def left_out(groups: int) -> NDArray[np.int64]:
 
 def _weights(steps: NDArray[np.int64], rows: int) -> Iterator[Weights]:
     """Yields blocks of columns of weights: ones, then 0 for what is left out in each step."""
-    columns = np.arange(-1, steps.max() + 1)
+    columns = np.arange(-1, steps.max() + 1 if len(steps) > 1 else 0)  # a single group stays
     block = max(8, min(256, _CELLS // max(len(steps), rows, 1)))
     for start in range(0, len(columns), block):
         yield (steps[:, None] != columns[start : start + block]).astype(np.float32)
@@ -201,8 +194,7 @@ def means(values: Mapping[str, NDArray[Any]], groups: NDArray[Any]) -> tuple[Sta
 
     def statistic(weights: Weights) -> dict[str, Floats]:
         total = sizes @ weights.astype(np.float64)
-        with np.errstate(invalid="ignore"):  # without the only group there is no mean
-            return {name: (s @ weights.astype(np.float64)) / total for name, s in sums.items()}
+        return {name: (s @ weights.astype(np.float64)) / total for name, s in sums.items()}
 
     return statistic, sizes
 
