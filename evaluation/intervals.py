@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import stats
 
 MOST = 400  # groups that are left out in turn; more groups are left out several at a time
 FEWEST = 6  # groups, below which no signed-rank test gets under 0.05
@@ -57,10 +57,11 @@ class Jackknife:
     def estimate(self) -> Estimate:
         """Returns the mean over seeds with its interval, which covers groups and seeds.
 
-        It is Student's interval of the logit of the metric, scaled from its limits to [0, 1]: near
-        a limit it is asymmetric, elsewhere it is Student's interval of the metric itself. A single
-        seed stands for itself only. There is no interval below two groups, or where the metric is
-        not defined without one of them.
+        It is Wilson's score interval (1927, https://doi.org/10.1080/01621459.1927.10502953) of the
+        metric, scaled from its limits to [0, 1], with Student's quantile and as many observations
+        as give the variance of the jackknife: asymmetric near a limit, elsewhere like Student's
+        interval. A single seed stands for itself only. There is no interval below two groups, or
+        where the metric is not defined without one of them.
         """
         mean = self.values.mean(axis=0)
         value, changes = float(mean[0]), mean[1:] - mean[0]
@@ -70,10 +71,14 @@ class Jackknife:
         share = (value - low) / (high - low)
         if variance <= _NOISE**2 or not _NOISE < share < 1 - _NOISE:
             return self._at_a_limit(value)
-        error = variance**0.5 / (high - low) / (share * (1 - share))  # of the logit
-        half = float(stats.t.ppf(0.975, freedom)) * error
-        ends = low + (high - low) * special.expit(special.logit(share) + half * np.array([-1, 1]))
-        return Estimate(value, *ends.tolist())
+        spread = variance / (high - low) ** 2
+        observations = share * (1 - share) / spread
+        t = float(stats.t.ppf(0.975, freedom))
+        shrunk = 1 + t**2 / observations
+        center = (share + t**2 / (2 * observations)) / shrunk
+        half = t * (spread + (t / (2 * observations)) ** 2) ** 0.5 / shrunk
+        ends = [low + (high - low) * (center + side * half) for side in (-1, 1)]
+        return Estimate(value, *ends)
 
     def _variance(self, changes: Floats) -> tuple[float, float]:
         """Returns the variance of the mean over groups and seeds, and its degrees of freedom.

@@ -68,13 +68,15 @@ def test_interval_of_many_groups_is_the_binomial_one():
     assert estimated.high == pytest.approx(0.75 + half, abs=half / 8)
 
 
-def test_interval_near_a_limit_is_students_of_the_logit():
+def test_ends_are_the_shares_that_students_test_just_accepts():
     values = 1 - np.random.default_rng(1).exponential(0.03, size=20)
     estimated = mean_of(values, np.arange(20)).estimate()
-    mean, error = values.mean(), values.std(ddof=1) / 20**0.5
-    half = stats.t.ppf(0.975, 19) * error / (mean * (1 - mean))
-    odds = [end / (1 - end) for end in (estimated.low, estimated.high)]
-    assert odds == pytest.approx(mean / (1 - mean) * np.exp([-half, half]))
+    mean = values.mean()
+    observations = mean * (1 - mean) / (values.var(ddof=1) / 20)
+    for end in (estimated.low, estimated.high):  # Wilson: the error is that of the end
+        error = (end * (1 - end) / observations) ** 0.5
+        assert abs(mean - end) / error == pytest.approx(stats.t.ppf(0.975, 19))
+    assert estimated.high - mean < mean - estimated.low
 
 
 def test_interval_of_a_difference_has_the_limits_of_a_difference():
@@ -198,8 +200,8 @@ def test_coverage_of_a_difference_and_of_a_metric(case, groups):
         ours, theirs = (mean_of(answer, codes) for answer in answers)
         for n, estimated in enumerate([(ours - theirs).estimate(), ours.estimate()]):
             covered[n] += estimated.low <= truth[n] <= estimated.high
-    assert (covered / TIMES > 0.92).all(), covered / TIMES  # 0.93 less two deviations of the test
-    assert (covered / TIMES < 0.98).all(), covered / TIMES
+    assert (covered / TIMES > 0.92).all(), covered / TIMES  # 93 % less two standard errors
+    assert (covered / TIMES < 0.98).all(), covered / TIMES  # 97 % and two standard errors
 
 
 @pytest.mark.slow

@@ -34,9 +34,7 @@ def test_every_verdict_has_words_and_an_opposite():
 
 def test_a_gain_is_a_sentence():
     gain = Estimate(0.05, 0.01, 0.09)
-    sentence = (
-        "Pre-training helped: +5.0 points of balanced accuracy [+1.0, +9.0] over 'x'."
-    )
+    sentence = "Pre-training helped: +5.0 points of balanced accuracy [+1.0, +9.0] over 'x'."
     assert words.gain_sentence("helps", gain, "balanced_accuracy", "x", 9) == sentence
 
 

@@ -220,5 +220,5 @@ def test_a_loss_that_is_not_finite_is_a_plain_error(problem):
 def test_features_that_are_not_finite_are_counted(problem):
     data = problem(nothing)
     data.stored[0] = np.inf
-    with pytest.raises(RunError, match="^1 of 2459 features by 'encoder' are NaN or infinite"):
+    with pytest.raises(RunError, match=r"^1 of 2459 features by 'encoder' are NaN or infinite"):
         evaluate(data, epochs=1)
