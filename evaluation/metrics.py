@@ -1,8 +1,8 @@
 """Metrics of classification, computed for many weightings of the test groups at once.
 
 A confusion matrix is (..., K, K) counts of true class and predicted class. Weights are (G, R):
-how often each of G groups counts in each of R columns. Scores and
-probabilities that are not finite raise a `NotFiniteError`.
+how often each of G groups counts in each of R columns.
+Scores and probabilities that are not finite raise a `NotFiniteError`.
 """
 
 from __future__ import annotations
@@ -272,7 +272,6 @@ class ScoredPredictions(Predictions):
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuses probabilities that are not finite."""
         require_finite(self.probabilities, "rows of probabilities")
 
     def __call__(self, weights: Weights) -> dict[str, Floats]:
