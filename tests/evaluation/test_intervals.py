@@ -245,7 +245,7 @@ def test_coverage_of_other_metrics(groups):
         both = [np.stack([1 - score, score], axis=1) for score in scores]
         return [Result.of_classification(labels, each, codes, ("a", "b")) for each in both]
 
-    truth = [r.metrics for r in results(np.random.default_rng(1), 20_000)]
+    truth = [r.metrics for r in results(np.random.default_rng(1), 4_000)]
     rng, times = np.random.default_rng(0), 600
     covered = {name: np.zeros(2) for name in names}
     for _ in range(times):
