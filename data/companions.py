@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 
 _IMAGES = (
-    r"(images?|imgs?|jpegimages|leftimg8bit|raw|inputs?|originals?|photos?|pics|pictures|scans?|rgb)"
+    r"(images?|imgs?|jpegimages|leftimg8bit|raw|inputs?|originals?|photos?|pics|pictures|scans?"
+    r"|rgb)"
 )
 _MASKS = (
     r"(masks?|labels?|annotations?|annots?|segmentations?|segs?|gts?|gt(fine|coarse)|targets?"
@@ -21,7 +22,8 @@ _WORDS = (
     r"(masks?|segs?|segmentations?|labels?|dseg|gt|groundtruth|lesions?|roi|annotations?|manual)"
 )
 _MASK_NAME = re.compile(
-    rf"(?P<base>.+?)[ _.-]+{_WORDS}[ _-]?\d*|{_WORDS}[ _.-]+(?P<rest>.+)", re.I
+    rf"(?P<base>.+?)[ _.-]+{_WORDS}[ _-]?\d*|{_WORDS}[ _.-]+(?P<rest>.+)",
+    re.I,
 )
 
 

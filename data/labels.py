@@ -159,4 +159,3 @@ def _row(
 
 def _shown(row: Row) -> str:
     return "/".join(part for part in (row.label, row.group, row.split) if part) or "nothing"
-

@@ -76,7 +76,7 @@ class Arrays(FileDataset):
         """Looks at images that are evenly spread, and returns the number of their channels."""
         images = self._sample()
         if not images:
-            return int(self.read(0).shape[2])
+            raise DataError(f"None of the arrays in '{self.path}' can be used; {self._reason()}.")
         counts = Counter((_kind_of(image), image.shape[2]) for image in images)
         (self._kind, width), most = counts.most_common(1)[0]
         alike = [i for i in images if (_kind_of(i), i.shape[2]) == (self._kind, width)]
@@ -91,6 +91,13 @@ class Arrays(FileDataset):
             remarks += [listed_fills(self._fills)] if self._fills else []
         self.index = replace(self.index, remarks=(*self.index.remarks, *remarks))
         return int(width)
+
+    def _reason(self) -> str:
+        try:
+            self._image(0)
+        except DataError as error:
+            return f"'{self.index.key(0)}' {error}"
+        return "they are empty"
 
     def _sample(self) -> list[Image]:
         images = []

@@ -108,7 +108,7 @@ def test_missing_values_are_no_label(folder):
         ("path,cat,dog", [("False", "True"), ("True", "False"), ("True", "True")]),
         ("path,label", [("dog",), ("cat",), ("cat;dog",)]),
         ("path,label", [("dog",), ("cat",), ('"cat, dog"',)]),
-        ("path,labels", [('"[\'dog\']"',), ('"[\'cat\']"',), ('"[\'cat\', \'dog\']"',)]),
+        ("path,labels", [("\"['dog']\"",), ("\"['cat']\"",), ("\"['cat', 'dog']\"",)]),
     ],
 )
 def test_several_labels_are_said_and_not_one_more_class(folder, header, rows):
@@ -253,7 +253,8 @@ def test_masks_are_left_out_and_said(tmp_path, image, mask):
 
 
 @pytest.mark.parametrize("names", [("seg/1.png", "cat/2.png"), ("mask_1.png", "mask_2.png"),
-                                   ("mask/1.png", "face/1.png"), ("with_mask/1.png", "without_mask/1.png")])  # fmt: skip
+                                   ("mask/1.png", "face/1.png"),
+                                   ("with_mask/1.png", "without_mask/1.png")])  # fmt: skip
 def test_what_only_sounds_like_a_mask_is_kept(tmp_path, names):
     assert len(index_files(files(tmp_path, *names), [".png"])) == 2
 
