@@ -191,8 +191,8 @@ class ImageFolder(FileDataset):
                 image = decode(data, cv2.IMREAD_UNCHANGED)
             except DataError:
                 continue
-            four = image.ndim == 3 and (stored := storage_of(data)) is not None
-            four = four and stored.channels == 4 and not stored.inks
+            stored = storage_of(data) if image.ndim == 3 else None
+            four = stored is not None and stored.channels == 4 and not stored.inks
             kinds.append(_Kind(image.ndim == 2, image.dtype.name, is_animated(data), four))
             pixels += image.shape[0] * image.shape[1]
             if pixels > _PIXELS and len(kinds) >= _LEAST:

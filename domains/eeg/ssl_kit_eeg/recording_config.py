@@ -25,6 +25,14 @@ class RecordingConfig(WindowConfig):
     rate: Annotated[float, Field(ge=0, description="sampling rate in Hz of text and CSV files")] = (
         0.0
     )
+    factor: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="number that samples are multiplied by to become microvolts, such as 1e6 "
+            "if a file has volts and declares microvolts or nothing",
+        ),
+    ] = 1.0
     resample: Annotated[float, Field(gt=0, description="sampling rate of windows in Hz")] = 128.0
     band: Annotated[
         tuple[float, float],
