@@ -48,16 +48,19 @@ class Arrays(FileDataset):
         """Opens the file, or indexes the folder."""
         self._stack: NDArray[np.generic] | None = None
         self._kind, self._fills = "", dict[float, float]()
-        if self.path.is_dir():
-            super().prepare()
-        else:
-            self._stack, self.index = _open_stack(self.path)
+        self._open()
         width, names = self._look(), self.options.channels
         self.channels = names or tuple(f"c{c}" for c in range(width))
         if len(self.channels) != width:
             raise UsageError(
                 f"'{self.path}' has {width} channels; data.options.channels names {len(names)}."
             )
+
+    def _open(self) -> None:
+        if self.path.is_dir():
+            super().prepare()
+        else:
+            self._stack, self.index = _open_stack(self.path)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:

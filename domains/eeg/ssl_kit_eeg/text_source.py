@@ -80,7 +80,7 @@ class TextSource(Source):
         rates = [1 / (step * unit) for unit in _UNITS]
         plausible = [rate for rate in rates if _SLOWEST <= rate <= _FASTEST]
         name = fields[clock[0]].strip()
-        listed = " or ".join(f"{rate:.6g}" for rate in plausible)
+        listed = " or ".join(f"{rate:.5g}" for rate in plausible)
         return f"its column '{name}' suggests {listed}" if listed else f"'{name}' fits no unit"
 
     def _pauses(self, column: int) -> list[tuple[float, float]]:

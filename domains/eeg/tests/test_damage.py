@@ -32,7 +32,10 @@ def test_a_file_that_was_copied_as_text_says_so(write_records, name: str, how: s
     else:
         content = content.decode("utf-8", "replace").encode()
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"where its header declares .* copied as text"):
+    reason = r"where its header declares .* copied as text"
+    if name == "a.bdf" and how == "to_unicode":
+        reason = "no EDF or BDF header"  # its first byte has changed
+    with pytest.raises(DataError, match=reason):
         opened(path)
 
 
