@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +17,24 @@ from ...data import FileDataset, evenly_spaced, fills_among, listed_fills, witho
 _LOOKED_AT = 64  # images that decide on the kind
 
 
-class ArraysConfig(Config):
-    """Options of NumPy files."""
+class StackConfig(Config):
+    """Options of all arrays of images."""
 
     channels: Annotated[
         tuple[str, ...], Field(description="names of the channels (default: c0, c1, ...)")
     ] = ()
-    channels_first: Annotated[
-        bool, Field(description="axis order of an image: (C, H, W) if true, else (H, W, C)")
-    ] = False
     guess_nodata: Annotated[
         bool,
         Field(description="search for frequent values far from all others, which become NaN"),
     ] = True
+
+
+class ArraysConfig(StackConfig):
+    """Options of NumPy files."""
+
+    channels_first: Annotated[
+        bool, Field(description="axis order of an image: (C, H, W) if true, else (H, W, C)")
+    ] = False
 
 
 class Arrays(FileDataset):
@@ -40,8 +45,8 @@ class Arrays(FileDataset):
     and the kind of number (uint8, integers, floats) of most files count.
     """
 
-    Config = ArraysConfig
-    options: ArraysConfig
+    Config: ClassVar[type[StackConfig]] = ArraysConfig
+    options: StackConfig
     suffixes = (".npy",)
 
     def prepare(self) -> None:
@@ -124,7 +129,8 @@ class Arrays(FileDataset):
             return image[..., None]
         if image.ndim != 3:
             raise DataError(f"its shape {image.shape} is no image (H, W) or (H, W, C)")
-        return image.transpose(1, 2, 0) if self.options.channels_first else image
+        first = isinstance(self.options, ArraysConfig) and self.options.channels_first
+        return image.transpose(1, 2, 0) if first else image
 
     def _load(self, i: int) -> Image:
         try:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from ... import Config, DataError, Image
+from ... import DataError, Image
 from ...data import FileDataset, MatFile, keep_open, parents_of, read_matlab, shape_of
-from .arrays import Arrays
+from .arrays import Arrays, StackConfig
 
 _LABELS = ("labels", "label", "y", "targets", "target")
 _COLORS = (1, 3, 4)  # channels of a picture
@@ -27,7 +27,7 @@ def _axes(text: str) -> str:
     return plain
 
 
-class MatlabConfig(Config):
+class MatlabConfig(StackConfig):
     """Options of MATLAB files."""
 
     variable: Annotated[
@@ -38,13 +38,6 @@ class MatlabConfig(Config):
         AfterValidator(_axes),
         Field(description="axes in MATLAB's order: N images, H rows, W columns, C channels"),
     ] = ""
-    channels: Annotated[
-        tuple[str, ...], Field(description="names of the channels (default: c0, c1, ...)")
-    ] = ()
-    guess_nodata: Annotated[
-        bool,
-        Field(description="search for frequent values far from all others, which become NaN"),
-    ] = True
 
 
 @dataclass(frozen=True)
@@ -149,5 +142,5 @@ def _labels_of(content: MatFile) -> list[str]:
     name = next((names[each] for each in _LABELS if each in names), "")
     if name in content.texts:
         return content.texts[name]
-    values = content.arrays[name].ravel() if name else []
+    values = content.arrays[name].ravel().tolist() if name else []
     return [f"{value:g}" if value == value else "" for value in values]

@@ -45,7 +45,7 @@ _FAULTY = _Cut(np.zeros(1), [""])  # one window, which cannot be read
 
 
 class Recordings(Windows, FileDataset):
-    """EDF, BDF, GDF, FIF, BrainVision, EEGLAB, and text with one sample a line.
+    """EDF, BDF, GDF, FIF, BrainVision, EEGLAB, MATLAB, and text with one sample a line.
 
     A window is read when it is needed, with two seconds around it, filtered and resampled.
     """
@@ -100,7 +100,7 @@ class Recordings(Windows, FileDataset):
         return folder
 
     def _source(self, file: int) -> Source:
-        return open_source(self.path_of(file), self.options.rate)
+        return open_source(self.path_of(file), self.options.rate, self.options.variable)
 
     @property
     def _asked(self) -> tuple[tuple[str, ...], float]:
