@@ -122,7 +122,7 @@ class FileDataset(Dataset):
         for file, reason in self.faults.items():
             files.setdefault(reason, []).append(self.name_of(file))
         listed = [
-            f"'{names[0]}'{f' and {len(names) - 1} more' * (len(names) > 1)} {reason}"
+            f"'{names[0]}'{f' (and {len(names) - 1} more)' * (len(names) > 1)} {reason}"
             for reason, names in [*files.items()][:most]
         ]
         more = len(files) - most
