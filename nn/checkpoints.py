@@ -21,7 +21,7 @@ from .transformers_names import in_timm_names
 
 State = dict[str, Tensor]
 
-_HARMLESS_CLASSES = (
+_HARMLESS_CLASSES: tuple[Any, ...] = (
     *(argparse.Namespace, SimpleNamespace, datetime, timedelta),
     *((PurePosixPath, "pathlib.PosixPath"), (PureWindowsPath, "pathlib.WindowsPath")),
     *(np.ndarray, np.dtype, _numpy.scalar, _numpy._reconstruct),

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from ssl_kit import DataError, UsageError
-from ssl_kit.data import index_files
+from ssl_kit.data import FileDataset, index_files
 
 
 @pytest.fixture
@@ -144,3 +144,21 @@ def test_a_name_that_is_no_unicode(folder):
         pass
     index = index_files(root, [".png"])
     assert os.path.exists(root / index.key(1))
+
+
+def test_each_reason_is_listed_with_the_first_of_its_files(tmp_path):
+    class Texts(FileDataset):
+        suffixes = (".txt",)
+        channels = ("gray",)
+
+        def prepare(self):
+            super().prepare()
+            self.inspect(lambda file: (_ for _ in ()).throw(DataError(f"is {'bad' * (file < 2)}")))
+
+        def read(self, i):
+            raise NotImplementedError
+
+    for name in "abc":
+        (tmp_path / f"{name}.txt").touch()
+    with pytest.raises(DataError, match=r"'a\.txt' \(and 1 more\) is bad; 'c\.txt' is \.$"):
+        Texts(tmp_path)
