@@ -283,6 +283,21 @@ def test_weights_are_those_of_timm(case, tmp_path, name, encoder, file, like, wo
 
 
 @pytest.mark.slow
+def test_embedded_features_are_those_of_timm(case, tmp_path):
+    folder, out = case("weights_other_size"), tmp_path / "features.npz"
+    data = ("--domain", "natural", "--data", folder / "images")
+    said("embed", folder / "vit160.pth", *data, *VIT, "--out", out)
+    overlay = {"file": str(folder / "vit160.pth")}
+    how = {"pretrained": True, "num_classes": 0, "img_size": 64, "pretrained_cfg_overlay": overlay}
+    model = timm.create_model("test_vit", **how).eval()
+    mean, std = (np.float32(model.pretrained_cfg[key]) for key in ("mean", "std"))
+    images = (np.float32(pixels("natural", folder / "images", {})) / 255 - mean) / std
+    with torch.no_grad():
+        expected = model(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
+    np.testing.assert_allclose(np.load(out)["features"], expected, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_layer_scale_is_refused_by_the_plain_architecture(case):
     folder = case("weights_layer_scale")
     command = (*QUICK, *VIT, "--data", folder / "images", "--init", folder / "layer_scale.pth")
