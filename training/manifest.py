@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ..core.discovery import discovery
+from .engine import process_count
 from .run import Run
 from .setup import Setup
 
@@ -50,9 +51,9 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
     Args:
         run: The folder.
         setup: The parts of the run.
-        outcome: steps, seconds, skipped and verdict; empty before the end.
+        outcome: steps, seconds and others of a training; empty before its end.
     """
-    config, dataset, facts = setup.config, setup.dataset, environment()
+    config, dataset, facts, images = setup.config, setup.dataset, environment(), setup.facts
     command = run.command or _command_before(run)
     run.write_json(
         "encoder.json",
@@ -77,13 +78,12 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             **facts,
             "seed": config.seed,
             "initial_weights": setup.loaded,
-            "data": {
-                "fingerprint": dataset.fingerprint(),
-                "images": len(dataset),
-                "trained_on": len(setup.pool),
-            },
+            "config": config.model_dump(mode="json", exclude_none=True),
+            "processes": process_count(),
+            "batch_size": setup.batch_size,
+            "data": images["data"],
             **outcome,
-            "groups": sorted(dataset.index.group_hashes(setup.pool)),
+            "groups": images["groups"],
         },
     )
 

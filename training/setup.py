@@ -85,6 +85,18 @@ class Setup:
         return _pool(self.splits)
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of the images: counts, fingerprint, and groups as hashes."""
+        return {
+            "data": {
+                "fingerprint": self.dataset.fingerprint(),
+                "images": len(self.dataset),
+                "trained_on": len(self.pool),
+            },
+            "groups": sorted(self.dataset.index.group_hashes(self.pool)),
+        }
+
+    @property
     def steps_per_epoch(self) -> int:
         """Number of batches in an epoch; images that fill no batch are left out."""
         return len(self.pool) // self.batch_size

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import RunError
 from .engine import create_run
 from .loop import train
 from .progress import Progress
+from .resume import changes_since
 from .run import Run
 from .setup import build, resolve
 
@@ -44,16 +44,10 @@ def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:
     """Continues an interrupted run to its end, exactly as if it had not been interrupted.
 
     Raises:
-        RunError: If its images have changed.
+        RunError: If its images have changed, or settings that the training so far depends on.
     """
     run = Run(folder)
     setup = build(run.config)
-    if run.last.exists():
-        before = run.read_json("manifest.json")["data"]["fingerprint"]
-        if before != setup.dataset.fingerprint():
-            raise RunError(
-                f"The images of '{setup.config.data.path}' are not those that '{folder}' was "
-                "started with. Restore them, or start a new run with --init "
-                f"'{folder}'."
-            )
+    for change in changes_since(run, setup):
+        progress.warn(change)
     return run, train(run, setup, progress)
