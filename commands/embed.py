@@ -7,6 +7,7 @@ import numpy as np
 
 from ..evaluation.embedding import Embedding, refuse_suffix
 from ..evaluation.requests import load_encoder, open_images
+from ..training.locks import exclusive
 
 
 def embed(
@@ -24,12 +25,18 @@ def embed(
     Returns:
         Features (n, D), names and labels of the images, and the unreadable ones.
     """
-    if out is not None:
-        refuse_suffix(Path(out))
-    field, dataset, _ = open_images(fspath(model), domain, fspath(data), fspath(labels))
-    pool = np.arange(len(dataset))
-    encoder, _ = load_encoder(fspath(model), dataset, pool, "resnet18", 0)
-    embedding = Embedding.of(encoder, dataset, field)
-    if out is not None:
-        embedding.save(Path(out))
+    if out is None:
+        return _embedding(fspath(model), domain, fspath(data), fspath(labels))
+    file = Path(out)
+    refuse_suffix(file)
+    with exclusive(file.parent, f".{file.name}.lock"):
+        embedding = _embedding(fspath(model), domain, fspath(data), fspath(labels))
+        embedding.save(file)
     return embedding
+
+
+def _embedding(model: str, domain: str, data: str, labels: str) -> Embedding:
+    field, dataset, _ = open_images(model, domain, data, labels)
+    pool = np.arange(len(dataset))
+    encoder, _ = load_encoder(model, dataset, pool, "resnet18", 0)
+    return Embedding.of(encoder, dataset, field)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -10,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
@@ -18,6 +21,7 @@ from ..core.errors import RunError
 from .process import STOP_SIGNALS, prepare_process
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+_WORKERS: WeakSet[multiprocessing.process.BaseProcess] = WeakSet()
 _Batch = TypeVar("_Batch", covariant=True)
 
 
@@ -55,13 +59,22 @@ class WorkerLoader(DataLoader[_Batch]):
             WorkerDied: If the system ends a process.
         """
         with starting_workers():
+            others = multiprocessing.active_children()
             batches = super().__iter__()
+            _WORKERS.update(set(multiprocessing.active_children()).difference(others))
         try:
             yield from batches
         except RuntimeError as error:
             if not str(error).startswith("DataLoader worker (pid"):
                 raise
             raise WorkerDied from error
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Ends loading processes that are in use when this process ends, for they ignore SIGTERM."""
+    for worker in list(_WORKERS):
+        worker.kill()
 
 
 def usable_cores() -> int:

@@ -15,12 +15,13 @@ from filelock import FileLock, Timeout
 
 from ..core.errors import RunError, explain_write_errors
 
+LOCK = ".lock"
 _OURS = ("", "checkpoints/", "evaluations/", "cells/*/")
 _WAIT = 2.0  # seconds in which the loading processes of a dead process end
 
 
 @contextmanager
-def exclusive(folder: Path, name: str = ".lock", wait: float = _WAIT) -> Iterator[None]:
+def exclusive(folder: Path, name: str = LOCK, wait: float = _WAIT) -> Iterator[None]:
     """Keeps other processes from working in a folder at the same time.
 
     The operating system frees the lock when the process ends, however it ends.
