@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import sklearn.model_selection  # noqa: F401  splits images; to be there when processes are forked
 from PIL import Image
 
 import ssl_kit
@@ -45,7 +46,7 @@ class Child:
                 runpy.run_module("ssl_kit.cli", run_name="__main__", alter_sys=True)
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else 1
-            except BaseException:
+            except BaseException:  # noqa: BLE001  whatever it is, the child must end here
                 sys.excepthook(*sys.exc_info())
                 code = 70
             sys.stderr.flush()
@@ -94,10 +95,10 @@ def start(folder: Path, run: str, workers: int) -> Child:
     if (out / "config.toml").is_file():
         return Child(folder / "log", "train", "--resume", str(out))
     flags = {"domain": "natural", "data": folder / "images", "encoder": "test_resnet",
-             "image-size": 32, "batch-size": 8, "epochs": 25, "precision": "fp32",
+             "image-size": 32, "batch-size": 8, "epochs": 15, "precision": "fp32",
              "workers": workers, "out": out}  # fmt: skip
     args = [text for flag, value in flags.items() for text in (f"--{flag}", str(value))]
-    return Child(folder / "log", "train", *args, "--set", "train.checkpoint_every=0.02")
+    return Child(folder / "log", "train", *args, "--set", "train.checkpoint_every=0.1")
 
 
 def finish(child: Child, folder: Path) -> None:

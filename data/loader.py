@@ -89,6 +89,19 @@ class ViewDataset(TorchDataset[RawBatch]):
         except (DataError, PluginError) as error:
             return RawBatch([], indices, skipped, error)
 
+    def all_equal(self, positions: Positions) -> bool:
+        """Tells whether all images have the same pixels; it reads up to the first that differs."""
+        first: Image | None = None
+        for position in positions.tolist():
+            try:
+                image = self._read(position).image
+            except DataError:
+                continue
+            if first is not None and not np.array_equal(first, image):
+                return False
+            first = image
+        return True
+
     def _render(
         self, epoch: int, positions: Positions, skipped: Skipped
     ) -> tuple[list[Tensor], list[Tensor]]:

@@ -9,15 +9,17 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any, TypeVar
 from weakref import WeakSet
 
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from ..core.errors import RunError
+from ..core.errors import PluginError, RunError
 from .process import STOP_SIGNALS, prepare_process
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of linux/prctl.h
@@ -51,23 +53,39 @@ class WorkerLoader(DataLoader[_Batch]):
 
     def __init__(self, dataset: TorchDataset[Any], **options: Any) -> None:
         super().__init__(dataset, worker_init_fn=prepare_worker, **options)
+        self._own: set[multiprocessing.process.BaseProcess] = set()
 
     def __iter__(self) -> Any:
         """Yields the batches.
 
         Raises:
             WorkerDied: If the system ends a process.
+            PluginError: If the dataset cannot be sent to the processes.
         """
-        with starting_workers():
-            others = multiprocessing.active_children()
-            batches = super().__iter__()
-            _WORKERS.update(set(multiprocessing.active_children()).difference(others))
+        others = multiprocessing.active_children()
+        batches = self._start()
+        started = set(multiprocessing.active_children()).difference(others)
+        self._own = started or self._own  # those of the first epoch may serve the next ones
+        _WORKERS.update(self._own)
         try:
             yield from batches
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader worker (pid"):
+        except Exception as error:  # it has many faces: what a dead process sent is not there
+            if not self._own or not wait([one.sentinel for one in self._own], timeout=1):
                 raise
             raise WorkerDied from error
+
+    def _start(self) -> Any:
+        try:
+            with starting_workers(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of what is explained below
+                return super().__iter__()
+        except Exception as error:
+            if "pickle" not in str(error):
+                raise
+            raise PluginError(
+                f"The images or their policies cannot be sent to loading processes: {error}. Set "
+                "train.workers=0, and tell the author of the domain."
+            ) from error
 
 
 @atexit.register
