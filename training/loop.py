@@ -47,7 +47,6 @@ class Trainer:
     """
 
     def __init__(self, run: Run, setup: Setup, progress: Progress) -> None:
-        self.began = time.monotonic()
         self.run, self.setup, self.progress = run, setup, progress
         self.settings, objective = setup.config.train, setup.objective
         self.accelerator = make_accelerator(
@@ -77,7 +76,8 @@ class Trainer:
             watch=self.recorder.watch,
         )
         self.step, self.elapsed, self.stop_signal = 0, 0.0, 0
-        self.saved_at, self.measuring = time.monotonic(), 0.0
+        self.began = self.saved_at = time.monotonic()
+        self.measuring = 0.0
 
     def fit(self) -> str:
         """Trains until the schedule ends.
@@ -90,8 +90,8 @@ class Trainer:
                 collapse and that is to stop the run, or a signal asks to stop.
         """
         self.resume()
-        self.began -= self.elapsed
         started = time.monotonic()
+        self.began = started - self.elapsed
         if self.step == 0:
             self.recorder.measure_initial()
         self.saved_at = time.monotonic()
@@ -131,7 +131,7 @@ class Trainer:
                 self.save()
             if isinstance(error, WorkerDied):
                 raise RunError(
-                    f"{error} Change {self.run.folder / 'config.toml'}, and go on with "
+                    f"{error} Change '{self.run.folder / 'config.toml'}', and go on with "
                     f"'ssl-kit train --resume {self.run.folder}'."
                 ) from error
             raise

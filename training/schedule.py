@@ -11,6 +11,7 @@ from .settings import TrainConfig
 _DEFAULT_EPOCHS = 100
 _PROVISIONAL_STEPS = 1_000_000  # so many that the first steps are no progress worth mentioning
 _WARM_UP_STEPS = 3  # the first steps are slower than the others
+_ENOUGH, _LONGEST = 5, 5.0  # steps that tell a pause; a step counts at most so many mean ones
 
 # Shares of the time:
 _FIRST_PLAN, _FIRST_PLAN_SECONDS = 0.01, 1.0  # measured before the first plan, or so many seconds
@@ -84,6 +85,8 @@ class Schedule:
         """Notes how long a step took; slow first steps are forgotten."""
         if self._max_time is None:
             return
+        if self._steps >= _ENOUGH:  # a single pause says nothing about the steps to come
+            seconds = min(seconds, _LONGEST * self._seconds / self._steps)
         kept = math.exp(-seconds / (_WINDOW * self._max_time))
         self._steps, self._seconds = kept * self._steps + 1, kept * self._seconds + seconds
         self._warming_up -= 1

@@ -81,7 +81,7 @@ def test_images_that_cannot_be_sent_are_one_line(views):
         next(load(views, order(), 1))
 
 
-class multiprocessing_method:  # noqa: N801
+class multiprocessing_method:
     """Starts processes as other systems do."""
 
     def __init__(self, name):
