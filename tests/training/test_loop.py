@@ -315,8 +315,8 @@ def test_a_resume_repeats_the_recorded_schedule(tiny, tmp_path, monkeypatch):
     for name in ("_FIRST_PLAN", "_PAUSE", "_TOLERANCE"):  # a change after almost every step
         monkeypatch.setattr(f"ssl_kit.training.schedule.{name}", 0.0)
     with pytest.raises(ZeroDivisionError):
-        train(tiny, tmp_path / "run", {"train": {"max_time": 1000, "epochs": 100_000}},
-              progress=Interrupt(10))  # fmt: skip
+        more = {"train": {"max_time": 1000, "epochs": 10**9}}
+        train(tiny, tmp_path / "run", more, progress=Interrupt(10))
     plan = [(row["step"], row["steps"]) for row in lines(tmp_path / "run" / "schedule.jsonl")]
     assert len(plan) > 2
     weights = []
@@ -325,7 +325,7 @@ def test_a_resume_repeats_the_recorded_schedule(tiny, tmp_path, monkeypatch):
         with pytest.raises(RunError, match=f"after step {plan[-1][0]}"):
             go_on(copied, Interrupt(plan[-1][0], signal.SIGTERM))
         weights.append((copied / "encoder.safetensors").read_bytes())
-        assert Run(copied).load_checkpoint()["schedule"][: len(plan) + 1] == [(0, 300_000), *plan]
+        assert Run(copied).load_checkpoint()["schedule"][: len(plan) + 1] == [(0, 3 * 10**9), *plan]
     assert weights[0] == weights[1]
 
 
@@ -443,7 +443,9 @@ def test_interrupted_at_any_moment_it_ends_with_the_same_bytes(name, workers):
         count,
     ]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, script, *options], env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "all end with the same bytes" in done.stdout
 

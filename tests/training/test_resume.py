@@ -84,7 +84,7 @@ def test_more_epochs_are_followed_and_said(stopped):
 def test_the_length_of_a_run_that_has_ended_is_refused(finished_run, tmp_path):
     folder = shutil.copytree(finished_run.folder, tmp_path / "run")
     edit(folder, "epochs = 2", "epochs = 4")
-    with pytest.raises(RunError, match="its training has ended. Restore it, or start a new run"):
+    with pytest.raises(RunError, match=r"its training has ended. Restore it, or start a new run"):
         go_on(folder, Progress(quiet=True))
 
 

@@ -77,7 +77,7 @@ def test_few_long_steps_end_in_time():
 
 
 def test_recorded_changes_repeat_a_plan_whatever_the_machine_does():
-    schedule, steps, _ = simulated(100, lambda step, now: 0.1 if now < 50 else 0.3)
+    schedule, _, _ = simulated(100, lambda step, now: 0.1 if now < 50 else 0.3)
     made = schedule.changes[1:]
     again, _, _ = simulated(100, lambda step, now: 0.2, changes=made)
     last = made[-1][0]
@@ -100,7 +100,7 @@ def test_other_epochs_change_the_plan_of_a_resumed_run():
     assert schedule.progress(20) == 0.4
     assert schedule.progress(90) == 1
     assert schedule.asked(30) == 0
-    with pytest.raises(RunError, match="90 steps already, and train.epochs allows 10"):
+    with pytest.raises(RunError, match=r"90 steps already, and train.epochs allows 10"):
         Schedule(TrainConfig(epochs=1), 10, [(0, 200)]).asked(90)
 
 
