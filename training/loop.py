@@ -175,12 +175,14 @@ class Trainer:
             self.run.repair_lines()
         state = self.checkpoint.load() or {"step": 0, "schedule": [], "elapsed": 0.0}
         self.step, self.elapsed = state["step"], state["elapsed"]
-        if self.accelerator.is_main_process:
-            self.run.truncate_metrics(self.step)
         recorded = [(line["step"], line["steps"]) for line in self.run.lines(self.run.schedule)]
         later = [change for change in recorded if change[0] >= self.step]
         plan = [*state["schedule"], *later]
         self.schedule = Schedule(self.settings, self.setup.steps_per_epoch, plan)
+        self.schedule.repeated_until = self.run.last_step
+        self.accelerator.wait_for_everyone()  # all have read the files
+        if self.accelerator.is_main_process:
+            self.run.truncate_metrics(self.step)
         if steps := self.schedule.asked(self.step):
             self._change_schedule(steps)
 

@@ -129,6 +129,11 @@ class Run:
             if not content.endswith(b"\n") and content:
                 write_atomic(path, content[: content.rfind(b"\n") + 1])
 
+    @property
+    def last_step(self) -> int:
+        """The last step that was logged; 0 if there is none."""
+        return max((int(line["step"]) for line in self.lines(self.metrics)), default=0)
+
     def truncate_metrics(self, step: int) -> None:
         """Drops what was logged after `step`, and half-written lines; they come anew."""
         if self.metrics.exists():

@@ -37,6 +37,7 @@ class Schedule:
     Attributes:
         changes: The plan, by rising step; the first is at step 0.
         closing: Seconds that the last measurements and files will take.
+        repeated_until: Step up to which a training is repeated, whose plan is kept.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Schedule:
         epochs = config.epochs or (_DEFAULT_EPOCHS if config.max_time is None else 0)
         self.longest = epochs * per_epoch  # 0 if there is no limit
         self.changes = [(0, self.longest or _PROVISIONAL_STEPS)]
-        self.closing = 0.0
+        self.closing, self.repeated_until = 0.0, 0
         self._steps = self._seconds = 0.0  # of the latest steps, earlier ones fade away
         self._warming_up = _WARM_UP_STEPS
         for step, steps in changes:
@@ -101,7 +102,9 @@ class Schedule:
             elapsed: Seconds of training so far.
         """
         time, (planned_at, planned) = self._max_time, self.changes[-1]
-        if time is None or not planned_at <= step < planned or not self._is_measured(time):
+        if time is None or not self._is_measured(time):
+            return 0
+        if not max(planned_at, self.repeated_until) < step < planned:
             return 0
         if elapsed - self._corrected_at < min(_PAUSE * time, self._seconds):
             return 0

@@ -313,9 +313,9 @@ def test_a_time_ends_the_run_in_good_order(tiny, tmp_path):
 
 def test_a_resume_repeats_the_recorded_schedule(tiny, tmp_path, monkeypatch):
     for name in ("_FIRST_PLAN", "_PAUSE", "_TOLERANCE"):  # a change after almost every step
-        monkeypatch.setattr(f"ssl_kit.training.schedule.{name}", 0.0)
+        monkeypatch.setattr(f"ssl_kit.training.schedule.{name}", 1e-12)
+    more = {"train": {"max_time": 1000, "epochs": 10**9}}
     with pytest.raises(ZeroDivisionError):
-        more = {"train": {"max_time": 1000, "epochs": 10**9}}
         train(tiny, tmp_path / "run", more, progress=Interrupt(10))
     plan = [(row["step"], row["steps"]) for row in lines(tmp_path / "run" / "schedule.jsonl")]
     assert len(plan) > 2
@@ -432,16 +432,7 @@ def command(settings, out, *more, tool=("-m", "ssl_kit.cli")):
 def test_interrupted_at_any_moment_it_ends_with_the_same_bytes(name, workers):
     script = Path(__file__).parents[2] / "benchmarks" / "interruptions.py"
     count = os.environ.get("SSL_KIT_TEST_INTERRUPTIONS", "4")
-    command = [
-        sys.executable,
-        script,
-        "--signal",
-        name,
-        "--workers",
-        str(workers),
-        "--count",
-        count,
-    ]
+    options = "--signal", name, "--workers", str(workers), "--count", count
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, script, *options], env=env, capture_output=True, text=True, check=False
