@@ -19,6 +19,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,9 @@ class Child:
     def __init__(self, log: Path, *args: str) -> None:
         self._log, self._code = log, None
         self.pid = os.fork()
+        with suppress(OSError):  # both set the group, so that it is there for either
+            os.setpgid(self.pid, self.pid)
         if self.pid == 0:
-            os.setsid()
             with log.open("w") as file:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)

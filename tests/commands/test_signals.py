@@ -40,7 +40,7 @@ def test_an_interrupted_command_is_one_line_and_leaves_nothing(
 ):
     terminated(requests, "open_dataset")
     done = ssl_kit(command, finished_run.folder, "--out", tmp_path / "features.npz")
-    assert (done.exit_code, done.stderr) == (1, "Error: Interrupted.\n")
+    assert (done.exit_code, done.stderr.strip()) == (1, "Error: Interrupted.")
     assert not list(tmp_path.iterdir())
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
