@@ -127,7 +127,8 @@ class Trainer:
         try:
             return next(batches)
         except SslKitError as error:
-            if self.step and self.accelerator.sync_gradients:
+            alone = self.accelerator.num_processes == 1  # others would not save with this one
+            if self.step and alone and self.accelerator.sync_gradients:
                 self.save()
             if isinstance(error, WorkerDied):
                 raise RunError(

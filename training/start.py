@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,8 @@ def start(
     """
     config = resolve(*layers)
     if out is None:
-        kind = f"{config.domain}-{config.objective.name}-{config.encoder.name}".replace("/", "-")
+        kind = f"{config.domain}-{config.objective.name}-{config.encoder.name}"
+        kind = re.sub(r"[^\w.-]+", "-", kind)  # not all systems have ':' in names of files
         out = Path("runs") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"
     Run.refuse_existing(out)
     setup = build(config)  # first: what does not fit together leaves no folder behind
