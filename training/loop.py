@@ -17,13 +17,13 @@ from ..data.order import Stream
 from ..data.process import seeded
 from ..data.standardize import Standardize, to_batch
 from ..data.workers import WorkerDied, choose_workers
-from ..nn.distributed import sync_batch_norm
+from ..nn.batch_norm import sync_batch_norm
 from .checkpoint import Checkpoint
 from .collapse import cure
 from .engine import agreed, any_process, make_accelerator, process_index, stop_signals
 from .locks import exclusive
 from .manifest import describe
-from .optim import learning_rate, make_optimizer
+from .optim import learning_rate, make_optimizer, set_weight_decay, weight_decay
 from .progress import Progress
 from .recorder import Recorder
 from .run import Run
@@ -41,7 +41,7 @@ class Trainer:
         progress: Shows what happens.
 
     Attributes:
-        step: Number of batches trained on.
+        step: Number of optimizer steps taken.
         elapsed: Seconds of training, those before a resume included.
         stop_signal: A signal that asks to stop; 0 if there was none.
     """
@@ -100,7 +100,11 @@ class Trainer:
         batches = self.recorder.timed(self._batches())
         while not self.ended:
             began = time.monotonic()
-            self.train_on(to_batch(self._next(batches), self.setup.dataset, self.standardize))
+            for part in range(self.settings.accumulate):
+                raw = self._next(batches, whole=part == 0)
+                self.train_on(to_batch(raw, self.setup.dataset, self.standardize))
+            self.step += 1
+            self.setup.objective.after_step(self.step, self.schedule.length(self.step))
             self.schedule.measured(time.monotonic() - began)
             self._correct_schedule()
             steps = self.schedule.known_steps(self.step)
@@ -122,13 +126,18 @@ class Trainer:
         self.elapsed = time.monotonic() - self.began
         return self.elapsed
 
-    def _next(self, batches: Iterator[RawBatch]) -> RawBatch:
-        """Returns the next batch; if there is none, the steps taken are saved."""
+    def _next(self, batches: Iterator[RawBatch], whole: bool) -> RawBatch:
+        """Returns the next batch; if there is none, the steps taken are saved.
+
+        Args:
+            batches: The batches.
+            whole: Whether no part of a step has been taken, which could not be saved.
+        """
         try:
             return next(batches)
         except SslKitError as error:
             alone = self.accelerator.num_processes == 1  # others would not save with this one
-            if self.step and alone and self.accelerator.sync_gradients:
+            if self.step and alone and whole:
                 self.save()
             if isinstance(error, WorkerDied):
                 raise RunError(
@@ -151,17 +160,17 @@ class Trainer:
             self.run.append(self.run.schedule, change)
 
     def train_on(self, batch: Batch) -> None:
-        """Takes the optimizer step of a batch, or one for each of the objective's phases."""
+        """Takes the optimizer step of a batch, or one for each of the objective's phases.
+
+        Where batches are accumulated, the last one of a step takes it.
+        """
         objective, optimizer = self.setup.objective, self.setup.config.optimizer
-        lr = learning_rate(
-            self.step, self.schedule.length(self.step), optimizer, self.setup.batch_size
-        )
+        steps = self.schedule.length(self.step)
+        lr = learning_rate(self.step, steps, optimizer, self.setup.images_per_step)
+        set_weight_decay(self.optimizer, weight_decay(self.step, steps, optimizer))
         for phase in range(objective.phases):
             output = self.take_step(lr, partial(self.model, batch, phase))
-        self.step += 1
-        if self.accelerator.sync_gradients:
-            objective.after_step(self.step, self.schedule.length(self.step))
-        self.recorder.tally.add(output, batch.keys, self.step)
+        self.recorder.tally.add(output, batch.keys, self.step + 1)
 
     def save(self) -> None:
         """Writes the checkpoint and the encoder so far."""
@@ -190,7 +199,8 @@ class Trainer:
     def _batches(self) -> Iterator[RawBatch]:
         setup, accelerator = self.setup, self.accelerator
         rank, processes = accelerator.process_index, accelerator.num_processes
-        order = Stream(setup.pool, setup.batch_size, setup.config.seed, self.step, rank, processes)
+        size, seed, parts = setup.batch_size, setup.config.seed, self.settings.accumulate
+        order = Stream(setup.pool, size, seed, self.step * parts, rank, processes, parts)
         workers = choose_workers(self.settings.workers)
         keep = fits_in_memory(setup.dataset, setup.pool, workers * processes)
         views = setup.view_dataset(setup.views, setup.config.data.pair_by, keep)
@@ -204,8 +214,6 @@ class Trainer:
             raise RunError(f"Stopped because the features collapsed: {cure('COLLAPSED')}.")
 
     def _save_or_stop(self) -> None:
-        if not self.accelerator.sync_gradients:
-            return  # half an accumulated step cannot be saved
         late = time.monotonic() - self.saved_at > self.settings.checkpoint_every
         stop = self._any(bool(self.stop_signal)) and not self.ended
         if stop or self._any(late):
