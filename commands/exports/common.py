@@ -54,12 +54,13 @@ def new_folder(folder: Path) -> Iterator[None]:
         RunError: If another process fills it, or it cannot be written.
     """
     made = not folder.exists()
+    full = UsageError(f"'{folder}' is not empty. Choose another --out.")
     if not made and not folder.is_dir():
-        raise UsageError(f"'{folder}' is a file. Choose another --out.")
+        raise full
     try:
         with exclusive(folder):
             if any(not file.name.startswith(LOCK) for file in folder.iterdir()):
-                raise UsageError(f"'{folder}' is not empty. Choose another --out.")
+                raise full
             yield
     finally:
         with suppress(OSError):  # it has something in it

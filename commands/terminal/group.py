@@ -33,8 +33,9 @@ class Cli(click.Group):
             text = error.format_message() if isinstance(error, click.ClickException) else error
             click.echo(f"Error: {text}", err=True)
             sys.exit(error.exit_code)
-        except click.Abort:
-            click.echo("Error: Interrupted.", err=True)
+        except click.Abort as error:
+            reason = str(error.__cause__ or "") or "Interrupted."
+            click.echo(f"Error: {reason}", err=True)
             sys.exit(1)
         finally:
             TYPED.reset(typed)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...core.atomic import write_atomic
-from ...core.errors import DataError, RunError, UsageError
+from ...core.errors import DataError, UsageError
 from ...data.in_memory import kept_in_memory
 from ...training.locks import exclusive
 from ...training.progress import Progress
@@ -39,7 +39,8 @@ def compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str
         UsageError: If the folder holds a comparison with other settings, or the evaluation and
             fine-tuning, which "scratch" is put to, do not report the same.
         DataError: If a result in it is damaged.
-        RunError: If another process works in the folder, or the comparison is interrupted.
+        RunError: If another process works in the folder.
+        KeyboardInterrupt: If it is interrupted; the message says how to go on.
     """
     with exclusive(out):
         return _compute(plan, out, command, progress)
@@ -59,7 +60,7 @@ def _compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[st
         results = _results(plan, cells, missing, models, out, progress)
     except KeyboardInterrupt:
         there = sum((out / cell.file).is_file() for cell in cells)
-        raise RunError(
+        raise KeyboardInterrupt(
             f"Interrupted; {there} of {len(cells)} results are in '{out}'. The same command "
             "computes the others."
         ) from None
