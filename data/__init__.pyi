@@ -15,6 +15,7 @@ from .labels import read_table as read_table
 from .open_files import OpenFiles as OpenFiles
 from .open_files import file_version as file_version
 from .open_files import keep_open as keep_open
+from .targets import understand_labels as understand_labels
 from .workers import WorkerLoader as WorkerLoader
 from .workers import choose_workers as choose_workers
 

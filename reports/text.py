@@ -34,15 +34,17 @@ def trained(run: Run, watched: str) -> str:
         watched: Verdict of the collapse watch.
     """
     facts = run.read_json("encoder.json")
-    skipped = run.read_json("manifest.json")["skipped"]
+    manifest = run.read_json("manifest.json")
+    skipped, reason = manifest["skipped"], manifest.get("no_evaluation", "")
     were = "image was" if skipped == 1 else "images were"
     lines = [
         f"Collapse watch: {watched}."
         + (f" {skipped} {were} skipped, see {run.skipped}." if skipped else ""),
         f"The encoder is in {run.encoder}. Load it with",
         *(f"    {line}" for line in how_to_load(run, facts)),
-        "To measure whether pre-training helped, run",
-        f"    ssl-kit evaluate {run.folder}",
+        *([f"The run cannot be evaluated on its own images. {reason}"] if reason else []),
+        f"To measure whether pre-training helped{' on labeled images' if reason else ''}, run",
+        f"    ssl-kit evaluate {run.folder}{' --data LABELED_IMAGES' if reason else ''}",
         "To see the training curves, the features and the evaluations, run",
         f"    ssl-kit report {run.folder}",
     ]

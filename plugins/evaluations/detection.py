@@ -48,6 +48,10 @@ class Detection(Evaluation):
         (folder / "coco.json").write_text(json.dumps(coco))
         return {"annotations": str(folder / "coco.json")}
 
+    def check(self, data: EvaluationData) -> None:
+        """Refuses annotations that leave nothing to train or to test on."""
+        self.tested(data)
+
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Trains on the annotated images outside of the test part, and tests once.
 

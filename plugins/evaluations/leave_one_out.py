@@ -92,6 +92,21 @@ class LeaveOneOut(Evaluation):
         positions = np.sort(np.asarray(left_out, dtype=np.int64))
         return positions[labels[positions] >= 0]
 
+    def check(self, data: EvaluationData) -> None:
+        """Refuses fewer than two groups to leave out, and a single class."""
+        index, tested = data.dataset.index, self.tested(data)
+        groups = len(np.unique(index.groups[tested]))
+        if not len(tested):
+            _ = data.parts  # which says why there are no classes
+        if groups < 2:
+            raise UsageError(
+                f"To leave one group out, labeled images of at least two groups are needed, not of "
+                f"{groups}. Name the groups with the column 'group' of --labels, or with options "
+                "of the reader."
+            )
+        if len(np.unique(index.labels[tested])) < 2:
+            raise UsageError("An evaluation needs labels of at least two classes to learn from.")
+
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Tests each group once."""
         features = self._features(model, data)
@@ -131,19 +146,9 @@ class LeaveOneOut(Evaluation):
         )
 
     def _features(self, model: Pretrained, data: EvaluationData) -> LabeledFeatures:
-        """Embeds all labeled images: all are `train`, and the groups to leave out are `test`.
-
-        Raises:
-            UsageError: If there are fewer than two groups to leave out.
-        """
+        """Embeds all labeled images: all are `train`, and the groups to leave out are `test`."""
+        self.check(data)
         given, tested = data.splits, self.tested(data)
-        groups = len(np.unique(data.dataset.index.groups[tested]))
-        if groups < 2:
-            raise UsageError(
-                f"To leave one group out, labeled images of at least two groups are needed, not of "
-                f"{groups}. Name the groups with the column 'group' of --labels, or with options "
-                "of the reader."
-            )
         known = np.unique(np.concatenate([given.train, given.val, given.test]))
         parts = replace(given, train=known, val=_NONE, test=tested)
         return replace(data, splits=parts).features(model)

@@ -33,6 +33,11 @@ class Spectrum(Evaluation):
 
     Config = SpectrumConfig
 
+    def check(self, data: EvaluationData) -> None:
+        """Refuses fewer than 4 images; it needs no labels."""
+        if len(data.dataset) < 4:
+            raise UsageError(f"A spectrum needs at least 4 images, not {len(data.dataset)}.")
+
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Measures random views of images of all parts, because no label is used."""
         n = len(data.dataset)

@@ -111,6 +111,10 @@ class WithinGroup(Evaluation):
     Config = WithinGroupConfig
     quick: ClassVar[Mapping[str, Any]] = {"gap": 1.0, "minimum": 1, "others": False}
 
+    def check(self, data: EvaluationData) -> None:
+        """Refuses images without time, and fewer than two groups that can be split in time."""
+        self.cut(data)
+
     def tested(self, data: EvaluationData) -> Positions:
         """Returns the positions of the images that are reported on."""
         return np.sort(np.concatenate([parts.test for parts in self.cut(data)[0].values()]))
@@ -132,6 +136,8 @@ class WithinGroup(Evaluation):
             )
         rows = np.sort(np.concatenate([given.train, given.val, given.test]))
         rows = rows[index.labels[rows] >= 0]
+        if not len(rows):
+            _ = data.parts  # which says why there are no classes
         kept, left_out = {}, {}
         for group in np.unique(index.groups[rows]).tolist():
             of_group = rows[index.groups[rows] == group]
