@@ -33,11 +33,14 @@ def order():
     return Stream(POOL, 4, seed=0)
 
 
+@pytest.fixture
 def workers():
-    return [child for child in multiprocessing.active_children() if child.daemon]
+    """Returns the loading processes that a test has started, as long as they run."""
+    others = set(multiprocessing.active_children())
+    return lambda: [one for one in multiprocessing.active_children() if one not in others]
 
 
-def test_signals_that_stop_a_run_leave_its_workers_alone(views):
+def test_signals_that_stop_a_run_leave_its_workers_alone(views, workers):
     batches = load(views, order(), 2)
     next(batches)
     for worker in workers():
@@ -50,7 +53,7 @@ def test_signals_that_stop_a_run_leave_its_workers_alone(views):
     assert not workers()
 
 
-def test_a_worker_that_was_killed_changes_no_batch(views, caplog):
+def test_a_worker_that_was_killed_changes_no_batch(views, workers, caplog):
     expected = list(islice(load(views, order(), 0), 20))
     batches = load(views, order(), 2)
     made = [next(batches)]
@@ -61,7 +64,7 @@ def test_a_worker_that_was_killed_changes_no_batch(views, caplog):
     assert "ended a loading process, most often because memory is short. 1 load" in caplog.text
 
 
-def test_the_death_of_the_last_worker_is_one_line(views):
+def test_the_death_of_the_last_worker_is_one_line(views, workers):
     batches = load(views, order(), 1)
     next(batches)
     os.kill(workers()[0].pid, signal.SIGKILL)
