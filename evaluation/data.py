@@ -16,6 +16,7 @@ from ..core.domain import Domain, Policy
 from ..core.view import View
 from ..data.splits import Positions, Splits, labeled_parts
 from ..data.views import whole_image
+from ..training.finite import require_finite
 from .pretrained import Pretrained, embed, embed_views
 from .result import Result
 from .stored_features import stored
@@ -46,6 +47,10 @@ class LabeledFeatures:
     train: Positions
     val: Positions
     test: Positions
+
+    def __post_init__(self) -> None:
+        """Refuses features that are not finite."""
+        require_finite(self.features, "rows of features")
 
     @property
     def known(self) -> Positions:
@@ -120,6 +125,7 @@ class EvaluationData:
                 if self.store
                 else embed(labeled)
             )
+            require_finite(features[0], f"features by '{model.name}'")
             self._embedded[id(model)] = (model, *features)
         return self._embedded[id(model)][1:]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,7 +57,7 @@ class Bags(Evaluation):
             predictions = probabilities.argmax(axis=1)
             _write_maps(folder, data.dataset, test, fitted.model.net, predictions)
         sizes = [len(images) for images in (train + val + test).images]
-        return Result.of_classification(
+        result = Result.of_classification(
             *(test.labels, probabilities, test.groups, classes),
             fitted.validation,
             options.ordinal,
@@ -66,6 +67,7 @@ class Bags(Evaluation):
             bags={"train": len(train.bags), "val": len(val.bags), "test": len(test.bags)},
             images_per_bag=float(np.median(sizes)),
         )
+        return replace(result, images=sum(map(len, test.images)))
 
     def check(self, data: EvaluationData) -> None:
         """Refuses bags of several labels, and a graph without neighbors."""

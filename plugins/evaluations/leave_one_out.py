@@ -26,7 +26,6 @@ from ...evaluation import (
     Pretrained,
     Result,
     choose,
-    few_groups,
     over_groups,
 )
 from .linear import Linear, LinearConfig
@@ -138,11 +137,12 @@ class LeaveOneOut(Evaluation):
         }
         return Result(
             {**pooled.metrics, **{f"{m}_per_group": e for m, e in mean.metrics.items()}},
-            {**pooled.draws, **{f"{m}_per_group": d for m, d in mean.draws.items()}},
+            {**pooled.jackknife, **{f"{m}_per_group": j for m, j in mean.jackknife.items()}},
             "accuracy_per_group",
             pooled.rows,
             mean.by_group,
             details,
+            pooled.images,
         )
 
     def _features(self, model: Pretrained, data: EvaluationData) -> LabeledFeatures:
@@ -210,13 +210,11 @@ class LeaveOneOut(Evaluation):
 
 
 def _remarks(scores: Mapping[int, Mapping[str, float]]) -> list[str]:
-    few = few_groups(len(scores))
     single = [str(group) for group, each in scores.items() if len(each) == 1]
     if not single:
-        return few
+        return []
     named = ", ".join(single[:10]) + (", ..." if len(single) > 10 else "")
     return [
         f"{len(single)} of {len(scores)} groups have a single class and count for the accuracy "
         f"only (groups {named}).",
-        *few,
     ]
