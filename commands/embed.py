@@ -7,6 +7,7 @@ import numpy as np
 
 from ..evaluation.embedding import Embedding, refuse_suffix
 from ..evaluation.requests import load_encoder, open_images
+from ..training.locks import exclusive
 
 
 def embed(
@@ -26,12 +27,21 @@ def embed(
     Returns:
         Features (n, D), names and labels of the images, and the unreadable ones.
     """
-    if out is not None:
-        refuse_suffix(Path(out))
-    field, dataset, _ = open_images(fspath(model), domain, fspath(data), fspath(labels))
-    pool = np.arange(len(dataset))
-    loaded, _ = load_encoder(fspath(model), dataset, pool, encoder, image_size)
-    embedding = Embedding.of(loaded, dataset, field)
-    if out is not None:
-        embedding.save(Path(out))
+    request = fspath(model), domain, fspath(data), fspath(labels), encoder, image_size
+    if out is None:
+        return _embedding(*request)
+    file = Path(out)
+    refuse_suffix(file)
+    with exclusive(file.parent, f".{file.name}.lock"):
+        embedding = _embedding(*request)
+        embedding.save(file)
     return embedding
+
+
+def _embedding(
+    model: str, domain: str, data: str, labels: str, encoder: str, image_size: int
+) -> Embedding:
+    field, dataset, _ = open_images(model, domain, data, labels)
+    pool = np.arange(len(dataset))
+    loaded, _ = load_encoder(model, dataset, pool, encoder, image_size)
+    return Embedding.of(loaded, dataset, field)

@@ -12,7 +12,7 @@ from ..reports.text import finetuned
 from ..training.progress import Progress
 from ..training.settings import expand
 from .exports.classifier import tune
-from .exports.common import refuse_full
+from .exports.common import new_folder
 from .provenance import command_of
 
 
@@ -39,20 +39,20 @@ def finetune(
     """
     facts = {"encoder": fspath(model), "command": command_of(finetune, locals())}
     folder, options = Path(out), expand(set)
-    refuse_full(folder)
     images = {"data": options.pop("data", {})}
     chosen = choose([FINETUNE], {FINETUNE: options})[FINETUNE]
-    prepared = prepare(
-        fspath(model),
-        domain=domain,
-        data=fspath(data),
-        labels=fspath(labels),
-        encoder=encoder,
-        image_size=image_size,
-        holdout=holdout,
-        allow_overlap=allow_overlap,
-        evaluations=[chosen],
-        settings=images,
-    )
-    values = tune(prepared, chosen.config, folder, facts, Progress(quiet))
+    with new_folder(folder):
+        prepared = prepare(
+            fspath(model),
+            domain=domain,
+            data=fspath(data),
+            labels=fspath(labels),
+            encoder=encoder,
+            image_size=image_size,
+            holdout=holdout,
+            allow_overlap=allow_overlap,
+            evaluations=[chosen],
+            settings=images,
+        )
+        values = tune(prepared, chosen.config, folder, facts, Progress(quiet))
     return Record(values, folder, finetuned(values, folder))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..core.dataset import Dataset, Image, Sample
 from ..core.errors import DataError
-from .loader import choose_workers, fits_in_memory
+from .loader import fits_in_memory
 from .splits import Positions
+from .workers import choose_workers
 
 
 class InMemory(Dataset):

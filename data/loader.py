@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,18 @@ import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
 
 from ..core.dataset import Dataset, Image, Sample
 from ..core.errors import DataError, PluginError, SslKitError
 from ..core.pairing import Pairing
-from .process import prepare_process, prepare_worker
+from .process import prepare_process
 from .splits import Positions
 from .views import Renderer
+from .workers import WorkerDied, WorkerLoader
+
+_log = logging.getLogger("ssl_kit")
 
 Skipped = list[tuple[str, str]]
 
@@ -86,6 +89,19 @@ class ViewDataset(TorchDataset[RawBatch]):
         except (DataError, PluginError) as error:
             return RawBatch([], indices, skipped, error)
 
+    def all_equal(self, positions: Positions) -> bool:
+        """Tells whether all images have the same pixels; it reads up to the first that differs."""
+        first: Image | None = None
+        for position in positions.tolist():
+            try:
+                image = self._read(position).image
+            except DataError:
+                continue
+            if first is not None and not np.array_equal(first, image):
+                return False
+            first = image
+        return True
+
     def _render(
         self, epoch: int, positions: Positions, skipped: Skipped
     ) -> tuple[list[Tensor], list[Tensor]]:
@@ -142,18 +158,6 @@ def _stack(columns: Sequence[Sequence[NDArray[Any]]]) -> list[Tensor]:
     return [torch.from_numpy(np.stack(column)) for column in columns]
 
 
-def usable_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def choose_workers(asked: int) -> int:
-    """Returns the number of loading processes; -1 leaves one core to the training process."""
-    return asked if asked >= 0 else max(0, min(8, usable_cores() - 1))
-
-
 def fits_in_memory(dataset: Dataset, pool: Positions, workers: int) -> bool:
     """Tells whether every process may keep all decoded images in a quarter of the free memory.
 
@@ -174,22 +178,50 @@ def load(
 ) -> Iterator[RawBatch]:
     """Yields batches, made in `workers` processes, or in this one if 0.
 
+    If the system ends a process, half as many load the batches that are left.
+
+    Args:
+        views: Renders the batches.
+        order: The same each time that it is iterated over.
+        workers: Number of processes.
+        pin: Whether to copy batches to pinned memory.
+
     Raises:
         DataError: If none of the images can be read.
         PluginError: If a policy makes views of another shape than asked for.
+        RunError: If the system ends the last process.
     """
     prepare_process()
-    loader: DataLoader[RawBatch] = DataLoader(
-        views,
-        sampler=order,
-        batch_size=None,
-        num_workers=workers,
-        pin_memory=pin,
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=prepare_worker,
-        generator=torch.Generator(),  # else starting to load advances torch's own random state
-    )
-    for raw in loader:
-        if raw.error is not None:
-            raise raw.error
-        yield raw
+    done = 0
+    while True:
+        loader: WorkerLoader[RawBatch] = WorkerLoader(
+            views,
+            sampler=_Remaining(order, done),
+            batch_size=None,
+            num_workers=workers,
+            pin_memory=pin,
+            prefetch_factor=4 if workers else None,
+            generator=torch.Generator(),  # else starting to load advances torch's random state
+        )
+        try:
+            for raw in loader:
+                if raw.error is not None:
+                    raise raw.error
+                done += 1
+                yield raw
+            return
+        except WorkerDied as error:
+            if workers < 2:
+                raise
+            workers //= 2
+            _log.warning("%s %d load from here on.", error.fact, workers)
+
+
+class _Remaining(Sampler[tuple[int, Positions]]):
+    """An order of batches without the first ones."""
+
+    def __init__(self, order: Sampler[tuple[int, Positions]], done: int) -> None:
+        self._order, self._done = order, done
+
+    def __iter__(self) -> Iterator[tuple[int, Positions]]:
+        return islice(iter(self._order), self._done, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import platform
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,6 +15,13 @@ import torch
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of malloc.h
 _NEVER = -1
+STOP_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    if hasattr(signal, name)
+)
+"""The signals that ask a process to stop, of those that this system has."""
+
 _LOGGER = logging.getLogger("ssl_kit")
 
 
@@ -28,11 +36,6 @@ def prepare_process() -> None:
     _LOGGER.setLevel(logging.INFO)
     if not torch.accelerator.is_available():
         keep_freed_memory()
-
-
-def prepare_worker(worker: int) -> None:
-    """Prepares a loading process, which inherits nothing where processes are not forked."""
-    prepare_process()
 
 
 def keep_freed_memory() -> None:

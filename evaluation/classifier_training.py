@@ -15,11 +15,12 @@ from torch.utils.data import Sampler
 from ..core.encoder import Encoder
 from ..core.objective import Output
 from ..core.view import View
-from ..data.loader import ViewDataset, choose_workers, load
+from ..data.loader import ViewDataset, load
 from ..data.order import Stream
 from ..data.splits import Positions
 from ..data.standardize import Standardize
 from ..data.views import Renderer
+from ..data.workers import choose_workers
 from ..training.device import choose_device
 from ..training.optim import learning_rate
 from ..training.precision import choose_precision

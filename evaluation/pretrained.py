@@ -17,12 +17,13 @@ from ..core.encoder import Encoder
 from ..core.errors import UsageError
 from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
-from ..data.loader import Skipped, ViewDataset, choose_workers, load
+from ..data.loader import Skipped, ViewDataset, load
 from ..data.order import Once
 from ..data.process import seeded
 from ..data.splits import Positions
 from ..data.standardize import Standardize
 from ..data.views import Renderer
+from ..data.workers import choose_workers
 from ..nn.weights import create_encoder, load_initial_weights, load_weights, read_weights
 from ..training.device import choose_device
 from ..training.finite import require_finite

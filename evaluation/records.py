@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
+from ..training.locks import exclusive
 from ..training.run import Run
 from .result import Result, npz, read_npz
 from .side_by_side import SideBySide
@@ -76,8 +77,9 @@ def save_evaluation(
         "overlapping_groups": shared,
         **side_by_side_json(results),
     }
-    write_atomic(file.with_suffix(".npz"), content)
-    write_atomic(file, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
+    with exclusive(file.parent, wait=60):  # two files that belong together
+        write_atomic(file.with_suffix(".npz"), content)
+        write_atomic(file, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
     return file
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from multiprocessing.reduction import ForkingPickler
 
 import cv2
 import numpy as np
@@ -147,6 +148,14 @@ def views_can_be_made_again(domain: Domain) -> None:
                 f"a view of '{policy}' differs the second time; use the transform's own "
                 "random generators (self.py_random, self.random_generator)",
             )
+
+
+def travels_to_other_processes(domain: Domain) -> None:
+    """Its images and policies can be sent to loading processes, also where these are not forked."""
+    for policy in _policies(domain):
+        renderer = Renderer(domain.policies, (View(_VIEW, policy=policy),), ("gray",), 0)
+        with explaining(f"'{policy}'; use functions of a module, no lambdas"):
+            ForkingPickler.dumps((demo_of(domain), renderer))
 
 
 def pairings_pair(domain: Domain) -> None:

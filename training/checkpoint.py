@@ -45,7 +45,8 @@ class Checkpoint:
         Args:
             progress: Plain values that tell how far the training is.
         """
-        state = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+        state = {"cpu": torch.get_rng_state(), "cuda": cuda}
         states = gather_object([state])
         if self._accelerator.is_main_process:
             parts = {name: part.state_dict() for name, part in self._parts.items()}
@@ -66,15 +67,17 @@ class Checkpoint:
             return None
         try:
             self._objective.load_state_dict(state["objective"])
-        except RuntimeError as error:
+            for name, part in self._parts.items():
+                part.load_state_dict(state[name])
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise RunError(
-                f"The checkpoint '{self._run.last}' is of another encoder or objective than "
-                "config.toml says. Restore config.toml, or delete the checkpoint to start anew."
+                f"The checkpoint '{self._run.last}' is of another encoder, objective or optimizer "
+                "than config.toml says. Restore config.toml, or delete the checkpoint to start "
+                "anew."
             ) from error
-        for name, part in self._parts.items():
-            part.load_state_dict(state[name])
-        random_state = state["rng"][self._accelerator.process_index]
-        torch.set_rng_state(random_state["cpu"])
-        if random_state["cuda"]:
-            torch.cuda.set_rng_state_all(random_state["cuda"])
+        index = self._accelerator.process_index
+        if index < len(state["rng"]):  # further processes keep the state of their seed
+            torch.set_rng_state(state["rng"][index]["cpu"])
+            if state["rng"][index]["cuda"] and torch.cuda.is_available():
+                torch.cuda.set_rng_state(state["rng"][index]["cuda"][0])
         return state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
 
 from ..core.errors import UsageError
-from ..data.process import prepare_process
+from ..data.process import STOP_SIGNALS, prepare_process
 from .precision import choose_precision
 from .run import Run
 from .settings import RunConfig
@@ -32,6 +33,11 @@ def create_run(folder: Path, config: RunConfig) -> Run:
 def process_count() -> int:
     """Returns the number of processes that train together."""
     return int(PartialState(cpu=_no_accelerator()).num_processes)
+
+
+def process_index() -> int:
+    """Returns the number of this process, 0 for the main one."""
+    return int(PartialState(cpu=_no_accelerator()).process_index)
 
 
 def _no_accelerator() -> bool:
@@ -92,11 +98,16 @@ def agreed(number: int) -> int:
 
 @contextmanager
 def stop_signals(ask: Callable[[int], None]) -> Iterator[None]:
-    """Calls `ask` with the signal at Ctrl-C and at SIGTERM, instead of ending the process."""
-    before = {
-        number: signal.signal(number, lambda n, _frame: ask(n))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    """Calls `ask` with the signal that asks to stop, instead of ending the process.
+
+    A signal of a closed terminal stays ignored under nohup. Threads cannot handle signals.
+    """
+    numbers = STOP_SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    before = {n: signal.getsignal(n) for n in numbers}
+    if "SIGHUP" in signal.Signals.__members__ and before.get(signal.SIGHUP) is signal.SIG_IGN:
+        del before[signal.SIGHUP]
+    for number in before:
+        signal.signal(number, lambda n, _frame: ask(n))
     try:
         yield
     finally:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
-from itertools import islice
+from typing import Any
 
 import torch
 
-from ..core.errors import RunError
+from ..core.errors import RunError, SslKitError
 from ..core.objective import Batch
-from ..data.loader import RawBatch, choose_workers, fits_in_memory, load
+from ..data.loader import RawBatch, fits_in_memory, load
 from ..data.order import Stream
 from ..data.process import seeded
 from ..data.standardize import Standardize, to_batch
+from ..data.workers import WorkerDied, choose_workers
 from ..nn.batch_norm import sync_batch_norm
 from .checkpoint import Checkpoint
 from .collapse import cure
-from .engine import agreed, any_process, make_accelerator, stop_signals
+from .engine import agreed, any_process, make_accelerator, process_index, stop_signals
+from .locks import exclusive
 from .manifest import describe
 from .optim import learning_rate, make_optimizer, set_weight_decay, weight_decay
 from .progress import Progress
@@ -73,7 +76,8 @@ class Trainer:
             watch=self.recorder.watch,
         )
         self.step, self.elapsed, self.stop_signal = 0, 0.0, 0
-        self.saved_at = time.monotonic()
+        self.began = self.saved_at = time.monotonic()
+        self.measuring = 0.0
 
     def fit(self) -> str:
         """Trains until the schedule ends.
@@ -86,25 +90,74 @@ class Trainer:
                 collapse and that is to stop the run, or a signal asks to stop.
         """
         self.resume()
-        self.saved_at = time.monotonic()
-        started = self.saved_at - self.elapsed
+        started = time.monotonic()
+        self.began = started - self.elapsed
         if self.step == 0:
             self.recorder.measure_initial()
+        self.saved_at = time.monotonic()
+        self.measuring = self.schedule.closing = self.saved_at - started
+        self.recorder.elapsed = self._now()
         batches = self.recorder.timed(self._batches())
-        while not self.schedule.steps or self.step < self.schedule.steps:
-            for raw in islice(batches, self.settings.accumulate):
+        while not self.ended:
+            began = time.monotonic()
+            for part in range(self.settings.accumulate):
+                raw = self._next(batches, whole=part == 0)
                 self.train_on(to_batch(raw, self.setup.dataset, self.standardize))
             self.step += 1
-            self.setup.objective.after_step(self.step, self.schedule.provisional)
-            self.elapsed = time.monotonic() - started
-            if self._any(self.schedule.measured(self.step)):
-                self.schedule.steps = agreed(self.schedule.propose(self.step, self.elapsed))
-            if self.recorder.due(self.step, self.schedule.steps):
-                self._record()
-            self.progress.step(self.step, self.schedule.steps, self.settings.max_time, self.elapsed)
+            self.setup.objective.after_step(self.step, self.schedule.length(self.step))
+            self.schedule.measured(time.monotonic() - began)
+            self._correct_schedule()
+            steps = self.schedule.known_steps(self.step)
+            if self.recorder.due(self.step, steps):
+                self._record(steps)
+            self.progress.step(self.step, steps, self.settings.max_time, self._now())
             self._save_or_stop()
         self.save()
+        self._now()
         return self.recorder.watch.state.verdict
+
+    @property
+    def ended(self) -> bool:
+        """Whether all steps of the schedule are taken."""
+        return self.step >= self.schedule.steps(self.step)
+
+    def _now(self) -> float:
+        """Returns the seconds of training, those before a resume included."""
+        self.elapsed = time.monotonic() - self.began
+        return self.elapsed
+
+    def _next(self, batches: Iterator[RawBatch], whole: bool) -> RawBatch:
+        """Returns the next batch; if there is none, the steps taken are saved.
+
+        Args:
+            batches: The batches.
+            whole: Whether no part of a step has been taken, which could not be saved.
+        """
+        try:
+            return next(batches)
+        except SslKitError as error:
+            alone = self.accelerator.num_processes == 1  # others would not save with this one
+            if self.step and alone and whole:
+                self.save()
+            if isinstance(error, WorkerDied):
+                raise RunError(
+                    f"{error} Change '{self.run.folder / 'config.toml'}', and go on with "
+                    f"'ssl-kit train --resume {self.run.folder}'."
+                ) from error
+            raise
+
+    def _correct_schedule(self) -> None:
+        if self.settings.max_time is None:
+            return
+        steps = self.schedule.correction(self.step, self._now())
+        if self._any(bool(steps)) and (steps := agreed(steps)):
+            self._change_schedule(steps)
+
+    def _change_schedule(self, steps: int) -> None:
+        self.schedule.change(self.step, steps, self.elapsed)
+        if self.accelerator.is_main_process:
+            change = {"step": self.step, "steps": steps, "seconds": round(self.elapsed, 1)}
+            self.run.append(self.run.schedule, change)
 
     def train_on(self, batch: Batch) -> None:
         """Takes the optimizer step of a batch, or one for each of the objective's phases.
@@ -112,7 +165,7 @@ class Trainer:
         Where batches are accumulated, the last one of a step takes it.
         """
         objective, optimizer = self.setup.objective, self.setup.config.optimizer
-        steps = self.schedule.provisional
+        steps = self.schedule.length(self.step)
         lr = learning_rate(self.step, steps, optimizer, self.setup.images_per_step)
         set_weight_decay(self.optimizer, weight_decay(self.step, steps, optimizer))
         for phase in range(objective.phases):
@@ -122,18 +175,26 @@ class Trainer:
     def save(self) -> None:
         """Writes the checkpoint and the encoder so far."""
         self.recorder.tally.settle()
-        self.checkpoint.save(step=self.step, steps=self.schedule.steps, elapsed=self.elapsed)
+        plan = [change for change in self.schedule.changes if change[0] <= self.step]
+        self.checkpoint.save(step=self.step, schedule=plan, elapsed=self._now())
         self.recorder.save_encoder(self.run.encoder)
 
     def resume(self) -> None:
         """Continues from the last checkpoint, if there is one."""
-        state = self.checkpoint.load()
         if self.accelerator.is_main_process:
-            self.run.truncate_metrics(state["step"] if state else -1)
-        if state:
-            self.step, self.elapsed = state["step"], state["elapsed"]
-            self.schedule = Schedule(self.settings, self.setup.steps_per_epoch, state["steps"])
-            self.recorder.elapsed = self.elapsed
+            self.run.repair_lines()
+        state = self.checkpoint.load() or {"step": 0, "schedule": [], "elapsed": 0.0}
+        self.step, self.elapsed = state["step"], state["elapsed"]
+        recorded = [(line["step"], line["steps"]) for line in self.run.lines(self.run.schedule)]
+        later = [change for change in recorded if change[0] >= self.step]
+        plan = [*state["schedule"], *later]
+        self.schedule = Schedule(self.settings, self.setup.steps_per_epoch, plan)
+        self.schedule.repeated_until = self.run.last_step
+        self.accelerator.wait_for_everyone()  # all have read the files
+        if self.accelerator.is_main_process:
+            self.run.truncate_metrics(self.step)
+        if steps := self.schedule.asked(self.step):
+            self._change_schedule(steps)
 
     def _batches(self) -> Iterator[RawBatch]:
         setup, accelerator = self.setup, self.accelerator
@@ -145,23 +206,38 @@ class Trainer:
         views = setup.view_dataset(setup.views, setup.config.data.pair_by, keep)
         return load(views, order, workers, pin=accelerator.device.type == "cuda")
 
-    def _record(self) -> None:
+    def _record(self, steps: int) -> None:
         lr = self.optimizer.param_groups[0]["lr"]
-        verdict = self.recorder.record(self.step, self.schedule.steps, self.elapsed, lr)
+        verdict = self.recorder.record(self.step, steps, self._now(), lr)
         if verdict == "COLLAPSED" and self.settings.on_collapse == "stop":
             self.save()
             raise RunError(f"Stopped because the features collapsed: {cure('COLLAPSED')}.")
 
     def _save_or_stop(self) -> None:
         late = time.monotonic() - self.saved_at > self.settings.checkpoint_every
-        if self._any(late or bool(self.stop_signal)):
+        stop = self._any(bool(self.stop_signal)) and not self.ended
+        if stop or self._any(late):
+            began = time.monotonic()
             self.save()
             self.saved_at = time.monotonic()
-        if self._any(bool(self.stop_signal)):
+            self.schedule.closing = self.measuring + self.saved_at - began
+        if stop:
             raise RunError(
                 f"Stopped by a signal after step {self.step}. Go on with "
                 f"'ssl-kit train --resume {self.run.folder}'."
             )
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What the manifest says of a training that has ended."""
+        return {
+            "steps": self.step,
+            "epochs": round(self.step / self.setup.steps_per_epoch, 2),
+            "schedule": self.schedule.changes,
+            "seconds": round(self.elapsed, 1),
+            "skipped": len(self.recorder.skips.keys),
+            "verdict": self.recorder.watch.state.verdict,
+        }
 
     def _any(self, flag: bool) -> bool:
         return any_process(self.accelerator, flag)
@@ -184,24 +260,21 @@ def train(run: Run, setup: Setup, progress: Progress) -> str:
     Returns:
         The verdict of the collapse watch.
     """
-    progress.start(setup)
-    trainer = Trainer(run, setup, progress)
-    main = trainer.accelerator.is_main_process
-    if main:
-        describe(run, setup, {})
-    seed = run.config.seed + trainer.accelerator.process_index
-    with seeded(seed), stop_signals(trainer.stop), progress:
-        verdict = trainer.fit()
-    if main:
-        describe(
-            run,
-            setup,
-            {
-                "steps": trainer.step,
-                "seconds": round(trainer.elapsed, 1),
-                "skipped": len(trainer.recorder.skips.keys),
-                "verdict": verdict,
-            },
+    main = process_index() == 0
+    with exclusive(run.folder) if main else nullcontext():
+        progress.start(setup)
+        trainer = Trainer(run, setup, progress)
+        if main:
+            describe(run, setup, {})
+        seed = run.config.seed + trainer.accelerator.process_index
+        with seeded(seed), stop_signals(trainer.stop), progress:
+            verdict = trainer.fit()
+        if main:
+            describe(run, setup, trainer.outcome)
+        trainer.accelerator.wait_for_everyone()  # the files are complete
+    if trainer.step < trainer.schedule.longest:
+        progress.warn(
+            f"--max-time ended the training after {trainer.outcome['epochs']:g} of "
+            f"{setup.config.train.epochs} epochs."
         )
-    trainer.accelerator.wait_for_everyone()  # the files are complete
     return verdict

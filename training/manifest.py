@@ -15,6 +15,7 @@ import torch
 from ..core.discovery import discovery
 from ..core.errors import UsageError
 from ..data.splits import labeled_parts
+from .engine import process_count
 from .run import Run
 from .setup import Setup
 
@@ -52,9 +53,9 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
     Args:
         run: The folder.
         setup: The parts of the run.
-        outcome: steps, seconds, skipped and verdict; empty before the end.
+        outcome: steps, seconds and others of a training; empty before its end.
     """
-    config, dataset, facts = setup.config, setup.dataset, environment()
+    config, dataset, facts, images = setup.config, setup.dataset, environment(), setup.facts
     command = run.command or _command_before(run)
     run.write_json(
         "encoder.json",
@@ -79,14 +80,13 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             **facts,
             "seed": config.seed,
             "initial_weights": setup.loaded,
-            "data": {
-                "fingerprint": dataset.fingerprint(),
-                "images": len(dataset),
-                "trained_on": len(setup.pool),
-            },
+            "config": config.model_dump(mode="json", exclude_none=True),
+            "processes": process_count(),
+            "batch_size": setup.batch_size,
+            "data": images["data"],
             "no_evaluation": _why_no_evaluation(setup),
             **outcome,
-            "groups": sorted(dataset.index.group_hashes(setup.pool)),
+            "groups": images["groups"],
         },
     )
 

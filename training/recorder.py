@@ -58,7 +58,7 @@ class Recorder:
     def measure_initial(self) -> None:
         """Measures the representation before the first step, which later ones are compared with."""
         measures = self.watch.look(self._setup.objective, self._accelerator.autocast)
-        self.watch.judge(measures, None, self._setup.encoder.num_features)
+        self._warn(self.watch.judge(measures, None, self._setup.encoder.num_features))
 
     def timed(self, batches: Iterator[RawBatch]) -> Iterator[RawBatch]:
         """Yields the batches, measures how long each is waited for, and lists skipped images."""
@@ -112,9 +112,12 @@ class Recorder:
         verdict = self.watch.judge(measures, loss, self._setup.encoder.num_features)
         if measures["rankme_centered"] > best:
             self.save_encoder(self._run.best)
+        self._warn(verdict)
+        return {**measures, "verdict": verdict}
+
+    def _warn(self, verdict: str) -> None:
         if verdict != "OK":
             self._progress.warn(f"Collapse watch: {verdict}: {cure(verdict)}.")
-        return {**measures, "verdict": verdict}
 
     def save_encoder(self, path: Path) -> None:
         """Writes the encoder's weights, in the main process."""

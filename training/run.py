@@ -38,6 +38,7 @@ class Run:
         self.command = ""
         self.metrics = folder / "metrics.jsonl"
         self.skipped = folder / "skipped.jsonl"
+        self.schedule = folder / "schedule.jsonl"
         self.encoder = folder / "encoder.safetensors"
         self.last = folder / "checkpoints" / "last.pt"
         self.best = folder / "checkpoints" / "best.safetensors"
@@ -108,11 +109,30 @@ class Run:
             file.write(json.dumps(values) + "\n")
 
     def lines(self, path: Path) -> list[dict[str, Any]]:
-        """Reads the objects that `append` wrote; a half-written last line is left out."""
+        """Reads the objects that `append` wrote; a half-written last line is left out.
+
+        Raises:
+            RunError: If the file is damaged.
+        """
         if not path.exists():
             return []
-        whole = path.read_text(encoding="utf-8").split("\n")[:-1]
-        return [json.loads(line) for line in whole if line]
+        try:
+            whole = path.read_text(encoding="utf-8").split("\n")[:-1]
+            return [json.loads(line) for line in whole if line]
+        except ValueError as error:
+            raise RunError(f"'{path}' is damaged ({error}). Remove its damaged lines.") from error
+
+    def repair_lines(self) -> None:
+        """Drops half-written last lines, so that what is appended begins a line of its own."""
+        for path in (self.metrics, self.skipped, self.schedule):
+            content = path.read_bytes() if path.exists() else b""
+            if not content.endswith(b"\n") and content:
+                write_atomic(path, content[: content.rfind(b"\n") + 1])
+
+    @property
+    def last_step(self) -> int:
+        """The last step that was logged; 0 if there is none."""
+        return max((int(line["step"]) for line in self.lines(self.metrics)), default=0)
 
     def truncate_metrics(self, step: int) -> None:
         """Drops what was logged after `step`, and half-written lines; they come anew."""

@@ -85,6 +85,18 @@ class Setup:
         return _pool(self.splits)
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of the images: counts, fingerprint, and groups as hashes."""
+        return {
+            "data": {
+                "fingerprint": self.dataset.fingerprint(),
+                "images": len(self.dataset),
+                "trained_on": len(self.pool),
+            },
+            "groups": sorted(self.dataset.index.group_hashes(self.pool)),
+        }
+
+    @property
     def images_per_step(self) -> int:
         """Number of images whose gradients make one optimizer step."""
         return self.batch_size * self.config.train.accumulate

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import RunError, UsageError
+from ..core.errors import UsageError
 from ..data.inspection import AT_START, inspect_dataset
 from .engine import create_run
 from .loop import train
 from .progress import Progress
+from .resume import changes_since
 from .run import Run
 from .setup import build, resolve
 
@@ -40,7 +42,8 @@ def start(
     """
     config = resolve(*layers)
     if out is None:
-        kind = f"{config.domain}-{config.objective.name}-{config.encoder.name}".replace("/", "-")
+        kind = f"{config.domain}-{config.objective.name}-{config.encoder.name}"
+        kind = re.sub(r"[^\w.-]+", "-", kind)  # not all systems have ':' in names of files
         out = Path("runs") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"
     Run.refuse_existing(out)
     setup = build(config)  # first: what does not fit together leaves no folder behind
@@ -57,16 +60,10 @@ def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:
     """Continues an interrupted run to its end, exactly as if it had not been interrupted.
 
     Raises:
-        RunError: If its images have changed.
+        RunError: If its images have changed, or settings that the training so far depends on.
     """
     run = Run(folder)
     setup = build(run.config)
-    if run.last.exists():
-        before = run.read_json("manifest.json")["data"]["fingerprint"]
-        if before != setup.dataset.fingerprint():
-            raise RunError(
-                f"The images of '{setup.config.data.path}' are not those that '{folder}' was "
-                "started with. Restore them, or start a new run with --init "
-                f"'{folder}'."
-            )
+    for change in changes_since(run, setup):
+        progress.warn(change)
     return run, train(run, setup, progress)

@@ -12,7 +12,7 @@ from ...core.encoder import Encoder
 from ...core.errors import RunError, UnknownNameError
 from ...evaluation.pretrained import from_run
 from ...training.run import Run
-from .common import Loaded, Writer, draw, other_size, refuse_full, view_size
+from .common import Loaded, Writer, draw, new_folder, other_size, view_size
 from .graphs import write_onnx, write_torch_export
 from .torchvision_resnet import write_torchvision
 from .weights import write_safetensors, write_timm
@@ -49,7 +49,11 @@ def write_checked(run: Run, kind: str, out: Path) -> float:
     """
     if kind not in FORMATS:
         raise UnknownNameError("export format", kind, FORMATS)
-    refuse_full(out)
+    with new_folder(out):
+        return _write_checked(run, kind, out)
+
+
+def _write_checked(run: Run, kind: str, out: Path) -> float:
     model = from_run(run)
     model.encoder.eval()
     loaded = FORMATS[kind](run, model, out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ...core.atomic import write_atomic
 from ...core.encoder import Encoder
 from ...core.errors import RunError, UsageError
 from ...evaluation.pretrained import Pretrained
+from ...training.locks import LOCK, exclusive
 from ...training.run import Run
 
 PREPARATION = (
@@ -44,10 +45,27 @@ class Loaded:
 Writer = Callable[[Run, Pretrained, Path], Loaded]
 
 
-def refuse_full(folder: Path) -> None:
-    """Raises UsageError if a folder to be written has something in it."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"'{folder}' is not empty. Choose another --out.")
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Keeps a new or empty folder for this process while it is filled.
+
+    Raises:
+        UsageError: If the folder has something in it.
+        RunError: If another process fills it, or it cannot be written.
+    """
+    made = not folder.exists()
+    full = UsageError(f"'{folder}' is not empty. Choose another --out.")
+    if not made and not folder.is_dir():
+        raise full
+    try:
+        with exclusive(folder):
+            if any(not file.name.startswith(LOCK) for file in folder.iterdir()):
+                raise full
+            yield
+    finally:
+        with suppress(OSError):  # it has something in it
+            if made:
+                folder.rmdir()
 
 
 def facts_of(run: Run) -> dict[str, Any]:

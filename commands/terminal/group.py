@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -21,7 +24,8 @@ class Cli(click.Group):
         """Runs a command; a mistake is one line on stderr, any other error keeps its traceback."""
         typed = TYPED.set(shlex.join(["ssl-kit", *(sys.argv[1:] if args is None else args)]))
         try:
-            code = super().main(args, *others, **{**kwargs, "standalone_mode": False})
+            with _interrupted_by_stop_signals():
+                code = super().main(args, *others, **{**kwargs, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(error.exit_code)
@@ -29,8 +33,9 @@ class Cli(click.Group):
             text = error.format_message() if isinstance(error, click.ClickException) else error
             click.echo(f"Error: {text}", err=True)
             sys.exit(error.exit_code)
-        except click.Abort:
-            click.echo("Error: Interrupted.", err=True)
+        except click.Abort as error:
+            reason = str(error.__cause__ or "") or "Interrupted."
+            click.echo(f"Error: {reason}", err=True)
             sys.exit(1)
         finally:
             TYPED.reset(typed)
@@ -53,6 +58,26 @@ class Cli(click.Group):
         from ...core.discovery import discovery
 
         discovery().add_commands(self)
+
+
+@contextmanager
+def _interrupted_by_stop_signals() -> Iterator[None]:
+    """Lets SIGTERM and a closed terminal end a command in good order, as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # the same signal may come twice
+        raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()
+    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP", "SIGBREAK")]
+    handled = [n for n in numbers if main and n and signal.getsignal(n) == signal.SIG_DFL]
+    for number in handled:  # not those that are ignored, as SIGHUP is by nohup
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _use_plugins_dir(ctx: click.Context, option: click.Parameter, folder: str | None) -> None:

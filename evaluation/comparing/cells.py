@@ -14,6 +14,7 @@ from ...core.atomic import write_atomic
 from ...core.errors import DataError, UsageError
 from ...data.in_memory import kept_in_memory
 from ...training.finite import told_where
+from ...training.locks import exclusive
 from ...training.progress import Progress
 from ..result import Result
 from .models import Models
@@ -23,6 +24,8 @@ from .verdicts import summary
 
 def compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str, Any]:
     """Computes the cells that are not there yet, and writes `compare.json`.
+
+    One process at a time works in the folder.
 
     Args:
         plan: The comparison.
@@ -37,7 +40,14 @@ def compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str
         UsageError: If the folder holds a comparison with other settings, or the evaluation and
             fine-tuning, which "scratch" is put to, do not report the same.
         DataError: If a result in it is damaged.
+        RunError: If another process works in the folder.
+        KeyboardInterrupt: If it is interrupted; the message says how to go on.
     """
+    with exclusive(out):
+        return _compute(plan, out, command, progress)
+
+
+def _compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str, Any]:
     _check_settings(out, plan)
     cells = list(plan.cells())
     missing = [cell for cell in cells if not (out / cell.file).is_file()]
@@ -47,7 +57,14 @@ def compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str
         plan = replace(plan, data=replace(plan.data, dataset=dataset))
     progress.say(f"{len(missing)} of {len(cells)} results are still to be computed")
     models = Models(plan)
-    results = _results(plan, cells, missing, models, out, progress)
+    try:
+        results = _results(plan, cells, missing, models, out, progress)
+    except KeyboardInterrupt:
+        there = sum((out / cell.file).is_file() for cell in cells)
+        raise KeyboardInterrupt(
+            f"Interrupted; {there} of {len(cells)} results are in '{out}'. The same command "
+            "computes the others."
+        ) from None
     values = summary(plan, results, models, command)
     text = json.dumps(values, indent=1, allow_nan=True) + "\n"
     write_atomic(out / "compare.json", text.encode())

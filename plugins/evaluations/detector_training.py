@@ -13,10 +13,9 @@ from pydantic import Field
 from timm.optim import create_optimizer_v2, param_groups_weight_decay  # type: ignore[attr-defined]
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torch.utils.data import DataLoader
 
 from ... import Config, DataError, Output
-from ...data import choose_workers
+from ...data import WorkerLoader, choose_workers
 from ...evaluation import EvaluationData, Pretrained, TrainingStep, choose_device, mean_loss
 from ...nn import without_weight_decay
 from .annotations import Located
@@ -104,11 +103,11 @@ class DetectorTraining:
 
     def _load(
         self, positions: Positions, training: bool
-    ) -> DataLoader[DetectionSample | Unreadable]:
+    ) -> WorkerLoader[list[DetectionSample | Unreadable]]:
         workers = choose_workers(self._data.workers)
-        return DataLoader(
+        return WorkerLoader(
             Images(self._data.dataset, self._located, positions, self._config.size, training),
-            min(self._config.batch_size, len(positions)),
+            batch_size=min(self._config.batch_size, len(positions)),
             shuffle=training,
             drop_last=training,
             num_workers=workers,

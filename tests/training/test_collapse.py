@@ -297,8 +297,18 @@ def test_simsiam_without_stop_gradient_is_flagged(bench, monkeypatch, last_norm,
     assert late.count("OK") < len(late) / 2
 
 
-@pytest.mark.parametrize(("policy", "expected"), [("weak", "COLLAPSED"), ("default", "SUSPECT")])
-def test_constant_images_are_flagged(memory_dataset, policy, expected):
-    gray = colored(memory_dataset([np.full((32, 32, 3), 128, np.uint8)] * 256))
-    # the default policy gives each view its own color: features differ, but not by image
-    assert Bench(gray, policy).train(SimCLR, steps=36)[-1] == expected
+@pytest.mark.parametrize("image", ["gray", "texture"])
+@pytest.mark.parametrize("policy", ["weak", "default"])
+def test_a_repeated_image_is_flagged(memory_dataset, image, policy):
+    # the views of a texture differ, and in the default policy the colors of all views do
+    rng, shape = np.random.default_rng(0), (32, 32, 3)
+    pixels = np.full(shape, 128) if image == "gray" else rng.integers(0, 255, shape)
+    dataset = colored(memory_dataset([pixels.astype(np.uint8)] * 256))
+    watch = Bench(dataset, policy).watch()
+    assert watch.judge(HEALTHY, None, WIDTH) == watch.judge(HEALTHY, 1.0, WIDTH) == "COLLAPSED"
+
+
+def test_one_image_that_differs_is_no_repetition(memory_dataset):
+    images = [np.full((32, 32, 3), 128, np.uint8)] * 255 + [np.zeros((32, 32, 3), np.uint8)]
+    watch = Bench(colored(memory_dataset(images))).watch()
+    assert watch.judge(HEALTHY, None, WIDTH) == "OK"

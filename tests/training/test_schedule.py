@@ -1,77 +1,107 @@
+import itertools
+
 import pytest
 
-from ssl_kit.training import schedule as module
+from ssl_kit import RunError
 from ssl_kit.training.precision import choose_precision
 from ssl_kit.training.schedule import Schedule
 from ssl_kit.training.settings import TrainConfig
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def monotonic(self):
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
+def simulated(max_time, seconds_of_step, epochs=None, per_epoch=10, changes=()):
+    """Trains on a simulated machine; returns the schedule, the steps and the seconds."""
+    schedule = Schedule(TrainConfig(max_time=max_time, epochs=epochs), per_epoch, changes)
+    step, now = 0, 0.0
+    while step < schedule.steps(step):
+        seconds = seconds_of_step(step, now)
+        step, now = step + 1, now + seconds
+        schedule.measured(seconds)
+        if steps := schedule.correction(step, now):
+            schedule.change(step, steps, now)
+    return schedule, step, now
 
 
 def test_epochs_fix_the_length_at_once():
-    assert Schedule(TrainConfig(epochs=7), 10).steps == 70
-    assert Schedule(TrainConfig(), 10).steps == 1000
+    assert Schedule(TrainConfig(epochs=7), 10).steps(3) == 70
+    assert Schedule(TrainConfig(), 10).steps(0) == 1000
 
 
-def test_a_length_from_a_checkpoint_stays():
-    schedule = Schedule(TrainConfig(max_time=60), 10, steps=123)
-    assert schedule.steps == schedule.provisional == 123
-    assert not schedule.measured(50)
+def test_the_length_of_an_unchanged_plan_is_its_number_of_steps():
+    schedule = Schedule(TrainConfig(epochs=333), 7)
+    assert {schedule.length(step) for step in range(2332)} == {2331}
 
 
-def test_a_time_leaves_the_length_open_until_it_is_measured(clock):
+def test_the_first_steps_are_no_progress_as_long_as_the_speed_is_not_known():
     schedule = Schedule(TrainConfig(max_time=60), 10)
-    assert schedule.steps == 0
-    assert schedule.provisional == 1000
-    assert Schedule(TrainConfig(max_time=60, epochs=3), 10).provisional == 30
+    assert schedule.known_steps(9) == 0
+    assert schedule.progress(50) < 1e-4
 
 
-@pytest.mark.parametrize(("max_time", "measured_for"), [(20, 2), (3600, 10)])
-def test_it_measures_a_tenth_of_the_time_but_ten_seconds_at_most(clock, max_time, measured_for):
-    schedule = Schedule(TrainConfig(max_time=max_time), 10)
-    assert not any(schedule.measured(step) for step in range(4))
-    clock.now += measured_for - 0.1
-    assert not schedule.measured(5)
-    clock.now += 0.2
-    assert schedule.measured(6)
+@pytest.mark.parametrize("max_time", [20, 90, 36_000])
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.9, 0.97])
+@pytest.mark.parametrize("factor", [3, 1 / 3])
+def test_a_time_is_kept_when_the_machine_changes_its_speed(max_time, at, factor):
+    quick = max_time / 2000
+
+    def seconds_of_step(step, now):
+        return quick * (1 if now < at * max_time else factor) * (20 if step < 2 else 1)
+
+    schedule, steps, seconds = simulated(max_time, seconds_of_step)
+    assert (0.95 if at < 0.9 else 0.9) * max_time < seconds < 1.02 * max_time
+    assert schedule.progress(steps) == pytest.approx(1)
+    assert len(schedule.changes) < 110
 
 
-def test_the_first_slow_steps_do_not_count(clock):
-    schedule = Schedule(TrainConfig(max_time=100), 10)
-    clock.now += 5  # a slow start
-    schedule.measured(3)
-    clock.now += 10  # then 20 steps a second
-    assert schedule.measured(203)
-    assert schedule.propose(203, elapsed=15) == 203 + (96 - 15) * 20
+def test_a_single_long_pause_is_made_up_for():
+    schedule, steps, seconds = simulated(100, lambda step, now: 30 if step == 500 else 0.1)
+    assert 95 < seconds < 102
+    assert schedule.progress(502) < 0.51
+    assert steps == pytest.approx(690, abs=10)
 
 
-def test_epochs_are_an_upper_limit_beside_a_time(clock):
-    schedule = Schedule(TrainConfig(max_time=100, epochs=3), 10)
-    schedule.measured(3)
-    clock.now += 10
-    assert schedule.propose(13, elapsed=12) == 30
+def test_a_change_bends_the_progress_and_never_makes_it_jump():
+    schedule, steps, _ = simulated(100, lambda step, now: 0.1 if now < 50 else 0.3)
+    progress = [schedule.progress(step) for step in range(steps + 1)]
+    rises = [b - a for a, b in itertools.pairwise(progress[20:])]
+    assert min(rises) > 0
+    assert max(rises) < 0.004  # a quick step is worth 0.001, a slow one 0.003
+    ratios = [step / schedule.length(step) for step in range(1, steps + 1)]
+    assert ratios == pytest.approx(progress[1:], rel=0.002)
+    assert ratios[-1] == 1
 
 
-def test_there_is_always_a_step_left(clock):
-    schedule = Schedule(TrainConfig(max_time=1), 10)
-    schedule.measured(3)
-    clock.now += 30
-    assert schedule.propose(4, elapsed=31) == 5
+def test_few_long_steps_end_in_time():
+    schedule, steps, seconds = simulated(100, lambda step, now: 9.0)
+    assert (steps, seconds) == (11, 99)
+    assert schedule.progress(10) == pytest.approx(10 / 11, abs=0.02)
+
+
+def test_recorded_changes_repeat_a_plan_whatever_the_machine_does():
+    schedule, _, _ = simulated(100, lambda step, now: 0.1 if now < 50 else 0.3)
+    made = schedule.changes[1:]
+    again, _, _ = simulated(100, lambda step, now: 0.2, changes=made)
+    last = made[-1][0]
+    progress = [schedule.progress(step) for step in range(last + 1)]
+    assert [again.progress(step) for step in range(last + 1)] == progress
+
+
+def test_epochs_are_an_upper_limit_beside_a_time():
+    schedule, steps, seconds = simulated(100, lambda step, now: 0.1, epochs=3)
+    assert (steps, schedule.changes) == (30, [(0, 30)])
+    schedule, steps, seconds = simulated(100, lambda step, now: 1.0, epochs=30)
+    assert steps < 100 < schedule.longest
+    assert seconds < 102
+
+
+def test_other_epochs_change_the_plan_of_a_resumed_run():
+    schedule = Schedule(TrainConfig(epochs=9), 10, [(0, 50)])
+    assert schedule.asked(20) == 90
+    schedule.change(20, 90)
+    assert schedule.progress(20) == 0.4
+    assert schedule.progress(90) == 1
+    assert schedule.asked(30) == 0
+    with pytest.raises(RunError, match=r"90 steps already, and train.epochs allows 10"):
+        Schedule(TrainConfig(epochs=1), 10, [(0, 200)]).asked(90)
 
 
 @pytest.mark.parametrize("asked", ["fp32", "bf16", "fp16"])

@@ -1,0 +1,103 @@
+import multiprocessing
+import os
+import signal
+import time
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
+
+from ssl_kit import PluginError, RunError, View
+from ssl_kit.core.discovery import domains
+from ssl_kit.data.loader import ViewDataset, load
+from ssl_kit.data.order import Stream
+from ssl_kit.data.views import Renderer
+from ssl_kit.data.workers import choose_workers
+
+POOL = np.arange(12)
+
+
+@pytest.fixture
+def views(memory_dataset, monkeypatch):
+    """Views of noise; dead processes are noticed at once, not within five seconds."""
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter._try_get_data, "__defaults__", (0.1,))
+    images = np.random.default_rng(0).integers(0, 255, (12, 12, 12, 1), dtype=np.uint8)
+    dataset = memory_dataset(list(images))
+    renderer = Renderer(domains["natural"].policies, (View(8),), dataset.channels, 0)
+    return ViewDataset(dataset, POOL, renderer)
+
+
+def order():
+    return Stream(POOL, 4, seed=0)
+
+
+@pytest.fixture
+def workers():
+    """Returns the loading processes that a test has started, as long as they run."""
+    others = set(multiprocessing.active_children())
+    return lambda: [one for one in multiprocessing.active_children() if one not in others]
+
+
+def test_signals_that_stop_a_run_leave_its_workers_alone(views, workers):
+    batches = load(views, order(), 2)
+    next(batches)
+    for worker in workers():
+        os.kill(worker.pid, signal.SIGTERM)
+        os.kill(worker.pid, signal.SIGINT)
+    time.sleep(0.05)
+    assert len(list(islice(batches, 12))) == 12
+    assert len(workers()) == 2
+    batches.close()
+    assert not workers()
+
+
+def test_a_worker_that_was_killed_changes_no_batch(views, workers, caplog):
+    expected = list(islice(load(views, order(), 0), 20))
+    batches = load(views, order(), 2)
+    made = [next(batches)]
+    os.kill(workers()[0].pid, signal.SIGKILL)
+    made += islice(batches, 19)
+    for one, two in zip(expected, made, strict=True):
+        assert torch.equal(one.views[0], two.views[0])
+    assert "ended a loading process, most often because memory is short. 1 load" in caplog.text
+
+
+def test_the_death_of_the_last_worker_is_one_line(views, workers):
+    batches = load(views, order(), 1)
+    next(batches)
+    os.kill(workers()[0].pid, signal.SIGKILL)
+    with pytest.raises(RunError, match=r"memory is short. Lower train.workers"):
+        list(islice(batches, 20))
+
+
+def test_the_end_of_a_worker_raises_nothing_elsewhere(views):
+    before = signal.getsignal(signal.SIGCHLD)
+    next(load(views, order(), 1))
+    assert signal.getsignal(signal.SIGCHLD) == before
+
+
+def test_images_that_cannot_be_sent_are_one_line(views):
+    views._dataset.reader = lambda: None
+    with multiprocessing_method("spawn"), pytest.raises(PluginError, match=r"train.workers=0"):
+        next(load(views, order(), 1))
+
+
+class multiprocessing_method:
+    """Starts processes as other systems do."""
+
+    def __init__(self, name):
+        self.name, self.before = name, multiprocessing.get_start_method()
+
+    def __enter__(self):
+        multiprocessing.set_start_method(self.name, force=True)
+
+    def __exit__(self, *args):
+        multiprocessing.set_start_method(self.before, force=True)
+
+
+def test_macos_and_windows_do_not_tell_the_usable_cores(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert choose_workers(-1) == 3

@@ -1,0 +1,142 @@
+import json
+import os
+import shutil
+import signal
+
+import pytest
+
+from ssl_kit import RunError
+from ssl_kit.training import resume
+from ssl_kit.training.progress import Progress
+from ssl_kit.training.run import Run
+from ssl_kit.training.settings import merge
+from ssl_kit.training.start import go_on, start
+
+
+class Recorded(Progress):
+    """Keeps warnings, and sends SIGTERM at a step."""
+
+    def __init__(self, at=0):
+        super().__init__(quiet=True)
+        self.at, self.warnings = at, []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+    def step(self, step, *args):
+        if step == self.at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def stopped(tiny, tmp_path):
+    """A run that a signal stopped after 2 of 6 steps."""
+    with pytest.raises(RunError, match="Stopped by a signal after step 2"):
+        start([tiny], tmp_path / "run", Recorded(2))
+    return tmp_path / "run"
+
+
+def edit(folder, old, new):
+    file = folder / "config.toml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def steps(folder):
+    return [
+        json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
+
+
+def test_settings_that_change_the_result_are_refused(stopped):
+    config = (stopped / "config.toml").read_text()
+    for old, new, key in (
+        ("batch_size = 8", "batch_size = 6", "train.batch_size"),
+        ("seed = 0", "seed = 1", "seed"),
+        ("image_size = 32", "image_size = 40", "encoder.image_size"),
+        ('name = "adamw"', 'name = "lars"', "optimizer.name"),
+        ("weight_decay = 0.05", "weight_decay = 0.1", "optimizer.weight_decay"),
+        ("hidden_dim = 32", "hidden_dim = 16", "objective.hidden_dim"),
+    ):
+        edit(stopped, old, new)
+        match = rf"^{key} of '.*config.toml' was .* now, but the training so far depends on it"
+        with pytest.raises(RunError, match=match):
+            go_on(stopped, Progress(quiet=True))
+        (stopped / "config.toml").write_text(config)
+    go_on(stopped, Progress(quiet=True))
+    assert Run(stopped).read_json("manifest.json")["steps"] == 6
+
+
+def test_more_epochs_are_followed_and_said(stopped):
+    edit(stopped, "epochs = 2", "epochs = 4")
+    progress = Recorded()
+    run = go_on(stopped, progress)[0]
+    assert progress.warnings == ["train.epochs was 2; from here on it is 4."]
+    assert steps(stopped) == [3, 6, 9, 12]
+    assert run.read_json("manifest.json")["schedule"] == [[0, 6], [2, 12]]
+    peak = run.config.optimizer.lr * 8 / 256
+    rates = [json.loads(line)["lr"] / peak for line in run.metrics.read_text().splitlines()]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.1
+
+
+def test_the_length_of_a_run_that_has_ended_is_refused(finished_run, tmp_path):
+    folder = shutil.copytree(finished_run.folder, tmp_path / "run")
+    edit(folder, "epochs = 2", "epochs = 4")
+    with pytest.raises(RunError, match=r"its training has ended. Restore it, or start a new run"):
+        go_on(folder, Progress(quiet=True))
+
+
+def test_a_run_without_a_checkpoint_follows_all_settings_but_compares_images(
+    stopped, tiny, image_folder
+):
+    shutil.rmtree(stopped / "checkpoints")
+    edit(stopped, "batch_size = 8", "batch_size = 6")
+    images = stopped.parent / "images"
+    edit(stopped, tiny["data"]["path"], str(images))
+    (images / "disc" / "0.png").unlink()
+    with pytest.raises(RunError, match="are not those that"):
+        go_on(stopped, Progress(quiet=True))
+    shutil.copy(f"{tiny['data']['path']}/disc/0.png", images / "disc" / "0.png")
+    assert go_on(stopped, Progress(quiet=True))[0].read_json("manifest.json")["steps"] == 8
+
+
+def test_another_number_of_processes_is_said_or_refused(stopped):
+    manifest = json.loads((stopped / "manifest.json").read_text())
+    (stopped / "manifest.json").write_text(json.dumps({**manifest, "processes": 2}))
+    progress = Recorded(at=3)
+    with pytest.raises(RunError, match="Stopped by a signal"):
+        go_on(stopped, progress)
+    assert progress.warnings == [
+        "2 processes have trained so far, now 1 do: the result differs slightly."
+    ]
+    changed = {**manifest, "processes": 4, "batch_size": 4}
+    (stopped / "manifest.json").write_text(json.dumps(changed))
+    with pytest.raises(RunError, match="trained by 4 processes with 4 images a batch"):
+        go_on(stopped, Progress(quiet=True))
+
+
+def test_a_half_written_line_of_any_list_is_repaired(stopped, finished_run):
+    for name in ("metrics", "skipped", "schedule"):
+        with (stopped / f"{name}.jsonl").open("a") as file:
+            file.write('{"step": 2, "ste')
+    run = go_on(stopped, Progress(quiet=True))[0]
+    assert steps(stopped) == [3, 6]
+    assert not run.lines(run.skipped)
+    assert (run.skipped.read_text(), run.schedule.read_text()) == ("", "")
+    assert run.encoder.read_bytes() == finished_run.encoder.read_bytes()
+
+
+def test_a_damaged_list_is_one_line(finished_run, tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text('{"step": 1}\n\0\0\n{"step": 2}\n')
+    with pytest.raises(RunError, match=r"metrics.jsonl' is damaged"):
+        finished_run.lines(file)
+
+
+def test_every_followed_setting_exists(finished_run):
+    assert set(resume._FOLLOWED) <= set(
+        dict(resume._flat(merge(finished_run.config.model_dump(), {
+            "train": {"max_time": 1.0}})))
+    )  # fmt: skip
