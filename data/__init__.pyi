@@ -24,12 +24,14 @@ from .pairings import pair_edges as pair_edges
 from .pairings import pair_equal as pair_equal
 
 # Pixels and tiles
+from .pixels import MOST_BYTES as MOST_BYTES
 from .pixels import fills_among as fills_among
 from .pixels import from_levels as from_levels
 from .pixels import from_unit as from_unit
 from .pixels import full_scale as full_scale
 from .pixels import in_other_depth as in_other_depth
 from .pixels import listed_fills as listed_fills
+from .pixels import refuse_large as refuse_large
 from .pixels import suspected_fills as suspected_fills
 from .pixels import to_unit as to_unit
 from .pixels import without_fills as without_fills

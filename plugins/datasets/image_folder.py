@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from ... import Config, DataError, Image
 from ...data import (
+    MOST_BYTES,
     FileDataset,
     evenly_spaced,
     fills_among,
@@ -22,7 +23,7 @@ from ...data import (
     listed_fills,
     without_fills,
 )
-from .image_files import Bytes, decode, is_animated
+from .image_files import Bytes, decode, is_animated, reduction
 from .tiff_pages import pages_of
 
 _NAMES = {"gray": ("gray",), "rgb": ("red", "green", "blue")}
@@ -30,6 +31,13 @@ _EXIF_ORIENTATION = 0x0112
 _LOOKED_AT = 64  # images that decide on channels and number type
 _PIXELS, _LEAST = 100e6, 8  # of these images together; their number all the same
 _GOLDEN = 0.6180339887  # its multiples modulo 1 are evenly spread, wherever one stops
+
+
+class _Kind(NamedTuple):
+    gray: bool
+    dtype: str
+    animated: bool
+    reduced: tuple[bool, bool]  # if it is read as gray, and in color
 
 
 class ImageFolderConfig(Config):
@@ -83,16 +91,23 @@ class ImageFolder(FileDataset):
         super().prepare()
         self._find_pages()
         kinds = self._look()
-        grays = sum(gray for gray, _, _ in kinds)
+        grays = sum(kind.gray for kind in kinds)
         chosen, auto = self.options.channels, self.options.channels == "auto"
         kind = chosen if not auto else "gray" if 2 * grays > len(kinds) else "rgb"
         self.channels = _NAMES[kind]
         self._flag = cv2.IMREAD_GRAYSCALE if kind == "gray" else cv2.IMREAD_COLOR_RGB
-        types = Counter(dtype for _, dtype, _ in kinds)
+        types = Counter(kind.dtype for kind in kinds)
         self._dtype = np.dtype(self._choose_type(types))
         self._remark(*self._differences(kind if auto else "", grays, len(kinds), types))
         self._find_fills()
-        animated = sum(moving for _, _, moving in kinds)
+        reduced = sum(each.reduced[kind == "rgb"] for each in kinds)
+        if reduced:
+            self._remark(
+                f"{reduced} of the {len(kinds)} images looked at {_be(reduced)} too large for the "
+                f"memory: an image may take {MOST_BYTES / 2**30:.1f} GiB. Of such a JPEG every "
+                "side is read at 1/2, 1/4 or 1/8."
+            )
+        animated = sum(kind.animated for kind in kinds)
         if animated:
             self._remark(
                 f"{animated} of the {len(kinds)} images looked at {_be(animated)} animated; of "
@@ -161,14 +176,14 @@ class ImageFolder(FileDataset):
             "each page is an image, and the pages of a file are a group."
         )
 
-    def _look(self) -> list[tuple[bool, str, bool]]:
-        """Returns whether an image is gray, its number type, and whether it is animated.
+    def _look(self) -> list[_Kind]:
+        """Returns what is known of some images.
 
         The images are evenly spread over the dataset; unreadable ones are not counted.
         """
         chosen = evenly_spaced(len(self), _LOOKED_AT)
         order = np.argsort(np.arange(len(chosen)) * _GOLDEN % 1)
-        kinds: list[tuple[bool, str, bool]] = []
+        kinds: list[_Kind] = []
         pixels = 0
         for i in chosen[order].tolist():
             try:
@@ -176,7 +191,9 @@ class ImageFolder(FileDataset):
                 image = decode(data, cv2.IMREAD_UNCHANGED)
             except DataError:
                 continue
-            kinds.append((image.ndim == 2, image.dtype.name, is_animated(data)))
+            flags = cv2.IMREAD_GRAYSCALE, cv2.IMREAD_COLOR_RGB
+            gray, color = (reduction(data, flag) > 1 for flag in flags)
+            kinds.append(_Kind(image.ndim == 2, image.dtype.name, is_animated(data), (gray, color)))
             pixels += image.shape[0] * image.shape[1]
             if pixels > _PIXELS and len(kinds) >= _LEAST:
                 break
@@ -223,12 +240,14 @@ class ImageFolder(FileDataset):
         """Returns the bytes of a file, in which page i comes first if it is a stack."""
         path, page = self.path_of(int(self._file[i])), int(self._page[i])
         try:
-            if not page:
+            if not page and path.stat().st_size <= MOST_BYTES:
                 return np.frombuffer(path.read_bytes(), np.uint8)
             data = np.memmap(path, np.uint8, "c")  # what is written stays in memory
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise DataError(f"cannot be opened: {reason}") from error
+        if not page:
+            return data
         order: Literal["little", "big"] = "little" if data[0] == ord("I") else "big"
         begin, end = (8, 16) if int(self._file[i]) in self._big else (4, 8)
         data[begin:end] = np.frombuffer(page.to_bytes(end - begin, order), np.uint8)
