@@ -15,7 +15,6 @@ from ..core.index import evenly_spaced
 from ..nn.weights import RGB
 from .pixels import full_scale
 
-
 _PIECE = 2**16  # pixels
 
 

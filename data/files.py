@@ -11,10 +11,14 @@ from ..core.index import Index
 from ..core.index import LabelSource as LabelSource
 from ..core.index import evenly_spaced as evenly_spaced
 from .companions import counted_by_ending, masks_among
-from .labels import are_numbers, read_table, several_labels
+from .label_values import are_numbers, joined_by_bars, several_labels, spelled_alike
+from .labels import read_table
 from .layouts import Labeling, Row, from_folders, from_layout
 
-_NO_DATA = {"__macosx", "@eadir", "thumbs.db", "desktop.ini"}  # what systems leave in folders
+_NO_DATA = {
+    *("__macosx", "@eadir", "thumbs.db", "desktop.ini", "__pycache__", "$recycle.bin", "#recycle"),
+    *("lost+found", "system volume information"),
+}  # what systems leave in folders
 _TABLES = ("labels.csv", "labels.tsv", "labels.txt")
 
 
@@ -59,9 +63,21 @@ def index_files(
     others -= {*keys, *masks, table.name if table else ""}
     if others:
         remarks.append(f"Files of other endings are not read: {counted_by_ending(others)}.")
+    if not table:
+        remarks += _tables_among(others)
     labeling = _labeling(root, keys, table, source.layout)
     rows = [labeling.rows.get(key, Row()) for key in keys]
     return _build(files, rows, [*remarks, *labeling.remarks])
+
+
+def _tables_among(names: Collection[str]) -> list[str]:
+    """Says how a table in the data folder becomes the table of labels."""
+    names = sorted(name for name in names if "/" not in name)
+    tables = [name for name in names if name.lower().endswith((".csv", ".tsv"))]
+    spreadsheets = [name for name in names if name.lower().endswith((".xlsx", ".xls", ".ods"))]
+    remarks = [f"If '{name}' is a table of labels, give it as --labels." for name in tables]
+    remarks += [f"If '{name}' has the labels, save it as labels.csv." for name in spreadsheets]
+    return remarks[:1]
 
 
 def _labeling(root: Path, keys: list[str], table: Path | None, layout: str) -> Labeling:
@@ -71,7 +87,7 @@ def _labeling(root: Path, keys: list[str], table: Path | None, layout: str) -> L
 
 
 def _build(files: list[tuple[str, int]], rows: list[Row], remarks: list[str]) -> Index:
-    labels = [row.label for row in rows]
+    labels = joined_by_bars([row.label for row in rows])
     several = several_labels(labels)
     if several:
         remarks.append(
@@ -85,6 +101,9 @@ def _build(files: list[tuple[str, int]], rows: list[Row], remarks: list[str]) ->
             "The labels are numbers, not classes. Evaluations of classes cannot use them: the "
             "images count as unlabeled."
         )
+    elif alike := spelled_alike(labels):
+        listed = ", ".join("/".join(f"'{name}'" for name in names) for names in alike[:3])
+        remarks.append(f"Classes differ only in how they are written: {listed}.")
     return Index.build(
         [key for key, _ in files],
         identities=[f"{key}:{size}" for key, size in files],

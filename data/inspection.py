@@ -21,6 +21,7 @@ from .splits import Splits
 SAMPLE = 512
 _SIDE = 16  # pixels of the descriptor that copies are found by
 _ALIKE = 0.995  # cosine of two descriptors
+_APART = 30  # ratio of the largest values of two images, without images between them
 
 
 @dataclass(frozen=True)
@@ -156,11 +157,12 @@ class _Sample:
     types: Counter[str]
     sizes: Counter[str]
     values: list[NDArray[np.float64]]
+    peaks: list[float]
     unreadable: dict[str, str]
 
 
 def _look_at(dataset: Dataset, positions: NDArray[np.int64]) -> _Sample:
-    sample = _Sample([], [], [], Counter(), Counter(), [], {})
+    sample = _Sample([], [], [], Counter(), Counter(), [], [], {})
     pixels: list[NDArray[np.float64]] = []
     for position in positions.tolist():
         try:
@@ -177,6 +179,8 @@ def _look_at(dataset: Dataset, positions: NDArray[np.int64]) -> _Sample:
         magnitude = np.abs(image) if np.iscomplexobj(image) else image
         flat = magnitude.reshape(-1, image.shape[2]).astype(np.float64)
         pixels.append(flat[:: max(1, len(flat) // 2048)])
+        sizes = np.abs(pixels[-1][np.isfinite(pixels[-1])])
+        sample.peaks.append(float(np.percentile(sizes, 99)) if len(sizes) else 0.0)
     if not pixels:
         key, reason = next(iter(sample.unreadable.items()))
         raise DataError(f"None of the images looked at can be read; '{key}': {reason}.")
@@ -263,6 +267,7 @@ def _warnings(
             )
     if constant:
         warnings.append(f"{constant} of {looked_at} images looked at are constant.")
+    warnings += _unlike_scales(sample)
     if copies.across_split:
         warnings.append(
             f"{copies.across_split} pairs of equal or nearly equal images lie across the test "
@@ -273,3 +278,19 @@ def _warnings(
             f"{copies.across_classes} pairs of equal or nearly equal images have different labels."
         )
     return warnings
+
+
+def _unlike_scales(sample: _Sample) -> list[str]:
+    """Names images whose values are so much larger that their unit or scale must be another."""
+    peaks = np.sort([peak for peak in sample.peaks if peak > 0])
+    if len(peaks) < 2:
+        return []
+    ratios = peaks[1:] / peaks[:-1]
+    at = int(ratios.argmax()) + 1
+    if ratios[at - 1] < _APART or set(sample.types) == {"uint8"}:
+        return []
+    return [
+        f"{len(peaks) - at} of {len(peaks)} images looked at have values up to {peaks[-1]:.3g}, "
+        f"the others up to {peaks[at - 1]:.3g}: their units or scales may differ, but one value "
+        "range serves all."
+    ]

@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.index import SPLITS
 from .key_finder import KeyFinder
-from .layouts import SPLIT_NAMES, Labeling, Part, Row
+from .label_values import is_missing
+from .layouts import Labeling, Part, Row, split_named
+from .table import Table, read_text_table
 
-_NAMES = {
-    "path": "path file filename file_name filepath file_path image image_path image_name img",
-    "label": "label class target class_name category diagnosis",
-    "group": "group patient patient_id subject subject_id slide slide_id scene participant_id",
-    "split": "split set fold subset partition",
-}
-COLUMNS = {kind: tuple(names.split()) for kind, names in _NAMES.items()}
-"""Names of columns, in lower case and with underscores for blanks; earlier ones win."""
-
-MISSING = {"", "nan", "na", "n/a", "null", "<na>"}
-_ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
-
-
-@dataclass
-class _Table:
-    """A table as it was read: its header, its lines, and how it was read."""
-
-    path: Path
-    header: list[str]
-    lines: list[list[str]]
-    remarks: list[str] = field(default_factory=list)
-
-    def coordinates(self, line: Sequence[str]) -> tuple[str, str] | None:
-        """Returns x and y of a line that labels a part of a file, None if it labels all of it."""
-        names = [name.strip().lower() for name in self.header]
-        if not {"x", "y"} <= set(names):
-            return None
-        x, y = (line[names.index(name)].strip() for name in "xy")
-        return (x, y) if x or y else None
-
-    def column(self, kind: str) -> int | None:
-        """Returns the number of the column of a kind, None if there is none."""
-        names = [re.sub(r"\W+", "_", name.strip().lower()).strip("_") for name in self.header]
-        there = [name for name in COLUMNS[kind] if name in names]
-        if len(there) > 1:
-            self.remarks.append(
-                f"'{self.path.name}' has the columns {' and '.join(there)}; '{there[0]}' is taken "
-                f"for the {kind}."
-            )
-        return names.index(there[0]) if there else None
+_YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 
 
 def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
@@ -73,7 +31,7 @@ def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
         UsageError: If it cannot be read, lacks a column of paths, names files that are not there,
             or contradicts itself.
     """
-    table = _read(path)
+    table = read_text_table(path)
     files = table.column("path")
     if files is None:
         raise UsageError(
@@ -81,10 +39,14 @@ def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
             f"{', '.join(name.strip() for name in table.header) or 'no header'}."
         )
     columns = {kind: table.column(kind) for kind in ("label", "group", "split")}
-    _suggest(table, columns)
-    indicators = (
-        [] if columns["label"] is not None else _indicators(table, {files, *columns.values()})
-    )
+    used = [files, *columns.values()]
+    indicators = [] if columns["label"] is not None else _indicators(table, set(used))
+    table.name_unused([*used, *indicators])
+    if not indicators and set(columns.values()) == {None}:
+        table.remarks.append(
+            f"'{path.name}' has no column called label, class, target, group or split; it has "
+            f"{', '.join(name.strip() for name in table.header)}."
+        )
     key_of = KeyFinder(root, keys)
     keys_of_lines = [key_of(line[files]) for line in table.lines]
     absent = [
@@ -103,11 +65,14 @@ def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
             f"{len(parts)} rows of '{path.name}' have x and y: they label the part of a file at "
             "this place, and not the file. Rename these columns if they label whole files."
         )
+    absent_rows = len(keys) - len(rows)
+    if absent_rows:
+        table.remarks.append(f"{absent_rows} of {len(keys)} files have no row in '{path.name}'.")
     return Labeling(rows, (*table.remarks, *key_of.remarks), tuple(parts))
 
 
 def _collect(
-    table: _Table,
+    table: Table,
     columns: Mapping[str, int | None],
     indicators: Sequence[int],
     keys: Sequence[str],
@@ -155,59 +120,18 @@ def _with_part(path: Path, key: str, row: Row, part: Row) -> Row:
     return merged
 
 
-def _read(path: Path) -> _Table:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"Cannot read the labels '{path}': {error.strerror}.") from error
-    remarks = []
-    encoding = next((name for mark, name in _ENCODINGS if content.startswith(mark)), "utf-8")
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        if b"\0" in content or content.startswith(b"\x89"):
-            raise UsageError(f"Cannot read the labels '{path}': it is no text.") from error
-        text = content.decode("cp1252", errors="replace")
-        remarks.append(f"'{path.name}' is no UTF-8; it is read as Latin-1.")
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(",;\t", key=first.count)
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text), delimiter=separator) if any(line)]
-    except csv.Error as error:
-        raise UsageError(f"Cannot read the labels '{path}': {error}.") from error
-    if len(lines) < 2:
-        raise UsageError(f"'{path}' needs a header with path, and label, group or split.")
-    header, *rest = lines
-    rest = [[*line, *[""] * (len(header) - len(line))] for line in rest]
-    return _Table(path, header, rest, remarks)
-
-
-def _suggest(table: _Table, columns: Mapping[str, int | None]) -> None:
-    """Says where an unknown column may be a misspelled one."""
-    known = {name: kind for kind, names in COLUMNS.items() for name in names}
-    for name in table.header:
-        plain = name.strip().lower()
-        close = get_close_matches(plain, known, n=1, cutoff=0.8) if plain not in known else []
-        if close and columns.get(known[close[0]]) is None:
-            table.remarks.append(
-                f"The column '{name.strip()}' of '{table.path.name}' is not used. "
-                f"Did you mean '{close[0]}'?"
-            )
-    if columns["label"] is None and columns["group"] is None and columns["split"] is None:
-        table.remarks.append(
-            f"'{table.path.name}' has no column called label, class, target, group or split; it "
-            f"has {', '.join(name.strip() for name in table.header)}."
-        )
-
-
-def _indicators(table: _Table, used: set[int | None]) -> list[int]:
+def _indicators(table: Table, used: set[int | None]) -> list[int]:
     """Returns the columns of 0 and 1, one per class; none if there are less than two."""
     columns = [
         i
         for i in range(len(table.header))
-        if i not in used and {line[i].strip() for line in table.lines} == {"0", "1"}
+        if i not in used and _is_indicator({line[i].strip().lower() for line in table.lines})
     ]
     return columns if len(columns) > 1 else []
+
+
+def _is_indicator(values: set[str]) -> bool:
+    return len(values) == 2 and bool(values & _YES) and bool(values & _NO)
 
 
 def _row(
@@ -218,38 +142,20 @@ def _row(
     indicators: Iterable[tuple[str, str]],
 ) -> Row:
     values = {
-        kind: "" if i is None or _is_missing(line[i].strip()) else line[i].strip()
+        kind: "" if i is None or is_missing(line[i].strip()) else line[i].strip()
         for kind, i in columns.items()
     }
     values["label"] = values["label"] or "|".join(
-        name.strip() for name, value in indicators if value.strip() == "1"
+        name.strip() for name, value in indicators if value.strip().lower() in _YES
     )
-    split = SPLIT_NAMES.get(values["split"].lower(), values["split"])
+    split = split_named(values["split"]) or values["split"]
     if split not in SPLITS:
-        raise UsageError(f"'{path}' line {number}: split is train, val or test, not '{split}'.")
+        raise UsageError(
+            f"'{path}' line {number}: split is train, val or test, not '{split}'. Write these "
+            "words, or give the column another name if it is no split."
+        )
     return Row(values["label"], values["group"], split)
-
-
-def _is_missing(value: str) -> bool:
-    """Tells whether a value is missing. Python writes None; a class may be called none."""
-    return value == "None" or value.lower() in MISSING
 
 
 def _shown(row: Row) -> str:
     return "/".join(part for part in (row.label, row.group, row.split) if part) or "nothing"
-
-
-def several_labels(labels: Iterable[str]) -> int:
-    """Counts images with several labels, joined by a bar: "cat|dog"."""
-    return sum("|" in label for label in labels)
-
-
-def are_numbers(labels: Iterable[str]) -> bool:
-    """Tells whether labels are measured numbers and not classes: fractions, or hardly one twice."""
-    values = [label for label in labels if label]
-    try:
-        numbers = [float(value) for value in values]
-    except ValueError:
-        return False
-    fractions = any(math.isfinite(number) and number != int(number) for number in numbers)
-    return len(set(values)) > 2 and (fractions or len(set(values)) > max(50, len(values) / 2))

@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import psutil
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from pydantic import Field
 
 from ... import Config, DataError, Image, Index, UsageError
-from ...data import FileDataset, evenly_spaced, fills_among, listed_fills, without_fills
+from ...data import (
+    FileDataset,
+    evenly_spaced,
+    fills_among,
+    listed_fills,
+    refuse_large,
+    without_fills,
+)
 
 _LOOKED_AT = 64  # images that decide on the kind
 
@@ -76,7 +85,7 @@ class Arrays(FileDataset):
         """Looks at images that are evenly spread, and returns the number of their channels."""
         images = self._sample()
         if not images:
-            return int(self.read(0).shape[2])
+            raise DataError(f"None of the arrays in '{self.path}' can be used; {self._reason()}.")
         counts = Counter((_kind_of(image), image.shape[2]) for image in images)
         (self._kind, width), most = counts.most_common(1)[0]
         alike = [i for i in images if (_kind_of(i), i.shape[2]) == (self._kind, width)]
@@ -91,6 +100,13 @@ class Arrays(FileDataset):
             remarks += [listed_fills(self._fills)] if self._fills else []
         self.index = replace(self.index, remarks=(*self.index.remarks, *remarks))
         return int(width)
+
+    def _reason(self) -> str:
+        try:
+            self._image(0)
+        except DataError as error:
+            return f"'{self.index.key(0)}' {error}"
+        return "they are empty"
 
     def _sample(self) -> list[Image]:
         images = []
@@ -118,7 +134,9 @@ class Arrays(FileDataset):
 
     def _load(self, i: int) -> Image:
         try:
-            return np.asarray(np.load(self.path_of(i), allow_pickle=False))
+            array = np.load(self.path_of(i), mmap_mode="r", allow_pickle=False)
+            refuse_large(array.shape, array.dtype.itemsize)
+            return np.array(array)
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"is no NumPy array: {error}") from error
 
@@ -135,6 +153,8 @@ def _open_stack(path: Path) -> tuple[NDArray[np.generic], Index]:
     """Opens one file that holds all images."""
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, NpzFile):
+            _refuse_large_archive(path, loaded)
         files = {path.stem: loaded} if path.suffix == ".npy" else dict(loaded)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"'{path}' is no NumPy file without pickled objects: {error}.") from error
@@ -142,6 +162,10 @@ def _open_stack(path: Path) -> tuple[NDArray[np.generic], Index]:
     images = files.get(path.stem) if images is None else images
     if images is None or images.ndim not in (3, 4) or not len(images):
         raise DataError(f"'{path}' needs an array of images (n, H, W) or (n, H, W, C).")
+    try:
+        refuse_large(images.shape[1:], images.dtype.itemsize)
+    except DataError as error:
+        raise DataError(f"An image of '{path}' {error}.") from error
     keys = [f"{path.stem}[{i}]" for i in range(len(images))]
     columns = {
         name: [str(value) for value in files[name]]
@@ -149,3 +173,13 @@ def _open_stack(path: Path) -> tuple[NDArray[np.generic], Index]:
         if name in files
     }
     return images, Index.build(keys, labels=columns.get("labels"), groups=columns.get("groups"))
+
+
+def _refuse_large_archive(path: Path, archive: NpzFile) -> None:
+    """Refuses an archive that does not fit into half of the free memory, where it is unpacked."""
+    size = sum(part.file_size for part in archive.zip.infolist())
+    if size > psutil.virtual_memory().available / 2:
+        raise DataError(
+            f"'{path}' takes {size / 2**30:.1f} GiB of memory when it is unpacked, more than half "
+            "of what is free. Save the images as .npy, of which parts are read."
+        )

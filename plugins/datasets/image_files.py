@@ -6,8 +6,7 @@ import io
 import re
 import struct
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -16,26 +15,20 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError, features
 
 from ... import DataError, Image
-from ...data import refuse_large
-from .tiff_pages import shape_of
+from .image_sizes import END, PILLOW_ERRORS, jpeg_markers, reduction
+from .tiff_pages import Storage, storage_of
 
 Bytes = NDArray[np.uint8]
 
 _UNCHANGED, _GRAY = cv2.IMREAD_UNCHANGED, cv2.IMREAD_GRAYSCALE
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")  # of Pillow; I;16 and its kin begin with I
-# A marker in the pixels of a JPEG: no stuffed zero, no restart marker, no fill byte.
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _PNM = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+\d+){2}(?:\s|#[^\n]*\n)+(\d+)")
-_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers of a JPEG without a length
-_SCAN, _END = 0xDA, 0xD9
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of segments with the size
-_SEQUENTIAL = (0xC0, 0xC1)  # of these, those that are decoded block by block
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV has it
 _REDUCED = {
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
-_PILLOW_ERRORS = (OSError, ValueError, SyntaxError, RuntimeError, Pillow.DecompressionBombError)
 
 cv2.utils.logging.setLogLevel(
     cv2.utils.logging.LOG_LEVEL_SILENT
@@ -65,67 +58,53 @@ def decode(data: Bytes, flag: int) -> Image:
         flag = (cv2.IMREAD_ANYCOLOR if flag == _UNCHANGED else flag) | _REDUCED[factor]
     if head[:4] == b"GIF8" or head[4:8] == b"ftyp":  # OpenCV: not in all versions, or 10 bits
         return _by_pillow(data, flag)
-    try:
-        image = cv2.imdecode(data, flag)
-    except cv2.error:
-        image = None
+    tiff = storage_of(data)
+    if tiff is not None:
+        return _tiff(data, flag, tiff)
+    image = _by_opencv(data, flag)
     if image is None:
         return _by_pillow(data, flag)
+    if flag == _UNCHANGED and image.ndim == 3 and _has_gray_and_alpha(head, data):
+        return image[..., 0]
     return _to_full_range(image, data) if head[:2] in (b"P2", b"P3", b"P5", b"P6") else image
 
 
-def reduction(data: Bytes, flag: int) -> int:
-    """Returns the factor by which the sides of an image are reduced so that it fits into memory.
-
-    It is 1, or for a large baseline JPEG 2, 4 or 8.
-
-    Args:
-        data: (n,) bytes of the file.
-        flag: Of OpenCV, as for `decode`.
-
-    Raises:
-        DataError: If the image does not fit into memory, as its header says.
-    """
-    channels = {_UNCHANGED: None, _GRAY: 1}.get(flag & ~cv2.IMREAD_ANYDEPTH if flag > 0 else flag, 3)
-    head = data[:34].tobytes()
-    if head[:2] == b"\xff\xd8":
-        return _jpeg_reduction(data.tobytes(), channels)
-    if head[:4] == b"\x89PNG":
-        width, height, depth, color = struct.unpack(">IIBB", head[16:26])
-        refuse_large((height, width, channels or (3 if color & 2 else 1)), 1 + (depth > 8))
-    elif head[:2] in (b"II", b"MM"):
-        (height, width, samples), itemsize = shape_of(data) or ((0, 0, 0), 0)
-        refuse_large((height, width, channels or samples), itemsize)
-    else:
-        _refuse_large_by_pillow(data, channels or 3)
-    return 1
-
-
-def _jpeg_reduction(file: bytes, channels: int | None) -> int:
-    for marker, at in _markers(file):
-        if marker in _FRAMES:
-            height, width, samples = struct.unpack(">HHB", file[at + 5 : at + 10])
-            for factor in (1, 2, 4) if marker in _SEQUENTIAL else ():
-                with suppress(DataError):
-                    refuse_large((height // factor, width // factor, channels or samples))
-                    return factor
-            if marker in _SEQUENTIAL:
-                return 8  # no side is longer than 65,535 pixels
-            refuse_large((height, width, channels or samples))
-    return 1
-
-
-def _refuse_large_by_pillow(data: Bytes, channels: int) -> None:
+def _by_opencv(data: Bytes, flag: int) -> Image | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Pillow.open(io.BytesIO(data.tobytes())) as picture:
-                width, height = picture.size
-                refuse_large((height, width, channels), 2 if picture.mode[:3] == "I;1" else 1)
-    except Pillow.DecompressionBombError as error:
-        raise DataError("is too large for the memory; cut it into tiles or reduce it") from error
-    except _PILLOW_ERRORS:
-        return  # decoding gives the reason
+        return cv2.imdecode(data, flag)
+    except cv2.error:
+        return None
+
+
+def _tiff(data: Bytes, flag: int, stored: Storage) -> Image:
+    """Decodes a TIFF file as it is stored, and converts gray and RGB into each other itself.
+
+    OpenCV 5.0 gives wrong values without an error for color of 16 bits where it is asked for RGB,
+    for channels in planes of more than 8 bits, for gray with alpha, and multiplies by alpha.
+    """
+    deep = stored.bits > 8
+    if stored.channels > 4 or (deep and (stored.channels == 2 or stored.planes)):
+        raise DataError(
+            f"is a TIFF of {stored.channels} channels of {stored.bits} bits"
+            f"{' in planes one after another' * stored.planes}, which cannot be decoded here; "
+            "--domain remote_sensing reads it"
+        )
+    image = None if stored.channels in (2, 4) and not deep else _by_opencv(data, _UNCHANGED)
+    if image is None:
+        return _by_pillow(data, flag)
+    if flag == _UNCHANGED:
+        return image
+    gray = (flag & ~cv2.IMREAD_ANYDEPTH) == _GRAY
+    if image.ndim == 2:
+        return image if gray else np.repeat(image[..., None], 3, axis=2)
+    rgb = image[..., 2::-1]
+    mean = rgb @ np.array(_LUMA) if gray else rgb
+    return np.ascontiguousarray(np.rint(mean) if rgb.dtype.kind in "iu" else mean, rgb.dtype)
+
+
+def _has_gray_and_alpha(head: bytes, data: Bytes) -> bool:
+    """Tells whether a PNG has shades of gray with an alpha channel, which OpenCV shows as color."""
+    return head[:4] == b"\x89PNG" and len(data) > 25 and int(data[25]) == 4
 
 
 def _to_full_range(image: Image, data: Bytes) -> Image:
@@ -153,7 +132,7 @@ def _by_pillow(data: Bytes, flag: int) -> Image:
             return np.asarray(picture if deep else picture.convert("L"))
     except UnidentifiedImageError as error:
         raise DataError(_unknown(data[:16].tobytes())) from error
-    except _PILLOW_ERRORS as error:
+    except PILLOW_ERRORS as error:
         raise DataError(f"cannot be decoded: {str(error).rstrip('.')}") from error
 
 
@@ -209,28 +188,7 @@ def _is_whole(head: bytes, data: Bytes) -> bool:
 
 
 def _whole_jpeg(file: bytes) -> bool:
-    return any(marker == _END for marker, _ in _markers(file))
-
-
-def _markers(file: bytes) -> Iterator[tuple[int, int]]:
-    """Yields each marker of a JPEG and where it is; those of a thumbnail are inside a segment."""
-    at = 2
-    while True:
-        at = file.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(file):
-            return
-        marker = file[at + 1]
-        yield marker, at
-        if marker in (0x00, 0xFF):
-            at += 1
-        elif marker in _ALONE:
-            at += 2
-        elif marker == _SCAN:
-            at += 2 + struct.unpack(">H", file[at + 2 : at + 4])[0]
-            following = _MARKER.search(file, at)
-            at = following.start() if following else len(file)
-        else:
-            at += 2 + struct.unpack(">H", file[at + 2 : at + 4])[0]
+    return any(marker == END for marker, _ in jpeg_markers(file))
 
 
 def _whole_png(file: bytes) -> bool:

@@ -23,8 +23,9 @@ from ...data import (
     listed_fills,
     without_fills,
 )
-from .image_files import Bytes, decode, is_animated, reduction
-from .tiff_pages import pages_of
+from .image_files import Bytes, decode, is_animated
+from .image_sizes import is_reduced
+from .tiff_pages import pages_of, storage_of
 
 _NAMES = {"gray": ("gray",), "rgb": ("red", "green", "blue")}
 _EXIF_ORIENTATION = 0x0112
@@ -34,10 +35,16 @@ _GOLDEN = 0.6180339887  # its multiples modulo 1 are evenly spread, wherever one
 
 
 class _Kind(NamedTuple):
+    """What an image is: gray or not, its number type, animated, a TIFF of four channels.
+
+    `reduced` tells whether it is too large for the memory, as gray and in color.
+    """
+
     gray: bool
     dtype: str
     animated: bool
-    reduced: tuple[bool, bool]  # if it is read as gray, and in color
+    four: bool
+    reduced: tuple[bool, bool]
 
 
 class ImageFolderConfig(Config):
@@ -51,7 +58,7 @@ class ImageFolderConfig(Config):
         bool,
         Field(
             description="search for frequent values far from all others, which become missing data "
-            "(NaN), in images of floats and of signed integers"
+            "(NaN), in images of other numbers than 8 bits"
         ),
     ] = True
 
@@ -104,8 +111,14 @@ class ImageFolder(FileDataset):
         if reduced:
             self._remark(
                 f"{reduced} of the {len(kinds)} images looked at {_be(reduced)} too large for the "
-                f"memory: an image may take {MOST_BYTES / 2**30:.1f} GiB. Of such a JPEG every "
-                "side is read at 1/2, 1/4 or 1/8."
+                f"memory: an image may take {MOST_BYTES / 2**30:.1f} GiB. Every side of such a "
+                "JPEG is read at 1/2, 1/4 or 1/8."
+            )
+        four = sum(each.four for each in kinds)
+        if four:
+            self._remark(
+                f"{four} of the {len(kinds)} images looked at {_be(four)} TIFF of four channels, "
+                "of which the fourth is left out as alpha; --domain remote_sensing reads all."
             )
         animated = sum(kind.animated for kind in kinds)
         if animated:
@@ -125,9 +138,9 @@ class ImageFolder(FileDataset):
         return folder
 
     def _find_fills(self) -> None:
-        """Looks for missing data in pictures of floats and signed integers: a map, for example."""
+        """Looks for missing data where pixels may be measurements: not in 8 bits."""
         self._fills: dict[float, float] = {}
-        if self.options.guess_nodata and self._dtype.kind in "if":
+        if self.options.guess_nodata and self._dtype.itemsize > 1:
             images = []
             for i in evenly_spaced(len(self), _LOOKED_AT).tolist():
                 with suppress(DataError):
@@ -177,7 +190,7 @@ class ImageFolder(FileDataset):
         )
 
     def _look(self) -> list[_Kind]:
-        """Returns what is known of some images.
+        """Looks at some images.
 
         The images are evenly spread over the dataset; unreadable ones are not counted.
         """
@@ -191,9 +204,11 @@ class ImageFolder(FileDataset):
                 image = decode(data, cv2.IMREAD_UNCHANGED)
             except DataError:
                 continue
-            flags = cv2.IMREAD_GRAYSCALE, cv2.IMREAD_COLOR_RGB
-            gray, color = (reduction(data, flag) > 1 for flag in flags)
-            kinds.append(_Kind(image.ndim == 2, image.dtype.name, is_animated(data), (gray, color)))
+            four = image.ndim == 3 and (stored := storage_of(data)) is not None
+            four = four and stored.channels == 4 and not stored.inks
+            reduced = is_reduced(data, cv2.IMREAD_GRAYSCALE), is_reduced(data, cv2.IMREAD_COLOR_RGB)
+            moving = is_animated(data)
+            kinds.append(_Kind(image.ndim == 2, image.dtype.name, moving, four, reduced))
             pixels += image.shape[0] * image.shape[1]
             if pixels > _PIXELS and len(kinds) >= _LEAST:
                 break

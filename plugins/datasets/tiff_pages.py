@@ -5,19 +5,36 @@ TIFF 6.0 (Adobe 1992), and BigTIFF: https://www.awaresystems.be/imaging/tiff/big
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _SAMPLES = 254, 256, 257, 258, 277  # tags
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COLORS, _SAMPLES, _PLANES = 254, 256, 257, 258, 262, 277, 284
+_TAGS = {_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COLORS, _SAMPLES, _PLANES}
+_INKS = 5  # a value of the tag colors
 _REDUCED, _MASK = 1, 4  # bits of the tag subfile
 _VALUES = {3: "H", 4: "I", 16: "Q"}  # types of numbers
-_Read = Callable[[int, int], bytes]  # position and number of bytes
+_DEEPEST = 128  # bits of a number; what is larger is a place in the file
+_ALL = 1 << 31
 _ALIKE = 0.03  # relative difference of two ratios of sides
+
+
+_File = BinaryIO | io.RawIOBase
+
+
+class Storage(NamedTuple):
+    """How a page is stored: (H, W), channels, bits of a number, one channel after another, CMYK."""
+
+    size: tuple[int, int]
+    channels: int
+    bits: int
+    planes: bool
+    inks: bool
 
 
 @dataclass(frozen=True)
@@ -39,8 +56,8 @@ def pages_of(path: Path) -> Pages:
     """Reads the directories of a file; a damaged file has the pages before the damage."""
     try:
         with path.open("rb") as file:
-            directories, big = _directories(lambda at, n: (file.seek(at), file.read(n))[1])
-    except (OSError, ValueError):
+            directories, big = _listed(file)
+    except (OSError, struct.error):
         return Pages()
     if not directories:
         return Pages()
@@ -49,14 +66,53 @@ def pages_of(path: Path) -> Pages:
     return Pages(tuple(kept), len(directories) - len(kept), big)
 
 
-def shape_of(data: NDArray[np.uint8]) -> tuple[tuple[int, int, int], int] | None:
-    """Returns (H, W, C) and the bytes of a number of the first page, None if there is no page."""
-    directories, _ = _directories(lambda at, n: data[at : at + n].tobytes(), most=1)
+def storage_of(data: NDArray[np.uint8]) -> Storage | None:
+    """Returns how the first page of a TIFF file is stored, None if it is no TIFF.
+
+    Args:
+        data: (n,) bytes of the file.
+    """
+    try:
+        directories, _ = _listed(_Bytes(data), most=1)
+    except struct.error:
+        return None
     if not directories:
         return None
     tags = directories[0][1]
-    shape = (tags.get(_HEIGHT, 0), tags.get(_WIDTH, 0), min(3, tags.get(_SAMPLES, 1)))
-    return shape, -(-tags.get(_BITS, 1) // 8)
+    return Storage(
+        (tags.get(_HEIGHT, 0), tags.get(_WIDTH, 0)),
+        tags.get(_SAMPLES, 1),
+        tags.get(_BITS, 1),
+        tags.get(_PLANES, 1) == 2,
+        tags.get(_COLORS) == _INKS,
+    )
+
+
+class _Bytes(io.RawIOBase):
+    """Reads an array as a file, without a copy of it."""
+
+    def __init__(self, data: NDArray[np.uint8]) -> None:
+        self._data, self._at = data, 0
+
+    def seek(self, at: int, whence: int = 0) -> int:
+        self._at = at
+        return at
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._data[self._at : self._at + size].tobytes()
+        self._at += len(part)
+        return part
+
+
+def _listed(file: _File, most: int = _ALL) -> tuple[list[tuple[int, dict[int, int]]], bool]:
+    """Returns the directories of a file, and whether it is a BigTIFF."""
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None or len(head) < 16:
+        return [], False
+    big = struct.unpack(f"{order}H", head[2:4])[0] == 43
+    first = struct.unpack(f"{order}{'Q' if big else 'I'}", head[8:16] if big else head[4:8])
+    return _directories(file, order, big, first[0], most), big
 
 
 def _is_copy(tags: dict[int, int], first: dict[int, int]) -> bool:
@@ -68,47 +124,45 @@ def _is_copy(tags: dict[int, int], first: dict[int, int]) -> bool:
 
 
 def _directories(
-    read: _Read, most: int | None = None
-) -> tuple[list[tuple[int, dict[int, int]]], bool]:
-    """Returns where each directory begins with its tags that matter, and whether it is BigTIFF."""
-    head = read(0, 16)
-    order = {b"II": "<", b"MM": ">"}.get(head[:2])
-    if order is None or len(head) < 16:
-        return [], False
-    big = struct.unpack(f"{order}H", head[2:4])[0] == 43
+    file: _File, order: str, big: bool, first: int, most: int
+) -> list[tuple[int, dict[int, int]]]:
+    """Returns where each directory begins, and its tags that matter here."""
     number, size, pointer = ("Q", 20, "Q") if big else ("H", 12, "I")
-    counted, linked = (struct.calcsize(f"{order}{each}") for each in (number, pointer))
+    width = struct.calcsize(f"{order}{number}"), struct.calcsize(f"{order}{pointer}")
     found: dict[int, dict[int, int]] = {}
-    at = struct.unpack(f"{order}{pointer}", head[8:16] if big else head[4:8])[0]
-    while at and at not in found and len(found) != most:
-        raw = read(at, counted)
-        if len(raw) < counted:
+    at = first
+    while at and at not in found and len(found) < most:
+        file.seek(at)
+        raw = file.read(width[0])
+        if len(raw) < width[0]:
             break
-        length = struct.unpack(f"{order}{number}", raw)[0] * size
-        entries = read(at + counted, length)
-        link = read(at + counted + length, linked)
-        if len(link) < linked:
+        entries = file.read(struct.unpack(f"{order}{number}", raw)[0] * size)
+        link = file.read(width[1])
+        if len(link) < width[1]:
             break
-        found[at] = _tags(read, entries, order, size)
+        found[at] = tags = _tags(entries, order, size)
+        if _BITS in tags and tags[_BITS] > _DEEPEST:  # one number for each channel, elsewhere
+            file.seek(tags[_BITS])
+            tags[_BITS] = struct.unpack(f"{order}H", file.read(2))[0]
         at = struct.unpack(f"{order}{pointer}", link)[0]
-    return list(found.items()), big
+    return list(found.items())
 
 
-def _tags(read: _Read, entries: bytes, order: str, size: int) -> dict[int, int]:
-    """Returns the first value of each tag that matters."""
+def _tags(entries: bytes, order: str, size: int) -> dict[int, int]:
+    """Returns the tags that matter here; of several numbers the first, or where they are."""
     tags = {}
-    pointer = f"{order}{'Q' if size == 20 else 'I'}"
-    inside = struct.calcsize(pointer)
     for at in range(0, len(entries), size):
         tag, kind = struct.unpack(f"{order}HH", entries[at : at + 4])
-        if tag > _SAMPLES:  # directories are sorted
+        if tag > _PLANES:  # directories are sorted
             break
-        if tag in (_SUBFILE, _WIDTH, _HEIGHT, _BITS, _SAMPLES) and kind in _VALUES:
-            value = f"{order}{_VALUES[kind]}"
-            width, begin = struct.calcsize(value), at + size - inside
-            raw = entries[begin : begin + inside]
-            if struct.unpack(pointer, entries[at + 4 : begin])[0] * width > inside:
-                raw = read(struct.unpack(pointer, raw)[0], width)
-            if len(raw) >= width:
-                tags[tag] = struct.unpack(value, raw[:width])[0]
+        if tag not in _TAGS or kind not in _VALUES:
+            continue
+        count = struct.unpack(
+            f"{order}{'Q' if size == 20 else 'I'}", entries[at + 4 : at + (12 if size == 20 else 8)]
+        )[0]
+        value = f"{order}{_VALUES[kind]}"
+        room, begin = (8, at + 12) if size == 20 else (4, at + 8)
+        if count * struct.calcsize(value) > room:
+            value = f"{order}{'Q' if size == 20 else 'I'}"
+        tags[tag] = struct.unpack(value, entries[begin : begin + struct.calcsize(value)])[0]
     return tags
