@@ -182,10 +182,9 @@ class Dataset(ABC):
         if image.dtype == np.uint8 and not low.any() and (high == 255).all():
             return image
         image = np.abs(image) if np.iscomplexobj(image) else image
-        unit = image.astype(np.float32)  # the only copy: images may be large
-        unit -= low.astype(np.float32)
+        unit: Image = np.subtract(image, low.astype(np.float32), dtype=np.float32)
         unit /= (high - low).astype(np.float32)
-        unit[np.isnan(unit)] = 0
+        unit[np.isnan(unit)] = 0  # in place: images may be large
         return unit.clip(0, 1, out=unit)
 
     def __len__(self) -> int:

@@ -16,6 +16,7 @@ from .loader import choose_workers as choose_workers
 from .open_files import OpenFiles as OpenFiles
 from .open_files import file_version as file_version
 from .open_files import keep_open as keep_open
+from .open_files import write_atomic as write_atomic
 
 # Pairings
 from .pairings import grid_neighbors as grid_neighbors

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from ..core.dataset import Dataset, Image, Sample
-from ..core.errors import DataError, PluginError, SslKitError
+from ..core.errors import DataError, PluginError, RunError, SslKitError
 from ..core.pairing import Pairing
 from .process import prepare_process, prepare_worker
 from .splits import Positions
@@ -87,6 +87,9 @@ class ViewDataset(TorchDataset[RawBatch]):
             return RawBatch(views, indices, skipped, None, frames, partners, incomplete)
         except (DataError, PluginError) as error:
             return RawBatch([], indices, skipped, error)
+        except MemoryError as error:
+            full = RunError(f"There is no memory for images ({error}). Lower --workers.")
+            return RawBatch([], indices, skipped, full)
 
     def _render(
         self, epoch: int, positions: Positions, skipped: Skipped, incomplete: list[str]

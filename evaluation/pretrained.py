@@ -19,6 +19,7 @@ from ..core.errors import UsageError
 from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.loader import Skipped, ViewDataset, choose_workers, load, remark_on_incomplete
+from ..data.memory import in_parts
 from ..data.order import Once
 from ..data.process import seeded
 from ..data.splits import Positions
@@ -173,7 +174,7 @@ def embed_views(
     with torch.inference_mode():
         for raw in load(images, batches, choose_workers(workers)):
             pixels = torch.stack(raw.views, dim=1).flatten(0, 1)
-            rows = encoder(standardize(pixels)).float().cpu()
+            rows = in_parts(lambda part: encoder(standardize(part)).float().cpu(), pixels)
             features.append(rows.view(-1, len(views), rows.shape[1]).numpy())
             skipped += raw.skipped
             incomplete.update(raw.incomplete)

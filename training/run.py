@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +85,29 @@ class Run:
                 "choose another --out."
             )
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Refuses to make a folder that vanished anew, and says how to go on after an error."""
+        if not (self.folder / "config.toml").is_file():
+            raise RunError(
+                f"The folder of the run is gone: '{self.folder}' was deleted, renamed or "
+                "unmounted. Restore it with its checkpoint and resume it, or start a new run."
+            )
+        try:
+            yield
+        except RunError as error:
+            kept = "There is no checkpoint yet"
+            if self.last.is_file():
+                saved = time.strftime("%H:%M:%S", time.localtime(self.last.stat().st_mtime))
+                kept = f"The last checkpoint is of {saved}"
+            raise RunError(
+                f"{error} {kept}; go on with 'ssl-kit train --resume {self.folder}'."
+            ) from error
+
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """Writes a JSON file of the run."""
-        write_atomic(self.folder / name, (json.dumps(values, indent=2) + "\n").encode())
+        with self._writing():
+            write_atomic(self.folder / name, (json.dumps(values, indent=2) + "\n").encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Reads a JSON file of the run.
@@ -104,7 +126,7 @@ class Run:
 
     def append(self, path: Path, values: Mapping[str, Any]) -> None:
         """Appends one object as a line of JSON."""
-        with explain_write_errors(path), path.open("a", encoding="utf-8") as file:
+        with self._writing(), explain_write_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
 
     def lines(self, path: Path) -> list[dict[str, Any]]:
@@ -128,13 +150,15 @@ class Run:
 
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         metadata = {"format": "pt", "channels": ",".join(channels)}
-        write_atomic(path, _in_order(save(tensors, metadata)))
+        with self._writing():
+            write_atomic(path, _in_order(save(tensors, metadata)))
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Writes the state that the run goes on from."""
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
-        write_atomic(self.last, buffer.getvalue())
+        with self._writing():
+            write_atomic(self.last, buffer.getvalue())
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """Reads the last state, None if there is none yet.

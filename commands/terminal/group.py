@@ -32,6 +32,12 @@ class Cli(click.Group):
         except click.Abort:
             click.echo("Error: Interrupted.", err=True)
             sys.exit(1)
+        except (MemoryError, OSError, RuntimeError) as error:
+            reason = _reason_of(error)
+            if not reason:
+                raise
+            click.echo(f"Error: {reason}", err=True)
+            sys.exit(1)
         finally:
             TYPED.reset(typed)
         sys.exit(code if isinstance(code, int) else 0)
@@ -53,6 +59,20 @@ class Cli(click.Group):
         from ...core.discovery import discovery
 
         discovery().add_commands(self)
+
+
+def _reason_of(error: Exception) -> str:
+    """Returns a line for an error that the machine is the cause of, "" for a fault of ours."""
+    from ...core.errors import reason_of_refusal
+    from ...data.memory import is_out_of_memory
+
+    if is_out_of_memory(error):
+        return (
+            "The memory is full. Lower the batch size, the image size or the number of workers "
+            f"({str(error).strip().splitlines()[-1][:200]})."
+        )
+    reason = reason_of_refusal(error) if isinstance(error, OSError) else ""
+    return f"'{error.filename}': {reason}." if isinstance(error, OSError) and reason else ""
 
 
 def _use_plugins_dir(ctx: click.Context, option: click.Parameter, folder: str | None) -> None:

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 
 import pytest
 import torch
@@ -156,6 +157,19 @@ def test_a_full_disk_leaves_the_last_checkpoint(run, full_disk, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda file: None)
         run.save_checkpoint({"step": 3})
-    with pytest.raises(RunError, match="goes on with 'ssl-kit train --resume RUN'"):
+    with pytest.raises(RunError, match=r"checkpoint is of .*; go on with 'ssl-kit train --resume"):
         run.save_checkpoint({"step": 4})
     assert run.load_checkpoint() == {"step": 3}
+
+
+def test_a_run_folder_that_vanished_is_not_made_anew(run):
+    shutil.rmtree(run.folder)
+    for write in (
+        lambda: run.append(run.metrics, {"step": 1}),
+        lambda: run.write_json("manifest.json", {}),
+        lambda: run.save_checkpoint({"step": 1}),
+        lambda: run.save_weights(run.encoder, {"w": torch.ones(2)}, ("c0",)),
+    ):
+        with pytest.raises(RunError, match="folder of the run is gone"):
+            write()
+    assert not run.folder.exists()
