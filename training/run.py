@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,12 @@ from ..core.atomic import write_atomic
 from ..core.config import validate
 from ..core.errors import RunError, UsageError, explain_write_errors
 from .settings import RunConfig, read_toml
+
+ENCODER = "encoder.json"
+_MEND = (
+    "another version of ssl-kit wrote it, or it was changed. 'ssl-kit train --resume RUN' writes "
+    "it anew if the checkpoint is there."
+)
 
 
 class Run:
@@ -47,7 +54,10 @@ class Run:
             raise UsageError(
                 f"'{folder}' is no run: it has no config.toml. Give the folder of a run."
             )
-        self.config = validate(RunConfig, read_toml(folder / "config.toml"))
+        try:
+            self.config = validate(RunConfig, read_toml(folder / "config.toml"))
+        except UsageError as error:
+            raise UsageError(f"In '{folder / 'config.toml'}': {error}") from error
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -115,13 +125,17 @@ class Run:
         Raises:
             RunError: If it is not there yet.
         """
+        file = self.folder / name
         try:
-            values: dict[str, Any] = json.loads((self.folder / name).read_text())
+            text = file.read_text(encoding="utf-8")
+            values = json.loads(text, object_hook=lambda facts: _Facts(file, facts))
         except (OSError, ValueError) as error:
             raise RunError(
                 f"'{self.folder}' has no readable {name}: its training has not got far enough. "
                 f"Go on with 'ssl-kit train --resume {self.folder}'."
             ) from error
+        if not isinstance(values, _Facts) or (name == ENCODER and not _is_whole(values)):
+            raise RunError(f"'{file}' is damaged: {_MEND}")
         return values
 
     def append(self, path: Path, values: Mapping[str, Any]) -> None:
@@ -130,11 +144,25 @@ class Run:
             file.write(json.dumps(values) + "\n")
 
     def lines(self, path: Path) -> list[dict[str, Any]]:
-        """Reads the objects that `append` wrote; a half-written last line is left out."""
+        """Reads the objects that `append` wrote; a half-written last line is left out.
+
+        Raises:
+            RunError: If the file is damaged.
+        """
         if not path.exists():
             return []
-        whole = path.read_text(encoding="utf-8").split("\n")[:-1]
-        return [json.loads(line) for line in whole if line]
+        try:
+            whole = path.read_text(encoding="utf-8").split("\n")[:-1]
+            values = [
+                json.loads(line, object_hook=lambda facts: _Facts(path, facts))
+                for line in whole
+                if line
+            ]
+        except ValueError as error:
+            raise RunError(f"'{path}' is damaged ({error}). Remove its damaged lines.") from error
+        if not all(isinstance(value, _Facts) for value in values):
+            raise RunError(f"'{path}' is damaged. Remove the lines that are no objects.")
+        return values
 
     def truncate_metrics(self, step: int) -> None:
         """Drops what was logged after `step`, and half-written lines; they come anew."""
@@ -176,6 +204,29 @@ class Run:
                 "start this run anew."
             ) from error
         return state
+
+
+class _Facts(dict[str, Any]):
+    """Values by name; one that is missing is an error with one line."""
+
+    def __init__(self, file: Path, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._file = file
+
+    def __missing__(self, key: str) -> Any:
+        raise RunError(f"'{self._file}' has no '{key}': {_MEND}")
+
+
+def _is_whole(facts: Mapping[str, Any]) -> bool:
+    """Tells whether the values of encoder.json have the shapes that fit its channels."""
+    try:
+        count = len(facts["channels"])
+        shapes = [np.shape(np.asarray(facts[name], float)) for name in ("mean", "std")]
+        ends = np.shape(np.asarray(facts["value_range"], float))
+        named = isinstance(facts["architecture"], str) and isinstance(facts["image_size"], int)
+        return named and shapes == [(count,), (count,)] and ends == (count, 2)
+    except (TypeError, ValueError):
+        return False
 
 
 def _in_order(weights: bytes) -> bytes:

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -19,6 +20,9 @@ class Cli(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **kwargs: Any) -> Any:
         """Runs a command; a mistake is one line on stderr, any other error keeps its traceback."""
+        for stream in (sys.stdout, sys.stderr):  # names of files may be no Unicode
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         typed = TYPED.set(shlex.join(["ssl-kit", *(sys.argv[1:] if args is None else args)]))
         try:
             code = super().main(args, *others, **{**kwargs, "standalone_mode": False})
@@ -71,8 +75,14 @@ def _reason_of(error: Exception) -> str:
             "The memory is full. Lower the batch size, the image size or the number of workers "
             f"({str(error).strip().splitlines()[-1][:200]})."
         )
-    reason = reason_of_refusal(error) if isinstance(error, OSError) else ""
-    return f"'{error.filename}': {reason}." if isinstance(error, OSError) and reason else ""
+    if not isinstance(error, OSError):
+        return ""
+    if isinstance(error, FileNotFoundError):
+        if not error.filename:
+            return "The current folder was deleted. Change to another one."
+        return f"'{error.filename}' does not exist, or was deleted meanwhile."
+    reason = reason_of_refusal(error)
+    return f"Cannot use '{error.filename or '.'}': {reason}." if reason else ""
 
 
 def _use_plugins_dir(ctx: click.Context, option: click.Parameter, folder: str | None) -> None:

@@ -173,3 +173,20 @@ def test_a_run_folder_that_vanished_is_not_made_anew(run):
         with pytest.raises(RunError, match="folder of the run is gone"):
             write()
     assert not run.folder.exists()
+
+
+def test_facts_of_another_version_name_the_file_and_the_key(run):
+    run.write_json("manifest.json", {"data": {}})
+    with pytest.raises(RunError, match=r"manifest.json' has no 'fingerprint': another version"):
+        run.read_json("manifest.json")["data"]["fingerprint"]
+    for damaged in ("[1]", '{"channels": ["a"], "mean": "x", "std": [1]}'):
+        (run.folder / "encoder.json").write_text(damaged)
+        with pytest.raises(RunError, match=r"encoder.json' (is damaged|has no)"):
+            run.read_json("encoder.json")
+
+
+@pytest.mark.parametrize("content", [b'{"step": 1}\n{bad\n\n', b"\xff\n", b"[1]\n"])
+def test_damaged_lines_are_one_line(run, content):
+    run.metrics.write_bytes(content)
+    with pytest.raises(RunError, match=r"metrics.jsonl' is damaged.*Remove"):
+        run.lines(run.metrics)
