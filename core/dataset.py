@@ -72,12 +72,14 @@ class Dataset(ABC):
         channels: Names of the C channels; set by the subclass.
         value_range: (C, 2) physical values that map to the ends of the range of an image.
             Measured where the format does not fix it; a run keeps it for every later use.
+        filled: Whether the image read last had values without data that `read` itself filled.
     """
 
     Config: ClassVar[type[Config]] = Config
     options: Any
     index: Index
     channels: tuple[str, ...]
+    filled: bool = False
 
     def __init__(
         self,
@@ -193,6 +195,7 @@ class Dataset(ABC):
     def __getitem__(self, i: int) -> Sample:
         """Reads and scales image i."""
         image = self.read(i)
+        filled = self.filled  # before the value range is measured, which reads other images
         if image.ndim != 3 or image.shape[2] != len(self.channels) or 0 in image.shape:
             raise DataError(f"its shape {image.shape} is not (H, W, {len(self.channels)})")
         missing = image.dtype.kind in "fc" and np.isnan(image)
@@ -206,7 +209,7 @@ class Dataset(ABC):
             index.key(i),
             index.label(i),
             index.group(i),
-            incomplete=bool(np.any(missing)),
+            incomplete=bool(np.any(missing)) or filled,
         )
 
     def through(self, transform: Transform) -> Dataset | None:

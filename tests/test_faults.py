@@ -121,3 +121,9 @@ def test_nan_pixels_are_counted_and_named(tmp_path):
     done = outcome("train", *QUICK, "--data", folder, "--out", tmp_path / "run")
     assert "2 images have pixels without data" in done.stderr
     assert "such as '03.npy'" in done.stderr
+
+
+def test_a_sheet_of_views_is_not_put_among_the_images(image_folder):
+    out = image_folder / "views.png"
+    text = line("views", "--domain", "natural", "--data", image_folder, "--out", out)
+    assert "would be taken for one of them" in text

@@ -16,8 +16,8 @@ from ..data.memory import explain_memory_errors
 from .optim import set_learning_rate
 
 _ADVICE = (
-    "Lower the batch size (pre-training with train.accumulate=2 takes a step every two batches), "
-    "the image size, or choose a smaller encoder. What was saved before is kept."
+    "Lower the batch size (in pre-training, train.accumulate=2 makes a step of two batches) or the "
+    "image size, or choose a smaller encoder. What was saved before is kept."
 )
 
 
