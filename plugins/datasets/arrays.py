@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
+from zipfile import ZipInfo
 
 import numpy as np
 import psutil
@@ -177,7 +178,8 @@ def _open_stack(path: Path) -> tuple[NDArray[np.generic], Index]:
 
 def _refuse_large_archive(path: Path, archive: NpzFile) -> None:
     """Refuses an archive that does not fit into half of the free memory, where it is unpacked."""
-    size = sum(part.file_size for part in archive.zip.infolist())
+    parts: list[ZipInfo] = archive.zip.infolist() if archive.zip else []
+    size = sum(part.file_size for part in parts)
     if size > psutil.virtual_memory().available / 2:
         raise DataError(
             f"'{path}' takes {size / 2**30:.1f} GiB of memory when it is unpacked, more than half "

@@ -204,8 +204,8 @@ class ImageFolder(FileDataset):
                 image = decode(data, cv2.IMREAD_UNCHANGED)
             except DataError:
                 continue
-            four = image.ndim == 3 and (stored := storage_of(data)) is not None
-            four = four and stored.channels == 4 and not stored.inks
+            stored = storage_of(data) if image.ndim == 3 else None
+            four = stored is not None and stored.channels == 4 and not stored.inks
             reduced = is_reduced(data, cv2.IMREAD_GRAYSCALE), is_reduced(data, cv2.IMREAD_COLOR_RGB)
             moving = is_animated(data)
             kinds.append(_Kind(image.ndim == 2, image.dtype.name, moving, four, reduced))
