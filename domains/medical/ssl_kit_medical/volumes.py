@@ -229,9 +229,8 @@ class Volumes(FileDataset):
         low, high = self._ends_of(int(self._volume[i]))
         unit: Image = (image.astype(np.float32) - low) / (high - low)
         if self._scaling == "bytes":
-            return np.rint(np.nan_to_num(unit, nan=0).clip(0, 1) * 255).astype(np.uint8)
-        clipped: Image = unit.clip(0, 1)  # NaN stays, and is counted where images are scaled
-        return clipped
+            return np.asarray(np.rint(np.nan_to_num(unit, nan=0).clip(0, 1) * 255), np.uint8)
+        return unit.clip(0, 1)  # NaN stays, and is counted where images are scaled
 
     def _ends_of(self, volume: int) -> tuple[np.float32, np.float32]:
         """Returns the 0.5th and 99.5th percentile of a volume, measured on a few slices, once."""
