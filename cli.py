@@ -241,8 +241,7 @@ def plugins(as_json: bool) -> None:
     from .commands.listing import plugin_rows
 
     rows = plugin_rows()
-    shown = [{**row, "state": f"FAILED: {row['error']}" if row["error"] else "ok"} for row in rows]
-    show(rows, as_json, lambda: columns(shown, "name", "from", "state"))
+    show(rows, as_json, lambda: columns(rows, "name", "from", "state"))
 
 
 @main.command()

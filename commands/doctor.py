@@ -3,10 +3,12 @@
 import os
 import platform
 import shutil
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from ..core.discovery import discovery
+from ..core.discovery import BUILT_IN, REGISTRIES, discovery
+from ..core.errors import PluginError
 
 _PARTS = ("torch", "torchvision", "timm", "albumentations", "accelerate", "numpy", "scikit-learn")
 
@@ -25,8 +27,21 @@ def health() -> list[dict[str, Any]]:
     rows.append(_row("disk", f"{free:.0f} GiB free here", ok=free > 1))
     for plugin in discovery().plugins:
         text = plugin.error or f"{plugin.origin} {plugin.version}".strip()
+        text = "; ".join([text, *plugin.remarks])
         rows.append(_row(f"plugin {plugin.name}", text, ok=not plugin.error))
-    return rows
+    return rows + [_row(name, error, ok=False) for name, error in _unloadable()]
+
+
+def _unloadable() -> Iterator[tuple[str, str]]:
+    """Yields the names of plugins whose thing cannot be imported, and why."""
+    for registry in REGISTRIES.values():
+        for name in registry:
+            try:
+                entry = registry.entry(name)
+                if entry.origin != BUILT_IN:
+                    entry.load()
+            except PluginError as error:
+                yield f"{registry.kind} {name}", str(error)
 
 
 def _row(check: str, found: str, ok: bool = True) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def plugin_rows() -> list[dict[str, Any]]:
             "from": f"{p.origin} {p.version}".strip(),
             "hooks": list(p.hooks),
             "error": p.error,
+            "state": f"FAILED: {p.error}" if p.error else "; ".join(p.remarks) or "ok",
         }
         for p in discovery().plugins
     ]

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import UsageError
 from ..core.view import View
 from ..reports.sheet import contact_sheet
 from .open_data import opened
@@ -41,6 +42,11 @@ def views(
 
     The arguments are the flags of `ssl-kit views`; without `data`, images are the domain's demo.
     """
+    if data and Path(data).is_dir() and Path(out).resolve().is_relative_to(Path(data).resolve()):
+        raise UsageError(
+            f"'{out}' lies in the folder of the images and would be taken for one of them. Choose "
+            "another --out."
+        )
     field, dataset = opened(domain, data, "", set)
     request = View(image_size, policy=policy)
     clips = contact_sheet(field, dataset, request, Path(out), seed=seed)

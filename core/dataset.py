@@ -36,6 +36,7 @@ class Sample:
         key: Unique name.
         label: Class name, "" if unlabeled.
         group: What must not be split across train and test.
+        incomplete: Whether some pixels have no data: NaN, or what the reader takes for missing.
     """
 
     image: Image
@@ -44,6 +45,7 @@ class Sample:
     key: str
     label: str
     group: str
+    incomplete: bool = False
 
 
 def _bulk(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -70,12 +72,14 @@ class Dataset(ABC):
         channels: Names of the C channels; set by the subclass.
         value_range: (C, 2) physical values that map to the ends of the range of an image.
             Measured where the format does not fix it; a run keeps it for every later use.
+        filled: Whether the image read last had values without data that `read` itself filled.
     """
 
     Config: ClassVar[type[Config]] = Config
     options: Any
     index: Index
     channels: tuple[str, ...]
+    filled: bool = False
 
     def __init__(
         self,
@@ -167,9 +171,9 @@ class Dataset(ABC):
                 continue
             if image.dtype == np.uint8:
                 return np.tile([0.0, 255.0], (channels, 1))
-            image = np.abs(image) if np.iscomplexobj(image) else image
-            flat = image.reshape(-1, channels).astype(np.float64)
-            pixels.append(flat[:: max(1, len(flat) // 4096)])
+            flat = image.reshape(-1, channels)
+            thinned = flat[:: max(1, len(flat) // 4096)]
+            pixels.append(np.abs(thinned) if np.iscomplexobj(flat) else thinned.astype(np.float64))
         if not pixels:
             raise DataError("None of the images looked at can be read; see the files themselves.")
         return np.array([_bulk(column) for column in np.concatenate(pixels).T])
@@ -180,11 +184,10 @@ class Dataset(ABC):
         if image.dtype == np.uint8 and not low.any() and (high == 255).all():
             return image
         image = np.abs(image) if np.iscomplexobj(image) else image
-        scaled = (image.astype(np.float32) - low.astype(np.float32)) / (high - low).astype(
-            np.float32
-        )
-        unit: Image = np.nan_to_num(scaled, nan=0.0).clip(0, 1).astype(np.float32)
-        return unit
+        unit: Image = np.subtract(image, low.astype(np.float32), dtype=np.float32)
+        unit /= (high - low).astype(np.float32)
+        unit[np.isnan(unit)] = 0  # in place: images may be large
+        return unit.clip(0, 1, out=unit)
 
     @property
     def targets(self) -> NDArray[np.float32] | None:
@@ -197,8 +200,12 @@ class Dataset(ABC):
     def __getitem__(self, i: int) -> Sample:
         """Reads and scales image i."""
         image = self.read(i)
+        filled = self.filled  # before the value range is measured, which reads other images
         if image.ndim != 3 or image.shape[2] != len(self.channels) or 0 in image.shape:
             raise DataError(f"its shape {image.shape} is not (H, W, {len(self.channels)})")
+        missing = image.dtype.kind in "fc" and np.isnan(image)
+        if np.all(missing):
+            raise DataError("none of its pixels has data: all are NaN")
         index = self.index
         return Sample(
             self.scale(image),
@@ -207,6 +214,7 @@ class Dataset(ABC):
             index.key(i),
             index.label(i),
             index.group(i),
+            incomplete=bool(np.any(missing)) or filled,
         )
 
     def through(self, transform: Transform) -> Dataset | None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points, version
+from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +24,7 @@ from .errors import PluginError, UsageError
 from .registry import Entry, Registry
 
 BUILT_IN = "ssl-kit"
+_SLOW = 1.0  # seconds of an import that are worth a remark
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Plugin:
         version: Of the distribution, "" if it has none.
         hooks: What it implements.
         error: Why it could not be used, "" if it could.
+        remarks: What its import did that it should not do.
     """
 
     name: str
@@ -39,6 +45,7 @@ class Plugin:
     version: str
     hooks: tuple[str, ...] = ()
     error: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -56,7 +63,7 @@ class Discovery:
     def __init__(self) -> None:
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
-        self.plugins: list[Plugin] = []
+        self._found: dict[str, Plugin] = {}
         self._commands_of: set[str] = set()
         self._load(
             BUILT_IN, BUILT_IN, version(BUILT_IN), lambda: _import(f"{__package__[:-5]}.plugins")
@@ -71,45 +78,78 @@ class Discovery:
 
     def _load(self, name: str, origin: str, version: str, load: Callable[[], Any]) -> None:
         plugin = Plugin(name, origin, version)
-        try:
+        with self._contained(plugin):
             module = load()
-            if self.manager.is_registered(module):  # two entry points for one module
-                return
-            self.manager.register(module, name=plugin.key)
-            hooks = _hooks_of(self.manager, module)
-            self.plugins.append(replace(plugin, hooks=hooks))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may raise anything
+            if not self.manager.is_registered(module):  # else two entry points for one module
+                self.manager.register(module, name=plugin.key)
+                self._found[plugin.key] = replace(plugin, hooks=_hooks_of(self.manager, module))
+
+    @contextmanager
+    def _contained(self, plugin: Plugin) -> Iterator[None]:
+        """Runs code of a plugin, notes its error, and undoes what it does to the process."""
+        folder, path, start, printed = Path.cwd(), list(sys.path), time.monotonic(), StringIO()
+        try:
+            with redirect_stdout(printed):
+                yield
+        except KeyboardInterrupt:  # of the person at the keyboard
+            raise
+        except BaseException as error:  # noqa: BLE001  a plugin may raise anything
             self._fail(plugin, error)
+        seconds, front = time.monotonic() - start, sys.path[: len(path)]
+        remarks = {
+            f"takes {seconds:.1f} s to load": seconds > _SLOW,
+            "prints while it is loaded, which is not shown": bool(printed.getvalue()),
+            "changes the working directory, which is undone": Path.cwd() != folder,
+            "puts folders before others in sys.path; they are moved behind": front != path,
+        }
+        os.chdir(folder)
+        sys.path[:] = [*path, *(each for each in sys.path if each not in path)]
+        if plugin.key in self._found:
+            known = self._found[plugin.key]
+            texts = (*known.remarks, *(text for text, holds in remarks.items() if holds))
+            self._found[plugin.key] = replace(known, remarks=texts)
 
     def _fail(self, plugin: Plugin, error: BaseException) -> None:
-        reason = f"{type(error).__name__}: {error}"
-        if plugin in self.plugins:
-            self.plugins.remove(plugin)
-        self.plugins.append(replace(plugin, hooks=(), error=reason))
+        known = self._found.get(plugin.key, plugin)
+        reason = known.error or f"{type(error).__name__}: {error}"
+        self._found[plugin.key] = replace(known, hooks=(), error=reason)
 
     def _fill(self) -> None:
         """Calls every register hook of every plugin on its own, so that origins are known."""
-        for plugin in list(self.plugins):
+        for plugin in self.plugins:
             module = self.manager.get_plugin(plugin.key)
-            errors: list[Exception] = []
-            for hook in [name for name in plugin.hooks if name in _REGISTRIES]:
-                try:
-                    getattr(module, hook)(partial(_register, _REGISTRIES[hook], plugin, errors))
-                except Exception as error:  # noqa: BLE001
-                    errors.append(error)
-            if errors:
-                self._fail(plugin, errors[0])
+            for hook in [name for name in plugin.hooks if name in REGISTRIES]:
+                with self._contained(plugin):
+                    getattr(module, hook)(partial(self._register, REGISTRIES[hook], plugin))
+
+    def _register(
+        self,
+        registry: Registry,
+        plugin: Plugin,
+        name: str,
+        value: Any,
+        summary: str = "",
+        install: str = "",
+    ) -> None:
+        """Registers a name; one that is taken or wrong leaves the plugin's other names alone."""
+        try:
+            registry.add(Entry(name, value, summary, plugin.origin, plugin.version, install))
+        except PluginError as error:
+            self._fail(plugin, error)
 
     def add_commands(self, cli: Any) -> None:
         """Lets each plugin add its commands, once."""
         hook = "register_commands"
-        for plugin in list(self.plugins):
+        for plugin in self.plugins:
             if hook in plugin.hooks and plugin.key not in self._commands_of:
                 self._commands_of.add(plugin.key)
-                try:
+                with self._contained(plugin):
                     getattr(self.manager.get_plugin(plugin.key), hook)(cli)
-                except Exception as error:  # noqa: BLE001
-                    self._fail(plugin, error)
+
+    @property
+    def plugins(self) -> list[Plugin]:
+        """All plugins, usable or not, in the order in which they were found."""
+        return list(self._found.values())
 
     @property
     def failures(self) -> list[Plugin]:
@@ -135,6 +175,9 @@ def _plugin_files() -> list[Path]:
 
 
 def _import_file(file: Path) -> ModuleType:
+    other = find_spec(file.stem)
+    if other and other.origin and Path(other.origin).resolve() != file.resolve():
+        raise PluginError(f"the file has the name of the module '{file.stem}'; rename the file")
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))  # and left there, for processes that we start
     return importlib.import_module(file.stem)
@@ -150,22 +193,6 @@ def _hooks_of(manager: pluggy.PluginManager, module: Any) -> tuple[str, ...]:
             f"unknown hook {', '.join(unknown)}; there are {', '.join(sorted(known))}"
         )
     return tuple(sorted(caller.name for caller in callers))
-
-
-def _register(
-    registry: Registry,
-    plugin: Plugin,
-    errors: list[Exception],
-    name: str,
-    value: Any,
-    summary: str = "",
-    install: str = "",
-) -> None:
-    """Registers a name; one that is taken or wrong leaves the plugin's other names alone."""
-    try:
-        registry.add(Entry(name, value, summary, plugin.origin, plugin.version, install))
-    except PluginError as error:
-        errors.append(error)
 
 
 @cache
@@ -189,7 +216,7 @@ datasets = Registry("dataset", _fill, _failed_plugins)
 domains = Registry("domain", _fill, _failed_plugins)
 evaluations = Registry("evaluation", _fill, _failed_plugins)
 
-_REGISTRIES = {
+REGISTRIES = {
     "register_encoders": encoders,
     "register_objectives": objectives,
     "register_datasets": datasets,

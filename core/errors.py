@@ -59,27 +59,39 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"Did you mean '{nearest[0]}'?" if nearest else ""
 
 
+_REFUSALS = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "the file would be larger than allowed; raise the limit",
+    errno.EIO: "the disk or the network drive fails",
+    errno.ESTALE: "the network drive is gone; mount it again",
+    errno.ENOTCONN: "the network drive is gone; mount it again",
+    errno.ENODEV: "the drive is gone; mount it again",
+    errno.EROFS: "the file system is read-only; choose another --out",
+    errno.EACCES: "permission is denied; choose another --out",
+    errno.EPERM: "permission is denied; choose another --out",
+    errno.ENAMETOOLONG: "the name is too long; choose another --out",
+    errno.EISDIR: "a folder is in the way; choose another --out",
+    errno.ENOTDIR: "a file is in the way; choose another --out",
+    errno.EEXIST: "a file is in the way; choose another --out",
+    errno.ENOENT: "the folder is gone; it was deleted, renamed or unmounted",
+}
+
+
+def reason_of_refusal(error: OSError) -> str:
+    """Returns why the operating system refuses to write, and what to do; "" if it is unknown."""
+    return _REFUSALS.get(error.errno or 0, "")
+
+
 @contextmanager
 def explain_write_errors(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusal to write below `path` into one plain line."""
+    """Turns the operating system's refusal to write `path` into one plain line."""
     try:
         yield
     except OSError as error:
-        reasons = {
-            errno.ENOSPC: "the disk is full; free some space",
-            errno.EDQUOT: "the disk quota is used up; free some space",
-            errno.EFBIG: "the file would be larger than allowed; raise the limit",
-            errno.EROFS: "the file system is read-only; choose another --out",
-            errno.EACCES: "permission is denied; choose another --out",
-            errno.EPERM: "permission is denied; choose another --out",
-            errno.ENAMETOOLONG: "the name is too long; choose another --out",
-            errno.EISDIR: "a folder is in the way; choose another --out",
-            errno.ENOTDIR: "a file is in the way; choose another --out",
-            errno.EEXIST: "a file is in the way; choose another --out",
-        }
-        if error.errno not in reasons:
+        reason = reason_of_refusal(error)
+        if not reason:
             raise
         raise RunError(
-            f"Cannot write '{path}': {reasons[error.errno]}. Nothing written before is lost; "
-            f"a started run goes on with 'ssl-kit train --resume RUN'."
+            f"Cannot write '{path}': {reason}. Files that were complete before are kept."
         ) from error

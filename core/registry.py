@@ -42,7 +42,9 @@ class Entry:
         module, _, attribute = self.value.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also of sys.exit
             raise PluginError(
                 f"'{self.name}' of plugin '{self.origin}' failed to load from '{self.value}': "
                 f"{type(error).__name__}: {error}"
@@ -73,10 +75,18 @@ class Registry(Mapping[str, Any]):
             PluginError: If the name is taken. From then on a look-up of that name, and of that
                 name only, fails with the same message.
         """
-        if not entry.name or entry.name != entry.name.lower() or " " in entry.name:
+        name = entry.name
+        if not isinstance(name, str) or name.lower().split() != [name]:
             raise PluginError(
-                f"Plugin '{entry.origin}' registers the {self.kind} name '{entry.name}': names "
-                "are lower case, without spaces."
+                f"Plugin '{entry.origin}' registers the {self.kind} name {name!r}: names are "
+                "texts in lower case, without spaces."
+            )
+        if not isinstance(entry.summary, str) or (
+            isinstance(entry.value, str) and not all(entry.value.partition(":"))
+        ):
+            raise PluginError(
+                f"Plugin '{entry.origin}' registers the {self.kind} '{name}' wrongly: the value is "
+                "'package.module:Attribute' or the thing itself, and the summary is a text."
             )
         known = self._entries.get(entry.name)
         if known and known.value is not None and entry.value is not None:

@@ -18,6 +18,7 @@ from .matlab import shape_of as shape_of
 from .open_files import OpenFiles as OpenFiles
 from .open_files import file_version as file_version
 from .open_files import keep_open as keep_open
+from .open_files import write_atomic as write_atomic
 from .targets import understand_labels as understand_labels
 from .workers import WorkerLoader as WorkerLoader
 from .workers import choose_workers as choose_workers
@@ -29,12 +30,14 @@ from .pairings import pair_edges as pair_edges
 from .pairings import pair_equal as pair_equal
 
 # Pixels and tiles
+from .pixels import MOST_BYTES as MOST_BYTES
 from .pixels import fills_among as fills_among
 from .pixels import from_levels as from_levels
 from .pixels import from_unit as from_unit
 from .pixels import full_scale as full_scale
 from .pixels import in_other_depth as in_other_depth
 from .pixels import listed_fills as listed_fills
+from .pixels import refuse_large as refuse_large
 from .pixels import suspected_fills as suspected_fills
 from .pixels import to_unit as to_unit
 from .pixels import without_fills as without_fills

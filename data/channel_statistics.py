@@ -15,6 +15,8 @@ from ..core.index import evenly_spaced
 from ..nn.weights import RGB
 from .pixels import full_scale
 
+_PIECE = 2**16  # pixels
+
 
 def pixel_statistics(dataset: Dataset, pool: Sequence[int] | np.ndarray[Any, Any]) -> Statistics:
     """Measures mean and standard deviation of each channel, of values in [0, 1], on 256 images."""
@@ -25,8 +27,11 @@ def pixel_statistics(dataset: Dataset, pool: Sequence[int] | np.ndarray[Any, Any
             image = dataset[int(i)].image
         except DataError:
             continue
-        flat = image.reshape(-1, image.shape[2]) / np.float64(full_scale(image.dtype))
-        sums, squares, count = sums + flat.sum(0), squares + (flat**2).sum(0), count + len(flat)
+        flat, scale = image.reshape(-1, image.shape[2]), np.float64(full_scale(image.dtype))
+        for start in range(0, len(flat), _PIECE):  # else a large image is in memory eight times
+            piece = flat[start : start + _PIECE] / scale
+            sums, squares = sums + piece.sum(0), squares + (piece**2).sum(0)
+        count += len(flat)
     if not count:
         raise DataError("None of the images looked at can be read; see the files themselves.")
     mean = np.asarray(sums) / count

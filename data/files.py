@@ -124,7 +124,7 @@ def table_in(root: Path) -> Path | None:
     """Returns the table of labels in a folder, None if there is none."""
     if not root.is_dir():
         return None
-    names = {entry.name.lower(): Path(entry.path) for entry in _entries(root) if entry.is_file()}
+    names = {entry.name.lower(): Path(entry.path) for entry in _entries(root) if _is_file(entry)}
     return next((names[name] for name in _TABLES if name in names), None)
 
 
@@ -170,6 +170,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             return sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
     except OSError as error:
         raise DataError(f"The folder '{folder}' cannot be listed: {error.strerror}.") from error
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

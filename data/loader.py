@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -17,7 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
 from ..core.dataset import Dataset, Image, Sample
-from ..core.errors import DataError, PluginError, SslKitError
+from ..core.errors import DataError, PluginError, RunError, SslKitError
 from ..core.pairing import Pairing
 from .process import prepare_process
 from .splits import Positions
@@ -42,6 +42,7 @@ class RawBatch:
     error: SslKitError | None = None
     frames: list[Tensor] = field(default_factory=list)
     partners: Positions | None = None
+    incomplete: list[str] = field(default_factory=list)  # keys of images with NaN
 
     def pin_memory(self) -> RawBatch:
         """Moves the views to pinned memory, for the copy to a GPU."""
@@ -80,14 +81,18 @@ class ViewDataset(TorchDataset[RawBatch]):
         epoch, positions = request
         indices = torch.from_numpy(np.asarray(positions, dtype=np.int64))
         skipped: Skipped = []
+        incomplete: list[str] = []
         try:
-            views, frames = self._render(epoch, positions, skipped)
+            views, frames = self._render(epoch, positions, skipped, incomplete)
             partners = None
             if self._partners is not None:
                 partners = np.array([self._partner(p, epoch) for p in positions.tolist()])
-            return RawBatch(views, indices, skipped, frames=frames, partners=partners)
+            return RawBatch(views, indices, skipped, None, frames, partners, incomplete)
         except (DataError, PluginError) as error:
             return RawBatch([], indices, skipped, error)
+        except MemoryError as error:
+            full = RunError(f"There is no memory for images ({error}). Lower --workers.")
+            return RawBatch([], indices, skipped, full)
 
     def all_equal(self, positions: Positions) -> bool:
         """Tells whether all images have the same pixels; it reads up to the first that differs."""
@@ -103,12 +108,13 @@ class ViewDataset(TorchDataset[RawBatch]):
         return True
 
     def _render(
-        self, epoch: int, positions: Positions, skipped: Skipped
+        self, epoch: int, positions: Positions, skipped: Skipped, incomplete: list[str]
     ) -> tuple[list[Tensor], list[Tensor]]:
         views: list[list[Image]] = [[] for _ in self._renderer.views]
         frames: list[list[NDArray[np.float32]]] = [[] for _ in self._renderer.views]
         for position in positions.tolist():
             images = self._images(position, epoch, skipped)
+            incomplete += [image.key for image in images if image.incomplete]
             for v in range(len(views)):
                 image = images[v % len(images)].image
                 view, frame = self._renderer.locate(image, epoch, position, v)
@@ -152,6 +158,15 @@ class ViewDataset(TorchDataset[RawBatch]):
         start = int(np.searchsorted(self._pool, position))
         for step in range(1, len(self._pool)):
             yield int(self._pool[(start + step) % len(self._pool)])
+
+
+def remark_on_incomplete(keys: Collection[str]) -> str:
+    """Returns what is said of images with pixels that have no data, whose names are given."""
+    images = "image has" if len(keys) == 1 else "images have"
+    return (
+        f"{len(keys)} {images} pixels without data (NaN, or what the reader takes for missing), "
+        f"such as '{min(keys)}'; these pixels become the lowest value."
+    )
 
 
 def _stack(columns: Sequence[Sequence[NDArray[Any]]]) -> list[Tensor]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
+from ..core.atomic import write_atomic as write_atomic
 from ..core.errors import DataError
 
 P = ParamSpec("P")

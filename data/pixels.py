@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,9 @@ _USUAL = re.compile(r"9{3,}(\.\d+)?")
 _LIMITS = {float(2**bits - less) for bits in (15, 16, 31, 32) for less in (0, 1)} | {32766.0}
 
 
+MOST_BYTES = 2**29  # that one decoded image may take; every loading process holds some images
+
+
 class _DType(Protocol):
     @property
     def itemsize(self) -> int: ...
@@ -26,6 +30,24 @@ class _DType(Protocol):
 def full_scale(dtype: _DType) -> float:
     """Returns the largest pixel value of a number type of NumPy or torch: 255 for uint8, else 1."""
     return 255.0 if dtype.itemsize == 1 else 1.0
+
+
+def refuse_large(shape: Sequence[int], itemsize: int = 1) -> None:
+    """Refuses to decode an image that would not fit into memory beside others.
+
+    Args:
+        shape: As the header declares it, such as (H, W, C).
+        itemsize: Bytes of a number.
+
+    Raises:
+        DataError: If the image would take more than `MOST_BYTES`.
+    """
+    size = prod(int(side) for side in shape) * itemsize
+    if size > MOST_BYTES:
+        raise DataError(
+            f"would take {size / 2**30:.1f} GiB of memory ({' x '.join(map(str, shape))} values), "
+            f"and an image may take {MOST_BYTES / 2**30:.1f} GiB; cut it into tiles or reduce it"
+        )
 
 
 def to_unit(image: Image) -> NDArray[np.float32]:

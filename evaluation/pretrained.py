@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from ..core.encoder import Encoder
 from ..core.errors import UsageError
 from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
-from ..data.loader import Skipped, ViewDataset, load
+from ..data.loader import Skipped, ViewDataset, load, remark_on_incomplete
+from ..data.memory import in_parts
 from ..data.order import Once
 from ..data.process import seeded
 from ..data.splits import Positions
@@ -30,6 +32,7 @@ from ..training.finite import require_finite
 from ..training.run import Run
 
 _BATCH = 256
+_log = logging.getLogger("ssl_kit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,14 +174,18 @@ def embed_views(
     images = ViewDataset(dataset, positions, renderer)
     features: list[NDArray[np.float32]] = []
     skipped: Skipped = []
+    incomplete: set[str] = set()
     batches = Once(positions, max(1, _BATCH // len(views)))
     with torch.inference_mode():
         for raw in load(images, batches, choose_workers(workers)):
             pixels = torch.stack(raw.views, dim=1).flatten(0, 1)
-            rows = encoder(standardize(pixels)).float().cpu()
+            rows = in_parts(lambda part: encoder(standardize(part)).float().cpu(), pixels)
             features.append(rows.view(-1, len(views), rows.shape[1]).numpy())
             skipped += raw.skipped
+            incomplete.update(raw.incomplete)
             advance(len(raw.indices))
+    if incomplete:
+        _log.warning(remark_on_incomplete(incomplete))
     reasons = dict(skipped)
     embedded = np.concatenate(features)
     readable = np.array([dataset.index.key(i) not in reasons for i in positions], dtype=bool)

@@ -46,7 +46,26 @@ def create_encoder(name: str, channels: int, image_size: int, **options: Any) ->
         raise UsageError(
             f"The encoder '{name}' does not take the arguments {listed}: {error}."
         ) from error
+    _refuse_size(name, encoder, channels, image_size)
     return encoder
+
+
+def _refuse_size(name: str, encoder: Encoder, channels: int, image_size: int) -> None:
+    """Refuses an image size that the architecture cannot take, by a pass of an empty image."""
+    mode = encoder.training
+    try:
+        with torch.inference_mode():
+            encoder.eval()(torch.zeros(1, channels, image_size, image_size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        if "memory" in str(error):
+            raise
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise UsageError(
+            f"The encoder '{name}' cannot take images of {image_size} pixels: {reason}. Choose "
+            "another --image-size; multiples of 32 suit most architectures."
+        ) from error
+    finally:
+        encoder.train(mode)
 
 
 def load_initial_weights(

@@ -10,7 +10,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from ..core.view import View
-from ..data.loader import RawBatch
+from ..data.loader import RawBatch, remark_on_incomplete
 from ..data.standardize import Standardize
 from .collapse import VIEWS, Watch, cure
 from .progress import Progress
@@ -35,6 +35,7 @@ class Recorder:
     Attributes:
         tally: Means of the loss and of the objective's metrics.
         skips: The unreadable images so far.
+        incomplete: Names of the images so far that have pixels without data.
         watch: The collapse watch.
         elapsed: Seconds of training at the last record.
     """
@@ -53,6 +54,7 @@ class Recorder:
         self.watch = Watch(setup.view_dataset(views), setup.pool, standardize)
         self.skips = Skips(run, len(setup.pool), setup.config.data.max_skip)
         self.tally = Tally()
+        self.incomplete: set[str] = set()
         self.elapsed = self._waited = 0.0
 
     def measure_initial(self) -> None:
@@ -67,6 +69,7 @@ class Recorder:
             raw = next(batches)
             self._waited += time.monotonic() - start
             self.skips.note(raw.skipped)
+            self.incomplete.update(raw.incomplete)
             yield raw
 
     def due(self, step: int, steps: int) -> bool:
@@ -99,6 +102,8 @@ class Recorder:
         }
         if (step % per_epoch == 0 and self.watch.due()) or step == steps:
             values |= self._measure(means["loss"])
+        if step == steps and self.incomplete:
+            self._progress.warn(remark_on_incomplete(self.incomplete))
         self.tally.reset()
         self.elapsed, self._waited = elapsed, 0.0
         if self._accelerator.is_main_process:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +19,12 @@ from ..core.atomic import write_atomic
 from ..core.config import validate
 from ..core.errors import RunError, UsageError, explain_write_errors
 from .settings import RunConfig, read_toml
+
+ENCODER = "encoder.json"
+_MEND = (
+    "another version of ssl-kit wrote it, or it was changed. 'ssl-kit train --resume RUN' writes "
+    "it anew if the checkpoint is there."
+)
 
 
 class Run:
@@ -46,7 +55,10 @@ class Run:
             raise UsageError(
                 f"'{folder}' is no run: it has no config.toml. Give the folder of a run."
             )
-        self.config = validate(RunConfig, read_toml(folder / "config.toml"))
+        try:
+            self.config = validate(RunConfig, read_toml(folder / "config.toml"))
+        except UsageError as error:
+            raise UsageError(f"In '{folder / 'config.toml'}': {error}") from error
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -84,9 +96,29 @@ class Run:
                 "choose another --out."
             )
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Refuses to make a folder that vanished anew, and says how to go on after an error."""
+        if not (self.folder / "config.toml").is_file():
+            raise RunError(
+                f"The folder of the run is gone: '{self.folder}' was deleted, renamed or "
+                "unmounted. Restore it with its checkpoint and resume it, or start a new run."
+            )
+        try:
+            yield
+        except RunError as error:
+            kept = "There is no checkpoint yet"
+            if self.last.is_file():
+                saved = time.strftime("%H:%M:%S", time.localtime(self.last.stat().st_mtime))
+                kept = f"The last checkpoint is of {saved}"
+            raise RunError(
+                f"{error} {kept}; go on with 'ssl-kit train --resume {self.folder}'."
+            ) from error
+
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """Writes a JSON file of the run."""
-        write_atomic(self.folder / name, (json.dumps(values, indent=2) + "\n").encode())
+        with self._writing():
+            write_atomic(self.folder / name, (json.dumps(values, indent=2) + "\n").encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Reads a JSON file of the run.
@@ -94,18 +126,22 @@ class Run:
         Raises:
             RunError: If it is not there yet.
         """
+        file = self.folder / name
         try:
-            values: dict[str, Any] = json.loads((self.folder / name).read_text())
+            text = file.read_text(encoding="utf-8")
+            values = json.loads(text, object_hook=lambda facts: _Facts(file, facts))
         except (OSError, ValueError) as error:
             raise RunError(
                 f"'{self.folder}' has no readable {name}: its training has not got far enough. "
                 f"Go on with 'ssl-kit train --resume {self.folder}'."
             ) from error
+        if not isinstance(values, _Facts) or (name == ENCODER and not _is_whole(values)):
+            raise RunError(f"'{file}' is damaged: {_MEND}")
         return values
 
     def append(self, path: Path, values: Mapping[str, Any]) -> None:
         """Appends one object as a line of JSON."""
-        with explain_write_errors(path), path.open("a", encoding="utf-8") as file:
+        with self._writing(), explain_write_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
 
     def lines(self, path: Path) -> list[dict[str, Any]]:
@@ -118,9 +154,16 @@ class Run:
             return []
         try:
             whole = path.read_text(encoding="utf-8").split("\n")[:-1]
-            return [json.loads(line) for line in whole if line]
+            values = [
+                json.loads(line, object_hook=lambda facts: _Facts(path, facts))
+                for line in whole
+                if line
+            ]
         except ValueError as error:
             raise RunError(f"'{path}' is damaged ({error}). Remove its damaged lines.") from error
+        if not all(isinstance(value, _Facts) for value in values):
+            raise RunError(f"'{path}' is damaged. Remove the lines that are no objects.")
+        return values
 
     def repair_lines(self) -> None:
         """Drops half-written last lines, so that what is appended begins a line of its own."""
@@ -148,13 +191,15 @@ class Run:
 
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         metadata = {"format": "pt", "channels": ",".join(channels)}
-        write_atomic(path, _in_order(save(tensors, metadata)))
+        with self._writing():
+            write_atomic(path, _in_order(save(tensors, metadata)))
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Writes the state that the run goes on from."""
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
-        write_atomic(self.last, buffer.getvalue())
+        with self._writing():
+            write_atomic(self.last, buffer.getvalue())
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """Reads the last state, None if there is none yet.
@@ -172,6 +217,29 @@ class Run:
                 "start this run anew."
             ) from error
         return state
+
+
+class _Facts(dict[str, Any]):
+    """Values by name; one that is missing is an error with one line."""
+
+    def __init__(self, file: Path, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._file = file
+
+    def __missing__(self, key: str) -> Any:
+        raise RunError(f"'{self._file}' has no '{key}': {_MEND}")
+
+
+def _is_whole(facts: Mapping[str, Any]) -> bool:
+    """Tells whether the values of encoder.json have the shapes that fit its channels."""
+    try:
+        count = len(facts["channels"])
+        shapes = [np.shape(np.asarray(facts[name], float)) for name in ("mean", "std")]
+        ends = np.shape(np.asarray(facts["value_range"], float))
+        named = isinstance(facts["architecture"], str) and isinstance(facts["image_size"], int)
+        return named and shapes == [(count,), (count,)] and ends == (count, 2)
+    except (TypeError, ValueError):
+        return False
 
 
 def _in_order(weights: bytes) -> bytes:

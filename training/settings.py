@@ -138,7 +138,7 @@ class RunConfig(Config):
     """Everything that decides a run; `config.toml` of the run folder is this, resolved."""
 
     domain: Annotated[str, Field(description="domain of the images; see 'ssl-kit domains'")]
-    seed: Annotated[int, Field(ge=0, description="seed of all random numbers")] = 0
+    seed: Annotated[int, Field(ge=0, lt=4294967296, description="seed of all random numbers")] = 0
     objective: Annotated[
         Named, Field(description="self-supervised objective; see 'ssl-kit objectives'")
     ] = Named(name="simclr")
@@ -175,9 +175,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: If it does not exist or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors write a mark
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"Cannot read the configuration '{path}': {error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"Cannot read the configuration '{path}': {reason}.") from error
 
 
 def parse_set(assignment: str) -> dict[str, Any]:
@@ -204,6 +205,8 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
             below = merged.get(key)
             if isinstance(value, str) and key == "objective":
                 value = {"name": value}
+            if isinstance(value, Mapping) and key in merged and not isinstance(below, Mapping):
+                raise UsageError(f"'{key}' has settings of its own; it cannot be {below!r}.")
             if isinstance(value, Mapping) and isinstance(below, Mapping):
                 renamed = "name" in value and value["name"] != below.get("name")
                 value = merge({} if renamed and key == "objective" else below, value)

@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from ..core.errors import RunError
 from ..core.objective import Output
+from ..data.memory import explain_memory_errors
 from .optim import set_learning_rate
+
+_ADVICE = (
+    "Lower the batch size (in pre-training, train.accumulate=2 makes a step of two batches) or the "
+    "image size, or choose a smaller encoder. What was saved before is kept."
+)
 
 
 class SingleDevice:
@@ -58,7 +64,7 @@ class TrainingStep:
             forward: Computes the loss of a batch.
         """
         set_learning_rate(self.optimizer, lr)
-        with self._engine.accumulate(self.model):
+        with explain_memory_errors(_ADVICE), self._engine.accumulate(self.model):
             output = forward()
             self._engine.backward(output.loss)
             if self._clip and self._engine.sync_gradients:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -22,6 +23,9 @@ class Cli(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **kwargs: Any) -> Any:
         """Runs a command; a mistake is one line on stderr, any other error keeps its traceback."""
+        for stream in (sys.stdout, sys.stderr):  # names of files may be no Unicode
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         typed = TYPED.set(shlex.join(["ssl-kit", *(sys.argv[1:] if args is None else args)]))
         try:
             with _interrupted_by_stop_signals():
@@ -35,6 +39,12 @@ class Cli(click.Group):
             sys.exit(error.exit_code)
         except click.Abort as error:
             reason = str(error.__cause__ or "") or "Interrupted."
+            click.echo(f"Error: {reason}", err=True)
+            sys.exit(1)
+        except (MemoryError, OSError, RuntimeError) as error:
+            reason = _reason_of(error)
+            if not reason:
+                raise
             click.echo(f"Error: {reason}", err=True)
             sys.exit(1)
         finally:
@@ -78,6 +88,26 @@ def _interrupted_by_stop_signals() -> Iterator[None]:
     finally:
         for number in handled:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _reason_of(error: Exception) -> str:
+    """Returns a line for an error that the machine is the cause of, "" for a fault of ours."""
+    from ...core.errors import reason_of_refusal
+    from ...data.memory import is_out_of_memory
+
+    if is_out_of_memory(error):
+        return (
+            "The memory is full. Lower the batch size, the image size or the number of workers "
+            f"({str(error).strip().splitlines()[-1][:200]})."
+        )
+    if not isinstance(error, OSError):
+        return ""
+    if isinstance(error, FileNotFoundError):
+        if not error.filename:
+            return "The current folder was deleted. Change to another one."
+        return f"'{error.filename}' does not exist, or was deleted meanwhile."
+    reason = reason_of_refusal(error)
+    return f"Cannot use '{error.filename or '.'}': {reason}." if reason else ""
 
 
 def _use_plugins_dir(ctx: click.Context, option: click.Parameter, folder: str | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...core.atomic import write_atomic
-from ...core.errors import DataError, UsageError
+from ...core.errors import DataError, RunError, UsageError
 from ...data.in_memory import kept_in_memory
 from ...training.finite import told_where
 from ...training.locks import exclusive
@@ -20,6 +20,8 @@ from ..result import Result
 from .models import Models
 from .plan import Cell, Plan
 from .verdicts import summary
+
+_SETTINGS = "settings.json"
 
 
 def compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str, Any]:
@@ -67,6 +69,7 @@ def _compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[st
         ) from None
     values = summary(plan, results, models, command)
     text = json.dumps(values, indent=1, allow_nan=True) + "\n"
+    _refuse_vanished(out)
     write_atomic(out / "compare.json", text.encode())
     return values
 
@@ -98,7 +101,7 @@ def _results(
 
 def _check_settings(out: Path, plan: Plan) -> None:
     """Refuses a folder with other settings, and notes those of the plan in a new one."""
-    file = out / "settings.json"
+    file = out / _SETTINGS
     planned = {**plan.settings, **{f"arm {arm.name}": arm.identity for arm in plan.arms}}
     planned = json.loads(json.dumps(planned))
     stored: dict[str, Any] = {}
@@ -138,8 +141,18 @@ def _result(plan: Plan, cell: Cell, models: Models, file: Path) -> Result | None
         "seconds": round(time.monotonic() - started, 1),
     }
     result = replace(result, details={**result.details, **facts})
+    _refuse_vanished(file.parents[2])
     result.save(file)
     return result
+
+
+def _refuse_vanished(out: Path) -> None:
+    """Refuses to make a folder anew that vanished while its results were computed."""
+    if not (out / _SETTINGS).is_file():
+        raise RunError(
+            f"The folder of the comparison is gone: '{out}' was deleted, renamed or unmounted. "
+            "Restore it and repeat the command, which goes on, or start anew."
+        )
 
 
 def _check_metric(result: Result, first: Result, cell: Cell) -> None:

@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
+from zipfile import ZipInfo
 
 import numpy as np
+import psutil
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -18,6 +21,7 @@ from ...data import (
     evenly_spaced,
     fills_among,
     listed_fills,
+    refuse_large,
     understand_labels,
     without_fills,
 )
@@ -147,7 +151,9 @@ class Arrays(FileDataset):
 
     def _load(self, i: int) -> Image:
         try:
-            return np.asarray(np.load(self.path_of(i), allow_pickle=False))
+            array = np.load(self.path_of(i), mmap_mode="r", allow_pickle=False)
+            refuse_large(array.shape, array.dtype.itemsize)
+            return np.array(array)
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"is no NumPy array: {error}") from error
 
@@ -164,6 +170,8 @@ def _open_stack(path: Path, targets: str) -> tuple[NDArray[np.generic], Index]:
     """Opens one file that holds all images; `targets` is the kind of its labels."""
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, NpzFile):
+            _refuse_large_archive(path, loaded)
         files = {path.stem: loaded} if path.suffix == ".npy" else dict(loaded)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"'{path}' is no NumPy file without pickled objects: {error}.") from error
@@ -171,6 +179,10 @@ def _open_stack(path: Path, targets: str) -> tuple[NDArray[np.generic], Index]:
     images = files.get(path.stem) if images is None else images
     if images is None or images.ndim not in (3, 4) or not len(images):
         raise DataError(f"'{path}' needs an array of images (n, H, W) or (n, H, W, C).")
+    try:
+        refuse_large(images.shape[1:], images.dtype.itemsize)
+    except DataError as error:
+        raise DataError(f"An image of '{path}' {error}.") from error
     keys = [f"{path.stem}[{i}]" for i in range(len(images))]
     given = {name: files[name] for name in ("labels", "groups") if name in files}
     wrong = [name for name, values in given.items() if len(values) != len(images)]
@@ -192,3 +204,14 @@ def _texts(labels: Iterable[Any]) -> list[str]:
         "|".join(map(str, np.flatnonzero(label))) or "|" if np.ndim(label) else str(label)
         for label in labels
     ]
+
+
+def _refuse_large_archive(path: Path, archive: NpzFile) -> None:
+    """Refuses an archive that does not fit into half of the free memory, where it is unpacked."""
+    parts: list[ZipInfo] = archive.zip.infolist() if archive.zip else []
+    size = sum(part.file_size for part in parts)
+    if size > psutil.virtual_memory().available / 2:
+        raise DataError(
+            f"'{path}' takes {size / 2**30:.1f} GiB of memory when it is unpacked, more than half "
+            "of what is free. Save the images as .npy, of which parts are read."
+        )

@@ -15,18 +15,20 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError, features
 
 from ... import DataError, Image
+from .image_sizes import END, PILLOW_ERRORS, jpeg_markers, reduction
 from .tiff_pages import Storage, storage_of
 
 Bytes = NDArray[np.uint8]
 
 _UNCHANGED, _GRAY = cv2.IMREAD_UNCHANGED, cv2.IMREAD_GRAYSCALE
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")  # of Pillow; I;16 and its kin begin with I
-# A marker in the pixels of a JPEG: no stuffed zero, no restart marker, no fill byte.
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _PNM = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+\d+){2}(?:\s|#[^\n]*\n)+(\d+)")
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV has it
-_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers of a JPEG without a length
-_SCAN, _END = 0xDA, 0xD9
+_REDUCED = {
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
 
 cv2.utils.logging.setLogLevel(
     cv2.utils.logging.LOG_LEVEL_SILENT
@@ -44,13 +46,16 @@ def decode(data: Bytes, flag: int) -> Image:
         (H, W) or (H, W, C).
 
     Raises:
-        DataError: If the file is cut off or no image.
+        DataError: If the file is cut off, no image, or too large for the memory.
     """
     head = data[:16].tobytes()
     if not head:
         raise DataError("the file is empty")
     if not _is_whole(head, data):
         raise DataError("the file is cut off")
+    factor = reduction(data, flag)
+    if factor > 1:
+        flag = (cv2.IMREAD_ANYCOLOR if flag == _UNCHANGED else flag) | _REDUCED[factor]
     if head[:4] == b"GIF8" or head[4:8] == b"ftyp":  # OpenCV: not in all versions, or 10 bits
         return _by_pillow(data, flag)
     tiff = storage_of(data)
@@ -127,7 +132,7 @@ def _by_pillow(data: Bytes, flag: int) -> Image:
             return np.asarray(picture if deep else picture.convert("L"))
     except UnidentifiedImageError as error:
         raise DataError(_unknown(data[:16].tobytes())) from error
-    except (OSError, ValueError, SyntaxError, RuntimeError, Pillow.DecompressionBombError) as error:
+    except PILLOW_ERRORS as error:
         raise DataError(f"cannot be decoded: {str(error).rstrip('.')}") from error
 
 
@@ -183,24 +188,7 @@ def _is_whole(head: bytes, data: Bytes) -> bool:
 
 
 def _whole_jpeg(file: bytes) -> bool:
-    """Walks the segments to the end marker: that of a thumbnail is inside a segment."""
-    at = 2
-    while True:
-        at = file.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(file):
-            return False
-        marker = file[at + 1]
-        if marker == _END:
-            return True
-        if marker in (0x00, 0xFF):
-            at += 1
-        elif marker in _ALONE:
-            at += 2
-        else:
-            at += 2 + struct.unpack(">H", file[at + 2 : at + 4])[0]
-            following = _MARKER.search(file, at) if marker == _SCAN else None
-            if marker == _SCAN:
-                at = following.start() if following else len(file)
+    return any(marker == END for marker, _ in jpeg_markers(file))
 
 
 def _whole_png(file: bytes) -> bool:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from ... import Config, DataError, Image
 from ...data import (
+    MOST_BYTES,
     FileDataset,
     evenly_spaced,
     fills_among,
@@ -23,6 +24,7 @@ from ...data import (
     without_fills,
 )
 from .image_files import Bytes, decode, is_animated
+from .image_sizes import is_reduced
 from .tiff_pages import pages_of, storage_of
 
 _NAMES = {"gray": ("gray",), "rgb": ("red", "green", "blue")}
@@ -33,12 +35,16 @@ _GOLDEN = 0.6180339887  # its multiples modulo 1 are evenly spread, wherever one
 
 
 class _Kind(NamedTuple):
-    """What an image is: gray or not, its number type, animated, a TIFF of four channels."""
+    """What an image is: gray or not, its number type, animated, a TIFF of four channels.
+
+    `reduced` tells whether it is too large for the memory, as gray and in color.
+    """
 
     gray: bool
     dtype: str
     animated: bool
     four: bool
+    reduced: tuple[bool, bool]
 
 
 class ImageFolderConfig(Config):
@@ -101,7 +107,14 @@ class ImageFolder(FileDataset):
         self._dtype = np.dtype(self._choose_type(types))
         self._remark(*self._differences(kind if auto else "", grays, len(kinds), types))
         self._find_fills()
-        four = sum(kind.four for kind in kinds)
+        reduced = sum(each.reduced[kind == "rgb"] for each in kinds)
+        if reduced:
+            self._remark(
+                f"{reduced} of the {len(kinds)} images looked at {_be(reduced)} too large for the "
+                f"memory: an image may take {MOST_BYTES / 2**30:.1f} GiB. Every side of such a "
+                "JPEG is read at 1/2, 1/4 or 1/8."
+            )
+        four = sum(each.four for each in kinds)
         if four:
             self._remark(
                 f"{four} of the {len(kinds)} images looked at {_be(four)} TIFF of four channels, "
@@ -193,7 +206,9 @@ class ImageFolder(FileDataset):
                 continue
             stored = storage_of(data) if image.ndim == 3 else None
             four = stored is not None and stored.channels == 4 and not stored.inks
-            kinds.append(_Kind(image.ndim == 2, image.dtype.name, is_animated(data), four))
+            reduced = is_reduced(data, cv2.IMREAD_GRAYSCALE), is_reduced(data, cv2.IMREAD_COLOR_RGB)
+            moving = is_animated(data)
+            kinds.append(_Kind(image.ndim == 2, image.dtype.name, moving, four, reduced))
             pixels += image.shape[0] * image.shape[1]
             if pixels > _PIXELS and len(kinds) >= _LEAST:
                 break
@@ -240,12 +255,14 @@ class ImageFolder(FileDataset):
         """Returns the bytes of a file, in which page i comes first if it is a stack."""
         path, page = self.path_of(int(self._file[i])), int(self._page[i])
         try:
-            if not page:
+            if not page and path.stat().st_size <= MOST_BYTES:
                 return np.frombuffer(path.read_bytes(), np.uint8)
             data = np.memmap(path, np.uint8, "c")  # what is written stays in memory
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise DataError(f"cannot be opened: {reason}") from error
+        if not page:
+            return data
         order: Literal["little", "big"] = "little" if data[0] == ord("I") else "big"
         begin, end = (8, 16) if int(self._file[i]) in self._big else (4, 8)
         data[begin:end] = np.frombuffer(page.to_bytes(end - begin, order), np.uint8)

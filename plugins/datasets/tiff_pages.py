@@ -28,8 +28,9 @@ _File = BinaryIO | io.RawIOBase
 
 
 class Storage(NamedTuple):
-    """How a page is stored: channels, bits of a number, channels one after another, CMYK."""
+    """How a page is stored: (H, W), channels, bits of a number, one channel after another, CMYK."""
 
+    size: tuple[int, int]
     channels: int
     bits: int
     planes: bool
@@ -79,6 +80,7 @@ def storage_of(data: NDArray[np.uint8]) -> Storage | None:
         return None
     tags = directories[0][1]
     return Storage(
+        (tags.get(_HEIGHT, 0), tags.get(_WIDTH, 0)),
         tags.get(_SAMPLES, 1),
         tags.get(_BITS, 1),
         tags.get(_PLANES, 1) == 2,

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import Image, RunError
+from ... import Image
+from ...data import write_atomic
 
 _SIDE = 1024  # approximate side of a picture in pixels
 _CELL = 32  # largest side of an image in it, in pixels
@@ -80,7 +81,7 @@ def write_table(file: Path, names: Row, rows: Iterable[Row]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(rows)
-    _write(file, text.getvalue().encode(errors="surrogateescape"))
+    write_atomic(file, text.getvalue().encode(errors="surrogateescape"))
 
 
 def write_pictures(file: Path, *pictures: Picture) -> None:
@@ -91,12 +92,4 @@ def write_pictures(file: Path, *pictures: Picture) -> None:
     """
     gap = np.full((len(pictures[0]), 8, 3), 255, np.uint8)
     parts = [part for picture in pictures for part in (gap, picture)][1:]
-    _write(file, bytes(cv2.imencode(".png", np.concatenate(parts, axis=1)[..., ::-1])[1]))
-
-
-def _write(file: Path, content: bytes) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    except OSError as error:
-        raise RunError(f"Cannot write '{file}': {error.strerror}. Name another folder.") from error
+    write_atomic(file, bytes(cv2.imencode(".png", np.concatenate(parts, axis=1)[..., ::-1])[1]))

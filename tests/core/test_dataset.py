@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -167,3 +169,31 @@ def test_the_fingerprint_follows_names_labels_groups_and_splits(memory_dataset):
     prints = [memory_dataset(images, **some).fingerprint() for some in columns]
     assert len(set(prints)) == len(prints)
     assert memory_dataset(images).fingerprint() == prints[0]
+
+
+def test_nan_is_counted_and_an_image_of_nan_alone_is_refused(memory_dataset):
+    images = [ramp(0, 1, np.float32) for _ in range(3)]
+    images[1][:5, :5] = np.nan
+    images[2][:] = np.nan
+    dataset = memory_dataset(images, [(0, 1)])
+    assert [dataset[i].incomplete for i in range(2)] == [False, True]
+    assert dataset[1].image[0, 0, 0] == 0
+    with pytest.raises(DataError, match="all are NaN"):
+        dataset[2]
+
+
+def test_the_value_range_is_measured_without_a_copy_in_float64(memory_dataset):
+    large = ramp(0, 60000, np.uint16).repeat(50, 0)
+    tracemalloc.start()
+    memory_dataset([large]).measure_value_range()
+    assert tracemalloc.get_traced_memory()[1] < large.nbytes
+    tracemalloc.stop()
+
+
+def test_scaling_holds_one_copy(memory_dataset):
+    large = ramp(0, 60000, np.uint16).repeat(50, 0)
+    dataset = memory_dataset([large], [(0, 60000)])
+    tracemalloc.start()
+    scaled = dataset.scale(large)
+    assert tracemalloc.get_traced_memory()[1] < 1.4 * scaled.nbytes
+    tracemalloc.stop()

@@ -3,6 +3,9 @@
 import json
 import os
 
+from ssl_kit.commands.doctor import health
+from ssl_kit.core.registry import Entry, Registry
+
 HOOK = "from ssl_kit import hookimpl\n"
 
 
@@ -34,10 +37,43 @@ def test_a_broken_plugin_is_named_when_a_look_up_fails(ssl_kit):
     assert "broken (ModuleNotFoundError: No module named 'no_such_module')" in done.stderr
 
 
-def test_a_plugin_that_exits_on_import_harms_nothing(ssl_kit):
-    done = ssl_kit("objectives", plugins={"rude": "raise SystemExit(3)"})
-    assert done.returncode == 0
-    assert "simclr" in done.stdout
+EXITING_HOOKS = HOOK + (
+    "import sys\n@hookimpl\ndef register_objectives(register):\n    sys.exit(3)\n"
+    "@hookimpl\ndef register_commands(cli):\n    sys.exit(4)"
+)
+IMPOLITE = (
+    "import os, sys, time\nprint('hello')\nos.chdir('/')\nsys.path.insert(0, '/other')\n"
+    "time.sleep(1.01)\n"
+)
+
+
+def test_a_plugin_that_exits_or_changes_the_process_harms_nothing(ssl_kit):
+    plugins = {
+        "rude": "raise SystemExit(3)",
+        "stop": "class Stop(BaseException): pass\nraise Stop('no')",
+        "hooks": EXITING_HOOKS,
+        "impolite": IMPOLITE + plugin("mirror_ball"),
+        "torch": plugin("mirror_ball"),
+    }
+    done = ssl_kit("plugins", "--json", plugins=plugins)
+    states = {row["name"]: row["state"] for row in json.loads(done.stdout)}
+    assert states["rude"] == "FAILED: SystemExit: 3"
+    assert states["stop"] == "FAILED: Stop: no"
+    assert states["hooks"] == "FAILED: SystemExit: 3"
+    assert "the name of the module 'torch'; rename the file" in states["torch"]
+    for remark in ("s to load", "prints", "working directory", "sys.path"):
+        assert remark in states["impolite"]
+    assert "mirror_ball" in ssl_kit("objectives", plugins=plugins).stdout
+    assert "train" in ssl_kit("--help", plugins={"hooks": EXITING_HOOKS}).stdout
+
+
+def test_doctor_names_what_a_plugin_registers_and_cannot_load(monkeypatch):
+    broken = Registry("dataset", lambda: None)
+    broken.add(Entry("lamp", "no_such:X", origin="lamps"))
+    monkeypatch.setattr("ssl_kit.commands.doctor.REGISTRIES", {"": broken})
+    row = health()[-1]
+    assert (row["check"], row["ok"]) == ("dataset lamp", False)
+    assert "failed to load from 'no_such:X'" in row["found"]
 
 
 def test_a_misspelled_hook_is_an_error(ssl_kit):

@@ -59,10 +59,24 @@ def test_duplicate_fails_on_look_up_of_that_name_only(registry):
     assert registry.entry("beta").origin == "pkg-a"
 
 
-@pytest.mark.parametrize("name", ["", "Alpha", "my method"])
+@pytest.mark.parametrize("name", ["", "Alpha", "my method", "my\nmethod", 7, None])
 def test_names_are_lower_case_without_spaces(registry, name):
     with pytest.raises(PluginError, match="'pkg-b' registers the objective name"):
         registry.add(Entry(name, 1, origin="pkg-b"))
+
+
+@pytest.mark.parametrize("wrong", [("collections.Counter", ""), (":Counter", ""), (1, None)])
+def test_values_name_a_module_and_an_attribute_and_summaries_are_texts(registry, wrong):
+    with pytest.raises(PluginError, match="'pkg-b' registers the objective 'gamma' wrongly"):
+        registry.add(Entry("gamma", *wrong, origin="pkg-b"))
+
+
+def test_what_exits_when_it_is_imported_names_the_plugin(registry, monkeypatch, tmp_path):
+    (tmp_path / "leaves_at_once.py").write_text("import sys\nsys.exit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.add(Entry("gamma", "leaves_at_once:X", origin="pkg-b"))
+    with pytest.raises(PluginError, match=r"'gamma' of plugin 'pkg-b' failed.*SystemExit: 3"):
+        registry["gamma"]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 
 import pytest
 import torch
@@ -156,6 +157,36 @@ def test_a_full_disk_leaves_the_last_checkpoint(run, full_disk, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda file: None)
         run.save_checkpoint({"step": 3})
-    with pytest.raises(RunError, match="goes on with 'ssl-kit train --resume RUN'"):
+    with pytest.raises(RunError, match=r"checkpoint is of .*; go on with 'ssl-kit train --resume"):
         run.save_checkpoint({"step": 4})
     assert run.load_checkpoint() == {"step": 3}
+
+
+def test_a_run_folder_that_vanished_is_not_made_anew(run):
+    shutil.rmtree(run.folder)
+    for write in (
+        lambda: run.append(run.metrics, {"step": 1}),
+        lambda: run.write_json("manifest.json", {}),
+        lambda: run.save_checkpoint({"step": 1}),
+        lambda: run.save_weights(run.encoder, {"w": torch.ones(2)}, ("c0",)),
+    ):
+        with pytest.raises(RunError, match="folder of the run is gone"):
+            write()
+    assert not run.folder.exists()
+
+
+def test_facts_of_another_version_name_the_file_and_the_key(run):
+    run.write_json("manifest.json", {"data": {}})
+    with pytest.raises(RunError, match=r"manifest.json' has no 'fingerprint': another version"):
+        run.read_json("manifest.json")["data"]["fingerprint"]
+    for damaged in ("[1]", '{"channels": ["a"], "mean": "x", "std": [1]}'):
+        (run.folder / "encoder.json").write_text(damaged)
+        with pytest.raises(RunError, match=r"encoder.json' (is damaged|has no)"):
+            run.read_json("encoder.json")
+
+
+@pytest.mark.parametrize("content", [b'{"step": 1}\n{bad\n\n', b"\xff\n", b"[1]\n"])
+def test_damaged_lines_are_one_line(run, content):
+    run.metrics.write_bytes(content)
+    with pytest.raises(RunError, match=r"metrics.jsonl' is damaged.*Remove"):
+        run.lines(run.metrics)

@@ -243,7 +243,7 @@ class Recordings(Windows, FileDataset):
         Raises:
             DataError: If its file is damaged or its length is another than that of its window.
         """
-        file = int(self._file[i])
+        file, self.filled = int(self._file[i]), False
         self.refuse_faulty(file)
         options, source = self.options, self._source(file)
         count = round(options.window * options.resample)
@@ -289,6 +289,10 @@ class Recordings(Windows, FileDataset):
                 f"has {rate:g} samples a second of {names[0]}, too few for data.options.band"
             )
         x = source.read(origin + first, origin + stop, names) * np.float32(options.factor)
+        finite = np.isfinite(x)
+        if not finite.any():
+            raise DataError("none of its samples is a number")
+        self.filled |= not finite.all()  # dead channels become 0
         dead_rows = dead(x)
         x = np.where(dead_rows[:, None], 0, x - x.mean(axis=1, keepdims=True))
         x = bandpass(x, rate, *options.band, mirrored=len(source.spans) > 1)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ssl_kit import DataError
 from ssl_kit_eeg.channel_types import microvolts_of, types_of
 from ssl_kit_eeg.electrodes import canonical
 from ssl_kit_eeg.recordings import RecordingConfig, Recordings
@@ -140,3 +141,14 @@ def test_text_with_other_columns(tmp_path: Path) -> None:
     data = opened(tmp_path, rate=100)
     assert data.channels == ("Cz_uv",)
     assert "EOG, marker" in data.index.remarks[0]
+
+
+def test_samples_that_are_no_numbers_are_counted_and_a_window_of_nothing_else_is_refused(tmp_path):
+    rows = [f"{i % 7},{'nan' if 100 <= i < 120 else i % 5}" for i in range(800)]
+    rows += ["nan,nan"] * 800
+    (tmp_path / "a.csv").write_text("Cz,Pz\n" + "\n".join(rows))
+    options = {"rate": 100, "window": 1, "band": (0.0, 40.0)}
+    dataset = Recordings.open(tmp_path, Recordings.Config(**options))
+    assert [dataset[i].incomplete for i in (0, 1, 4)] == [True, True, False]  # by the filter
+    with pytest.raises(DataError, match="none of its samples is a number"):
+        dataset[12]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ssl_kit import DataError, Image, UsageError
+from ssl_kit import DataError, Image
+from ssl_kit.data import write_atomic
 
 from .options import SlidesConfig
 from .outlines import Frame, outlines_of, read_outlines, write_outlines
@@ -57,7 +57,8 @@ def make_plan(path: Path, key: str, options: SlidesConfig) -> Plan:
         options: Of the reader.
 
     Raises:
-        UsageError: If the outlines are wrong, or the overview cannot be written.
+        UsageError: If the outlines are wrong.
+        RunError: If the overview cannot be written.
     """
     try:
         with opened(path) as slide:
@@ -107,8 +108,8 @@ def _plan(slide: Any, header: Header, tiling: Tiling, key: str, options: SlidesC
         target = Path(options.overviews) / key
         drawn = draw_tiles(picture, tissue, places, tiling, size)
         frame = Frame(picture.shape[:2], size, header.origin)
-        _write(target.with_name(f"{target.name}.png"), _png(drawn))
-        _write(target.with_name(f"{target.name}.geojson"), write_outlines(tissue, frame))
+        write_atomic(target.with_name(f"{target.name}.png"), _png(drawn))
+        write_atomic(target.with_name(f"{target.name}.geojson"), write_outlines(tissue, frame))
     inked = int(with_ink.sum() - kept.sum())
     return Plan(places, tiling, inked=inked, outlined=outlined)
 
@@ -131,14 +132,3 @@ def _tissue(
 
 def _png(image: Image) -> bytes:
     return bytes(cv2.imencode(".png", image[..., ::-1])[1])
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Writes a file aside and renames it, so that readers see all of it or none."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
-        os.replace(aside, path)
-    except OSError as error:
-        raise UsageError(f"Cannot write the overview '{path}': {error.strerror}.") from error

@@ -230,8 +230,9 @@ class Volumes(FileDataset):
             return image
         low, high = self._ends_of(int(self._volume[i]))
         unit: Image = (image.astype(np.float32) - low) / (high - low)
-        unit = np.nan_to_num(unit, nan=0).clip(0, 1)
-        return np.rint(unit * 255).astype(np.uint8) if self._scaling == "bytes" else unit
+        if self._scaling == "bytes":
+            return np.asarray(np.rint(np.nan_to_num(unit, nan=0).clip(0, 1) * 255), np.uint8)
+        return unit.clip(0, 1)  # NaN stays, and is counted where images are scaled
 
     def _ends_of(self, volume: int) -> tuple[np.float32, np.float32]:
         """Returns the 0.5th and 99.5th percentile of a volume, measured on a few slices, once."""
