@@ -9,6 +9,7 @@ from .clustering import kmeans as kmeans
 from .clustering import sinkhorn as sinkhorn
 from .clustering import soft_encode as soft_encode
 from .clustering import spherical_kmeans as spherical_kmeans
+from .coverage import uncovered as uncovered
 from .decoders import PyramidDecoder as PyramidDecoder
 from .decoders import join_patches as join_patches
 from .decoders import transformer_decoder as transformer_decoder

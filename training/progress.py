@@ -43,6 +43,9 @@ class Progress:
             + f"; {config.objective.name} on {config.encoder.name} at "
             f"{config.encoder.image_size} px, from {setup.loaded}"
         )
+        if setup.encoder.pooling:
+            name = config.objective.name
+            self.say(f"Features: {setup.encoder.pooling}, which {name} does not train.")
         for remark in (*dataset.index.remarks, *setup.splits.remarks):
             self.warn(remark)
 

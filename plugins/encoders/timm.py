@@ -18,7 +18,9 @@ from timm.layers.pos_embed_sincos import apply_keep_indices_nlc
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from ... import Encoder, RunError, UnknownNameError
+from ... import Encoder, RunError, UnknownNameError, UsageError
+from ...nn import uncovered
+from .timm_pooling import POOLINGS, described, head_map, head_of_tokens
 
 _TINY = 16  # pixels, at which the last feature map of a usual CNN (stride 32) is 1x1
 
@@ -114,18 +116,68 @@ class TimmEncoder(Encoder):
         sized: dict[str, Any] = {"img_size": image_size} if cfg and cfg.fixed_input_size else {}
         self.options = {key: value for key, value in options.items() if key not in _OURS}
         self.arguments = {"num_classes": 0, "in_chans": channels, **sized, **self.options}
-        self.body = timm.create_model(name, pretrained_cfg=cfg, **self.arguments)
-        if getattr(self.body, "dynamic_img_size", True) is False:  # for views of other sizes
-            free: dict[str, Any] = {"dynamic_img_size": True}
-            if isinstance(self.body, VisionTransformer):
-                free["dynamic_img_pad"] = True  # up to whole patches
-            self.body = timm.create_model(name, pretrained_cfg=cfg, **free, **self.arguments)
+        self._cfg, self._head_at_positions = cfg, False
+        self.body = self._build(self.arguments)
         self.num_features = getattr(self.body, "head_hidden_size", None) or self.body.num_features
         if hasattr(self.body, "forward_intermediates"):
             self.provides |= {"map", "pyramid"}
         if all(hasattr(self.body, part) for part in _TOKEN_PARTS):
             self.provides |= {"tokens"}
             self.num_prefix_tokens = self.body.num_prefix_tokens
+
+    def _build(self, arguments: dict[str, Any]) -> Any:
+        """Builds the model, for views of other sizes too."""
+        body = timm.create_model(self.name, pretrained_cfg=self._cfg, **arguments)
+        if getattr(body, "dynamic_img_size", True) is False:
+            free: dict[str, Any] = {"dynamic_img_size": True}
+            if isinstance(body, VisionTransformer):
+                free["dynamic_img_pad"] = True  # up to whole patches
+            body = timm.create_model(self.name, pretrained_cfg=self._cfg, **free, **arguments)
+        return body
+
+    def pool_from(self, part: str) -> None:
+        """Pools the mean of the patch tokens where the token or layer that is pooled is not trained.
+
+        Layers behind the pooling, such as the norm of a ConvNeXt, are applied to each position of
+        the last map, or to each token, so that they are trained as well.
+
+        Raises:
+            UsageError: If the features would still depend on weights that are not trained.
+        """
+        problem = "" if part == "features" else self._untrained(part)
+        body, old = self.body, str(getattr(self.body, "global_pool", ""))
+        attention = old == "map" or (old == "token" and "tokens" not in self.provides)
+        for changed in POOLINGS if problem else ():
+            if changed and not self._rebuild(body, changed):
+                continue
+            for self._head_at_positions in (False, True):
+                if (changed or not attention) and not self._untrained(part):
+                    self.options, self.arguments = self.options | changed, self.arguments | changed
+                    self.pooling = described(old) if changed else ""
+                    return
+        if problem:
+            raise UsageError(
+                f"The features of '{self.name}' depend on weights that this objective does not "
+                f"train ('{problem}' is one). Choose another --encoder, such as a ResNet or a ViT."
+            )
+
+    def _rebuild(self, body: Any, changed: dict[str, Any]) -> bool:
+        """Builds the model with changed arguments and the weights of `body`, if it has all."""
+        try:
+            with torch.random.fork_rng(devices=[]):
+                self.body = self._build({**self.arguments, **changed})
+            names, weights = self.body.state_dict(), body.state_dict()
+            self.body.load_state_dict({k: v for k, v in weights.items() if k in names})
+        except (TypeError, RuntimeError, AssertionError):  # no such argument, or other weights
+            return False
+        return True
+
+    def _untrained(self, part: str) -> str:
+        """Names what the features depend on and a map or the tokens do not; "" if nothing."""
+        x = torch.rand((1, self.channels, self.image_size, self.image_size))
+        x = x.to(next(self.body.parameters()))
+        run = self.forward_map if part == "map" else self.forward_tokens
+        return uncovered(self.body, lambda: self(x), lambda: run(x))
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to pooled features (B, D)."""
@@ -142,7 +194,9 @@ class TimmEncoder(Encoder):
             last, maps = self.body.forward_intermediates(
                 x, output_fmt="NCHW", norm="tokens" in self.provides
             )
-            if last.shape[2:] == maps[-1].shape[2:]:
+            if self._head_at_positions:
+                maps[-1] = head_map(self.body, last, maps[-1].shape[2:])
+            elif last.shape[2:] == maps[-1].shape[2:]:
                 maps[-1] = last
             return self.body.forward_head(last), maps
 
@@ -157,7 +211,12 @@ class TimmEncoder(Encoder):
             tokens = torch.cat([tokens[:, : self.num_prefix_tokens], kept], dim=1)
             if rope is not None:
                 rope = _kept_rotations(kept, rope, keep, mixed=getattr(body, "rope_mixed", False))
-        tokens = body.norm_pre(tokens)
+        tokens = self._blocks(body.norm_pre(tokens), rope)
+        return head_of_tokens(self.body, tokens) if self._head_at_positions else tokens
+
+    def _blocks(self, tokens: Tensor, rope: Any) -> Tensor:
+        """Applies the transformer blocks and the final normalization."""
+        body = self.body
         if rope is None:
             return cast(Tensor, body.norm(body.blocks(tokens)))
         for number, block in enumerate(body.blocks):

@@ -71,6 +71,8 @@ class Combination(Objective):
             raise UsageError(
                 "Which objectives are to be combined? Set objective.parts.NAME.weight=1 for each."
             )
+        for name in config.parts:  # before any part copies the encoder
+            encoder.pool_from(objectives[name].trains)
         self.parts = nn.ModuleDict()
         for name, options in config.parts.items():
             kind: type[Objective] = objectives[name]

@@ -69,6 +69,7 @@ class Data2Vec(Objective):
     paper = "https://arxiv.org/abs/2202.03555"
     Config = Data2VecConfig
     needs = frozenset({"pyramid"})
+    trains = "map"
 
     def __init__(self, encoder: Encoder, config: Data2VecConfig) -> None:
         super().__init__(encoder, config)

@@ -60,6 +60,7 @@ class IJEPA(Objective):
     paper = "https://arxiv.org/abs/2301.08243"
     Config = IJEPAConfig
     needs = frozenset({"pyramid", "tokens"})
+    trains = "map"
     defaults: ClassVar[Mapping[str, Any]] = {"optimizer": {"lr": 5e-4}}  # 2e-3 leads to collapse
 
     def __init__(self, encoder: Encoder, config: IJEPAConfig) -> None:

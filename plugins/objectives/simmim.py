@@ -52,6 +52,7 @@ class SimMIM(Objective):
     paper = "https://arxiv.org/abs/2111.09886"
     Config = SimMIMConfig
     needs = frozenset({"pyramid"})
+    trains = "map"
 
     def __init__(self, encoder: Encoder, config: SimMIMConfig) -> None:
         super().__init__(encoder, config)

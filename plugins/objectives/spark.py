@@ -44,6 +44,7 @@ class SparK(Objective):
     paper = "https://arxiv.org/abs/2301.03580"
     Config = SparKConfig
     needs = frozenset({"pyramid"})
+    trains = "map"
 
     def __init__(self, encoder: Encoder, config: SparKConfig) -> None:
         super().__init__(encoder, config)
