@@ -5,6 +5,7 @@ from ..core.view import multi_crop as multi_crop
 from ..core.view import scaled_size as scaled_size
 from ..core.view import two_views as two_views
 from .block_masking import random_blocks as random_blocks
+from .checkpoints import facts_beside as facts_beside
 from .clustering import kmeans as kmeans
 from .clustering import sinkhorn as sinkhorn
 from .clustering import soft_encode as soft_encode

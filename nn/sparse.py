@@ -30,21 +30,26 @@ def visible_only(network: nn.Module, visible: Tensor) -> Iterator[None]:
     shapes: list[torch.Size] = []
 
     @cache
-    def at(height: int, width: int) -> Tensor:
+    def at(rows: int, height: int, width: int) -> Tensor:
+        if rows != len(visible):  # positions that a head is applied to one by one
+            return visible.new_ones(rows, 1, height, width)
         return adaptive_max_pool2d(visible, (height, width))
 
+    def mask(x: Tensor) -> Tensor:
+        return at(len(x), *x.shape[2:])
+
     def hide(_: nn.Module, args: tuple[Tensor]) -> Tensor:
-        return args[0] * at(*args[0].shape[2:]).to(args[0].dtype)
+        return args[0] * mask(args[0]).to(args[0].dtype)
 
     def narrow(_: nn.Module, args: tuple[Tensor]) -> Tensor:
         shapes.append(args[0].shape)
-        sites = at(*args[0].shape[2:])[:, 0].bool()
+        sites = mask(args[0])[:, 0].bool()
         return args[0].permute(0, 2, 3, 1)[sites][..., None, None]  # (visible, C, 1, 1)
 
     def widen(_: nn.Module, args: tuple[Tensor], out: Tensor) -> Tensor:
         b, c, h, w = shapes.pop()
         x = out.new_zeros(b, h, w, c)
-        x[at(h, w)[:, 0].bool()] = out[..., 0, 0]
+        x[at(b, h, w)[:, 0].bool()] = out[..., 0, 0]
         return x.permute(0, 3, 1, 2)
 
     with ExitStack() as hooks:

@@ -46,7 +46,7 @@ def head_map(body: Any, last: Tensor, shape: Sequence[int]) -> Tensor:
         rows = _head(body, last.flatten(1, 2)[:, :, None, None, :])
     else:
         rows = _head(body, last.flatten(2).mT[..., None, None])
-    return rows.mT.unflatten(2, tuple(shape))
+    return rows.mT.reshape(len(rows), -1, *shape)
 
 
 def head_of_tokens(body: Any, tokens: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from ...core.index import evenly_spaced
 from ...data.process import seeded
 from ...data.splits import Positions
 from ...evaluation.pretrained import Pretrained, embed
+from ...nn.checkpoints import options_beside
 from ...nn.weights import create_encoder, load_initial_weights
 from ...training.run import Run
 
@@ -52,20 +53,25 @@ def embed_sample(run: Run, model: Pretrained, dataset: Dataset, domain: Domain) 
 
 
 def initial(run: Run, model: Pretrained) -> Pretrained | None:
-    """Makes the encoder that the run started from; None if its weights are not available."""
-    config = run.config
+    """Makes the encoder that the run started from; None if its weights are not available.
+
+    Random weights are pooled as the trained ones are, others as they were trained.
+    """
+    config, init = run.config, run.config.encoder.init
+    own = options_beside(init, config.encoder.name) | config.encoder.arguments
+    arguments = model.encoder.options if init == "scratch" else own
     try:
         with seeded(config.seed):  # as when the run was built: the same random weights
             encoder = create_encoder(
                 config.encoder.name,
                 len(model.channels),
                 model.image_size,
-                **config.encoder.arguments,
+                **arguments,
             )
-            loaded = load_initial_weights(encoder, config.encoder.init, model.channels)
+            loaded = load_initial_weights(encoder, init, model.channels)
     except (SslKitError, OSError):  # weights moved, or no network
         return None
-    name = "untrained" if config.encoder.init == "scratch" else "initial weights"
+    name = "untrained" if init == "scratch" else "initial weights"
     return Pretrained(name, encoder, model.channels, model.statistics, model.image_size, loaded)
 
 
