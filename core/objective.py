@@ -102,7 +102,8 @@ class Objective(nn.Module, ABC):
 
     def __init__(self, encoder: Encoder, config: Any) -> None:
         super().__init__()
-        encoder.pool_from(self.trains)
+        if self.trains != "features":
+            encoder.pool_from(self.trains)
         self.encoder = encoder
         self.config = config
         self.projector = None

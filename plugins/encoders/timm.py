@@ -131,7 +131,7 @@ class TimmEncoder(Encoder):
         Raises:
             UsageError: If the features would still depend on weights that are not trained.
         """
-        problem = "" if part == "features" else self._untrained(part)
+        problem = self._untrained(part) if part in self.provides else ""
         body, old = self.body, str(getattr(self.body, "global_pool", ""))
         attention = old == "map" or (old == "token" and "tokens" not in self.provides)
         for changed in POOLINGS if problem else ():
@@ -161,8 +161,10 @@ class TimmEncoder(Encoder):
 
     def _untrained(self, part: str) -> str:
         """Names what the features depend on and a map or the tokens do not; "" if nothing."""
-        x = torch.rand((1, self.channels, self.image_size, self.image_size))
-        x = x.to(next(self.body.parameters()))
+        x = torch.rand(
+            (1, self.channels, self.image_size, self.image_size),
+            generator=torch.Generator().manual_seed(0),
+        ).to(next(self.body.parameters()))
         run = self.forward_map if part == "map" else self.forward_tokens
         return uncovered(self.body, lambda: self(x), lambda: run(x))
 

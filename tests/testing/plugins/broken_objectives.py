@@ -74,6 +74,16 @@ class UnusedLayer(Sound):
         self.forgotten = nn.Linear(4, 4)
 
 
+class TrainsPatchesOnly(Sound):
+    """Leaves the class token of a ViT untrained, and does not say so."""
+
+    needs = frozenset({"map"})
+
+    def both(self, batch):
+        maps = self.encoder.forward_map(self.look(torch.cat(batch.views)))
+        return self.projector(maps.mean(dim=(2, 3))).chunk(2)
+
+
 class NumpyWeights(Sound):
     """Initializes from a generator that nobody seeds."""
 
