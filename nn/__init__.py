@@ -4,6 +4,8 @@ from ..core.discovery import objectives as objectives
 from ..core.view import multi_crop as multi_crop
 from ..core.view import scaled_size as scaled_size
 from ..core.view import two_views as two_views
+from .batch_norm import batch_norm_groups as batch_norm_groups
+from .batch_norm import random_groups as random_groups
 from .block_masking import random_blocks as random_blocks
 from .checkpoints import facts_beside as facts_beside
 from .clustering import kmeans as kmeans
@@ -11,6 +13,7 @@ from .clustering import sinkhorn as sinkhorn
 from .clustering import soft_encode as soft_encode
 from .clustering import spherical_kmeans as spherical_kmeans
 from .coverage import uncovered as uncovered
+from .decay import without_weight_decay as without_weight_decay
 from .decoders import PyramidDecoder as PyramidDecoder
 from .decoders import join_patches as join_patches
 from .decoders import transformer_decoder as transformer_decoder
