@@ -5,7 +5,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.beside_untrained import evaluate_beside_untrained
+from ..evaluation.beside_start import evaluate_beside_start
 from ..evaluation.requests import choose, prepare
 from ..reports.printed import Evaluations
 from .provenance import command_of
@@ -25,10 +25,10 @@ def evaluate(
     set: Mapping[str, Any] | None = None,
     features: str | PathLike[str] | None = None,
 ) -> Evaluations:
-    """Measures a run beside its untrained encoder, or initial weights alone, on labeled images.
+    """Measures a run beside the weights that it started from, or initial weights alone.
 
     The arguments are the flags of `ssl-kit evaluate`. The results of a run are also written to
-    its folder: evaluations/NAME.json, and the bootstrap draws in NAME.npz.
+    its folder: evaluations/NAME.json, and in NAME.npz what differences are computed from.
 
     Returns:
         The results by name of the evaluation; printed, they are a table.
@@ -48,5 +48,5 @@ def evaluate(
         evaluations=chosen.values(),
         settings=set,
     )
-    results = evaluate_beside_untrained(prepared, chosen, command)
+    results = evaluate_beside_start(prepared, chosen, command)
     return Evaluations(results, prepared.shared)

@@ -84,3 +84,10 @@ def test_arms_of_random_weights_pool_as_the_run_does_and_others_as_they_were_tra
 
 def test_the_report_compares_with_random_weights_that_pool_alike(run):
     assert initial(run, from_run(run)).encoder.options == POOLED
+
+
+def test_the_start_of_a_run_has_the_random_weights_of_its_training(run, settings):
+    start_weights = initial(run, from_run(run)).encoder.body.state_dict()
+    trained_from = build(resolve(settings)).encoder.body.state_dict()
+    assert start_weights.keys() == trained_from.keys()
+    assert all(torch.equal(value, trained_from[name]) for name, value in start_weights.items())
