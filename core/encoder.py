@@ -24,6 +24,7 @@ class Encoder(nn.Module, ABC):
         arguments: Arguments that build the architecture, for whoever loads the exported weights.
         options: Those of the arguments that `create_encoder` must be given again, besides the
             name, the channels and the image size.
+        pooling: How `pool_from` changed the features, "" if it did not; for messages.
         provides: Which of "map", "pyramid" and "tokens" this architecture has.
         example: Small architectures of the family that `ssl-kit plugin check` builds.
     """
@@ -37,11 +38,25 @@ class Encoder(nn.Module, ABC):
         self.num_features = self.num_prefix_tokens = 0
         self.arguments: dict[str, Any] = {}
         self.options: dict[str, Any] = {}
+        self.pooling = ""
         self.provides: frozenset[str] = frozenset()
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to pooled features (B, D)."""
+
+    def pool_from(self, part: str) -> None:
+        """Makes the features depend on nothing but what an objective trains, `Objective.trains`.
+
+        Arguments that this needs belong in `arguments` and `options`. The default is for encoders
+        that pool the last map with no weights of their own.
+
+        Args:
+            part: "map", "tokens", or "features", which changes nothing.
+
+        Raises:
+            UsageError: If it is not possible.
+        """
 
     def forward_map(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to the last feature map (B, D', h, w)."""

@@ -78,6 +78,8 @@ class Objective(nn.Module, ABC):
         paper: Link to the paper.
         Config: Class of the options; the defaults are those of the paper.
         needs: What the encoder must provide: any of "map", "pyramid" and "tokens".
+        trains: What of the encoder the loss is computed from: "features" (pooled), "map" (the last
+            feature map) or "tokens" (all tokens). The encoder then pools nothing else.
         defaults: Settings of the run that this method changes, nested as in config.toml.
         example: Options for the conformance checks, where the defaults do not suffice.
         processes_differ: Reason why P processes cannot give the result of one process with the
@@ -91,6 +93,7 @@ class Objective(nn.Module, ABC):
     paper: ClassVar[str]
     Config: ClassVar[type[Config]] = Config
     needs: ClassVar[frozenset[str]] = frozenset()
+    trains: ClassVar[str] = "features"
     defaults: ClassVar[Mapping[str, Any]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
     processes_differ: ClassVar[str] = ""
@@ -99,6 +102,8 @@ class Objective(nn.Module, ABC):
 
     def __init__(self, encoder: Encoder, config: Any) -> None:
         super().__init__()
+        if self.trains != "features":
+            encoder.pool_from(self.trains)
         self.encoder = encoder
         self.config = config
         self.projector = None

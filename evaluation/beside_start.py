@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.errors import SslKitError
 from ..data.process import seeded
+from ..nn.checkpoints import options_beside
 from ..nn.weights import create_encoder, load_initial_weights
 from ..training.run import Run
 from .evaluation import Evaluation
@@ -57,6 +58,8 @@ def evaluate_beside_start(
 def start_of(run: Run, model: Pretrained) -> Pretrained:
     """Makes the encoder that a run started from; random weights are the same as in its training.
 
+    Random weights are pooled as the trained ones are, others as they were trained.
+
     Args:
         run: The run.
         model: Its encoder, which gives channels, image size and standardization.
@@ -65,10 +68,10 @@ def start_of(run: Run, model: Pretrained) -> Pretrained:
         SslKitError, OSError: If its weights are unavailable.
     """
     config = run.config.encoder
+    own = options_beside(config.init, config.name) | config.arguments
+    arguments = model.encoder.options if config.init == SCRATCH else own
     with seeded(run.config.seed):
-        encoder = create_encoder(
-            config.name, len(model.channels), model.image_size, **config.arguments
-        )
+        encoder = create_encoder(config.name, len(model.channels), model.image_size, **arguments)
         loaded = load_initial_weights(encoder, config.init, model.channels)
     names = {SCRATCH: "untrained", "imagenet": "start (ImageNet)"}
     name = names.get(config.init, f"start ({Path(config.init).name})")

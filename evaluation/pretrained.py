@@ -26,6 +26,7 @@ from ..data.splits import Positions
 from ..data.standardize import Standardize
 from ..data.views import Renderer
 from ..data.workers import choose_workers
+from ..nn.checkpoints import listed, options_beside
 from ..nn.weights import create_encoder, load_initial_weights, load_weights, read_weights
 from ..training.device import choose_device
 from ..training.finite import require_finite
@@ -90,6 +91,7 @@ def from_facts(name: str, facts: Mapping[str, Any], weights: Path) -> Pretrained
         encoder = create_encoder(facts["architecture"], len(channels), size, **options)
     state, source = read_weights(weights)
     loaded = load_weights(encoder, state, source, channels, str(weights))
+    loaded += f"; built with {listed(options)}" if options else ""
     statistics = Statistics(facts["mean"], facts["std"])
     return Pretrained(name, encoder, channels, statistics, facts["image_size"], loaded)
 
@@ -116,7 +118,8 @@ def from_init(
     """
     with seeded(seed):
         channels = len(dataset.channels)
-        encoder = create_encoder(architecture, channels, image_size, **(options or {}))
+        arguments = options_beside(init, architecture) | dict(options or {})
+        encoder = create_encoder(architecture, channels, image_size, **arguments)
         loaded = load_initial_weights(encoder, init, dataset.channels)
     statistics = statistics_for(encoder, init, dataset, pool)
     name = {"scratch": "untrained", "imagenet": "ImageNet"}.get(init, Path(init).name)

@@ -7,10 +7,12 @@ from ..core.view import two_views as two_views
 from .batch_norm import batch_norm_groups as batch_norm_groups
 from .batch_norm import random_groups as random_groups
 from .block_masking import random_blocks as random_blocks
+from .checkpoints import facts_beside as facts_beside
 from .clustering import kmeans as kmeans
 from .clustering import sinkhorn as sinkhorn
 from .clustering import soft_encode as soft_encode
 from .clustering import spherical_kmeans as spherical_kmeans
+from .coverage import uncovered as uncovered
 from .decay import without_weight_decay as without_weight_decay
 from .decoders import PyramidDecoder as PyramidDecoder
 from .decoders import join_patches as join_patches

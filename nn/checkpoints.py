@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -173,3 +174,31 @@ def _layouts(state: State) -> Iterator[State]:
     named = in_timm_names(state)
     if named:
         yield named
+
+
+def facts_beside(init: str) -> dict[str, Any]:
+    """Returns the encoder.json of a run folder or beside a weights file, {} if there is none."""
+    path = Path(init)
+    files = [folder / "encoder.json" for folder in (path, *path.parents[:2])]
+    file = next((f for f in files if path.exists() and f.is_file()), None)
+    facts: dict[str, Any] = json.loads(file.read_text()) if file else {}
+    return facts
+
+
+def options_beside(init: str, name: str) -> dict[str, Any]:
+    """Returns the arguments that the encoder of initial weights was built with.
+
+    They say, for example, what it pools, and an encoder that continues from it needs them too.
+
+    Args:
+        init: A run folder or a weights file; there are none beside anything else.
+        name: Name of the encoder to be built; {} if the weights are of another one.
+    """
+    facts = facts_beside(init)
+    same = facts.get("architecture") in (name, name.partition("/")[2])
+    return dict(facts.get("options", {})) if same else {}
+
+
+def listed(options: Mapping[str, Any]) -> str:
+    """Lists arguments as in a call."""
+    return ", ".join(f"{key}={value!r}" for key, value in options.items())

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..core.discovery import encoders
 from ..core.encoder import Encoder
 from ..core.errors import RunError, UsageError
-from .checkpoints import converted, read_checkpoint, unwrap
+from .checkpoints import converted, listed, options_beside, read_checkpoint, unwrap
 
 DEFAULT_FAMILY = "timm"
 
@@ -42,9 +42,8 @@ def create_encoder(name: str, channels: int, image_size: int, **options: Any) ->
     except TypeError as error:
         if not options:
             raise
-        listed = ", ".join(f"{key}={value!r}" for key, value in options.items())
         raise UsageError(
-            f"The encoder '{name}' does not take the arguments {listed}: {error}."
+            f"The encoder '{name}' does not take the arguments {listed(options)}: {error}."
         ) from error
     _refuse_size(name, encoder, channels, image_size)
     return encoder
@@ -100,7 +99,9 @@ def load_initial_weights(
             f"--init takes scratch, imagenet, a run folder or a weights file; '{init}' is none."
         )
     state, source = read_weights(path)
-    return load_weights(encoder, state, source, channels, str(path))
+    loaded = load_weights(encoder, state, source, channels, str(path))
+    options = options_beside(init, encoder.name)
+    return f"{loaded}; built with its {listed(options)}" if options else loaded
 
 
 def read_weights(path: Path) -> tuple[Mapping[str, Any], Sequence[str]]:

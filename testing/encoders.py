@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..core.encoder import Encoder
-from ..core.errors import SslKitError
+from ..core.errors import SslKitError, UsageError
+from ..nn.coverage import uncovered
 from .kit import explaining, require
 
 Kind = type[Encoder]
@@ -137,10 +138,43 @@ def body_holds_the_weights(kind: Kind) -> str:
     return "" if checked else _NOTHING
 
 
+def pools_what_is_trained(kind: Kind) -> str:
+    """After `pool_from` the features depend on the map or the tokens only, and can be rebuilt."""
+    refused = []
+    for part in ("map", "tokens"):
+        for encoder in _small(kind):
+            if part not in encoder.provides:
+                continue
+            try:
+                encoder.pool_from(part)
+            except UsageError as error:
+                refused.append(str(error))
+                continue
+            _check_pooling(kind, encoder, part)
+    return " ".join(refused)
+
+
+def _check_pooling(kind: Kind, encoder: Encoder, part: str) -> None:
+    x = _images(encoder)
+    run = encoder.forward_map if part == "map" else encoder.forward_tokens
+    other = uncovered(encoder.body, lambda: encoder(x), lambda: run(x))
+    require(
+        not other,
+        f"{encoder.name}: after pool_from('{part}') the features depend on '{other}' as well; pool "
+        f"the {part}, or raise ssl_kit.UsageError",
+    )
+    architecture = encoder.name.rpartition("/")[2]
+    fresh = kind(architecture, encoder.channels, encoder.image_size, **encoder.options).eval()
+    with explaining("put the arguments that pool_from changed into `options` and `arguments`"):
+        fresh.body.load_state_dict(encoder.body.state_dict())
+        torch.testing.assert_close(fresh(x), encoder(x))
+
+
 RULES = (
     declares_itself,
     refuses_unknown_architectures,
     features_are_rows,
     provides_what_it_says,
     body_holds_the_weights,
+    pools_what_is_trained,
 )

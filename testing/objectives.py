@@ -12,6 +12,7 @@ from ..core.objective import Objective, Output
 from ..core.view import View
 from ..training.settings import RunConfig, merge
 from . import toy
+from .coverage import features_are_trained
 from .kit import explaining, require, require_finite
 from .processes import two_processes_equal_one
 from .state import every_image_has_its_row, resume_is_exact, state_is_complete, teacher_follows
@@ -189,6 +190,7 @@ RULES = (
     asks_for_views,
     loss_is_a_finite_scalar,
     gradients_reach_what_is_trained,
+    features_are_trained,
     deterministic,
     loss_falls,
     state_is_complete,

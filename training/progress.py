@@ -45,6 +45,9 @@ class Progress:
             + f"; {config.objective.name} on {config.encoder.name} at "
             f"{config.encoder.image_size} px, from {setup.loaded}"
         )
+        if setup.encoder.pooling:
+            name = config.objective.name
+            self.say(f"Features: {setup.encoder.pooling}, which {name} does not train.")
 
     def understood(self, facts: Inspection) -> None:
         """Prints in short what was understood of the images, and warns of what looks wrong."""

@@ -23,6 +23,7 @@ from ..data.opening import open_dataset, partners_of
 from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
 from ..data.views import Renderer
+from ..nn.checkpoints import options_beside
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
 from .engine import divide_batch, process_count
 from .settings import RunConfig, merge
@@ -146,12 +147,13 @@ def build(config: RunConfig) -> Setup:
     accumulate = config.train.accumulate
     batch_size = divide_batch(config.train.batch_size, len(pool), process_count(), accumulate)
     with seeded(config.seed):
-        size, arguments = config.encoder.image_size, config.encoder.arguments
-        encoder = create_encoder(config.encoder.name, len(dataset.channels), size, **arguments)
+        name, init, size = config.encoder.name, config.encoder.init, config.encoder.image_size
+        arguments = options_beside(init, name) | config.encoder.arguments
+        encoder = create_encoder(name, len(dataset.channels), size, **arguments)
         check_needs(encoder, config.objective.name, kind.needs)
-        loaded = load_initial_weights(encoder, config.encoder.init, dataset.channels)
+        loaded = load_initial_weights(encoder, init, dataset.channels)
         objective = kind(encoder, validate(kind.Config, config.objective.options, "objective"))
-        statistics = statistics_for(encoder, config.encoder.init, dataset, pool)
+        statistics = statistics_for(encoder, init, dataset, pool)
         mean, std = tuple(statistics.mean), tuple(statistics.std)
         steps = len(pool) // (batch_size * accumulate)
         objective.prepare(TrainingInfo(len(dataset), steps, mean, std))

@@ -53,6 +53,7 @@ def write_safetensors(run: Run, model: Pretrained, out: Path) -> Loaded:
     for name in ("encoder.json", "encoder.safetensors"):
         write_atomic(out / name, (run.folder / name).read_bytes())
     facts = run.read_json("encoder.json")
-    loaded = create_encoder(facts["architecture"], len(model.channels), model.image_size)
+    name, channels, size = facts["architecture"], len(model.channels), model.image_size
+    loaded = create_encoder(name, channels, size, **facts.get("options", {}))
     loaded.body.load_state_dict(load_file(out / "encoder.safetensors"))
     return Loaded(loaded.eval())

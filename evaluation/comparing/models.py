@@ -42,7 +42,7 @@ class Models:
         plan = self._plan
         size, dataset, pool = plan.image_size, plan.data.dataset, plan.data.splits.train
         try:
-            model = arm.load(key, plan.architecture, size, dataset, pool, plan.arguments)
+            model = arm.load(key, plan.architecture, size, dataset, pool, plan.arguments(arm))
         except RunError as error:
             if arm.kind != IMAGENET or arm.weights:
                 raise

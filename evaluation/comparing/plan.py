@@ -69,11 +69,20 @@ class Plan:
     data: EvaluationData
     known: Positions
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Further arguments of the architecture: those of the first run."""
-        runs = [arm.run for arm in self.arms if arm.run]
-        return dict(runs[0].config.encoder.arguments) if runs else {}
+    def arguments(self, arm: Arm) -> dict[str, Any]:
+        """Returns further arguments of an arm's architecture, from the first run.
+
+        Random weights are pooled as the run's encoder is, so that training is the only difference.
+        Weights of others keep the pooling that they were trained with.
+        """
+        run = next((arm.run for arm in self.arms if arm.run), None)
+        if run is None:
+            return {}
+        return dict(
+            run.read_json("encoder.json").get("options", {})
+            if arm.is_random
+            else run.config.encoder.arguments
+        )
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
 import sys
 import warnings
@@ -13,12 +12,13 @@ from typing import Any, ClassVar, cast
 
 import timm
 import torch
-from timm.layers.pos_embed import resample_abs_pos_embed
-from timm.layers.pos_embed_sincos import apply_keep_indices_nlc
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from ... import Encoder, RunError, UnknownNameError
+from ... import Encoder, RunError, UnknownNameError, UsageError
+from ...nn import uncovered
+from .timm_pooling import POOLINGS, described, head_map, head_of_tokens
+from .timm_positions import kept_rotations, resampled
 
 _TINY = 16  # pixels, at which the last feature map of a usual CNN (stride 32) is 1x1
 
@@ -65,25 +65,6 @@ def _resolve(name: str, options: dict[str, Any]) -> tuple[Any, str, dict[str, An
     return timm.models.PretrainedCfg(**cfg), architecture, {**(arguments or {}), **options}
 
 
-def _resampled(positions: Tensor, count: int) -> Tensor:
-    """Resamples position embeddings (1, N, D) of a square grid to another; as they are if none is.
-
-    Tokens before the patches are what N exceeds a square by.
-    """
-    before, after = math.isqrt(positions.shape[1]), math.isqrt(count)
-    prefix = positions.shape[1] - before**2
-    if count - after**2 != prefix:
-        return positions
-    old, new = [before, before], [after, after]
-    return cast(Tensor, resample_abs_pos_embed(positions, new, old, num_prefix_tokens=prefix))
-
-
-def _kept_rotations(x: Tensor, rope: Tensor, keep: Tensor, mixed: bool) -> Tensor:
-    """Chooses the rotary embeddings of the kept patches, as timm's patch dropout does."""
-    kept = apply_keep_indices_nlc(x, rope, keep)
-    return kept.transpose(0, 1) if mixed else kept.unsqueeze(1)
-
-
 def _precision_for(x: Tensor) -> AbstractContextManager[Any]:
     """Turns mixed precision off on a CPU for images (B, C, H, W) of at most 16 pixels.
 
@@ -104,7 +85,13 @@ class TimmEncoder(Encoder):
         options: Further arguments of `timm.create_model`, such as `init_values=1e-5`.
     """
 
-    example: ClassVar[tuple[str, ...]] = ("test_resnet", "test_vit")
+    example: ClassVar[tuple[str, ...]] = (
+        "test_resnet",
+        "test_mambaout",  # has a norm behind the pooling, and maps (B, h, w, D)
+        "test_vit",  # pools its class token
+        "test_vit2",  # pools patch tokens, has registers
+        "test_vit3",  # pools by attention
+    )
     body: Any
 
     def __init__(self, architecture: str, channels: int, image_size: int, **options: Any) -> None:
@@ -114,18 +101,72 @@ class TimmEncoder(Encoder):
         sized: dict[str, Any] = {"img_size": image_size} if cfg and cfg.fixed_input_size else {}
         self.options = {key: value for key, value in options.items() if key not in _OURS}
         self.arguments = {"num_classes": 0, "in_chans": channels, **sized, **self.options}
-        self.body = timm.create_model(name, pretrained_cfg=cfg, **self.arguments)
-        if getattr(self.body, "dynamic_img_size", True) is False:  # for views of other sizes
-            free: dict[str, Any] = {"dynamic_img_size": True}
-            if isinstance(self.body, VisionTransformer):
-                free["dynamic_img_pad"] = True  # up to whole patches
-            self.body = timm.create_model(name, pretrained_cfg=cfg, **free, **self.arguments)
+        self._cfg, self._head_at_positions = cfg, False
+        self.body = self._build(self.arguments)
         self.num_features = getattr(self.body, "head_hidden_size", None) or self.body.num_features
         if hasattr(self.body, "forward_intermediates"):
             self.provides |= {"map", "pyramid"}
         if all(hasattr(self.body, part) for part in _TOKEN_PARTS):
             self.provides |= {"tokens"}
             self.num_prefix_tokens = self.body.num_prefix_tokens
+
+    def _build(self, arguments: dict[str, Any]) -> Any:
+        """Builds the model, for views of other sizes too."""
+        body = timm.create_model(self.name, pretrained_cfg=self._cfg, **arguments)
+        free: dict[str, Any] = {}
+        if getattr(body, "dynamic_img_size", True) is False:
+            free["dynamic_img_size"] = True
+        if isinstance(body, VisionTransformer) and not body.patch_embed.dynamic_img_pad:
+            free |= {"dynamic_img_size": True, "dynamic_img_pad": True}  # up to whole patches
+        if free:
+            body = timm.create_model(self.name, pretrained_cfg=self._cfg, **free, **arguments)
+        return body
+
+    def pool_from(self, part: str) -> None:
+        """Pools the mean of the patch tokens if the token or layer that is pooled is not trained.
+
+        Layers behind the pooling, such as the norm of a ConvNeXt, are applied to each position of
+        the last map, or to each token, so that they are trained as well.
+
+        Raises:
+            UsageError: If the features would still depend on weights that are not trained.
+        """
+        problem = self._untrained(part) if part in self.provides else ""
+        body, old = self.body, str(getattr(self.body, "global_pool", ""))
+        attention = old == "map" or (old == "token" and "tokens" not in self.provides)
+        for changed in POOLINGS if problem else ():
+            if changed and not self._rebuild(body, changed):
+                continue
+            for self._head_at_positions in (False, True):
+                if (changed or not attention) and not self._untrained(part):
+                    self.options, self.arguments = self.options | changed, self.arguments | changed
+                    self.pooling = described(old) if changed else ""
+                    return
+        if problem:
+            raise UsageError(
+                f"The features of '{self.name}' depend on weights that this objective does not "
+                f"train ('{problem}' is one). Choose another --encoder, such as a ResNet or a ViT."
+            )
+
+    def _rebuild(self, body: Any, changed: dict[str, Any]) -> bool:
+        """Builds the model with changed arguments and the weights of `body`, if it has all."""
+        try:
+            with torch.random.fork_rng(devices=[]):
+                self.body = self._build({**self.arguments, **changed})
+            names, weights = self.body.state_dict(), body.state_dict()
+            self.body.load_state_dict({k: v for k, v in weights.items() if k in names})
+        except (TypeError, RuntimeError, AssertionError):  # no such argument, or other weights
+            return False
+        return True
+
+    def _untrained(self, part: str) -> str:
+        """Names what the features depend on and a map or the tokens do not; "" if nothing."""
+        x = torch.rand(
+            (1, self.channels, self.image_size, self.image_size),
+            generator=torch.Generator().manual_seed(0),
+        ).to(next(self.body.parameters()))
+        run = self.forward_map if part == "map" else self.forward_tokens
+        return uncovered(self.body, lambda: self(x), lambda: run(x))
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to pooled features (B, D)."""
@@ -142,7 +183,9 @@ class TimmEncoder(Encoder):
             last, maps = self.body.forward_intermediates(
                 x, output_fmt="NCHW", norm="tokens" in self.provides
             )
-            if last.shape[2:] == maps[-1].shape[2:]:
+            if self._head_at_positions:
+                maps[-1] = head_map(self.body, last, maps[-1].shape[2:])
+            elif last.shape[2:] == maps[-1].shape[2:]:
                 maps[-1] = last
             return self.body.forward_head(last), maps
 
@@ -156,8 +199,13 @@ class TimmEncoder(Encoder):
             kept = tokens[:, self.num_prefix_tokens :].gather(1, rows)
             tokens = torch.cat([tokens[:, : self.num_prefix_tokens], kept], dim=1)
             if rope is not None:
-                rope = _kept_rotations(kept, rope, keep, mixed=getattr(body, "rope_mixed", False))
-        tokens = body.norm_pre(tokens)
+                rope = kept_rotations(kept, rope, keep, mixed=getattr(body, "rope_mixed", False))
+        tokens = self._blocks(body.norm_pre(tokens), rope)
+        return head_of_tokens(self.body, tokens) if self._head_at_positions else tokens
+
+    def _blocks(self, tokens: Tensor, rope: Any) -> Tensor:
+        """Applies the transformer blocks and the final normalization."""
+        body = self.body
         if rope is None:
             return cast(Tensor, body.norm(body.blocks(tokens)))
         for number, block in enumerate(body.blocks):
@@ -195,7 +243,7 @@ class TimmEncoder(Encoder):
         if positions is not None and "pos_embed" in encoder_state:
             shape = encoder_state["pos_embed"].shape
             if positions.ndim == 3 and positions.shape != shape:  # timm's function left them out
-                state = {**state, "pos_embed": _resampled(positions, shape[1])}
+                state = {**state, "pos_embed": resampled(positions, shape[1])}
         return state
 
     def reference_features(self, state: dict[str, Tensor], x: Tensor) -> Tensor | None:

@@ -73,6 +73,7 @@ class Colorization(Objective):
     paper = "https://arxiv.org/abs/1603.08511"
     Config = ColorizationConfig
     needs = frozenset({"map", "pyramid"})
+    trains = "map"
     palette: Tensor
     frequency: Tensor
     fitted: Tensor

@@ -71,11 +71,12 @@ class Combination(Objective):
             raise UsageError(
                 "Which objectives are to be combined? Set objective.parts.NAME.weight=1 for each."
             )
+        for name in config.parts:
+            check_needs(encoder, name, objectives[name].needs)
+            encoder.pool_from(objectives[name].trains)  # before any part copies the encoder
         self.parts = nn.ModuleDict()
         for name, options in config.parts.items():
-            kind: type[Objective] = objectives[name]
-            check_needs(encoder, name, kind.needs)
-            self.parts[name] = kind(encoder, parse_part(name, options))
+            self.parts[name] = objectives[name](encoder, parse_part(name, options))
         self.needs = frozenset[str]().union(*(part.needs for _, part in self._named()))  # type: ignore[misc]
         self.phases = max(part.phases for _, part in self._named())
 

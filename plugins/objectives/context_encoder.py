@@ -70,6 +70,7 @@ class ContextEncoder(Objective):
     paper = "https://arxiv.org/abs/1604.07379"
     Config = ContextEncoderConfig
     needs = frozenset({"map", "pyramid"})
+    trains = "map"
 
     def __init__(self, encoder: Encoder, config: ContextEncoderConfig) -> None:
         super().__init__(encoder, config)

@@ -71,6 +71,7 @@ class Data2Vec(Objective):
     Config = Data2VecConfig
     defaults: ClassVar[Mapping[str, Any]] = {"optimizer": {"clip": 3.0}}  # of BEiT, as in the paper
     needs = frozenset({"pyramid"})
+    trains = "map"
 
     def __init__(self, encoder: Encoder, config: Data2VecConfig) -> None:
         super().__init__(encoder, config)

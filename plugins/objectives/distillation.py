@@ -7,7 +7,6 @@ teacher see the same view). https://arxiv.org/abs/2106.05237
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, interpolate, mse_loss
 
 from ... import Batch, Config, Encoder, Objective, Output, TrainingInfo, UsageError, View
-from ...nn import all_gather, create_encoder, full_precision, load_initial_weights
+from ...nn import all_gather, create_encoder, facts_beside, full_precision, load_initial_weights
 
 _log = logging.getLogger("ssl_kit")
 _NO_FILE = ("scratch", "imagenet")
@@ -68,17 +67,16 @@ def load_teacher(config: DistillationConfig, channels: int, size: int) -> tuple[
     Raises:
         UsageError: If the teacher does not exist.
     """
-    path, facts = Path(config.weights), dict[str, Any]()
-    if config.weights not in _NO_FILE:  # a run folder, or a file in one
-        files = [p / "encoder.json" for p in (path, *path.parents[:2])]
-        facts = next((json.loads(file.read_text()) for file in files if file.is_file()), facts)
+    facts = {} if config.weights in _NO_FILE else facts_beside(config.weights)
     name = config.teacher or facts.get("architecture")
-    if not name or not (config.weights in _NO_FILE or path.exists()):
+    if not name or not (config.weights in _NO_FILE or Path(config.weights).exists()):
         raise UsageError(
             f"There is no teacher '{config.teacher}' with weights '{config.weights}'. Set "
             "objective.teacher to an architecture, or objective.weights to a finished run's folder."
         )
-    teacher = create_encoder(name, channels, config.image_size or facts.get("image_size", size))
+    pixels = config.image_size or facts.get("image_size", size)
+    options = facts.get("options", {}) if name == facts.get("architecture") else {}
+    teacher = create_encoder(name, channels, pixels, **options)
     names = facts.get("channels", ["red", "green", "blue"])
     names = names if len(names) == channels else [""] * channels
     _log.info("Teacher %s: %s.", name, load_initial_weights(teacher, config.weights, names))

@@ -60,6 +60,7 @@ class IJEPA(Objective):
     paper = "https://arxiv.org/abs/2301.08243"
     Config = IJEPAConfig
     needs = frozenset({"pyramid", "tokens"})
+    trains = "map"
     defaults: ClassVar[Mapping[str, Any]] = {  # a learning rate of 2e-3 leads to collapse
         "optimizer": {"lr": 5e-4, "weight_decay": 0.04, "weight_decay_end": 0.4}
     }

@@ -58,6 +58,7 @@ class MAE(Objective):
     paper = "https://arxiv.org/abs/2111.06377"
     Config = MAEConfig
     needs = frozenset({"pyramid", "tokens"})
+    trains = "tokens"
     defaults: ClassVar[Mapping[str, Any]] = {"optimizer": {"lr": 5e-4}}  # for a ViT
 
     def __init__(self, encoder: Encoder, config: MAEConfig) -> None:

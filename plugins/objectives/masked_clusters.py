@@ -70,7 +70,7 @@ class MaskedClusters(Objective):
 
     paper = "https://arxiv.org/abs/2106.07447"
     Config = MaskedClustersConfig
-    needs = frozenset({"pyramid"})
+    needs, trains = frozenset({"pyramid"}), "map"
     iteration: Tensor
     fitted: Tensor
 

@@ -54,6 +54,7 @@ class SimMIM(Objective):
     Config = SimMIMConfig
     defaults: ClassVar[Mapping[str, Any]] = {"optimizer": {"clip": 5.0}}
     needs = frozenset({"pyramid"})
+    trains = "map"
 
     def __init__(self, encoder: Encoder, config: SimMIMConfig) -> None:
         super().__init__(encoder, config)

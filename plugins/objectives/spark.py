@@ -48,6 +48,7 @@ class SparK(Objective):
         "optimizer": {"clip": 5.0, "weight_decay": 0.04, "weight_decay_end": 0.2}
     }
     needs = frozenset({"pyramid"})
+    trains = "map"
 
     def __init__(self, encoder: Encoder, config: SparKConfig) -> None:
         super().__init__(encoder, config)

@@ -2,7 +2,7 @@ import pytest
 import timm
 import torch
 
-from ssl_kit import RunError, UnknownNameError
+from ssl_kit import RunError, UnknownNameError, UsageError
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.encoders.timm import TimmEncoder
 
@@ -183,3 +183,74 @@ def test_a_view_that_is_no_multiple_of_the_patch_is_padded():
     image = torch.randn(2, 3, 40, 40)
     padded = torch.nn.functional.pad(image, (0, 8, 0, 8))
     torch.testing.assert_close(encoder(image), encoder(padded))
+
+
+def pooled(name, part, size=64, **options):
+    torch.manual_seed(0)
+    encoder = TimmEncoder(name, 3, size, **options).eval()
+    encoder.pool_from(part)
+    return encoder
+
+
+@torch.no_grad()
+def test_what_is_pooled_is_the_mean_of_the_normalized_patch_tokens():
+    encoder, x = pooled("test_vit", "map"), torch.randn(2, 3, 64, 64)
+    tokens = encoder.body.norm(
+        encoder.body.blocks(encoder.body._pos_embed(encoder.body.patch_embed(x)))
+    )
+    torch.testing.assert_close(encoder(x), tokens[:, 1:].mean(dim=1))
+    assert encoder.options == {"global_pool": "avg", "fc_norm": False}
+    assert encoder.pooling == "the mean of the patch tokens, not the class token"
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["test_vit", "test_vit3"])
+def test_plain_timm_gives_the_pooled_features_with_the_same_keys(name):
+    encoder, x = pooled(name, "map"), torch.randn(2, 3, 64, 64)
+    plain = timm.create_model(name, **encoder.arguments).eval()
+    plain.load_state_dict(encoder.body.state_dict())
+    torch.testing.assert_close(encoder(x), plain(x))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit2", "test_convnext", "test_mambaout"])
+def test_pooling_of_maps_stays_as_it_is(name):
+    torch.manual_seed(0)
+    before, x = TimmEncoder(name, 3, 64).eval(), torch.randn(2, 3, 64, 64)
+    encoder = pooled(name, "map")
+    assert torch.equal(encoder(x), before(x))
+    assert encoder.options == before.options
+    assert encoder.pooling == ""
+
+
+def test_pooling_changes_neither_weights_nor_random_numbers():
+    torch.manual_seed(0)
+    plain, after = TimmEncoder("test_vit", 3, 64), torch.rand(1)
+    encoder = pooled("test_vit", "map")
+    assert torch.equal(torch.rand(1), after)
+    assert all(
+        map(torch.equal, plain.body.state_dict().values(), encoder.body.state_dict().values())
+    )
+
+
+def test_the_class_token_stays_where_all_tokens_are_trained():
+    assert pooled("test_vit", "tokens").options == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["swin_tiny_patch4_window7_224", "mobilenetv3_small_050", "test_convnext", "hgnetv2_b0"]
+)
+def test_what_is_behind_the_pooling_is_trained_by_maps(name):
+    encoder, x = pooled(name, "map").train(), torch.randn(2, 3, 64, 64)
+    (encoder.forward_map(x) * torch.randn(1)).square().sum().backward()
+    assert [n for n, p in encoder.body.named_parameters() if p.grad is None] == []
+
+
+def test_features_of_weights_that_are_not_trained_are_refused():
+    with pytest.raises(UsageError, match="weights that this objective does not train"):
+        pooled("deit_tiny_distilled_patch16_224", "map")
+
+
+def test_a_view_of_part_of_a_patch_is_padded_where_timm_takes_other_sizes():
+    assert TimmEncoder("test_vit2", 3, 64)(torch.randn(1, 3, 57, 64)).shape == (1, 64)

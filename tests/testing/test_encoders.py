@@ -54,7 +54,9 @@ class NoTokens(Sound):
         self.provides |= {"tokens"}
 
     def forward_tokens(self, x, keep=None):
-        raise NotImplementedError("tokens")
+        if keep is not None:
+            raise NotImplementedError("tokens")
+        return self(x)[:, None]
 
 
 class CoarsestFirst(Sound):
@@ -78,6 +80,24 @@ class WeightsOutside(Sound):
     def forward_features(self, x):
         pooled, pyramid = super().forward_features(x)
         return pooled * self.scale, pyramid
+
+
+class KeepsItsToken(Sound):
+    """Pools the class token, whatever is trained."""
+
+    example = ("test_vit",)
+
+    def pool_from(self, part):
+        pass
+
+
+class ForgetsItsPooling(KeepsItsToken):
+    """Does not say what it changed."""
+
+    def pool_from(self, part):
+        options, arguments = self.options, self.arguments
+        TimmEncoder.pool_from(self, part)
+        self.options, self.arguments = options, arguments
 
 
 class Waves(Encoder):
@@ -111,6 +131,8 @@ BROKEN = [
     ("provides_what_it_says", NoTokens, "`provides`; leave out what it does not have"),
     ("provides_what_it_says", CoarsestFirst, "the finest map comes first"),
     ("body_holds_the_weights", WeightsOutside, "only `body` is shipped"),
+    ("pools_what_is_trained", KeepsItsToken, "pool the map, or raise"),
+    ("pools_what_is_trained", ForgetsItsPooling, "into `options` and `arguments`"),
 ]
 
 
@@ -130,9 +152,10 @@ def test_a_broken_plugin_breaks_its_rule_only_and_is_told_why(check, rule, plugi
     assert re.search(cause, found[rule]), found[rule]
 
 
-def test_timm_is_checked_with_a_cnn_and_a_vit():
+def test_timm_is_checked_with_a_cnn_and_with_every_pooling_of_a_vit():
     assert encoders.features_are_rows(TimmEncoder) == ""
-    assert [e.name for e in encoders._small(TimmEncoder)] == ["test_resnet", "test_vit"]
+    poolings = [getattr(e.body, "global_pool", "") for e in encoders._small(TimmEncoder)]
+    assert poolings[2:] == ["token", "avg", "map"]
 
 
 def test_a_family_without_an_example_is_told_to_name_one():

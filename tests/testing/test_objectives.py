@@ -23,6 +23,7 @@ BROKEN = {
     "asks_for_views": (broken.OwnPolicy, "not every domain has a policy 'stained'"),
     "loss_is_a_finite_scalar": (broken.AttachedMetric, "half.*detach them"),
     "gradients_reach_what_is_trained": (broken.UnusedLayer, "'forgotten.weight' gets no gradient"),
+    "features_are_trained": (broken.TrainsPatchesOnly, "set `trains`"),
     "deterministic": (broken.NumpyWeights, "initialize from torch's generator"),
     "loss_falls": (broken.WrongWay, "negated"),
     "state_is_complete": (broken.HiddenOffset, "keep all state in"),

@@ -71,6 +71,7 @@ class CrossStain(Objective):
     paper = "https://doi.org/10.1016/j.media.2022.102539"
     Config = CrossStainConfig
     needs = frozenset({"pyramid"})
+    trains = "map"
     mean: Tensor
     std: Tensor
 

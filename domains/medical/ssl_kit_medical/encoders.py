@@ -62,6 +62,10 @@ class AttentionEncoder(Encoder):
             ) from error
         self.train()
 
+    def pool_from(self, part: str) -> None:
+        """Makes the features depend on nothing but what an objective trains, as the plain CNN."""
+        self._plain[0].pool_from(part)
+
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to pooled features (B, D)."""
         return self._plain[0].forward(x)

@@ -51,6 +51,7 @@ class ModelsGenesis(Objective):
     paper = "https://arxiv.org/abs/1908.06912"
     Config = ModelsGenesisConfig
     needs = frozenset({"map"})
+    trains = "map"
     mean: Tensor
     std: Tensor
 

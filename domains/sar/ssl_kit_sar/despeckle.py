@@ -85,6 +85,7 @@ class Despeckle(Objective):
     paper = "https://arxiv.org/abs/1803.04189"
     Config = DespeckleConfig
     needs = frozenset({"map"})
+    trains = "map"
 
     def __init__(self, encoder: Encoder, config: DespeckleConfig) -> None:
         super().__init__(encoder, config)

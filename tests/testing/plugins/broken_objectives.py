@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import mse_loss, normalize
 
 from ssl_kit import Output, UsageError, View
-from ssl_kit.nn import Teacher, all_gather, ema_, frozen_copy, rand_per_sample
+from ssl_kit.nn import Teacher, all_gather, ema_, frozen_copy, mlp, rand_per_sample
 from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig, nt_xent
 
 
@@ -72,6 +72,20 @@ class UnusedLayer(Sound):
     def __init__(self, encoder, config):
         super().__init__(encoder, config)
         self.forgotten = nn.Linear(4, 4)
+
+
+class TrainsPatchesOnly(Sound):
+    """Leaves the class token of a ViT untrained, and does not say so."""
+
+    needs = frozenset({"map"})
+
+    def __init__(self, encoder, config):
+        super().__init__(encoder, config)
+        self.projector = mlp(encoder.pyramid_shapes(encoder.image_size)[-1][0], 32, 16)
+
+    def both(self, batch):
+        maps = self.encoder.forward_map(self.look(torch.cat(batch.views)))
+        return self.projector(maps.mean(dim=(2, 3))).chunk(2)
 
 
 class NumpyWeights(Sound):
