@@ -52,9 +52,8 @@ def train(**options: Any) -> None:
 @flags.model
 @click.option(
     "--evaluation",
-    default="knn,linear",
-    show_default=True,
-    help="Names of evaluations, with commas; see 'ssl-kit evaluations'.",
+    help="Names of evaluations, with commas; see 'ssl-kit evaluations'.  "
+    "[default: knn,linear; for a classifier its own predictions]",
 )
 @flags.overlap
 @flags.evaluation_setting
@@ -168,7 +167,7 @@ def views(as_json: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("run", type=flags.PATH)
+@click.argument("run", metavar="RUN|CLASSIFIER", type=flags.PATH)
 @click.option(
     "--format",
     default="timm",
@@ -176,19 +175,20 @@ def views(as_json: bool, **options: Any) -> None:
     help="Name of the format: timm, safetensors, torchvision, onnx or torch_export.",
 )
 @flags.out("New folder for the export.", required=True)
+@flags.quiet
 @flags.as_json
 def export(run: Path, as_json: bool, **options: Any) -> None:
-    """Hand the encoder of a run to other programs; what is written is checked."""
+    """Write an encoder or a classifier for other programs, and check what was written."""
     from .commands.export import export
 
     made = export(run, **options)
     gap, folder = made.largest_difference, made.folder
     values = {"folder": str(folder), "format": made.format, "largest_difference": gap}
-    show(values, as_json, lambda: f"Written to {folder}; features differ by at most {gap:.1g}.")
+    show(values, as_json, lambda: f"Written to {folder}; its outputs differ by at most {gap:.1g}.")
 
 
 @main.command()
-@click.argument("folder", metavar="RUN|COMPARISON", type=flags.PATH)
+@click.argument("folder", metavar="RUN|COMPARISON|CLASSIFIER", type=flags.PATH)
 @click.option("--data", help="Images of the run, where they have moved.")
 @flags.out("HTML file to write.  [default: report.html in the folder]")
 @click.option("--serve", "live", is_flag=True, help="Show a running training, and refresh it.")
@@ -201,7 +201,7 @@ def export(run: Path, as_json: bool, **options: Any) -> None:
 )
 @flags.as_json
 def report(folder: Path, live: bool, port: int, as_json: bool, **options: Any) -> None:
-    """Write a run or a comparison as one HTML file."""
+    """Write a run, a comparison or a classifier as one HTML file."""
     from .commands.report import report
     from .reports.html.page import serve
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..core.errors import RunError
+from ..training.run import Run
 from .evaluation import Evaluation
 from .pretrained import from_init
 from .records import save_evaluation
@@ -34,15 +35,28 @@ def evaluate_beside_untrained(
         name, size, options = model.encoder.name, model.image_size, model.encoder.options
         models.append(from_init("scratch", name, size, data.dataset, train, options=options))
     results = evaluate_side_by_side(models, data, evaluations)
+    if run:
+        keep(run, results, prepared, command)
+    return results
+
+
+def keep(run: Run, results: Iterable[SideBySide], prepared: Prepared, command: str) -> None:
+    """Writes results to the folder of their run; only warns if it cannot be written to.
+
+    Args:
+        run: The run or classifier.
+        results: Of its encoder.
+        prepared: The images.
+        command: What was asked for, for the record.
+    """
+    dataset = prepared.data.dataset
     images = {
         "path": prepared.path,
-        "fingerprint": data.dataset.fingerprint(),
-        "domain": data.domain.name,
+        "fingerprint": dataset.fingerprint(),
+        "domain": prepared.data.domain.name,
     }
-    if run:
-        try:
-            for result in results:
-                save_evaluation(run, result, command=command, data=images, shared=prepared.shared)
-        except RunError as error:
-            _log.warning("The results are not kept. %s", error)
-    return results
+    try:
+        for result in results:
+            save_evaluation(run, result, command=command, data=images, shared=prepared.shared)
+    except RunError as error:
+        _log.warning("The results are not kept. %s", error)

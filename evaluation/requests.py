@@ -21,13 +21,14 @@ from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap
 from .pretrained import Pretrained, from_init, from_run
+from .tuned import open_run
 
 _log = logging.getLogger("ssl_kit")
 
 
 def run_of(model: str) -> Run | None:
-    """Returns the run if a folder is meant, None for initial weights."""
-    return Run(Path(model)) if model and Path(model).is_dir() else None
+    """Returns the run or classifier if a folder is meant, None for initial weights."""
+    return open_run(model) if model and Path(model).is_dir() else None
 
 
 def load_encoder(
@@ -126,15 +127,20 @@ class Prepared:
         model: The encoder with its weights.
         run: The run that it comes from; None for initial weights.
         data: Labeled images in three parts.
-        path: Path of the images.
+        settings: All settings of the images.
         shared: Number of test groups that were pre-trained on.
     """
 
     model: Pretrained
     run: Run | None
     data: EvaluationData
-    path: str
+    settings: DataConfig
     shared: int
+
+    @property
+    def path(self) -> str:
+        """Path of the images."""
+        return self.settings.path
 
 
 def prepare(
@@ -176,4 +182,4 @@ def prepare(
         _log.warning(remark)
     loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
     shared = refuse_overlap(run, labeled, allow_overlap, evaluations) if run else 0
-    return Prepared(loaded, run, labeled, config.path, shared)
+    return Prepared(loaded, run, labeled, config, shared)

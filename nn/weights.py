@@ -75,7 +75,9 @@ def load_initial_weights(
     if init == "imagenet":
         return load_weights(encoder, encoder.imagenet(), RGB, channels, "ImageNet weights")
     path = Path(init)
-    path = path / name_of_run_weights if path.is_dir() else path
+    if path.is_dir():  # of a run, or of a classifier
+        names = (name_of_run_weights, "model.safetensors")
+        path = next((path / name for name in names if (path / name).is_file()), path)
     if not path.is_file():
         raise UsageError(
             f"--init takes scratch, imagenet, a run folder or a weights file; '{init}' is none."

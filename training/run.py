@@ -41,11 +41,14 @@ class Run:
         self.encoder = folder / "encoder.safetensors"
         self.last = folder / "checkpoints" / "last.pt"
         self.best = folder / "checkpoints" / "best.safetensors"
-        if not (folder / "config.toml").is_file():
+        self.config = self._read_config()
+
+    def _read_config(self) -> RunConfig:
+        if not (self.folder / "config.toml").is_file():
             raise UsageError(
-                f"'{folder}' is no run: it has no config.toml. Give the folder of a run."
+                f"'{self.folder}' is no run: it has no config.toml. Give the folder of a run."
             )
-        self.config = validate(RunConfig, read_toml(folder / "config.toml"))
+        return validate(RunConfig, read_toml(self.folder / "config.toml"))
 
     def __fspath__(self) -> str:
         return str(self.folder)
