@@ -218,15 +218,16 @@ def _listing(plural: str) -> None:
     @flags.as_json
     def listing(name: str | None, as_json: bool) -> None:
         from .commands.listing import describe, entries
+        from .commands.listings import page
         from .core import discovery
 
         registry = getattr(discovery, plural)
         if name:
             facts = describe(registry, name)
-            show(facts, as_json, lambda: "\n".join(f"{k}: {v}" for k, v in facts.items()))
+            show(facts, as_json, lambda: page.page(registry.kind, facts))
         else:
             rows = entries(registry)
-            show(rows, as_json, lambda: columns(rows, "name", "summary"))
+            show(rows, as_json, lambda: page.listing(registry.kind, rows))
 
 
 for _plural in ("domains", "objectives", "encoders", "datasets", "evaluations"):

@@ -1,44 +1,59 @@
-"""Lists what plugins register. Nothing here imports torch."""
+"""Lists what plugins register. Nothing here imports torch, unless a page cannot do without."""
 
 from typing import Any
 
-from ..core.discovery import discovery
+from ..core.discovery import datasets, discovery, domains, objectives
 from ..core.errors import PluginError
 from ..core.registry import Registry
+from .listings import facts
 
 
 def entries(registry: Registry) -> list[dict[str, str]]:
-    """Returns name, summary and origin of everything in a registry."""
-    rows = []
-    for name in registry:
-        try:
-            e = registry.entry(name)
-            summary, plugin = e.summary, f"{e.origin} {e.version}".strip()
-        except PluginError as error:  # registered twice
-            summary, plugin = str(error), ""
-        rows.append({"name": name, "summary": summary, "plugin": plugin})
-    return rows
+    """Returns name, summary, group and origin of everything in a registry, by group.
+
+    An objective has also paper and needs, a dataset the domains that open it, a domain what it
+    reads.
+    """
+    return sorted((_row(registry, name) for name in registry), key=_order(registry))
+
+
+def _order(registry: Registry) -> Any:
+    groups = list(dict.fromkeys(entry.group or entry.origin for entry in registry.entries()))
+    return lambda row: (groups.index(row["group"]) if row["group"] in groups else -1, row["name"])
+
+
+def _row(registry: Registry, name: str) -> dict[str, str]:
+    try:
+        e = registry.entry(name)
+    except PluginError as error:  # registered twice
+        return {"name": name, "summary": str(error), "group": "", "plugin": ""}
+    plugin = f"{e.origin} {e.version}".strip()
+    row = {"name": name, "summary": e.summary, "group": e.group or e.origin, "plugin": plugin}
+    known = facts.read(e)
+    if registry is objectives:
+        paper = known.get("citation") or known.get("paper", "")
+        return row | {"paper": paper, "needs": ", ".join(known.get("needs", ()))}
+    if registry is domains:
+        return row | {"reads": ", ".join(known.get("datasets", ()))}
+    if registry is datasets:
+        openers = [d for d in domains if name in _opened_by(d)]
+        return row | {"domains": ", ".join(openers)}
+    return row
+
+
+def _opened_by(domain: str) -> tuple[str, ...]:
+    known = facts.read(domains.entry(domain))
+    return (*known.get("datasets", ()), known.get("demo", ""))
 
 
 def describe(registry: Registry, name: str) -> dict[str, Any]:
-    """Returns all that is known of one name: paper, documentation and options."""
-    entry = registry.entry(name)
-    thing = entry.load()
-    doc = (thing.__doc__ or "").strip()
-    facts: dict[str, Any] = {"name": name, "summary": entry.summary, "documentation": doc}
-    if hasattr(thing, "paper"):
-        facts["paper"] = thing.paper
-    if hasattr(thing, "Config"):
-        facts["options"] = {
-            key: {"default": field.default, "about": field.description or ""}
-            for key, field in thing.Config.model_fields.items()
-        }
-    if getattr(thing, "defaults", None):
-        facts["defaults"] = dict(thing.defaults)
-    for part in ("datasets", "policies", "pairings"):
-        if hasattr(thing, part):
-            facts[part] = sorted(getattr(thing, part))
-    return facts
+    """Returns all that is known of one name: paper, documentation, options, defaults, parts."""
+    known = facts.describe(registry.entry(name))
+    if registry is domains:
+        names = [*known["datasets"], known["demo"], *known["objectives"]]
+        entries = [r.entry(n) for n in names for r in (datasets, objectives) if n in r]
+        known["summaries"] = {entry.name: entry.summary for entry in entries}
+    return known
 
 
 def plugin_rows() -> list[dict[str, Any]]:
