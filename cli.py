@@ -28,7 +28,7 @@ def main() -> None:
     """  # noqa: D301  \b is click's
 
 
-@main.command(cls=flags.Derived, flags=flags.TRAIN)
+@main.command(cls=flags.Derived, flags=flags.TRAIN, check="check_run")
 @flags.out("Folder of the run.  [default: runs/NAME-TIME]")
 @click.option("--config", type=flags.PATH, help="TOML file with settings, below flags and --set.")
 @flags.setting
@@ -48,7 +48,7 @@ def train(**options: Any) -> None:
         click.echo(trained(run, run.verdict))
 
 
-@main.command(cls=flags.Derived, flags=flags.EVALUATE)
+@main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_evaluations")
 @flags.model
 @click.option(
     "--evaluation",
@@ -69,7 +69,7 @@ def evaluate(model: str, as_json: bool, **options: Any) -> None:
     show(results.to_json(), as_json, lambda: results)
 
 
-@main.command(cls=flags.Derived, flags=flags.EVALUATE)
+@main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_finetuning")
 @flags.model
 @flags.overlap
 @flags.settings("KEY=VALUE", "Option of 'ssl-kit evaluations finetune', or data.KEY=VALUE.")
@@ -84,7 +84,7 @@ def finetune(model: str, as_json: bool, **options: Any) -> None:
     show(metrics, as_json, lambda: metrics)
 
 
-@main.command(cls=flags.Derived, flags=flags.EVALUATE)
+@main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_comparison")
 @click.argument("arms", nargs=-1, required=True, metavar="RUN|scratch|imagenet|random-frozen...")
 @click.option(
     "--evaluation",
@@ -137,7 +137,7 @@ def embed(model: str, as_json: bool, out: Path, **options: Any) -> None:
     show(values, as_json, lambda: f"{count} images embedded in {out}, {len(skipped)} skipped")
 
 
-@main.command(cls=flags.Derived, flags=flags.INSPECT)
+@main.command(cls=flags.Derived, flags=flags.INSPECT, check="check_images")
 @flags.settings("KEY=VALUE", "Setting of the images, such as data.options.tile=64.")
 @flags.as_json
 def inspect(as_json: bool, **options: Any) -> None:
@@ -148,7 +148,7 @@ def inspect(as_json: bool, **options: Any) -> None:
     show(facts, as_json, lambda: facts)
 
 
-@main.command(cls=flags.Derived, flags=flags.VIEWS)
+@main.command(cls=flags.Derived, flags=flags.VIEWS, check="check_images")
 @click.option(
     "--policy", default="default", show_default=True, help="Name of the augmentation policy."
 )

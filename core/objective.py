@@ -75,7 +75,7 @@ class Objective(nn.Module, ABC):
     loaded continues exactly. An objective never touches optimizer, device, augmentations or files.
 
     Attributes:
-        paper: Link to the paper.
+        paper: Link to the paper, or to the repository of a method without one; may be "".
         Config: Class of the options; the defaults are those of the paper.
         needs: What the encoder must provide: any of "map", "pyramid" and "tokens".
         defaults: Settings of the run that this method changes, nested as in config.toml.
@@ -88,7 +88,7 @@ class Objective(nn.Module, ABC):
             None. It is typed `Any` so that a subclass can call it without declaring it again.
     """
 
-    paper: ClassVar[str]
+    paper: ClassVar[str] = ""
     Config: ClassVar[type[Config]] = Config
     needs: ClassVar[frozenset[str]] = frozenset()
     defaults: ClassVar[Mapping[str, Any]] = {}

@@ -12,11 +12,11 @@ from ..core.config import validate
 from ..core.dataset import Dataset
 from ..core.discovery import domains, evaluations
 from ..core.domain import Domain
-from ..core.errors import UsageError, did_you_mean
+from ..core.errors import UsageError
 from ..data.opening import DataConfig, open_dataset
 from ..data.splits import split
 from ..training.run import Run
-from ..training.settings import expand, merge
+from ..training.settings import expand, merge, refuse_strays
 from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap
@@ -102,13 +102,7 @@ def choose(
     """
     options = expand(settings)
     options.pop("data", None)
-    stray = sorted(set(options) - set(names))
-    if stray:
-        raise UsageError(
-            f"'{stray[0]}' is not among the evaluations asked for. "
-            f"{did_you_mean(stray[0], names)} An option is set like "
-            f"{names[0]}.NAME=VALUE; see 'ssl-kit evaluations {names[0]}'."
-        )
+    refuse_strays(options, names)
     chosen: dict[str, Evaluation] = {}
     for name in names:
         kind: type[Evaluation] = evaluations[name]

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+_MARK = "\N{SECTION SIGN}"
 _NARROWEST, _WIDTH, _WIDEST = 60, 120, 160
 _SETS = {
     "objective": "--set objective.{}=VALUE",
@@ -60,15 +61,20 @@ def listing(kind: str, rows: Sequence[Mapping[str, Any]]) -> str:
     columns = ("name", "summary", *names.get(kind, ()))
     headings = [{"summary": "what it is", "domains": "opened by", "needs": "encoder has"}.get(c, c) for c in columns]
     lines: list[Sequence[str]] = []
+    titles: list[str] = []
     groups = dict.fromkeys(row["group"] for row in rows)
     for group in groups:
         if 1 < len(groups) < len(rows):
             lines += [[""] * len(columns)] if lines else []
-            lines.append([group.upper(), *[""] * (len(columns) - 1)])
+            lines.append([f"{_MARK}{len(titles)}", *[""] * (len(columns) - 1)])
+            titles.append(group if "/" in group else group.upper())
         lines += [[row.get(c, "") for c in columns] for row in rows if row["group"] == group]
+    text = table(headings, lines)
+    for number, title in enumerate(titles):  # longer than the column of names
+        text = text.replace(f"\n{_MARK}{number}\n", f"\n{title}\n")
     return "\n".join(
         [
-            table(headings, lines),
+            text,
             "",
             f"'ssl-kit {kind}s NAME' shows one with its {_CONTENT[kind]}.",
         ]
