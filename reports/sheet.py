@@ -44,10 +44,15 @@ def shown(channels: Sequence[str]) -> list[int]:
     return [0, 1, 2] if len(channels) >= 3 else [0]
 
 
-def shown_sentence(channels: Sequence[str], signal: bool) -> str:
-    """Says which channels a picture shows, and how."""
-    if signal:
-        names, how = list(channels)[:CURVES], "Curves show the channels"
+def shown_sentence(channels: Sequence[str], curves: int = 0) -> str:
+    """Says which channels a picture shows, and how.
+
+    Args:
+        channels: Names of all channels.
+        curves: Number of channels that are drawn as curves; 0 for an image.
+    """
+    if curves:
+        names, how = list(channels)[:curves], "Curves show the channels"
     else:
         names = [channels[c] for c in shown(channels)]
         how = "Red, green and blue show the channels" if len(names) == 3 else "Gray shows"
@@ -101,10 +106,11 @@ def contact_sheet(
         for i, image in examples
     ]
     clips = clipping(renderer.pipelines[1], [image for _, image in examples], seed)
-    signal = renderer(examples[0][1], 0, examples[0][0], 1).shape[0] == 1
+    first, image = examples[0]
+    drawn = CURVES if renderer(image, 0, first, 0).shape[0] == 1 else 0
     title = f"{domain.name}, policy '{view.policy}', {view.size} px"
     notes = [
-        f"Left: the whole image. Right: {views} views. {shown_sentence(dataset.channels, signal)}",
+        f"Left: the whole image. Right: {views} views. {shown_sentence(dataset.channels, drawn)}",
         f"Steps of the policy, in order: {_steps(renderer.pipelines[1])}.",
     ]
     write_atomic(out, draw_sheet(rows, title, notes))
@@ -117,7 +123,7 @@ def _tile(renderer: Renderer, dataset: Dataset, image: Image, i: int, v: int) ->
     if v == 0:
         lines = [dataset.index.key(i), dataset.index.label(i)]
     else:
-        lines = [step_text(*step, image.shape) for step in renderer.applied(image, 0, i, v)]
+        lines = [step_text(*step) for step in renderer.applied(image, 0, i, v)]
     if picture.shape[0] == 1:
         pixels = curves(picture[0], like=image[0])
     else:
@@ -125,17 +131,17 @@ def _tile(renderer: Renderer, dataset: Dataset, image: Image, i: int, v: int) ->
     return Tile(pixels, [line for line in lines if line])
 
 
-def step_text(name: str, parameters: Mapping[str, Any], shape: Sequence[int]) -> str:
+def step_text(name: str, parameters: Mapping[str, Any]) -> str:
     """Writes the name of an augmentation with what it did: "ResizedCrop 43 %", "Tone gamma 1.3".
 
     Args:
         name: Of its class.
         parameters: That it was applied with.
-        shape: (H, W, C) of the image that the policy began with.
     """
     if "crop_coords" in parameters:
         left, top, right, bottom = parameters["crop_coords"]
-        return f"{name} {100 * (right - left) * (bottom - top) / (shape[0] * shape[1]):.0f} %"
+        height, width, *_ = parameters["shape"]
+        return f"{name} {100 * (right - left) * (bottom - top) / (height * width):.0f} %"
     if "group_element" in parameters:
         return f"{name} {_SYMMETRIES[str(parameters['group_element'])]}"
     words = [_words(key, value) for key, value in parameters.items() if key not in _UNSAID]

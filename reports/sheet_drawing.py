@@ -20,7 +20,7 @@ CURVES = 4  # channels of a signal that are drawn
 _CELL, _GAP, _MARGIN, _LINE = 136, 10, 16, 13
 _SMALL, _LARGE = 10, 17
 _INK, _QUIET = (26, 29, 33), (91, 99, 110)
-_CHARACTERS = 25  # of a caption, in a line
+_CHARACTERS = 30  # of a caption, in a line at most
 _MOST_LINES = 9
 
 
@@ -69,8 +69,11 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _wrapped(caption: Sequence[str]) -> list[str]:
-    """Wraps lines; of a long name the end is kept, where file names differ."""
-    lines = [line for text in caption for line in textwrap.wrap(text, _CHARACTERS) or [""]]
+    """Wraps lines to the width of a picture; of a long text the end is kept."""
+    for characters in range(_CHARACTERS, 8, -1):
+        lines = [line for text in caption for line in textwrap.wrap(text, characters)]
+        if all(_font(_SMALL).getlength(line) <= _CELL for line in lines):
+            break
     if len(lines) > _MOST_LINES:
         lines = ["...", *lines[1 - _MOST_LINES :]]
     return lines

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..words import interval
+from ..words import interval, sentence_case
 from .axes import Axis, labels, linear_axis, log_axis, number, tight_axis
 
 Point = tuple[float, float]
@@ -81,6 +81,7 @@ class Chart:
         lines: Lines of the plot.
         tips: Position and text of each tooltip.
         latest: Text of the last value; "" if there are several lines.
+        better: Which way is good, such as "higher is better"; "" if neither is.
     """
 
     title: str
@@ -94,6 +95,7 @@ class Chart:
     lines: list[Drawn]
     tips: list[Tip]
     latest: str = ""
+    better: str = ""
 
 
 def thin(points: Sequence[Point], most: int = _MOST_POINTS) -> list[int]:
@@ -119,6 +121,7 @@ def line_chart(
     x_marks: Sequence[tuple[float, str]] = (),
     show: Callable[[float], str] = number,
     dodge: float = 0,
+    better: str = "",
 ) -> Chart | None:
     """Lays out a line chart; None if no point is finite.
 
@@ -135,6 +138,7 @@ def line_chart(
         show: Writes a value in tooltips.
         dodge: Horizontal distance between lines in viewBox units, so that intervals do not hide
             each other.
+        better: Which way is good, such as "higher is better"; "" if neither is.
     """
     lines = [line for line in (_usable(line, log_x, log_y) for line in lines) if line.points]
     if not lines:
@@ -151,7 +155,8 @@ def line_chart(
     heights = zip(y_axis.values, labels(y_axis), strict=True)
     return Chart(
         title=title,
-        summary=f"{title} over {x_label}. At the end {'; '.join(last)}.",
+        summary=f"{title} over {x_label}. At the end {'; '.join(last)}."
+        + (f" {sentence_case(better)}." if better else ""),
         width=size[0],
         height=size[1],
         box=box,
@@ -161,6 +166,7 @@ def line_chart(
         lines=[_drawn(line, k, places[k]) for k, line in enumerate(lines)],
         tips=[t for k, line in enumerate(lines) for t in _tips(line, places[k], x_label, show)],
         latest=show(lines[0].points[-1][1]) if len(lines) == 1 else "",
+        better=better,
     )
 
 

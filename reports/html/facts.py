@@ -39,6 +39,20 @@ _MEASURES = {
     "uniformity": ("Uniformity", "of features on the sphere; 0 is collapsed, -4 is uniform"),
     "view_retrieval": ("View retrieval", "share of images whose other view is the nearest"),
 }
+_BETTER = {
+    "loss": "lower is better",
+    "images_per_second": "higher is better",
+    "data_wait": "lower is better",
+    "rankme": "higher is better",
+    "rankme_centered": "higher is better",
+    "feature_std": "near 1 is best",
+    "mean_cosine": "lower is better",
+    "alpha_req": "near 1 is best",
+    "lidar": "higher is better",
+    "alignment": "lower is better, above 0",
+    "uniformity": "lower is better",
+    "view_retrieval": "higher is better",
+}
 _UNCHARTED = {"epoch", "step", "loss", "lr", "images_per_second", "data_wait", "verdict"}
 
 
@@ -161,24 +175,44 @@ def command(run: Run, manifest: Record) -> tuple[str, bool]:
 
 
 def training_charts(records: Sequence[Record]) -> list[Chart]:
-    """Draws loss, learning rate, speed, waiting for data, and the metrics of the objective."""
+    """Draws loss, learning rate, speed, waiting for data, and the metrics of the objective.
+
+    What was recorded once only is left out.
+    """
+    charts = [
+        _curve(records, key, title, zero=key in ("lr", "images_per_second", "data_wait"), factor=f)
+        for key, title, f in _recorded(records)
+    ]
+    return [chart for chart in charts if chart]
+
+
+def last_values(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Returns name and last value of what `training_charts` draws."""
+    values = ((title, _points(records, key, f)) for key, title, f in _recorded(records))
+    return [(title, number(points[-1][1])) for title, points in values if points]
+
+
+def _recorded(records: Sequence[Record]) -> list[tuple[str, str, float]]:
+    """Returns key, title and factor of each quantity of the training."""
     known = _UNCHARTED.union(_MEASURES, (f"projected_{name}" for name in _MEASURES))
     known |= {"alpha_req_r2", "projected_alpha_req_r2"}
     reported = sorted({key for record in records for key in record} - known)
-    charts = [
-        _curve(records, "loss", "Loss"),
-        _curve(records, "lr", "Learning rate", zero=True),
-        _curve(records, "images_per_second", "Images per second", zero=True),
-        _curve(records, "data_wait", "Waiting for data, % of the time", zero=True, factor=100),
-        *(_curve(records, name, sentence_case(spaced(name))) for name in reported),
+    return [
+        ("loss", "Loss", 1),
+        ("lr", "Learning rate", 1),
+        ("images_per_second", "Images per second", 1),
+        ("data_wait", "Waiting for data, % of the time", 100),
+        *((name, sentence_case(spaced(name)), 1) for name in reported),
     ]
-    return [chart for chart in charts if chart]
 
 
 def _curve(
     records: Sequence[Record], key: str, title: str, zero: bool = False, factor: float = 1
 ) -> Chart | None:
-    return line_chart(title, [Line(title, _points(records, key, factor))], zero=zero)
+    points = _points(records, key, factor)
+    if len(points) < 2:  # `last_values` has it
+        return None
+    return line_chart(title, [Line(title, points)], zero=zero, better=_BETTER.get(key, ""))
 
 
 def _points(records: Sequence[Record], key: str, factor: float = 1) -> list[tuple[float, float]]:
@@ -198,7 +232,9 @@ def watch_charts(records: Sequence[Record], initial: Record) -> list[Chart]:
             Line("features", _points(records, key)),
             Line("projections", _points(records, f"projected_{key}")),
         ]
-        charts.append(line_chart(title, lines, zero=key in ("rankme", "rankme_centered", "lidar")))
+        lines = [line for line in lines if len(line.points) > 1]  # `measures` has single values
+        zero = key in ("rankme", "rankme_centered", "lidar")
+        charts.append(line_chart(title, lines, zero=zero, better=_BETTER[key]))
     return [chart for chart in charts if chart]
 
 

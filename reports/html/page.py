@@ -67,6 +67,7 @@ def run_page(run: Run, data: str = "", live: bool = False) -> bytes:
         "facts": facts.facts(run, encoder, manifest, records),
         "loading": facts.loading(run, encoder),
         "training": facts.training_charts(records),
+        "last": facts.last_values(records),
         "watch": facts.watch_charts(records, initial),
         "measures": facts.measures(records, initial),
         "from_start": bool(initial),

@@ -90,20 +90,20 @@ def test_empty_images_are_left_out(memory_dataset):
     ],
 )
 def test_a_step_is_named_with_what_it_did(name, parameters, text):
-    assert step_text(name, parameters, (10, 20, 3)) == text
+    assert step_text(name, parameters) == text
 
 
 @pytest.mark.parametrize(
-    ("channels", "signal", "text"),
+    ("channels", "curves", "text"),
     [
-        (("vv", "vh"), False, "Gray shows vv (of 2 channels)."),
-        (("blue", "green", "red", "nir"), False,
+        (("vv", "vh"), 0, "Gray shows vv (of 2 channels)."),
+        (("blue", "green", "red", "nir"), 0,
          "Red, green and blue show the channels red, green, blue (of 4 channels)."),
-        (("F3", "F4"), True, "Curves show the channels F3, F4."),
+        (("F3", "F4"), 4, "Curves show the channels F3, F4."),
     ],
 )  # fmt: skip
-def test_it_says_which_channels_are_shown(channels, signal, text):
-    assert shown_sentence(channels, signal) == text
+def test_it_says_which_channels_are_shown(channels, curves, text):
+    assert shown_sentence(channels, curves) == text
 
 
 def brightness(shift, p=1.0):
