@@ -39,7 +39,7 @@ def two_views(size: int) -> tuple[View, View]:
 
 
 def multi_crop(
-    size: int, local_crops: int, cut: float = 0.25, policy: str = "default"
+    size: int, local_crops: int, cut: float = 0.14, policy: str = "default"
 ) -> tuple[View, ...]:
     """Returns two global crops and several local crops of 3/7 of their size (a multiple of 16).
 
@@ -48,7 +48,8 @@ def multi_crop(
     Args:
         size: Height and width of the global crops in pixels.
         local_crops: Number of local crops.
-        cut: Share of the image's area that separates local crops (below) from global ones (above).
+        cut: Share of the image's area that separates local crops (below) from global ones (above),
+            0.14 in SwAV.
         policy: Augmentation policy of all crops.
     """
     large = (View(size, scale=(cut, 1.0), policy=policy),) * 2

@@ -20,6 +20,7 @@ class Stream(Sampler[tuple[int, Positions]]):
         start: Number of the first batch, from 0.
         rank: This process.
         world: Number of processes; each takes every world-th image of a batch.
+        accumulate: Number of batches in an optimizer step; an epoch has whole steps.
     """
 
     def __init__(
@@ -30,16 +31,17 @@ class Stream(Sampler[tuple[int, Positions]]):
         start: int = 0,
         rank: int = 0,
         world: int = 1,
+        accumulate: int = 1,
     ) -> None:
         self._pool, self._batch_size, self._seed = pool, batch_size, seed
         self._start, self._rank, self._world = start, rank, world
+        self._per_epoch = len(pool) // (batch_size * accumulate) * accumulate
 
     def __iter__(self) -> Iterator[tuple[int, Positions]]:
-        per_epoch = len(self._pool) // self._batch_size
-        epoch, skip = divmod(self._start, per_epoch)
+        epoch, skip = divmod(self._start, self._per_epoch)
         while True:
             order = np.random.default_rng((self._seed, epoch)).permutation(self._pool)
-            for batch in range(skip, per_epoch):
+            for batch in range(skip, self._per_epoch):
                 rows = order[batch * self._batch_size : (batch + 1) * self._batch_size]
                 yield epoch, rows[self._rank :: self._world]
             epoch, skip = epoch + 1, 0

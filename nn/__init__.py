@@ -4,11 +4,14 @@ from ..core.discovery import objectives as objectives
 from ..core.view import multi_crop as multi_crop
 from ..core.view import scaled_size as scaled_size
 from ..core.view import two_views as two_views
+from .batch_norm import batch_norm_groups as batch_norm_groups
+from .batch_norm import random_groups as random_groups
 from .block_masking import random_blocks as random_blocks
 from .clustering import kmeans as kmeans
 from .clustering import sinkhorn as sinkhorn
 from .clustering import soft_encode as soft_encode
 from .clustering import spherical_kmeans as spherical_kmeans
+from .decay import without_weight_decay as without_weight_decay
 from .decoders import PyramidDecoder as PyramidDecoder
 from .decoders import join_patches as join_patches
 from .decoders import transformer_decoder as transformer_decoder

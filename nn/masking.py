@@ -131,6 +131,10 @@ class MaskPatch(nn.Module):
         # not constant, because max pooling over equal values has no unique gradient
         self.pixels = nn.Parameter(0.02 * torch.randn(channels, *size))
 
+    def no_weight_decay(self) -> set[str]:
+        """Names the patch, which has no weight decay, as mask tokens have none."""
+        return {"pixels"}
+
     @classmethod
     def fitting(cls, encoder: Encoder, grid: int) -> MaskPatch:
         """Makes a patch of about 1 / `grid` of the image's side.

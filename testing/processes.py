@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.objective import Batch, Objective
-from ..nn.distributed import sync_batch_norm
+from ..nn.batch_norm import sync_batch_norm
 from .kit import CheckFailed, require
 from .toy import batch_for, build
 

@@ -57,18 +57,19 @@ def make_accelerator(precision: str, accumulate: int, partial: bool = False) -> 
     )
 
 
-def divide_batch(batch_size: int, images: int, processes: int) -> int:
+def divide_batch(batch_size: int, images: int, processes: int, accumulate: int = 1) -> int:
     """Returns the largest possible batch size, at most the one given.
 
     Args:
         batch_size: Number of images in a batch, all processes together.
         images: Number of images to train on.
         processes: Number of processes, each of which takes an equal share of a batch.
+        accumulate: Number of batches in an optimizer step, of different images.
 
     Raises:
         UsageError: If there are too few images, or the batch cannot be divided.
     """
-    size = min(batch_size, images // processes * processes)
+    size = min(batch_size, images // (processes * accumulate) * processes)
     if size < 2:
         raise UsageError(f"There are {images} images to train on. Give --data more of them.")
     if size % processes:

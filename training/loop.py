@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 
 import torch
 
@@ -14,12 +15,12 @@ from ..data.loader import RawBatch, choose_workers, fits_in_memory, load
 from ..data.order import Stream
 from ..data.process import seeded
 from ..data.standardize import Standardize, to_batch
-from ..nn.distributed import sync_batch_norm
+from ..nn.batch_norm import sync_batch_norm
 from .checkpoint import Checkpoint
 from .collapse import cure
 from .engine import agreed, any_process, make_accelerator, stop_signals
 from .manifest import describe
-from .optim import learning_rate, make_optimizer
+from .optim import learning_rate, make_optimizer, set_weight_decay, weight_decay
 from .progress import Progress
 from .recorder import Recorder
 from .run import Run
@@ -37,7 +38,7 @@ class Trainer:
         progress: Shows what happens.
 
     Attributes:
-        step: Number of batches trained on.
+        step: Number of optimizer steps taken.
         elapsed: Seconds of training, those before a resume included.
         stop_signal: A signal that asks to stop; 0 if there was none.
     """
@@ -91,8 +92,10 @@ class Trainer:
             self.recorder.measure_initial()
         batches = self.recorder.timed(self._batches())
         while not self.schedule.steps or self.step < self.schedule.steps:
-            raw = next(batches)
-            self.train_on(to_batch(raw, self.setup.dataset, self.standardize))
+            for raw in islice(batches, self.settings.accumulate):
+                self.train_on(to_batch(raw, self.setup.dataset, self.standardize))
+            self.step += 1
+            self.setup.objective.after_step(self.step, self.schedule.provisional)
             self.elapsed = time.monotonic() - started
             if self._any(self.schedule.measured(self.step)):
                 self.schedule.steps = agreed(self.schedule.propose(self.step, self.elapsed))
@@ -104,16 +107,17 @@ class Trainer:
         return self.recorder.watch.state.verdict
 
     def train_on(self, batch: Batch) -> None:
-        """Takes the optimizer step of a batch, or one for each of the objective's phases."""
+        """Takes the optimizer step of a batch, or one for each of the objective's phases.
+
+        Where batches are accumulated, the last one of a step takes it.
+        """
         objective, optimizer = self.setup.objective, self.setup.config.optimizer
         steps = self.schedule.provisional
-        lr = learning_rate(self.step, steps, optimizer, self.setup.batch_size)
+        lr = learning_rate(self.step, steps, optimizer, self.setup.images_per_step)
+        set_weight_decay(self.optimizer, weight_decay(self.step, steps, optimizer))
         for phase in range(objective.phases):
             output = self.take_step(lr, partial(self.model, batch, phase))
-        self.step += 1
-        if self.accelerator.sync_gradients:
-            objective.after_step(self.step, steps)
-        self.recorder.tally.add(output, batch.keys, self.step)
+        self.recorder.tally.add(output, batch.keys, self.step + 1)
 
     def save(self) -> None:
         """Writes the checkpoint and the encoder so far."""
@@ -134,7 +138,8 @@ class Trainer:
     def _batches(self) -> Iterator[RawBatch]:
         setup, accelerator = self.setup, self.accelerator
         rank, processes = accelerator.process_index, accelerator.num_processes
-        order = Stream(setup.pool, setup.batch_size, setup.config.seed, self.step, rank, processes)
+        size, seed, parts = setup.batch_size, setup.config.seed, self.settings.accumulate
+        order = Stream(setup.pool, size, seed, self.step * parts, rank, processes, parts)
         workers = choose_workers(self.settings.workers)
         keep = fits_in_memory(setup.dataset, setup.pool, workers * processes)
         views = setup.view_dataset(setup.views, setup.config.data.pair_by, keep)
@@ -148,8 +153,6 @@ class Trainer:
             raise RunError(f"Stopped because the features collapsed: {cure('COLLAPSED')}.")
 
     def _save_or_stop(self) -> None:
-        if not self.accelerator.sync_gradients:
-            return  # half an accumulated step cannot be saved
         late = time.monotonic() - self.saved_at > self.settings.checkpoint_every
         if self._any(late or bool(self.stop_signal)):
             self.save()

@@ -75,12 +75,18 @@ class OptimizerConfig(Config):
     lr: Annotated[
         float,
         Field(
-            gt=0, description="peak learning rate for 256 images per step, scaled with batch_size"
+            gt=0,
+            description="peak learning rate for 256 images per step; it is scaled with "
+            "batch_size times accumulate",
         ),
     ] = 2e-3
     weight_decay: Annotated[
         float, Field(ge=0, description="weight decay of the optimizer, 0 or more")
     ] = 0.05
+    weight_decay_end: Annotated[
+        float | None,
+        Field(ge=0, description="weight decay at the end, by a half cosine; constant if not set"),
+    ] = None
     momentum: Annotated[
         float, Field(ge=0, lt=1, description="momentum of sgd and lars, from 0 to 1")
     ] = 0.9
@@ -104,7 +110,7 @@ class TrainConfig(Config):
         Field(ge=1, description="number of epochs; 100, or as many as max_time allows, if not set"),
     ] = None
     batch_size: Annotated[
-        int, Field(ge=2, description="number of images per step, in all processes together")
+        int, Field(ge=2, description="number of images per batch, in all processes together")
     ] = 128
     accumulate: Annotated[
         int, Field(ge=1, description="number of batches whose gradients make one optimizer step")

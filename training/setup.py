@@ -85,9 +85,14 @@ class Setup:
         return _pool(self.splits)
 
     @property
+    def images_per_step(self) -> int:
+        """Number of images whose gradients make one optimizer step."""
+        return self.batch_size * self.config.train.accumulate
+
+    @property
     def steps_per_epoch(self) -> int:
-        """Number of batches in an epoch; images that fill no batch are left out."""
-        return len(self.pool) // self.batch_size
+        """Number of optimizer steps in an epoch; images that fill no step are left out."""
+        return len(self.pool) // self.images_per_step
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -126,7 +131,8 @@ def build(config: RunConfig) -> Setup:
     dataset = open_dataset(domain, config.data)
     splits = split(dataset.index, config.data.holdout)
     pool = _pool(splits)
-    batch_size = divide_batch(config.train.batch_size, len(pool), process_count())
+    accumulate = config.train.accumulate
+    batch_size = divide_batch(config.train.batch_size, len(pool), process_count(), accumulate)
     with seeded(config.seed):
         size, arguments = config.encoder.image_size, config.encoder.arguments
         encoder = create_encoder(config.encoder.name, len(dataset.channels), size, **arguments)
@@ -135,7 +141,8 @@ def build(config: RunConfig) -> Setup:
         objective = kind(encoder, validate(kind.Config, config.objective.options, "objective"))
         statistics = statistics_for(encoder, config.encoder.init, dataset, pool)
         mean, std = tuple(statistics.mean), tuple(statistics.std)
-        objective.prepare(TrainingInfo(len(dataset), len(pool) // batch_size, mean, std))
+        steps = len(pool) // (batch_size * accumulate)
+        objective.prepare(TrainingInfo(len(dataset), steps, mean, std))
     setup = Setup(
         config, domain, dataset, splits, encoder, objective, statistics, loaded, batch_size
     )

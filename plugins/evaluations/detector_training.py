@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
+from timm.optim import create_optimizer_v2, param_groups_weight_decay  # type: ignore[attr-defined]
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from ... import Config, DataError, Output
 from ...data import choose_workers
 from ...evaluation import EvaluationData, Pretrained, TrainingStep, choose_device, mean_loss
+from ...nn import without_weight_decay
 from .annotations import Located
 from .average_precision import Marked
 from .detector import detector
@@ -94,9 +95,9 @@ class DetectorTraining:
         )
         self._net: nn.Module = net.to(self._device)
         self._batches = self._load(train, training=True)
-        optimizer: torch.optim.Optimizer = create_optimizer_v2(
-            self._net, opt="adamw", lr=config.lr, weight_decay=_WEIGHT_DECAY
-        )
+        kept = without_weight_decay(self._net)
+        groups = param_groups_weight_decay(self._net, _WEIGHT_DECAY, no_weight_decay_list=kept)
+        optimizer: torch.optim.Optimizer = create_optimizer_v2(groups, opt="adamw", lr=config.lr)
         self._take_step = TrainingStep(self._net, optimizer, _MAX_NORM)
         self._steps, self._step = config.epochs * len(self._batches), 0
         self._flips = torch.Generator().manual_seed(config.seed)

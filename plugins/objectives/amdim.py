@@ -69,7 +69,12 @@ def two_levels(shapes: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
 
 
 class AMDIMConfig(Config):
-    """Defaults of the authors' code; dimensions for encoders of ResNet-18's size (theirs: 1024)."""
+    """Clip and penalty of the authors' code; dimensions for ResNet-18's size (theirs: 1024).
+
+    costs.py of https://github.com/Philip-Bachman/amdim-public has a penalty of 0.04 in commit
+    0333f6b; copies of other commits have 0.05. It is a mean over both directions, and a sum over
+    the three terms.
+    """
 
     hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the embeddings")] = 512
     out_dim: Annotated[int, Field(ge=1, description="dimension of the embeddings")] = 256

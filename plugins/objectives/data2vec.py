@@ -6,7 +6,8 @@ Baevski, Hsu, Xu, Babu, Gu, Auli, 2022. https://arxiv.org/abs/2202.03555
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -68,6 +69,7 @@ class Data2Vec(Objective):
 
     paper = "https://arxiv.org/abs/2202.03555"
     Config = Data2VecConfig
+    defaults: ClassVar[Mapping[str, Any]] = {"optimizer": {"clip": 3.0}}  # of BEiT, as in the paper
     needs = frozenset({"pyramid"})
 
     def __init__(self, encoder: Encoder, config: Data2VecConfig) -> None:

@@ -14,7 +14,17 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import FeatureQueue, Teacher, mlp, most_similar, pooled_positions, take, two_views
+from ...nn import (
+    FeatureQueue,
+    Teacher,
+    batch_norm_groups,
+    mlp,
+    most_similar,
+    pooled_positions,
+    random_groups,
+    take,
+    two_views,
+)
 from .moco import info_nce
 
 
@@ -41,6 +51,10 @@ class DenseCLConfig(Config):
     queue_size: Annotated[
         int, Field(ge=1, description="number of keys in each of the two queues, paper: 65536")
     ] = 4096
+    group_size: Annotated[
+        int,
+        Field(ge=0, description="number of images that share batch statistics; 0 for all of them"),
+    ] = 32
     grid_size: Annotated[
         int, Field(ge=1, description="side to which larger feature maps are pooled (S)")
     ] = 7
@@ -54,13 +68,14 @@ class DenseCL(Objective):
 
     https://arxiv.org/abs/2011.09157, eq. 1 to 4. A position corresponds to the one of the other
     view with the most similar encoder features. Dense negatives are the mean dense projections of
-    earlier images. As in our MoCo, both projectors contain batch normalization.
+    earlier images. As in our MoCo, both projectors contain batch normalization, and random groups
+    of images share batch statistics (shuffling BN).
     """
 
     paper = "https://arxiv.org/abs/2011.09157"
     Config = DenseCLConfig
     needs = frozenset({"pyramid"})
-    example: ClassVar = {"queue_size": 16384}  # in a short one keys replace random rows
+    example: ClassVar = {"queue_size": 16384, "group_size": 4}  # in a short one the loss rises
 
     def __init__(self, encoder: Encoder, config: DenseCLConfig) -> None:
         super().__init__(encoder, config)
@@ -89,10 +104,14 @@ class DenseCL(Objective):
             Normalized projections (B, out_dim), local features (B, N, D) and their projections
             (B, N, out_dim).
         """
-        pooled, pyramid = encoder.forward_features(x)
+        members = random_groups(x, self.config.group_size)
+        with batch_norm_groups(encoder, members), batch_norm_groups(projector.whole, members):
+            pooled, pyramid = encoder.forward_features(x)
+            whole = normalize(projector.whole(pooled), dim=1)
         local = pooled_positions(pyramid[-1], self.config.grid_size)
-        projected = projector.dense(local.flatten(0, 1)).view(*local.shape[:2], -1)
-        return normalize(projector.whole(pooled), dim=1), local, projected
+        with batch_norm_groups(projector.dense, members.repeat_interleave(local.shape[1], dim=0)):
+            projected = projector.dense(local.flatten(0, 1)).view(*local.shape[:2], -1)
+        return whole, local, projected
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Computes eq. 3; then the keys join the queues."""

@@ -6,7 +6,8 @@ Caron, Touvron, Misra, Jegou, Mairal, Bojanowski, Joulin, 2021. https://arxiv.or
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -36,7 +37,8 @@ class DINOConfig(Config):
     """Defaults of section 3.2 and appendix C, scaled to thousands of images and ResNet-18.
 
     The paper has 8 to 10 local crops, hidden dimensions of 2048 and 256, 65,536 outputs, a momentum
-    of 0.996, and a last layer that is frozen in the first of 100 epochs or more.
+    of 0.996, and a last layer that is frozen in the first of 100 epochs or more. Gradient clipping
+    and weight decay are those of its ViT-S (per tensor there, over all gradients here).
     """
 
     local_crops: Annotated[
@@ -55,7 +57,7 @@ class DINOConfig(Config):
     ] = 0.04
     teacher_temperature: Annotated[
         float, Field(gt=0, description="temperature of the teacher's softmax after warm-up (tau_t)")
-    ] = 0.04
+    ] = 0.07
     warmup: Annotated[
         float, Field(gt=0, le=1, description="share of the steps of the temperature's warm-up")
     ] = 0.3
@@ -79,6 +81,10 @@ class DINO(Objective):
 
     paper = "https://arxiv.org/abs/2104.14294"
     Config = DINOConfig
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "optimizer": {"clip": 3.0, "weight_decay": 0.04, "weight_decay_end": 0.4}
+    }
+    example: ClassVar = {"teacher_temperature": 0.04}  # the loss rises with the temperature
     center: Tensor
     progress: Tensor
 
@@ -94,7 +100,7 @@ class DINO(Objective):
     @classmethod
     def views(cls, config: DINOConfig, size: int) -> tuple[View, ...]:
         """Two global and `local_crops` local crops."""
-        return multi_crop(size, config.local_crops)
+        return multi_crop(size, config.local_crops, cut=0.4)
 
     def project(self, features: Tensor) -> Tensor:
         """Maps features (B, D) to the bottleneck (B, bottleneck_dim)."""

@@ -16,7 +16,15 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import FeatureQueue, Teacher, full_precision, mlp, two_views
+from ...nn import (
+    FeatureQueue,
+    Teacher,
+    batch_norm_groups,
+    full_precision,
+    mlp,
+    random_groups,
+    two_views,
+)
 
 
 @full_precision
@@ -50,6 +58,10 @@ class MoCoConfig(Config):
         float, Field(ge=0, le=1, description="momentum of the teacher's average (m in eq. 2)")
     ] = 0.99
     queue_size: Annotated[int, Field(ge=1, description="number of keys in the queue (K)")] = 4096
+    group_size: Annotated[
+        int,
+        Field(ge=0, description="number of images that share batch statistics; 0 for all of them"),
+    ] = 32
 
 
 class MoCo(Objective):
@@ -57,15 +69,15 @@ class MoCo(Objective):
 
     https://arxiv.org/abs/1911.05722, eq. 1 and 2, with the projector of
     https://arxiv.org/abs/2003.04297. The queue gives many negatives without a large batch.
-    Queries and keys pass batch normalization in separate batches. Shuffling BN is not needed,
-    because batch statistics are those of all processes.
+    Batch normalization has separate statistics for random groups of images, others for the keys
+    than for the queries (shuffling BN; a group is one GPU's 32 images in the paper). With the
+    statistics of the whole batch a key could be told from the queue's keys by its statistics.
     """
 
     paper = "https://arxiv.org/abs/2003.04297"
     Config = MoCoConfig
-    example: ClassVar = {
-        "queue_size": 16384
-    }  # in a short one keys replace random rows, and the loss rises
+    # in a short queue keys replace random rows, and the loss rises
+    example: ClassVar = {"queue_size": 16384, "group_size": 4}
 
     def __init__(self, encoder: Encoder, config: MoCoConfig) -> None:
         super().__init__(encoder, config)
@@ -81,8 +93,10 @@ class MoCo(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Computes InfoNCE of the first view's query and the second view's key."""
         query, key = batch.views
-        q = normalize(self.projector(self.encoder(query)), dim=1)
-        k = normalize(self.teacher(key), dim=1)
+        with batch_norm_groups(self, random_groups(query, self.config.group_size)):
+            q = normalize(self.projector(self.encoder(query)), dim=1)
+        with batch_norm_groups(self.teacher, random_groups(key, self.config.group_size)):
+            k = normalize(self.teacher(key), dim=1)
         loss = info_nce(q, k, self.queue(), self.config.temperature)
         self.queue.push(k)
         return Output(loss)

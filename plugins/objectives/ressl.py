@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import FeatureQueue, Teacher, full_precision, mlp
+from ...nn import FeatureQueue, Teacher, batch_norm_groups, full_precision, mlp, random_groups
 
 
 @full_precision
@@ -61,6 +61,10 @@ class ReSSLConfig(Config):
         float, Field(ge=0, le=1, description="momentum of the teacher's moving average (m)")
     ] = 0.99
     queue_size: Annotated[int, Field(ge=1, description="number of embeddings in the queue")] = 4096
+    group_size: Annotated[
+        int,
+        Field(ge=0, description="number of images that share batch statistics; 0 for all of them"),
+    ] = 32
 
 
 class ReSSL(Objective):
@@ -68,12 +72,14 @@ class ReSSL(Objective):
 
     https://arxiv.org/abs/2107.09282, section 3.2. Student and teacher each compare a view with a
     queue of earlier images; the teacher sees a weakly augmented view and has the sharper softmax.
-    There are no negatives, so that similar images may stay similar.
+    There are no negatives, so that similar images may stay similar. As in MoCo, random groups of
+    images share batch statistics (shuffling BN), others for the teacher than for the student.
     """
 
     paper = "https://arxiv.org/abs/2107.09282"
     Config = ReSSLConfig
-    example: ClassVar = {"queue_size": 16}  # the loss rises while random rows are replaced
+    # the loss rises while random rows are replaced
+    example: ClassVar = {"queue_size": 16, "group_size": 4}
 
     def __init__(self, encoder: Encoder, config: ReSSLConfig) -> None:
         super().__init__(encoder, config)
@@ -89,8 +95,10 @@ class ReSSL(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Computes the loss; then the teacher's embeddings join the queue."""
         strong, weak = batch.views
-        z1 = normalize(self.projector(self.encoder(strong)), dim=1)
-        z2 = normalize(self.teacher(weak), dim=1)
+        with batch_norm_groups(self, random_groups(strong, self.config.group_size)):
+            z1 = normalize(self.projector(self.encoder(strong)), dim=1)
+        with batch_norm_groups(self.teacher, random_groups(weak, self.config.group_size)):
+            z2 = normalize(self.teacher(weak), dim=1)
         queue = self.queue()
         student = relations(z1, queue, self.config.student_temperature)
         teacher = relations(z2, queue, self.config.teacher_temperature)

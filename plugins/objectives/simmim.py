@@ -7,7 +7,8 @@ Xie, Zhang, Cao, Lin, Bao, Yao, Dai, Hu, 2021. https://arxiv.org/abs/2111.09886
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -51,6 +52,7 @@ class SimMIM(Objective):
 
     paper = "https://arxiv.org/abs/2111.09886"
     Config = SimMIMConfig
+    defaults: ClassVar[Mapping[str, Any]] = {"optimizer": {"clip": 5.0}}
     needs = frozenset({"pyramid"})
 
     def __init__(self, encoder: Encoder, config: SimMIMConfig) -> None:

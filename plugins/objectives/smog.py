@@ -86,8 +86,9 @@ class SMoGConfig(Config):
 class SMoG(Objective):
     """SMoG: predictions are contrasted with groups that are updated at every step.
 
-    https://arxiv.org/abs/2207.06167, section 3.2. The teacher's features of the other view assign a
-    view to its group. Groups start at random and are reset by k-means of cached features each time
+    https://arxiv.org/abs/2207.06167, section 3.2. A view moves the group that is nearest to its own
+    projection, and predicts the group that is nearest to the teacher's projection of the other
+    view. Groups start at random and are reset by k-means of cached features each time
     the cache has been refilled, so that no group stays empty.
     """
 
@@ -115,19 +116,16 @@ class SMoG(Objective):
         views = torch.cat(batch.views)
         z = self.projector(self.encoder(views))
         first, second = self.teacher(views).chunk(2)
-        swapped = all_gather(torch.cat([second, first]))
+        swapped, own = all_gather(torch.cat([second, first])), all_gather(z)
         labels = cosine_scores(swapped, self.groups).argmax(dim=1)
-        groups = moved_groups(self.groups, all_gather(z), labels, self.config.beta)
+        members = cosine_scores(own.detach(), self.groups).argmax(dim=1)
+        groups = moved_groups(self.groups, own, members, self.config.beta)
         scores = cosine_scores(all_gather(self.predictor(z)), groups)
         self.groups.copy_(groups.detach())
         self.queue.push(normalize(first, dim=1))
         share = one_hot(labels, len(groups)).to(groups).mean(dim=0).detach()
-        metrics = {
-            "accuracy": accuracy(scores, labels),
-            "group_entropy": torch.special.entr(
-                share
-            ).sum(),  # of the batch; 0 if all images share a group
-        }
+        entropy = torch.special.entr(share).sum()  # of the batch; 0 if all images share a group
+        metrics = {"accuracy": accuracy(scores, labels), "group_entropy": entropy}
         return Output(group_contrast(scores, labels, self.config.temperature), metrics)
 
     def after_step(self, step: int, steps: int) -> None:

@@ -7,8 +7,8 @@ Tian, Jiang, Diao, Lin, Wang, Yuan, 2023. https://arxiv.org/abs/2301.03580
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -37,12 +37,16 @@ class SparKConfig(Config):
 class SparK(Objective):
     """SparK: sparse convolutions encode visible patches, a U-Net decoder reconstructs the others.
 
-    https://arxiv.org/abs/2301.03580, section 3. Patches are the positions of the coarsest feature
-    map that has at least 4 of them along a side (7 at 224 pixels).
+    https://arxiv.org/abs/2301.03580, section 3. Each feature map is densified: a sparse batch
+    normalization, a mask token at hidden positions, and a convolution. Patches are the positions of
+    the coarsest feature map that has at least 4 of them along a side (7 at 224 pixels).
     """
 
     paper = "https://arxiv.org/abs/2301.03580"
     Config = SparKConfig
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "optimizer": {"clip": 5.0, "weight_decay": 0.04, "weight_decay_end": 0.2}
+    }
     needs = frozenset({"pyramid"})
 
     def __init__(self, encoder: Encoder, config: SparKConfig) -> None:
@@ -56,23 +60,36 @@ class SparK(Objective):
         dims = [shape[0] for shape in shapes]
         widths = [max(16, config.decoder_dim >> i) for i in reversed(range(len(dims)))]
         self.fillers = nn.ParameterList(0.02 * torch.randn(dim, 1, 1) for dim in dims)
-        self.laterals = nn.ModuleList(map(partial(nn.Conv2d, kernel_size=1), dims, widths))
+        self.norms = nn.ModuleList(map(nn.BatchNorm2d, dims))
+        sides = [3] * (len(dims) - 1) + [1]  # of the kernels, as in the authors' code
+        layers = zip(dims, widths, sides, strict=True)
+        self.laterals = nn.ModuleList(nn.Conv2d(d, w, k, padding=k // 2) for d, w, k in layers)
         self.blocks = nn.ModuleList(map(_block, widths[1:], widths))
         pixels = self.stride[0] * self.stride[1] * encoder.channels
         self.head = nn.Sequential(_block(widths[0], widths[0]), nn.Conv2d(widths[0], pixels, 1))
+
+    def no_weight_decay(self) -> set[str]:
+        """Names the mask tokens, which have no weight decay."""
+        return {f"fillers.{i}" for i in range(len(self.fillers))}
 
     @classmethod
     def views(cls, config: SparKConfig, size: int) -> tuple[View, ...]:
         """One large, weakly augmented crop."""
         return (View(size, scale=(0.67, 1.0), policy="weak"),)
 
+    def densify(self, maps: list[Tensor], visible: Tensor) -> list[Tensor]:
+        """Normalizes maps (B, D, h, w), fills hidden positions, and projects: (B, D', h, w)."""
+        with visible_only(self.norms, visible):
+            maps = [norm(m) for norm, m in zip(self.norms, maps, strict=True)]
+        shown = [adaptive_max_pool2d(visible, m.shape[2:]) > 0 for m in maps]
+        filled = map(torch.where, shown, maps, self.fillers)
+        return [layer(m) for layer, m in zip(self.laterals, filled, strict=True)]
+
     def restore(self, x: Tensor, visible: Tensor) -> Tensor:
         """Predicts images (B, C, H, W) from the patches where `visible` (B, 1, h, w) is 1."""
         with visible_only(self.encoder, visible):
             maps = self.encoder.forward_pyramid(x)
-        shown = [adaptive_max_pool2d(visible, m.shape[2:]) > 0 for m in maps]
-        filled = map(torch.where, shown, maps, self.fillers)
-        parts = [layer(m) for layer, m in zip(self.laterals, filled, strict=True)]
+        parts = self.densify(maps, visible)
         y = parts.pop()
         for block in reversed(self.blocks):
             part = parts.pop()

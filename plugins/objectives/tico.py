@@ -75,10 +75,11 @@ class TiCo(Objective):
     """TiCo: transformation invariance, and contrast with a moving covariance of embeddings.
 
     https://arxiv.org/abs/2206.10698, algorithm 1. The covariance C_t acts as an implicit memory
-    bank. It starts at 0 and is divided by its trace 1 - beta^t, so that the contrast has its full
-    weight from the first step on. The student's view has fewer pixels than the teacher's (as many
-    in the paper): steps are cheaper, and objects appear in the crop at the scale they have at test
-    time (Touvron et al. 2019, https://arxiv.org/abs/1906.06423, section 3).
+    bank, which gets no gradient, as that of MoCo gets none. It starts at 0 and is divided by its
+    trace 1 - beta^t, so that the contrast has its full weight from the first step on. The student's
+    view has fewer pixels than the teacher's (as many in the paper): steps are cheaper, and objects
+    appear in the crop at the scale they have at test time (Touvron et al. 2019,
+    https://arxiv.org/abs/1906.06423, section 3).
     """
 
     paper = "https://arxiv.org/abs/2206.10698"
@@ -98,12 +99,12 @@ class TiCo(Objective):
         return (View(scaled_size(size, config.student_size)), View(size))
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Computes invariance + rho * contrast; the gradient also flows through C_t."""
+        """Computes invariance + rho * contrast, with stop-gradient on C_t."""
         first, second = batch.views
         z1 = all_gather(normalize(self.projector(self.encoder(first)), dim=1))
         z2 = all_gather(normalize(self.teacher(second), dim=1))
-        c = moving_covariance(self.covariance, z1, self.config.beta)
-        self.covariance.copy_(c.detach())
+        c = moving_covariance(self.covariance, z1.detach(), self.config.beta)
+        self.covariance.copy_(c)
         inv, contrast = invariance(z1, z2), covariance_contrast(z1, c / c.trace())
         terms = {"invariance": inv.detach(), "contrast": contrast.detach()}
         return Output(inv + self.config.rho * contrast, terms)

@@ -128,9 +128,10 @@ def facts(
     if encoder:
         rows.append(("Channels", ", ".join(encoder["channels"])))
     if records:
+        images = config.train.batch_size * config.train.accumulate
         rows += [
             ("Epochs", f"{records[-1]['epoch']:.1f}".removesuffix(".0")),
-            ("Steps", f"{records[-1]['step']:,}, each of {config.train.batch_size} images"),
+            ("Steps", f"{records[-1]['step']:,}, each of {images} images"),
             ("Speed", f"{number(median(r['images_per_second'] for r in records))} images/s"),
         ]
     if "seconds" in manifest:

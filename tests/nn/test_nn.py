@@ -7,6 +7,7 @@ import torch.multiprocessing as mp
 from torch import nn
 
 from ssl_kit import Batch, View
+from ssl_kit.core.discovery import objectives as registry
 from ssl_kit.nn import (
     FeatureQueue,
     accuracy,
@@ -180,6 +181,15 @@ def test_multi_crop_has_two_large_views_and_small_ones_of_a_multiple_of_16():
     large, again, *small = multi_crop(224, 6, cut=0.3)
     assert (large, large.size, large.scale) == (again, 224, (0.3, 1.0))
     assert [(view.size, view.scale) for view in small] == [(96, (0.05, 0.3))] * 6
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"), [("swav", 0.14), ("deepcluster", 0.14), ("dino", 0.4), ("lejepa", 0.3)]
+)
+def test_crops_are_cut_where_the_paper_cuts_them(name, cut):
+    large, _, *small = registry[name].views(registry[name].Config(), 224)
+    assert {view.scale for view in small} == {(0.05, cut)}
+    assert large.scale == (cut, 1.0)
 
 
 def test_draws_are_uniform_and_follow_the_seed():

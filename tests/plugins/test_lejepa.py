@@ -58,11 +58,10 @@ def integrand(x, t):
 
 
 def slow_epps_pulley(x):
-    """Algorithm 1 for one direction: the trapezoidal rule with 17 knots on [-5, 5], times N."""
-    knots = [-5 + 10 * i / 16 for i in range(17)]
-    values = [integrand(x, t) for t in knots]
-    area = sum((values[i] + values[i + 1]) / 2 * 10 / 16 for i in range(16))
-    return area * len(x)
+    """One direction: the trapezoidal rule with 17 knots on [0, 3], doubled, times N."""
+    values = [integrand(x, 3 * i / 16) for i in range(17)]
+    area = sum((values[i] + values[i + 1]) / 2 * 3 / 16 for i in range(16))
+    return 2 * area * len(x)
 
 
 def slow_sigreg(z, a):
@@ -86,7 +85,7 @@ def slow_prediction(z, large):
     return total / (v * n * d)
 
 
-def test_statistic_agrees_with_algorithm_1(z):
+def test_statistic_agrees_with_the_authors_code(z):
     expected = [slow_epps_pulley(column) for column in z[0].T.tolist()]
     np.testing.assert_allclose(epps_pulley(z[0]), expected, rtol=0, atol=1e-9)
 
@@ -100,7 +99,8 @@ def test_statistic_is_near_the_integral(z):
 def test_statistic_of_one_constant_sample():
     # all at 0: N int (1 - exp(-t^2 / 2))^2 exp(-t^2 / 2) dt, of three Gaussians
     expected = 4 * math.sqrt(2 * math.pi) * (1 - math.sqrt(2) + 1 / math.sqrt(3))
-    assert epps_pulley(torch.zeros(4, 1)).item() == pytest.approx(expected, rel=1e-4)
+    found = epps_pulley(torch.zeros(4, 1)).item()  # what is beyond t = 3 is left out
+    assert found == pytest.approx(expected, rel=0.02)
 
 
 def test_statistic_is_least_for_the_standard_normal_distribution():

@@ -2,6 +2,7 @@
 https://github.com/facebookresearch/moco/blob/main/moco/builder.py (`MoCo.forward`)."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -82,6 +83,31 @@ def test_keys_come_from_the_teacher_and_their_negatives_from_the_queue(objective
     q = normalize(objective.projector(objective.encoder(query)), dim=1)
     k = normalize(objective.teacher.projector(objective.teacher.encoder(key)), dim=1)
     torch.testing.assert_close(objective(batch).loss, info_nce(q, k, queue, 0.2))
+
+
+def test_a_batch_is_not_told_by_its_statistics(objective, batch, monkeypatch):
+    """Queries and keys are normalized in different random groups (shuffling BN)."""
+    seen = []
+    moco = sys.modules[MoCo.__module__]
+    monkeypatch.setattr(moco, "random_groups", lambda x, size: seen.append((x, size)) or halves())
+
+    def halves():
+        return torch.tensor([[1, 0], [0, 1]]).repeat(4, 1) if len(seen) > 1 else first
+
+    first = torch.tensor([[1, 0]] * 4 + [[0, 1]] * 4)
+    loss = objective(batch).loss
+    query, key = batch.views
+    assert [(view is x, size) for view, (x, size) in zip((query, key), seen, strict=True)] == [
+        (True, 32), (True, 32)
+    ]  # fmt: skip
+    q = torch.cat([objective.projector(objective.encoder(part)) for part in query.split(4)])
+    k = torch.empty_like(q)
+    for i in (0, 1):
+        k[i::2] = objective.teacher(key[i::2])
+    torch.testing.assert_close(objective.queue()[:8], normalize(k, dim=1))
+    torch.manual_seed(0)
+    queue = MoCo(create_encoder("test_resnet", 3, 32), objective.config).queue()
+    torch.testing.assert_close(loss, info_nce(*(normalize(z, dim=1) for z in (q, k)), queue, 0.2))
 
 
 def test_keys_join_the_queue_after_the_loss_newest_first(objective, batch):

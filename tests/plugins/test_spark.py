@@ -67,6 +67,38 @@ def slow_layers(x, weight, scale, shift, sites):
     return out, mean, var * len(rows) / (len(rows) - 1)
 
 
+def slow_densified(x, shown, token, weight, bias):
+    """Normalizes visible positions, puts the token at hidden ones, convolves; with loops."""
+    (b, _, h, w), half = x.shape, weight.shape[2] // 2
+    rows = np.array([x[n, :, i, j] for n, i, j in np.argwhere(shown)])
+    full, out = np.zeros_like(x), np.zeros((b, len(weight), h, w))
+    for n, i, j in np.ndindex(b, h, w):
+        normal = (x[n, :, i, j] - rows.mean(0)) / np.sqrt(rows.var(0) + 1e-5)
+        full[n, :, i, j] = normal if shown[n, i, j] else token
+    for n, i, j in np.ndindex(b, h, w):
+        out[n, :, i, j] = bias
+        for di, dj in np.ndindex(weight.shape[2:]):
+            y, z = i + di - half, j + dj - half
+            if 0 <= y < h and 0 <= z < w:
+                out[n, :, i, j] += weight[:, :, di, dj] @ full[n, :, y, z]
+    return out
+
+
+def test_maps_are_densified_as_in_the_authors_code():
+    objective, visible = make().double(), half_visible(3, 2).double()
+    shapes = objective.encoder.pyramid_shapes(32)
+    maps = [torch.randn(3, *shape, dtype=torch.float64) for shape in shapes]
+    dense = objective.densify(maps, visible)
+    layers = zip(maps, dense, objective.fillers, objective.laterals, strict=True)
+    for x, found, token, layer in layers:
+        known = visible[:, 0].bool() if x.shape[2] > 1 else visible.bool().amax((2, 3))
+        shown = upsample_mask(known.view(3, *[min(2, x.shape[2])] * 2), x.shape[2:])[:, 0].numpy()
+        values = (value.detach().numpy() for value in (token[:, 0, 0], layer.weight, layer.bias))
+        expected = slow_densified(x.numpy(), shown, *values)
+        np.testing.assert_allclose(found.detach().numpy(), expected, rtol=0, atol=1e-9)
+    assert [layer.kernel_size[0] for layer in objective.laterals] == [3] * (len(maps) - 1) + [1]
+
+
 def test_loss_agrees_with_section_3_4(sample):
     assert reconstruction_loss(*sample).item() == pytest.approx(slow_loss(*sample), abs=1e-9)
 

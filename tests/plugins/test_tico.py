@@ -123,6 +123,22 @@ def test_gradients_are_those_of_the_terms(pair, c):
     assert gradcheck(lambda z: covariance_contrast(z, moving_covariance(c, z, 0.9)), (z1,))
 
 
+def test_the_covariance_gets_no_gradient(objective, batch):
+    z1, z2 = encoded(objective, batch)
+    c = moving_covariance(objective.covariance, z1, 0.9).detach() / (1 - 0.9)
+    z1 = z1.detach().requires_grad_()
+    (invariance(z1, z2) + 8 * covariance_contrast(z1, c)).backward()
+    expected = (-z2 + 16 * z1 @ c) / len(z1)
+    torch.testing.assert_close(z1.grad, expected, rtol=1e-4, atol=1e-6)
+    objective.zero_grad()
+    objective(batch).loss.backward()
+    found = [p.grad.clone() for p in objective.projector.parameters()]
+    objective.zero_grad()
+    normalize(objective.project(objective.encoder(batch.views[0])), dim=1).backward(expected)
+    for p, grad in zip(objective.projector.parameters(), found, strict=True):
+        torch.testing.assert_close(p.grad, grad, rtol=1e-3, atol=1e-5)
+
+
 def test_contrast_has_its_full_weight_from_the_first_step(objective, batch):
     batch.views = tuple(view[:1].repeat(8, 1, 1, 1) for view in batch.views)
     for _ in range(2):

@@ -158,8 +158,8 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished_run, tiny, tmp_path, nu
     ("at", "more"),
     [
         (4, {"objective": {"name": "byol", "hidden_dim": 16, "out_dim": 8}}),
-        (1, {"optimizer": {"name": "lars", "clip": 1.0}}),
-        (3, {"train": {"accumulate": 2}}),
+        (1, {"optimizer": {"name": "lars", "clip": 1.0, "weight_decay_end": 0.4}}),
+        (1, {"train": {"accumulate": 2}}),
         (5, {"data": {"pair_by": "group"}}),
         (4, {"objective": {"name": "simmim"}, "encoder": {"name": "test_vit"}}),
     ],
@@ -170,6 +170,18 @@ def test_everything_that_has_a_state_goes_on(tiny, tmp_path, at, more):
     whole = train(settings, tmp_path / "whole")
     run = interrupted(settings, tmp_path / "run", signal.SIGTERM, at)
     assert run.encoder.read_bytes() == whole.encoder.read_bytes()
+
+
+def test_an_accumulated_run_equals_one_with_the_large_batch(tiny, tmp_path):
+    rotation = {"objective": "rotation", "encoder": {"name": "test_vit"}}
+    large = train(tiny, tmp_path / "large", rotation, {"train": {"batch_size": 10}})
+    parts = train(tiny, tmp_path / "parts", rotation, {"train": {"batch_size": 5, "accumulate": 2}})
+    for row, expected in zip(lines(parts.metrics), lines(large.metrics), strict=True):
+        for key in ("step", "epoch", "lr", "loss", "rotation_accuracy"):
+            assert row[key] == pytest.approx(expected[key], rel=1e-4)
+    weights = load_file(large.encoder)
+    for name, value in load_file(parts.encoder).items():
+        torch.testing.assert_close(value, weights[name], rtol=1e-3, atol=1e-5)
 
 
 def test_a_run_that_got_nowhere_starts_anew(finished_run, tiny, tmp_path):

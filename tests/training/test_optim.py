@@ -4,8 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from ssl_kit.nn import frozen_copy, mlp
-from ssl_kit.training.optim import learning_rate, make_optimizer, set_learning_rate
+from ssl_kit.nn import create_encoder, frozen_copy, mlp
+from ssl_kit.plugins.objectives.spark import SparK, SparKConfig
+from ssl_kit.training.optim import (
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+    set_weight_decay,
+    weight_decay,
+)
 from ssl_kit.training.settings import OptimizerConfig
 
 OPTIMIZERS = ["adamw", "sgd", "lars"]
@@ -38,6 +45,35 @@ def test_biases_and_norms_have_no_weight_decay(name):
         "conv.bias", "norm.weight", "norm.bias", "head.1.weight", "head.1.bias", "head.3.bias",
         "temperature",
     }  # fmt: skip
+
+
+def test_what_timm_and_objectives_name_has_no_weight_decay():
+    vit = nn.ModuleDict({"encoder": create_encoder("test_vit", 3, 32)})
+    body = vit["encoder"].body
+    kept = make_optimizer(vit, OptimizerConfig()).param_groups[0]["params"]
+    assert {id(body.cls_token), id(body.pos_embed)} <= {id(p) for p in kept}
+    spark = SparK(create_encoder("test_resnet", 3, 64), SparKConfig(decoder_dim=32))
+    decayed = make_optimizer(spark, OptimizerConfig()).param_groups[1]["params"]
+    assert not {id(p) for p in spark.fillers} & {id(p) for p in decayed}
+
+
+@pytest.mark.parametrize(("first", "last"), [(0.04, 0.4), (0.0, 0.1), (0.1, 0.0)])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_scheduled_weight_decay_leaves_biases_and_norms_alone(name, first, last):
+    model, config = Model(), OptimizerConfig(name=name, weight_decay=first, weight_decay_end=last)
+    optimizer = make_optimizer(model, config)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.0, first]
+    optimizer.load_state_dict(optimizer.state_dict())
+    set_weight_decay(optimizer, weight_decay(10, 10, config))
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.0, last]
+
+
+def test_weight_decay_follows_a_half_cosine_or_is_constant():
+    config = OptimizerConfig(weight_decay=0.04, weight_decay_end=0.4)
+    values = [weight_decay(step, 4, config) for step in range(5)]
+    slow = [0.4 + 0.5 * (0.04 - 0.4) * (1 + math.cos(math.pi * i / 4)) for i in range(5)]
+    assert values == pytest.approx(slow)
+    assert {weight_decay(step, 4, OptimizerConfig()) for step in range(5)} == {0.05}
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])

@@ -165,6 +165,13 @@ def test_the_command_line_can_be_mended_and_given_again(
     assert mended.exit_code == 0, mended.output
 
 
+def test_optimizer_settings_of_a_paper_are_defaults_that_can_be_set():
+    dino = {"domain": "natural", "objective": "dino", "data": {"path": "."}}
+    paper = resolve(dino).optimizer
+    assert (paper.clip, paper.weight_decay, paper.weight_decay_end) == (3.0, 0.04, 0.4)
+    assert resolve(dino, {"optimizer": {"weight_decay_end": 0.1}}).optimizer.weight_decay_end == 0.1
+
+
 def test_a_setup_is_frozen_and_complete(tiny):
     setup = build(resolve(tiny))
     assert (setup.batch_size, setup.steps_per_epoch) == (8, 3)
@@ -176,3 +183,10 @@ def test_a_setup_is_frozen_and_complete(tiny):
 def test_the_batch_is_no_larger_than_the_images(tiny):
     setup = build(resolve(merge(tiny, {"train": {"batch_size": 500}})))
     assert (setup.batch_size, setup.steps_per_epoch) == (24, 1)
+
+
+def test_accumulated_batches_are_parts_of_one_large_batch(tiny):
+    setup = build(resolve(tiny, {"train": {"batch_size": 5, "accumulate": 2}}))
+    assert (setup.batch_size, setup.images_per_step, setup.steps_per_epoch) == (5, 10, 2)
+    setup = build(resolve(tiny, {"train": {"batch_size": 20, "accumulate": 3}}))
+    assert (setup.batch_size, setup.images_per_step, setup.steps_per_epoch) == (8, 24, 1)

@@ -11,7 +11,7 @@ from torch import nn
 
 from ssl_kit import UsageError
 from ssl_kit.nn import create_encoder, load_initial_weights
-from ssl_kit.nn.distributed import sync_batch_norm
+from ssl_kit.nn.batch_norm import sync_batch_norm
 from ssl_kit_medical.attention import CBAM, ECA, SqueezeExcitation, kernel_width
 from ssl_kit_medical.encoders import AttentionEncoder
 
