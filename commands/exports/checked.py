@@ -26,9 +26,7 @@ _TOLERANCE = {"onnx": 1e-4}  # it computes with kernels of its own, the others w
 _SAME = 1e-6
 
 
-def write_checked(
-    run: Run, kind: str, out: Path, say: Say = lambda text: None
-) -> float:
+def write_checked(run: Run, kind: str, out: Path, say: Say = lambda text: None) -> float:
     """Exports the encoder of a run, or a fine-tuned classifier, and compares what it gives.
 
     They are compared on batches of 4 and 1, on images of another size if the format takes them,

@@ -100,7 +100,10 @@ def _manifest(prepared: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
     groups = index.group_hashes(np.concatenate([parts.train, parts.val]))
     before = set(run.read_json("manifest.json")["groups"]) if run else set()
     kept = ("command", "initial_weights", "versions", "data")
-    return {**{key: values[key] for key in kept if key in values}, "groups": sorted(groups | before)}
+    return {
+        **{key: values[key] for key in kept if key in values},
+        "groups": sorted(groups | before),
+    }
 
 
 def _settings(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:

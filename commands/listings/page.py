@@ -59,7 +59,10 @@ def listing(kind: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """
     names = {"objective": ("paper", "needs"), "dataset": ("domains",), "domain": ("reads",)}
     columns = ("name", "summary", *names.get(kind, ()))
-    headings = [{"summary": "what it is", "domains": "opened by", "needs": "encoder has"}.get(c, c) for c in columns]
+    headings = [
+        {"summary": "what it is", "domains": "opened by", "needs": "encoder has"}.get(c, c)
+        for c in columns
+    ]
     lines: list[Sequence[str]] = []
     titles: list[str] = []
     groups = dict.fromkeys(row["group"] for row in rows)
@@ -181,7 +184,10 @@ def _domain_parts(facts: Mapping[str, Any]) -> list[str]:
     parts = {
         "Reads, the first that can": (("", ""), readers + demo),
         "Objectives of its own, for --objective": (("", ""), objectives),
-        "Augmentation policies, for 'ssl-kit views --policy'": (("", ""), facts["policies"].items()),
+        "Augmentation policies, for 'ssl-kit views --policy'": (
+            ("", ""),
+            facts["policies"].items(),
+        ),
         "Pairings, for --pair-by": (("", ""), facts["pairings"].items()),
         "Corruptions of the evaluation 'robustness'": (
             ("name", "strengths", "unit", "what it is"),

@@ -11,7 +11,9 @@ REGISTRIES = [getattr(discovery, name) for name in
 NAMES = [(registry, name) for registry in REGISTRIES for name in registry]
 
 
-@pytest.mark.parametrize(("registry", "name"), NAMES, ids=lambda value: getattr(value, "kind", value))
+@pytest.mark.parametrize(
+    ("registry", "name"), NAMES, ids=lambda value: getattr(value, "kind", value)
+)
 def test_the_source_says_what_the_imported_thing_says(registry, name):
     entry = registry.entry(name)
     read = facts.read(entry)
@@ -40,7 +42,10 @@ def test_a_page_shows_paper_options_and_defaults():
 @pytest.mark.parametrize(
     ("text", "short"),
     [
-        ("A Title, Of Two Parts, Caron, van der Maaten, 2021. LINK", "Caron and van der Maaten 2021"),
+        (
+            "A Title, Of Two Parts, Caron, van der Maaten, 2021. LINK",
+            "Caron and van der Maaten 2021",
+        ),
         ("In Speech, Vision and Language,\nBaevski, Hsu, Xu, 2022.\nLINK", "Baevski et al. 2022"),
         ("Own Latent, Grill et al., 2020. LINK", "Grill et al. 2020"),
         ("Of nobody. LINK", ""),

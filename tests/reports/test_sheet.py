@@ -83,7 +83,11 @@ def test_empty_images_are_left_out(memory_dataset):
     [
         ("ResizedCrop", {"crop_coords": (0, 0, 10, 5), "shape": (10, 20, 3)}, "ResizedCrop 25 %"),
         ("D4", {"group_element": np.str_("r90")}, "D4 turned by 90°"),
-        ("Tone", {"gamma": np.float64(1.30957), "low": 0.05, "high": 1}, "Tone gamma 1.31, low 0.05"),
+        (
+            "Tone",
+            {"gamma": np.float64(1.30957), "low": 0.05, "high": 1},
+            "Tone gamma 1.31, low 0.05",
+        ),
         ("GaussianBlur", {"kernel": np.ones((5, 1))}, "GaussianBlur 5 px"),
         ("Jpeg", {"quality": 82, "image_type": ".jpg"}, "Jpeg quality 82"),
         ("Bend", {"map_x": np.ones((4, 4)), "interpolation": 1}, "Bend"),
