@@ -64,7 +64,7 @@ _OBJECTIVES = {
         "cutpaste": ("CutPaste", "Classifies which kind of patch was pasted into an image."),
         "descriptors": (
             "Descriptors",
-            "Predicts hand-crafted descriptors of the full image (color, LBP, gradients) from a crop.",
+            "Predicts hand-crafted descriptors of the image (color, LBP, gradients) from a crop.",
         ),
         "jigsaw": ("Jigsaw", "Classifies the permutation of the tiles of an image."),
         "relative_patch": ("RelativePatch", "Classifies the relative position of two patches."),

@@ -164,7 +164,7 @@ _UNSAID = ("shape", "interpolation", "fill", "fill_mask", "output_shape")
 def _words(key: str, value: Any) -> str:
     if isinstance(value, str):
         return value if value.isalnum() else ""
-    if isinstance(value, bool) or not np.ndim(value) == 0:
+    if isinstance(value, bool) or np.ndim(value) != 0:
         return f"{len(value)} px" if key == "kernel" else ""
     return f"{key} {float(value):.3g}" if isinstance(value, int | float | np.number) else ""
 

@@ -226,7 +226,8 @@ def assert_without_torch(args, code):
     """Asserts that a command ends with an exit code and has imported nothing heavy."""
     code = (
         "import sys\nfrom ssl_kit.cli import main\n"
-        f"try:\n    main({args})\nexcept SystemExit as end:\n    assert int(end.code or 0) == {code}\n"
+        f"try:\n    main({args})\nexcept SystemExit as end:\n"
+        f"    assert int(end.code or 0) == {code}\n"
         "heavy = {'torch', 'timm', 'albumentations', 'sklearn', 'accelerate'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

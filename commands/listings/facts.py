@@ -14,7 +14,7 @@ from . import source
 from .source import Found, NotStatic
 
 Facts = dict[str, Any]
-_UNREADABLE = (NotStatic, OSError, SyntaxError, TypeError, ValueError, AttributeError)
+_UNREADABLE = (NotStatic, OSError, SyntaxError, TypeError, ValueError, LookupError, AttributeError)
 _PARTS = ("datasets", "demo", "objectives")
 _MOST_NAMES = 2  # of authors in a listing
 

@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_OPERATORS: Mapping[type, Callable[[Any, Any], Any]] = {
+_OPERATORS: Mapping[type, Callable[..., Any]] = {
+    ast.USub: operator.neg,
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -27,7 +28,7 @@ _OPERATORS: Mapping[type, Callable[[Any, Any], Any]] = {
 _BUILT_IN = {"frozenset": frozenset, "dict": dict, "tuple": tuple, "list": list, "set": set}
 
 
-class NotStatic(Exception):  # noqa: N818  not an error: the module is imported instead
+class NotStatic(Exception):
     """Something that only running the module would tell."""
 
 
@@ -99,33 +100,31 @@ def _absolute(node: ast.ImportFrom, module: str, package: bool) -> str:
 
 def evaluate(node: ast.AST | None, module: str) -> Any:
     """Computes a literal, names of literals included; a class or a function is a `Found`."""
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.Tuple | ast.List | ast.Set):
-        kind = {ast.Tuple: tuple, ast.List: list, ast.Set: set}[type(node)]
-        return kind(evaluate(item, module) for item in node.elts)
-    if isinstance(node, ast.Dict):
-        return _dict(node, module)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -evaluate(node.operand, module)
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        left, right = evaluate(node.left, module), evaluate(node.right, module)
-        return _OPERATORS[type(node.op)](left, right)
-    if isinstance(node, ast.Name):
-        found = find(module, node.id)
-        named = isinstance(found.node, ast.ClassDef | ast.FunctionDef)
-        return found if named else evaluate(found.node, found.module)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
-        if node.func.id in _BUILT_IN:
-            return _BUILT_IN[node.func.id](*(evaluate(a, module) for a in node.args))
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(evaluate(part, module)) for part in node.values)
-    if isinstance(node, ast.FormattedValue) and node.format_spec is None:
-        return evaluate(node.value, module)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if node.func.attr == "join":  # ", ".join(NAMES)
-            return evaluate(node.func.value, module).join(evaluate(node.args[0], module))
-    raise NotStatic(ast.unparse(node) if node else "")
+    compute = _COMPUTE.get(type(node))
+    if node is None or compute is None:
+        raise NotStatic(ast.unparse(node) if node else "")
+    return compute(node, module)
+
+
+def _name(node: Any, module: str) -> Any:
+    found = find(module, node.id)
+    named = isinstance(found.node, ast.ClassDef | ast.FunctionDef)
+    return found if named else evaluate(found.node, found.module)
+
+
+def _call(node: Any, module: str) -> Any:
+    """Computes `frozenset(...)` and the like, and `", ".join(NAMES)`."""
+    arguments = [evaluate(argument, module) for argument in node.args]
+    if not node.keywords and isinstance(node.func, ast.Name) and node.func.id in _BUILT_IN:
+        return _BUILT_IN[node.func.id](*arguments)
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "join":
+        return evaluate(node.func.value, module).join(*arguments)
+    raise NotStatic(ast.unparse(node))
+
+
+def _operation(node: Any, module: str) -> Any:
+    left, right = evaluate(node.left, module), evaluate(node.right, module)
+    return _OPERATORS[type(node.op)](left, right)
 
 
 def _dict(node: ast.Dict, module: str) -> dict[Any, Any]:
@@ -139,10 +138,25 @@ def _dict(node: ast.Dict, module: str) -> dict[Any, Any]:
 
 
 def _value(node: ast.AST, module: str) -> Any:
-    """Computes a value of a dictionary; a call of a class is kept as the values of its arguments."""
+    """Computes a value of a dictionary; of a call of a class, the values of its arguments."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return [evaluate(argument, module) for argument in node.args]
     return evaluate(node, module)
+
+
+_COMPUTE: Mapping[type, Callable[[Any, str], Any]] = {
+    ast.Constant: lambda node, module: node.value,
+    ast.Tuple: lambda node, module: tuple(evaluate(item, module) for item in node.elts),
+    ast.List: lambda node, module: [evaluate(item, module) for item in node.elts],
+    ast.Set: lambda node, module: {evaluate(item, module) for item in node.elts},
+    ast.Dict: lambda node, module: _dict(node, module),
+    ast.UnaryOp: lambda node, module: _OPERATORS[type(node.op)](evaluate(node.operand, module)),
+    ast.BinOp: _operation,
+    ast.Name: _name,
+    ast.Call: _call,
+    ast.JoinedStr: lambda node, module: "".join(str(evaluate(v, module)) for v in node.values),
+    ast.FormattedValue: lambda node, module: evaluate(node.value, module),
+}
 
 
 def lineage(kind: Found) -> Iterator[Found]:

@@ -150,13 +150,11 @@ def line_chart(
     y_axis = log_axis(ys) if log_y else linear_axis(ys, zero, 5 if size[1] < 250 else 8)
     place = _placer(x_axis, y_axis, box)
     places = [_beside(place, dodge * (k - (len(lines) - 1) / 2)) for k in range(len(lines))]
-    last = [f"{line.name}: {show(line.points[-1][1])}" for line in lines]
     marks = x_marks or list(zip(x_axis.values, labels(x_axis), strict=True))
     heights = zip(y_axis.values, labels(y_axis), strict=True)
     return Chart(
         title=title,
-        summary=f"{title} over {x_label}. At the end {'; '.join(last)}."
-        + (f" {sentence_case(better)}." if better else ""),
+        summary=_summary(f"{title} over {x_label}", lines, show, better),
         width=size[0],
         height=size[1],
         box=box,
@@ -168,6 +166,12 @@ def line_chart(
         latest=show(lines[0].points[-1][1]) if len(lines) == 1 else "",
         better=better,
     )
+
+
+def _summary(title: str, lines: Sequence[Line], show: Callable[[float], str], better: str) -> str:
+    last = [f"{line.name}: {show(line.points[-1][1])}" for line in lines]
+    sentences = [title, f"At the end {'; '.join(last)}", sentence_case(better)]
+    return " ".join(f"{sentence}." for sentence in sentences if sentence)
 
 
 def _placer(x_axis: Axis, y_axis: Axis, box: tuple[int, int, int, int]) -> Place:

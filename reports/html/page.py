@@ -19,7 +19,7 @@ from ...evaluation.records import load_evaluations
 from ...evaluation.requests import open_images
 from ...evaluation.tuned import TunedRun, open_run
 from ...training.run import Run
-from . import classifier, comparison, evaluations, facts, sections
+from . import classifier, comparison, curves, evaluations, facts, sections
 from .embedding import embed_sample
 from .serve import make_server
 
@@ -66,10 +66,10 @@ def run_page(run: Run, data: str = "", live: bool = False) -> bytes:
         "status": facts.status(manifest, records),
         "facts": facts.facts(run, encoder, manifest, records),
         "loading": facts.loading(run, encoder),
-        "training": facts.training_charts(records),
-        "last": facts.last_values(records),
-        "watch": facts.watch_charts(records, initial),
-        "measures": facts.measures(records, initial),
+        "training": curves.training_charts(records),
+        "last": curves.last_values(records),
+        "watch": curves.watch_charts(records, initial),
+        "measures": curves.measures(records, initial),
         "from_start": bool(initial),
         "evaluations": [evaluations.section(evaluation) for evaluation in stored],
         "skipped": skipped,

@@ -17,7 +17,6 @@ from ...data.pixels import full_scale
 from ...data.views import Renderer
 from ..sheet import to_rgb
 
-
 TRACES = 8  # channels of a signal that are drawn
 
 

@@ -43,8 +43,8 @@ def test_a_page_shows_paper_options_and_defaults():
     ("text", "short"),
     [
         (
-            "A Title, Of Two Parts, Caron, van der Maaten, 2021. LINK",
-            "Caron and van der Maaten 2021",
+            "A Title, Of Two Parts, Caron, van der Poel, 2021. LINK",
+            "Caron and van der Poel 2021",
         ),
         ("In Speech, Vision and Language,\nBaevski, Hsu, Xu, 2022.\nLINK", "Baevski et al. 2022"),
         ("Own Latent, Grill et al., 2020. LINK", "Grill et al. 2020"),
