@@ -52,6 +52,11 @@ class Line:
     bars: Sequence[Point] = ()
     dots: bool = False
 
+    @property
+    def heights(self) -> list[float]:
+        """Values of the points and ends of the intervals."""
+        return [y for _, y in self.points] + [end for bar in self.bars for end in bar]
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -144,13 +149,12 @@ def line_chart(
     if not lines:
         return None
     xs = [x for line in lines for x, _ in line.points] + [x for x, _ in x_marks]
-    ys = [y for line in lines for ends in (line.points, line.bars) for _, y in ends]
-    ys += [low for line in lines for low, _ in line.bars]
+    ys = [y for line in lines for y in line.heights]
     x_axis = log_axis(xs) if log_x else tight_axis(xs)
     y_axis = log_axis(ys) if log_y else linear_axis(ys, zero, 5 if size[1] < 250 else 8)
     place = _placer(x_axis, y_axis, box)
     places = [_beside(place, dodge * (k - (len(lines) - 1) / 2)) for k in range(len(lines))]
-    marks = x_marks or list(zip(x_axis.values, labels(x_axis), strict=True))
+    marks = x_marks or [*zip(x_axis.values, labels(x_axis), strict=True)]
     heights = zip(y_axis.values, labels(y_axis), strict=True)
     return Chart(
         title=title,
