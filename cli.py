@@ -33,6 +33,7 @@ def main() -> None:
 @click.option("--config", type=flags.PATH, help="TOML file with settings, below flags and --set.")
 @flags.setting
 @click.option("--resume", type=flags.PATH, help="Folder of a run to continue; takes no settings.")
+@click.option("--strict", is_flag=True, help="Refuse images in which something looks wrong.")
 @flags.quiet
 def train(**options: Any) -> None:
     """Pre-train an encoder on unlabeled images.

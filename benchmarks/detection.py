@@ -66,7 +66,8 @@ def page(results: dict[str, Result]) -> str:
         lines.append(f"| {arm} | {' | '.join(str(result.metrics[name]) for name in names)} |")
     for first, second in combinations(results, 2):
         gains = [paired_difference(results[second], results[first], name) for name in names]
-        cells = " | ".join(f"{gain} {verdict(gain)}" for gain in gains)
+        groups = results[first].groups
+        cells = " | ".join(f"{gain} {verdict(gain, groups)}" for gain in gains)
         lines.append(f"| {second} against {first} | {cells} |")
     lines += ["", "| AP50 | " + " | ".join(results) + " |", "|---" * (len(results) + 1) + "|"]
     for rows in zip(*(result.rows for result in results.values()), strict=True):

@@ -36,12 +36,11 @@ from ssl_kit.evaluation import (
     Pretrained,
     Result,
     evaluations,
-    few_groups,
     from_init,
     over_groups,
     paired_difference,
+    signed_rank,
     verdict,
-    wilcoxon,
 )
 
 WINDOW, STRIDE, SIZE, BATCH = 60.0, 15.0, 192, 32  # seconds, seconds, samples, windows
@@ -154,7 +153,6 @@ def report(scores: dict[str, dict[int, dict[str, float]]], left_out: dict[int, s
         print(f"{group:<10}" + "".join(cells))
     for group, reason in left_out.items():
         print(f"{group:<10}  left out: it {reason}")
-    print(*few_groups(len(scores["own"])))
     means = {arm: over_groups(each, METRICS[0]) for arm, each in scores.items()}
     for metric in METRICS:
         print(f"\n{metric}, mean over subjects with 95 % interval; deviation between them")
@@ -168,12 +166,9 @@ def report(scores: dict[str, dict[int, dict[str, float]]], left_out: dict[int, s
 def compared(ours: Result, theirs: Result, metric: str) -> str:
     """Returns a paired difference in words, with a test of the main metric unless there are few."""
     gain = paired_difference(ours, theirs, metric)
-    if few_groups(len(ours.by_group)):
-        return str(gain)
-    text = f"{gain}, {verdict(gain)}"
-    if metric == METRICS[0]:
-        text += f", Wilcoxon p = {wilcoxon(ours.by_group, theirs.by_group):.3f}"
-    return text
+    text = f"{gain}, {verdict(gain, ours.groups)}"
+    p = signed_rank(ours.by_group, theirs.by_group) if metric == METRICS[0] else None
+    return text if p is None else f"{text}, Wilcoxon p = {p:.3f}"
 
 
 def run(given: Any) -> None:

@@ -5,7 +5,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.beside_untrained import evaluate_beside_untrained
+from ..evaluation.beside_start import evaluate_beside_start
 from ..evaluation.own_predictions import NAME, evaluate_predictions
 from ..evaluation.requests import choose, prepare, run_of
 from ..evaluation.tuned import TunedRun
@@ -27,11 +27,12 @@ def evaluate(
     set: Mapping[str, Any] | None = None,
     features: str | PathLike[str] | None = None,
 ) -> Evaluations:
-    """Measures a run beside its untrained encoder, or initial weights alone, on labeled images.
+    """Measures a run beside the weights that it started from, or initial weights alone.
 
     The arguments are the flags of `ssl-kit evaluate`. A fine-tuned classifier is tested by its own
     predictions unless `evaluation` names others. The results of a run or classifier are also
-    written to its folder: evaluations/NAME.json, and the bootstrap draws in NAME.npz.
+    written to its folder: evaluations/NAME.json, and in NAME.npz what differences
+    are computed from.
 
     Returns:
         The results by name of the evaluation; printed, they are a table.
@@ -55,5 +56,5 @@ def evaluate(
     )
     if own:
         return Evaluations([evaluate_predictions(prepared, command)], prepared.shared)
-    results = evaluate_beside_untrained(prepared, chosen, command)
+    results = evaluate_beside_start(prepared, chosen, command)
     return Evaluations(results, prepared.shared)

@@ -51,6 +51,7 @@ def finetune(
         image_size=image_size,
         holdout=holdout,
         allow_overlap=allow_overlap,
+        evaluations=[chosen],
         settings=images,
     )
     values = tune(prepared, chosen.config, folder, facts, Progress(quiet))

@@ -6,11 +6,11 @@ from typing import Any
 
 from ..core.discovery import domains
 from ..core.domain import Domain
-from ..core.errors import UsageError
 from ..data.inspection import inspect_dataset
 from ..data.opening import open_dataset
 from ..data.splits import split
 from ..evaluation.data import EvaluationData
+from ..evaluation.requests import refusals
 from ..reports.inspection import Understood
 from ..training.settings import expand, from_flags
 from ..training.setup import resolve
@@ -27,7 +27,7 @@ def inspect(
 ) -> Understood:
     """Tells what was understood of images: channels, values, labels, groups, parts, copies.
 
-    The arguments are the flags of `ssl-kit inspect`. Pixels of up to 512 images are looked at.
+    The arguments are the flags of `ssl-kit inspect`. Pixels of up to 1,024 images are looked at.
 
     Returns:
         Facts as a dictionary of plain values; printed, they are a text.
@@ -37,9 +37,5 @@ def inspect(
     kind: Domain = domains[config.domain]
     dataset = open_dataset(kind, config.data)
     splits = split(dataset.index, config.data.holdout)
-    try:
-        _ = EvaluationData(dataset, splits, kind).parts
-        reason = ""
-    except UsageError as error:
-        reason = str(error)
-    return Understood(inspect_dataset(dataset, splits), reason)
+    reasons = refusals(EvaluationData(dataset, splits, kind))
+    return Understood(inspect_dataset(dataset, splits), reasons)

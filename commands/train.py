@@ -38,12 +38,14 @@ def train(
     config: str | PathLike[str] | None = None,
     set: Mapping[str, Any] | None = None,
     resume: str | PathLike[str] | None = None,
+    strict: bool = False,
     quiet: bool = True,
 ) -> Run:
     """Pre-trains an encoder on unlabeled images; returns the run, also one that was resumed.
 
     The arguments are the flags that `ssl-kit train --help` describes; None is "not given". `set`
-    holds any settings, such as {"objective.temperature": 0.2}. `quiet=False` shows the progress.
+    holds any settings, such as {"objective.temperature": 0.2}. `strict=True` refuses images in
+    which something looks wrong. `quiet=False` shows the progress.
     """
     command = command_of(train, locals())
     flags = {name: value for name, value in locals().items() if name in FLAGS}
@@ -55,4 +57,4 @@ def train(
         return go_on(Path(resume), Progress(quiet))[0]
     layers = [read_toml(Path(config))] if config else []
     layers += [from_flags(flags), expand(set)]
-    return start(layers, Path(out) if out else None, Progress(quiet), command)[0]
+    return start(layers, Path(out) if out else None, Progress(quiet), command, strict)[0]

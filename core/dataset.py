@@ -186,6 +186,11 @@ class Dataset(ABC):
         unit: Image = np.nan_to_num(scaled, nan=0.0).clip(0, 1).astype(np.float32)
         return unit
 
+    @property
+    def targets(self) -> NDArray[np.float32] | None:
+        """(n, T) labels that are numbers, or several an image; see `Index.targets`."""
+        return self.index.targets
+
     def __len__(self) -> int:
         return len(self.index)
 

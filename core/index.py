@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +30,13 @@ class LabelSource:
             folder of the data, or at its folders.
         layout: Pattern of folders such as "{group}/{label}/*"; "" to find out.
         masks: Whether masks and segmentations beside images are images too.
+        targets: What labels are: "classes", "numbers", "several" an image, or "auto".
     """
 
     table: Path | None = None
     layout: str = ""
     masks: bool = False
+    targets: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class Index:
         positions: (n, P) position of each image in its group, float32; P may be 0.
         remarks: What was assumed and left out, one sentence each; the commands print them. No
             patient's name may stand in one.
+        targets: (n, T) labels that are no classes, float32, NaN where unlabeled: a number (T = 1),
+            or 0 or 1 for each of T classes of which an image may have several; None if none are.
+        target_names: Names of the T targets.
+        origins: How "label", "group" and "split" were found, in words.
     """
 
     keys: NDArray[np.bytes_]
@@ -61,6 +67,9 @@ class Index:
     splits: NDArray[np.int8]
     positions: NDArray[np.float32]
     remarks: tuple[str, ...] = ()
+    targets: NDArray[np.float32] | None = None
+    target_names: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -115,6 +124,7 @@ class Index:
             groups=self.groups[rows],
             splits=self.splits[rows],
             positions=self.positions[rows],
+            targets=None if self.targets is None else self.targets[rows],
         )
 
     def expand(
@@ -125,6 +135,7 @@ class Index:
         *,
         labels: Sequence[str] | None = None,
         groups: Sequence[str] | None = None,
+        origins: Mapping[str, str] | None = None,
     ) -> Index:
         """Returns the index of the parts of these images: the tiles, slices or windows of files.
 
@@ -136,8 +147,9 @@ class Index:
             positions: (n, P) position of each part in its group.
             labels: n class names, "" where unlabeled.
             groups: n group names.
+            origins: How labels and groups were found, where it is not as for the parents.
         """
-        parts = self.take(parents)
+        parts = replace(self.take(parents), origins={**self.origins, **(origins or {})})
         if keys is not None:
             parts = replace(parts, keys=_pack(keys))
         if positions is not None:
@@ -178,7 +190,8 @@ class Index:
         digest = hashlib.sha256()
         for part in (self.keys, self.labels, self.group_names, self.groups, self.splits):
             digest.update(part.tobytes())
-        digest.update("\n".join(self.classes).encode())
+        digest.update(b"" if self.targets is None else self.targets.tobytes())
+        digest.update("\n".join((*self.classes, *self.target_names)).encode())
         return digest.hexdigest()[:16]
 
 

@@ -16,6 +16,7 @@ from .loader import choose_workers as choose_workers
 from .open_files import OpenFiles as OpenFiles
 from .open_files import file_version as file_version
 from .open_files import keep_open as keep_open
+from .targets import understand_labels as understand_labels
 
 # Pairings
 from .pairings import grid_neighbors as grid_neighbors

@@ -67,9 +67,10 @@ class FileDataset(Dataset):
         return self.suffixes
 
     @property
-    def has_labels_table(self) -> bool:
-        """Whether labels come from a CSV, not from the names of folders."""
-        return self.labels_table is not None or table_in(self.path) is not None
+    def declares_labels(self) -> bool:
+        """Whether a table or a layout gives labels, so that names of folders are not guessed at."""
+        has_table = self.labels_table is not None or table_in(self.path) is not None
+        return has_table or "{label}" in self.labels.layout
 
     def path_of(self, file: int) -> Path:
         """Returns the path of a file."""

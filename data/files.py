@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import DataError
@@ -11,10 +13,12 @@ from ..core.index import Index
 from ..core.index import LabelSource as LabelSource
 from ..core.index import evenly_spaced as evenly_spaced
 from .companions import counted_by_ending, masks_among
-from .labels import are_numbers, read_table, several_labels
+from .labels import read_table
 from .layouts import Labeling, Row, from_folders, from_layout
+from .targets import understand_labels
 
 _NO_DATA = {"__macosx", "@eadir", "thumbs.db", "desktop.ini"}  # what systems leave in folders
+_PRODUCT = re.compile(r"\.safe/", re.I)  # a folder that is one product, with files on its data
 _TABLES = ("labels.csv", "labels.tsv", "labels.txt")
 
 
@@ -55,44 +59,45 @@ def index_files(
         )
     keys = [key for key, _ in files]
     table = source.table or table_in(root)
-    others = {key for key, _ in everything if not key.lower().endswith(tuple(beside))}
+    inside = f"{root.name}/" if root.is_dir() else ""
+    others = {
+        key
+        for key, _ in everything
+        if not key.lower().endswith(tuple(beside)) and not _PRODUCT.search(f"{inside}{key}")
+    }
     others -= {*keys, *masks, table.name if table else ""}
     if others:
         remarks.append(f"Files of other endings are not read: {counted_by_ending(others)}.")
     labeling = _labeling(root, keys, table, source.layout)
     rows = [labeling.rows.get(key, Row()) for key in keys]
-    return _build(files, rows, [*remarks, *labeling.remarks])
+    labeling = replace(labeling, remarks=(*remarks, *labeling.remarks))
+    return _build(files, rows, labeling, source.targets)
 
 
 def _labeling(root: Path, keys: list[str], table: Path | None, layout: str) -> Labeling:
-    if layout:
-        return from_layout(keys, layout)
-    return read_table(table, root, keys) if table else from_folders(keys)
+    """Reads the table, then the folders: by the layout that is asked for, or without a table."""
+    if not table:
+        return from_layout(keys, layout) if layout else from_folders(keys)
+    declared = read_table(table, root, keys)
+    return declared.over(from_layout(keys, layout)) if layout else declared
 
 
-def _build(files: list[tuple[str, int]], rows: list[Row], remarks: list[str]) -> Index:
-    labels = [row.label for row in rows]
-    several = several_labels(labels)
-    if several:
-        remarks.append(
-            f"{several} images have several labels, such as "
-            f"'{next(label for label in labels if '|' in label)}'. Evaluations with one label per "
-            "image cannot use them: these images count as unlabeled."
-        )
-    numbers = are_numbers(labels)
-    if numbers:
-        remarks.append(
-            "The labels are numbers, not classes. Evaluations of classes cannot use them: the "
-            "images count as unlabeled."
-        )
-    return Index.build(
+def _build(
+    files: list[tuple[str, int]], rows: list[Row], labeling: Labeling, targets: str
+) -> Index:
+    labels = understand_labels([row.label for row in rows], targets)
+    index = Index.build(
         [key for key, _ in files],
         identities=[f"{key}:{size}" for key, size in files],
-        labels=["" if numbers or "|" in label else label for label in labels],
+        labels=labels.classes,
         groups=[row.group for row in rows],
         splits=[row.split for row in rows],
-        remarks=remarks,
+        remarks=[*labeling.remarks, *labels.remarks],
     )
+    some = {name: any(getattr(row, name) for row in rows) for name in ("group", "split")}
+    some["label"] = bool(index.classes) or labels.targets is not None
+    origins = {name: words for name, words in labeling.origins.items() if some[name]}
+    return replace(index, targets=labels.targets, target_names=labels.names, origins=origins)
 
 
 def table_in(root: Path) -> Path | None:

@@ -2,67 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.dataset import Dataset, Image
-from ..core.errors import DataError
-from ..core.index import Index, evenly_spaced
-from .pixels import suspected_fills
+from ..core.dataset import Dataset
+from ..core.index import Index
+from .companions import counted_by_ending
+from .copies import Copies, find_copies
+from .file_dataset import FileDataset
+from .files import table_in
+from .looking import Channel, Sample, channel_facts, look_at
 from .splits import Splits
 
-SAMPLE = 512
-_SIDE = 16  # pixels of the descriptor that copies are found by
-_ALIKE = 0.995  # cosine of two descriptors
-
-
-@dataclass(frozen=True)
-class Channel:
-    """Values of one channel, in physical units, over the images that were looked at.
-
-    Attributes:
-        name: Of the channel.
-        low: Smallest finite value.
-        high: Largest finite value.
-        mapped: Values that become the lowest and the highest image value.
-        outside: Share of the finite values outside of `mapped`, from 0 to 1.
-        invalid: Share of NaN and infinite values, from 0 to 1.
-        fill: A value that looks like undeclared missing data, None if there is none.
-    """
-
-    name: str
-    low: float
-    high: float
-    mapped: tuple[float, float]
-    outside: float
-    invalid: float
-    fill: float | None
-
-
-@dataclass(frozen=True)
-class Copies:
-    """Pairs of images that are equal or nearly so, among those that were looked at.
-
-    Attributes:
-        equal: Pairs with the same pixels.
-        near: Further pairs of different groups whose thumbnails have a correlation above 0.995.
-        across_classes: Pairs of either kind with different labels.
-        across_split: Pairs of either kind of which one image is in the test part.
-        example: Keys of one pair, () if there is none.
-    """
-
-    equal: int
-    near: int
-    across_classes: int
-    across_split: int
-    example: tuple[str, ...]
+SAMPLE = 1024
+AT_START = 64  # images that are looked at before a training
+_RARE = 5  # reasons that are listed
+_FEW = 6  # test groups
 
 
 @dataclass(frozen=True)
@@ -71,34 +31,48 @@ class Inspection:
 
     Attributes:
         images: Number of images.
+        files: Number of files that are read, by ending, as a text; "" where there are no files.
         looked_at: Number of images whose pixels were looked at, evenly spread.
-        unreadable: Reasons by key, of the images looked at.
-        types: Number types with their counts, such as {"uint8": 12}.
+        unreadable: Number of unreadable files or images by reason: all that the reader refused
+            when it opened them, and those among the images looked at.
+        types: Number types of the images as they are read, with their counts: {"uint8": 12}.
         sizes: "height x width" with their counts, the most frequent first.
         channels: One per channel.
+        gray: Whether all channels are equal in all images looked at.
         constant: Images looked at whose pixels are all equal.
         classes: Number of images by class.
+        targets: Number of images by class where an image may have several classes; lowest and
+            highest value where labels are numbers.
         unlabeled: Number of images without a label.
         groups: Number of groups.
         single: Whether every image is a group of its own.
+        origins: How "label", "group" and "split" were found, in words.
         parts: Number of images in the training, validation and test part.
+        part_groups: Number of groups in each part.
+        part_classes: Number of images by class in each part.
         copies: Equal and nearly equal images.
         remarks: What was assumed and left out while indexing and splitting.
         warnings: What looks wrong, one sentence each.
     """
 
     images: int
+    files: str
     looked_at: int
-    unreadable: Mapping[str, str]
+    unreadable: Mapping[str, int]
     types: Mapping[str, int]
     sizes: Mapping[str, int]
     channels: tuple[Channel, ...]
+    gray: bool
     constant: int
     classes: Mapping[str, int]
+    targets: Mapping[str, float]
     unlabeled: int
     groups: int
     single: bool
+    origins: Mapping[str, str]
     parts: Mapping[str, int]
+    part_groups: Mapping[str, int]
+    part_classes: Mapping[str, Mapping[str, int]]
     copies: Copies
     remarks: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -116,160 +90,182 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
         splits: Their training, validation and test part.
         most: Largest number of images whose pixels are looked at.
     """
-    index = dataset.index
-    positions = evenly_spaced(len(dataset), most)
-    sample = _look_at(dataset, positions)
-    labels = Counter(index.classes[n] for n in index.labels[index.labels >= 0].tolist())
-    parts = {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)}
-    copies = _copies(sample, index, splits)
+    index, sample = dataset.index, look_at(dataset, most)
+    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
+    values = np.concatenate(sample.pixels).T
     channels = tuple(
-        _channel(name, values, dataset.value_range[c])
-        for c, (name, values) in enumerate(zip(dataset.channels, sample.values, strict=True))
+        channel_facts(name, of_channel, dataset.value_range[c], [*sample.types] == ["uint8"])
+        for c, (name, of_channel) in enumerate(zip(dataset.channels, values, strict=True))
     )
-    constant = int(sum(not descriptor.any() for descriptor in sample.descriptors))
+    constant = sum(not descriptor.any() for descriptor in sample.descriptors)
+    copies = find_copies(sample.positions, sample.digests, sample.descriptors, index, splits)
+    unreadable = _unreadable(dataset, sample)
+    warnings = [
+        *_of_pixels(sample, channels, constant, unreadable),
+        *_of_copies(copies, sample),
+        *splits.warnings,
+    ]
+    gray = len(channels) > 1 and not sample.colored
     return Inspection(
         images=len(dataset),
-        looked_at=len(positions),
-        unreadable=sample.unreadable,
+        files=_files(dataset),
+        looked_at=sample.looked_at,
+        unreadable=unreadable,
         types=dict(sample.types.most_common()),
-        sizes=dict(sample.sizes.most_common()),
+        sizes={f"{height} x {width}": n for (height, width), n in sample.sizes.most_common()},
         channels=channels,
+        gray=gray,
         constant=constant,
-        classes=dict(labels.most_common()),
-        unlabeled=int((index.labels < 0).sum()),
-        groups=len(np.unique(index.groups)),
-        single=len(np.unique(index.groups)) == len(index),
-        parts=parts,
+        classes=_counts(index),
+        targets=_targets(index),
+        unlabeled=int((_labeled(index) == 0).sum()),
+        groups=_distinct(index.groups),
+        single=_distinct(index.groups) == len(index),
+        origins=dict(index.origins),
+        parts={name: len(part) for name, part in parts.items()},
+        part_groups={name: _distinct(index.groups[part]) for name, part in parts.items()},
+        part_classes={name: _counts(index.take(part)) for name, part in parts.items()},
         copies=copies,
-        remarks=(*index.remarks, *splits.remarks),
-        warnings=tuple(_warnings(sample, channels, constant, copies)),
+        remarks=tuple(_remarks(dataset, splits, channels, gray)),
+        warnings=tuple(warnings),
     )
 
 
-@dataclass
-class _Sample:
-    """The images that were looked at: facts of each, and some pixels of all."""
-
-    positions: list[int]
-    descriptors: list[NDArray[np.float32]]
-    digests: list[str]
-    types: Counter[str]
-    sizes: Counter[str]
-    values: list[NDArray[np.float64]]
-    unreadable: dict[str, str]
-
-
-def _look_at(dataset: Dataset, positions: NDArray[np.int64]) -> _Sample:
-    sample = _Sample([], [], [], Counter(), Counter(), [], {})
-    pixels: list[NDArray[np.float64]] = []
-    for position in positions.tolist():
-        try:
-            image = dataset.read(position)
-            scaled = dataset.scale(image)
-        except DataError as error:
-            sample.unreadable[dataset.index.key(position)] = str(error)
-            continue
-        sample.positions.append(position)
-        sample.types[image.dtype.name] += 1
-        sample.sizes[f"{image.shape[0]} x {image.shape[1]}"] += 1
-        sample.digests.append(hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest())
-        sample.descriptors.append(descriptor(scaled))
-        magnitude = np.abs(image) if np.iscomplexobj(image) else image
-        flat = magnitude.reshape(-1, image.shape[2]).astype(np.float64)
-        pixels.append(flat[:: max(1, len(flat) // 2048)])
-    if not pixels:
-        key, reason = next(iter(sample.unreadable.items()))
-        raise DataError(f"None of the images looked at can be read; '{key}': {reason}.")
-    sample.values = list(np.concatenate(pixels).T)
-    return sample
+def summary(facts: Inspection) -> str:
+    """Says in a line how images were read, and where labels and groups come from."""
+    kinds = ", ".join(facts.types)
+    size = next(iter(facts.sizes)) if len(facts.sizes) == 1 else f"{len(facts.sizes)} sizes"
+    labels = f"{len(facts.classes)} classes" if facts.classes else "labels"
+    origin = facts.origins.get("label", "")
+    named = f"{labels} from {origin}" if origin else labels if facts.classes else "no labels"
+    by = facts.origins.get("group", "")
+    groups = "each image is a group" if facts.single else f"{facts.groups} groups"
+    return f"Read as {kinds}, {size}; {named}; {groups}{f' from {by}' if by else ''}."
 
 
-def descriptor(image: Image) -> NDArray[np.float32]:
-    """Returns a thumbnail (256,) with a mean of 0 and a length of 1; zeros for a constant image.
-
-    Args:
-        image: (H, W, C), uint8 or float32.
-    """
-    mean = image.astype(np.float32).mean(axis=2)
-    small = cv2.resize(mean, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).ravel()
-    small = small - small.mean()
-    length = float(np.linalg.norm(small))
-    scale = 255.0 if image.dtype == np.uint8 else 1.0
-    if length < 1e-4 * scale and float(mean.max() - mean.min()) < 1e-3 * scale:
-        return np.zeros(_SIDE * _SIDE, dtype=np.float32)
-    return np.asarray(small / max(length, 1e-12), dtype=np.float32)
+def _files(dataset: Dataset) -> str:
+    if not isinstance(dataset, FileDataset):
+        return ""
+    files: Index | None = getattr(dataset, "files", None)  # None where one file has all images
+    keys = [dataset.path.name.encode()] if files is None else files.keys.tolist()
+    names = [key.decode(errors="replace") for key in keys]
+    table = table_in(dataset.path)
+    return counted_by_ending([name for name in names if not table or name != table.name])
 
 
-def _channel(name: str, values: NDArray[np.float64], mapped: NDArray[np.float64]) -> Channel:
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return Channel(name, np.nan, np.nan, (mapped[0], mapped[1]), 0.0, 1.0, None)
-    low, high = (float(end) for end in mapped)
-    outside = float(((finite < low) | (finite > high)).mean())
-    return Channel(
-        name,
-        float(finite.min()),
-        float(finite.max()),
-        (low, high),
-        outside,
-        1 - len(finite) / len(values),
-        next(iter(suspected_fills(finite)), None),
-    )
+def _unreadable(dataset: Dataset, sample: Sample) -> dict[str, int]:
+    refused: dict[int, str] = getattr(dataset, "faults", {})
+    reasons = Counter(refused.values())
+    known = set(reasons)
+    reasons.update(reason for reason in sample.unreadable.values() if reason not in known)
+    return dict(reasons.most_common())
 
 
-def _copies(sample: _Sample, index: Index, splits: Splits) -> Copies:
-    positions = np.array(sample.positions)
-    codes = np.unique(sample.digests, return_inverse=True)[1]
-    matrix = np.stack(sample.descriptors)
-    varied: NDArray[Any] = np.abs(matrix).max(axis=1) > 0
-    alike: NDArray[Any] = (matrix @ matrix.T > _ALIKE) & np.outer(varied, varied)
-    equal: NDArray[Any] = np.triu(codes[:, None] == codes[None, :], 1)
-    groups = index.groups[positions]  # slices and frames of one group are alike by nature
-    near = np.triu(alike & (groups[:, None] != groups[None, :]), 1) & ~equal
-    first, second = np.nonzero(equal | near)
-    labels = index.labels[positions]
-    in_test: NDArray[Any] = np.isin(positions, splits.test)
-    known = (labels[first] >= 0) & (labels[second] >= 0)
-    pair = tuple(index.key(positions[i]) for i in (first[0], second[0])) if len(first) else ()
-    return Copies(
-        int(equal.sum()),
-        int(near.sum()),
-        int((known & (labels[first] != labels[second])).sum()),
-        int((in_test[first] != in_test[second]).sum()),
-        pair,
-    )
+def _counts(index: Index) -> dict[str, int]:
+    numbers = np.bincount(index.labels[index.labels >= 0], minlength=len(index.classes))
+    order = np.argsort(-numbers, kind="stable").tolist()
+    return {index.classes[k]: int(numbers[k]) for k in order if numbers[k]}
 
 
-def _warnings(
-    sample: _Sample, channels: Sequence[Channel], constant: int, copies: Copies
-) -> list[str]:
-    """Names what looks wrong."""
-    warnings = []
-    looked_at = len(sample.positions)
-    if sample.unreadable:
-        key, reason = next(iter(sample.unreadable.items()))
-        warnings.append(
-            f"{len(sample.unreadable)} of {looked_at + len(sample.unreadable)} images looked at "
-            f"cannot be read, the first '{key}': {reason}."
+def _labeled(index: Index) -> NDArray[np.bool_]:
+    targets = index.targets
+    known = index.labels >= 0
+    return known if targets is None else known | np.isfinite(targets).all(axis=1)
+
+
+def _targets(index: Index) -> dict[str, float]:
+    if index.targets is None:
+        return {}
+    if len(index.target_names) == 1:
+        numbers = index.targets[np.isfinite(index.targets)]
+        return {"lowest": float(numbers.min()), "highest": float(numbers.max())}
+    totals = np.nansum(index.targets, axis=0)
+    return {name: int(n) for name, n in zip(index.target_names, totals, strict=True)}
+
+
+def _distinct(groups: NDArray[np.int64]) -> int:
+    """Counts the different numbers; much faster than `np.unique` for a million images."""
+    return int(np.count_nonzero(np.bincount(groups)))
+
+
+def _remarks(
+    dataset: Dataset, splits: Splits, channels: tuple[Channel, ...], gray: bool
+) -> Iterator[str]:
+    """Yields what was assumed and is no warning."""
+    for remark in (*dataset.index.remarks, *splits.remarks):
+        if remark not in splits.warnings:
+            yield remark
+    if gray:
+        yield _gray(dataset)
+    if all(channel.mapped == (0, 1) for channel in channels):
+        yield (
+            "The reader has mapped the values to 0 to 1, image by image or volume by volume, and "
+            "they have no physical unit; options of the reader may keep one."
         )
+    groups = _distinct(dataset.index.groups[splits.test])
+    if 0 < groups < _FEW:
+        yield (
+            f"The test part has {groups} {'group' if groups == 1 else 'groups'}; a verdict needs "
+            f"at least {_FEW}. Declare more, smaller groups, or choose a larger --holdout."
+        )
+
+
+def _gray(dataset: Dataset) -> str:
+    field = type(dataset).Config.model_fields.get("channels")
+    offers = field is not None and "gray" in getattr(field.annotation, "__args__", ())
+    return (
+        f"The {len(dataset.channels)} channels are equal in all images looked at: gray images "
+        "stored in color"
+        + ("; --set data.options.channels=gray reads one channel." if offers else ".")
+    )
+
+
+def _of_pixels(
+    sample: Sample, channels: tuple[Channel, ...], constant: int, unreadable: Mapping[str, int]
+) -> Iterator[str]:
+    """Names what looks wrong in the pixels."""
+    for reason, count in list(unreadable.items())[:_RARE]:
+        key = next((key for key, why in sample.unreadable.items() if why == reason), "")
+        example = f", such as '{key}'" if key else ""
+        yield f"Unreadable: {count} of the files or images{example}: {reason.rstrip('.')}."
+    if len(unreadable) > _RARE:
+        yield f"Unreadable for {len(unreadable) - _RARE} other reasons, each of fewer files."
     if len(sample.types) > 1:
         listed = ", ".join(f"{n} {name}" for name, n in sample.types.most_common())
-        warnings.append(f"The images have several number types: {listed}.")
+        yield f"The images have several number types: {listed}."
     for channel in channels:
-        if channel.fill is not None:
-            warnings.append(
-                f"Channel {channel.name}: many pixels are {channel.fill:g}, far from all other "
-                "values; this looks like missing data that the files do not declare."
-            )
+        yield from _of_channel(channel)
     if constant:
-        warnings.append(f"{constant} of {looked_at} images looked at are constant.")
+        yield f"{constant} of {len(sample.positions)} images looked at are constant."
+
+
+def _of_channel(channel: Channel) -> Iterator[str]:
+    """Names what looks wrong in the values of a channel."""
+    if channel.invalid == 1:
+        yield f"Channel {channel.name} has no number in any image looked at."
+    if channel.fill is not None:
+        yield (
+            f"Channel {channel.name}: many pixels are {channel.fill:g}, far from all other values; "
+            "this looks like missing data that the files do not declare."
+        )
+    if channel.clipped:
+        yield (
+            f"Channel {channel.name}: {100 * channel.clipped:.1f} % of the values are the highest, "
+            f"{channel.high:.4g}; they look clipped or saturated."
+        )
+
+
+def _of_copies(copies: Copies, sample: Sample) -> Iterator[str]:
+    """Names copies that spoil results, among the images that were looked at."""
+    among = f"among the {len(sample.positions)} images looked at"
     if copies.across_split:
-        warnings.append(
-            f"{copies.across_split} pairs of equal or nearly equal images lie across the test "
-            "part and the rest: results on the test part may be too good. Give them one group."
+        yield (
+            "Pairs of equal or nearly equal images lie across the test part and the rest "
+            f"({copies.across_split} {among}), so that results on the test part may be too good. "
+            "Give copies of one image one group."
         )
     if copies.across_classes:
-        warnings.append(
-            f"{copies.across_classes} pairs of equal or nearly equal images have different labels."
+        yield (
+            "Pairs of equal or nearly equal images have different labels "
+            f"({copies.across_classes} {among})."
         )
-    return warnings

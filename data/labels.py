@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..core.errors import UsageError
 from ..core.index import SPLITS
 from .key_finder import KeyFinder
 from .layouts import SPLIT_NAMES, Labeling, Part, Row
+from .targets import NONE
 
 _NAMES = {
     "path": "path file filename file_name filepath file_path image image_path image_name img",
@@ -103,7 +103,14 @@ def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
             f"{len(parts)} rows of '{path.name}' have x and y: they label the part of a file at "
             "this place, and not the file. Rename these columns if they label whole files."
         )
-    return Labeling(rows, (*table.remarks, *key_of.remarks), tuple(parts))
+    origins = {
+        kind: f"column {table.header[column].strip()} of {path.name}"
+        for kind, column in columns.items()
+        if column is not None
+    }
+    if indicators:
+        origins["label"] = f"{len(indicators)} columns of 0 and 1 of {path.name}"
+    return Labeling(rows, (*table.remarks, *key_of.remarks), tuple(parts), origins)
 
 
 def _collect(
@@ -215,15 +222,14 @@ def _row(
     number: int,
     line: Sequence[str],
     columns: Mapping[str, int | None],
-    indicators: Iterable[tuple[str, str]],
+    indicators: Sequence[tuple[str, str]],
 ) -> Row:
     values = {
         kind: "" if i is None or _is_missing(line[i].strip()) else line[i].strip()
         for kind, i in columns.items()
     }
-    values["label"] = values["label"] or "|".join(
-        name.strip() for name, value in indicators if value.strip() == "1"
-    )
+    flags = [name.strip() for name, value in indicators if value.strip() == "1"]
+    values["label"] = values["label"] or "|".join(flags) or (NONE if indicators else "")
     split = SPLIT_NAMES.get(values["split"].lower(), values["split"])
     if split not in SPLITS:
         raise UsageError(f"'{path}' line {number}: split is train, val or test, not '{split}'.")
@@ -237,19 +243,3 @@ def _is_missing(value: str) -> bool:
 
 def _shown(row: Row) -> str:
     return "/".join(part for part in (row.label, row.group, row.split) if part) or "nothing"
-
-
-def several_labels(labels: Iterable[str]) -> int:
-    """Counts images with several labels, joined by a bar: "cat|dog"."""
-    return sum("|" in label for label in labels)
-
-
-def are_numbers(labels: Iterable[str]) -> bool:
-    """Tells whether labels are measured numbers and not classes: fractions, or hardly one twice."""
-    values = [label for label in labels if label]
-    try:
-        numbers = [float(value) for value in values]
-    except ValueError:
-        return False
-    fractions = any(math.isfinite(number) and number != int(number) for number in numbers)
-    return len(set(values)) > 2 and (fractions or len(set(values)) > max(50, len(values) / 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 
 from ..core.errors import UsageError
 
@@ -14,6 +14,7 @@ SPLIT_NAMES = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "develop", "development"), "val"),
     **dict.fromkeys(("test", "testing", "testset", "test_set"), "test"),
 }
+_FOLDERS = dict.fromkeys(("label", "group", "split"), "names of folders")
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,22 @@ class Labeling:
         rows: By key of the file.
         remarks: What was assumed, one sentence each.
         parts: Labels of parts of files.
+        origins: How "label", "group" and "split" were found, in words.
     """
 
     rows: Mapping[str, Row]
     remarks: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def over(self, other: Labeling) -> Labeling:
+        """Adds what another labeling declares where this one declares nothing."""
+        rows = dict(other.rows)
+        for key, row in self.rows.items():
+            below = rows.get(key, Row())
+            rows[key] = Row(*(a or b for a, b in zip(astuple(row), astuple(below), strict=True)))
+        origins = {**other.origins, **self.origins}
+        return Labeling(rows, (*self.remarks, *other.remarks), self.parts, origins)
 
 
 def from_folders(keys: Sequence[str]) -> Labeling:
@@ -69,7 +81,7 @@ def from_folders(keys: Sequence[str]) -> Labeling:
     classes = {row.label for row in rows.values()}
     if len(classes) < 2 or "" in classes:
         rows = {key: Row("", row.group, row.split) for key, row in rows.items()}
-    return Labeling(rows, remarks)
+    return Labeling(rows, remarks, origins=_FOLDERS)
 
 
 def _folders(key: str) -> list[str]:
@@ -120,32 +132,45 @@ def from_layout(keys: Sequence[str], layout: str) -> Labeling:
     """
     match = _matcher(layout)
     rows: dict[str, Row] = {}
+    strange: list[str] = []
     for key in keys:
         parts = match(key)
         if parts is not None:
             split = parts.get("split", "")
+            strange += [split] * (split.lower() not in ("", *SPLIT_NAMES))
             split = SPLIT_NAMES.get(split.lower(), "")
             rows[key] = Row(parts.get("label", ""), parts.get("group", ""), split)
     if not rows:
         raise UsageError(f"--layout '{layout}' fits no file, such as '{keys[0]}'.")
+    if strange:
+        raise UsageError(
+            f"--layout '{layout}' takes '{strange[0]}' for a split, but a split is train, val or "
+            "test."
+        )
     unmatched = len(keys) - len(rows)
     remarks = (f"{unmatched} files do not fit --layout '{layout}' and have no label.",)
-    return Labeling(rows, remarks if unmatched else ())
+    origins = dict.fromkeys(_FIELD.findall(layout), f"--layout {layout}")
+    return Labeling(rows, remarks if unmatched else (), origins=origins)
+
+
+_FIELD = re.compile(r"\{(\w*)\}")
 
 
 def _matcher(layout: str) -> Callable[[str], dict[str, str] | None]:
-    names = re.findall(r"\{(\w*)\}", layout)
+    names = _FIELD.findall(layout)
     wrong = sorted(set(names) - {"split", "group", "label"})
-    if wrong or not names:
+    if wrong or not names or len(set(names)) < len(names):
         raise UsageError(
-            "--layout takes {split}, {group}, {label} and *, such as '{group}/{label}/*', "
-            f"not '{layout}'."
+            "--layout takes {split}, {group} and {label}, each once, and *, such as "
+            f"'{{group}}/{{label}}/*', not '{layout}'."
         )
     pattern = re.escape(layout.strip("/")).replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
     expression = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", pattern))
 
     def match(key: str) -> dict[str, str] | None:
-        found = expression.match(key)
-        return found.groupdict() if found else None
+        fitted = expression.match(key)
+        if fitted and fitted.end() == len(key):  # the ending of a file is no part of its class
+            fitted = expression.match(re.sub(r"(\.nii)?\.\w+$", "", key)) or fitted
+        return fitted.groupdict() if fitted else None
 
     return match

@@ -21,6 +21,7 @@ from ..core.pairing import Pairing
 from .companions import counted_by_ending
 from .files import walk
 from .pairings import same_group
+from .targets import Kind
 
 
 def absolute(path: str) -> str:
@@ -59,6 +60,10 @@ class DataConfig(Config):
     masks: Annotated[
         bool, Field(description="inclusion of masks and segmentations beside the images")
     ] = False
+    targets: Annotated[
+        Kind,
+        Field(description="kind of the labels: classes, several an image, numbers, or to find out"),
+    ] = "auto"
     pair_by: Annotated[
         str, Field(description="pairing that gives positives: one of the domain's, or group")
     ] = ""
@@ -99,7 +104,8 @@ def open_dataset(
     labels = Path(config.labels) if config.labels else None
     if labels and not labels.is_file():
         raise UsageError(f"The labels '{labels}' do not exist. Give --labels a CSV file.")
-    return reader.open(path, options, LabelSource(labels, config.layout, config.masks), value_range)
+    source = LabelSource(labels, config.layout, config.masks, config.targets)
+    return reader.open(path, options, source, value_range)
 
 
 _ARCHIVES = {

@@ -44,10 +44,13 @@ def if_channels(
     """Returns the transforms if the image has exactly the `needed` channels, else none.
 
     What is left out is logged, so that an augmentation that is right for one kind of image is
-    neither applied to another nor missing without a message.
+    neither applied to another nor missing without a message. Nothing is said of color in gray
+    images, and of what is for gray images only.
     """
     if tuple(needed) == tuple(channels):
         return list(transforms)
+    if 1 in (len(needed), len(channels)):
+        return []
     names = ", ".join(type(transform).__name__ for transform in transforms)
     _log.info(
         "Left out for channels %s: %s (needs %s).", "/".join(channels), names, "/".join(needed)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ..core.dataset import Dataset
 from ..core.domain import Domain, Policy
-from ..core.errors import UsageError
 from ..core.view import View
-from ..data.splits import Positions, Splits
+from ..data.splits import Positions, Splits, labeled_parts
 from ..data.views import whole_image
+from ..training.finite import require_finite
 from .pretrained import Pretrained, embed, embed_views
 from .result import Result
 from .stored_features import stored
@@ -47,6 +47,10 @@ class LabeledFeatures:
     train: Positions
     val: Positions
     test: Positions
+
+    def __post_init__(self) -> None:
+        """Refuses features that are not finite."""
+        require_finite(self.features, "rows of features")
 
     @property
     def known(self) -> Positions:
@@ -97,18 +101,7 @@ class EvaluationData:
         Raises:
             UsageError: If the training or the test part has none, or there is a single class.
         """
-        labels, splits = self.dataset.index.labels, self.splits
-        train, val, test = (p[labels[p] >= 0] for p in (splits.train, splits.val, splits.test))
-        parts = Splits(train, val, test)
-        if not len(parts.train) or not len(parts.test):
-            raise UsageError(
-                "An evaluation needs labeled images to learn from and to test on. Put them into "
-                "class folders, or give --labels a CSV with path, label, and group or split; a "
-                "class needs at least 5 groups."
-            )
-        if len(np.unique(labels[np.concatenate([parts.train, parts.val])])) < 2:
-            raise UsageError("An evaluation needs labels of at least two classes to learn from.")
-        return parts
+        return labeled_parts(self.dataset.index, self.splits)
 
     def features(self, model: Pretrained) -> LabeledFeatures:
         """Embeds all labeled images, once per encoder, and sorts them into parts."""
@@ -132,6 +125,7 @@ class EvaluationData:
                 if self.store
                 else embed(labeled)
             )
+            require_finite(features[0], f"features by '{model.name}'")
             self._embedded[id(model)] = (model, *features)
         return self._embedded[id(model)][1:]
 

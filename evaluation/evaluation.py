@@ -43,6 +43,16 @@ class Evaluation(ABC):
         """
         return {}
 
+    def check(self, data: EvaluationData) -> None:
+        """Refuses data that it cannot use, without reading images; see also `tested`.
+
+        Here it asks for images of two classes to learn from and for some to test on.
+
+        Raises:
+            UsageError: With what is missing and what to do.
+        """
+        _ = data.parts
+
     @abstractmethod
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Evaluates one encoder, without changing it."""

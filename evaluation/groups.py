@@ -8,23 +8,15 @@ import numpy as np
 
 from .result import Result
 
-_FEW = 6  # groups, below which no signed-rank test gets under 0.05
 
-
-def few_groups(groups: int) -> list[str]:
-    """Returns the remark that intervals over so few groups say little, if they are few."""
-    if groups >= _FEW:
-        return []
-    return [f"Intervals over {groups} groups are too narrow to rely on; use at least {_FEW}."]
-
-
-def over_groups(scores: Mapping[int, Mapping[str, float]], main: str) -> Result:
+def over_groups(scores: Mapping[int, Mapping[str, float]], main: str, images: int = 0) -> Result:
     """Averages scores of groups, each counting once; the intervals are over groups.
 
     Args:
         scores: By the number of the group, in order, and by name. A group may lack a score: then
             the mean is over the others, and there is none below two of them.
         main: The score that arms are preferred by; every group has it.
+        images: Number of test images.
 
     Returns:
         Means; details tell the deviation between groups and how many groups a mean is over.
@@ -39,8 +31,9 @@ def over_groups(scores: Mapping[int, Mapping[str, float]], main: str) -> Result:
             between[name] = {"deviation": float(values.std(ddof=1)), "groups": len(groups)}
     return Result(
         {name: part.metrics[name] for name, part in parts.items()},
-        {name: part.draws[name] for name, part in parts.items()},
+        {name: part.jackknife[name] for name, part in parts.items()},
         main,
         by_group=np.array([each[main] for each in scores.values()]),
         details={"between_groups": between},
+        images=images,
     )

@@ -1,7 +1,8 @@
-"""Metrics of classification, computed for many bootstrap draws at once.
+"""Metrics of classification, computed for many weightings of the test groups at once.
 
 A confusion matrix is (..., K, K) counts of true class and predicted class. Weights are (G, R):
-how often each of G groups counts in each of R draws.
+how often each of G groups counts in each of R columns.
+Scores and probabilities that are not finite raise a `NotFiniteError`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from .bootstrap import Floats, Weights, codes_of
+from ..training.finite import require_finite
+from .intervals import Floats, Weights, codes_of
 
 BINS = 15
 
@@ -95,7 +97,7 @@ METRICS: dict[str, Callable[[Floats], Floats]] = {
 
 
 class Ranking:
-    """Scores of one class against the others, sorted once for the metrics of many draws.
+    """Scores of one class against the others, sorted once for the metrics of many weightings.
 
     Args:
         positive: (n,) whether an image belongs to the class.
@@ -103,6 +105,7 @@ class Ranking:
     """
 
     def __init__(self, positive: NDArray[np.bool_], scores: NDArray[Any]) -> None:
+        require_finite(scores, "scores")
         self._order = np.argsort(-scores, kind="stable")
         ranked = scores[self._order]
         hits = np.flatnonzero(positive[self._order])
@@ -156,6 +159,7 @@ def calibration(
         codes: (n,) groups numbered from 0.
         groups: Number of groups, G.
     """
+    require_finite(probabilities, "rows of probabilities")
     confidence = probabilities.max(axis=1)
     bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     gaps: Floats = np.zeros((groups, BINS))
@@ -171,6 +175,7 @@ def operating_point(positive: NDArray[np.bool_], scores: NDArray[Any]) -> float:
         scores: (n,) scores of validation images. An image is predicted positive if its score is
             at least the threshold.
     """
+    require_finite(scores, "scores of validation images")
     from sklearn.metrics import roc_curve
 
     false, true, thresholds = roc_curve(positive, scores, drop_intermediate=False)
@@ -180,7 +185,7 @@ def operating_point(positive: NDArray[np.bool_], scores: NDArray[Any]) -> float:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predicted classes of the test images; a statistic for `bootstrap_estimates`.
+    """Predicted classes of the test images; a statistic for `jackknife`.
 
     Attributes:
         labels: (n,) class numbers.
@@ -206,7 +211,7 @@ class Predictions:
 
     @cached_property
     def codes(self) -> tuple[NDArray[np.int64], int]:
-        """Groups numbered from 0, (n,), and their number."""
+        """(n,) groups numbered from 0, and their number."""
         return codes_of(self.groups)
 
     def _count(self, predictions: NDArray[Any]) -> sparse.csr_matrix:
@@ -265,6 +270,9 @@ class ScoredPredictions(Predictions):
 
     probabilities: Floats
     threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_finite(self.probabilities, "rows of probabilities")
 
     def __call__(self, weights: Weights) -> dict[str, Floats]:
         """Returns every metric of weighted groups, (R,) each."""

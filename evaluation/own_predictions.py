@@ -12,7 +12,7 @@ from ..core.config import Config
 from ..core.errors import UsageError, did_you_mean
 from ..core.index import Index
 from ..data.splits import Positions
-from .beside_untrained import keep
+from .beside_start import keep
 from .data import EvaluationData
 from .evaluation import Evaluation
 from .pretrained import Pretrained

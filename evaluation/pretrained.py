@@ -25,6 +25,7 @@ from ..data.standardize import Standardize
 from ..data.views import Renderer
 from ..nn.weights import create_encoder, load_initial_weights, load_weights, read_weights
 from ..training.device import choose_device
+from ..training.finite import require_finite
 from ..training.run import Run
 
 _BATCH = 256
@@ -156,6 +157,9 @@ def embed_views(
 
     Returns:
         (n, q, D) features, the positions of their images, and the images that cannot be read.
+
+    Raises:
+        NotFiniteError: If features are not finite.
     """
     model.check(dataset)
     policies: Mapping[str, Policy] = domain.policies
@@ -175,5 +179,7 @@ def embed_views(
             skipped += raw.skipped
             advance(len(raw.indices))
     reasons = dict(skipped)
+    embedded = np.concatenate(features)
     readable = np.array([dataset.index.key(i) not in reasons for i in positions], dtype=bool)
-    return np.concatenate(features)[readable], positions[readable], list(reasons.items())
+    require_finite(embedded[readable], f"features by '{model.name}'")
+    return embedded[readable], positions[readable], list(reasons.items())

@@ -1,4 +1,4 @@
-"""The evaluations of a run, kept below it: numbers as JSON, bootstrap draws beside them."""
+"""The evaluations of a run, kept below it: numbers as JSON, the jackknife beside them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def save_evaluation(
         shared: Number of test groups that the run was pre-trained on.
 
     Returns:
-        The JSON file. The draws are beside it, in an .npz file of the same name.
+        The JSON file. The jackknife, for differences, is beside it in an .npz file of that name.
 
     Raises:
         RunError: If the folder cannot be written.
@@ -65,18 +65,18 @@ def save_evaluation(
         for number, result in enumerate(results.results.values())
         for name, array in result.to_arrays().items()
     }
-    draws = npz(arrays)
+    content = npz(arrays)
     values = {
         "evaluation": results.evaluation,
         "command": command,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
         "encoder": _digest(run.encoder.read_bytes()),
-        "draws": _digest(draws),
+        "arrays": _digest(content),
         "data": dict(data),
         "overlapping_groups": shared,
         **side_by_side_json(results),
     }
-    write_atomic(file.with_suffix(".npz"), draws)
+    write_atomic(file.with_suffix(".npz"), content)
     write_atomic(file, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
     return file
 
@@ -94,11 +94,17 @@ def load_evaluations(run: Run) -> list[StoredEvaluation]:
 def _load(file: Path, encoder: str) -> StoredEvaluation:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        draws = file.with_suffix(".npz").read_bytes()
-        if values["draws"] != _digest(draws):
+        arrays = file.with_suffix(".npz").read_bytes()
+        if "draws" in values:
+            raise ValueError("it has the bootstrap draws of an earlier version")
+        if values["arrays"] != _digest(arrays):
             raise ValueError(f"{file.stem}.npz is not the file that was written with it")
         return StoredEvaluation(
-            SideBySide.of(values["evaluation"], _results(list(values["models"]), draws)),
+            SideBySide.of(
+                values["evaluation"],
+                _results(list(values["models"]), arrays),
+                values.get("pretraining", {}),
+            ),
             values["command"],
             values["time"],
             values["data"],
@@ -113,8 +119,8 @@ def _load(file: Path, encoder: str) -> StoredEvaluation:
         ) from error
 
 
-def _results(names: list[str], draws: bytes) -> dict[str, Result]:
-    arrays = read_npz(draws)
+def _results(names: list[str], content: bytes) -> dict[str, Result]:
+    arrays = read_npz(content)
     return {
         name: Result.from_arrays(
             {key.removeprefix(f"{i}/"): a for key, a in arrays.items() if key.startswith(f"{i}/")}
@@ -123,13 +129,24 @@ def _results(names: list[str], draws: bytes) -> dict[str, Result]:
     }
 
 
+def pretraining_of(run: Run) -> dict[str, float]:
+    """Returns the seconds and epochs that a run was trained for; empty if it has not ended."""
+    seconds = run.read_json("manifest.json").get("seconds")
+    records = run.lines(run.metrics)
+    if seconds is None or not records:
+        return {}
+    return {"seconds": float(seconds), "epochs": float(records[-1]["epoch"])}
+
+
 def side_by_side_json(results: SideBySide) -> dict[str, Any]:
-    """Returns results, gains and the p-value as plain values; None stands for NaN."""
+    """Returns results, gains, verdict and p-value as plain values; None stands for NaN."""
     values = {
         "models": {name: result.to_json() for name, result in results.results.items()},
         "gain": asdict(results.gain) if results.gain else None,
         "gains": {metric: asdict(gain) for metric, gain in results.gains.items()},
         "wilcoxon_p": results.p,
+        "verdict": results.verdict if results.gain else None,
+        "pretraining": dict(results.pretraining),
     }
     plain: dict[str, Any] = _without_nan(values)
     return plain

@@ -12,7 +12,7 @@ from ..core.config import validate
 from ..core.dataset import Dataset
 from ..core.discovery import domains, evaluations
 from ..core.domain import Domain
-from ..core.errors import UsageError
+from ..core.errors import SslKitError, UsageError
 from ..data.opening import DataConfig, open_dataset
 from ..data.splits import split
 from ..training.run import Run
@@ -113,6 +113,39 @@ def choose(
     return chosen
 
 
+def refusals(data: EvaluationData) -> dict[str, str]:
+    """Tells which evaluations these images and labels allow, with default options.
+
+    Returns:
+        By the name of each evaluation, why it refuses them; "" if it can be asked.
+    """
+    reasons = {}
+    for name in evaluations:
+        try:
+            kind: type[Evaluation] = evaluations[name]
+            needed = [key for key, f in kind.Config.model_fields.items() if f.is_required()]
+            if needed:
+                reasons[name] = f"It needs --set {name}.{needed[0]}=..."
+                continue
+            kind(kind.Config()).check(data)
+            reasons[name] = ""
+        except SslKitError as error:
+            reasons[name] = str(error)
+    return reasons
+
+
+def check_and_say(chosen: Iterable[Evaluation], data: EvaluationData) -> None:
+    """Checks that evaluations can use the data, and logs what was assumed of the images.
+
+    Raises:
+        UsageError: If one of the evaluations cannot use the data.
+    """
+    for evaluation in chosen:
+        evaluation.check(data)
+    for remark in (*data.dataset.index.remarks, *data.splits.remarks):
+        _log.warning(remark)
+
+
 @dataclass(frozen=True)
 class Prepared:
     """An encoder and the labeled images that it is evaluated on.
@@ -172,8 +205,7 @@ def prepare(
     field, dataset, config = open_images(model, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
     labeled = EvaluationData(dataset, parts, field, store=features)
-    for remark in (*dataset.index.remarks, *parts.remarks):
-        _log.warning(remark)
+    check_and_say(evaluations, labeled)
     loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
     shared = refuse_overlap(run, labeled, allow_overlap, evaluations) if run else 0
     return Prepared(loaded, run, labeled, config, shared)

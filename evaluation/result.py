@@ -1,4 +1,4 @@
-"""The result of an evaluation with its bootstrap draws; differences and means of results."""
+"""The result of an evaluation with its intervals; differences and means of results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
-from .bootstrap import DRAWS, Estimate, Floats, bootstrap_estimates, estimate, means
+from ..training.finite import require_finite
+from .intervals import FEWEST, Estimate, Floats, Jackknife, jackknife, means
 from .metrics import Predictions, ScoredPredictions, operating_point
 
 _Validation = tuple[NDArray[Any], NDArray[Any]]
@@ -27,23 +28,29 @@ class Result:
 
     Attributes:
         metrics: Estimates by name; shares, printed in percent, unless `main` is "".
-        draws: (R,) bootstrap draws of metrics by name. Two results on the same test groups have
-            the same draws of groups, so that differences are paired. A metric without draws has
-            no interval.
+        jackknife: Metrics without each test group in turn, by name, from which intervals of paired
+            differences are computed. A metric that is missing here has no interval.
         main: Name of the metric that verdicts are based on, the higher the better; "" if there
             is none.
         rows: Metrics of each class.
         by_group: (G,) score of each test group in sorted order, for tests over groups; may be
             empty.
+        images: Number of test images.
         details: Anything else worth keeping, as plain values.
     """
 
     metrics: Mapping[str, Estimate]
-    draws: Mapping[str, Floats] = field(default_factory=dict)
+    jackknife: Mapping[str, Jackknife] = field(default_factory=dict)
     main: str = ""
     rows: Sequence[Mapping[str, Any]] = ()
     by_group: Floats = field(default_factory=lambda: _NONE)
     details: Mapping[str, Any] = field(default_factory=dict)
+    images: int = 0
+
+    @property
+    def groups(self) -> int:
+        """Number of test groups."""
+        return len(self.by_group)
 
     @classmethod
     def of_classification(
@@ -70,8 +77,12 @@ class Result:
             validation: (m,) labels and (m, K) probabilities of validation images.
             ordinal: Whether the classes are ordered; this adds the quadratic kappa.
             details: Anything else worth keeping, as plain values.
+
+        Raises:
+            NotFiniteError: If predictions are not finite.
         """
         given = np.asarray(predictions)
+        require_finite(given, "predictions of test images")
         predicted = given if given.ndim == 1 else given.argmax(axis=1)
         scored = Predictions(labels, predicted, groups, classes, ordinal)
         if given.ndim == 2:
@@ -83,12 +94,10 @@ class Result:
             )
             if len(classes) == 2:
                 details["operating_point"] = {"positive": classes[1], "threshold": threshold}
-        metrics, draws = bootstrap_estimates(scored, scored.codes[1], len(labels))
-        if "ece" in draws:
-            draws["ece"] = _centered(draws["ece"], metrics["ece"].value)
-            metrics["ece"] = estimate(metrics["ece"].value, draws["ece"])
+        kept = jackknife(scored, np.bincount(scored.codes[0]), len(labels))
         details["confusion"] = scored.confusion().astype(int).tolist()
-        return cls(metrics, draws, "accuracy", scored.rows(), scored.by_group(), details)
+        rows, scores = scored.rows(), scored.by_group()
+        return cls(_estimates(kept), kept, "accuracy", rows, scores, details, len(labels))
 
     @classmethod
     def of_means(
@@ -102,14 +111,19 @@ class Result:
 
         Args:
             values: (n,) values of each metric, by name.
-            groups: (n,) group numbers of any values; rows of one group are drawn together.
+            groups: (n,) group numbers of any values; rows of one group are left out together.
             main: Name of the metric that verdicts are based on.
             details: Anything else worth keeping, as plain values.
+
+        Raises:
+            NotFiniteError: If values are not finite.
         """
-        statistic, g = means(values, groups)
-        metrics, draws = bootstrap_estimates(statistic, g)
-        scores = statistic(np.eye(g, dtype=np.float32))[main]
-        return cls(metrics, draws, main, (), scores, details)
+        for name, rows in values.items():
+            require_finite(rows, f"values of the metric {name}")
+        statistic, sizes = means(values, groups)
+        kept = jackknife(statistic, sizes)
+        scores = means({main: values[main]}, groups)[0](np.eye(len(sizes), dtype=np.float32))[main]
+        return cls(_estimates(kept), kept, main, (), scores, details, len(groups))
 
     @classmethod
     def of_parts(cls, parts: Mapping[str, Result], main: str, **details: Any) -> Result:
@@ -122,30 +136,40 @@ class Result:
         """
         return cls(
             {f"{m}@{name}": e for name, part in parts.items() for m, e in part.metrics.items()},
-            {f"{m}@{name}": d for name, part in parts.items() for m, d in part.draws.items()},
+            {f"{m}@{name}": j for name, part in parts.items() for m, j in part.jackknife.items()},
             f"{parts[main].main}@{main}",
             parts[main].rows,
             parts[main].by_group,
             details,
+            parts[main].images,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the result as plain values, without the draws."""
+        """Returns the result as plain values, without what differences are computed from."""
         metrics = {name: asdict(value) for name, value in self.metrics.items()}
         rows = [dict(row) for row in self.rows]
-        return {"main": self.main, "metrics": metrics, "classes": rows, **self.details}
+        return {
+            "main": self.main,
+            "metrics": metrics,
+            "classes": rows,
+            "tested_on": {"images": self.images, "groups": self.groups},
+            **self.details,
+        }
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Returns everything as arrays by name, which `from_arrays` reads."""
         facts = {
             "metrics": {name: asdict(value) for name, value in self.metrics.items()},
-            "draws": list(self.draws),
+            "jackknife": {name: kept.limits for name, kept in self.jackknife.items()},
             "main": self.main,
             "rows": [dict(row) for row in self.rows],
             "details": dict(self.details),
+            "images": self.images,
         }
-        draws = {f"draws{i}": values for i, values in enumerate(self.draws.values())}
-        return {"facts": np.array(json.dumps(facts)), "by_group": self.by_group, **draws}
+        arrays = {"facts": np.array(json.dumps(facts)), "by_group": self.by_group}
+        for i, kept in enumerate(self.jackknife.values()):
+            arrays |= {f"values{i}": kept.values, f"sizes{i}": kept.sizes}
+        return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Result:
@@ -155,10 +179,15 @@ class Result:
             KeyError, ValueError: If they are not complete.
         """
         facts = json.loads(str(arrays["facts"]))
-        draws = {name: arrays[f"draws{i}"] for i, name in enumerate(facts["draws"])}
+        if "draws" in facts:
+            raise ValueError("it has the bootstrap draws of an earlier version")
+        kept = {
+            name: Jackknife(arrays[f"values{i}"], arrays[f"sizes{i}"], (low, high))
+            for i, (name, (low, high)) in enumerate(facts["jackknife"].items())
+        }
         metrics = {name: Estimate(**values) for name, values in facts["metrics"].items()}
         main, rows, details = facts["main"], facts["rows"], facts["details"]
-        return cls(metrics, draws, main, rows, arrays["by_group"], details)
+        return cls(metrics, kept, main, rows, arrays["by_group"], details, facts["images"])
 
     def save(self, path: Path) -> None:
         """Writes everything to an .npz file, completely or not at all."""
@@ -192,10 +221,8 @@ def read_npz(content: bytes) -> dict[str, NDArray[Any]]:
         return {name: file[name] for name in file.files}
 
 
-def _centered(draws: Floats, value: float) -> Floats:
-    """Re-centers bootstrap draws of a sum of absolute values, which resampling biases upwards."""
-    moved: Floats = np.maximum(draws + value - draws.mean(), 0)
-    return moved
+def _estimates(kept: Mapping[str, Jackknife]) -> dict[str, Estimate]:
+    return {name: each.estimate() for name, each in kept.items()}
 
 
 def _threshold(validation: _Validation | None) -> float:
@@ -209,39 +236,45 @@ def _threshold(validation: _Validation | None) -> float:
 def paired_difference(result: Result, reference: Result, metric: str) -> Estimate:
     """Estimates by how much a metric exceeds that of a reference, paired over groups.
 
-    Both results must come from the same test groups. Without draws there is no interval.
+    Both results must come from the same test groups.
     """
+    if metric in result.jackknife and metric in reference.jackknife:
+        return (result.jackknife[metric] - reference.jackknife[metric]).estimate()
     value = result.metrics[metric].value - reference.metrics[metric].value
-    if metric not in result.draws or metric not in reference.draws:
-        return Estimate(value, np.nan, np.nan)
-    return estimate(value, result.draws[metric] - reference.draws[metric])
+    return Estimate(value, np.nan, np.nan)
 
 
 def average_results(results: Sequence[Result]) -> Result:
     """Averages results of several seeds or draws of labels on the same test groups.
 
-    Each bootstrap draw resamples the results with replacement, as well as the groups, so that the
-    interval covers both. The draws depend on the number of results only, so that two models with
-    the same seeds stay paired.
+    The intervals cover both the test groups and the seeds, which must be in the same order in two
+    results whose difference is wanted. A single seed stands for itself only.
 
     Returns:
         The mean of the metrics and of the rows of classes. `details["repeats"]` is the list of
         the details of all results.
     """
-    first, n = results[0], len(results)
-    resampled = np.random.default_rng(n).integers(n, size=(n, DRAWS))
-    draws, metrics = {}, {}
-    for name in first.metrics:
-        value = float(np.mean([result.metrics[name].value for result in results]))
-        metrics[name] = Estimate(value, np.nan, np.nan)
-        if name in first.draws:
-            stacked = np.stack([result.draws[name] for result in results])
-            draws[name] = np.take_along_axis(stacked, resampled, axis=0).mean(axis=0)
-            metrics[name] = estimate(value, draws[name])
+    first = results[0]
+    kept = {name: _stacked([r.jackknife[name] for r in results]) for name in first.jackknife}
+    metrics = {
+        name: Estimate(float(np.mean([r.metrics[name].value for r in results])), np.nan, np.nan)
+        for name in first.metrics
+    }
     scores = np.mean([result.by_group for result in results], axis=0)
     rows = [_mean_row(of_class) for of_class in zip(*(r.rows for r in results), strict=True)]
     details = {"repeats": [dict(result.details) for result in results]}
-    return replace(first, metrics=metrics, draws=draws, rows=rows, by_group=scores, details=details)
+    estimates = {**metrics, **_estimates(kept)}
+    return replace(
+        first, metrics=estimates, jackknife=kept, rows=rows, by_group=scores, details=details
+    )
+
+
+def _stacked(seeds: Sequence[Jackknife]) -> Jackknife:
+    """Joins seeds; those that are means of several draws of labels themselves count once."""
+    if len(seeds) == 1:
+        return seeds[0]
+    values = np.stack([seed.values.mean(axis=0) for seed in seeds])
+    return replace(seeds[0], values=values)
 
 
 def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -249,8 +282,18 @@ def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"class": rows[0]["class"]} | {k: v.mean().item() for k, v in numbers.items()}
 
 
-def verdict(gain: Estimate | None) -> str:
-    """Returns the verdict on a paired difference: "helps", "hurts" or "no evidence"."""
-    if gain is None or not (gain.low > 0 or gain.high < 0):
+def verdict(gain: Estimate | None, groups: int) -> str:
+    """Returns the verdict on a paired difference.
+
+    Args:
+        gain: The difference; None if there is none.
+        groups: Number of test groups.
+
+    Returns:
+        "helps", "hurts" or "no evidence"; "no verdict" below six groups and without an interval.
+    """
+    if gain is None or groups < FEWEST or np.isnan([gain.low, gain.high]).any():
+        return "no verdict"
+    if not (gain.low > 0 or gain.high < 0):
         return "no evidence"
     return "helps" if gain.low > 0 else "hurts"

@@ -9,6 +9,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..training.finite import require_finite
+
 S = TypeVar("S")
 M = TypeVar("M")
 Predictions = tuple[NDArray[Any], NDArray[Any]]
@@ -41,9 +43,13 @@ def choose(
 
     Returns:
         None if there are no candidates.
+
+    Raises:
+        NotFiniteError: If predictions are not finite.
     """
     best: tuple[int, Any, tuple[S, Predictions]] | None = None
     for number, (setting, (labels, probabilities)) in enumerate(candidates):
+        require_finite(probabilities, "predictions of validation images")
         value = score(labels, probabilities)
         if best is None or value > best[1]:
             best = number, value, (setting, (labels, probabilities))

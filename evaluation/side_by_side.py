@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from .bootstrap import Estimate, wilcoxon
+from ..training.finite import told_where
 from .data import EvaluationData
 from .evaluation import Evaluation
+from .intervals import Estimate, signed_rank
 from .pretrained import Pretrained
-from .result import Result, paired_difference
+from .result import Result, paired_difference, verdict
+
+_NONE: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -21,18 +24,22 @@ class SideBySide:
         results: By name of the encoder.
         gains: By how much the first exceeds the second, paired, by metric; empty if there is
             only one.
+        pretraining: Seconds and epochs that the first was pre-trained for; empty if it is no run.
     """
 
     evaluation: str
     results: dict[str, Result]
     gains: dict[str, Estimate]
+    pretraining: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, evaluation: str, results: dict[str, Result]) -> SideBySide:
+    def of(
+        cls, evaluation: str, results: dict[str, Result], pretraining: Mapping[str, float] = _NONE
+    ) -> SideBySide:
         """Puts results side by side; the second, if any, is the control of the first."""
         first, *controls = results.values()
         gains = {m: paired_difference(first, controls[0], m) for m in first.metrics if controls}
-        return cls(evaluation, results, gains)
+        return cls(evaluation, results, gains, pretraining)
 
     @property
     def gain(self) -> Estimate | None:
@@ -41,22 +48,41 @@ class SideBySide:
 
     @property
     def p(self) -> float | None:
-        """P-value of the Wilcoxon signed-rank test over groups, or what else intervals are over.
+        """P-value of the Wilcoxon signed-rank test over groups; None without a control.
 
-        None without a control, and below six of them, where it cannot get under 0.05.
+        There is none below six groups either, where it cannot get under 0.05.
         """
         scores = [result.by_group for result in self.results.values()]
-        if len(scores) < 2 or len(scores[0]) < 6 or len(scores[0]) != len(scores[1]):
-            return None
-        return wilcoxon(scores[0], scores[1])
+        return signed_rank(scores[0], scores[1]) if len(scores) > 1 else None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the first encoder is better than its control; see `verdict`."""
+        return verdict(self.gain, next(iter(self.results.values())).groups)
 
 
 def evaluate_side_by_side(
-    models: Sequence[Pretrained], data: EvaluationData, evaluations: Mapping[str, Evaluation]
+    models: Sequence[Pretrained],
+    data: EvaluationData,
+    evaluations: Mapping[str, Evaluation],
+    pretraining: Mapping[str, float] = _NONE,
 ) -> list[SideBySide]:
-    """Runs each evaluation on each model; the second, if any, is the control of the first."""
+    """Runs each evaluation on each model.
+
+    Args:
+        models: The second, if any, is the control of the first.
+        data: Labeled images.
+        evaluations: By name.
+        pretraining: Seconds and epochs that the first was pre-trained for.
+
+    Raises:
+        NotFiniteError: If features or predictions are not finite.
+    """
     comparisons = []
     for name, evaluation in evaluations.items():
-        results = {model.name: evaluation.evaluate(model, data) for model in models}
-        comparisons.append(SideBySide.of(name, results))
+        results = {}
+        for model in models:
+            with told_where(f"Evaluation '{name}' of '{model.name}'"):
+                results[model.name] = evaluation.evaluate(model, data)
+        comparisons.append(SideBySide.of(name, results, pretraining))
     return comparisons

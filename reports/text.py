@@ -8,22 +8,29 @@ from statistics import mean
 from typing import Any
 
 from ..evaluation.records import side_by_side_json
-from ..evaluation.result import Result, verdict
+from ..evaluation.result import Result
 from ..evaluation.side_by_side import SideBySide
 from ..training.run import Run
 from .words import (
-    VERDICTS,
     aligned,
     budget_words,
+    direction,
     estimate_parts,
     estimate_text,
     gain_sentence,
     leak_statement,
     leak_warning,
+    no_verdict,
+    operating_points,
     p_value,
     percent_text,
     plural,
+    sentence_case,
+    short_training,
+    tested_on,
 )
+
+_FEW_SEEDS, _FEW_GROUPS = 3, 6
 
 
 def trained(run: Run, watched: str) -> str:
@@ -34,15 +41,17 @@ def trained(run: Run, watched: str) -> str:
         watched: Verdict of the collapse watch.
     """
     facts = run.read_json("encoder.json")
-    skipped = run.read_json("manifest.json")["skipped"]
+    manifest = run.read_json("manifest.json")
+    skipped, reason = manifest["skipped"], manifest.get("no_evaluation", "")
     were = "image was" if skipped == 1 else "images were"
     lines = [
         f"Collapse watch: {watched}."
         + (f" {skipped} {were} skipped, see {run.skipped}." if skipped else ""),
         f"The encoder is in {run.encoder}. Load it with",
         *(f"    {line}" for line in how_to_load(run, facts)),
-        "To measure whether pre-training helped, run",
-        f"    ssl-kit evaluate {run.folder}",
+        *([f"The run cannot be evaluated on its own images. {reason}"] if reason else []),
+        f"To measure whether pre-training helped{' on labeled images' if reason else ''}, run",
+        f"    ssl-kit evaluate {run.folder}{' --data LABELED_IMAGES' if reason else ''}",
         "To see the training curves, the features and the evaluations, run",
         f"    ssl-kit report {run.folder}",
     ]
@@ -82,34 +91,57 @@ def evaluation(evaluations: Sequence[SideBySide], shared: int) -> str:
     ]
     lines += [f"WARNING: {leak_warning(shared)}"] if shared else []
     for results in evaluations:
-        lines += ["", *_table(results)]
-        if results.gain:
-            main = next(iter(results.results.values())).main
-            lines.append(f"  {gain_sentence(verdict(results.gain), results.gain, main)}")
+        lines += ["", *_table(results), *(f"  {line}" for line in below_table(results))]
+        lines += [f"  {line}" for line in judged(results)]
         if results.p is not None:
             lines.append(f"  Wilcoxon signed-rank test over groups: {p_value(results.p)}.")
         lines += _groups(results)
     return "\n".join(lines)
 
 
+def below_table(evaluation: SideBySide) -> list[str]:
+    """Returns sentences: how many images were tested on, and what the metrics refer to."""
+    first = next(iter(evaluation.results.values()))
+    found = {n: r.details.get("operating_point") for n, r in evaluation.results.items()}
+    points = {name: point for name, point in found.items() if point}
+    sentences = [tested_on(first.images, first.groups), operating_points(points)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def judged(evaluation: SideBySide) -> list[str]:
+    """Returns the verdict on pre-training in sentences; empty without a control."""
+    if not evaluation.gain:
+        return []
+    control, first = list(evaluation.results)[1], next(iter(evaluation.results.values()))
+    key = evaluation.verdict
+    short = short_training(evaluation.pretraining) if key == "no evidence" else ""
+    sentence = gain_sentence(key, evaluation.gain, first.main, control, first.groups)
+    return [sentence, *([short] if short else [])]
+
+
 def _table(evaluation: SideBySide) -> list[str]:
     first = next(iter(evaluation.results.values()))
     names = [name[:22] for name in evaluation.results]
-    rows = [[evaluation.evaluation, *names, *(["gain"] if evaluation.gains else [])]]
+    rows = [[evaluation.evaluation, *columns(names, "gain" if evaluation.gains else "")]]
     for metric in main_metrics(first):
         mark = " *" if metric == first.main else ""
         cells = [" ".join(filter(None, parts)) for parts in metric_cells(evaluation, metric)]
-        rows.append([f"  {metric}{mark}", *cells])
+        rows.append([f"  {metric}{direction(metric)}{mark}", *cells])
     return aligned(rows)
 
 
+def columns(names: Sequence[str], gain: str) -> list[str]:
+    """Puts the gain, if there is one, behind the encoder and the control that it compares."""
+    return [*names[:2], *([gain] if gain else []), *names[2:]]
+
+
 def metric_cells(evaluation: SideBySide, metric: str) -> list[tuple[str, str]]:
-    """Writes value and interval of a metric for each encoder, then of the gain if there is one."""
+    """Writes value and interval of a metric in the order of `columns`."""
     results = list(evaluation.results.values())
     percent = bool(results[0].main)
     cells = [estimate_parts(result.metrics[metric], percent) for result in results]
     if evaluation.gains:
-        cells.append(estimate_parts(evaluation.gains[metric], percent, signed=True))
+        cells.insert(2, estimate_parts(evaluation.gains[metric], percent, signed=True))
     return cells
 
 
@@ -162,13 +194,35 @@ def table(values: Mapping[str, Any]) -> str:
     pairs: dict[str, list[str]] = {}
     for pair in values["differences"]:
         difference = estimate_text(pair["metrics"].get(main), signed=True)
-        cell = f"{difference} {VERDICTS[pair['verdict']].short}"
+        cell = f"{difference} {pair['verdict']}"
         pairs.setdefault(f"{pair['arm']} against {pair['against']}", []).append(cell)
     rows += [[""], *([name, *cells] for name, cells in pairs.items())]
-    lines += ["", *aligned(rows)]
+    lines += ["", *aligned(rows), *comparison_notes(values)]
     missing = [arm for arm in values["arms"] if arm["unavailable"]]
     lines += [f"'{arm['name']}' is not compared: {arm['unavailable']}" for arm in missing]
     return "\n".join(lines)
+
+
+def comparison_notes(values: Mapping[str, Any]) -> list[str]:
+    """Returns sentences on what the verdicts of a comparison rest on.
+
+    Args:
+        values: Content of compare.json.
+    """
+    data, verdicts = values["data"], {pair["verdict"] for pair in values["differences"]}
+    notes = [tested_on(data["test"], data["test_groups"])]
+    if "no verdict" in verdicts:
+        groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
+        notes.append(f"{sentence_case(no_verdict(groups))}.")
+    runs = [arm for arm in values["arms"] if arm["kind"] == "run"]
+    if "no evidence" in verdicts:
+        short = {arm["name"]: short_training(arm["pretraining"]) for arm in runs}
+        notes += [f"'{name}': {sentence}" for name, sentence in short.items() if sentence]
+    if runs:
+        notes.append("A run stands for one pre-training; another seed of it may differ by more.")
+    if values["seeds"] < _FEW_SEEDS:
+        notes.append("With fewer than three seeds the intervals hardly cover the choice of seeds.")
+    return [note for note in notes if note]
 
 
 def _heading(budget: Mapping[str, Any]) -> str:
@@ -185,12 +239,19 @@ def finetuned(values: Mapping[str, Any], out: Path) -> str:
         out: Folder of the classifier.
     """
     shared, epochs = values["overlapping_groups"], plural(values["epochs"], "epoch")
-    metrics = [[f"  {name}", estimate_text(e)] for name, e in values["metrics"].items()]
+    metrics = [
+        [f"  {name}{direction(name)}", estimate_text(e)] for name, e in values["metrics"].items()
+    ]
+    tested, point = values["tested_on"], values.get("operating_point")
+    notes = [tested_on(**tested), operating_points({"classifier": point} if point else {})]
+    if tested["groups"] < _FEW_GROUPS:
+        notes.append("Six test groups are needed to tell this classifier from another.")
     return "\n".join(
         [
             *([f"WARNING: {leak_warning(shared)}"] if shared else []),
             f"After {epochs} of fine-tuning, in percent, with 95 % intervals in brackets:",
             *aligned(metrics),
+            *(f"  {note}" for note in notes if note),
             f"The classifier is in {out}. Load it with",
             f'    timm.create_model("local-dir:{out}", pretrained=True)',
         ]

@@ -1,8 +1,8 @@
 """The wording of results: counts, estimates, verdicts, warnings of leakage, and text tables.
 
 The terminal and the pages use the same words, and each is written here once. The numbers and the
-keys of verdicts ("helps", "hurts", "no evidence") come from `ssl_kit.evaluation`. This module
-imports nothing heavy, so that listings stay fast.
+keys of verdicts ("helps", "hurts", "no evidence", "no verdict") come from `ssl_kit.evaluation`.
+This module imports nothing heavy, so that listings stay fast.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..evaluation.bootstrap import Estimate
+    from ..evaluation.intervals import Estimate
 
     AnyEstimate = Estimate | Mapping[str, float | None] | None
 
@@ -47,8 +47,11 @@ VERDICTS = {
         "There is no evidence that pre-training helped or hurt",
         "",
     ),
+    "no verdict": Verdict("no verdict", "not judged against", "No verdict", ""),
 }
-OPPOSITE = {"helps": "hurts", "hurts": "helps", "no evidence": "no evidence"}
+OPPOSITE = {key: key for key in VERDICTS} | {"helps": "hurts", "hurts": "helps"}
+_LOWER_IS_BETTER = ("ece", "mean_cosine", "alignment", "uniformity")
+_SHORT_SECONDS, _SHORT_EPOCHS, _LONG_SECONDS = 300, 5, 3600
 
 
 def sentence_case(text: str) -> str:
@@ -120,35 +123,103 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def gain_sentence(verdict: str, gain: Estimate, metric: str) -> str:
+def no_verdict(groups: int) -> str:
+    """Says why there is no verdict: "no verdict: 3 test groups, six are needed".
+
+    Args:
+        groups: Number of test groups.
+    """
+    if groups >= 6:
+        return "no verdict: the difference has no interval"
+    return f"no verdict: {plural(groups, 'test group')}, six are needed"
+
+
+def short_verdict(verdict: str, groups: int) -> str:
+    """Writes a verdict for a cell of a table, with the reason if there is none."""
+    return no_verdict(groups) if verdict == "no verdict" else VERDICTS[verdict].short
+
+
+def gain_sentence(verdict: str, gain: Estimate, metric: str, control: str, groups: int) -> str:
     """Says whether pre-training helped, and by how many percentage points of the metric.
 
     Args:
         verdict: Key of `VERDICTS`.
-        gain: Difference to the untrained encoder.
+        gain: Difference to the control.
         metric: Name of the metric.
+        control: Name of the control, the weights that pre-training started from.
+        groups: Number of test groups.
     """
     value, ends = estimate_parts(gain, signed=True)
     words = VERDICTS[verdict].pretraining
-    if not ends:
-        return f"{words}."
-    return f"{words}: {value} points of {spaced(metric)} {ends}."
+    if verdict == "no verdict":
+        words = sentence_case(no_verdict(groups))
+        return f"{words}. The gain over '{control}' is {value} points of {spaced(metric)}."
+    return f"{words}: {value} points of {spaced(metric)} {ends} over '{control}'."
 
 
-def pair_sentence(arm: str, against: str, budgets: Mapping[str, Sequence[str]]) -> str:
+def short_training(pretraining: Mapping[str, float]) -> str:
+    """Says that pre-training was short, as a sentence; "" if it was not, or is not known.
+
+    Short is below 5 minutes, and below 5 epochs in less than an hour.
+
+    Args:
+        pretraining: Seconds and epochs; may be empty.
+    """
+    if not pretraining:
+        return ""
+    seconds, epochs = pretraining["seconds"], pretraining["epochs"]
+    if seconds >= _LONG_SECONDS or (seconds >= _SHORT_SECONDS and epochs >= _SHORT_EPOCHS):
+        return ""
+    return (
+        f"Pre-training was short ({seconds:,.0f} s, {epochs:.1f} epochs): longer training would "
+        "tell more, and so would more labels and more test groups."
+    )
+
+
+def tested_on(images: int, groups: int) -> str:
+    """Says how many test images and groups a table rests on, as a sentence; "" if not known."""
+    if not groups:
+        return ""
+    return f"Tested on {plural(images, 'image')} of {plural(groups, 'group')}."
+
+
+def direction(metric: str) -> str:
+    """Returns the remark behind the name of a metric for which lower is better; else ""."""
+    return " (lower is better)" if metric.partition("@")[0] in _LOWER_IS_BETTER else ""
+
+
+def operating_points(points: Mapping[str, Mapping[str, Any]]) -> str:
+    """Says what sensitivity and specificity refer to, as a sentence; "" if there are none.
+
+    Args:
+        points: Positive class and threshold of each encoder, by its name.
+    """
+    if not points:
+        return ""
+    positive = next(iter(points.values()))["positive"]
+    at = listed([f"{point['threshold']:.2g} ('{name}')" for name, point in points.items()])
+    return (
+        f"Sensitivity and specificity: the positive class is '{positive}', predicted from these "
+        f"probabilities on: {at}."
+    )
+
+
+def pair_sentence(arm: str, against: str, budgets: Mapping[str, Sequence[str]], groups: int) -> str:
     """Says at which label budgets an arm is better or worse than another.
 
     Args:
         arm: Name of the arm.
         against: Name of the other arm.
         budgets: Label budgets in words, by verdict.
+        groups: Number of test groups.
     """
     parts = [
         f"{VERDICTS[verdict].than} {against} with {listed(budgets[verdict])}"
         for verdict in VERDICTS
         if verdict in budgets
     ]
-    return f"{arm} is {'; '.join(parts)}."
+    reason = f" ({no_verdict(groups)})" if "no verdict" in budgets else ""
+    return f"{arm} is {'; '.join(parts)}{reason}."
 
 
 def budget_words(name: str) -> str:

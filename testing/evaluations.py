@@ -19,7 +19,6 @@ from ..core.errors import UsageError
 from ..data.opening import DataConfig, open_dataset
 from ..data.process import seeded
 from ..data.splits import split
-from ..evaluation.bootstrap import DRAWS
 from ..evaluation.data import EvaluationData
 from ..evaluation.evaluation import Evaluation
 from ..evaluation.pretrained import Pretrained, from_init
@@ -162,16 +161,16 @@ def estimates_are_sound(kind: Kind) -> None:
 
 
 def arms_can_be_compared(kind: Kind) -> None:
-    """Its main metric, if it has one, is one of its metrics and has bootstrap draws."""
+    """Its main metric, if it has one, is one of its metrics and has intervals of differences."""
     result, _ = _first(kind)
     if result.main:
         require(result.main in result.metrics, f"the main metric '{result.main}' is not reported")
-        drawn = result.draws.get(result.main, np.zeros(0))
         require(
-            drawn.shape == (DRAWS,),
-            f"the main metric '{result.main}' has {len(drawn)} draws; "
-            "make results with Result.of_classification or Result.of_means",
+            result.main in result.jackknife,
+            f"the main metric '{result.main}' is not in the result's jackknife; make results with "
+            "Result.of_classification or Result.of_means",
         )
+        require(result.groups > 0, "by_group of the result is empty; it tells the number of groups")
 
 
 def estimates_are_the_same_again(kind: Kind) -> None:

@@ -306,6 +306,63 @@ def test_a_mistake_in_evaluate_is_one_line(finished_run, flat):
     assert "needs labeled images" in fails(2, "evaluate", run, "--data", flat)
 
 
+def with_labels(folder, images, values):
+    """Copies the images, with a labels.csv that gives each one of the values in turn."""
+    shutil.copytree(images, folder)
+    files = sorted(folder.rglob("*.png"))
+    rows = [f"{file.relative_to(folder)},{values[i % len(values)]}" for i, file in enumerate(files)]
+    (folder / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    return folder
+
+
+def test_numbers_are_no_classes_for_any_evaluation(finished_run, shared_images, tmp_path):
+    data = ("--data", with_labels(tmp_path / "images", shared_images, ["0.5", "1.25", "3", "4.5"]))
+    words = "The labels are numbers, and this evaluation takes one class an image"
+    run = finished_run.folder
+    for name in ("knn", "linear", "few_labels", "leave_one_out", "bags", "retrieval"):
+        assert words in fails(2, "evaluate", run, *data, "--evaluation", name)
+    assert words in fails(2, "compare", "scratch", "--domain", "natural", *data)
+    assert words in fails(2, "finetune", run, *data, "--out", tmp_path / "classifier")
+    facts = json.loads(works("inspect", "--domain", "natural", *data, "--json"))
+    assert facts["targets"] == {"lowest": 0.5, "highest": 4.5}
+    assert facts["parts"]["test"] == 6
+    assert words in facts["evaluations"]["knn"]
+    assert facts["evaluations"]["spectrum"] == ""
+
+
+def test_inspect_says_what_evaluations_can_use(shared_images):
+    said = works("inspect", "--domain", "natural", "--data", shared_images)
+    assert "Labels   3 classes, from names of folders" in said
+    assert "Split    18 training, 6 validation and 6 test images, drawn by label" in said
+    assert "knn, label_fractions" in said
+    assert "within_group: no. These images have no time" in said
+
+
+def test_train_says_in_short_what_it_understood(image_folder, tmp_path):
+    (image_folder / "disc" / "0.txt").touch()
+    args = ["train", *TINY, "--data", str(image_folder), "--out", str(tmp_path / "run")]
+    said = CliRunner().invoke(main, args).stderr
+    assert "Read as uint8, 40 x 40; 3 classes from names of folders; each image is a group." in said
+    assert "Note: Files of other endings are not read: 1 .txt." in said
+    assert "Warning" not in said
+
+
+def test_strict_refuses_what_looks_wrong_before_there_is_a_run(image_folder, tmp_path):
+    for name in ("disc", "noise"):
+        shutil.copy(image_folder / "stripes/0.png", image_folder / name / "copy.png")
+    out = tmp_path / "run"
+    args = ("train", *TINY, "--data", image_folder, "--quiet", "--out", out)
+    assert "--strict refuses these images" in fails(2, *args, "--strict")
+    assert not out.exists()
+    works(*args)
+
+
+def test_train_suggests_evaluate_only_where_it_can_work(flat, tmp_path):
+    said = works("train", *TINY, "--data", flat, "--quiet", "--out", tmp_path / "run")
+    assert "cannot be evaluated on its own images. An evaluation needs labeled images" in said
+    assert f"ssl-kit evaluate {tmp_path / 'run'} --data LABELED_IMAGES" in said
+
+
 def test_evaluating_on_what_was_trained_on_is_refused_unless_said_aloud(tiny, tmp_path):
     all_of_it = {"data": {"holdout": 0.0}, "train": {"epochs": 1}}
     run, _ = start([merge(tiny, all_of_it)], tmp_path / "run", Progress(quiet=True))

@@ -12,7 +12,8 @@ from functools import cache
 import pytest
 
 from ssl_kit import UsageError
-from ssl_kit.core.discovery import domains, objectives
+from ssl_kit.core.discovery import datasets, domains, objectives
+from ssl_kit.core.index import LabelSource
 from ssl_kit.data.opening import DataConfig, open_dataset
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.training import setup
@@ -73,3 +74,16 @@ def test_trains(domain, objective, tmp_path, monkeypatch):
     last = run.lines(run.metrics)[-1]
     assert last["step"] == IMAGES // BATCH
     assert math.isfinite(last["loss"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in datasets if n != "arrays"])  # whose example is a stack
+def test_a_layout_is_followed_by_every_reader(name, tmp_path):
+    for folder in ("p1/cat", "p1/dog", "p2/cat", "p2/dog"):
+        (tmp_path / folder).mkdir(parents=True)
+        if datasets[name].example(tmp_path / folder) is None and not any(tmp_path.rglob("*.*")):
+            pytest.skip("it opens no files")
+    source = LabelSource(layout="{group}/{label}/*")
+    index = datasets[name].open(tmp_path, datasets[name].Config(), source).index
+    for i in range(len(index)):
+        assert index.key(i).startswith(f"{index.group(i)}/{index.label(i)}/")

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 
 from ..core.discovery import discovery
+from ..core.errors import UsageError
+from ..data.splits import labeled_parts
 from .run import Run
 from .setup import Setup
 
@@ -82,10 +84,20 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
                 "images": len(dataset),
                 "trained_on": len(setup.pool),
             },
+            "no_evaluation": _why_no_evaluation(setup),
             **outcome,
             "groups": sorted(dataset.index.group_hashes(setup.pool)),
         },
     )
+
+
+def _why_no_evaluation(setup: Setup) -> str:
+    """Returns why the run cannot be evaluated on its own images, "" if it can."""
+    try:
+        labeled_parts(setup.dataset.index, setup.splits)
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def _command_before(run: Run) -> str:

@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
+from ..data.inspection import summary
 from ..data.process import show_log
 
 if TYPE_CHECKING:
+    from ..data.inspection import Inspection
     from .setup import Setup
 
 
@@ -43,8 +45,19 @@ class Progress:
             + f"; {config.objective.name} on {config.encoder.name} at "
             f"{config.encoder.image_size} px, from {setup.loaded}"
         )
-        for remark in (*dataset.index.remarks, *setup.splits.remarks):
-            self.warn(remark)
+
+    def understood(self, facts: Inspection) -> None:
+        """Prints in short what was understood of the images, and warns of what looks wrong."""
+        self.say(summary(facts))
+        for remark in facts.remarks:
+            self._console.print(f"Note: {remark}", soft_wrap=True)
+        for warning in facts.warnings:
+            self.warn(f"Warning: {warning}")
+        if facts.warnings and facts.looked_at < facts.images:
+            self.say(
+                f"The pixels of {facts.looked_at} images were looked at; 'ssl-kit inspect' "
+                "looks at more."
+            )
 
     def say(self, text: str) -> None:
         """Prints a line."""

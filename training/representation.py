@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from .finite import require_finite
+
 
 def feature_std(z: Tensor) -> float:
     """Mean over dimensions of the standard deviation of unit-length rows, times sqrt(D).
@@ -70,7 +72,8 @@ def lidar(z: Tensor, delta: float = 1e-4) -> float:
     z is (n, q, D), where the q views of an image stand together.
     S_b and S_w are the scatter between and within images, S_w with delta I added; the value is the
     exponential entropy of the eigenvalues of S_w^-1/2 S_b S_w^-1/2. LiDAR (Thilak et al. 2024,
-    https://arxiv.org/abs/2312.04000), eq. 1 and 2.
+    https://arxiv.org/abs/2312.04000), eq. 1 and 2. If D > n (q - 1), S_w without delta is singular,
+    and the value depends on delta; see `lidar_freedom`.
     """
     n, q, d = z.shape
     means = z.mean(dim=1)
@@ -85,6 +88,15 @@ def lidar(z: Tensor, delta: float = 1e-4) -> float:
         return 1.0
     p = p / p.sum() + 1e-7
     return float(torch.exp(-(p * p.log()).sum()))
+
+
+def lidar_freedom(z: Tensor) -> float:
+    """Within-image degrees of freedom for each feature, n (q - 1) / D, of z (n, q, D).
+
+    Below 1 the scatter within images is singular, and LiDAR says little.
+    """
+    n, q, d = z.shape
+    return n * (q - 1) / d
 
 
 def alignment(z: Tensor) -> float:
@@ -111,8 +123,13 @@ def view_retrieval(z: Tensor) -> float:
 
 
 def representation_metrics(z: Tensor) -> dict[str, float]:
-    """Returns all measures of z (n, q, D) under their names in metrics.jsonl."""
+    """Returns all measures of z (n, q, D) under their names in metrics.jsonl.
+
+    Raises:
+        NotFiniteError: If z is not finite.
+    """
     z = z.double().cpu()
+    require_finite(z.detach().numpy(), "rows of features or projections")
     rows = z.flatten(0, 1)
     alpha, fit = alpha_req(rows)
     return {
@@ -123,6 +140,7 @@ def representation_metrics(z: Tensor) -> dict[str, float]:
         "alpha_req": alpha,
         "alpha_req_r2": fit,
         "lidar": lidar(z),
+        "lidar_freedom": lidar_freedom(z),
         "alignment": alignment(z),
         "uniformity": uniformity(z[:, 0]),
         "view_retrieval": view_retrieval(z),

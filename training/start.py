@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import RunError
+from ..core.errors import RunError, UsageError
+from ..data.inspection import AT_START, inspect_dataset
 from .engine import create_run
 from .loop import train
 from .progress import Progress
@@ -16,7 +17,11 @@ from .setup import build, resolve
 
 
 def start(
-    layers: Sequence[Mapping[str, Any]], out: Path | None, progress: Progress, command: str = ""
+    layers: Sequence[Mapping[str, Any]],
+    out: Path | None,
+    progress: Progress,
+    command: str = "",
+    strict: bool = False,
 ) -> tuple[Run, str]:
     """Starts a run and trains it to the end.
 
@@ -25,9 +30,13 @@ def start(
         out: The run folder; a new one below runs/ if None.
         progress: Shows what happens.
         command: What was asked for, as it is recorded in the manifest.
+        strict: Refuse images in which something looks wrong.
 
     Returns:
         The run and the verdict of the collapse watch.
+
+    Raises:
+        UsageError: If `strict` and something looks wrong.
     """
     config = resolve(*layers)
     if out is None:
@@ -35,6 +44,10 @@ def start(
         out = Path("runs") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"
     Run.refuse_existing(out)
     setup = build(config)  # first: what does not fit together leaves no folder behind
+    understood = inspect_dataset(setup.dataset, setup.splits, AT_START)
+    if strict and understood.warnings:
+        raise UsageError(f"--strict refuses these images. {' '.join(understood.warnings)}")
+    progress.understood(understood)
     run = create_run(out, config)
     run.command = command
     return run, train(run, setup, progress)

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from ...core.atomic import write_atomic
 from ...core.errors import RunError
 from ...data.process import seeded
-from ...evaluation.beside_untrained import keep
+from ...evaluation.beside_start import keep
 from ...evaluation.classifier import Classifier, head_name
 from ...evaluation.finetuning import fine_tune
 from ...evaluation.finetuning_options import FineTuningConfig

@@ -14,6 +14,7 @@ from ...data.splits import Positions
 from ...training.run import Run
 from ..evaluation import Evaluation
 from ..pretrained import Pretrained, from_init, from_run
+from ..records import pretraining_of
 from ..tuned import TunedRun, open_run
 
 FINETUNE = "finetune"
@@ -125,6 +126,7 @@ class Arm:
             "weights": loaded,
             "unavailable": unavailable,
             "shared_test_groups": self.shared,
+            "pretraining": pretraining_of(self.run) if self.run else {},
         }
 
 

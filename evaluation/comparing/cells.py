@@ -13,6 +13,7 @@ import numpy as np
 from ...core.atomic import write_atomic
 from ...core.errors import DataError, UsageError
 from ...data.in_memory import kept_in_memory
+from ...training.finite import told_where
 from ...training.progress import Progress
 from ..result import Result
 from .models import Models
@@ -111,7 +112,9 @@ def _result(plan: Plan, cell: Cell, models: Models, file: Path) -> Result | None
     if model is None:
         return None
     data = plan.limited(cell.budget, cell.seed)
-    result = arm.evaluation(plan.evaluation, plan.chosen, cell.seed).evaluate(model, data)
+    evaluation = arm.evaluation(plan.evaluation, plan.chosen, cell.seed)
+    with told_where(f"Arm '{arm.name}', evaluation '{arm.evaluation_name(plan.evaluation)}'"):
+        result = evaluation.evaluate(model, data)
     facts = {
         "weights": models.loaded[arm.name],
         "labels": len(data.parts.train) + len(data.parts.val),

@@ -20,7 +20,7 @@ from ..budgets import draw_labels
 from ..data import EvaluationData
 from ..evaluation import Evaluation
 from ..leakage import refuse_overlap
-from ..requests import choose, open_images
+from ..requests import check_and_say, choose, open_images
 from .arms import FINETUNE, Arm, architecture_of, parse_arms
 
 ALL = "all"
@@ -168,7 +168,9 @@ def plan(
     runs = [arm.run for arm in rows if arm.run]
     first = str(runs[0].folder) if runs else ""
     field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
-    labeled = EvaluationData(dataset, split(dataset.index, config.holdout), field)
+    parts = split(dataset.index, config.holdout)
+    labeled = EvaluationData(dataset, parts, field)
+    check_and_say([chosen[evaluation]], labeled)
     checked = [_checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows]
     return Plan(
         tuple(checked),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...training.manifest import environment
-from ..bootstrap import Estimate, wilcoxon
+from ..intervals import Estimate, signed_rank
 from ..result import Result, average_results, paired_difference, verdict
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
     }
     means = {key: average_results(seeds) for key, seeds in repeats.items()}
     return {
-        "format": 1,
+        "format": 2,
         "command": command,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
         "versions": facts["versions"],
@@ -120,8 +120,9 @@ def _difference(
         "against": against,
         "budget": budget,
         "metrics": {name: _estimate(gain) for name, gain in gains.items()},
-        "verdict": verdict(gains.get(ours.main)),
-        "wilcoxon_p": _number(wilcoxon(ours.by_group, theirs.by_group)),
+        "verdict": verdict(gains.get(ours.main), ours.groups),
+        "groups": ours.groups,
+        "wilcoxon_p": _number(signed_rank(ours.by_group, theirs.by_group)),
     }
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from ... import Config, DataError, Image, Index, UsageError
-from ...data import FileDataset, evenly_spaced, fills_among, listed_fills, without_fills
+from ...data import (
+    FileDataset,
+    evenly_spaced,
+    fills_among,
+    listed_fills,
+    understand_labels,
+    without_fills,
+)
 
 _LOOKED_AT = 64  # images that decide on the kind
 
@@ -51,7 +59,12 @@ class Arrays(FileDataset):
         if self.path.is_dir():
             super().prepare()
         else:
-            self._stack, self.index = _open_stack(self.path)
+            if self.labels_table or self.labels.layout:
+                raise UsageError(
+                    f"'{self.path}' is one file, and --labels and --layout are for files in a "
+                    "folder. Put arrays called labels and groups into an .npz file."
+                )
+            self._stack, self.index = _open_stack(self.path, self.labels.targets)
         width, names = self._look(), self.options.channels
         self.channels = names or tuple(f"c{c}" for c in range(width))
         if len(self.channels) != width:
@@ -131,8 +144,8 @@ def _kind_of(image: Image) -> str:
     return kinds.get(image.dtype.kind, "complex numbers")
 
 
-def _open_stack(path: Path) -> tuple[NDArray[np.generic], Index]:
-    """Opens one file that holds all images."""
+def _open_stack(path: Path, targets: str) -> tuple[NDArray[np.generic], Index]:
+    """Opens one file that holds all images; `targets` is the kind of its labels."""
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         files = {path.stem: loaded} if path.suffix == ".npy" else dict(loaded)
@@ -143,9 +156,23 @@ def _open_stack(path: Path) -> tuple[NDArray[np.generic], Index]:
     if images is None or images.ndim not in (3, 4) or not len(images):
         raise DataError(f"'{path}' needs an array of images (n, H, W) or (n, H, W, C).")
     keys = [f"{path.stem}[{i}]" for i in range(len(images))]
-    columns = {
-        name: [str(value) for value in files[name]]
-        for name in ("labels", "groups")
-        if name in files
-    }
-    return images, Index.build(keys, labels=columns.get("labels"), groups=columns.get("groups"))
+    given = {name: files[name] for name in ("labels", "groups") if name in files}
+    wrong = [name for name, values in given.items() if len(values) != len(images)]
+    if wrong:
+        count = len(given[wrong[0]])
+        raise DataError(f"'{path}' has {len(images)} images, but {count} {wrong[0]}.")
+    labels = understand_labels(_texts(given.get("labels", [""] * len(images))), targets)
+    groups = [str(value) for value in given["groups"]] if "groups" in given else None
+    index = Index.build(keys, labels=labels.classes, groups=groups, remarks=labels.remarks)
+    origins = {name[:-1]: f"array {name} of {path.name}" for name in given}
+    return images, replace(
+        index, targets=labels.targets, target_names=labels.names, origins=origins
+    )
+
+
+def _texts(labels: Iterable[Any]) -> list[str]:
+    """Returns labels as texts; a row of 0 and 1 is the numbers of its classes, as in "0|3"."""
+    return [
+        "|".join(map(str, np.flatnonzero(label))) or "|" if np.ndim(label) else str(label)
+        for label in labels
+    ]

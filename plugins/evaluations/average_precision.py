@@ -1,7 +1,7 @@
-"""Average precision of detections, as COCO defines it, for bootstrap samples of images.
+"""Average precision of detections, as COCO defines it, for weighted groups of images.
 
 pycocotools matches detections with objects once. The average precision is computed here for
-weighted images, so that 2,000 bootstrap draws take seconds. Lin et al. 2014,
+weighted images, so that leaving out each group takes seconds. Lin et al. 2014,
 https://arxiv.org/abs/1405.0312; https://cocodataset.org/#detection-eval.
 """
 
@@ -150,7 +150,7 @@ def average_precision(drawn: Floats, right: NDArray[np.bool_], total: Floats) ->
 
 
 class AveragePrecision:
-    """The statistic for `bootstrap_estimates`: metrics of weighted groups.
+    """The statistic for `jackknife`: metrics of weighted groups.
 
     Args:
         matches: The matches of detections and objects.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,7 +57,7 @@ class Bags(Evaluation):
             predictions = probabilities.argmax(axis=1)
             _write_maps(folder, data.dataset, test, fitted.model.net, predictions)
         sizes = [len(images) for images in (train + val + test).images]
-        return Result.of_classification(
+        result = Result.of_classification(
             *(test.labels, probabilities, test.groups, classes),
             fitted.validation,
             options.ordinal,
@@ -66,14 +67,20 @@ class Bags(Evaluation):
             bags={"train": len(train.bags), "val": len(val.bags), "test": len(test.bags)},
             images_per_bag=float(np.median(sizes)),
         )
+        return replace(result, images=sum(map(len, test.images)))
 
-    def _parts(self, model: Pretrained, data: EvaluationData) -> tuple[BagPart, BagPart, BagPart]:
-        """Embeds labeled images and puts them into the bags of each part."""
+    def check(self, data: EvaluationData) -> None:
+        """Refuses bags of several labels, and a graph without neighbors."""
         index, parts = data.dataset.index, data.parts
         chosen = np.sort(np.concatenate([parts.train, parts.val, parts.test]))
         _check_labels(index, chosen)
         if self.config.pooling == "graph":
             _check_positions(index, chosen)
+
+    def _parts(self, model: Pretrained, data: EvaluationData) -> tuple[BagPart, BagPart, BagPart]:
+        """Embeds labeled images and puts them into the bags of each part."""
+        self.check(data)
+        index, parts = data.dataset.index, data.parts
         features, positions = data.labeled(model)
         train, val, test = (
             self._part(index, features, positions, np.flatnonzero(np.isin(positions, part)))
@@ -107,6 +114,12 @@ class Bags(Evaluation):
 
 def _check_labels(index: Index, chosen: Positions) -> None:
     pairs = np.unique(np.stack([index.groups[chosen], index.labels[chosen]]), axis=1)
+    if len(np.unique(index.groups[chosen])) == len(chosen):
+        raise UsageError(
+            "Every bag would hold a single image, because every image is a group of its own. Name "
+            "slides or patients with the column 'group' of --labels, or evaluate single images, "
+            "with --evaluation linear."
+        )
     _, labels = np.unique(pairs[0], return_counts=True)
     mixed = int((labels > 1).sum())
     if mixed:

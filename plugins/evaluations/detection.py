@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 from ... import Evaluation, UsageError
-from ...evaluation import EvaluationData, Pretrained, Result, bootstrap_estimates, seeded
+from ...evaluation import EvaluationData, Pretrained, Result, jackknife, require_finite, seeded
 from .annotation_files import read_annotations
 from .annotations import Located
 from .average_precision import AveragePrecision, Floats, Marked, Weights, match
@@ -47,6 +47,10 @@ class Detection(Evaluation):
         coco = {"images": images, "annotations": objects, "categories": names}
         (folder / "coco.json").write_text(json.dumps(coco))
         return {"annotations": str(folder / "coco.json")}
+
+    def check(self, data: EvaluationData) -> None:
+        """Refuses annotations that leave nothing to train or to test on."""
+        self.tested(data)
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Trains on the annotated images outside of the test part, and tests once.
@@ -119,9 +123,13 @@ def detection_result(
         details: Anything else to keep in the result, as plain values.
 
     Raises:
+        RunError: If scores or boxes of detections are not finite.
         UsageError: If no test image has an object.
     """
-    names, codes = np.unique(groups, return_inverse=True)
+    for detected in detections:
+        require_finite(np.asarray(detected.scores, dtype=np.float64), "scores of detections")
+        require_finite(detected.boxes, "boxes of detections")
+    codes = np.unique(groups, return_inverse=True)[1]
     parts = [AveragePrecision(match(truth, detections, len(classes)), codes)]
     if masks:
         parts.append(
@@ -131,7 +139,8 @@ def detection_result(
     def statistic(weights: Weights) -> dict[str, Floats]:
         return {name: values for part in parts for name, values in part(weights).items()}
 
-    metrics, draws = bootstrap_estimates(statistic, len(names), parts[0].rows)
+    kept = jackknife(statistic, np.bincount(codes), parts[0].rows)
+    metrics = {name: each.estimate() for name, each in kept.items()}
     defined = [name for name, value in metrics.items() if not math.isnan(value.value)]
     if not defined:
         raise UsageError("No test image has an object to detect. Annotate objects in them.")
@@ -141,9 +150,10 @@ def detection_result(
     ]
     return Result(
         {name: metrics[name] for name in defined},
-        {name: draws[name] for name in defined},
+        {name: kept[name] for name in defined},
         "AP",
         [row for row in rows if row["objects"]],
         parts[0].by_group(),
         details,
+        len(groups),
     )

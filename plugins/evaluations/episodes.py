@@ -9,7 +9,7 @@ Features are centered and of unit length, as in SimpleShot, Wang, Chao, Weinberg
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -86,7 +86,8 @@ class _Rows:
 class Episodes(Evaluation):
     """How well are N classes distinguished after learning from K images of each?
 
-    The interval is over episodes, as is usual: it is a confidence interval of their mean.
+    The metrics are means over all queries of all episodes; their intervals are over the groups of
+    the test part. Intervals over episodes, which are usual, tell nothing of other images.
     """
 
     Config = EpisodesConfig
@@ -101,25 +102,31 @@ class Episodes(Evaluation):
         features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
         rng = np.random.default_rng(0)
         with threadpool_limits(1):  # on so few images threads cost more than they give
-            right = np.array(
-                [self._episode(features, rows, ways, rng) for _ in range(options.episodes)]
-            )
-        values = {"prototypes": right[:, 0], "logistic": right[:, 1]}
-        episodes = np.arange(options.episodes)
-        return Result.of_means(values, episodes, "prototypes", ways=ways, shots=options.shots)
+            parts = [self._episode(features, rows, ways, rng) for _ in range(options.episodes)]
+        queries, *right = (np.concatenate(each) for each in zip(*parts, strict=True))
+        values = dict(zip(("prototypes", "logistic"), right, strict=True))
+        facts = {"episodes": options.episodes, "ways": ways, "shots": options.shots}
+        result = Result.of_means(values, embedded.groups[queries], "prototypes", **facts)
+        return replace(result, images=len(np.unique(queries)))
 
     def _episode(
         self, features: NDArray[np.float32], rows: _Rows, ways: int, rng: np.random.Generator
-    ) -> tuple[float, float]:
-        """Draws an episode, and returns the accuracies of prototypes and of logistic regression."""
+    ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+        """Draws an episode.
+
+        Returns:
+            (q,) rows of the queries, and whether prototypes and logistic regression are right.
+        """
         chosen = rng.choice(len(rows.support), ways, replace=False)
         k, q = self.config.shots, self.config.queries
         support = [rng.choice(rows.support[c], k, replace=False) for c in chosen]
         queries = [rng.permutation(rows.queries[c])[:q] for c in chosen]
         labels = np.repeat(np.arange(ways), k)
         truth = np.repeat(np.arange(ways), [len(rows) for rows in queries])
-        given = (features[np.concatenate(support)], labels, features[np.concatenate(queries)])
+        asked = np.concatenate(queries)
+        given = (features[np.concatenate(support)], labels, features[asked])
         return (
-            float((nearest_prototype(*given) == truth).mean()),
-            float((logistic(*given) == truth).mean()),
+            asked,
+            (nearest_prototype(*given) == truth).astype(np.float64),
+            (logistic(*given) == truth).astype(np.float64),
         )

@@ -26,7 +26,6 @@ from ...evaluation import (
     Pretrained,
     Result,
     choose,
-    few_groups,
     over_groups,
 )
 from .linear import Linear, LinearConfig
@@ -92,6 +91,21 @@ class LeaveOneOut(Evaluation):
         positions = np.sort(np.asarray(left_out, dtype=np.int64))
         return positions[labels[positions] >= 0]
 
+    def check(self, data: EvaluationData) -> None:
+        """Refuses fewer than two groups to leave out, and a single class."""
+        index, tested = data.dataset.index, self.tested(data)
+        groups = len(np.unique(index.groups[tested]))
+        if not len(tested):
+            _ = data.parts  # which says why there are no classes
+        if groups < 2:
+            raise UsageError(
+                f"To leave one group out, labeled images of at least two groups are needed, not of "
+                f"{groups}. Name the groups with the column 'group' of --labels, or with options "
+                "of the reader."
+            )
+        if len(np.unique(index.labels[tested])) < 2:
+            raise UsageError("An evaluation needs labels of at least two classes to learn from.")
+
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Tests each group once."""
         features = self._features(model, data)
@@ -123,27 +137,18 @@ class LeaveOneOut(Evaluation):
         }
         return Result(
             {**pooled.metrics, **{f"{m}_per_group": e for m, e in mean.metrics.items()}},
-            {**pooled.draws, **{f"{m}_per_group": d for m, d in mean.draws.items()}},
+            {**pooled.jackknife, **{f"{m}_per_group": j for m, j in mean.jackknife.items()}},
             "accuracy_per_group",
             pooled.rows,
             mean.by_group,
             details,
+            pooled.images,
         )
 
     def _features(self, model: Pretrained, data: EvaluationData) -> LabeledFeatures:
-        """Embeds all labeled images: all are `train`, and the groups to leave out are `test`.
-
-        Raises:
-            UsageError: If there are fewer than two groups to leave out.
-        """
+        """Embeds all labeled images: all are `train`, and the groups to leave out are `test`."""
+        self.check(data)
         given, tested = data.splits, self.tested(data)
-        groups = len(np.unique(data.dataset.index.groups[tested]))
-        if groups < 2:
-            raise UsageError(
-                f"To leave one group out, labeled images of at least two groups are needed, not of "
-                f"{groups}. Name the groups with the column 'group' of --labels, or with options "
-                "of the reader."
-            )
         known = np.unique(np.concatenate([given.train, given.val, given.test]))
         parts = replace(given, train=known, val=_NONE, test=tested)
         return replace(data, splits=parts).features(model)
@@ -205,13 +210,11 @@ class LeaveOneOut(Evaluation):
 
 
 def _remarks(scores: Mapping[int, Mapping[str, float]]) -> list[str]:
-    few = few_groups(len(scores))
     single = [str(group) for group, each in scores.items() if len(each) == 1]
     if not single:
-        return few
+        return []
     named = ", ".join(single[:10]) + (", ..." if len(single) > 10 else "")
     return [
         f"{len(single)} of {len(scores)} groups have a single class and count for the accuracy "
         f"only (groups {named}).",
-        *few,
     ]

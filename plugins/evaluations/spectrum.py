@@ -12,6 +12,12 @@ from ... import Config, Evaluation, UsageError
 from ...data import evenly_spaced
 from ...evaluation import Estimate, EvaluationData, Pretrained, Result, representation_metrics
 
+LIDAR_REMARK = (
+    "LiDAR says little: there are {width} features, more than the {freedom} degrees of freedom "
+    "within images, so that its value depends on the regularization (delta). Raise "
+    "spectrum.images or spectrum.views."
+)
+
 
 class SpectrumConfig(Config):
     """Options of the evaluation."""
@@ -28,10 +34,15 @@ class Spectrum(Evaluation):
     The measures are those of `representation_metrics`: RankMe, alpha-ReQ, LiDAR, alignment,
     uniformity and others. Compare only encoders with the same number of features on the same
     images. None of the measures alone says which encoder is better, and none has an interval,
-    because the bootstrap draws images twice, which lowers a rank.
+    because a rank depends on the number of images.
     """
 
     Config = SpectrumConfig
+
+    def check(self, data: EvaluationData) -> None:
+        """Refuses fewer than 4 images; it needs no labels."""
+        if len(data.dataset) < 4:
+            raise UsageError(f"A spectrum needs at least 4 images, not {len(data.dataset)}.")
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Measures random views of images of all parts, because no label is used."""
@@ -45,4 +56,13 @@ class Spectrum(Evaluation):
         measures = representation_metrics(torch.from_numpy(features))
         metrics = {name: Estimate(value, np.nan, np.nan) for name, value in measures.items()}
         images, views, width = features.shape
-        return Result(metrics, details={"images": images, "views": views, "width": width})
+        remarks = [LIDAR_REMARK.format(width=width, freedom=images * (views - 1))]
+        return Result(
+            metrics,
+            details={
+                "images": images,
+                "views": views,
+                "width": width,
+                "remarks": remarks if measures["lidar_freedom"] < 1 else [],
+            },
+        )

@@ -21,7 +21,6 @@ from ...evaluation import (
     Pretrained,
     Result,
     evaluations,
-    few_groups,
     over_groups,
     paired_difference,
 )
@@ -111,6 +110,10 @@ class WithinGroup(Evaluation):
     Config = WithinGroupConfig
     quick: ClassVar[Mapping[str, Any]] = {"gap": 1.0, "minimum": 1, "others": False}
 
+    def check(self, data: EvaluationData) -> None:
+        """Refuses images without time, and fewer than two groups that can be split in time."""
+        self.cut(data)
+
     def tested(self, data: EvaluationData) -> Positions:
         """Returns the positions of the images that are reported on."""
         return np.sort(np.concatenate([parts.test for parts in self.cut(data)[0].values()]))
@@ -132,6 +135,8 @@ class WithinGroup(Evaluation):
             )
         rows = np.sort(np.concatenate([given.train, given.val, given.test]))
         rows = rows[index.labels[rows] >= 0]
+        if not len(rows):
+            _ = data.parts  # which says why there are no classes
         kept, left_out = {}, {}
         for group in np.unique(index.groups[rows]).tolist():
             of_group = rows[index.groups[rows] == group]
@@ -161,7 +166,8 @@ class WithinGroup(Evaluation):
         main = "balanced_accuracy"
         if any(main not in result.metrics for result in within.values()):
             main = next(iter(within.values())).main
-        mean = over_groups({g: _values(result) for g, result in within.items()}, main)
+        images = sum(len(parts.test) for parts in kept.values())
+        mean = over_groups({g: _values(result) for g, result in within.items()}, main, images)
         rows = [_row(g, kept[g], result) for g, result in within.items()]
         details = {**mean.details, "groups": rows, "remarks": _remarks(kept, left_out)}
         details["left_out"] = [{"group": g, "reason": why} for g, why in left_out.items()]
@@ -209,13 +215,12 @@ def _row(group: int, parts: Any, result: Result) -> dict[str, Any]:
 
 
 def _remarks(kept: Mapping[int, Any], left_out: Mapping[int, str]) -> list[str]:
-    few = few_groups(len(kept))
     if not left_out:
-        return few
+        return []
     total = len(kept) + len(left_out)
     named = [f"{group} {why}" for group, why in list(left_out.items())[:3]]
     more = "; ..." if len(left_out) > 3 else ""
-    return [f"{len(left_out)} of {total} groups are left out: {'; '.join(named)}{more}.", *few]
+    return [f"{len(left_out)} of {total} groups are left out: {'; '.join(named)}{more}."]
 
 
 def _beside(within: Result, others: Result) -> Result:
@@ -229,6 +234,9 @@ def _beside(within: Result, others: Result) -> Result:
     return replace(
         within,
         metrics={**within.metrics, **{f"{m}_of_others": e for m, e in others.metrics.items()}},
-        draws={**within.draws, **{f"{m}_of_others": d for m, d in others.draws.items()}},
+        jackknife={
+            **within.jackknife,
+            **{f"{m}_of_others": j for m, j in others.jackknife.items()},
+        },
         details={**within.details, "groups": rows, "own_against_others": gain},
     )

@@ -10,10 +10,12 @@ from statistics import mean
 from typing import Any
 
 from ...core.errors import DataError
+from ..text import comparison_notes
 from ..words import (
     OPPOSITE,
     VERDICTS,
     budget_words,
+    direction,
     estimate_parts,
     leak_statement,
     leak_warning,
@@ -21,13 +23,14 @@ from ..words import (
     pair_sentence,
     plural,
     sentence_case,
+    short_verdict,
     spaced,
 )
 from .charts import Chart, Line, line_chart
 from .facts import rows_of
 
 Json = Mapping[str, Any]
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def context(values: Json) -> dict[str, Any]:
         "metrics": _all_metrics(values),
         "matrices": _matrices(values),
         "classes": values["data"]["classes"],
+        "remarks": comparison_notes(values),
         "leak": leak_statement(values["leak"]["shared"]),
         "leaked": bool(values["leak"]["shared"]),
         "seeds": plural(values["seeds"], "seed"),
@@ -151,7 +155,8 @@ def _pairs(values: Json, budgets: Sequence[str], main: str) -> list[Row]:
     cells: dict[tuple[str, str], dict[str, Cell]] = {}
     for difference in values["differences"]:
         verdict, p = VERDICTS[difference["verdict"]], difference["wilcoxon_p"]
-        words = ", ".join([verdict.short, *([p_value(p)] if p is not None else [])])
+        short = short_verdict(difference["verdict"], difference["groups"])
+        words = ", ".join([short, *([p_value(p)] if p is not None else [])])
         parts = estimate_parts(difference["metrics"].get(main), signed=True)
         pair = cells.setdefault((difference["arm"], difference["against"]), {})
         pair[difference["budget"]] = Cell(*parts, words=words, tone=verdict.tone)
@@ -172,7 +177,10 @@ def _answers(values: Json) -> list[tuple[str, str]]:
         if arm in runs:
             budgets = pairs.setdefault((arm, against), {})
             budgets.setdefault(verdict, []).append(budget_words(difference["budget"]))
-    return [(pair_sentence(*pair, budgets), _tone(budgets)) for pair, budgets in pairs.items()]
+    groups = values["data"]["test_groups"]
+    return [
+        (pair_sentence(*pair, budgets, groups), _tone(budgets)) for pair, budgets in pairs.items()
+    ]
 
 
 def _tone(budgets: Mapping[str, Sequence[str]]) -> str:
@@ -223,7 +231,7 @@ def _all_metrics(values: Json) -> tuple[list[str], list[tuple[str, str, list[str
     for result in values["results"]:
         texts = [estimate_parts(result["metrics"].get(name))[0] for name in names]
         rows.append((result["arm"], budget_words(result["budget"]), texts))
-    return [spaced(name) for name in names], rows
+    return [spaced(name) + direction(name) for name in names], rows
 
 
 def _matrices(values: Json) -> list[tuple[str, list[list[int]]]]:

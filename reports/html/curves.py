@@ -16,7 +16,11 @@ _MEASURES = {
     "feature_std": ("Standard deviation", "of L2-normalized features; 1 is best, 0 is collapse"),
     "mean_cosine": ("Mean cosine", "between different images; 1 is complete collapse"),
     "alpha_req": ("alpha-ReQ", "decay of the eigenvalues of the covariance; near 1 is best"),
-    "lidar": ("LiDAR", "effective rank of what differs between images; higher is better"),
+    "lidar": (
+        "LiDAR",
+        "effective rank of what differs between images; higher is better. *: says little, because "
+        "there are more dimensions than degrees of freedom within images",
+    ),
     "alignment": ("Alignment", "squared distance of two views of an image; 0 is identical"),
     "uniformity": ("Uniformity", "of features on the sphere; 0 is collapsed, -4 is uniform"),
     "view_retrieval": ("View retrieval", "share of images whose other view is the nearest"),
@@ -59,7 +63,8 @@ def last_values(records: Sequence[Record]) -> list[tuple[str, str]]:
 def _recorded(records: Sequence[Record]) -> list[tuple[str, str, float]]:
     """Returns key, title and factor of each quantity of the training."""
     known = _UNCHARTED.union(_MEASURES, (f"projected_{name}" for name in _MEASURES))
-    known |= {"alpha_req_r2", "projected_alpha_req_r2"}
+    beside = ("alpha_req_r2", "lidar_freedom")
+    known |= {*beside, *(f"projected_{name}" for name in beside)}
     reported = sorted({key for record in records for key in record} - known)
     return [
         ("loss", "Loss", 1),
@@ -122,7 +127,8 @@ def measures(records: Sequence[Record], initial: Record) -> list[Measure]:
     first, last = initial or measured[0], measured[-1]
 
     def text(values: Record, key: str) -> str:
-        return number(float(values[key])) if key in values else ""
+        mark = "*" if key.endswith("lidar") and values.get(f"{key}_freedom", 1) < 1 else ""
+        return number(float(values[key])) + mark if key in values else ""
 
     return [
         Measure(

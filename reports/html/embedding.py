@@ -14,10 +14,9 @@ from ...core.dataset import Dataset
 from ...core.domain import Domain
 from ...core.errors import SslKitError
 from ...core.index import evenly_spaced
-from ...data.process import seeded
 from ...data.splits import Positions
+from ...evaluation.beside_start import start_of
 from ...evaluation.pretrained import Pretrained, embed
-from ...nn.weights import create_encoder, load_initial_weights
 from ...training.run import Run
 
 MOST_IMAGES = 3000
@@ -53,20 +52,10 @@ def embed_sample(run: Run, model: Pretrained, dataset: Dataset, domain: Domain) 
 
 def initial(run: Run, model: Pretrained) -> Pretrained | None:
     """Makes the encoder that the run started from; None if its weights are not available."""
-    config = run.config
     try:
-        with seeded(config.seed):  # as when the run was built: the same random weights
-            encoder = create_encoder(
-                config.encoder.name,
-                len(model.channels),
-                model.image_size,
-                **config.encoder.arguments,
-            )
-            loaded = load_initial_weights(encoder, config.encoder.init, model.channels)
+        return start_of(run, model)
     except (SslKitError, OSError):  # weights moved, or no network
         return None
-    name = "untrained" if config.encoder.init == "scratch" else "initial weights"
-    return Pretrained(name, encoder, model.channels, model.statistics, model.image_size, loaded)
 
 
 def spectrum(features: Features) -> NDArray[np.float64]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...evaluation.records import StoredEvaluation
-from ...evaluation.result import Result, verdict
-from ..text import group_rows, metric_cells
+from ...evaluation.result import Result
+from ..text import below_table, columns, group_rows, judged, metric_cells
 from ..words import (
     VERDICTS,
-    gain_sentence,
+    direction,
     leak_warning,
     p_value,
     percent_text,
@@ -30,7 +30,7 @@ class Section:
         p_value: Of the test over groups, "" if there is none.
         warning: Whether the run was pre-trained on test groups, "" if not.
         stale: Whether the run's encoder has changed since.
-        encoders: Column names of `metrics`; the last one is the gain if there is a control.
+        encoders: Column names of `metrics`; the third is the gain if there is a control.
         metrics: Name of each metric, with the value and the interval for each column.
         columns: Column names of `classes`.
         classes: Class and its values, of the run's encoder.
@@ -38,7 +38,7 @@ class Section:
         score: Name of the metric that `groups` shows.
         confusion: (K, K) counts of the run's encoder, true classes in rows; may be empty.
         class_names: K names.
-        remarks: Sentences of the evaluation itself.
+        remarks: Sentences on the test set, and those of the evaluation itself.
         facts: Names and values: images and time.
         command: That made it; "" if it is not known.
         again: Command that evaluates again.
@@ -72,27 +72,25 @@ def section(stored: StoredEvaluation) -> Section:
     """Words a stored evaluation; the classes and the confusion are of the run's encoder."""
     results = stored.results
     first = next(iter(results.results.values()))
-    key, sentence = "", ""
-    if results.gain:
-        key = verdict(results.gain)
-        sentence = gain_sentence(key, results.gain, first.main)
-    columns, classes = _classes(first)
+    headings, classes = _classes(first)
     return Section(
         name=results.evaluation,
-        verdict=sentence,
-        tone=VERDICTS[key].tone if key else "",
+        verdict=" ".join(judged(results)),
+        tone=VERDICTS[results.verdict].tone if results.gain else "",
         p_value=p_value(results.p) if results.p is not None else "",
         warning=leak_warning(stored.shared) if stored.shared else "",
         stale=stored.stale,
-        encoders=[*results.results, *(["gain"] if results.gains else [])],
-        metrics=[(spaced(name), metric_cells(results, name)) for name in first.metrics],
-        columns=columns,
+        encoders=columns(list(results.results), "gain" if results.gains else ""),
+        metrics=[
+            (spaced(name) + direction(name), metric_cells(results, name)) for name in first.metrics
+        ],
+        columns=headings,
         classes=classes,
         groups=group_rows(results),
         score=sentence_case(spaced(first.main)),
         confusion=first.details.get("confusion", []),
         class_names=[str(row["class"]) for row in first.rows],
-        remarks=first.details.get("remarks", ()),
+        remarks=[*below_table(results), *first.details.get("remarks", ())],
         facts=[
             ("Images", stored.data["path"] or "the demo images of the domain"),
             ("Domain", stored.data["domain"]),

@@ -14,6 +14,7 @@ from ...core.dataset import Dataset
 from ...core.domain import Domain
 from ...core.errors import SslKitError
 from ...data.splits import Splits, split
+from ...evaluation.data import EvaluationData
 from ...evaluation.pretrained import from_run
 from ...evaluation.records import load_evaluations
 from ...evaluation.requests import open_images
@@ -22,6 +23,7 @@ from ...training.run import Run
 from . import classifier, comparison, curves, evaluations, facts, sections
 from .embedding import embed_sample
 from .serve import make_server
+from .understood import understood
 
 
 @cache
@@ -87,7 +89,8 @@ def run_page(run: Run, data: str = "", live: bool = False) -> bytes:
 
 def _images(run: Run, data: str, live: bool, manifest: dict[str, Any]) -> dict[str, Any]:
     """Returns the sections that show images; why there are none if these are not available."""
-    empty: dict[str, Any] = dict.fromkeys(("spectrum", "atlas", "gallery", "sheet", "embedded"))
+    names = ("spectrum", "atlas", "gallery", "sheet", "embedded", "understood")
+    empty: dict[str, Any] = dict.fromkeys(names)
     empty |= {"leak": sections.leak(manifest, None, None), "missing": ""}
     if live:
         return empty
@@ -112,6 +115,7 @@ def _of_images(
 ) -> dict[str, Any]:
     embedded = embed_sample(run, from_run(run), dataset, domain)
     return {
+        "understood": understood(EvaluationData(dataset, splits, domain)),
         "embedded": embedded,
         "spectrum": sections.spectrum_chart(embedded.features, embedded.initial_features),
         "atlas": sections.atlas(embedded, dataset, splits, domain),

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from safetensors.torch import save_file
+from scipy import stats
 
 from ssl_kit import DataError, RunError, UsageError
 from ssl_kit.cli import main
-from ssl_kit.evaluation import Estimate, Result
-from ssl_kit.evaluation.bootstrap import DRAWS
+from ssl_kit.evaluation import Result
 from ssl_kit.evaluation.comparing.arms import Arm, architecture_of, parse_arms
 from ssl_kit.evaluation.comparing.cells import compute
 from ssl_kit.evaluation.comparing.models import Models
 from ssl_kit.evaluation.comparing.plan import parse_budgets, plan
 from ssl_kit.evaluation.comparing.verdicts import summary
+from ssl_kit.evaluation.intervals import Jackknife
 from ssl_kit.nn import create_encoder
 from ssl_kit.plugins.encoders.timm import TimmEncoder
 from ssl_kit.plugins.evaluations.finetune import FineTune
@@ -243,21 +244,16 @@ def test_an_allowed_overlap_is_told(greedy, tmp_path):
 
 
 def made_up(shift, seeds=3, groups=50, start=0):
-    """Results of `seeds` seeds with made-up draws, the same draws of groups in each."""
-    shared = np.random.default_rng(1).normal(0, 0.05, DRAWS)
-    results = []
+    """Results of `seeds` seeds with made-up scores of groups."""
+    shared, results = np.random.default_rng(1).normal(0, 0.35, groups), []
     for seed in range(seeds):
-        own = np.random.default_rng(seed + start).normal(0, 0.01, DRAWS)
-        value = 0.7 + shift + 0.01 * seed
-        results.append(
-            Result(
-                {"accuracy": Estimate(value, 0, 1)},
-                {"accuracy": value + shared + own},
-                "accuracy",
-                by_group=np.full(groups, value) + np.arange(groups) * 1e-4,
-                details={"labels": 6, "seconds": 0.0},
-            )
-        )
+        own = np.random.default_rng(seed + start).normal(0, 0.07, groups)
+        scores = shared + own - (shared + own).mean() + 0.7 + shift + 0.01 * seed
+        without = (scores.sum() - scores) / (groups - 1)
+        kept = Jackknife(np.r_[scores.mean(), without][None], np.ones(groups), (-9, 9))
+        facts = {"labels": 6, "seconds": 0.0}
+        metrics, kept = {"accuracy": kept.estimate()}, {"accuracy": kept}
+        results.append(Result(metrics, kept, "accuracy", by_group=scores, details=facts))
     return results
 
 
@@ -283,17 +279,23 @@ def test_verdicts(ask, shift, words):
     assert found["metrics"]["accuracy"]["value"] == pytest.approx(shift)
 
 
-def test_the_interval_is_that_of_a_loop_over_draws_of_groups_and_seeds(ask):
+def test_the_interval_is_that_of_the_differences_of_groups_and_seeds(ask):
     ours, theirs = made_up(0.03), made_up(0.0, start=9)
     found = judged(ask, ours=ours, theirs=theirs)["differences"][0]["metrics"]["accuracy"]
-    taken = np.random.default_rng(3).integers(3, size=(3, DRAWS))
-    gains = []
-    for draw in range(DRAWS):
-        seeds = taken[:, draw]  # the same seeds of both arms: they had the same labels
-        mean = [sum(arm[s].draws["accuracy"][draw] for s in seeds) / 3 for arm in (ours, theirs)]
-        gains.append(mean[0] - mean[1])
-    low, high = np.percentile(gains, [2.5, 97.5])
-    assert (found["low"], found["high"]) == pytest.approx((low, high))
+    gains = [a.by_group - b.by_group for a, b in zip(ours, theirs, strict=True)]
+    alone = np.mean(gains, axis=0)  # the seeds do not differ in their gain here
+    half = stats.t.ppf(0.975, 49) * alone.std(ddof=1) / np.sqrt(50)
+    assert found["value"] == pytest.approx(alone.mean())
+    assert found["high"] - found["low"] == pytest.approx(2 * half, rel=0.02)
+
+
+@pytest.mark.parametrize("groups", [5, 6])
+def test_below_six_groups_there_is_no_verdict(ask, groups):
+    values = judged(ask, ours=made_up(0.5, groups=groups), theirs=made_up(0, groups=groups))
+    (found,) = values["differences"]
+    assert found["verdict"] == ("helps" if groups == 6 else "no verdict")
+    assert (found["wilcoxon_p"] is None) == (groups == 5)
+    assert ("No verdict: 5 test groups, six are needed." in table(values)) == (groups == 5)
 
 
 def test_pairing_removes_what_arms_have_in_common(ask):

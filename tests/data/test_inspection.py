@@ -1,10 +1,14 @@
 """What is understood of a dataset, on small datasets with one peculiarity each."""
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ssl_kit import DataError
+from ssl_kit import DataError, Index
 from ssl_kit.data.inspection import inspect_dataset
+from ssl_kit.data.looking import look_at
 from ssl_kit.data.pixels import suspected_fills
 from ssl_kit.data.splits import split
 
@@ -70,8 +74,8 @@ def test_several_number_types_are_a_warning(inspect):
 
 def test_what_cannot_be_read_is_named(inspect):
     found = inspect([*pictures(5), "cut off"])
-    assert found.unreadable == {"image5": "cut off"}
-    assert "'image5': cut off" in found.warnings[0]
+    assert found.unreadable == {"cut off": 1}
+    assert found.warnings == ("Unreadable: 1 of the files or images, such as 'image5': cut off.",)
 
 
 def test_nothing_that_can_be_read_is_an_error(memory_dataset):
@@ -79,6 +83,62 @@ def test_nothing_that_can_be_read_is_an_error(memory_dataset):
     dataset.images[0] = "gone"
     with pytest.raises(DataError, match="'image0': gone"):
         inspect_dataset(dataset, split(dataset.index, 0.2))
+
+
+@pytest.mark.slow
+def test_a_million_files_are_no_more_pixels_than_a_thousand(memory_dataset, monkeypatch):
+    images, count = pictures(64), 10**6
+    dataset = memory_dataset(images)
+    names = [str(i) for i in range(count)]
+    dataset.index = Index.build(names, labels=["cat", "dog"] * (count // 2))
+    positions = []
+    monkeypatch.setattr(
+        dataset, "read", lambda i: positions.append(i) or images[i % len(images)], raising=False
+    )
+    start, parts = time.process_time(), split(dataset.index, 0.2)
+    found = inspect_dataset(dataset, parts)
+    assert (found.images, found.looked_at, len(positions)) == (count, 1024, 1024 + 1)  # the range
+    assert found.classes == {"cat": count // 2, "dog": count // 2}
+    assert time.process_time() - start < 30
+
+
+def test_large_images_are_fewer(memory_dataset, monkeypatch):
+    dataset = memory_dataset(pictures(1, side=1200) * 40)
+    assert look_at(dataset, 30).looked_at == 16
+    assert look_at(memory_dataset(pictures(40)), 30).looked_at == 30
+
+
+def test_equal_channels_are_a_gray_image_stored_in_color(inspect):
+    found = inspect([image.repeat(3, axis=2) for image in pictures(5)])
+    assert found.gray
+    assert "The 3 channels are equal in all images looked at" in found.remarks[0]
+    assert not inspect([rng.integers(0, 255, (8, 8, 3), np.uint8) for _ in range(5)]).gray
+
+
+def test_a_clipped_band_is_a_warning(inspect):
+    bands = [rng.normal(0.3, 0.2, (24, 24, 1)).clip(0, 0.5).astype(np.float32) for _ in range(9)]
+    assert "they look clipped or saturated" in inspect(bands).warnings[0]
+    assert inspect([band[band < 0.5].reshape(-1, 1, 1) for band in bands]).warnings == ()
+
+
+def test_windows_of_signals_are_compared_by_channel_and_time(inspect):
+    signals = [rng.normal(size=(1, 60, 4)).astype(np.float32) for _ in range(9)]
+    found = inspect([*signals, signals[0] + np.float32(1e-4)])
+    assert (found.copies.equal, found.copies.near) == (0, 1)
+
+
+def test_numbers_and_several_labels_are_shown(inspect, memory_dataset):
+    dataset = memory_dataset(pictures(30))
+    columns = {"targets": np.arange(30, dtype=np.float32)[:, None], "target_names": ("number",)}
+    dataset.index = replace(dataset.index, **columns)
+    found = inspect_dataset(dataset, split(dataset.index, 0.2))
+    assert found.targets == {"lowest": 0, "highest": 29}
+    assert (found.unlabeled, found.parts["test"]) == (0, 6)
+    several = np.tile(np.float32([[1, 0], [1, 1], [np.nan, np.nan]]), (10, 1))
+    dataset.index = replace(dataset.index, targets=several, target_names=("cat", "dog"))
+    found = inspect_dataset(dataset, split(dataset.index, 0.2))
+    assert (found.targets, found.unlabeled) == ({"cat": 20, "dog": 10}, 10)
+    assert dataset.targets is several
 
 
 @pytest.mark.parametrize("fill", [-9999.0, -3.4e38, 1e6])

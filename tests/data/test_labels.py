@@ -1,5 +1,6 @@
 """Labels, groups and splits as people write them."""
 
+import numpy as np
 import pytest
 
 from ssl_kit import UsageError
@@ -109,16 +110,59 @@ def test_several_labels_are_said_and_not_one_more_class(folder, header, rows):
     assert any("4 images have several labels" in remark for remark in index.remarks)
 
 
-def test_numbers_are_no_classes(folder):
-    write(folder, [(f"s/{i}.png", str(1.5 * i)) for i in range(12)])
+def test_several_labels_are_kept_as_targets(folder):
+    write(folder, [(f"s/{i}.png", ("cat", "dog", "cat|dog", "")[i % 4]) for i in range(12)])
+    index = index_files(folder, [".png"])
+    assert index.target_names == ("cat", "dog")
+    targets = {index.key(i): index.targets[i].tolist() for i in range(12)}
+    assert [targets[f"s/{i}.png"] for i in range(3)] == [[1, 0], [0, 1], [1, 1]]
+    assert np.isnan(targets["s/3.png"]).all()
+    assert index.take([0]).targets.shape == (1, 2)
+    whole = index_files(folder, [".png"], LabelSource(targets="classes"))
+    assert (whole.classes, whole.targets) == (("cat", "cat|dog", "dog"), None)
+
+
+def test_none_of_the_classes_is_no_missing_label(folder):
+    rows = [("1", "0"), ("0", "0"), ("1", "1")]
+    write(folder, [(f"s/{i}.png", *rows[i % 3]) for i in range(12)], header="path,cat,dog")
+    index = index_files(folder, [".png"])
+    targets = {index.key(i): index.targets[i].tolist() for i in range(12)}
+    assert [targets[f"s/{i}.png"] for i in range(3)] == [[1, 0], [0, 0], [1, 1]]
+    assert any("and 4 have none of them" in remark for remark in index.remarks)
+    assert index.origins == {"label": "2 columns of 0 and 1 of labels.csv"}
+
+
+@pytest.mark.parametrize("values", [("0.5", "1", "2.25"), ("0,5", "1,0", "2,25")])
+def test_numbers_are_targets_and_no_classes(folder, values):
+    write(folder, [(f"s/{i}.png", values[i % 3]) for i in range(11)], "path;label", ";")
     index = index_files(folder, [".png"])
     assert index.classes == ()
+    assert index.targets.shape == (12, 1)
+    targets = {index.key(i): index.targets[i, 0] for i in range(12)}
+    assert [targets[f"s/{i}.png"] for i in range(3)] == [0.5, 1, 2.25]
+    assert np.isnan(targets["s/11.png"])
     assert any("labels are numbers" in remark for remark in index.remarks)
+    assert len(index_files(folder, [".png"], LabelSource(targets="classes")).classes) == 3
 
 
-def test_whole_numbers_are_classes(folder):
+def test_whole_numbers_are_classes_unless_asked_otherwise(folder):
     write(folder, [(f"s/{i}.png", str(i % 3)) for i in range(12)])
     assert index_files(folder, [".png"]).classes == ("0", "1", "2")
+    numbers = index_files(folder, [".png"], LabelSource(targets="numbers"))
+    assert (numbers.classes, sorted(set(numbers.targets[:, 0]))) == ((), [0, 1, 2])
+
+
+def test_many_whole_numbers_are_classes_and_it_is_said(folder):
+    write(folder, [(f"s/{i}.png", str(60 + i)) for i in range(12)])
+    index = index_files(folder, [".png"])
+    assert len(index.classes) == 12
+    assert any("12 different whole numbers" in remark for remark in index.remarks)
+
+
+def test_numbers_that_are_none_are_refused(folder):
+    write(folder, pets(folder))
+    with pytest.raises(UsageError, match="12 labels are no numbers, the first 'cat'"):
+        index_files(folder, [".png"], LabelSource(targets="numbers"))
 
 
 def test_a_misspelled_column_is_named_with_the_nearest(folder):
@@ -179,7 +223,37 @@ def test_a_layout_says_it_aloud(tmp_path):
     assert sorted(index.group_names.tolist()) == [b"p", b"q"]
 
 
-@pytest.mark.parametrize("layout", ["{patient}/*", "*/*", "{label}/x/y/*"])
+@pytest.mark.parametrize(
+    ("layout", "name", "row"),
+    [
+        ("{group}/{label}/*", "p 1/grade II/a/b.png", ("grade II", "p 1", 0)),
+        ("{split}/*/{label}/*", "Testing/x/cat/1.png", ("cat", "", 3)),
+        ("**/{label}/*", "a/b/cat/1.png", ("cat", "", 0)),
+        ("{label}_{group}_*", "7_george_12.png", ("7", "george", 0)),
+        ("{group}_{label}", "p1_cat.png", ("cat", "p1", 0)),
+        ("/patient-{group}/{label}/", "patient-3/cat (old)/1.png", ("cat (old)", "3", 0)),
+        ("{label}[1]/*", "cat[1]/1.png", ("cat", "", 0)),
+    ],
+)
+def test_layouts_of_all_kinds(tmp_path, layout, name, row):
+    index = index_files(files(tmp_path, name), [".png"], LabelSource(layout=layout))
+    group = "" if index.group(0).startswith(name) else index.group(0)
+    assert (index.label(0), group, index.splits[0]) == row
+    assert f"--layout {layout}" in index.origins.values()
+
+
+def test_a_layout_adds_to_a_table(folder):
+    write(folder, pets(folder))
+    index = index_files(folder, [".png"], LabelSource(layout="{group}/*"))
+    assert counts(index) == {"cat": 6, "dog": 6}
+    assert index.group_names.tolist() == [b"s"]
+    assert index.origins["label"] == "column label of labels.csv"
+    assert index.origins["group"] == "--layout {group}/*"
+
+
+@pytest.mark.parametrize(
+    "layout", ["{patient}/*", "*/*", "{label}/x/y/*", "{label}/{label}/*", "{split}/*", "{label"]
+)
 def test_a_wrong_layout_is_one_line(tmp_path, layout):
     with pytest.raises(UsageError, match="--layout"):
         index_files(files(tmp_path, "a/1.png"), [".png"], LabelSource(layout=layout))
@@ -213,6 +287,12 @@ def test_files_of_other_endings_are_counted(tmp_path):
     names = ["1.png", "2.png", "3.gif", "4.gif", "5.avif"]
     remarks = index_files(files(tmp_path, *names), [".png"]).remarks
     assert remarks == ("Files of other endings are not read: 2 .gif, 1 .avif.",)
+
+
+def test_what_belongs_to_a_product_is_not_counted(tmp_path):
+    names = ["S1.SAFE/measurement/vv.png", "S1.SAFE/manifest.safe", "S1.SAFE/annotation/vv.xml"]
+    assert index_files(files(tmp_path, *names), [".png"]).remarks == ()
+    assert index_files(tmp_path / "S1.SAFE", [".png"]).remarks == ()
 
 
 def test_a_link_to_itself_is_followed_once(tmp_path):

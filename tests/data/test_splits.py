@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,7 +84,45 @@ def test_a_rare_class_does_not_prevent_the_split_of_the_others():
 
 def test_nothing_held_out_says_why():
     index = Index.build([str(i) for i in range(20)], labels=["a", "b"] * 10, groups=["one"] * 20)
-    assert "Nothing is held out: that needs 5 groups" in split(index, 0.2).remarks[0]
+    assert "5 groups are needed, and the labeled images have 1" in split(index, 0.2).remarks[0]
+
+
+def test_too_few_groups_name_the_share_that_works():
+    index = indexed(40, classes=2, per_group=10)
+    (warning,) = split(index, 0.2).warnings
+    assert "5 groups are needed, and the labeled images have 4" in warning
+    assert "--holdout 0.25 needs 4 of them, and the evaluation 'leave_one_out'" in warning
+    assert len(split(index, 0.25).test) == 10
+
+
+def test_small_classes_are_named_with_the_share_that_works():
+    labels = ["cat"] * 10 + ["dog"] * 3 + ["fox"] * 4
+    index = indexed(17, labels=labels)
+    (warning,) = split(index, 0.2).warnings
+    assert "a class needs 5 images to be tested, and 'dog', 'fox' have fewer (3, 4)" in warning
+
+
+def test_a_class_that_no_test_group_has_is_named():
+    labels = [("a" if i % 2 else "b") if i >= 20 else "rare" for i in range(100)]
+    index = indexed(100, labels=labels, groups=[f"g{max(i // 10, 1)}" for i in range(100)])
+    parts = split(index, 0.2)
+    assert "'rare' is in 1 group and not in the test part" in parts.warnings[0]
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_targets_that_are_no_classes_are_held_out_too(width):
+    rng = np.random.default_rng(0)
+    targets = rng.normal(size=(100, 1)) if width == 1 else rng.integers(0, 2, (100, 2))
+    index = replace(
+        Index.build([str(i) for i in range(100)]),
+        targets=targets.astype(np.float32),
+        target_names=("a", "b")[:width],
+    )
+    parts = split(index, 0.2)
+    assert (len(parts.test), parts.remarks) == (20, ())
+    if width == 1:  # the same fifths in both parts
+        fifths = np.searchsorted(np.quantile(targets, (0.2, 0.4, 0.6, 0.8)), targets[:, 0])
+        assert np.bincount(fifths[parts.test]).tolist() == [4] * 5
 
 
 def test_a_class_of_the_test_part_only_is_named():

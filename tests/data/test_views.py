@@ -102,8 +102,10 @@ def test_only_with_gives_the_transforms_to_the_right_channels():
 
 def test_only_with_logs_what_it_leaves_out(caplog):
     with caplog.at_level(logging.INFO, "ssl_kit"):
-        assert if_channels(("red",), ("vv", "vh"), A.ToGray(p=1), A.HorizontalFlip()) == []
-    assert caplog.messages == ["Left out for channels vv/vh: ToGray, HorizontalFlip (needs red)."]
+        assert if_channels(("r", "g"), ("vv", "vh"), A.ToGray(p=1), A.HorizontalFlip()) == []
+        assert if_channels(("r", "g"), ("gray",), A.ToGray(p=1)) == []
+        assert if_channels(("gray",), ("r", "g"), A.RandomBrightnessContrast()) == []
+    assert caplog.messages == ["Left out for channels vv/vh: ToGray, HorizontalFlip (needs r/g)."]
 
 
 def test_a_view_of_another_size_is_the_plugins_fault():

@@ -1,16 +1,19 @@
+import shutil
+
 import albumentations as A
 import numpy as np
 import pytest
 
-from ssl_kit import Evaluation, UsageError, evaluate
+from ssl_kit import Evaluation, RunError, UsageError, evaluate
 from ssl_kit.core.config import Config
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
-from ssl_kit.evaluation import EvaluationData, Result
+from ssl_kit.evaluation import EvaluationData, Result, load_evaluations
 from ssl_kit.evaluation.leakage import refuse_overlap
 from ssl_kit.evaluation.pretrained import embed, from_init
 from ssl_kit.evaluation.requests import choose, open_images
 from ssl_kit.evaluation.side_by_side import evaluate_side_by_side
+from ssl_kit.training.run import Run
 from ssl_kit.training.settings import parse_set
 
 
@@ -58,6 +61,48 @@ def test_a_run_is_compared_with_its_untrained_encoder(finished_run):
     assert found.shared == 0
 
 
+def started_from(run, folder, init):
+    """A copy of a run which says that it started from other weights."""
+    copied = Run(shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("evaluations")))
+    file = copied.folder / "config.toml"
+    file.write_text(file.read_text().replace('init = "scratch"', f'init = "{init}"'))
+    return copied
+
+
+def test_a_run_is_compared_with_what_it_started_from(finished_run, tmp_path):
+    run = started_from(finished_run, tmp_path / "second", finished_run.folder)
+    found = evaluate(run, evaluation="knn")
+    assert list(found["knn"].results) == ["second", "start (tiny)", "random weights"]
+    assert found["knn"].gain.value == 0  # it has the weights that it started from
+    assert "over 'start (tiny)'" in repr(found)
+    assert "random weights" in repr(found)
+    assert "Pre-training was short" in repr(found)
+    assert load_evaluations(run)[0].results.pretraining["epochs"] > 0
+
+
+def test_a_start_that_is_gone_is_told_and_random_weights_take_its_place(
+    finished_run, tmp_path, caplog
+):
+    run = started_from(finished_run, tmp_path / "second", "gone.safetensors")
+    found = evaluate(run, evaluation="knn")
+    assert list(found["knn"].results) == ["second", "random weights"]
+    assert "started from 'gone.safetensors', which cannot be loaded" in caplog.text
+
+
+def test_features_that_are_not_finite_are_refused_with_the_names(labeled):
+    class Broken(Scripted):
+        def evaluate(self, model, data):
+            return Result.of_means({"map": np.array([np.nan, 1])}, np.arange(2), "map")
+
+    with pytest.raises(RunError, match=r"^Evaluation 'broken' of 'm': 1 of 2 values .* are NaN"):
+        evaluate_side_by_side([Model("m", 1)], labeled, {"broken": Broken(Config())})
+    model = from_init("scratch", "test_resnet", 16, labeled.dataset, labeled.splits.train)
+    weight = next(model.encoder.parameters())
+    weight.data.fill_(np.nan)
+    with pytest.raises(RunError, match=r"of \d+ features by 'untrained' are NaN or infinite"):
+        embed(model, labeled.dataset, np.arange(4), labeled.domain, workers=0)
+
+
 def test_no_overlap_with_the_default_split(finished_run, labeled):
     assert refuse_overlap(finished_run, labeled, allow=False) == 0
 
@@ -101,7 +146,7 @@ def test_a_signed_rank_test_over_groups_goes_with_the_gain(labeled):
 def test_labels_are_needed_to_learn_and_to_test(memory_dataset, labels):
     dataset = memory_dataset([np.zeros((8, 8, 1), np.uint8)] * 20, labels=labels)
     data = EvaluationData(dataset, split(dataset.index, 0.2), domains["natural"])
-    with pytest.raises(UsageError, match="An evaluation needs label"):
+    with pytest.raises(UsageError, match=r"An evaluation needs label|5 groups are needed"):
         data.features(None)
 
 

@@ -39,7 +39,7 @@ def test_what_is_saved_is_loaded_with_its_draws(run):
     assert stored.results.p == expected.p
     mine = stored.results.results["mine"]
     assert mine.to_json() == result(30).to_json()
-    assert (mine.draws["accuracy"] == result(30).draws["accuracy"]).all()
+    assert mine.jackknife["accuracy"].estimate() == result(30).metrics["accuracy"]
     assert (stored.command, stored.data, stored.shared) == ("ssl-kit evaluate", DATA, 2)
     assert not stored.stale
 
@@ -51,8 +51,8 @@ def test_the_file_is_plain_json(run):
     file = save(run, mine=Result({"rank": Estimate(3.0, np.nan, np.nan)}))
     values = json.loads(file.read_text(), parse_constant=no_constant)
     assert set(values) == {
-        "evaluation", "command", "time", "encoder", "draws", "data", "overlapping_groups",
-        "models", "gain", "gains", "wilcoxon_p",
+        "evaluation", "command", "time", "encoder", "arrays", "data", "overlapping_groups",
+        "models", "gain", "gains", "wilcoxon_p", "verdict", "pretraining",
     }  # fmt: skip
     assert values["models"]["mine"]["metrics"]["rank"] == {"value": 3.0, "low": None, "high": None}
 
@@ -93,12 +93,25 @@ def remove_command(file):
     file.write_text(json.dumps(values))
 
 
+def of_an_earlier_version(file):
+    values = json.loads(file.read_text())
+    file.write_text(json.dumps({**values, "draws": values["arrays"]}))
+
+
 def not_an_object(file):
     file.write_text("[]")
 
 
 @pytest.mark.parametrize(
-    "damage", [damage_json, damage_draws, remove_draws, remove_command, not_an_object]
+    "damage",
+    [
+        damage_json,
+        damage_draws,
+        remove_draws,
+        remove_command,
+        of_an_earlier_version,
+        not_an_object,
+    ],
 )
 def test_a_damaged_file_is_named_in_one_line(run, damage):
     file = save(run)

@@ -1,11 +1,22 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from ssl_kit import DataError
-from ssl_kit.evaluation import Estimate, Result, average_results, paired_difference, verdict
-from ssl_kit.evaluation.bootstrap import DRAWS
+from ssl_kit.evaluation import (
+    Estimate,
+    Result,
+    average_results,
+    choose,
+    paired_difference,
+    representation_metrics,
+    verdict,
+)
+from ssl_kit.evaluation.metrics import Ranking, ScoredPredictions, calibration, operating_point
+from ssl_kit.training.finite import NotFiniteError
 
 CLASSES = ("a", "b", "c")
 
@@ -23,12 +34,12 @@ def result(seed=0, skill=1.0, classes=3, **more):
     return Result.of_classification(labels, scores, groups, CLASSES[:classes], **more)
 
 
-def test_every_metric_has_draws_and_lies_in_its_interval():
+def test_every_metric_has_a_jackknife_and_lies_in_its_interval():
     computed = result()
     assert computed.main == "accuracy"
-    assert set(computed.draws) == set(computed.metrics)
+    assert set(computed.jackknife) == set(computed.metrics)
     for name, estimate in computed.metrics.items():
-        assert computed.draws[name].shape == (DRAWS,)
+        assert computed.jackknife[name].values.shape == (1, 31)
         assert estimate.low <= estimate.value <= estimate.high
 
 
@@ -91,12 +102,12 @@ def test_difference_changes_sign_with_the_arms():
     )
 
 
-def test_without_draws_a_difference_has_no_interval():
+def test_without_a_jackknife_a_difference_has_no_interval():
     plain = Result({"rank": Estimate(3.0, np.nan, np.nan)})
     computed = paired_difference(plain, plain, "rank")
     assert computed.value == 0
     assert np.isnan(computed.low)
-    assert verdict(computed) == "no evidence"
+    assert verdict(computed, 30) == "no verdict"
 
 
 @pytest.mark.parametrize(
@@ -106,27 +117,30 @@ def test_without_draws_a_difference_has_no_interval():
         (Estimate(-0.1, -0.2, -0.01), "hurts"),
         (Estimate(0.1, -0.01, 0.2), "no evidence"),
         (Estimate(0.0, 0.0, 0.0), "no evidence"),
-        (None, "no evidence"),
+        (None, "no verdict"),
     ],
 )
 def test_verdict(gain, expected):
-    assert verdict(gain) == expected
+    assert verdict(gain, 6) == expected
+    assert verdict(gain, 5) == "no verdict"
 
 
-def test_means_weigh_rows_and_draw_groups():
+def test_means_weigh_rows_and_leave_out_groups():
     values, groups = np.array([1.0, 0.0, 0.0]), np.array([5, 5, 9])
     computed = Result.of_means({"map": values}, groups, "map", k=3)
     assert computed.metrics["map"].value == pytest.approx(1 / 3)
     assert computed.by_group.tolist() == [0.5, 0.0]
     assert computed.details == {"k": 3}
-    assert set(np.round(computed.draws["map"], 6)) == {0.0, 0.333333, 0.5}
+    assert computed.jackknife["map"].values.tolist() == [[pytest.approx(1 / 3), 0.0, 0.5]]
+    assert (computed.images, computed.groups) == (3, 2)
 
 
 def test_parts_are_named_by_their_setting():
     joined = Result.of_parts({"10": result(0), "50": result(1)}, main="50", seeds=3)
     assert joined.main == "accuracy@50"
     assert joined.metrics["auroc@10"] == result(0).metrics["auroc"]
-    assert (joined.draws["kappa@50"] == result(1).draws["kappa"]).all()
+    assert joined.jackknife["kappa@50"].estimate() == result(1).metrics["kappa"]
+    assert (joined.images, joined.groups) == (120, 30)
     assert joined.details == {"seeds": 3}
 
 
@@ -138,9 +152,15 @@ def test_average_is_the_mean_and_its_interval_covers_the_seeds():
     assert computed.rows[1]["recall"] == pytest.approx(
         np.mean([r.rows[1]["recall"] for r in several])
     )
-    draws = np.stack([r.draws["accuracy"] for r in several])
-    expected = draws.mean(axis=0).var() + draws.var(axis=0).mean() / 5
-    assert computed.draws["accuracy"].var() == pytest.approx(expected, rel=0.1)
+    kept = np.concatenate([r.jackknife["accuracy"].values for r in several])
+    assert (computed.jackknife["accuracy"].values == kept).all()
+    one = replace(computed.jackknife["accuracy"], values=kept.mean(axis=0, keepdims=True))
+    assert computed.metrics["accuracy"].low < one.estimate().low
+
+
+def test_an_average_of_averages_counts_each_of_them_once():
+    several = [average_results([result(seed), result(seed + 9)]) for seed in range(3)]
+    assert len(average_results(several).jackknife["accuracy"].values) == 3
 
 
 def test_average_of_one_changes_nothing_but_the_details():
@@ -176,3 +196,29 @@ def test_a_result_without_rows_or_groups_is_averaged():
     plain = Result({"rank": Estimate(3.0, np.nan, np.nan)})
     other = replace(plain, metrics={"rank": Estimate(5.0, np.nan, np.nan)})
     assert average_results([plain, other]).metrics["rank"].value == 4
+
+
+def test_the_draws_of_an_earlier_version_are_named_in_one_line(tmp_path):
+    facts = {"metrics": {}, "draws": [], "main": "", "rows": [], "details": {}}
+    np.savez(tmp_path / "cell.npz", facts=np.array(json.dumps(facts)), by_group=np.zeros(0))
+    with pytest.raises(DataError, match="draws of an earlier version"):
+        Result.load(tmp_path / "cell.npz")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused_by_every_metric(bad):
+    labels, scores, groups = make(classes=2)
+    scores[3, 1] = bad
+    for refused in (
+        lambda: Result.of_classification(labels, scores, groups, CLASSES[:2]),
+        lambda: Result.of_means({"map": scores[:, 1]}, groups, "map"),
+        lambda: result(classes=2, validation=(labels, scores)),
+        lambda: choose([(1, (labels, scores))]),
+        lambda: Ranking(labels == 1, scores[:, 1]),
+        lambda: calibration(labels, scores, groups, 30),
+        lambda: operating_point(labels == 1, scores[:, 1]),
+        lambda: ScoredPredictions(labels, labels, groups, CLASSES, probabilities=scores),
+        lambda: representation_metrics(torch.from_numpy(scores.reshape(20, 6, 2))),
+    ):
+        with pytest.raises(NotFiniteError, match=r"^1 of \d+ .* NaN or infinite"):
+            refused()

@@ -52,14 +52,9 @@ def test_logistic_head_in_the_span_agrees_with_the_whole(episode):
     assert (logistic(support, labels, queries) == expected).mean() > 0.97
 
 
-def test_interval_is_the_normal_one_over_episodes():
-    found = evaluate(problem(), episodes=200)
-    shares = found.by_group
-    half = 1.96 * shares.std() / np.sqrt(200)
-    estimate = found.metrics["prototypes"]
-    assert estimate.value == pytest.approx(shares.mean())
-    assert estimate.low == pytest.approx(estimate.value - half, abs=half / 5)
-    assert estimate.high == pytest.approx(estimate.value + half, abs=half / 5)
+def test_more_episodes_of_the_same_images_do_not_narrow_the_interval():
+    few, many = (evaluate(problem(), episodes=n).metrics["prototypes"] for n in (50, 400))
+    assert many.high - many.low > 0.6 * (few.high - few.low)
 
 
 def test_features_without_information_do_as_chance():
@@ -77,7 +72,7 @@ def test_more_shots_do_better():
 
 
 def test_fewer_classes_than_ways_are_all_asked_for():
-    assert evaluate(problem(classes=3), episodes=5).details == {"ways": 3, "shots": 5}
+    assert evaluate(problem(classes=3), episodes=5).details["ways"] == 3
 
 
 def test_classes_with_too_few_images_are_a_plain_error():

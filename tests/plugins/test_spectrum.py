@@ -24,7 +24,9 @@ def test_unlabeled_images_are_measured(bench):
     model, data = bench
     found = Spectrum(SpectrumConfig(images=12, views=3)).evaluate(model, data)
     z = torch.from_numpy(data.embed_views(model, np.linspace(0, 23, 12).astype(int), 3)).double()
-    assert found.details == {"images": 12, "views": 3, "width": 96}
+    remark = found.details["remarks"][0]
+    assert "96 features, more than the 24 degrees of freedom within images" in remark
+    assert found.details | {"remarks": 0} == {"images": 12, "views": 3, "width": 96, "remarks": 0}
     values = {name: estimate.value for name, estimate in found.metrics.items()}
     assert values["rankme"] == pytest.approx(rankme(z.flatten(0, 1)))
     assert values["lidar"] == pytest.approx(lidar(z))

@@ -90,7 +90,7 @@ def test_no_results_at_all_are_shown_as_such(written):
     assert "<svg" not in html
 
 
-@pytest.mark.parametrize("text", ["{", '{"format": 2}', "[]"])
+@pytest.mark.parametrize("text", ["{", '{"format": 1}', "[]"])
 def test_a_file_that_cannot_be_read_is_a_plain_error(tmp_path, text):
     (tmp_path / "compare.json").write_text(text)
     with pytest.raises(DataError, match="Run 'ssl-kit compare' again"):

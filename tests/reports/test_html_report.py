@@ -11,10 +11,13 @@ from click.testing import CliRunner
 
 from ssl_kit import UsageError
 from ssl_kit.cli import main
-from ssl_kit.data.splits import Splits
+from ssl_kit.core.discovery import domains
+from ssl_kit.data.splits import Splits, split
+from ssl_kit.evaluation import EvaluationData
 from ssl_kit.evaluation.requests import open_images
 from ssl_kit.reports.html import facts, page, sections
 from ssl_kit.reports.html.pictures import jpeg, sprite, square
+from ssl_kit.reports.html.understood import understood
 from ssl_kit.training.run import Run
 
 VOID = {"meta", "link", "img", "br", "line", "circle", "path", "input", "hr"}
@@ -69,6 +72,25 @@ def test_the_page_says_what_was_trained_and_how_to_load_it(report, finished_run)
                  "The test set has 6 images of 6 groups. None of these groups"):  # fmt: skip
         assert text in text_of_page
     assert str(finished_run.encoder) in text_of_page
+
+
+def test_the_page_says_what_was_understood_of_the_images(report):
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", report))
+    for words in ("3 classes, from names of folders", "30 .png", "disc 10 6 2 2",
+                  "What the evaluations can use", "within_group: no."):  # fmt: skip
+        assert words in text
+
+
+def test_no_name_of_a_file_is_in_what_was_understood(memory_dataset):
+    images = [np.full((8, 8, 1), i, np.uint8) for i in range(8)]
+    images = [np.tile(np.arange(8, dtype=np.uint8)[:, None, None], (1, 8, 1)), *images, "is cut"]
+    dataset = memory_dataset([images[0], *images], remarks=["Files such as 'Doe^Jane.dcm' differ."])
+    data = EvaluationData(dataset, split(dataset.index, 0.2), domains["natural"])
+    shown = str(vars(understood(data)))
+    assert "1 pair of equal images" in shown
+    assert "is cut" in shown
+    assert "Doe" not in shown
+    assert "image0" not in shown
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -22,8 +24,38 @@ def test_a_table_has_metrics_down_and_encoders_across():
     assert lines[4].split()[:3] == ["accuracy", "*", "75.0"]
     assert "+50.0 [" in lines[4]
     assert [line.split()[0] for line in lines[5:8]] == ["balanced_accuracy", "macro_f1", "kappa"]
-    assert lines[8].startswith("  Pre-training helped: +50.0 points of accuracy [")
+    assert lines[8] == "  Tested on 40 images of 40 groups."
+    assert lines[9].startswith("  Pre-training helped: +50.0 points of accuracy [")
     assert max(map(len, lines)) <= 100
+
+
+def test_random_weights_are_a_further_column_behind_the_gain():
+    both = {"mine": result(30), "start (ImageNet)": result(10), "random weights": result(20)}
+    lines = evaluation([SideBySide.of("probe", both)], 0).splitlines()
+
+    assert re.split(r"\s{2,}", lines[3]) == [
+        "probe", "mine", "start (ImageNet)", "gain", "random weights",
+    ]  # fmt: skip
+    assert lines[9].endswith("over 'start (ImageNet)'.")
+
+
+def test_below_six_groups_there_is_no_verdict():
+    labels = np.arange(40) % 2
+    few = [
+        Result.of_classification(labels, labels ^ (np.arange(40) < wrong), np.arange(40) % 5, "ab")
+        for wrong in (1, 30)
+    ]
+    text = evaluation([comparison(*few)], 0)
+    assert "No verdict: 5 test groups, six are needed." in text
+    assert "helped" not in text
+    assert "Wilcoxon" not in text
+
+
+def test_no_evidence_after_a_short_training_is_explained():
+    both = {"mine": result(20), "untrained": result(20)}
+    text = evaluation([SideBySide.of("probe", both, {"seconds": 60, "epochs": 0.8})], 0)
+    assert "Pre-training was short (60 s, 0.8 epochs)" in text
+    assert "was short" not in evaluation([SideBySide.of("probe", both)], 0)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +113,10 @@ def test_groups_are_a_table_of_their_own():
 def test_a_classifier_is_reported_with_its_intervals(tmp_path):
     metrics = {"accuracy": {"value": 0.75, "low": 0.7, "high": 0.8}}
     values = {"metrics": metrics, "epochs": 1, "overlapping_groups": 0}
+    values["tested_on"] = {"images": 40, "groups": 5}
     text = finetuned(values, tmp_path)
     assert "After 1 epoch of" in text
     assert "accuracy  75.0 [70.0, 80.0]" in text
+    assert "Tested on 40 images of 5 groups." in text
+    assert "Six test groups are needed" in text
     assert f'timm.create_model("local-dir:{tmp_path}", pretrained=True)' in text

@@ -26,24 +26,65 @@ def test_an_estimate_is_a_value_and_an_interval(estimate, options, text):
 
 
 def test_every_verdict_has_words_and_an_opposite():
-    keys = {verdict(gain) for gain in (Estimate(1, 1, 1), Estimate(-1, -1, -1), None)}
+    gains = (Estimate(1, 1, 1), Estimate(-1, -1, -1), Estimate(0, -1, 1), None)
+    keys = {verdict(gain, 6) for gain in gains}
     assert keys == set(words.VERDICTS) == set(words.OPPOSITE)
     assert all(words.OPPOSITE[words.OPPOSITE[key]] == key for key in keys)
 
 
 def test_a_gain_is_a_sentence():
     gain = Estimate(0.05, 0.01, 0.09)
-    sentence = "Pre-training helped: +5.0 points of balanced accuracy [+1.0, +9.0]."
-    assert words.gain_sentence("helps", gain, "balanced_accuracy") == sentence
-    alone = Estimate(0.05, np.nan, np.nan)
-    assert words.gain_sentence("no evidence", alone, "x").endswith("helped or hurt.")
+    sentence = "Pre-training helped: +5.0 points of balanced accuracy [+1.0, +9.0] over 'x'."
+    assert words.gain_sentence("helps", gain, "balanced_accuracy", "x", 9) == sentence
+
+
+@pytest.mark.parametrize(
+    ("groups", "start"),
+    [
+        (1, "No verdict: 1 test group, six are needed. The gain"),
+        (9, "No verdict: the difference has no interval. The gain"),
+    ],
+)
+def test_where_there_is_no_verdict_the_reason_is_said(groups, start):
+    gain = Estimate(0.05, np.nan, np.nan)
+    sentence = words.gain_sentence("no verdict", gain, "accuracy", "untrained", groups)
+    assert sentence.startswith(start)
+    assert sentence.endswith("over 'untrained' is +5.0 points of accuracy.")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "epochs", "short"),
+    [(60, 100, True), (600, 2, True), (600, 5, False), (4000, 1, False)],
+)
+def test_short_training_is_said(seconds, epochs, short):
+    sentence = words.short_training({"seconds": seconds, "epochs": epochs})
+    assert sentence.startswith("Pre-training was short") == short
+    assert words.short_training({}) == ""
+
+
+def test_metrics_say_what_they_refer_to():
+    assert words.direction("ece@10") == " (lower is better)"
+    assert words.direction("accuracy") == ""
+    points = {"mine": {"positive": "tumor", "threshold": 0.371}}
+    assert "the positive class is 'tumor', predicted from" in words.operating_points(points)
+    assert "0.37 ('mine')" in words.operating_points(points)
+    assert words.tested_on(1200, 1) == "Tested on 1,200 images of 1 group."
+    assert words.tested_on(0, 0) == words.operating_points({}) == ""
 
 
 def test_a_pair_is_a_sentence():
     budgets = {"no evidence": ["all labels"], "helps": ["10 labels per class", "a", "b"]}
-    assert words.pair_sentence("mine", "scratch", budgets) == (
+    assert words.pair_sentence("mine", "scratch", budgets, 9) == (
         "mine is better than scratch with 10 labels per class, a and b; "
         "not measurably different from scratch with all labels."
+    )
+
+
+def test_a_pair_without_verdict_is_a_sentence():
+    sentence = words.pair_sentence("mine", "scratch", {"no verdict": ["all labels"]}, 3)
+    assert sentence == (
+        "mine is not judged against scratch with all labels "
+        "(no verdict: 3 test groups, six are needed)."
     )
 
 

@@ -42,7 +42,7 @@ class Undrawn(KNN):
     """Reports a main metric that nobody can take the difference of."""
 
     def evaluate(self, model, data):
-        return replace(super().evaluate(model, data), draws={})
+        return replace(super().evaluate(model, data), jackknife={})
 
 
 class Unnamed(KNN):
@@ -87,7 +87,7 @@ BROKEN = [
     ("declares_itself", SilentOption, "weight"),
     ("estimates_are_sound", Outside, "outside its interval"),
     ("estimates_are_sound", Nothing, "accuracy is nan"),
-    ("arms_can_be_compared", Undrawn, "has 0 draws"),
+    ("arms_can_be_compared", Undrawn, "is not in the result's jackknife"),
     ("arms_can_be_compared", Unnamed, "'acuracy' is not reported"),
     ("estimates_are_the_same_again", Unseeded, "seed what is random"),
     ("leaves_the_encoder_alone", TunesTheEncoder, "fine-tune a copy"),

@@ -209,6 +209,13 @@ def test_lidar_counts_the_dimensions_that_tell_images_apart():
     assert measures.lidar(views) == pytest.approx(4, abs=0.2)
 
 
+def test_lidar_has_no_freedom_left_where_there_are_more_features():
+    z = torch.randn(5, 3, 20, dtype=torch.float64)
+    assert measures.lidar_freedom(z) == 5 * 2 / 20
+    within = (z - z.mean(dim=1, keepdim=True)).flatten(0, 1)
+    assert torch.linalg.matrix_rank(within) == 5 * 2
+
+
 def test_lidar_needs_the_views_of_an_image_together():
     rng = np.random.default_rng(0)
     images = np.zeros((400, 1, 64))

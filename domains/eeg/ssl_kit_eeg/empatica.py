@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,6 +35,12 @@ _SAMPLED = 16  # windows that mean and deviation of a session are measured on
 _DEVIATIONS = 6.0  # that fill the range of an image
 _COLUMNS = ("subject", "start", "end", "label")
 Signal = Literal["acc", "bvp", "eda", "hr", "ibi", "temp"]
+
+
+_STANDARDIZED = (
+    "Values are standard deviations from the mean of each session, not units; --set "
+    "data.options.scale=none keeps units."
+)
 
 
 class EmpaticaConfig(Config):
@@ -88,10 +95,13 @@ class Empatica(FileDataset):
         self._lay_out([starts.get(number, np.zeros(1)) for number in range(len(self.files))])
         if self._value_range is None and options.scale == "session":
             self._value_range = np.tile([-_DEVIATIONS, _DEVIATIONS], (len(self.channels), 1))
+        if options.scale == "session":
+            self.index = replace(self.index, remarks=(*self.index.remarks, _STANDARDIZED))
 
     def find_files(self) -> Index:
         """Returns the index of the sessions, by the file of the first signal."""
-        return index_files(self.path, (f"{self.options.signals[0]}.csv",), self.labels)
+        first, *others = (f"{name}.csv" for name in self.options.signals)
+        return index_files(self.path, (first,), self.labels, others)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -152,13 +162,14 @@ class Empatica(FileDataset):
             [f"{self.name_of(number)}#{start:.10g}" for number, start in pairs],
             np.column_stack([self._number, self._start]),
             labels=[label for n, each in enumerate(starts) for label in self._labels(n, each)],
-            groups=[self._subject(number) for number in numbers],
+            groups=[self.declared_group(n) or self._subject(n) for n in numbers],
+            origins={"group": "names of folders (subjects)", **self.files.origins},
         )
 
     def _labels(self, number: int, starts: NDArray[np.float64]) -> list[str]:
         """Returns the labels of a session's windows: of intervals, or of its row in labels.csv."""
         if number in self.faults or not self.options.intervals:
-            return [self.files.label(number) if self.has_labels_table else ""] * len(starts)
+            return [self.files.label(number) if self.declares_labels else ""] * len(starts)
         begin = self._session(number).start
         notes = [
             Note(note.start - begin, note.stop - begin, note.text)

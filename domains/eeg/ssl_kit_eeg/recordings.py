@@ -177,16 +177,26 @@ class Recordings(Windows, FileDataset):
             np.column_stack([self._file, self._start]),
             labels=self._labels(cuts),
             groups=np.repeat(groups, counts).tolist(),
+            origins=self._origins(groups),
         )
 
     def _labels(self, cuts: dict[int, _Cut]) -> list[str]:
         """Returns the label of each window: of annotations where asked for, else of its file."""
         if self.options.annotations:
             return [label for cut in cuts.values() for label in cut.labels or [""]]
-        if self.options.group == "folder" and not self.has_labels_table:
+        if self.options.group == "folder" and not self.declares_labels:
             return [""] * len(self._file)
         classes = (*self.files.classes, "")  # the last is -1
         return [classes[k] for k in self.files.labels[self._file].tolist()]
+
+    def _origins(self, groups: Sequence[str]) -> dict[str, str]:
+        """Says how labels and groups were found, where it is not as declared."""
+        folders = self.options.group == "folder"
+        found = {"group": f"names of {'folders' if folders else 'files'} (subjects)"}
+        alone = [self.files.group(file) for file in range(len(self.files))]
+        origins = {**(found if set(groups) - set(alone) else {}), **self.files.origins}
+        annotated = {"label": "annotations of the recordings"} if self.options.annotations else {}
+        return {**origins, **annotated}
 
     def _group(self, file: int) -> str:
         """Returns the declared group, the subject of a BIDS name, the first folder, or the file."""

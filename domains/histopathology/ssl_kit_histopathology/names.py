@@ -73,13 +73,16 @@ def group_by_names(index: Index, kind: str, parts: bool, identifiers: Sequence[s
     if len(same) > 1 and len(set(same)) == 1:
         remarks.append(f"{len(same)} {kind} have the same patient in their header; it is ignored.")
     named = [group or index.group(i) for i, group in enumerate(groups)]
+    origins = {"group": f"patients or slides in names or headers of {kind}"}
     if _crosses_splits(index, named):
         remarks = [
             f"Names of {kind} tell patients or slides, some of which are in the test part and "
             "outside of it. The declared parts are kept; results on the test part may be too good."
         ]
-        named = [index.group(i) for i in range(len(index))]
-    index = index.expand(np.arange(len(index)), groups=named)
+        named, origins = [index.group(i) for i in range(len(index))], {}
+    index = index.expand(
+        np.arange(len(index)), groups=named, origins=origins if any(groups) else {}
+    )
     return replace(index, remarks=(*index.remarks, *remarks))
 
 

@@ -73,6 +73,7 @@ class Dicom(Volumes):
     suffixes = (".dcm", ".dicom", ".ima")
     rivals = (".jpg", ".jpeg", ".png", ".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".mhd")
     kind = "DICOM files"
+    _identity = "PatientID or study in the headers"
 
     def prepare(self) -> None:
         """Reads the header of each file, no pixels."""

@@ -115,12 +115,12 @@ class Nifti(Volumes):
         """Leaves out the files that hold a few whole numbers, and that no table gives a label."""
         index = self.files
         masks, all_kinds = find_masks([index.key(i) for i in range(len(index))], self._is_mask)
-        if self.has_labels_table:
+        if self.declares_labels:
             masks = [i for i in masks if index.labels[i] < 0]
         if masks:
             kept = np.delete(np.arange(len(index)), masks)
             self.files = index.take(kept)
-            if not self.has_labels_table and len(np.unique(self.files.labels)) == 1:
+            if not self.declares_labels and len(np.unique(self.files.labels)) == 1:
                 nothing = np.full_like(self.files.labels, -1)
                 self.files = replace(self.files, labels=nothing, classes=())
             self._remark(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -105,6 +105,7 @@ class Volumes(FileDataset):
     """
 
     options: VolumeConfig
+    _identity: ClassVar[str] = "names of files and folders"  # tells groups if none are declared
 
     def _remark(self, sentence: str) -> None:
         """Adds what was assumed or left out to the remarks of the index."""
@@ -167,7 +168,7 @@ class Volumes(FileDataset):
         self._stop = np.searchsorted(self._volume, everyone, side="right")
         self._ends = np.full((len(everyone), 2), np.nan)
         files = self._grouped(parts.groups)
-        if not self.has_labels_table and _folders_are_groups(files.labels, files.groups):
+        if not self.declares_labels and _folders_are_groups(files.labels, files.groups):
             files = replace(
                 files,
                 labels=np.full_like(files.labels, -1),
@@ -182,7 +183,8 @@ class Volumes(FileDataset):
             self.declared_group(file) or group or self.files.group(file)
             for file, group in enumerate(groups)
         ]
-        return self.files.expand(np.arange(len(names)), groups=names)
+        origins = {**({"group": self._identity} if any(groups) else {}), **self.files.origins}
+        return self.files.expand(np.arange(len(names)), groups=names, origins=origins)
 
     def _scale_by(self, natural: str) -> None:
         """Decides which values become black and white.

@@ -224,6 +224,7 @@ def index_of(
     Returns:
         The index, and (n,) the number of the tile of each entry, -1 for a fault.
     """
+    side, unit = options.block_side
     places = positions(scenes, tiles, options)
     nowhere = np.full((len(faults), places.shape[1]), _NOWHERE, np.float32)
     nowhere[:, :2], nowhere[:, 5:] = 0, 0
@@ -238,6 +239,7 @@ def index_of(
         [keys[i] for i in order],
         np.concatenate([places, nowhere])[order],
         groups=[in_group[i] for i in order],
+        origins={"group": f"blocks of {side:g} {unit}"} if unit else {},
     )
     return index, np.where(order < len(names), order, -1)
 

@@ -58,7 +58,7 @@ class GeoTiff(FileDataset):
         self._recipe = Recipe(model, self.path_of(model.files[0]).as_posix(), options)
         self.channels = self._recipe.channels
         self._uint8 = scenes[0].dtype == "uint8"
-        if not self.has_labels_table and labeled_by_scene(scenes):
+        if not self.declares_labels and labeled_by_scene(scenes):
             self.files = replace(self.files, labels=self.files.labels * 0 - 1, classes=())
         undeclared = find_fills(self._rasters, scenes, self.path_of, options)
         self._rasters = replace(self._rasters, fills=tuple(undeclared.values), zero=undeclared.zero)

@@ -44,7 +44,8 @@ class Phoenix(SarImages, FileDataset):
         self.index = self.files.expand(
             np.arange(n),
             positions=[_direction(header) for header in headers],
-            labels=None if self.has_labels_table else types,
+            labels=None if self.declares_labels else types,
+            origins={} if self.declares_labels else {"label": "TargetType in the headers"},
         )
         self.name_channels(("hh",), has_phase=True)
 

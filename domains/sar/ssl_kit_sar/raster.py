@@ -58,7 +58,7 @@ class SarRaster(SarImages, FileDataset):
         """Reads the header of each file, finds out what its numbers are, decides on its tiles."""
         super().prepare()
         options = self.options
-        scenes = gather(self.files, self.path, options.join, self.has_labels_table)
+        scenes = gather(self.files, self.path, options.join, self.declares_labels)
         self.files, self._members = scenes.index, scenes.members
         self._remarks = list(scenes.remarks)
         uses_table = options.stored in ("auto", "amplitude")

@@ -128,5 +128,6 @@ def gather(files: Index, root: Path, join_files: bool, has_table: bool) -> Scene
             f"{len(members)} scenes have a file for each polarization ({names}), which become "
             "channels of one image; data.options.join=false takes every file for an image.",
         )
-    index = files.expand(kept, labels=labels, groups=groups)
+    origins = {"group": "names of products"} if groups != [files.group(f) for f in kept] else {}
+    index = files.expand(kept, labels=labels, groups=groups, origins=origins)
     return Scenes(index, members, remarks)

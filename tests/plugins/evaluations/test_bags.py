@@ -213,7 +213,12 @@ def test_a_bag_of_several_labels_is_a_plain_error(problem):
 
 
 def test_a_loss_that_is_not_finite_is_a_plain_error(problem):
+    with pytest.raises(RunError, match=r"became (nan|inf)\. Lower bags\.lr"):
+        evaluate(problem(nothing), epochs=3, lr=1e30)
+
+
+def test_features_that_are_not_finite_are_counted(problem):
     data = problem(nothing)
     data.stored[0] = np.inf
-    with pytest.raises(RunError, match=r"became nan\. Lower bags\.lr"):
+    with pytest.raises(RunError, match=r"^1 of 2459 features by 'encoder' are NaN or infinite"):
         evaluate(data, epochs=1)

@@ -12,7 +12,6 @@ from ssl_kit.core.discovery import domains
 from ssl_kit.data.opening import DataConfig, open_dataset
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData, paired_difference
-from ssl_kit.evaluation.bootstrap import DRAWS
 from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.plugins.evaluations.annotation_files import read_annotations
 from ssl_kit.plugins.evaluations.average_precision import Marked
@@ -97,7 +96,7 @@ def test_a_detector_is_trained_and_tested(model, data, config, masks):
         found.metrics
     )
     assert all(0 <= estimate.value <= 1 for estimate in found.metrics.values())
-    assert found.draws["AP"].shape == (DRAWS,)
+    assert found.jackknife["AP"].values.shape == (1, 4)
     assert found.by_group.shape == (3,)
     assert [(row["class"], row["objects"]) for row in found.rows] == [("square", 5)]
     assert found.details["images"] == {"train": 9, "test": 3}

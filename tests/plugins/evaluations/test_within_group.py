@@ -129,7 +129,7 @@ def test_a_model_of_the_others_learns_nothing_of_the_group(problem, trainings):
 
 def test_subjects_that_differ_need_a_model_of_their_own(problem):
     found = evaluate(problem(skill=0.0, own=1.0))
-    assert found.details["own_against_others"]["low"] > 0
+    assert found.details["own_against_others"]["value"] > 0.15
     assert found.metrics["balanced_accuracy_of_others"].value < 0.7
 
 
@@ -144,7 +144,6 @@ def test_a_group_with_too_few_of_a_class_is_left_out_by_number(problem):
     assert found.details["left_out"] == [{"group": 1, "reason": "has images of a single class"}]
     assert found.details["remarks"] == [
         "1 of 6 groups are left out: 1 has images of a single class.",
-        "Intervals over 5 groups are too narrow to rely on; use at least 6.",
     ]
     assert len(found.by_group) == SUBJECTS - 1
 

@@ -1,0 +1,108 @@
+"""Evaluates a run beside the weights that it started from, and keeps the results below the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ..core.errors import SslKitError
+from ..data.process import seeded
+from ..nn.weights import create_encoder, load_initial_weights
+from ..training.run import Run
+from .evaluation import Evaluation
+from .pretrained import Pretrained, from_init
+from .records import pretraining_of, save_evaluation
+from .requests import Prepared
+from .side_by_side import SideBySide, evaluate_side_by_side
+
+_log = logging.getLogger("ssl_kit")
+
+SCRATCH, RANDOM = "scratch", "random weights"
+
+
+def evaluate_beside_start(
+    prepared: Prepared, evaluations: Mapping[str, Evaluation], command: str
+) -> list[SideBySide]:
+    """Runs evaluations on a run's encoder and on what it started from; initial weights stand alone.
+
+    Where a run did not start from random weights, these are evaluated as well. The results of a
+    run are written to its folder. A folder that cannot be written to is a warning, because the
+    results are there all the same.
+
+    Args:
+        prepared: The encoder and the images.
+        evaluations: By name.
+        command: What was asked for, for the record.
+    """
+    run, data, models = prepared.run, prepared.data, [prepared.model]
+    if run is None:
+        return evaluate_side_by_side(models, data, evaluations)
+    models += _controls(run, prepared)
+    results = evaluate_side_by_side(models, data, evaluations, pretraining_of(run))
+    keep(run, results, prepared, command)
+    return results
+
+
+def keep(run: Run, results: Iterable[SideBySide], prepared: Prepared, command: str) -> None:
+    """Writes results to the folder of their run; only warns if it cannot be written to.
+
+    Args:
+        run: The run or classifier.
+        results: Of its encoder.
+        prepared: The images.
+        command: What was asked for, for the record.
+    """
+    dataset = prepared.data.dataset
+    images = {
+        "path": prepared.path,
+        "fingerprint": dataset.fingerprint(),
+        "domain": prepared.data.domain.name,
+    }
+    try:
+        for result in results:
+            save_evaluation(run, result, command=command, data=images, shared=prepared.shared)
+    except SslKitError as error:
+        _log.warning("The results are not kept. %s", error)
+
+
+def start_of(run: Run, model: Pretrained) -> Pretrained:
+    """Makes the encoder that a run started from; random weights are the same as in its training.
+
+    Args:
+        run: The run.
+        model: Its encoder, which gives channels, image size and standardization.
+
+    Raises:
+        SslKitError, OSError: If its weights are unavailable.
+    """
+    config = run.config.encoder
+    with seeded(run.config.seed):
+        encoder = create_encoder(
+            config.name, len(model.channels), model.image_size, **config.arguments
+        )
+        loaded = load_initial_weights(encoder, config.init, model.channels)
+    names = {SCRATCH: "untrained", "imagenet": "start (ImageNet)"}
+    name = names.get(config.init, f"start ({Path(config.init).name})")
+    return replace(model, name=name, encoder=encoder, loaded=loaded)
+
+
+def _controls(run: Run, prepared: Prepared) -> list[Pretrained]:
+    """Returns the weights that a run started from, and random weights if these are others."""
+    model, data, init = prepared.model, prepared.data, run.config.encoder.init
+    if init == SCRATCH:
+        return [start_of(run, model)]
+    name, size, options = model.encoder.name, model.image_size, model.encoder.options
+    random = from_init(SCRATCH, name, size, data.dataset, data.splits.train, options=options)
+    random = replace(random, name=RANDOM)
+    try:
+        return [start_of(run, model), random]
+    except (SslKitError, OSError) as error:
+        _log.warning(
+            "The run started from '%s', which cannot be loaded, so it is compared with random "
+            "weights. %s",
+            init,
+            error,
+        )
+        return [random]

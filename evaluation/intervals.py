@@ -1,0 +1,221 @@
+"""Confidence intervals of metrics and of their differences, by a jackknife over test groups.
+
+A metric is computed on all test groups, and again without each group in turn. These numbers of two
+models are subtracted from each other, so that intervals of differences are paired. The coverage of
+these intervals and of others that were tried is in docs/decisions.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+MOST = 400  # groups that are left out in turn; more groups are left out several at a time
+FEWEST = 6  # groups, below which no signed-rank test gets under 0.05
+_CELLS = 2**17  # of a block of weights: it should fit into the cache of a processor
+_NOISE = 1e-6  # of rounding, relative to the largest change
+Floats = NDArray[np.float64]
+Weights = NDArray[np.float32]
+
+Statistic = Callable[[Weights], Mapping[str, Floats]]
+"""Maps weights (G, R), how often each of G groups counts in each of R columns, to metrics (R,)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % interval; the ends are NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Jackknife:
+    """A metric on all test groups and without each group in turn, for each seed.
+
+    Attributes:
+        values: (S, 1 + G): first on all groups, then without each of G groups, for S seeds.
+        sizes: (G,) number of images of each group, or 1 where each group counts once.
+        limits: Smallest and largest value that the metric can have.
+    """
+
+    values: Floats
+    sizes: Floats
+    limits: tuple[float, float] = (0.0, 1.0)
+
+    def __sub__(self, other: Jackknife) -> Jackknife:
+        """Returns the paired difference; a single seed is compared with each of several."""
+        low, high = self.limits[0] - other.limits[1], self.limits[1] - other.limits[0]
+        return Jackknife(self.values - other.values, self.sizes, (low, high))
+
+    def estimate(self) -> Estimate:
+        """Returns the mean over seeds with its interval, which covers groups and seeds.
+
+        It is Wilson's score interval (1927, https://doi.org/10.1080/01621459.1927.10502953) of the
+        metric, scaled from its limits to [0, 1], with Student's quantile and as many observations
+        as give the variance of the jackknife: asymmetric near a limit, elsewhere like Student's
+        interval. A single seed stands for itself only. There is no interval below two groups, or
+        where the metric is not defined without one of them.
+        """
+        mean = self.values.mean(axis=0)
+        value, changes = float(mean[0]), mean[1:] - mean[0]
+        if len(changes) < 2 or not np.isfinite(mean).all():
+            return Estimate(value, np.nan, np.nan)
+        (low, high), (variance, freedom) = self.limits, self._variance(changes)
+        share = (value - low) / (high - low)
+        if variance <= _NOISE**2 or not _NOISE < share < 1 - _NOISE:
+            return self._at_a_limit(value)
+        spread = variance / (high - low) ** 2
+        observations = share * (1 - share) / spread
+        t = float(stats.t.ppf(0.975, freedom))
+        shrunk = 1 + t**2 / observations
+        center = (share + t**2 / (2 * observations)) / shrunk
+        half = t * (spread + (t / (2 * observations)) ** 2) ** 0.5 / shrunk
+        ends = [low + (high - low) * (center + side * half) for side in (-1, 1)]
+        return Estimate(value, *ends)
+
+    def _variance(self, changes: Floats) -> tuple[float, float]:
+        """Returns the variance of the mean over groups and seeds, and its degrees of freedom.
+
+        Groups and seeds are crossed random effects. The variance over groups contains that of their
+        interaction, so that seeds add only what exceeds it. The degrees of freedom are
+        Satterthwaite's.
+        """
+        of_groups, seeds = _jackknife_variance(changes), len(self.values)
+        freedom = degrees_of_freedom(changes, self.sizes)
+        if seeds == 1:
+            return of_groups, freedom
+        of_seeds = float(self.values[:, 0].var(ddof=1)) / seeds
+        own = (self.values[:, 1:] - self.values[:, :1]) - changes  # (S, G)
+        shared = sum(map(_jackknife_variance, own)) / (seeds - 1) / seeds
+        if of_seeds <= shared:
+            return of_groups, freedom
+        variance = of_groups + of_seeds - shared
+        return variance, variance**2 / (of_groups**2 / freedom + of_seeds**2 / (seeds - 1))
+
+    def _at_a_limit(self, value: float) -> Estimate:
+        """Returns the interval where all groups agree.
+
+        If all G groups reach a limit of the metric, at least a share 0.025^(1/G) of all groups
+        does, with 97.5 % confidence.
+        """
+        low, high = self.limits
+        missed = (high - low) * (1 - 0.025 ** (1 / len(self.sizes)))
+        return Estimate(
+            value,
+            value - missed if np.isclose(value, high) else value,
+            value + missed if np.isclose(value, low) else value,
+        )
+
+
+def _jackknife_variance(changes: Floats) -> float:
+    return float((len(changes) - 1) / len(changes) * (changes**2).sum())
+
+
+def degrees_of_freedom(changes: Floats, sizes: Floats) -> float:
+    """Returns the effective number of groups minus one, at least 1.
+
+    The variance that a group contributes is taken to grow with its size to the power of 1.5: midway
+    between 1 (images of a group are independent) and 2 (they are all alike). With equal sizes this
+    is G - 1. Groups without influence on the metric do not count.
+
+    Args:
+        changes: (G,) change of the metric without each group.
+        sizes: (G,) number of images of each group.
+    """
+    weights = sizes[np.abs(changes) > _NOISE * np.abs(changes).max()] ** 1.5
+    return max(1.0, float(weights.sum() ** 2 / max((weights**2).sum(), 1e-300)) - 1)
+
+
+def codes_of(groups: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+    """Numbers groups from 0 in sorted order: (n,) codes, and how many groups there are."""
+    names, codes = np.unique(groups, return_inverse=True)
+    return codes.astype(np.int64), len(names)
+
+
+def left_out(groups: int) -> NDArray[np.int64]:
+    """Returns in which step each group is left out, (G,).
+
+    Up to 400 groups are left out one at a time. More groups are dealt at random into 400 sets of
+    nearly equal number; the sets depend on the number of groups only, so that two models tested
+    on the same groups stay paired.
+    """
+    steps = np.arange(groups, dtype=np.int64) % MOST
+    return steps if groups <= MOST else np.random.default_rng(groups).permutation(steps)
+
+
+def _weights(steps: NDArray[np.int64], rows: int) -> Iterator[Weights]:
+    """Yields blocks of columns of weights: ones, then 0 for what is left out in each step."""
+    columns = np.arange(-1, steps.max() + 1 if len(steps) > 1 else 0)  # a single group stays
+    block = max(8, min(256, _CELLS // max(len(steps), rows, 1)))
+    for start in range(0, len(columns), block):
+        yield (steps[:, None] != columns[start : start + block]).astype(np.float32)
+
+
+def jackknife(statistic: Statistic, sizes: NDArray[Any], rows: int = 0) -> dict[str, Jackknife]:
+    """Computes metrics on all groups and without each group in turn.
+
+    Args:
+        statistic: Computes the metrics of weighted groups.
+        sizes: (G,) number of images of each group.
+        rows: Number of rows of the largest array that is computed from a block of weights, such
+            as the number of images; it limits the size of a block.
+
+    Returns:
+        By name of the metric. Cohen's kappa is taken to lie in [-1, 1], all others in [0, 1].
+    """
+    steps = left_out(len(sizes))
+    blocks = [statistic(weights) for weights in _weights(steps, rows)]
+    joined = np.bincount(steps, weights=sizes).astype(np.float64)
+    return {
+        name: Jackknife(
+            np.concatenate([block[name] for block in blocks])[None].astype(np.float64),
+            joined,
+            (-1.0 if "kappa" in name else 0.0, 1.0),
+        )
+        for name in blocks[0]
+    }
+
+
+def means(values: Mapping[str, NDArray[Any]], groups: NDArray[Any]) -> tuple[Statistic, Floats]:
+    """Returns the statistic that computes the mean of each metric over all rows.
+
+    Args:
+        values: (n,) values of each metric, by name.
+        groups: (n,) group numbers of any values.
+
+    Returns:
+        The statistic, and the (G,) number of rows of each group.
+    """
+    codes, g = codes_of(groups)
+    sizes = np.bincount(codes, minlength=g).astype(np.float64)
+    sums = {name: np.bincount(codes, weights=v, minlength=g) for name, v in values.items()}
+
+    def statistic(weights: Weights) -> dict[str, Floats]:
+        total = sizes @ weights.astype(np.float64)
+        return {name: (s @ weights.astype(np.float64)) / total for name, s in sums.items()}
+
+    return statistic, sizes
+
+
+def signed_rank(scores: Floats, other_scores: Floats) -> float | None:
+    """Returns the p-value of the Wilcoxon signed-rank test over groups; 1 if no group differs.
+
+    Args:
+        scores: (G,) score of each group.
+        other_scores: (G,) scores of the same groups from another model.
+
+    Returns:
+        None below six groups, where it cannot get under 0.05, and if the groups differ.
+    """
+    if len(scores) < FEWEST or len(scores) != len(other_scores):
+        return None
+    if np.array_equal(scores, other_scores):
+        return 1.0
+    return float(stats.wilcoxon(scores, other_scores).pvalue)
