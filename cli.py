@@ -124,7 +124,7 @@ def compare(arms: tuple[str, ...], as_json: bool, **options: Any) -> None:
     show(values, as_json, lambda: text)
 
 
-@main.command(cls=flags.Derived, flags=flags.IMAGES)
+@main.command(cls=flags.Derived, flags=flags.EMBED)
 @click.argument("model", metavar="RUN|WEIGHTS")
 @flags.out("File of features, ending in .npz.", required=True)
 @flags.as_json

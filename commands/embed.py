@@ -15,6 +15,8 @@ def embed(
     domain: str = "",
     data: str | PathLike[str] = "",
     labels: str | PathLike[str] = "",
+    encoder: str = "resnet18",
+    image_size: int = 0,
     out: str | PathLike[str] | None = None,
 ) -> Embedding:
     """Computes the features of all images, labeled or not.
@@ -28,8 +30,8 @@ def embed(
         refuse_suffix(Path(out))
     field, dataset, _ = open_images(fspath(model), domain, fspath(data), fspath(labels))
     pool = np.arange(len(dataset))
-    encoder, _ = load_encoder(fspath(model), dataset, pool, "resnet18", 0)
-    embedding = Embedding.of(encoder, dataset, field)
+    loaded, _ = load_encoder(fspath(model), dataset, pool, encoder, image_size)
+    embedding = Embedding.of(loaded, dataset, field)
     if out is not None:
         embedding.save(Path(out))
     return embedding

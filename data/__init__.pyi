@@ -13,6 +13,9 @@ from .in_memory import kept_in_memory as kept_in_memory
 from .layouts import Part as Part
 from .labels import read_table as read_table
 from .loader import choose_workers as choose_workers
+from .matlab import MatFile as MatFile
+from .matlab import read_matlab as read_matlab
+from .matlab import shape_of as shape_of
 from .open_files import OpenFiles as OpenFiles
 from .open_files import file_version as file_version
 from .open_files import keep_open as keep_open

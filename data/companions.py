@@ -6,17 +6,23 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection
 
-IMAGE_FOLDERS = re.compile(r"(images?|imgs?|jpegimages|raw|inputs?|originals?|photos?|scans?|rgb)")
-MASK_FOLDERS = re.compile(
-    r"(masks?|labels?|annotations?|segmentations?|segs?|gts?|ground_?truths?|targets?)"
-    r"|segmentation(class|object)|annots?"
+_IMAGES = (
+    r"(images?|imgs?|jpegimages|leftimg8bit|raw|inputs?|originals?|photos?|pics|pictures|scans?"
+    r"|rgb)"
+)
+_MASKS = (
+    r"(masks?|labels?|annotations?|annots?|segmentations?|segs?|gts?|gt(fine|coarse)|targets?"
+    r"|ground_?truths?|truths?|segmentation(class|object))"
 )
 _SET = r"([_-]?(tr|ts|va|train|val|valid|test|training|testing|validation))?(png|s)?"
-_IMAGE = re.compile(rf"({IMAGE_FOLDERS.pattern}){_SET}", re.I)
-_MASK = re.compile(rf"({MASK_FOLDERS.pattern}){_SET}", re.I)
+_IMAGE = re.compile(rf"{_IMAGES}{_SET}", re.I)
+_MASK = re.compile(rf"{_MASKS}{_SET}", re.I)
+_PREFIXED = re.compile(rf"(.+?)[ _.-]+{_MASKS}", re.I)  # train_masks
+_WORDS = (
+    r"(masks?|segs?|segmentations?|labels?|dseg|gt|groundtruth|lesions?|roi|annotations?|manual)"
+)
 _MASK_NAME = re.compile(
-    r"(.+?)[ _.-]+(masks?|segs?|segmentations?|labels?|dseg|gt|groundtruth|lesions?|roi"
-    r"|annotations?|manual)[ _-]?\d*",
+    rf"(?P<base>.+?)[ _.-]+{_WORDS}[ _-]?\d*|{_WORDS}[ _.-]+(?P<rest>.+)",
     re.I,
 )
 
@@ -24,14 +30,15 @@ _MASK_NAME = re.compile(
 def masks_among(keys: Collection[str]) -> set[str]:
     """Returns the keys of masks and segmentations that lie beside images.
 
-    A mask is a file in a folder such as `masks` or `labelsTr` beside a folder such as `images` or
-    `imagesTr`, or a file such as `a_mask.png` or `sub-01_seg.nii.gz` beside another one of the same
-    name without this ending.
+    A mask is a file in a folder such as `masks`, `labelsTr` or `train_masks` beside a folder such
+    as `images`, `imagesTr` or `train`; or in a folder such as `masks` below images of the same
+    names; or a file such as `a_mask.png`, `mask_a.png` or `sub-01_seg.nii.gz` beside another one of
+    the same name without this word.
 
     Args:
         keys: Paths with "/".
     """
-    return _in_mask_folders(keys) | _with_mask_names(keys)
+    return _in_mask_folders(keys) | _below_images(keys) | _with_mask_names(keys)
 
 
 def _in_mask_folders(keys: Collection[str]) -> set[str]:
@@ -40,18 +47,44 @@ def _in_mask_folders(keys: Collection[str]) -> set[str]:
         folders = key.split("/")[:-1]
         for level, folder in enumerate(folders):
             siblings["/".join(folders[:level])].add(folder)
-    with_images = {
-        parent for parent, names in siblings.items() if any(map(_IMAGE.fullmatch, names))
+    masks = {
+        (parent, name)
+        for parent, names in siblings.items()
+        for name in names
+        if _is_mask_folder(name, names)
     }
 
     def is_mask(key: str) -> bool:
         folders = key.split("/")[:-1]
-        return any(
-            _MASK.fullmatch(folder) and "/".join(folders[:level]) in with_images
-            for level, folder in enumerate(folders)
-        )
+        places = (("/".join(folders[:level]), name) for level, name in enumerate(folders))
+        return any(place in masks for place in places)
 
     return {key for key in keys if is_mask(key)}
+
+
+def _is_mask_folder(name: str, siblings: Collection[str]) -> bool:
+    """Tells whether a folder has masks, from its name and those of the folders beside it."""
+    if _MASK.fullmatch(name):
+        return any(map(_IMAGE.fullmatch, siblings))
+    match = _PREFIXED.fullmatch(name)
+    if match is None:
+        return False
+    images = re.compile(rf"{re.escape(match[1])}([ _.-]*{_IMAGES})?", re.I)
+    return any(map(images.fullmatch, siblings))
+
+
+def _below_images(keys: Collection[str]) -> set[str]:
+    """Returns the files in folders such as `a/masks` that are called like files in `a`."""
+    images = {re.sub(r"\.[^/]*$", "", key) for key in keys}
+    found = set()
+    for key in keys:
+        *outer, folder, name = ["", *key.split("/")]
+        stem = name.partition(".")[0]
+        match = _MASK_NAME.fullmatch(stem)
+        stems = {stem, *(match.group("base", "rest") if match else ())}
+        if _MASK.fullmatch(folder) and images & {"/".join([*outer[1:], str(s)]) for s in stems}:
+            found.add(key)
+    return found
 
 
 def _with_mask_names(keys: Collection[str]) -> set[str]:
@@ -66,7 +99,7 @@ def _with_mask_names(keys: Collection[str]) -> set[str]:
         )
         match = _MASK_NAME.fullmatch(stem)
         if match:
-            bases[key] = folder, match.group(1)
+            bases[key] = folder, match["base"] or match["rest"]
         else:
             stems[folder].append(stem)
     prefixes = {

@@ -112,11 +112,22 @@ class FileDataset(Dataset):
     def refuse_if_all_fail(self, usable: Collection[int]) -> None:
         """Raises DataError if there are faults and no file is usable."""
         if self.faults and not usable:
-            first = next(iter(self.faults))
             raise DataError(
                 f"None of the {len(self.faults)} {self.kind} in '{self.path}' can be used; "
-                f"'{self.name_of(first)}' {self.faults[first]}."
+                f"{self.listed_faults()}."
             )
+
+    def listed_faults(self, most: int = 5) -> str:
+        """Returns each reason why files cannot be used, with the first file and their number."""
+        files: dict[str, list[str]] = {}
+        for file, reason in self.faults.items():
+            files.setdefault(reason, []).append(self.name_of(file))
+        listed = [
+            f"'{names[0]}'{f' (and {len(names) - 1} more)' * (len(names) > 1)} {reason}"
+            for reason, names in [*files.items()][:most]
+        ]
+        more = len(files) - most
+        return "; ".join(listed) + (f"; and {more} other reasons" if more > 0 else "")
 
     def refuse_faulty(self, file: int) -> None:
         """Raises DataError with the reason if a file cannot be used."""

@@ -13,11 +13,15 @@ from ..core.index import Index
 from ..core.index import LabelSource as LabelSource
 from ..core.index import evenly_spaced as evenly_spaced
 from .companions import counted_by_ending, masks_among
+from .label_values import joined_by_bars, spelled_alike
 from .labels import read_table
 from .layouts import Labeling, Row, from_folders, from_layout
 from .targets import understand_labels
 
-_NO_DATA = {"__macosx", "@eadir", "thumbs.db", "desktop.ini"}  # what systems leave in folders
+_NO_DATA = {
+    *("__macosx", "@eadir", "thumbs.db", "desktop.ini", "__pycache__", "$recycle.bin", "#recycle"),
+    *("lost+found", "system volume information"),
+}  # what systems leave in folders
 _PRODUCT = re.compile(r"\.safe/", re.I)  # a folder that is one product, with files on its data
 _TABLES = ("labels.csv", "labels.tsv", "labels.txt")
 
@@ -60,18 +64,30 @@ def index_files(
     keys = [key for key, _ in files]
     table = source.table or table_in(root)
     inside = f"{root.name}/" if root.is_dir() else ""
+    known = {*keys, *masks, table.name if table else ""}
     others = {
         key
-        for key, _ in everything
+        for key in {key for key, _ in everything} - known
         if not key.lower().endswith(tuple(beside)) and not _PRODUCT.search(f"{inside}{key}")
     }
-    others -= {*keys, *masks, table.name if table else ""}
-    if others:
-        remarks.append(f"Files of other endings are not read: {counted_by_ending(others)}.")
+    remarks += _of_others(others, is_labeled=table is not None)
     labeling = _labeling(root, keys, table, source.layout)
     rows = [labeling.rows.get(key, Row()) for key in keys]
     labeling = replace(labeling, remarks=(*remarks, *labeling.remarks))
     return _build(files, rows, labeling, source.targets)
+
+
+def _of_others(names: Collection[str], is_labeled: bool) -> list[str]:
+    """Counts files that are not read, and says how one of them becomes the table of labels."""
+    if not names:
+        return []
+    remarks = [f"Files of other endings are not read: {counted_by_ending(names)}."]
+    names = () if is_labeled else sorted(name for name in names if "/" not in name)
+    tables = [name for name in names if name.lower().endswith((".csv", ".tsv"))]
+    spreadsheets = [name for name in names if name.lower().endswith((".xlsx", ".xls", ".ods"))]
+    remarks += [f"If '{name}' is a table of labels, give it as --labels." for name in tables]
+    remarks += [f"If '{name}' has the labels, save it as labels.csv." for name in spreadsheets]
+    return remarks[:2]
 
 
 def _labeling(root: Path, keys: list[str], table: Path | None, layout: str) -> Labeling:
@@ -85,14 +101,18 @@ def _labeling(root: Path, keys: list[str], table: Path | None, layout: str) -> L
 def _build(
     files: list[tuple[str, int]], rows: list[Row], labeling: Labeling, targets: str
 ) -> Index:
-    labels = understand_labels([row.label for row in rows], targets)
+    labels = understand_labels(joined_by_bars([row.label for row in rows]), targets)
+    remarks = [*labeling.remarks, *labels.remarks]
+    if alike := spelled_alike(labels.classes):
+        listed = ", ".join("/".join(f"'{name}'" for name in names) for names in alike[:3])
+        remarks.append(f"Classes differ only in how they are written: {listed}.")
     index = Index.build(
         [key for key, _ in files],
         identities=[f"{key}:{size}" for key, size in files],
         labels=labels.classes,
         groups=[row.group for row in rows],
         splits=[row.split for row in rows],
-        remarks=[*labeling.remarks, *labels.remarks],
+        remarks=remarks,
     )
     some = {name: any(getattr(row, name) for row in rows) for name in ("group", "split")}
     some["label"] = bool(index.classes) or labels.targets is not None

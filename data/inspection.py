@@ -23,6 +23,7 @@ SAMPLE = 1024
 AT_START = 64  # images that are looked at before a training
 _RARE = 5  # reasons that are listed
 _FEW = 6  # test groups
+_APART = 30  # ratio of the largest values of two images, without images between them
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,7 @@ def _of_pixels(
         yield from _of_channel(channel)
     if constant:
         yield f"{constant} of {len(sample.positions)} images looked at are constant."
+    yield from _unlike_scales(sample)
 
 
 def _of_channel(channel: Channel) -> Iterator[str]:
@@ -268,4 +270,20 @@ def _of_copies(copies: Copies, sample: Sample) -> Iterator[str]:
         yield (
             "Pairs of equal or nearly equal images have different labels "
             f"({copies.across_classes} {among})."
+        )
+
+
+def _unlike_scales(sample: Sample) -> Iterator[str]:
+    """Names images whose values are so much larger that their unit or scale must be another."""
+    sizes = [np.abs(pixels[np.isfinite(pixels)]) for pixels in sample.pixels]
+    peaks = np.sort([np.percentile(each, 99) for each in sizes if len(each) and each.any()])
+    if len(peaks) < 2 or set(sample.types) == {"uint8"}:
+        return
+    ratios = peaks[1:] / np.maximum(peaks[:-1], 1e-12)
+    at = int(ratios.argmax()) + 1
+    if ratios[at - 1] >= _APART:
+        yield (
+            f"{len(peaks) - at} of {len(peaks)} images looked at have values up to "
+            f"{peaks[-1]:.3g}, the others up to {peaks[at - 1]:.3g}: their units or scales may "
+            "differ, but one value range serves all."
         )

@@ -18,7 +18,7 @@ class KeyFinder:
     def __init__(self, root: Path, keys: Sequence[str]) -> None:
         self._root, self._keys = root.resolve(), set(keys)
         self.remarks: list[str] = []
-        self._by_name: dict[str, str | None] | None = None
+        self._by_end: dict[str, str | None] | None = None
 
     def __call__(self, text: str) -> str | None:
         """Returns the key of the file that a text names, None if there is none."""
@@ -29,7 +29,7 @@ class KeyFinder:
                 inside = self._inside(Path(form))
                 if inside in self._keys:
                     return inside
-        return self._with_the_name_of(text.strip())
+        return self._ending_like(text.strip())
 
     def _inside(self, path: Path) -> str:
         for base, target in ((self._root, path), (self._root, path.resolve())):
@@ -37,20 +37,29 @@ class KeyFinder:
                 return target.relative_to(base).as_posix()
         return ""
 
-    def _with_the_name_of(self, text: str) -> str | None:
-        """Returns the one file of that name, with or without its ending, in whatever folder."""
-        if self._by_name is None:
-            self._by_name = {}
-            for each in self._keys:
-                name = each.rpartition("/")[2]
-                for form in {name, name.partition(".")[0]}:
-                    self._by_name[form] = None if form in self._by_name else each
-        key = self._by_name.get(re.split(r"[/\\]", text)[-1])
-        if key is not None and not self.remarks:
+    def _ending_like(self, text: str) -> str | None:
+        """Returns the one file whose path ends like a text, which may lack the ending.
+
+        Other folders before it, and capitals, do not count.
+        """
+        if self._by_end is None:
+            self._by_end = {}
+            for key in self._keys:
+                forms = (key, re.sub(r"\.[^./]*$", "", key), re.sub(r"\.[^/]*$", "", key))
+                for end in {end for form in forms for end in _ends(form)}:
+                    self._by_end[end] = None if end in self._by_end else key
+        found = next((self._by_end[end] for end in _ends(text) if end in self._by_end), None)
+        if found is not None and not self.remarks:
             self.remarks.append(
-                f"Files are found by their names alone, such as '{text}' for '{key}'."
+                f"Files are found by the ends of their paths, such as '{text}' for '{found}'."
             )
-        return key
+        return found
+
+
+def _ends(path: str) -> list[str]:
+    """Returns the ends of a path in lower case, the longest first."""
+    parts = re.split(r"[/\\]+", path.lower())
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _forms(text: str) -> list[str]:

@@ -5,16 +5,27 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 
 from ..core.errors import UsageError
 
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training", "trainset", "train_set"), "train"),
+_SPLITS = {
+    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev", "develop", "development"), "val"),
-    **dict.fromkeys(("test", "testing", "testset", "test_set"), "test"),
+    **dict.fromkeys(("eval", "evaluation"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout"), "test"),
 }
 _FOLDERS = dict.fromkeys(("label", "group", "split"), "names of folders")
+_FILLERS = r"(set|sets|data|dataset|split|part|images?|imgs?|pictures|samples)"
+
+
+def split_named(text: str) -> str:
+    """Returns train, val or test if a text names this part, such as "Training Set"; else ""."""
+    plain = re.sub(r"[\s_-]+", "", text.lower())
+    plain = _SPLITS.get(plain, plain)
+    for pattern in (rf"{_FILLERS}+$", rf"^{_FILLERS}+"):
+        plain = _SPLITS.get(plain) or re.sub(pattern, "", plain)
+    return _SPLITS.get(plain, "")
 
 
 @dataclass(frozen=True)
@@ -70,28 +81,60 @@ def from_folders(keys: Sequence[str]) -> Labeling:
     contain the same names, as `patient1/normal/1.png`, they are groups, and the folders below
     them classes. One folder, or loose files, is no labeling.
     """
-    split_of = {key: SPLIT_NAMES.get(key.split("/")[0].lower(), "") for key in keys if "/" in key}
-    below = {key: _folders(key)[bool(split_of.get(key, "")) :] for key in keys}
+    below = _without_common([_folders(key) for key in keys])
+    splits = [split_named(folders[0]) if folders else "" for folders in below]
+    below = [folders[bool(split) :] for folders, split in zip(below, splits, strict=True)]
+    if not any(splits) and all(len(folders) > 1 and split_named(folders[1]) for folders in below):
+        splits = [split_named(folders[1]) for folders in below]  # cat/train/1.png
     groups, remarks = _first_level_groups(below)
-    rows = {}
-    for key, folders in below.items():
-        group = folders[0] if groups else ""
-        label = folders[1:2] if groups else folders[:1]
-        rows[key] = Row(label[0] if label else "", group, split_of.get(key, ""))
-    classes = {row.label for row in rows.values()}
-    if len(classes) < 2 or "" in classes:
-        rows = {key: Row("", row.group, row.split) for key, row in rows.items()}
-    return Labeling(rows, remarks, origins=_FOLDERS)
+    rows = [
+        Row("".join(folders[groups : groups + 1]), folders[0] if groups else "", split)
+        for folders, split in zip(below, splits, strict=True)
+    ]
+    loose = sum(not row.label for row in rows)
+    if len({row.label for row in rows} - {""}) < 2 or 2 * loose > len(rows):
+        rows = [replace(row, label="") for row in rows]
+    else:
+        remarks = (*remarks, *_loose(loose), *(() if groups or remarks else _deeper(below)))
+    return Labeling(dict(zip(keys, rows, strict=True)), remarks, origins=_FOLDERS)
+
+
+def _without_common(paths: list[list[str]]) -> list[list[str]]:
+    """Leaves out the outer folders that all files are in, unless they name a part."""
+    while paths and paths[0] and not split_named(paths[0][0]):
+        if any(path[:1] != paths[0][:1] for path in paths):
+            break
+        paths = [path[1:] for path in paths]
+    return paths
+
+
+def _loose(count: int) -> tuple[str, ...]:
+    text = f"{count} files lie in no class folder and have no label."
+    return (text,) if count else ()
+
+
+def _deeper(below: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Says that folders below the classes are not taken for groups."""
+    members = Counter((folders[0], folders[1]) for folders in below if len(folders) > 1)
+    classes = {folder for folder, _ in members}
+    if len(members) <= len(classes) or members.total() < len(below) or min(members.values()) < 2:
+        return ()
+    if all(split_named(folder) for _, folder in members):
+        return ()
+    return (
+        "The folders below the classes are not taken for groups. Say --layout "
+        '"{label}/{group}/*" if each of them is one patient, place or recording.',
+    )
 
 
 def _folders(key: str) -> list[str]:
     return key.split("/")[:-1]
 
 
-def _first_level_groups(below: Mapping[str, Sequence[str]]) -> tuple[bool, tuple[str, ...]]:
+def _first_level_groups(below: Sequence[Sequence[str]]) -> tuple[bool, tuple[str, ...]]:
     """Tells whether the first level of folders is groups, since what is below repeats."""
     children: defaultdict[str, set[str]] = defaultdict(set)
-    for folders in below.values():
+    for folders in below:
         if len(folders) < 2:
             return False, ()
         children[folders[0]].add(folders[1])
@@ -104,13 +147,14 @@ def _first_level_groups(below: Mapping[str, Sequence[str]]) -> tuple[bool, tuple
         return False, ()
     if min(shared.values()) < 2 or len(names) >= len(below) / 2:
         return False, ()
-    if all(name.lower() in SPLIT_NAMES for name in names):  # cat/train/1.png
+    if all(map(split_named, names)):  # cat/train/1.png
         return False, ()
     if len(sets) <= len(names):  # as many classes as groups: malignant/40X/1.png
         return False, (
             f"The {len(sets)} folders of the first level are taken for classes, although they "
             f"contain folders of the same names ({', '.join(sorted(names)[:4])}). Say --layout "
-            '"{group}/{label}/*" if the folders below are the classes.',
+            '"{group}/{label}/*" if those are the classes, or "{label}/{group}/*" if they are '
+            "groups.",
         )
     return True, (
         f"The {len(sets)} folders of the first level contain folders of the same names "
@@ -136,9 +180,9 @@ def from_layout(keys: Sequence[str], layout: str) -> Labeling:
     for key in keys:
         parts = match(key)
         if parts is not None:
-            split = parts.get("split", "")
-            strange += [split] * (split.lower() not in ("", *SPLIT_NAMES))
-            split = SPLIT_NAMES.get(split.lower(), "")
+            named = parts.get("split", "")
+            split = split_named(named)
+            strange += [named] * (named != "" and not split)
             rows[key] = Row(parts.get("label", ""), parts.get("group", ""), split)
     if not rows:
         raise UsageError(f"--layout '{layout}' fits no file, such as '{keys[0]}'.")

@@ -110,10 +110,9 @@ def open_dataset(
 
 _ARCHIVES = {
     ".zip": "unzip",
-    ".tar": "tar xf",
-    ".tar.gz": "tar xf",
-    ".tgz": "tar xf",
+    **dict.fromkeys((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"), "tar xf"),
     ".7z": "7z x",
+    ".rar": "unrar x",
 }
 
 
@@ -122,15 +121,27 @@ def _reader_for(domain: Domain, path: Path) -> str:
         reader: type[Dataset] = datasets[name]
         if reader.accepts(path):
             return name
-    endings = [end for end in _ARCHIVES if path.name.lower().endswith(end)]
-    tool = _ARCHIVES[endings[0]] if endings else ""
-    if path.is_file() and tool:
-        raise DataError(f"'{path}' is an archive. Unpack it, '{tool} {path}', and give the folder.")
+    names = [*walk(path)]
+    for name in names:
+        tool = next((_ARCHIVES[end] for end in _ARCHIVES if name.lower().endswith(end)), "")
+        if tool:
+            file = path if path.is_file() else path / name
+            raise DataError(
+                f"'{file}' is an archive. Unpack it, '{tool} {file}', and give the folder."
+            )
     raise DataError(
         f"The domain '{domain.name}' finds no file it can read in '{path}', which has "
-        f"{counted_by_ending([*walk(path)]) or 'nothing'}; it reads "
-        f"{', '.join(domain.datasets)}. See 'ssl-kit datasets'."
+        f"{counted_by_ending(names) or 'nothing'}; it reads "
+        f"{', '.join(_with_endings(name) for name in domain.datasets)}. Convert the files, or "
+        "choose another --domain."
     )
+
+
+def _with_endings(name: str, most: int = 5) -> str:
+    """Returns the name of a dataset with the endings of the files that it reads."""
+    endings = getattr(datasets[name], "suffixes", ())
+    more = ", ..." if len(endings) > most else ""
+    return f"{name} ({', '.join(endings[:most])}{more})" if endings else name
 
 
 def partners_of(domain: Domain, dataset: Dataset, name: str) -> Pairing | None:

@@ -6,41 +6,31 @@ import argparse
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
+from datetime import datetime, timedelta
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy._core import multiarray as _numpy
 from torch import Tensor
 
 from ..core.errors import RunError
+from .transformers_names import in_timm_names
 
 State = dict[str, Tensor]
 
-_HARMLESS_CLASSES = (argparse.Namespace,)
+_HARMLESS_CLASSES: tuple[Any, ...] = (
+    *(argparse.Namespace, SimpleNamespace, datetime, timedelta),
+    *((PurePosixPath, "pathlib.PosixPath"), (PureWindowsPath, "pathlib.WindowsPath")),
+    *(np.ndarray, np.dtype, _numpy.scalar, _numpy._reconstruct),
+    *(type(np.dtype(code)) for code in "?bBhHiIqQefdU"),
+)
 """Classes that may stand beside weights; they hold plain values and run no code when loaded."""
 
 _PREFERRED = re.compile(r"ema\b|teacher|_ema")
 _SECOND_CHOICE = re.compile(r"momentum|target|encoder_k|student")
-
-_HUGGING_FACE = (
-    (r"embeddings\.cls_token$", "cls_token"),
-    (r"embeddings\.mask_token$", "mask_token"),
-    (r"embeddings\.register_tokens$", "register_tokens"),
-    (r"embeddings\.position_embeddings$", "pos_embed"),
-    (r"embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
-    (r"encoder\.layer\.(\d+)\.", r"blocks.\1."),
-    (r"attention\.attention\.qkv\.", "attn.qkv."),
-    (r"attention\.output\.dense\.", "attn.proj."),
-    (r"layernorm_before\.", "norm1."),
-    (r"layernorm_after\.", "norm2."),
-    (r"intermediate\.dense\.", "mlp.fc1."),
-    (r"(blocks\.\d+\.)output\.dense\.", r"\1mlp.fc2."),
-    (r"layer_scale(\d)\.lambda1$", r"ls\1.gamma"),
-    (r"mlp\.weights_in\.", "mlp.fc1."),
-    (r"mlp\.weights_out\.", "mlp.fc2."),
-    (r"(^|\.)layernorm\.", r"\1norm."),
-)
-"""Names of the ViT and DINOv2 of Hugging Face's transformers, and those of timm."""
 
 
 class Unwrapped(NamedTuple):
@@ -75,10 +65,10 @@ def read_checkpoint(path: Path) -> tuple[Mapping[str, Any], str]:
         with torch.serialization.safe_globals(list(_HARMLESS_CLASSES)):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = re.search(r"Unsupported (?:global|class|operand)[^.\n]*", str(error))
+        reason = re.search(r"Unsupported [^\n]*?(?:GLOBAL|class|operand) ([\w.]*\w)", str(error))
         raise RunError(
             f"'{path}' is no readable weights file ({type(error).__name__}"
-            f"{': ' + reason.group() if reason else ''}); "
+            f"{f', it holds an object of {reason[1]}' if reason else ''}); "
             "give a .safetensors file or a torch state dict without pickled objects."
         ) from error
     if not isinstance(content, Mapping):
@@ -175,31 +165,11 @@ def converted(state: State, convert: Callable[[State], State]) -> State:
 def _layouts(state: State) -> Iterator[State]:
     """Yields a state dict as it is, and under timm's names where it has those of another layout.
 
-    Known are DINOv2's blocks in chunks, `blocks.CHUNK.NUMBER`, and the ViT and DINOv2 of Hugging
-    Face's transformers, whose queries, keys and values are separate.
+    Known are DINOv2's blocks in chunks, `blocks.CHUNK.NUMBER`, and Hugging Face's transformers.
     """
     yield state
     if any(re.search(r"blocks\.\d+\.\d+\.", key) for key in state):
         yield {re.sub(r"blocks\.\d+\.(\d+)\.", r"blocks.\1.", k): v for k, v in state.items()}
-    if any(".attention.attention.query." in key for key in state):
-        yield {_timm_name(k): v for k, v in _joined(state).items() if ".pooler." not in f".{k}"}
-
-
-def _timm_name(key: str) -> str:
-    for pattern, name in _HUGGING_FACE:
-        key = re.sub(pattern, name, key)
-    return key
-
-
-def _joined(state: State) -> State:
-    """Joins the queries, keys and values of each layer: three (D, D) become (3D, D)."""
-    joined: State = {}
-    for key, value in state.items():
-        if ".attention.attention.query." in key:
-            parts = [
-                state[key.replace(".query.", f".{name}.")] for name in ("query", "key", "value")
-            ]
-            joined[key.replace(".query.", ".qkv.")] = torch.cat(parts)
-        elif not re.search(r"\.attention\.attention\.(key|value)\.", key):
-            joined[key] = value
-    return joined
+    named = in_timm_names(state)
+    if named:
+        yield named

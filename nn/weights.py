@@ -137,6 +137,12 @@ def load_weights(
     match = _Match(encoder, state)
     if match.share < 0.9 or match.argument:
         raise RunError(f"{origin} does not fit the encoder '{encoder.name}': {match.refusal()}")
+    broken = [key for key, value in match.matched.items() if not bool(value.isfinite().all())]
+    if broken:
+        raise RunError(
+            f"{origin} has weights that are not finite, the first '{broken[0]}': the training that "
+            "wrote it has diverged. Give an earlier checkpoint."
+        )
     encoder.body.load_state_dict(match.matched, strict=False)
     if not match.missing and tuple(source) == tuple(target):
         _prove(encoder, found, origin)
@@ -184,7 +190,9 @@ class _Match:
         self.unexpected = sorted(
             key for key in state if key not in names and not _BUFFERS.search(key)
         )
-        arguments = (encoder.argument_for(key, state[key]) for key in self.unexpected)
+        forms = {_without_numbers(key) for key in names}
+        unknown = (key for key in self.unexpected if _without_numbers(key) not in forms)
+        arguments = (encoder.argument_for(key, state[key]) for key in unknown)
         self.argument = next(filter(None, arguments), "")
         self.of, self.encoder = len(names), encoder
 
@@ -217,6 +225,10 @@ class _Match:
         if self.argument:
             return f"{text}. Build the encoder with --set encoder.arguments.{self.argument}."
         return f"{text}. Choose the --encoder the weights were trained for."
+
+
+def _without_numbers(key: str) -> str:
+    return re.sub(r"\d+", "#", key)
 
 
 _BUFFERS = re.compile(

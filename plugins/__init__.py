@@ -151,6 +151,11 @@ def register_datasets(register: Callable[..., None]) -> None:
         summary="NumPy files: one .npy or .npz, or a folder of .npy.",
     )
     register(
+        "matlab",
+        f"{here}.matlab:Matlab",
+        summary="MATLAB files: .mat with pictures, cubes of channels or stacks.",
+    )
+    register(
         "digits",
         f"{here}.digits:Digits",
         summary="1,797 handwritten digits that scikit-learn contains.",

@@ -275,13 +275,20 @@ def test_no_command_shows_the_help():
     assert "ssl-kit train" in done.output
 
 
-@pytest.mark.parametrize("there", [[], ["notes.txt"]])
-def test_a_folder_without_images_is_one_line(tmp_path, there):
+@pytest.mark.parametrize(
+    ("there", "reason"),
+    [
+        ([], "has nothing; it reads image_folder (.jpg"),
+        (["notes.txt"], "finds no file it can read"),
+        (["a.tar.xz"], "is an archive. Unpack it, 'tar xf "),
+    ],
+)
+def test_a_folder_without_images_is_one_line(tmp_path, there, reason):
     (tmp_path / "data").mkdir()
     for name in there:
         (tmp_path / "data" / name).touch()
     said = fails(1, "train", *TINY, "--data", tmp_path / "data", "--out", tmp_path / "run")
-    assert "finds no file it can read" in said
+    assert reason in said
 
 
 def test_an_existing_run_folder_is_one_line(finished_run, shared_images):

@@ -112,7 +112,8 @@ TRAIN = {
     "on_collapse": "the domain's",
 }
 IMAGES = dict.fromkeys(("domain", "data", "labels"), "the run's")
-EVALUATE = IMAGES | dict.fromkeys(("encoder", "image_size", "holdout"), "the run's")
+EMBED = IMAGES | dict.fromkeys(("encoder", "image_size"), "the run's")
+EVALUATE = EMBED | {"holdout": "the run's"}
 INSPECT = {
     "domain": "",
     "data": "the domain's demo",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,19 +25,24 @@ from ...data import (
 _LOOKED_AT = 64  # images that decide on the kind
 
 
-class ArraysConfig(Config):
-    """Options of NumPy files."""
+class StackConfig(Config):
+    """Options of all arrays of images."""
 
     channels: Annotated[
         tuple[str, ...], Field(description="names of the channels (default: c0, c1, ...)")
     ] = ()
-    channels_first: Annotated[
-        bool, Field(description="axis order of an image: (C, H, W) if true, else (H, W, C)")
-    ] = False
     guess_nodata: Annotated[
         bool,
         Field(description="search for frequent values far from all others, which become NaN"),
     ] = True
+
+
+class ArraysConfig(StackConfig):
+    """Options of NumPy files."""
+
+    channels_first: Annotated[
+        bool, Field(description="axis order of an image: (C, H, W) if true, else (H, W, C)")
+    ] = False
 
 
 class Arrays(FileDataset):
@@ -48,14 +53,23 @@ class Arrays(FileDataset):
     and the kind of number (uint8, integers, floats) of most files count.
     """
 
-    Config = ArraysConfig
-    options: ArraysConfig
+    Config: ClassVar[type[StackConfig]] = ArraysConfig
+    options: StackConfig
     suffixes = (".npy",)
 
     def prepare(self) -> None:
         """Opens the file, or indexes the folder."""
         self._stack: NDArray[np.generic] | None = None
         self._kind, self._fills = "", dict[float, float]()
+        self._open()
+        width, names = self._look(), self.options.channels
+        self.channels = names or tuple(f"c{c}" for c in range(width))
+        if len(self.channels) != width:
+            raise UsageError(
+                f"'{self.path}' has {width} channels; data.options.channels names {len(names)}."
+            )
+
+    def _open(self) -> None:
         if self.path.is_dir():
             super().prepare()
         else:
@@ -65,12 +79,6 @@ class Arrays(FileDataset):
                     "folder. Put arrays called labels and groups into an .npz file."
                 )
             self._stack, self.index = _open_stack(self.path, self.labels.targets)
-        width, names = self._look(), self.options.channels
-        self.channels = names or tuple(f"c{c}" for c in range(width))
-        if len(self.channels) != width:
-            raise UsageError(
-                f"'{self.path}' has {width} channels; data.options.channels names {len(names)}."
-            )
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -89,7 +97,7 @@ class Arrays(FileDataset):
         """Looks at images that are evenly spread, and returns the number of their channels."""
         images = self._sample()
         if not images:
-            return int(self.read(0).shape[2])
+            raise DataError(f"None of the arrays in '{self.path}' can be used; {self._reason()}.")
         counts = Counter((_kind_of(image), image.shape[2]) for image in images)
         (self._kind, width), most = counts.most_common(1)[0]
         alike = [i for i in images if (_kind_of(i), i.shape[2]) == (self._kind, width)]
@@ -104,6 +112,13 @@ class Arrays(FileDataset):
             remarks += [listed_fills(self._fills)] if self._fills else []
         self.index = replace(self.index, remarks=(*self.index.remarks, *remarks))
         return int(width)
+
+    def _reason(self) -> str:
+        try:
+            self._image(0)
+        except DataError as error:
+            return f"'{self.index.key(0)}' {error}"
+        return "they are empty"
 
     def _sample(self) -> list[Image]:
         images = []
@@ -127,7 +142,8 @@ class Arrays(FileDataset):
             return image[..., None]
         if image.ndim != 3:
             raise DataError(f"its shape {image.shape} is no image (H, W) or (H, W, C)")
-        return image.transpose(1, 2, 0) if self.options.channels_first else image
+        first = isinstance(self.options, ArraysConfig) and self.options.channels_first
+        return image.transpose(1, 2, 0) if first else image
 
     def _load(self, i: int) -> Image:
         try:

@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError, features
 
 from ... import DataError, Image
+from .tiff_pages import Storage, storage_of
 
 Bytes = NDArray[np.uint8]
 
@@ -23,6 +24,7 @@ _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")  # of Pillow; I;16 and its kin be
 # A marker in the pixels of a JPEG: no stuffed zero, no restart marker, no fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _PNM = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+\d+){2}(?:\s|#[^\n]*\n)+(\d+)")
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV has it
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers of a JPEG without a length
 _SCAN, _END = 0xDA, 0xD9
 
@@ -51,13 +53,53 @@ def decode(data: Bytes, flag: int) -> Image:
         raise DataError("the file is cut off")
     if head[:4] == b"GIF8" or head[4:8] == b"ftyp":  # OpenCV: not in all versions, or 10 bits
         return _by_pillow(data, flag)
-    try:
-        image = cv2.imdecode(data, flag)
-    except cv2.error:
-        image = None
+    tiff = storage_of(data)
+    if tiff is not None:
+        return _tiff(data, flag, tiff)
+    image = _by_opencv(data, flag)
     if image is None:
         return _by_pillow(data, flag)
+    if flag == _UNCHANGED and image.ndim == 3 and _has_gray_and_alpha(head, data):
+        return image[..., 0]
     return _to_full_range(image, data) if head[:2] in (b"P2", b"P3", b"P5", b"P6") else image
+
+
+def _by_opencv(data: Bytes, flag: int) -> Image | None:
+    try:
+        return cv2.imdecode(data, flag)
+    except cv2.error:
+        return None
+
+
+def _tiff(data: Bytes, flag: int, stored: Storage) -> Image:
+    """Decodes a TIFF file as it is stored, and converts gray and RGB into each other itself.
+
+    OpenCV 5.0 gives wrong values without an error for color of 16 bits where it is asked for RGB,
+    for channels in planes of more than 8 bits, for gray with alpha, and multiplies by alpha.
+    """
+    deep = stored.bits > 8
+    if stored.channels > 4 or (deep and (stored.channels == 2 or stored.planes)):
+        raise DataError(
+            f"is a TIFF of {stored.channels} channels of {stored.bits} bits"
+            f"{' in planes one after another' * stored.planes}, which cannot be decoded here; "
+            "--domain remote_sensing reads it"
+        )
+    image = None if stored.channels in (2, 4) and not deep else _by_opencv(data, _UNCHANGED)
+    if image is None:
+        return _by_pillow(data, flag)
+    if flag == _UNCHANGED:
+        return image
+    gray = (flag & ~cv2.IMREAD_ANYDEPTH) == _GRAY
+    if image.ndim == 2:
+        return image if gray else np.repeat(image[..., None], 3, axis=2)
+    rgb = image[..., 2::-1]
+    mean = rgb @ np.array(_LUMA) if gray else rgb
+    return np.ascontiguousarray(np.rint(mean) if rgb.dtype.kind in "iu" else mean, rgb.dtype)
+
+
+def _has_gray_and_alpha(head: bytes, data: Bytes) -> bool:
+    """Tells whether a PNG has shades of gray with an alpha channel, which OpenCV shows as color."""
+    return head[:4] == b"\x89PNG" and len(data) > 25 and int(data[25]) == 4
 
 
 def _to_full_range(image: Image, data: Bytes) -> Image:

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,13 +23,22 @@ from ...data import (
     without_fills,
 )
 from .image_files import Bytes, decode, is_animated
-from .tiff_pages import pages_of
+from .tiff_pages import pages_of, storage_of
 
 _NAMES = {"gray": ("gray",), "rgb": ("red", "green", "blue")}
 _EXIF_ORIENTATION = 0x0112
 _LOOKED_AT = 64  # images that decide on channels and number type
 _PIXELS, _LEAST = 100e6, 8  # of these images together; their number all the same
 _GOLDEN = 0.6180339887  # its multiples modulo 1 are evenly spread, wherever one stops
+
+
+class _Kind(NamedTuple):
+    """What an image is: gray or not, its number type, animated, a TIFF of four channels."""
+
+    gray: bool
+    dtype: str
+    animated: bool
+    four: bool
 
 
 class ImageFolderConfig(Config):
@@ -43,7 +52,7 @@ class ImageFolderConfig(Config):
         bool,
         Field(
             description="search for frequent values far from all others, which become missing data "
-            "(NaN), in images of floats and of signed integers"
+            "(NaN), in images of other numbers than 8 bits"
         ),
     ] = True
 
@@ -83,16 +92,22 @@ class ImageFolder(FileDataset):
         super().prepare()
         self._find_pages()
         kinds = self._look()
-        grays = sum(gray for gray, _, _ in kinds)
+        grays = sum(kind.gray for kind in kinds)
         chosen, auto = self.options.channels, self.options.channels == "auto"
         kind = chosen if not auto else "gray" if 2 * grays > len(kinds) else "rgb"
         self.channels = _NAMES[kind]
         self._flag = cv2.IMREAD_GRAYSCALE if kind == "gray" else cv2.IMREAD_COLOR_RGB
-        types = Counter(dtype for _, dtype, _ in kinds)
+        types = Counter(kind.dtype for kind in kinds)
         self._dtype = np.dtype(self._choose_type(types))
         self._remark(*self._differences(kind if auto else "", grays, len(kinds), types))
         self._find_fills()
-        animated = sum(moving for _, _, moving in kinds)
+        four = sum(kind.four for kind in kinds)
+        if four:
+            self._remark(
+                f"{four} of the {len(kinds)} images looked at {_be(four)} TIFF of four channels, "
+                "of which the fourth is left out as alpha; --domain remote_sensing reads all."
+            )
+        animated = sum(kind.animated for kind in kinds)
         if animated:
             self._remark(
                 f"{animated} of the {len(kinds)} images looked at {_be(animated)} animated; of "
@@ -110,9 +125,9 @@ class ImageFolder(FileDataset):
         return folder
 
     def _find_fills(self) -> None:
-        """Looks for missing data in pictures of floats and signed integers: a map, for example."""
+        """Looks for missing data where pixels may be measurements: not in 8 bits."""
         self._fills: dict[float, float] = {}
-        if self.options.guess_nodata and self._dtype.kind in "if":
+        if self.options.guess_nodata and self._dtype.itemsize > 1:
             images = []
             for i in evenly_spaced(len(self), _LOOKED_AT).tolist():
                 with suppress(DataError):
@@ -161,14 +176,14 @@ class ImageFolder(FileDataset):
             "each page is an image, and the pages of a file are a group."
         )
 
-    def _look(self) -> list[tuple[bool, str, bool]]:
-        """Returns whether an image is gray, its number type, and whether it is animated.
+    def _look(self) -> list[_Kind]:
+        """Looks at some images.
 
         The images are evenly spread over the dataset; unreadable ones are not counted.
         """
         chosen = evenly_spaced(len(self), _LOOKED_AT)
         order = np.argsort(np.arange(len(chosen)) * _GOLDEN % 1)
-        kinds: list[tuple[bool, str, bool]] = []
+        kinds: list[_Kind] = []
         pixels = 0
         for i in chosen[order].tolist():
             try:
@@ -176,7 +191,9 @@ class ImageFolder(FileDataset):
                 image = decode(data, cv2.IMREAD_UNCHANGED)
             except DataError:
                 continue
-            kinds.append((image.ndim == 2, image.dtype.name, is_animated(data)))
+            stored = storage_of(data) if image.ndim == 3 else None
+            four = stored is not None and stored.channels == 4 and not stored.inks
+            kinds.append(_Kind(image.ndim == 2, image.dtype.name, is_animated(data), four))
             pixels += image.shape[0] * image.shape[1]
             if pixels > _PIXELS and len(kinds) >= _LEAST:
                 break

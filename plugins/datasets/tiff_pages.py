@@ -5,15 +5,35 @@ TIFF 6.0 (Adobe 1992), and BigTIFF: https://www.awaresystems.be/imaging/tiff/big
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-_SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257  # tags
+import numpy as np
+from numpy.typing import NDArray
+
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COLORS, _SAMPLES, _PLANES = 254, 256, 257, 258, 262, 277, 284
+_TAGS = {_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COLORS, _SAMPLES, _PLANES}
+_INKS = 5  # a value of the tag colors
 _REDUCED, _MASK = 1, 4  # bits of the tag subfile
 _VALUES = {3: "H", 4: "I", 16: "Q"}  # types of numbers
+_DEEPEST = 128  # bits of a number; what is larger is a place in the file
+_ALL = 1 << 31
 _ALIKE = 0.03  # relative difference of two ratios of sides
+
+
+_File = BinaryIO | io.RawIOBase
+
+
+class Storage(NamedTuple):
+    """How a page is stored: channels, bits of a number, channels one after another, CMYK."""
+
+    channels: int
+    bits: int
+    planes: bool
+    inks: bool
 
 
 @dataclass(frozen=True)
@@ -35,13 +55,7 @@ def pages_of(path: Path) -> Pages:
     """Reads the directories of a file; a damaged file has the pages before the damage."""
     try:
         with path.open("rb") as file:
-            head = file.read(16)
-            order = {b"II": "<", b"MM": ">"}.get(head[:2])
-            if order is None or len(head) < 16:
-                return Pages()
-            big = struct.unpack(f"{order}H", head[2:4])[0] == 43
-            first = struct.unpack(f"{order}{'Q' if big else 'I'}", head[8:16] if big else head[4:8])
-            directories = _directories(file, order, big, first[0])
+            directories, big = _listed(file)
     except (OSError, struct.error):
         return Pages()
     if not directories:
@@ -49,6 +63,54 @@ def pages_of(path: Path) -> Pages:
     kept = [at for at, tags in directories if not _is_copy(tags, directories[0][1])]
     kept = kept or [directories[0][0]]
     return Pages(tuple(kept), len(directories) - len(kept), big)
+
+
+def storage_of(data: NDArray[np.uint8]) -> Storage | None:
+    """Returns how the first page of a TIFF file is stored, None if it is no TIFF.
+
+    Args:
+        data: (n,) bytes of the file.
+    """
+    try:
+        directories, _ = _listed(_Bytes(data), most=1)
+    except struct.error:
+        return None
+    if not directories:
+        return None
+    tags = directories[0][1]
+    return Storage(
+        tags.get(_SAMPLES, 1),
+        tags.get(_BITS, 1),
+        tags.get(_PLANES, 1) == 2,
+        tags.get(_COLORS) == _INKS,
+    )
+
+
+class _Bytes(io.RawIOBase):
+    """Reads an array as a file, without a copy of it."""
+
+    def __init__(self, data: NDArray[np.uint8]) -> None:
+        self._data, self._at = data, 0
+
+    def seek(self, at: int, whence: int = 0) -> int:
+        self._at = at
+        return at
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._data[self._at : self._at + size].tobytes()
+        self._at += len(part)
+        return part
+
+
+def _listed(file: _File, most: int = _ALL) -> tuple[list[tuple[int, dict[int, int]]], bool]:
+    """Returns the directories of a file, and whether it is a BigTIFF."""
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None or len(head) < 16:
+        return [], False
+    big = struct.unpack(f"{order}H", head[2:4])[0] == 43
+    first = struct.unpack(f"{order}{'Q' if big else 'I'}", head[8:16] if big else head[4:8])
+    return _directories(file, order, big, first[0], most), big
 
 
 def _is_copy(tags: dict[int, int], first: dict[int, int]) -> bool:
@@ -60,14 +122,14 @@ def _is_copy(tags: dict[int, int], first: dict[int, int]) -> bool:
 
 
 def _directories(
-    file: BinaryIO, order: str, big: bool, first: int
+    file: _File, order: str, big: bool, first: int, most: int
 ) -> list[tuple[int, dict[int, int]]]:
     """Returns where each directory begins, and its tags that matter here."""
     number, size, pointer = ("Q", 20, "Q") if big else ("H", 12, "I")
     width = struct.calcsize(f"{order}{number}"), struct.calcsize(f"{order}{pointer}")
     found: dict[int, dict[int, int]] = {}
     at = first
-    while at and at not in found:
+    while at and at not in found and len(found) < most:
         file.seek(at)
         raw = file.read(width[0])
         if len(raw) < width[0]:
@@ -76,19 +138,29 @@ def _directories(
         link = file.read(width[1])
         if len(link) < width[1]:
             break
-        found[at] = _tags(entries, order, size)
+        found[at] = tags = _tags(entries, order, size)
+        if _BITS in tags and tags[_BITS] > _DEEPEST:  # one number for each channel, elsewhere
+            file.seek(tags[_BITS])
+            tags[_BITS] = struct.unpack(f"{order}H", file.read(2))[0]
         at = struct.unpack(f"{order}{pointer}", link)[0]
     return list(found.items())
 
 
 def _tags(entries: bytes, order: str, size: int) -> dict[int, int]:
+    """Returns the tags that matter here; of several numbers the first, or where they are."""
     tags = {}
     for at in range(0, len(entries), size):
         tag, kind = struct.unpack(f"{order}HH", entries[at : at + 4])
-        if tag > _HEIGHT:  # directories are sorted
+        if tag > _PLANES:  # directories are sorted
             break
-        if tag in (_SUBFILE, _WIDTH, _HEIGHT) and kind in _VALUES:
-            value = f"{order}{_VALUES[kind]}"
-            begin = at + (12 if size == 20 else 8)
-            tags[tag] = struct.unpack(value, entries[begin : begin + struct.calcsize(value)])[0]
+        if tag not in _TAGS or kind not in _VALUES:
+            continue
+        count = struct.unpack(
+            f"{order}{'Q' if size == 20 else 'I'}", entries[at + 4 : at + (12 if size == 20 else 8)]
+        )[0]
+        value = f"{order}{_VALUES[kind]}"
+        room, begin = (8, at + 12) if size == 20 else (4, at + 8)
+        if count * struct.calcsize(value) > room:
+            value = f"{order}{'Q' if size == 20 else 'I'}"
+        tags[tag] = struct.unpack(value, entries[begin : begin + struct.calcsize(value)])[0]
     return tags

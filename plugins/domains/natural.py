@@ -94,7 +94,7 @@ def jpeg(quality: float, channels: Sequence[str]) -> augment.Transform | None:
 NATURAL = Domain(
     name="natural",
     summary="Ordinary photographs; SimCLR's views.",
-    datasets=("image_folder", "arrays"),
+    datasets=("image_folder", "arrays", "matlab"),
     demo="digits",
     policies={"default": simclr_views, "weak": mirrored, "upright": mirrored},
     corruptions={

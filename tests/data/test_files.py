@@ -3,7 +3,7 @@ import os
 import pytest
 
 from ssl_kit import DataError, UsageError
-from ssl_kit.data import index_files
+from ssl_kit.data import FileDataset, index_files
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_split_folders_without_classes(folder):
     assert splits(index) == {"train/1.png": "train", "test/2.png": "test"}
 
 
-@pytest.mark.parametrize("names", [("cat/1.png", "cat/2.png"), ("cat/1.png", "dog/2.png", "3.png")])
+@pytest.mark.parametrize("names", [("cat/1.png", "cat/2.png"), ("cat/1.png", "2.png", "3.png")])
 def test_one_folder_or_loose_files_are_no_labeling(folder, names):
     assert set(table(index_files(folder(*names), [".png"])).values()) == {""}
 
@@ -144,3 +144,21 @@ def test_a_name_that_is_no_unicode(folder):
         pass
     index = index_files(root, [".png"])
     assert os.path.exists(root / index.key(1))
+
+
+def test_each_reason_is_listed_with_the_first_of_its_files(tmp_path):
+    class Texts(FileDataset):
+        suffixes = (".txt",)
+        channels = ("gray",)
+
+        def prepare(self):
+            super().prepare()
+            self.inspect(lambda file: (_ for _ in ()).throw(DataError(f"is {'bad' * (file < 2)}")))
+
+        def read(self, i):
+            raise NotImplementedError
+
+    for name in "abc":
+        (tmp_path / f"{name}.txt").touch()
+    with pytest.raises(DataError, match=r"'a\.txt' \(and 1 more\) is bad; 'c\.txt' is \.$"):
+        Texts(tmp_path)

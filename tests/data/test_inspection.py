@@ -153,3 +153,10 @@ def test_a_fill_value_is_suspected(fill):
 )
 def test_ordinary_values_are_not_suspected(values):
     assert suspected_fills(values) == []
+
+
+def test_values_of_other_scales_are_a_warning(inspect):
+    images = pictures(6, np.float32)
+    assert not any("have values up to" in warning for warning in inspect(images).warnings)
+    warnings = inspect([*images, images[0] * 255]).warnings
+    assert any("1 of 7 images looked at have values up to" in warning for warning in warnings)

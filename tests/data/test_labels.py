@@ -45,6 +45,11 @@ def counts(index):
         {"header": "path\tlabel", "join": "\t"},
         {"header": "path\tlabel", "join": "\t", "encoding": "utf-16"},
         {"encoding": "utf-8-sig"},
+        {"encoding": "utf-16-le"},
+        {"header": "path|label", "join": "|"},
+        {"header": "path label", "join": " "},
+        {"header": "sep=;\npath;label", "join": ";"},
+        {"header": "# by hand\n\npath,label"},
         {"header": "filename,class"},
         {"header": "Image Path,Target"},
     ],
@@ -54,7 +59,8 @@ def test_tables_of_all_kinds_give_the_same_labels(folder, how):
     assert counts(index_files(folder, [".png"])) == {"cat": 6, "dog": 6}
 
 
-@pytest.mark.parametrize("form", ["./s/{}.png", "s\\{}.png", ".\\s\\{}.png", "{}.png", "{}"])
+@pytest.mark.parametrize("form", ["./s/{}.png", "s\\{}.png", ".\\s\\{}.png", "{}.png", "{}",
+                                  "S/{}.PNG", "old/s/{}.png", "D:\\old\\s\\{}.png"])  # fmt: skip
 def test_paths_of_all_kinds_mean_the_same_files(folder, form):
     write(folder, pets(folder, form))
     assert counts(index_files(folder, [".png"])) == {"cat": 6, "dog": 6}
@@ -88,7 +94,7 @@ def test_equal_rows_count_once(folder):
 
 def test_missing_values_are_no_label(folder):
     rows = pets(folder)
-    gaps = ["NaN", "nan", "NA", "", "None", "null"]
+    gaps = ["NaN", "?", "NA", "", "None", "-"]
     write(
         folder, [*rows[:6], *((path, gap) for (path, _), gap in zip(rows[6:], gaps, strict=True))]
     )
@@ -100,6 +106,10 @@ def test_missing_values_are_no_label(folder):
     [
         ("path,label", [("dog",), ("cat",), ("cat|dog",)]),
         ("path,cat,dog", [("0", "1"), ("1", "0"), ("1", "1")]),
+        ("path,cat,dog", [("False", "True"), ("True", "False"), ("True", "True")]),
+        ("path,label", [("dog",), ("cat",), ("cat;dog",)]),
+        ("path,label", [("dog",), ("cat",), ('"cat, dog"',)]),
+        ("path,labels", [("\"['dog']\"",), ("\"['cat']\"",), ("\"['cat', 'dog']\"",)]),
     ],
 )
 def test_several_labels_are_said_and_not_one_more_class(folder, header, rows):
@@ -172,6 +182,24 @@ def test_a_misspelled_column_is_named_with_the_nearest(folder):
     assert "has no column called label" in remarks
 
 
+def test_what_a_table_does_not_say_or_says_in_vain_is_named(folder):
+    rows = [("s/0.png", "cat", "3"), ("s/1.png", "Cat", "4")]
+    write(folder, rows, header="path,label,age")
+    assert index_files(folder, [".png"]).remarks == (
+        "Columns of 'labels.csv' that are not used: age.",
+        "10 of 12 files have no row in 'labels.csv'.",
+        "Classes differ only in how they are written: 'Cat'/'cat'.",
+    )
+
+
+@pytest.mark.parametrize(("name", "do"), [("meta.csv", "as --labels"), ("l.xlsx", "save it as")])
+def test_a_table_of_another_name_is_named(folder, name, do):
+    (folder / name).write_bytes(b"PK\3\4")
+    assert do in index_files(folder, [".png"]).remarks[-1]
+    with pytest.raises(UsageError, match="is a spreadsheet"):
+        index_files(folder, [".png"], folder / name)
+
+
 def files(tmp_path, *names):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -181,8 +209,10 @@ def files(tmp_path, *names):
 
 @pytest.mark.parametrize(
     ("train", "test"),
-    [("Training", "Testing"), ("TRAIN", "TEST"), ("train_set", "test_set"), ("trainset", "dev")],
-)
+    [("Training", "Testing"), ("TRAIN", "TEST"), ("train_set", "test_set"), ("trainset", "dev"),
+     ("Training Set", "Test Set"), ("train_images", "images-test"), ("trn", "holdout"),
+     ("data/train", "data/test")],
+)  # fmt: skip
 def test_parts_have_many_names(tmp_path, train, test):
     names = [f"{part}/{c}/{i}.png" for part in (train, test) for c in "ab" for i in range(3)]
     index = index_files(files(tmp_path, *names), [".png"])
@@ -213,6 +243,16 @@ def test_classes_stay_classes_above_parts_and_magnifications(tmp_path, below):
     index = index_files(files(tmp_path, *names), [".png"])
     assert index.classes == ("benign", "malignant")
     assert bool(index.remarks) == (below[0] == "40X")
+    assert index.splits.any() == (below[0] == "train")
+
+
+def test_folders_below_classes_may_be_groups_and_a_loose_file_is_unlabeled(tmp_path):
+    names = [f"{c}/{c}{p}/{i}.png" for c in "ab" for p in range(3) for i in range(2)]
+    index = index_files(files(tmp_path, *names, "0.png"), [".png"])
+    assert index.classes == ("a", "b")
+    assert "1 files lie in no class folder" in index.remarks[0]
+    (tmp_path / "0.png").unlink()
+    assert '--layout "{label}/{group}/*"' in index_files(tmp_path, [".png"]).remarks[0]
 
 
 def test_a_layout_says_it_aloud(tmp_path):
@@ -268,6 +308,11 @@ def test_a_wrong_layout_is_one_line(tmp_path, layout):
         ("benign/b ({}).png", "benign/b ({})_mask.png"),
         ("{}_T1w.png", "{}_seg.png"),
         ("train/images/{}.png", "train/labels/{}.png"),
+        ("train/{}.png", "train_masks/{}_mask.png"),
+        ("A_Input/a{}.png", "A_GroundTruth/a{}_segmentation.png"),
+        ("{}.png", "masks/{}.png"),
+        ("a/{}.png", "a/masks/{}_mask.png"),
+        ("{}.png", "mask_{}.png"),
     ],
 )
 def test_masks_are_left_out_and_said(tmp_path, image, mask):
@@ -278,7 +323,9 @@ def test_masks_are_left_out_and_said(tmp_path, image, mask):
     assert len(index_files(tmp_path, [".png"], LabelSource(masks=True))) == 10
 
 
-@pytest.mark.parametrize("names", [("seg/1.png", "cat/2.png"), ("mask_1.png", "mask_2.png")])
+@pytest.mark.parametrize("names", [("seg/1.png", "cat/2.png"), ("mask_1.png", "mask_2.png"),
+                                   ("mask/1.png", "face/1.png"),
+                                   ("with_mask/1.png", "without_mask/1.png")])  # fmt: skip
 def test_what_only_sounds_like_a_mask_is_kept(tmp_path, names):
     assert len(index_files(files(tmp_path, *names), [".png"])) == 2
 

@@ -15,7 +15,7 @@ from .electrodes import bare, electrode
 Type = Literal["eeg", "other", "unknown"]
 # what begins with one of these is no EEG
 _BEGINNINGS = (
-    "eog|veog|heog|vert|horiz|eye|gaze|pupil|emg|chin|ment|submen|masset|tibial|leg|lleg|rleg|delt|"
+    "eog|[lr]eog|veog|heog|vert|horiz|eye|gaze|pupil|emg|chin|ment|submen|masset|tibial|leg|lleg|rleg|delt|"
     "limb|ecg|ekg|heart|cardi|pulse|pleth|ppg|bvp|blood|meg|mcg|resp|airflow|flow|nasal|oral|oro|"
     "snor|cannula|therm(?!al)|thor|chest|abdo|belt|effort|cpap|leak|press|temp(?!or)|rectal|sao|"
     "spo|etco|tcco|co2|oxi|oxy|satur|gsr|eda|scl|acc|gyro|magn|posit|body|light|batt|volt|aux|mic|"
@@ -24,6 +24,7 @@ _BEGINNINGS = (
 )
 # what equals one of these, apart from a number
 _WORDS = (
+    r"(?:ana|erg|exg)\d+|cms|drl|gnd|plet|ref|"
     r"abd|abp|ann|art|bp|bpm|cvp|dc|dig|et|evt|h\.?r|ibi|icp|lat|loc|mk|mrk|osat|ox|pap|pos|pr|rat|"
     "rip|roc|rr|sat|seconds|stat|sti|sum|tho|tib|trg|y"
 )
@@ -36,7 +37,7 @@ _MICRO = (  # the last is a Greek mu in Shift JIS, as Nihon Kohden writes it
     "\N{GREEK SMALL LETTER MU}",
     "\x83\N{LATIN SMALL LETTER E WITH CIRCUMFLEX}",
 )
-_VOLTS = {"uv": 1.0, "microv": 1.0, "mv": 1e3, "nv": 1e-3, "v": 1e6, "volt": 1e6}
+_VOLTS = {"uv": 1.0, "mv": 1e3, "nv": 1e-3, "v": 1e6, "volt": 1e6, "volts": 1e6}
 
 
 def microvolts_of(unit: str) -> float | None:
@@ -44,7 +45,7 @@ def microvolts_of(unit: str) -> float | None:
     plain = unit.strip().lower().removeprefix("\N{LATIN SMALL LETTER A WITH CIRCUMFLEX}")
     for micro in _MICRO:
         plain = plain.replace(micro, "u")
-    plain = plain.replace("volts", "volt").replace("microvolt", "microv")
+    plain = re.sub(r"(?<=[a-z])volts?$", "v", plain.replace("microvolt", "uvolt"))
     return _VOLTS.get(plain)
 
 
@@ -65,9 +66,14 @@ def types_of(labels: Sequence[str], units: Sequence[str] | None = None) -> list[
 
 def _type_of(label: str, unit: str, net: bool) -> Type:
     name = bare(label)
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # RightAUX
     if electrode(label):
         return "eeg"
-    if _OTHER.search(name) or (not net and re.split(r"[-:/ ]", name.lower())[0] in _EYES):
+    if (
+        _OTHER.search(name)
+        or _OTHER.search(apart)
+        or (not net and re.split(r"[-:/ ]", name.lower())[0] in _EYES)
+    ):
         return "other"
     if _DECLARED.match(label.strip()):
         return "eeg"

@@ -11,7 +11,7 @@ from .policies import default, upright, weak, whole
 EEG = Domain(
     name="eeg",
     summary="EEG and wearable biosignals, as signals or as pictures.",
-    datasets=("empatica", "recordings", "image_folder", "arrays"),
+    datasets=("empatica", "recordings", "image_folder", "arrays", "matlab"),
     demo="eeg_demo",
     policies={"default": default, "weak": weak, "upright": upright, "eval": whole},
     pairings={"recording": recording, "neighbor": neighbor},

@@ -18,6 +18,7 @@ from ssl_kit import DataError
 
 from .channel_types import microvolts_of, types_of
 from .electrodes import canonical
+from .lines import was_text
 from .source_base import Reals, Source, spans_between
 from .tal import Times, times_in
 
@@ -39,6 +40,7 @@ class Header:
         records: Number of records.
         seconds: Length of a record.
         width: Bytes of a sample.
+        surplus: Bytes behind the records that the header declares.
         discontinuous: Whether the header declares pauses.
         began: Unix time in seconds, None if there is no date.
     """
@@ -70,13 +72,7 @@ class Header:
         invalid = self.start != 256 * (channels + 1) or not record or (self.counts < 0).any()
         if invalid or records < -1 or not 0 <= length < np.inf:
             raise DataError("its header is no EDF or BDF header")
-        size = path.stat().st_size
-        if self.start + max(records, 1) * record > size:
-            raise DataError(
-                f"is cut off: its header declares {max(records, 1)} records of {record} bytes, "
-                f"but it is only {size} bytes long"
-            )
-        self.records = (size - self.start) // record
+        self.records, self.surplus = self._sized(path, records, record)
         self.seconds = length or 1.0  # 0 if there are annotations only
         self.labels = [text.decode("latin-1").strip() for text in fields[_LABEL]]
         self.units = [text.decode("latin-1").strip() for text in fields[_UNIT]]
@@ -85,6 +81,21 @@ class Header:
             self.scale = np.stack([factor, low - least * factor])
         self.discontinuous = head[192:197] in (b"EDF+D", b"BDF+D")
         self.began = _date(head)
+
+    def _sized(self, path: Path, records: int, record: int) -> tuple[int, int]:
+        """Returns the number of records, and of bytes behind those that the header declares."""
+        size, declared = path.stat().st_size, self.start + max(records, 1) * record
+        if size != declared and was_text(path, self.start, size < declared):
+            raise DataError(
+                f"has {size} bytes where its header declares {declared}, and its line ends were "
+                "changed: was it copied as text? Copy it again in binary mode"
+            )
+        if size < declared:
+            raise DataError(
+                f"is cut off: its header declares {max(records, 1)} records of {record} bytes, "
+                f"but it is only {size} bytes long"
+            )
+        return (size - self.start) // record, size - declared if records > 0 else 0
 
 
 def _fields(text: bytes, channels: int) -> list[list[bytes]]:
@@ -146,6 +157,10 @@ class EdfSource(Source):
         ]
         if unclear:
             self.remarks += ("the unit of EEG is no voltage; microvolts are assumed",)
+        if head.surplus:
+            self.remarks += (
+                "there are more samples than the header declares; whole records are read",
+            )
         self._keep_times(times_in([self._records(c) for c in notes]))
 
     def _keep_times(self, times: Times) -> None:

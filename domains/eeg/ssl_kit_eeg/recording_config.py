@@ -22,9 +22,21 @@ class RecordingConfig(WindowConfig):
     stride: Annotated[
         float, Field(ge=0, description="seconds from window to window (0: the length of a window)")
     ] = 0.0
-    rate: Annotated[float, Field(ge=0, description="sampling rate in Hz of text and CSV files")] = (
-        0.0
-    )
+    rate: Annotated[
+        float, Field(ge=0, description="sampling rate in Hz of text, CSV and MATLAB files")
+    ] = 0.0
+    variable: Annotated[
+        str,
+        Field(description="array of a MATLAB file; '' is the one that is called as signals are"),
+    ] = ""
+    factor: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="number that samples are multiplied by to become microvolts, such as 1e6 "
+            "if a file has volts and declares microvolts or nothing",
+        ),
+    ] = 1.0
     resample: Annotated[float, Field(gt=0, description="sampling rate of windows in Hz")] = 128.0
     band: Annotated[
         tuple[float, float],

@@ -6,6 +6,7 @@ import logging
 import math
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, Index
-from ssl_kit.data import FileDataset, index_files, walk
+from ssl_kit.data import FileDataset, evenly_spaced, index_files, walk
 
 from .montage import choose, usable
 from .notes import borrowed, good_starts, label_of
@@ -25,6 +26,8 @@ from .sources import BINARY, TEXT, open_source
 from .windows import Windows
 
 _log = logging.getLogger("ssl_kit")
+_LOOKED_AT = 8  # windows that tell the amplitude
+_SMALL, _BIG = 0.2, 500.0  # standard deviations between which microvolts are plausible
 _MARGIN = 2.0  # seconds read on both sides of a window, for the filter
 _DATA = (".eeg", ".dat", ".avg", ".seg", ".fdt")  # beside the headers that are read
 _COMPANIONS = (*_DATA, ".vmrk", ".amrk")
@@ -42,7 +45,7 @@ _FAULTY = _Cut(np.zeros(1), [""])  # one window, which cannot be read
 
 
 class Recordings(Windows, FileDataset):
-    """EDF, BDF, GDF, FIF, BrainVision, EEGLAB, and text with one sample a line.
+    """EDF, BDF, GDF, FIF, BrainVision, EEGLAB, MATLAB, and text with one sample a line.
 
     A window is read when it is needed, with two seconds around it, filtered and resampled.
     """
@@ -62,6 +65,21 @@ class Recordings(Windows, FileDataset):
         cuts |= dict.fromkeys(self.faults, _FAULTY)
         self._lay_out(dict(sorted(cuts.items())))
         self._show(self._names, self.options.resample, known)
+        self.index = replace(self.index, remarks=(*self.index.remarks, *self._odd_amplitude()))
+
+    def _odd_amplitude(self) -> Iterable[str]:
+        """Yields a remark if the samples are too small or too large for microvolts of EEG."""
+        spreads = []
+        for i in evenly_spaced(len(self), _LOOKED_AT).tolist():
+            with suppress(DataError):
+                spreads.append(float(np.median(self.signal(i).std(axis=1))))
+        usual = float(np.median([each for each in spreads if each > 0] or [1.0]))
+        if not self._asked[0] and not _SMALL <= usual <= _BIG:
+            guess = " 1e6 if they are volts, or 1e3 if they are millivolts" if usual < 1 else ""
+            yield (
+                f"The standard deviation is {usual:.2g}, and EEG has about 5 to 100 uV: the unit "
+                f"may be another. Set data.options.factor,{guess or ' such as 1e-3'}."
+            )
 
     def find_files(self) -> Index:
         """Returns the index of the recordings; text beside binary recordings holds notes."""
@@ -82,7 +100,7 @@ class Recordings(Windows, FileDataset):
         return folder
 
     def _source(self, file: int) -> Source:
-        return open_source(self.path_of(file), self.options.rate)
+        return open_source(self.path_of(file), self.options.rate, self.options.variable)
 
     @property
     def _asked(self) -> tuple[tuple[str, ...], float]:
@@ -94,6 +112,8 @@ class Recordings(Windows, FileDataset):
         names = [self.files.key(file) for file in range(len(self.files))]
         recordings = [i for i, name in enumerate(names) if name.rpartition("/")[2] != "labels.csv"]
         channels = self.inspect(lambda file: usable(self._source(file), *self._asked), recordings)
+        listed_elsewhere = self._continued(channels)
+        channels = {i: names for i, names in channels.items() if i not in listed_elsewhere}
         self._with_signal = [file for file, listed in channels.items() if listed]
         silent = {names[i]: self._source(i) for i, listed in channels.items() if not listed}
         if silent:
@@ -102,6 +122,17 @@ class Recordings(Windows, FileDataset):
         if not cuts:
             raise DataError(f"'{self.path}' holds annotations and no signal.")
         return cuts
+
+    def _continued(self, files: Iterable[int]) -> set[int]:
+        """Returns the files that another file names as its continuation, as parts of a long FIF."""
+        own = {file: self.path_of(file).resolve() for file in files}
+        parts = {
+            part.resolve()
+            for file in own
+            for part in self._source(file).parts
+            if part.resolve() != own[file]
+        }
+        return {file for file, path in own.items() if path in parts}
 
     def _cut(self, file: int, silent: dict[str, Source]) -> _Cut:
         options, source = self.options, self._source(file)
@@ -257,7 +288,7 @@ class Recordings(Windows, FileDataset):
             raise DataError(
                 f"has {rate:g} samples a second of {names[0]}, too few for data.options.band"
             )
-        x = source.read(origin + first, origin + stop, names)
+        x = source.read(origin + first, origin + stop, names) * np.float32(options.factor)
         dead_rows = dead(x)
         x = np.where(dead_rows[:, None], 0, x - x.mean(axis=1, keepdims=True))
         x = bandpass(x, rate, *options.band, mirrored=len(source.spans) > 1)

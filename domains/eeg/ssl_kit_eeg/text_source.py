@@ -18,6 +18,7 @@ from .source_base import Reals, Source, spans_between
 _TIMES = ("time", "times", "timestamp", "timestamps", "seconds")
 _NO_SIGNAL = (*_TIMES, "index", "sample", "")
 _UNITS = (1.0, 1e-3, 1e-6, 1e-9)  # of times, in seconds
+_SLOWEST, _FASTEST = 20, 30_000  # samples a second of EEG
 _STEPS = 50  # lines that tell the unit
 _LATE = 1.5  # samples by which a line may be late
 _MOST_READ = 2000  # lines, to find pauses
@@ -41,11 +42,6 @@ class TextSource(Source):
     """Text in microvolts: lines are samples, columns are channels, with or without a header."""
 
     def __init__(self, path: Path, rate: float) -> None:
-        if not rate:
-            raise UsageError(
-                "Text files do not say how many samples there are in a second. Give "
-                "--set data.options.rate=HZ (173.61 for the Bonn EEG)."
-            )
         self._lines, self._rate = Lines(path, head=1), rate
         fields = self._lines.head[0]
         named = not all(is_number(field) for field in fields)
@@ -61,9 +57,31 @@ class TextSource(Source):
         width = self._lines.read(0, 1).shape[1]
         if width != len(fields):
             raise DataError(f"has {len(fields)} names for {width} columns")
+        if not rate:
+            raise UsageError(
+                "Text files do not say how many samples there are in a second. Give --set "
+                f"data.options.rate=HZ ({self._suggested(fields)})."
+            )
         clock = [c for c, name in enumerate(fields) if name.strip().lower() in _TIMES]
         pauses = self._pauses(clock[0]) if clock and self._lines.count >= _STEPS else []
         self.spans = spans_between(pauses, self._lines.count / rate)
+
+    def _suggested(self, fields: Sequence[str]) -> str:
+        """Returns what the column of times suggests, else an example."""
+        clock = [c for c, name in enumerate(fields) if name.strip().lower() in _TIMES]
+        count = min(self._lines.count, _MOST_READ)
+        try:
+            times = self._lines.read(0, count)[:, clock[0]] if clock else np.zeros(0)
+        except DataError:
+            times = np.zeros(0)
+        if len(times) < 2 or times[-1] <= times[0]:
+            return "173.61 for the Bonn EEG"
+        step = float(times[-1] - times[0]) / (len(times) - 1)
+        rates = [1 / (step * unit) for unit in _UNITS]
+        plausible = [rate for rate in rates if _SLOWEST <= rate <= _FASTEST]
+        name = fields[clock[0]].strip()
+        listed = " or ".join(f"{rate:.5g}" for rate in plausible)
+        return f"its column '{name}' suggests {listed}" if listed else f"'{name}' fits no unit"
 
     def _pauses(self, column: int) -> list[tuple[float, float]]:
         """Returns where times of lines are apart, in seconds of signal, and by how many seconds.

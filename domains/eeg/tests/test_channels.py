@@ -26,6 +26,7 @@ OTHER = ["EOG horizontal", "Resp oro-nasal", "EMG submental", "Temp rectal", "Sa
 OTHER += ["Event marker", "EEG EKG1-REF", "EEG LOC-REF", "PHOTIC-REF", "IBI", "BURSTS", "SUPPR"]
 OTHER += ["E1-M2", "EMGright", "HEOG", "LOC-A2", "Chin1-Chin2", "LAT", "SpO2", "H.R.", "POL DC01"]
 OTHER += ["Nasal pressure", "ABDO RES", "THOR RES", "POSITION", "Pulse rate", "aux1", "Leg/L", "PR"]
+OTHER += ["Right AUX", "RightAUX", "LEOG", "EXG1", "REF", "GND", "CMS", "Plet"]
 OTHER += ["EKG", "Snore", "Airflow", "Flow", "Light", "OX STAT", "GSR1", "STI 014", "Trigger"]
 
 
@@ -53,6 +54,9 @@ def test_a_unit_that_is_no_voltage_and_a_name_that_says_nothing() -> None:
         ("µV", 1),
         ("μV", 1),
         ("Âµv", 1),
+        ("uVolt", 1),
+        ("microvolts", 1),
+        ("Volt", 1e6),
         ("mV", 1e3),
         ("nV", 1e-3),
         ("V", 1e6),

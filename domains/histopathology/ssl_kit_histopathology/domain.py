@@ -11,7 +11,7 @@ from .policies import default, macenko, reinhard, upright, weak
 HISTOPATHOLOGY = Domain(
     name="histopathology",
     summary="Stained tissue: whole slides and folders of patches.",
-    datasets=("slides", "patches", "arrays"),
+    datasets=("slides", "patches", "arrays", "matlab"),
     demo="histopathology_demo",
     policies={
         "default": default,

@@ -63,9 +63,9 @@ class Slides(FileDataset):
         plans = _one_of_each(plans)
         patients = [plan.patient for plan in plans]
         self.files = group_by_names(self.files, "slides", parts=False, identifiers=patients)
+        self.faults = {file: plan.fault for file, plan in enumerate(plans) if plan.fault}
         self._report(plans)
         self._tilings = [plan.tiling for plan in plans]
-        self.faults = {file: plan.fault for file, plan in enumerate(plans) if plan.fault}
         self._cut([plan.places for plan in plans])
         self._label()
 
@@ -101,13 +101,13 @@ class Slides(FileDataset):
 
     def _report(self, plans: list[Plan]) -> None:
         """Logs which slides have no tiles; refuses if most slides cannot be used."""
-        broken = [file for file, plan in enumerate(plans) if plan.fault]
-        names = [f"'{self.files.key(file)}' {plans[file].fault}" for file in broken]
+        broken = self.faults
         slides = sum(bool(plan.fault or plan.tiling) for plan in plans)
         empty = sum(not len(plan.places) for plan in plans if plan.tiling)
         if broken and 2 * len(broken) > slides:
             raise DataError(
-                f"{len(broken)} of {slides} slides in '{self.path}' cannot be used; {names[0]}."
+                f"{len(broken)} of {slides} slides in '{self.path}' cannot be used; "
+                f"{self.listed_faults()}."
             )
         if empty + len(broken) == slides:
             inked = sum(plan.inked for plan in plans)
@@ -120,7 +120,8 @@ class Slides(FileDataset):
                 "--set data.options.overviews=FOLDER draws what is found."
             )
         if broken:
-            _log.warning("%d of %d slides cannot be used: %s.", len(broken), slides, names[0])
+            reasons = self.listed_faults()
+            _log.warning("%d of %d slides cannot be used: %s.", len(broken), slides, reasons)
         self._remark(plans, slides, empty)
 
     def _remark(self, plans: list[Plan], slides: int, empty: int) -> None:

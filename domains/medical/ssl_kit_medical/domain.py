@@ -11,7 +11,7 @@ from .policies import default, upright, weak
 MEDICAL = Domain(
     name="medical",
     summary="DICOM, NIfTI, radiographs and microscopy.",
-    datasets=("dicom", "nifti", "image_folder", "arrays"),
+    datasets=("dicom", "nifti", "image_folder", "arrays", "matlab"),
     demo="medical_demo",
     policies={"default": default, "weak": weak, "upright": upright},
     pairings={"study": study, "volume": volume, "neighbor": neighbor},

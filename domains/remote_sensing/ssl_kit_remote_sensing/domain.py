@@ -11,7 +11,7 @@ from .policies import default, upright, weak
 REMOTE_SENSING = Domain(
     name="remote_sensing",
     summary="Scenes from above: JPEG, PNG and GeoTIFF of any bands.",
-    datasets=("geotiff", "image_folder", "arrays"),
+    datasets=("geotiff", "image_folder", "arrays", "matlab"),
     demo="remote_sensing_demo",
     policies={"default": default, "weak": weak, "upright": upright},
     defaults={"objective": {"name": "descriptors"}},  # best from scratch: README.md

@@ -10,7 +10,7 @@ from .policies import dca, default, upright, weak, whole
 SAR = Domain(
     name="sar",
     summary="Radar images: target chips and scenes, complex or detected.",
-    datasets=("sar_raster", "mstar_phoenix", "image_folder", "arrays"),
+    datasets=("sar_raster", "mstar_phoenix", "image_folder", "arrays", "matlab"),
     demo="sar_demo",
     policies={
         "default": default,

@@ -31,3 +31,9 @@ def test_undeclared_fill_values_become_missing(tmp_path, dtype):
     plain = Arrays(tmp_path / "s.npy", ArraysConfig(guess_nodata=False))
     assert plain.read(0).min() == -9999
     assert not plain.index.remarks
+
+
+def test_a_file_that_would_run_code_is_named(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([1, "a", None], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match=r"None of the arrays .* 'a\.npy' is no NumPy array"):
+        Arrays(tmp_path)

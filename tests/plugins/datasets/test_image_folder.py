@@ -5,6 +5,7 @@ import io
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, features
 
 from ssl_kit import DataError
@@ -163,11 +164,49 @@ def test_the_largest_value_of_a_pgm_is_white(tmp_path):
     assert ImageFolder(tmp_path).read(0).ravel().tolist() == [0, 85, 170, 255]
 
 
-def test_fill_values_of_float_images_are_missing(tmp_path):
-    image = np.random.default_rng(0).random((64, 64)).astype(np.float32)
-    image[:9] = -9999
+@pytest.mark.parametrize(
+    ("dtype", "fill"), [("float32", -9999), ("int16", -9999), ("uint16", 65535)]
+)
+def test_fill_values_of_deep_images_are_missing(tmp_path, dtype, fill):
+    image = (np.random.default_rng(0).random((64, 64)) * 1000).astype(dtype)
+    image[:9] = fill
     cv2.imwrite(str(tmp_path / "a.tif"), image)
     data = ImageFolder(tmp_path)
-    assert data.value_range.min() >= 0
+    assert 0 <= data.value_range.min() < data.value_range.max() <= 1000
     assert np.isnan(data.read(0)[:9]).all()
-    assert "-9999" in data.index.remarks[0]
+    assert str(fill) in data.index.remarks[0]
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_the_values_of_a_tiff_are_right_or_it_is_refused(tmp_path, bands, dtype, planes):
+    pixels = picture(bands=bands).astype(dtype)
+    stored = pixels.transpose(2, 0, 1) if planes == "separate" else pixels
+    how = {"photometric": "rgb" if bands > 2 else "minisblack", "planarconfig": planes}
+    tifffile.imwrite(tmp_path / "a.tif", np.ascontiguousarray(stored.squeeze()), **how)
+    data = ImageFolder(tmp_path)
+    if bands == 1 or (dtype == "uint8" and (bands, planes) != (2, "separate")):
+        assert np.array_equal(data.read(0), pixels[..., : 1 if bands < 3 else 3])
+    elif bands == 2 or planes == "separate":
+        with pytest.raises(DataError, match=r"is a TIFF of|damaged"):
+            data.read(0)
+    else:
+        assert np.array_equal(data.read(0), pixels[..., :3])
+    assert any("fourth is left out" in line for line in data.index.remarks) == (
+        bands == 4 and (planes == "contig" or dtype == "uint8")
+    )
+
+
+def test_a_tiff_of_many_channels_names_the_reader_that_takes_them(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8, 5), np.uint16), planarconfig="contig")
+    with pytest.raises(DataError, match=r"5 channels of 16 bits.*remote_sensing"):
+        ImageFolder(tmp_path).read(0)
+
+
+def test_gray_with_alpha_is_gray(tmp_path):
+    gray = Image.fromarray(picture(bands=1)[..., 0])
+    gray.convert("LA").save(tmp_path / "a.png")
+    data = ImageFolder(tmp_path)
+    assert data.channels == ("gray",)
+    assert np.array_equal(data.read(0), picture(bands=1))

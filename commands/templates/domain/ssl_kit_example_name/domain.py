@@ -36,7 +36,7 @@ def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
 EXAMPLE_NAME = Domain(
     name="example_name",
     summary="Images of example_name: PNG, TIFF and NumPy files.",
-    datasets=("image_folder", "arrays"),  # the first that accepts the files reads them
+    datasets=("image_folder", "arrays", "matlab"),  # the first that accepts the files reads them
     demo="example_name_demo",
     policies={"default": default, "weak": weak, "upright": upright},
     defaults={"encoder": {"image_size": 64}},  # any setting of a run that suits these images
