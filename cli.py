@@ -28,7 +28,7 @@ def main() -> None:
     """  # noqa: D301  \b is click's
 
 
-@main.command(cls=flags.Derived, flags=flags.TRAIN)
+@main.command(cls=flags.Derived, flags=flags.TRAIN, check="check_run")
 @flags.out("Folder of the run.  [default: runs/NAME-TIME]")
 @click.option("--config", type=flags.PATH, help="TOML file with settings, below flags and --set.")
 @flags.setting
@@ -49,13 +49,12 @@ def train(**options: Any) -> None:
         click.echo(trained(run, run.verdict))
 
 
-@main.command(cls=flags.Derived, flags=flags.EVALUATE)
+@main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_evaluations")
 @flags.model
 @click.option(
     "--evaluation",
-    default="knn,linear",
-    show_default=True,
-    help="Names of evaluations, with commas; see 'ssl-kit evaluations'.",
+    help="Names of evaluations, with commas; see 'ssl-kit evaluations'.  "
+    "[default: knn,linear; for a classifier its own predictions]",
 )
 @flags.overlap
 @flags.evaluation_setting
@@ -71,7 +70,7 @@ def evaluate(model: str, as_json: bool, **options: Any) -> None:
     show(results.to_json(), as_json, lambda: results)
 
 
-@main.command(cls=flags.Derived, flags=flags.EVALUATE)
+@main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_finetuning")
 @flags.model
 @flags.overlap
 @flags.settings("KEY=VALUE", "Option of 'ssl-kit evaluations finetune', or data.KEY=VALUE.")
@@ -86,7 +85,7 @@ def finetune(model: str, as_json: bool, **options: Any) -> None:
     show(metrics, as_json, lambda: metrics)
 
 
-@main.command(cls=flags.Derived, flags=flags.EVALUATE)
+@main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_comparison")
 @click.argument("arms", nargs=-1, required=True, metavar="RUN|scratch|imagenet|random-frozen...")
 @click.option(
     "--evaluation",
@@ -139,7 +138,7 @@ def embed(model: str, as_json: bool, out: Path, **options: Any) -> None:
     show(values, as_json, lambda: f"{count} images embedded in {out}, {len(skipped)} skipped")
 
 
-@main.command(cls=flags.Derived, flags=flags.INSPECT)
+@main.command(cls=flags.Derived, flags=flags.INSPECT, check="check_images")
 @flags.settings("KEY=VALUE", "Setting of the images, such as data.options.tile=64.")
 @flags.as_json
 def inspect(as_json: bool, **options: Any) -> None:
@@ -150,7 +149,7 @@ def inspect(as_json: bool, **options: Any) -> None:
     show(facts, as_json, lambda: facts)
 
 
-@main.command(cls=flags.Derived, flags=flags.VIEWS)
+@main.command(cls=flags.Derived, flags=flags.VIEWS, check="check_images")
 @click.option(
     "--policy", default="default", show_default=True, help="Name of the augmentation policy."
 )
@@ -169,7 +168,7 @@ def views(as_json: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("run", type=flags.PATH)
+@click.argument("run", metavar="RUN|CLASSIFIER", type=flags.PATH)
 @click.option(
     "--format",
     default="timm",
@@ -177,19 +176,20 @@ def views(as_json: bool, **options: Any) -> None:
     help="Name of the format: timm, safetensors, torchvision, onnx or torch_export.",
 )
 @flags.out("New folder for the export.", required=True)
+@flags.quiet
 @flags.as_json
 def export(run: Path, as_json: bool, **options: Any) -> None:
-    """Hand the encoder of a run to other programs; what is written is checked."""
+    """Write an encoder or a classifier for other programs, and check what was written."""
     from .commands.export import export
 
     made = export(run, **options)
     gap, folder = made.largest_difference, made.folder
     values = {"folder": str(folder), "format": made.format, "largest_difference": gap}
-    show(values, as_json, lambda: f"Written to {folder}; features differ by at most {gap:.1g}.")
+    show(values, as_json, lambda: f"Written to {folder}; its outputs differ by at most {gap:.1g}.")
 
 
 @main.command()
-@click.argument("folder", metavar="RUN|COMPARISON", type=flags.PATH)
+@click.argument("folder", metavar="RUN|COMPARISON|CLASSIFIER", type=flags.PATH)
 @click.option("--data", help="Images of the run, where they have moved.")
 @flags.out("HTML file to write.  [default: report.html in the folder]")
 @click.option("--serve", "live", is_flag=True, help="Show a running training, and refresh it.")
@@ -202,7 +202,7 @@ def export(run: Path, as_json: bool, **options: Any) -> None:
 )
 @flags.as_json
 def report(folder: Path, live: bool, port: int, as_json: bool, **options: Any) -> None:
-    """Write a run or a comparison as one HTML file."""
+    """Write a run, a comparison or a classifier as one HTML file."""
     from .commands.report import report
     from .reports.html.page import serve
 
@@ -219,15 +219,16 @@ def _listing(plural: str) -> None:
     @flags.as_json
     def listing(name: str | None, as_json: bool) -> None:
         from .commands.listing import describe, entries
+        from .commands.listings import page
         from .core import discovery
 
         registry = getattr(discovery, plural)
         if name:
             facts = describe(registry, name)
-            show(facts, as_json, lambda: "\n".join(f"{k}: {v}" for k, v in facts.items()))
+            show(facts, as_json, lambda: page.page(registry.kind, facts))
         else:
             rows = entries(registry)
-            show(rows, as_json, lambda: columns(rows, "name", "summary"))
+            show(rows, as_json, lambda: page.listing(registry.kind, rows))
 
 
 for _plural in ("domains", "objectives", "encoders", "datasets", "evaluations"):

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.beside_start import evaluate_beside_start
-from ..evaluation.requests import choose, prepare
+from ..evaluation.own_predictions import NAME, evaluate_predictions
+from ..evaluation.requests import choose, prepare, run_of
+from ..evaluation.tuned import TunedRun
 from ..reports.printed import Evaluations
 from .provenance import command_of
 
@@ -17,7 +19,7 @@ def evaluate(
     domain: str = "",
     data: str | PathLike[str] = "",
     labels: str | PathLike[str] = "",
-    evaluation: str | Sequence[str] = "knn,linear",
+    evaluation: str | Sequence[str] = "",
     encoder: str = "resnet18",
     image_size: int = 0,
     holdout: float | None = None,
@@ -27,14 +29,18 @@ def evaluate(
 ) -> Evaluations:
     """Measures a run beside the weights that it started from, or initial weights alone.
 
-    The arguments are the flags of `ssl-kit evaluate`. The results of a run are also written to
-    its folder: evaluations/NAME.json, and in NAME.npz what differences are computed from.
+    The arguments are the flags of `ssl-kit evaluate`. A fine-tuned classifier is tested by its own
+    predictions unless `evaluation` names others. The results of a run or classifier are also
+    written to its folder: evaluations/NAME.json, and in NAME.npz what differences
+    are computed from.
 
     Returns:
         The results by name of the evaluation; printed, they are a table.
     """
     command = command_of(evaluate, locals())
-    chosen = choose(evaluation.split(",") if isinstance(evaluation, str) else evaluation, set)
+    own = evaluation in ("", NAME) and isinstance(run_of(fspath(model)), TunedRun)
+    names = evaluation or "knn,linear"
+    chosen = {} if own else choose(names.split(",") if isinstance(names, str) else names, set)
     prepared = prepare(
         fspath(model),
         domain=domain,
@@ -48,5 +54,7 @@ def evaluate(
         evaluations=chosen.values(),
         settings=set,
     )
+    if own:
+        return Evaluations([evaluate_predictions(prepared, command)], prepared.shared)
     results = evaluate_beside_start(prepared, chosen, command)
     return Evaluations(results, prepared.shared)

@@ -12,10 +12,10 @@ def report(
     data: str | PathLike[str] = "",
     out: str | PathLike[str] | None = None,
 ) -> Path:
-    """Writes a run or a comparison as one HTML file; returns the file.
+    """Writes a run, a comparison or a classifier as one HTML file; returns the file.
 
     Args:
-        folder: Folder of a run or a comparison.
+        folder: Folder of a run, a comparison or a fine-tuned classifier.
         data: Images of the run, where they have moved.
         out: The file; report.html in the folder if None.
     """

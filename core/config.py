@@ -40,16 +40,26 @@ def validate(model: type[C], values: Mapping[str, Any], where: str = "") -> C:
         *parents, key = [str(part) for part in first["loc"]] or ["configuration"]
         name = ".".join([*filter(None, [where]), *parents, key])
         if first["type"] == "extra_forbidden":
-            known = _keys(model, parents)
-            raise UsageError(
-                f"Unknown key '{name}'. {did_you_mean(key, known)} "
-                f"Known here: {', '.join(sorted(known))}."
-            ) from error
+            raise unknown_key(name, key, _keys(model, parents)) from error
         raise UsageError(
             f"Wrong value for '{name}': {first['msg']}, not {first['input']!r}."
             if first["type"] != "missing"
             else f"The key '{name}' is required."
         ) from error
+
+
+def unknown_key(name: str, key: str, known: Iterable[str]) -> UsageError:
+    """Returns the error about an unknown key, with the nearest right one.
+
+    Args:
+        name: The key with its dotted prefix.
+        key: The key alone.
+        known: The keys that there are.
+    """
+    keys = sorted(known)
+    parts = [f"Unknown key '{name}'.", did_you_mean(key, keys)]
+    parts.append(f"Known here: {', '.join(keys)}." if keys else "There are none here.")
+    return UsageError(" ".join(part for part in parts if part))
 
 
 def _keys(model: type[BaseModel], parents: Iterable[str]) -> list[str]:

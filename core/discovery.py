@@ -130,10 +130,11 @@ class Discovery:
         value: Any,
         summary: str = "",
         install: str = "",
+        group: str = "",
     ) -> None:
         """Registers a name; one that is taken or wrong leaves the plugin's other names alone."""
         try:
-            registry.add(Entry(name, value, summary, plugin.origin, plugin.version, install))
+            registry.add(Entry(name, value, summary, plugin.origin, plugin.version, install, group))
         except PluginError as error:
             self._fail(plugin, error)
 

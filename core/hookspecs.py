@@ -1,6 +1,7 @@
 """Everything a plugin can add, on one page. Implement any of these in your entry-point module.
 
-Each `register` is called as `register(name, "package.module:Attribute", summary="One sentence.")`.
+Each `register` is called as `register(name, "package.module:Attribute", summary="One sentence.")`;
+`group` names the heading that the listings show it under, the distribution's name by default.
 The reference is imported on first use only, so the entry-point module itself must stay light: no
 torch, no heavy library.
 """

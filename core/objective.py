@@ -75,7 +75,7 @@ class Objective(nn.Module, ABC):
     loaded continues exactly. An objective never touches optimizer, device, augmentations or files.
 
     Attributes:
-        paper: Link to the paper.
+        paper: Link to the paper, or to the repository of a method without one; may be "".
         Config: Class of the options; the defaults are those of the paper.
         needs: What the encoder must provide: any of "map", "pyramid" and "tokens".
         trains: What of the encoder the loss is computed from: "features" (pooled), "map" (the last
@@ -90,7 +90,7 @@ class Objective(nn.Module, ABC):
             None. It is typed `Any` so that a subclass can call it without declaring it again.
     """
 
-    paper: ClassVar[str]
+    paper: ClassVar[str] = ""
     Config: ClassVar[type[Config]] = Config
     needs: ClassVar[frozenset[str]] = frozenset()
     trains: ClassVar[str] = "features"

@@ -22,6 +22,7 @@ class Entry:
         origin: The distribution or file that registered it.
         version: The version of that distribution, "" if it has none.
         install: The command that installs it when `value` is None.
+        group: Heading that the listings show it under, such as "Contrastive".
     """
 
     name: str
@@ -30,6 +31,7 @@ class Entry:
     origin: str = ""
     version: str = ""
     install: str = ""
+    group: str = ""
 
     def load(self) -> Any:
         """Imports and returns the thing.
@@ -115,6 +117,11 @@ class Registry(Mapping[str, Any]):
             hint = f"It is not installed: run '{entry.install}'. {self._hint()}".rstrip()
             raise UnknownNameError(self.kind, name, self, hint)
         return entry
+
+    def entries(self) -> list[Entry]:
+        """Returns all entries in the order of their registration."""
+        self._fill()
+        return list(self._entries.values())
 
     def __getitem__(self, name: str) -> Any:
         return self.entry(name).load()

@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,11 +115,7 @@ class Renderer:
             (size, size, C), or (1, size, C) for signals, of the same type; and its frame (2, 3),
             (0, 3) where the view did not ask to be located. Pixel i reaches from i to i + 1.
         """
-        rng = np.random.default_rng((self._seed, epoch, index, view))
-        pipeline = self.pipelines[view]
-        pipeline.set_random_state(rng, random.Random(int(rng.integers(2**63))))  # noqa: S311
-        corners = {"keypoints": _corners(image)} if self.views[view].locate else {}
-        targets = pipeline(image=image, **corners)
+        targets = self._render(image, epoch, index, view)
         out: Image = targets["image"]
         out = out[..., None] if out.ndim == 2 else out
         size = self.views[view].size
@@ -128,7 +125,29 @@ class Renderer:
                 f"({size}, {size}, {image.shape[2]}) was asked for."
             )
         out = np.ascontiguousarray(out, dtype=np.uint8 if image.dtype == np.uint8 else np.float32)
-        return out, _frame(targets["keypoints"], image) if corners else _NOWHERE
+        return out, _frame(targets["keypoints"], image) if "keypoints" in targets else _NOWHERE
+
+    def applied(
+        self, image: Image, epoch: int, index: int, view: int
+    ) -> list[tuple[str, Mapping[str, Any]]]:
+        """Returns name and parameters of the transforms that make a view; see `locate`."""
+        pipeline = self.pipelines[view]
+        pipeline.save_applied_params = True
+        try:
+            steps: list[tuple[str, Mapping[str, Any]]]
+            steps = self._render(image, epoch, index, view)["applied_transforms"]
+            return steps
+        finally:
+            pipeline.save_applied_params = False
+
+    def _render(self, image: Image, epoch: int, index: int, view: int) -> dict[str, Any]:
+        """Returns what the pipeline of a view gives."""
+        rng = np.random.default_rng((self._seed, epoch, index, view))
+        pipeline = self.pipelines[view]
+        pipeline.set_random_state(rng, random.Random(int(rng.integers(2**63))))  # noqa: S311
+        corners = {"keypoints": _corners(image)} if self.views[view].locate else {}
+        targets: dict[str, Any] = pipeline(image=image, **corners)
+        return targets
 
 
 _CORNERS = augment.KeypointParams("xy", remove_invisible=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,17 +42,30 @@ def evaluate_beside_start(
         return evaluate_side_by_side(models, data, evaluations)
     models += _controls(run, prepared)
     results = evaluate_side_by_side(models, data, evaluations, pretraining_of(run))
+    keep(run, results, prepared, command)
+    return results
+
+
+def keep(run: Run, results: Iterable[SideBySide], prepared: Prepared, command: str) -> None:
+    """Writes results to the folder of their run; only warns if it cannot be written to.
+
+    Args:
+        run: The run or classifier.
+        results: Of its encoder.
+        prepared: The images.
+        command: What was asked for, for the record.
+    """
+    dataset = prepared.data.dataset
     images = {
         "path": prepared.path,
-        "fingerprint": data.dataset.fingerprint(),
-        "domain": data.domain.name,
+        "fingerprint": dataset.fingerprint(),
+        "domain": prepared.data.domain.name,
     }
     try:
         for result in results:
             save_evaluation(run, result, command=command, data=images, shared=prepared.shared)
     except SslKitError as error:
         _log.warning("The results are not kept. %s", error)
-    return results
 
 
 def start_of(run: Run, model: Pretrained) -> Pretrained:

@@ -89,6 +89,12 @@ class Classifier(nn.Module):
         return self
 
 
+def head_name(encoder: Encoder) -> str:
+    """Returns the name of the head in timm's model; "head" for an encoder that timm lacks."""
+    name: Any = getattr(encoder.body, "pretrained_cfg", {}).get("classifier") or "head"
+    return str(name if isinstance(name, str) else name[0])
+
+
 def layer_numbers(body: Any) -> dict[str, int]:
     """Returns the layer number of each parameter, from 0, and that of a new "head.weight".
 

@@ -18,8 +18,8 @@ from ..core.domain import Domain
 from ..core.errors import DataError, UsageError
 from ..core.index import Index
 from ..data.opening import DataConfig, open_dataset
-from ..training.run import Run
 from .pretrained import Pretrained, embed, from_facts, from_run
+from .tuned import RESULT, open_run
 
 Source = Image | str | PathLike[str]
 
@@ -52,8 +52,8 @@ class FeatureExtractor:
             RunError: If the run has no encoder yet.
         """
         config = DataConfig()
-        if (folder / "config.toml").is_file():
-            run = Run(folder)
+        if any((folder / name).is_file() for name in ("config.toml", RESULT)):
+            run = open_run(folder)
             model, facts, config = from_run(run), run.read_json("encoder.json"), run.config.data
         else:
             facts, weights = _exported(folder)

@@ -12,22 +12,23 @@ from ..core.config import validate
 from ..core.dataset import Dataset
 from ..core.discovery import domains, evaluations
 from ..core.domain import Domain
-from ..core.errors import SslKitError, UsageError, did_you_mean
+from ..core.errors import SslKitError, UsageError
 from ..data.opening import DataConfig, open_dataset
 from ..data.splits import split
 from ..training.run import Run
-from ..training.settings import expand, merge
+from ..training.settings import expand, merge, refuse_strays
 from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap
 from .pretrained import Pretrained, from_init, from_run
+from .tuned import open_run
 
 _log = logging.getLogger("ssl_kit")
 
 
 def run_of(model: str) -> Run | None:
-    """Returns the run if a folder is meant, None for initial weights."""
-    return Run(Path(model)) if model and Path(model).is_dir() else None
+    """Returns the run or classifier if a folder is meant, None for initial weights."""
+    return open_run(model) if model and Path(model).is_dir() else None
 
 
 def load_encoder(
@@ -101,13 +102,7 @@ def choose(
     """
     options = expand(settings)
     options.pop("data", None)
-    stray = sorted(set(options) - set(names))
-    if stray:
-        raise UsageError(
-            f"'{stray[0]}' is not among the evaluations asked for. "
-            f"{did_you_mean(stray[0], names)} An option is set like "
-            f"{names[0]}.NAME=VALUE; see 'ssl-kit evaluations {names[0]}'."
-        )
+    refuse_strays(options, names)
     chosen: dict[str, Evaluation] = {}
     for name in names:
         kind: type[Evaluation] = evaluations[name]
@@ -159,15 +154,20 @@ class Prepared:
         model: The encoder with its weights.
         run: The run that it comes from; None for initial weights.
         data: Labeled images in three parts.
-        path: Path of the images.
+        settings: All settings of the images.
         shared: Number of test groups that were pre-trained on.
     """
 
     model: Pretrained
     run: Run | None
     data: EvaluationData
-    path: str
+    settings: DataConfig
     shared: int
+
+    @property
+    def path(self) -> str:
+        """Path of the images."""
+        return self.settings.path
 
 
 def prepare(
@@ -208,4 +208,4 @@ def prepare(
     check_and_say(evaluations, labeled)
     loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
     shared = refuse_overlap(run, labeled, allow_overlap, evaluations) if run else 0
-    return Prepared(loaded, run, labeled, config.path, shared)
+    return Prepared(loaded, run, labeled, config, shared)

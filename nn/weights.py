@@ -14,6 +14,7 @@ from ..core.discovery import encoders
 from ..core.encoder import Encoder
 from ..core.errors import RunError, UsageError
 from .checkpoints import converted, listed, options_beside, read_checkpoint, unwrap
+from .weight_match import WeightMatch
 
 DEFAULT_FAMILY = "timm"
 
@@ -93,7 +94,9 @@ def load_initial_weights(
     if init == "imagenet":
         return load_weights(encoder, encoder.imagenet(), RGB, channels, "ImageNet weights")
     path = Path(init)
-    path = path / name_of_run_weights if path.is_dir() else path
+    if path.is_dir():  # of a run, or of a classifier
+        names = (name_of_run_weights, "model.safetensors")
+        path = next((path / name for name in names if (path / name).is_file()), path)
     if not path.is_file():
         raise UsageError(
             f"--init takes scratch, imagenet, a run folder or a weights file; '{init}' is none."
@@ -152,7 +155,7 @@ def load_weights(
     first = encoder.first_layer
     if first in state and first in encoder_state and state[first].ndim == encoder_state[first].ndim:
         state[first] = adapt_channels(state[first], source, target)
-    match = _Match(encoder, state)
+    match = WeightMatch(encoder, state)
     if match.share < 0.9 or match.argument:
         raise RunError(f"{origin} does not fit the encoder '{encoder.name}': {match.refusal()}")
     broken = [key for key, value in match.matched.items() if not bool(value.isfinite().all())]
@@ -189,71 +192,6 @@ def _without_training_parts(
     }
     mask_token = {"mask_token"} & set(state)  # by which timm recognizes DINOv2
     return kept | {key: state[key] for key in mask_token}, len(state) - len(kept)
-
-
-class _Match:
-    """How a state dict fits an encoder.
-
-    Attributes:
-        matched: The weights that fit.
-        missing: Names of the encoder's weights that are missing or have another shape.
-        unexpected: Names of weights that the encoder has no place for.
-        argument: The argument that would give them a place, "" if none is known.
-    """
-
-    def __init__(self, encoder: Encoder, state: Mapping[str, Tensor]) -> None:
-        names = encoder.body.state_dict()
-        self.matched = {k: v for k, v in state.items() if k in names and v.shape == names[k].shape}
-        self.missing = sorted(set(names) - set(self.matched))
-        self.unexpected = sorted(
-            key for key in state if key not in names and not _BUFFERS.search(key)
-        )
-        forms = {_without_numbers(key) for key in names}
-        unknown = (key for key in self.unexpected if _without_numbers(key) not in forms)
-        arguments = (encoder.argument_for(key, state[key]) for key in unknown)
-        self.argument = next(filter(None, arguments), "")
-        self.of, self.encoder = len(names), encoder
-
-    @property
-    def share(self) -> float:
-        """Matched weights, as a share of all that the encoder or the file has."""
-        return len(self.matched) / (self.of + len(self.unexpected))
-
-    @property
-    def count(self) -> str:
-        """The number of matched weights in words."""
-        return f"{len(self.matched)} of {self.of} weights match"
-
-    def remarks(self) -> list[str]:
-        """Names what is missing, and counts what has no place."""
-        remarks = [f"missing {', '.join(self.missing[:5])}"] if self.missing else []
-        if self.unexpected:
-            listed = ", ".join(self.unexpected[:5])
-            remarks.append(f"{len(self.unexpected)} have no place in the encoder: {listed}")
-        return remarks
-
-    def refusal(self) -> str:
-        """Says what does not fit and what to do."""
-        text = f"only {self.count}"
-        if self.missing:
-            text += f" (first without a match: '{self.missing[0]}')"
-        if self.unexpected:
-            text += f", and it has no place for {len(self.unexpected)} (first: "
-            text += f"'{self.unexpected[0]}')"
-        if self.argument:
-            return f"{text}. Build the encoder with --set encoder.arguments.{self.argument}."
-        return f"{text}. Choose the --encoder the weights were trained for."
-
-
-def _without_numbers(key: str) -> str:
-    return re.sub(r"\d+", "#", key)
-
-
-_BUFFERS = re.compile(
-    r"(^mask_token|relative_position_index|attn_mask|num_batches_tracked|rope\.(periods|freqs)"
-    r"|pos_embed_mask|bias_mask)$"
-)
-"""What timm computes anew or does not need."""
 
 
 def _prove(encoder: Encoder, state: Mapping[str, Tensor], origin: str) -> None:

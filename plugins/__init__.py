@@ -2,77 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from .. import hookimpl
 
 _HERE = __name__
 _OBJECTIVES = {
-    "amdim": ("AMDIM", "Mutual information of global and local features of two views."),
-    "barlow_twins": ("BarlowTwins", "Redundancy reduction by the cross-correlation of two views."),
-    "byol": ("BYOL", "Predicts a momentum encoder's projection; no negatives."),
-    "colorization": ("Colorization", "Predicts the colors of an image from its lightness."),
-    "combination": ("Combination", "A weighted sum of several objectives on one encoder."),
-    "context_encoder": ("ContextEncoder", "Inpaints a masked region from its surroundings."),
-    "cutpaste": ("CutPaste", "Classifies which kind of patch was pasted into an image."),
-    "data2vec": ("Data2Vec", "Predicts a momentum encoder's features of masked patches."),
-    "dcl": ("DCL", "SimCLR with a decoupled loss, which works for small batches."),
-    "deepcluster": (
-        "DeepCluster",
-        "Predicts the k-means cluster of an image; new clusters each epoch.",
-    ),
-    "densecl": ("DenseCL", "MoCo on images and on local features; for dense prediction tasks."),
-    "descriptors": (
-        "Descriptors",
-        "Predicts hand-crafted descriptors of the full image (color, LBP, gradients) from a crop.",
-    ),
-    "dino": ("DINO", "Self-distillation: local crops match a momentum encoder's global crops."),
-    "distillation": ("Distillation", "Learns to predict the features of another encoder."),
-    "ijepa": ("IJEPA", "Predicts a momentum encoder's features of target blocks; ViT."),
-    "jigsaw": ("Jigsaw", "Classifies the permutation of the tiles of an image."),
-    "lejepa": ("LeJEPA", "Invariance with embeddings regularized to an isotropic Gaussian."),
-    "mae": ("MAE", "Masked autoencoder: reconstructs masked patches; ViT."),
-    "masked_clusters": (
-        "MaskedClusters",
-        "Predicts the cluster of masked patches, as HuBERT does.",
-    ),
-    "moco": ("MoCo", "Contrastive learning with a momentum encoder and a queue of keys."),
-    "moco_v3": ("MoCoV3", "Contrastive learning with a momentum encoder and a predictor."),
-    "nnclr": ("NNCLR", "Contrastive learning whose positives are nearest neighbors in a queue."),
-    "pirl": ("PIRL", "Features of an image and of its jigsaw agree, against a memory bank."),
-    "relative_patch": ("RelativePatch", "Classifies the relative position of two patches."),
-    "ressl": ("ReSSL", "Similarities between images agree in student and momentum encoder."),
-    "rotation": ("Rotation", "Classifies by which multiple of 90 degrees an image was rotated."),
-    "simclr": ("SimCLR", "Contrastive learning against all other images of the batch."),
-    "simmim": ("SimMIM", "Predicts the pixels of masked patches; CNN and ViT."),
-    "simsiam": ("SimSiam", "Predicts one view from the other with a stop-gradient."),
-    "smog": ("SMoG", "Contrastive learning between images and momentum-updated groups."),
-    "spark": ("SparK", "Masked image modeling for CNNs with sparse convolutions."),
-    "swav": ("SwAV", "Predicts the cluster assignment of another view; multi-crop."),
-    "tico": ("TiCo", "Invariance and a contrast with the covariance of embeddings."),
-    "vicreg": ("VICReg", "Invariance with variance and covariance regularization."),
-    "vicregl": ("VICRegL", "VICReg on images and on matched local features."),
-    "w_mse": ("WMSE", "Mean squared error of whitened embeddings of two views."),
+    "Contrastive": {
+        "amdim": ("AMDIM", "Mutual information of global and local features of two views."),
+        "dcl": ("DCL", "SimCLR with a decoupled loss, which works for small batches."),
+        "densecl": ("DenseCL", "MoCo on images and on local features; for dense prediction tasks."),
+        "moco": ("MoCo", "Contrastive learning with a momentum encoder and a queue of keys."),
+        "moco_v3": ("MoCoV3", "Contrastive learning with a momentum encoder and a predictor."),
+        "nnclr": (
+            "NNCLR",
+            "Contrastive learning whose positives are nearest neighbors in a queue.",
+        ),
+        "pirl": ("PIRL", "Features of an image and of its jigsaw agree, against a memory bank."),
+        "simclr": ("SimCLR", "Contrastive learning against all other images of the batch."),
+    },
+    "Self-distillation": {
+        "byol": ("BYOL", "Predicts a momentum encoder's projection; no negatives."),
+        "dino": ("DINO", "Self-distillation: local crops match a momentum encoder's global crops."),
+        "distillation": ("Distillation", "Learns to predict the features of another encoder."),
+        "ressl": ("ReSSL", "Similarities between images agree in student and momentum encoder."),
+        "simsiam": ("SimSiam", "Predicts one view from the other with a stop-gradient."),
+    },
+    "Clustering": {
+        "deepcluster": (
+            "DeepCluster",
+            "Predicts the k-means cluster of an image; new clusters each epoch.",
+        ),
+        "smog": ("SMoG", "Contrastive learning between images and momentum-updated groups."),
+        "swav": ("SwAV", "Predicts the cluster assignment of another view; multi-crop."),
+    },
+    "Redundancy reduction": {
+        "barlow_twins": (
+            "BarlowTwins",
+            "Redundancy reduction by the cross-correlation of two views.",
+        ),
+        "lejepa": ("LeJEPA", "Invariance with embeddings regularized to an isotropic Gaussian."),
+        "tico": ("TiCo", "Invariance and a contrast with the covariance of embeddings."),
+        "vicreg": ("VICReg", "Invariance with variance and covariance regularization."),
+        "vicregl": ("VICRegL", "VICReg on images and on matched local features."),
+        "w_mse": ("WMSE", "Mean squared error of whitened embeddings of two views."),
+    },
+    "Masked images": {
+        "context_encoder": ("ContextEncoder", "Inpaints a masked region from its surroundings."),
+        "data2vec": ("Data2Vec", "Predicts a momentum encoder's features of masked patches."),
+        "ijepa": ("IJEPA", "Predicts a momentum encoder's features of target blocks; ViT."),
+        "mae": ("MAE", "Masked autoencoder: reconstructs masked patches; ViT."),
+        "masked_clusters": (
+            "MaskedClusters",
+            "Predicts the cluster of masked patches, as HuBERT does.",
+        ),
+        "simmim": ("SimMIM", "Predicts the pixels of masked patches; CNN and ViT."),
+        "spark": ("SparK", "Masked image modeling for CNNs with sparse convolutions."),
+    },
+    "Pretext tasks": {
+        "colorization": ("Colorization", "Predicts the colors of an image from its lightness."),
+        "cutpaste": ("CutPaste", "Classifies which kind of patch was pasted into an image."),
+        "descriptors": (
+            "Descriptors",
+            "Predicts hand-crafted descriptors of the image (color, LBP, gradients) from a crop.",
+        ),
+        "jigsaw": ("Jigsaw", "Classifies the permutation of the tiles of an image."),
+        "relative_patch": ("RelativePatch", "Classifies the relative position of two patches."),
+        "rotation": (
+            "Rotation",
+            "Classifies by which multiple of 90 degrees an image was rotated.",
+        ),
+    },
+    "Several at once": {
+        "combination": ("Combination", "A weighted sum of several objectives on one encoder."),
+    },
 }
 
-
 _EVALUATIONS = {
-    "bags": ("Bags", "Predicts the label of a bag of images by pooling, attention or a graph."),
-    "detection": ("Detection", "Faster or Mask R-CNN on COCO or VOC annotations: mAP."),
-    "episodes": ("Episodes", "Few-shot episodes of N classes with K images each."),
-    "few_labels": ("FewLabels", "Another evaluation with k labels per class, drawn several times."),
-    "finetune": ("FineTune", "Fine-tuning of all or some layers of the encoder."),
-    "knn": ("KNN", "Weighted vote of the 20 nearest training images."),
-    "label_fractions": (
-        "LabelFractions",
-        "Another evaluation with fractions of the labeled groups.",
-    ),
-    "leave_one_out": ("LeaveOneOut", "A linear probe tested on each subject in turn (LOSO)."),
-    "linear": ("Linear", "Linear probe: logistic regression on frozen features."),
-    "retrieval": ("Retrieval", "Ranks training images by similarity: mAP and recall."),
-    "robustness": ("Robustness", "Accuracy on test images with corruptions typical of the domain."),
-    "spectrum": ("Spectrum", "Rank and variance of the features; needs no labels."),
-    "within_group": ("WithinGroup", "Another evaluation within each subject, early to late."),
+    "Frozen features": {
+        "knn": ("KNN", "Weighted vote of the 20 nearest training images."),
+        "linear": ("Linear", "Linear probe: logistic regression on frozen features."),
+        "retrieval": ("Retrieval", "Ranks training images by similarity: mAP and recall."),
+        "robustness": (
+            "Robustness",
+            "Accuracy on test images with corruptions typical of the domain.",
+        ),
+        "spectrum": ("Spectrum", "Rank and variance of the features; needs no labels."),
+    },
+    "Training": {
+        "bags": ("Bags", "Predicts the label of a bag of images by pooling, attention or a graph."),
+        "detection": ("Detection", "Faster or Mask R-CNN on COCO or VOC annotations: mAP."),
+        "finetune": ("FineTune", "Fine-tuning of all or some layers of the encoder."),
+    },
+    "Few labels": {
+        "episodes": ("Episodes", "Few-shot episodes of N classes with K images each."),
+        "few_labels": (
+            "FewLabels",
+            "Another evaluation with k labels per class, drawn several times.",
+        ),
+        "label_fractions": (
+            "LabelFractions",
+            "Another evaluation with fractions of the labeled groups.",
+        ),
+    },
+    "Subjects": {
+        "leave_one_out": ("LeaveOneOut", "A linear probe tested on each subject in turn (LOSO)."),
+        "within_group": ("WithinGroup", "Another evaluation within each subject, early to late."),
+    },
 }
 
 _FIELDS = {
@@ -97,9 +133,7 @@ def register_encoders(register: Callable[..., None]) -> None:
 @hookimpl
 def register_objectives(register: Callable[..., None]) -> None:
     """Registers the objectives."""
-    here = f"{_HERE}.objectives"
-    for name, (kind, summary) in _OBJECTIVES.items():
-        register(name, f"{here}.{name}:{kind}", summary=summary)
+    _register_groups(register, f"{_HERE}.objectives", _OBJECTIVES)
 
 
 @hookimpl
@@ -143,6 +177,12 @@ def register_domains(register: Callable[..., None]) -> None:
 @hookimpl
 def register_evaluations(register: Callable[..., None]) -> None:
     """Registers the evaluations."""
-    here = f"{_HERE}.evaluations"
-    for name, (kind, summary) in _EVALUATIONS.items():
-        register(name, f"{here}.{name}:{kind}", summary=summary)
+    _register_groups(register, f"{_HERE}.evaluations", _EVALUATIONS)
+
+
+def _register_groups(
+    register: Callable[..., None], here: str, groups: Mapping[str, Mapping[str, tuple[str, str]]]
+) -> None:
+    for group, members in groups.items():
+        for name, (kind, summary) in members.items():
+            register(name, f"{here}.{name}:{kind}", summary=summary, group=group)

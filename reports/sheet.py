@@ -1,12 +1,12 @@
-"""The contact sheet of augmented views, and the share of values that each augmentation clips."""
+"""The contact sheet of augmented views: which images, views and captions; what is clipped."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from ..core.atomic import write_atomic
@@ -18,8 +18,9 @@ from ..core.view import View
 from ..data.augment import Compose
 from ..data.pixels import full_scale
 from ..data.views import Renderer
+from .sheet_drawing import CURVES, Tile, curves, draw_sheet
 
-_CELL, _GAP, _HEAD = 112, 4, 24
+_LEAST = 0.4  # share of the usual variation, below which an image shows nothing
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,34 @@ class Clip:
     clipped: float
 
 
+def shown(channels: Sequence[str]) -> list[int]:
+    """Returns the channels that red, green and blue show, or the one that gray shows."""
+    names = [c for c in ("red", "green", "blue") if c in channels]
+    if len(names) == 3:
+        return [list(channels).index(c) for c in names]
+    return [0, 1, 2] if len(channels) >= 3 else [0]
+
+
+def shown_sentence(channels: Sequence[str], curves: int = 0) -> str:
+    """Says which channels a picture shows, and how.
+
+    Args:
+        channels: Names of all channels.
+        curves: Number of channels that are drawn as curves; 0 for an image.
+    """
+    if curves:
+        names, how = list(channels)[:curves], "Curves show the channels"
+    else:
+        names = [channels[c] for c in shown(channels)]
+        how = "Red, green and blue show the channels" if len(names) == 3 else "Gray shows"
+    of = f" (of {len(channels)} channels)" if len(channels) > len(names) else ""
+    return f"{how} {', '.join(names)}{of}."
+
+
 def to_rgb(image: Image, channels: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Converts an image to RGB, (H, W, 3) uint8, from red, green and blue or the first bands."""
-    names = [c for c in ("red", "green", "blue") if c in channels]
-    bands = (
-        [channels.index(c) for c in names] if len(names) == 3 else list(range(len(channels)))[:3]
-    )
-    rgb = image[..., bands if len(bands) == 3 else bands[:1] * 3]
+    bands = shown(channels)
+    rgb = image[..., bands if len(bands) == 3 else bands * 3]
     if rgb.dtype != np.uint8:
         rgb = (np.clip(rgb, 0, 1) * 255).round()
     return np.ascontiguousarray(rgb, dtype=np.uint8)
@@ -57,6 +79,9 @@ def contact_sheet(
     seed: int = 0,
 ) -> list[Clip]:
     """Writes a PNG with a row per image: the whole image, then augmented views of it.
+
+    Captions name the file and the label of each image, the augmentations of each view, and the
+    channels that are shown. Images without content, such as empty glass, are left out.
 
     Args:
         domain: Its policy makes the views.
@@ -75,15 +100,95 @@ def contact_sheet(
     """
     requests = (View(view.size, policy="eval"),) + (view,) * views
     renderer = Renderer(domain.policies, requests, dataset.channels, seed)
-    examples = _readable(dataset, images)
+    examples = with_content(dataset, images)
     rows = [
-        [_cell(renderer(image, 0, i, v), dataset.channels) for v in range(len(requests))]
+        [_tile(renderer, dataset, image, i, v) for v in range(len(requests))]
         for i, image in examples
     ]
-    titles = ["image", f"{domain.name}: policy '{view.policy}', {view.size} px"]
-    write_atomic(out, _png(rows, titles))
-    pipeline = renderer.pipelines[1]
-    return clipping(pipeline, [image for _, image in examples], seed)
+    clips = clipping(renderer.pipelines[1], [image for _, image in examples], seed)
+    first, image = examples[0]
+    drawn = CURVES if renderer(image, 0, first, 0).shape[0] == 1 else 0
+    title = f"{domain.name}, policy '{view.policy}', {view.size} px"
+    notes = [
+        f"Left: the whole image. Right: {views} views. {shown_sentence(dataset.channels, drawn)}",
+        f"Steps of the policy, in order: {_steps(renderer.pipelines[1])}.",
+    ]
+    write_atomic(out, draw_sheet(rows, title, notes))
+    return clips
+
+
+def _tile(renderer: Renderer, dataset: Dataset, image: Image, i: int, v: int) -> Tile:
+    """Returns a view with its caption: what the image is, or what was done to it."""
+    picture = renderer(image, 0, i, v)
+    if v == 0:
+        lines = [dataset.index.key(i), dataset.index.label(i)]
+    else:
+        lines = [step_text(*step) for step in renderer.applied(image, 0, i, v)]
+    if picture.shape[0] == 1:
+        pixels = curves(picture[0], like=image[0])
+    else:
+        pixels = to_rgb(picture, dataset.channels)
+    return Tile(pixels, [line for line in lines if line])
+
+
+def step_text(name: str, parameters: Mapping[str, Any]) -> str:
+    """Writes the name of an augmentation with what it did: "ResizedCrop 43 %", "Tone gamma 1.3".
+
+    Args:
+        name: Of its class.
+        parameters: That it was applied with.
+    """
+    if "crop_coords" in parameters:
+        left, top, right, bottom = parameters["crop_coords"]
+        height, width, *_ = parameters["shape"]
+        return f"{name} {100 * (right - left) * (bottom - top) / (height * width):.0f} %"
+    if "group_element" in parameters:
+        return f"{name} {_SYMMETRIES[str(parameters['group_element'])]}"
+    words = [_words(key, value) for key, value in parameters.items() if key not in _UNSAID]
+    return " ".join([name, ", ".join([word for word in words if word][:2])]).rstrip()
+
+
+_SYMMETRIES = {
+    "e": "as it was",
+    "r90": "turned by 90°",
+    "r180": "turned by 180°",
+    "r270": "turned by 270°",
+    "v": "upside down",
+    "h": "mirrored",
+    "t": "transposed",
+    "hvt": "transposed, turned by 180°",
+}
+_UNSAID = ("shape", "interpolation", "fill", "fill_mask", "output_shape")
+
+
+def _words(key: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value if value.isalnum() else ""
+    if isinstance(value, bool) or np.ndim(value) != 0:
+        return f"{len(value)} px" if key == "kernel" else ""
+    return f"{key} {float(value):.3g}" if isinstance(value, int | float | np.number) else ""
+
+
+def _steps(pipeline: Compose) -> str:
+    """Names the augmentations of a pipeline with the share of the views that get them."""
+    return ", ".join(
+        type(step).__name__ + (f" ({100 * step.p:.0f} %)" if step.p < 1 else "")
+        for step in pipeline.transforms
+    )
+
+
+def with_content(dataset: Dataset, count: int) -> list[tuple[int, Image]]:
+    """Reads evenly spread images that show something: index and image of each.
+
+    An image whose values vary much less than usual, such as empty glass or air, is left out.
+
+    Raises:
+        DataError: If none of the images tried can be read.
+    """
+    readable = _readable(dataset, 3 * count)
+    spreads = np.array([float((image / full_scale(image.dtype)).std()) for _, image in readable])
+    chosen = np.flatnonzero(spreads >= _LEAST * np.median(spreads))
+    return [readable[chosen[i]] for i in evenly_spaced(len(chosen), count)]
 
 
 def _readable(dataset: Dataset, count: int) -> list[tuple[int, Image]]:
@@ -119,38 +224,3 @@ def clipping(pipeline: Compose, images: list[Image], seed: int, draws: int = 8) 
 
 def _saturated(image: Image) -> float:
     return float(np.mean((image <= 0) | (image >= full_scale(image.dtype))))
-
-
-def _cell(image: Image, channels: tuple[str, ...]) -> Image:
-    if image.shape[0] == 1:
-        return _curves(image[0])
-    big = image.shape[0] > _CELL
-    how = cv2.INTER_AREA if big else cv2.INTER_NEAREST
-    return cv2.resize(to_rgb(image, channels), (_CELL, _CELL), interpolation=how)
-
-
-def _curves(signal: Image, most: int = 4) -> Image:
-    """Draws the first channels of a signal (T, C) as curves below each other."""
-    unit = signal[:, :most] / full_scale(signal.dtype)
-    cell = np.full((_CELL, _CELL, 3), 245, np.uint8)
-    height = _CELL / unit.shape[1]
-    x = np.linspace(0, _CELL - 1, len(unit))
-    for c, values in enumerate(unit.T):
-        line = np.column_stack([x, (c + 1 - values) * height]).round().astype(np.int32)
-        cv2.polylines(cell, [line], False, (40, 70, 120), 1, cv2.LINE_AA)
-    return cell
-
-
-def _png(rows: list[list[Image]], titles: list[str]) -> bytes:
-    """Arranges cells on white, with titles above the first and the second column."""
-    step = _CELL + _GAP
-    lefts = [_GAP + c * step + (_GAP if c else 0) for c in range(len(rows[0]))]
-    sheet = np.full((_HEAD + step * len(rows), lefts[-1] + step, 3), 255, np.uint8)
-    for r, row in enumerate(rows):
-        for left, cell in zip(lefts, row, strict=True):
-            top = _HEAD + r * step
-            sheet[top : top + _CELL, left : left + _CELL] = cell
-    for c, title in enumerate(titles):
-        at = (2 * _GAP + c * (step + _GAP), _HEAD - 8)
-        cv2.putText(sheet, title, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
-    return bytes(cv2.imencode(".png", sheet[..., ::-1])[1])

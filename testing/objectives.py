@@ -21,11 +21,12 @@ from .watching import collapse_is_seen, project_is_a_function
 
 
 def declares_itself(kind: Kind) -> None:
-    """It is an Objective with a docstring, a link to its paper and documented options."""
+    """It is an Objective with a docstring and documented options; `paper` is a link or empty."""
     require(issubclass(kind, Objective), f"{kind} is no subclass of ssl_kit.Objective")
     require(bool((kind.__doc__ or "").strip()), "the class has no docstring")
     paper = getattr(kind, "paper", "")
-    require(paper.startswith("http"), f"`paper` is '{paper}', not a link")
+    link = not paper or paper.startswith(("https://", "http://"))
+    require(link, f"`paper` is '{paper}', not a link; leave it out if there is none")
     unknown = sorted(kind.needs - {"map", "pyramid", "tokens"})
     require(not unknown, f"`needs` names {', '.join(unknown)}; there are map, pyramid and tokens")
     bare = [name for name, f in kind.Config.model_fields.items() if not f.description]

@@ -168,7 +168,7 @@ def test_export(finished_run, tmp_path, kind):
 def test_listings(plural, name):
     assert name in works(plural)
     assert name in [row["name"] for row in json.loads(works(plural, "--json"))]
-    assert f"name: {name}" in works(plural, name)
+    assert works(plural, name).startswith(f"{name}: ")
     assert json.loads(works(plural, name, "--json"))["name"] == name
 
 
@@ -185,6 +185,12 @@ def test_plugins_and_doctor():
     assert all(row["ok"] for row in json.loads(works("doctor", "--json")))
 
 
+def test_help_cuts_no_sentence():
+    shown = " ".join(works("--help").split())
+    for name, command in main.commands.items():
+        assert f"{name} {' '.join(command.help.partition(chr(10) * 2)[0].split())}" in shown
+
+
 def test_version_and_help():
     assert "version" in works("--version")
     assert "train" in works("-h")
@@ -194,12 +200,34 @@ def test_version_and_help():
 @pytest.mark.parametrize(
     "args",
     [["--help"], ["train", "--help"], ["objectives"], ["domains", "--json"], ["plugins"],
-     ["encoders"], ["datasets"], ["evaluations"]],
+     ["encoders"], ["datasets"], ["evaluations"], ["objectives", "dino"], ["domains", "natural"],
+     ["evaluations", "bags"], ["datasets", "image_folder"], ["encoders", "timm"]],
 )  # fmt: skip
-def test_lists_and_help_do_not_import_torch(args):
+def test_lists_pages_and_help_do_not_import_torch(args):
+    assert_without_torch(args, 0)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["train", "--domain", "natural", "--set", "objective.temperatur=1"],
+     ["train", "--domain", "natural", "--set", "data.options.chanels=1"],
+     ["evaluate", "scratch", "--evaluation", "knn", "--set", "knn.kk=1"],
+     ["evaluate", "scratch", "--set", "liear.k=1"],
+     ["compare", "scratch", "--set", "linear.kk=1"],
+     ["finetune", "scratch", "--set", "freze=all", "--out", "x"],
+     ["views", "--domain", "natural", "--set", "seed=1"],
+     ["inspect", "--domain", "natural", "--set", "data.option=1"]],
+)  # fmt: skip
+def test_a_wrong_key_is_refused_before_torch_is_imported(args):
+    assert_without_torch(args, 2)
+
+
+def assert_without_torch(args, code):
+    """Asserts that a command ends with an exit code and has imported nothing heavy."""
     code = (
         "import sys\nfrom ssl_kit.cli import main\n"
-        f"try:\n    main({args})\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"try:\n    main({args})\nexcept SystemExit as end:\n"
+        f"    assert int(end.code or 0) == {code}\n"
         "heavy = {'torch', 'timm', 'albumentations', 'sklearn', 'accelerate'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

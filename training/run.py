@@ -51,14 +51,17 @@ class Run:
         self.encoder = folder / "encoder.safetensors"
         self.last = folder / "checkpoints" / "last.pt"
         self.best = folder / "checkpoints" / "best.safetensors"
-        if not (folder / "config.toml").is_file():
+        self.config = self._read_config()
+
+    def _read_config(self) -> RunConfig:
+        if not (self.folder / "config.toml").is_file():
             raise UsageError(
-                f"'{folder}' is no run: it has no config.toml. Give the folder of a run."
+                f"'{self.folder}' is no run: it has no config.toml. Give the folder of a run."
             )
         try:
-            self.config = validate(RunConfig, read_toml(folder / "config.toml"))
+            return validate(RunConfig, read_toml(self.folder / "config.toml"))
         except UsageError as error:
-            raise UsageError(f"In '{folder / 'config.toml'}': {error}") from error
+            raise UsageError(f"In '{self.folder / 'config.toml'}': {error}") from error
 
     def __fspath__(self) -> str:
         return str(self.folder)

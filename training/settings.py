@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from ..core.config import Config
-from ..core.errors import UsageError
+from ..core.errors import UsageError, did_you_mean
 from ..data.opening import DataConfig, LocalPath
 from .flags import FLAGS
 
@@ -217,6 +217,25 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 def expand(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     """Turns {"objective.temperature": 0.2} into nested settings; None into none."""
     return merge(*(nest(key.split("."), value) for key, value in (settings or {}).items()))
+
+
+def refuse_strays(settings: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuses options of an evaluation that is not asked for.
+
+    Args:
+        settings: Options by the name of their evaluation.
+        names: Of the evaluations that are asked for.
+
+    Raises:
+        UsageError: At the first that is not.
+    """
+    stray = sorted(set(settings) - set(names))
+    if stray:
+        raise UsageError(
+            f"'{stray[0]}' is not among the evaluations asked for. "
+            f"{did_you_mean(stray[0], names)} An option is set like "
+            f"{names[0]}.NAME=VALUE; see 'ssl-kit evaluations {names[0]}'."
+        )
 
 
 def nest(keys: Iterable[str], value: Any) -> dict[str, Any]:

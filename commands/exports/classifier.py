@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import timm
 import torch
 from safetensors.torch import save
@@ -14,13 +14,17 @@ from safetensors.torch import save
 from ...core.atomic import write_atomic
 from ...core.errors import RunError
 from ...data.process import seeded
-from ...evaluation.classifier import Classifier
+from ...evaluation.beside_start import keep
+from ...evaluation.classifier import Classifier, head_name
 from ...evaluation.finetuning import fine_tune
 from ...evaluation.finetuning_options import FineTuningConfig
 from ...evaluation.pretrained import Pretrained
 from ...evaluation.requests import Prepared
+from ...evaluation.side_by_side import SideBySide
+from ...evaluation.tuned import open_run
 from ...training.manifest import environment
 from ...training.progress import Progress
+from .common import timm_config, write_json
 
 _TOLERANCE = 1e-4  # of a logit, relative to the largest
 
@@ -63,14 +67,59 @@ def tune(
         "versions": environment()["versions"],
         **facts,
     }
-    classes, value_range = dataset.index.classes, dataset.value_range.tolist()
-    write_classifier(out, model, tuned.classifier, classes, value_range)
-    write_atomic(out / "metrics.json", (json.dumps(values, indent=2) + "\n").encode())
+    encoder = _encoder_facts(prepared)
+    write_classifier(out, model, tuned.classifier, encoder)
+    write_json(out / "encoder.json", encoder)
+    write_json(out / "manifest.json", _manifest(prepared, values))
+    write_json(out / "metrics.json", {**values, "settings": _settings(prepared, facts)})
+    result = SideBySide.of("finetune", {out.resolve().name: tuned.result})
+    keep(open_run(out), [result], prepared, facts["command"])
     return values
 
 
+def _encoder_facts(prepared: Prepared) -> dict[str, Any]:
+    """Returns what encoder.json says: that of a run, and the classes."""
+    model, dataset = prepared.model, prepared.data.dataset
+    return {
+        "architecture": model.encoder.name,
+        "options": model.encoder.options,
+        "arguments": model.encoder.arguments,
+        "channels": list(model.channels),
+        "value_range": dataset.value_range.tolist(),
+        "mean": model.statistics.mean,
+        "std": model.statistics.std,
+        "image_size": model.image_size,
+        "domain": prepared.data.domain.name,
+        "classes": list(dataset.index.classes),
+    }
+
+
+def _manifest(prepared: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns where the classifier comes from, and hashes of all groups that it learned from."""
+    parts, index, run = prepared.data.parts, prepared.data.dataset.index, prepared.run
+    groups = index.group_hashes(np.concatenate([parts.train, parts.val]))
+    before = set(run.read_json("manifest.json")["groups"]) if run else set()
+    kept = ("command", "initial_weights", "versions", "data")
+    return {
+        **{key: values[key] for key in kept if key in values},
+        "groups": sorted(groups | before),
+    }
+
+
+def _settings(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a run that has the same images and encoder."""
+    encoder = {
+        "name": prepared.model.encoder.name,
+        "init": facts["encoder"],
+        "image_size": prepared.model.image_size,
+        "arguments": prepared.model.encoder.options,
+    }
+    data = prepared.settings.model_dump(exclude_none=True)
+    return {"domain": prepared.data.domain.name, "data": data, "encoder": encoder}
+
+
 def write_classifier(
-    out: Path, model: Pretrained, classifier: Classifier, classes: Sequence[str], value_range: Any
+    out: Path, model: Pretrained, classifier: Classifier, facts: Mapping[str, Any]
 ) -> None:
     """Writes the folder for `timm.create_model("local-dir:FOLDER")`, and loads it again.
 
@@ -78,32 +127,16 @@ def write_classifier(
         out: The folder.
         model: What the classifier was fine-tuned from.
         classifier: The encoder with its head.
-        classes: Names of the classes.
-        value_range: (C, 2) physical values that map to 0 and 1, as nested lists.
+        facts: Content of its encoder.json.
 
     Raises:
         RunError: If timm loads something else than was trained.
     """
-    encoder = model.encoder
-    config = {
-        "architecture": encoder.name,
-        "num_classes": len(classes),
-        "num_features": encoder.num_features,
-        "model_args": {**encoder.arguments, "num_classes": len(classes)},
-        "pretrained_cfg": {
-            "input_size": [len(model.channels), model.image_size, model.image_size],
-            "mean": model.statistics.mean,
-            "std": model.statistics.std,
-            "num_classes": len(classes),
-        },
-        "label_names": list(classes),
-        "channels": list(model.channels),
-        "value_range": value_range,
-    }
+    encoder, config = model.encoder, timm_config(facts, model.encoder)
     weights = {name: tensor.contiguous() for name, tensor in timm_weights(classifier).items()}
     metadata = {"format": "pt", "channels": ",".join(model.channels)}
     write_atomic(out / "model.safetensors", save(weights, metadata))
-    write_atomic(out / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+    write_json(out / "config.json", config)
     if timm.is_model(encoder.name.partition(".")[0]):
         _compare_with_timm(out, classifier, config["pretrained_cfg"])
 
@@ -114,8 +147,7 @@ def timm_weights(classifier: Classifier) -> dict[str, torch.Tensor]:
     An encoder that timm does not know has its head under "head".
     """
     body = classifier.encoder.body
-    name: Any = getattr(body, "pretrained_cfg", {}).get("classifier") or "head"
-    head = name if isinstance(name, str) else name[0]
+    head = head_name(classifier.encoder)
     state = {key: tensor.detach().cpu() for key, tensor in body.state_dict().items()}
     return state | {
         f"{head}.{k}": t.detach().cpu() for k, t in classifier.head.state_dict().items()

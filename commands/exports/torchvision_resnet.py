@@ -14,9 +14,7 @@ from torch import Tensor, nn
 
 from ...core.atomic import write_atomic
 from ...core.errors import UsageError
-from ...evaluation.pretrained import Pretrained
-from ...training.run import Run
-from .common import Loaded, facts_of, write_json
+from .common import Loaded, Source, write_json
 
 _STAGES = ("layer1", "layer2", "layer3", "layer4")
 
@@ -32,32 +30,36 @@ def twins() -> list[str]:
     ]
 
 
-def write_torchvision(run: Run, model: Pretrained, out: Path) -> Loaded:
-    """Writes `weights.safetensors`, of torchvision's ResNet but for "fc", and `encoder.json`.
+def write_torchvision(source: Source, out: Path) -> Loaded:
+    """Writes `weights.safetensors` of torchvision's ResNet, and `encoder.json`.
+
+    Weights of an encoder lack "fc", those of a classifier have it.
 
     Raises:
         UsageError: If torchvision has no such network.
     """
-    name = model.encoder.name.partition(".")[0]
+    encoder = source.encoder
+    name = encoder.name.partition(".")[0]
     if name not in twins():
         other = "timm" if timm.is_model(name) else "safetensors"
         raise UsageError(
-            f"torchvision has no network with the weights of '{model.encoder.name}', only of "
+            f"torchvision has no network with the weights of '{encoder.name}', only of "
             f"{', '.join(twins())}. Use --format {other}; for a detector on any encoder with a "
             "pyramid, 'ssl-kit evaluate --evaluation detection'."
         )
-    write_atomic(out / "weights.safetensors", run.encoder.read_bytes())
-    write_json(out / "encoder.json", {**facts_of(run), "torchvision": name})
-    return _load(name, len(model.channels), out / "weights.safetensors")
+    weights = out / "weights.safetensors"
+    write_atomic(weights, source.weights)
+    write_json(out / "encoder.json", {**source.facts, "torchvision": name})
+    return _load(name, encoder.channels, len(source.classes), weights)
 
 
-def _load(name: str, channels: int, weights: Path) -> Loaded:
+def _load(name: str, channels: int, classes: int, weights: Path) -> Loaded:
     """Reads the weights into torchvision's network; other than three channels need a new conv1."""
     from torchvision import models
     from torchvision.models.feature_extraction import create_feature_extractor
 
     net: Any = models.get_model(name, weights=None)
-    net.fc = nn.Identity()
+    net.fc = nn.Linear(net.fc.in_features, classes) if classes else nn.Identity()
     net.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
     net.load_state_dict(load_file(weights))
     stages = create_feature_extractor(net.eval(), list(_STAGES))

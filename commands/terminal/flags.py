@@ -52,11 +52,23 @@ class Derived(click.Command):
     Args:
         flags: Names in `training.flags.FLAGS`, and where the default comes from if not from the
             field: "the run's", "".
+        check: Name of the function of `keys` that refuses wrong settings before the command runs;
+            "" for none.
     """
 
-    def __init__(self, *args: Any, flags: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, flags: Mapping[str, str], check: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._flags = dict(flags)
+        self._flags, self._check = dict(flags), check
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Checks the settings, and runs the command."""
+        if self._check:
+            from . import keys
+
+            getattr(keys, self._check)(ctx.params)
+        return super().invoke(ctx)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Returns all arguments and options."""

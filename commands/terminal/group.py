@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
 import signal
@@ -18,8 +19,25 @@ from ...core.errors import SslKitError
 from ..provenance import TYPED
 
 
-class Cli(click.Group):
+class Group(click.Group):
+    """Lists its commands with whole sentences, which click would cut."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes a line for each command: the first paragraph of its help."""
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, _first(command)) for name, command in commands if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _first(command: click.Command) -> str:
+    return " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
+
+
+class Cli(Group):
     """Turns ssl-kit's errors into one line, and offers the commands of plugins."""
+
+    group_class = Group
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **kwargs: Any) -> Any:
         """Runs a command; a mistake is one line on stderr, any other error keeps its traceback."""

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from ...reports.words import aligned
-
 
 def show(values: Any, as_json: bool, text: Callable[[], object]) -> None:
     """Prints plain values as JSON, or a text."""
@@ -17,10 +15,12 @@ def show(values: Any, as_json: bool, text: Callable[[], object]) -> None:
 
 
 def columns(rows: Sequence[Mapping[str, Any]], *names: str) -> str:
-    """Returns a table without a heading.
+    """Returns a table.
 
     Args:
         rows: Values by name.
-        names: The columns.
+        names: The columns, which are also the headings.
     """
-    return "\n".join(aligned([[row[name] for name in names] for row in rows]))
+    from ..listings.page import table  # rich takes a while to import
+
+    return table(names, [[str(row[name]) for name in names] for row in rows])

@@ -15,6 +15,7 @@ from ...training.run import Run
 from ..evaluation import Evaluation
 from ..pretrained import Pretrained, from_init, from_run
 from ..records import pretraining_of
+from ..tuned import TunedRun, open_run
 
 FINETUNE = "finetune"
 SCRATCH, IMAGENET, RANDOM = "scratch", "imagenet", "random-frozen"
@@ -145,12 +146,27 @@ def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
             arms.append(Arm(text, text, weights=imagenet_weights if text == IMAGENET else ""))
         elif Path(text).is_dir():
             taken = names.count(name) > 1 or name in kinds
-            arms.append(Arm(text.strip("/") if taken else name, "run", Run(Path(text))))
+            arms.append(Arm(text.strip("/") if taken else name, "run", _run(text)))
         else:
             raise UsageError(f"An arm is a run folder, {', '.join(kinds)}; '{text}' is none.")
     if len({arm.name for arm in arms}) < len(arms):
         raise UsageError("An arm is given twice. Name each once.")
     return arms
+
+
+def _run(text: str) -> Run:
+    """Opens an arm.
+
+    Raises:
+        UsageError: If it is a classifier, whose encoder has learned from all labels already.
+    """
+    run = open_run(text)
+    if isinstance(run, TunedRun):
+        raise UsageError(
+            f"'{text}' is a fine-tuned classifier, which learned from labels that the budgets of a "
+            "comparison hold back. Compare the run that it was fine-tuned from."
+        )
+    return run
 
 
 def architecture_of(arms: Sequence[Arm], encoder: str, image_size: int) -> tuple[str, int]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..words import interval
+from ..words import interval, sentence_case
 from .axes import Axis, labels, linear_axis, log_axis, number, tight_axis
 
 Point = tuple[float, float]
@@ -52,6 +52,11 @@ class Line:
     bars: Sequence[Point] = ()
     dots: bool = False
 
+    @property
+    def heights(self) -> list[float]:
+        """Values of the points and ends of the intervals."""
+        return [y for _, y in self.points] + [end for bar in self.bars for end in bar]
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -81,6 +86,7 @@ class Chart:
         lines: Lines of the plot.
         tips: Position and text of each tooltip.
         latest: Text of the last value; "" if there are several lines.
+        better: Which way is good, such as "higher is better"; "" if neither is.
     """
 
     title: str
@@ -94,6 +100,7 @@ class Chart:
     lines: list[Drawn]
     tips: list[Tip]
     latest: str = ""
+    better: str = ""
 
 
 def thin(points: Sequence[Point], most: int = _MOST_POINTS) -> list[int]:
@@ -119,6 +126,7 @@ def line_chart(
     x_marks: Sequence[tuple[float, str]] = (),
     show: Callable[[float], str] = number,
     dodge: float = 0,
+    better: str = "",
 ) -> Chart | None:
     """Lays out a line chart; None if no point is finite.
 
@@ -135,23 +143,22 @@ def line_chart(
         show: Writes a value in tooltips.
         dodge: Horizontal distance between lines in viewBox units, so that intervals do not hide
             each other.
+        better: Which way is good, such as "higher is better"; "" if neither is.
     """
     lines = [line for line in (_usable(line, log_x, log_y) for line in lines) if line.points]
     if not lines:
         return None
     xs = [x for line in lines for x, _ in line.points] + [x for x, _ in x_marks]
-    ys = [y for line in lines for ends in (line.points, line.bars) for _, y in ends]
-    ys += [low for line in lines for low, _ in line.bars]
+    ys = [y for line in lines for y in line.heights]
     x_axis = log_axis(xs) if log_x else tight_axis(xs)
     y_axis = log_axis(ys) if log_y else linear_axis(ys, zero, 5 if size[1] < 250 else 8)
     place = _placer(x_axis, y_axis, box)
     places = [_beside(place, dodge * (k - (len(lines) - 1) / 2)) for k in range(len(lines))]
-    last = [f"{line.name}: {show(line.points[-1][1])}" for line in lines]
-    marks = x_marks or list(zip(x_axis.values, labels(x_axis), strict=True))
+    marks = x_marks or [*zip(x_axis.values, labels(x_axis), strict=True)]
     heights = zip(y_axis.values, labels(y_axis), strict=True)
     return Chart(
         title=title,
-        summary=f"{title} over {x_label}. At the end {'; '.join(last)}.",
+        summary=_summary(f"{title} over {x_label}", lines, show, better),
         width=size[0],
         height=size[1],
         box=box,
@@ -161,7 +168,14 @@ def line_chart(
         lines=[_drawn(line, k, places[k]) for k, line in enumerate(lines)],
         tips=[t for k, line in enumerate(lines) for t in _tips(line, places[k], x_label, show)],
         latest=show(lines[0].points[-1][1]) if len(lines) == 1 else "",
+        better=better,
     )
+
+
+def _summary(title: str, lines: Sequence[Line], show: Callable[[float], str], better: str) -> str:
+    last = [f"{line.name}: {show(line.points[-1][1])}" for line in lines]
+    sentences = [title, f"At the end {'; '.join(last)}", sentence_case(better)]
+    return " ".join(f"{sentence}." for sentence in sentences if sentence)
 
 
 def _placer(x_axis: Axis, y_axis: Axis, box: tuple[int, int, int, int]) -> Place:

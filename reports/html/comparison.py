@@ -191,8 +191,10 @@ def _tone(budgets: Mapping[str, Sequence[str]]) -> str:
 
 
 def _chart(values: Json, main: str) -> Chart | None:
-    """Draws the metric against the number of labels, a line per arm, with intervals."""
+    """Draws the metric against the number of labels, a line per arm; None for one budget."""
     labels = {b["name"]: mean(b["labels"]) for b in values["budgets"] if b["labels"]}
+    if len(set(labels.values())) < 2:
+        return None
     lines = []
     for arm in values["arms"]:
         rows = [
@@ -218,6 +220,7 @@ def _chart(values: Json, main: str) -> Chart | None:
         x_marks=[(x, f"{x:,.0f}") for x in sorted(set(labels.values()))],
         show=lambda value: f"{value:.1f}",
         dodge=7,
+        better="higher is better",
     )
 
 

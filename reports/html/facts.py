@@ -1,4 +1,4 @@
-"""Facts and curves of a run for its report, from the files of the run folder alone."""
+"""Facts of a run for its report, from the files of the run folder alone."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from ...core.errors import RunError
 from ...training.collapse import cure
 from ...training.run import Run
 from ..text import how_to_load
-from ..words import sentence_case, spaced
 from .axes import number
-from .charts import Chart, Line, line_chart
 
 Record = Mapping[str, Any]
 
@@ -28,22 +26,6 @@ _COLLAPSE = {
     "COLLAPSED": "Collapsed: the encoder gives nearly the same features for all images.",
     "": "No verdict yet: the collapse watch measures at the end of an epoch.",
 }
-_MEASURES = {
-    "rankme": ("RankMe", "effective rank of the features; higher is better"),
-    "rankme_centered": ("RankMe, centered", "effective rank after the mean is subtracted"),
-    "feature_std": ("Standard deviation", "of L2-normalized features; 1 is best, 0 is collapse"),
-    "mean_cosine": ("Mean cosine", "between different images; 1 is complete collapse"),
-    "alpha_req": ("alpha-ReQ", "decay of the eigenvalues of the covariance; near 1 is best"),
-    "lidar": (
-        "LiDAR",
-        "effective rank of what differs between images; higher is better. *: says little, because "
-        "there are more dimensions than degrees of freedom within images",
-    ),
-    "alignment": ("Alignment", "squared distance of two views of an image; 0 is identical"),
-    "uniformity": ("Uniformity", "of features on the sphere; 0 is collapsed, -4 is uniform"),
-    "view_retrieval": ("View retrieval", "share of images whose other view is the nearest"),
-}
-_UNCHARTED = {"epoch", "step", "loss", "lr", "images_per_second", "data_wait", "verdict"}
 
 
 def optional(run: Run, name: str) -> dict[str, Any]:
@@ -163,85 +145,6 @@ def command(run: Run, manifest: Record) -> tuple[str, bool]:
         return str(manifest["command"]), True
     config = shlex.quote(str(run.folder / "config.toml"))
     return f"ssl-kit train --config {config} --out NEW_FOLDER", False
-
-
-def training_charts(records: Sequence[Record]) -> list[Chart]:
-    """Draws loss, learning rate, speed, waiting for data, and the metrics of the objective."""
-    known = _UNCHARTED.union(_MEASURES, (f"projected_{name}" for name in _MEASURES))
-    beside = ("alpha_req_r2", "lidar_freedom")
-    known |= {*beside, *(f"projected_{name}" for name in beside)}
-    reported = sorted({key for record in records for key in record} - known)
-    charts = [
-        _curve(records, "loss", "Loss"),
-        _curve(records, "lr", "Learning rate", zero=True),
-        _curve(records, "images_per_second", "Images per second", zero=True),
-        _curve(records, "data_wait", "Waiting for data, % of the time", zero=True, factor=100),
-        *(_curve(records, name, sentence_case(spaced(name))) for name in reported),
-    ]
-    return [chart for chart in charts if chart]
-
-
-def _curve(
-    records: Sequence[Record], key: str, title: str, zero: bool = False, factor: float = 1
-) -> Chart | None:
-    return line_chart(title, [Line(title, _points(records, key, factor))], zero=zero)
-
-
-def _points(records: Sequence[Record], key: str, factor: float = 1) -> list[tuple[float, float]]:
-    return [
-        (float(r["epoch"]), factor * float(r[key]))
-        for r in records
-        if isinstance(r.get(key), int | float)
-    ]
-
-
-def watch_charts(records: Sequence[Record], initial: Record) -> list[Chart]:
-    """Draws each collapse measure of features and projections, starting before the first step."""
-    records = [{"epoch": 0.0, **initial}, *records] if initial else records
-    charts = []
-    for key, (title, _) in _MEASURES.items():
-        lines = [
-            Line("features", _points(records, key)),
-            Line("projections", _points(records, f"projected_{key}")),
-        ]
-        charts.append(line_chart(title, lines, zero=key in ("rankme", "rankme_centered", "lidar")))
-    return [chart for chart in charts if chart]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A collapse measure with its values at the start and at the end, as texts."""
-
-    name: str
-    meaning: str
-    start: str
-    end: str
-    projected_start: str
-    projected_end: str
-
-
-def measures(records: Sequence[Record], initial: Record) -> list[Measure]:
-    """Tabulates the collapse measures; empty before the first measurement."""
-    measured = [record for record in records if "rankme" in record]
-    if not measured:
-        return []
-    first, last = initial or measured[0], measured[-1]
-
-    def text(values: Record, key: str) -> str:
-        mark = "*" if key.endswith("lidar") and values.get(f"{key}_freedom", 1) < 1 else ""
-        return number(float(values[key])) + mark if key in values else ""
-
-    return [
-        Measure(
-            name,
-            meaning,
-            text(first, key),
-            text(last, key),
-            text(first, f"projected_{key}"),
-            text(last, f"projected_{key}"),
-        )
-        for key, (name, meaning) in _MEASURES.items()
-    ]
 
 
 def initial_measures(run: Run) -> dict[str, float]:

@@ -18,8 +18,9 @@ from ...evaluation.data import EvaluationData
 from ...evaluation.pretrained import from_run
 from ...evaluation.records import load_evaluations
 from ...evaluation.requests import open_images
+from ...evaluation.tuned import TunedRun, open_run
 from ...training.run import Run
-from . import comparison, evaluations, facts, sections
+from . import classifier, comparison, curves, evaluations, facts, sections
 from .embedding import embed_sample
 from .serve import make_server
 from .understood import understood
@@ -67,9 +68,10 @@ def run_page(run: Run, data: str = "", live: bool = False) -> bytes:
         "status": facts.status(manifest, records),
         "facts": facts.facts(run, encoder, manifest, records),
         "loading": facts.loading(run, encoder),
-        "training": facts.training_charts(records),
-        "watch": facts.watch_charts(records, initial),
-        "measures": facts.measures(records, initial),
+        "training": curves.training_charts(records),
+        "last": curves.last_values(records),
+        "watch": curves.watch_charts(records, initial),
+        "measures": curves.measures(records, initial),
         "from_start": bool(initial),
         "evaluations": [evaluations.section(evaluation) for evaluation in stored],
         "skipped": skipped,
@@ -130,10 +132,10 @@ def comparison_page(folder: Path) -> bytes:
 
 
 def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
-    """Writes the report of a run, or of a comparison.
+    """Writes the report of a run, a comparison or a fine-tuned classifier.
 
     Args:
-        folder: Of the run or comparison.
+        folder: Of one of them.
         data: Path of the images of a run; that of the run itself if empty.
         out: HTML file; report.html in the folder if None.
 
@@ -141,8 +143,13 @@ def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
         The file that was written.
     """
     out = out or folder / "report.html"
-    is_comparison = (folder / "compare.json").is_file()
-    write_atomic(out, comparison_page(folder) if is_comparison else run_page(Run(folder), data))
+    if (folder / "compare.json").is_file():
+        page = comparison_page(folder)
+    elif isinstance(run := open_run(folder), TunedRun):
+        page = render("classifier.html", **classifier.context(run))
+    else:
+        page = run_page(run, data)
+    write_atomic(out, page)
     return out
 
 

@@ -17,6 +17,8 @@ from ...data.pixels import full_scale
 from ...data.views import Renderer
 from ..sheet import to_rgb
 
+TRACES = 8  # channels of a signal that are drawn
+
 
 @dataclass(frozen=True)
 class Sprite:
@@ -83,10 +85,10 @@ def square(view: Image, channels: tuple[str, ...], size: int) -> Image:
 
 
 def trace(signal: Image, size: int) -> Image:
-    """Draws at most eight channels of a signal (T, C) as curves below each other."""
+    """Draws the first channels of a signal (T, C) as curves below each other."""
     canvas = np.full((size, size, 3), 250, np.uint8)
     unit = signal / np.float64(full_scale(signal.dtype))
-    channels = unit[:, :8]
+    channels = unit[:, :TRACES]
     band = size / channels.shape[1]
     x = np.linspace(0, size - 1, len(channels))
     for c, curve in enumerate(channels.T):

@@ -19,10 +19,11 @@ from ...core.view import View
 from ...data.splits import Positions, Splits
 from ...data.views import Renderer
 from ...training.run import Run
+from ..sheet import shown_sentence, step_text, with_content
 from ..words import held_out_statement, unchecked_statement
 from .charts import Chart, Cloud, Line, clouds, line_chart
 from .embedding import Embedded, Features, maps, neighbors, spectrum
-from .pictures import Photographer, Sprite, jpeg, sprite, square
+from .pictures import TRACES, Photographer, Sprite, jpeg, sprite, square
 
 _MAP = (640, 480)  # units of the viewBox
 _ON_MAP, _THUMB, _LARGE = 500, 64, 120
@@ -160,10 +161,11 @@ def gallery(embedded: Embedded, dataset: Dataset, splits: Splits, domain: Domain
 
 @dataclass(frozen=True)
 class Sheet:
-    """Images with their augmented views, and the requests for these views in words."""
+    """Images with their augmented views, the requests for these views, and what colors show."""
 
     rows: list[list[Picture]]
     requests: list[str]
+    shown: str
 
 
 def sheet(run: Run, dataset: Dataset, domain: Domain, images: int = 4, views: int = 8) -> Sheet:
@@ -171,18 +173,22 @@ def sheet(run: Run, dataset: Dataset, domain: Domain, images: int = 4, views: in
     config, kind = run.config, objectives[run.config.objective.name]
     options = validate(kind.Config, config.objective.options, "objective")
     requests = list(dict.fromkeys(kind.views(options, config.encoder.image_size)))
-    repeated = [view for view in requests for _ in range(max(1, views // len(requests)))]
+    repeated = [
+        view
+        for view in requests
+        for _ in range(1 if view.policy == "eval" else max(1, views // len(requests)))
+    ]
     whole = View(config.encoder.image_size, policy="eval")
     renderer = Renderer(domain.policies, (whole, *repeated), dataset.channels, config.seed)
-    rows = []
-    for i in evenly_spaced(len(dataset), images + 2)[1:-1].tolist():
-        try:
-            image = dataset[i].image
-        except DataError:
-            continue
-        numbers = range(1 + len(repeated))
-        rows.append([_view(renderer, image, i, v, dataset.channels) for v in numbers])
-    return Sheet(rows, [_request(view) for view in requests])
+    try:
+        examples = with_content(dataset, images)
+    except DataError:
+        examples = []
+    numbers = range(1 + len(repeated))
+    rows = [[_view(renderer, image, i, v, dataset) for v in numbers] for i, image in examples]
+    signal = any(renderer(image, 0, i, 0).shape[0] == 1 for i, image in examples[:1])
+    shown = shown_sentence(dataset.channels, TRACES if signal else 0)
+    return Sheet(rows, [_request(view) for view in requests], shown)
 
 
 def _request(view: View) -> str:
@@ -191,10 +197,13 @@ def _request(view: View) -> str:
     return words if view.policy == "eval" else f"{words}, crops of {low} to {high} % of the area"
 
 
-def _view(renderer: Renderer, image: Image, i: int, v: int, channels: tuple[str, ...]) -> Picture:
+def _view(renderer: Renderer, image: Image, i: int, v: int, dataset: Dataset) -> Picture:
     name = f"image {i}, not augmented" if v == 0 else f"image {i}, view {v}"
-    pixels = square(renderer(image, 0, i, v), channels, 96)
-    return Picture(jpeg(pixels), name, "original" if v == 0 else "")
+    pixels = square(renderer(image, 0, i, v), dataset.channels, _LARGE)
+    if v == 0:
+        return Picture(jpeg(pixels), name, f"original {dataset.index.label(i)}".rstrip())
+    steps = renderer.applied(image, 0, i, v)
+    return Picture(jpeg(pixels), name, "\n".join(step_text(*step) for step in steps))
 
 
 def spectrum_chart(features: Features, before: Features | None) -> Chart | None:
@@ -214,6 +223,7 @@ def spectrum_chart(features: Features, before: Features | None) -> Chart | None:
         log_y=True,
         size=(560, 300),
         box=(64, 10, 536, 262),
+        better="flatter is better",
     )
 
 

@@ -68,7 +68,7 @@ def test_an_empty_folder_will_do(finished_run, tmp_path):
 
 
 def test_other_features_are_an_error(finished_run, tmp_path, monkeypatch):
-    def wrong(run, model, out):
+    def wrong(source, out):
         torch.manual_seed(9)
         return Loaded(timm.create_model("test_resnet", num_classes=0).eval())
 

@@ -10,21 +10,29 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import timm
 import torch
 import torchvision
+from PIL import Image
 from safetensors.torch import load_file
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
-from ssl_kit import Encoder, RunError, UsageError
+from ssl_kit import Encoder, RunError, UsageError, embed
 from ssl_kit.commands.exports import checked as module
 from ssl_kit.commands.exports import graphs
 from ssl_kit.commands.exports.checked import write_checked as export
-from ssl_kit.commands.exports.common import Loaded, takes_any_size, tracing, view_size
+from ssl_kit.commands.exports.common import (
+    Loaded,
+    Source,
+    pads_by_size,
+    takes_any_size,
+    tracing,
+    view_size,
+)
 from ssl_kit.commands.exports.torchvision_resnet import twins
-from ssl_kit.data.standardize import Standardize
 from ssl_kit.evaluation.pretrained import from_run
 from ssl_kit.nn import create_encoder
 from ssl_kit.training.run import Run
@@ -116,8 +124,8 @@ def test_torchvision_is_refused_without_a_twin(tmp_path, architecture, other):
 def test_other_maps_are_an_error(resnet18, tmp_path, monkeypatch):
     write = module.FORMATS["torchvision"]
 
-    def wrong(run, model, out):
-        loaded = write(run, model, out)
+    def wrong(source, out):
+        loaded = write(source, out)
         return replace(loaded, maps=lambda x: [2 * m for m in loaded.maps(x)])
 
     monkeypatch.setitem(module.FORMATS, "torchvision", wrong)
@@ -224,7 +232,7 @@ def test_more_than_a_file_holds_is_refused(finished_run, tmp_path, monkeypatch):
 def test_what_cannot_be_traced_at_any_size_is_traced_at_one(finished_run, tmp_path, monkeypatch):
     tried = []
 
-    def trace(model, facts, any_size):
+    def trace(source, facts, any_size):
         tried.append(any_size)
         if any_size:
             raise RunError("no")
@@ -233,7 +241,7 @@ def test_what_cannot_be_traced_at_any_size_is_traced_at_one(finished_run, tmp_pa
     monkeypatch.setattr(graphs, "PACKAGES", ())
     monkeypatch.setattr(graphs, "_trace", trace)
     monkeypatch.setattr(graphs, "_session", lambda path, any_size: (path.read_bytes(), any_size))
-    done = graphs.write_onnx(finished_run, from_run(finished_run), tmp_path)
+    done = graphs.write_onnx(Source.of(finished_run), tmp_path)
     assert tried == [True, False]
     assert done == (b"a network", False)
 
@@ -265,6 +273,27 @@ def test_what_size_an_encoder_takes():
     assert view_size(create_encoder("test_resnet", 3, 32)) == (32, 32)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "expected"),
+    [("tf_efficientnet_lite0", True), ("dm_nfnet_f0", True), ("tf_efficientnet_cc_b0_4e", True),
+     ("efficientnet_lite0", False), ("test_resnet", False)],
+)  # fmt: skip
+def test_same_padding_is_recognized(architecture, expected):
+    with torch.device("meta"):
+        network = timm.create_model(architecture)
+    assert pads_by_size(network) == expected
+
+
+def test_a_network_with_same_padding_is_traced_for_one_size(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(graphs, "PACKAGES", ())
+    monkeypatch.setattr(graphs, "_trace", lambda s, f, any_size: tried.append(any_size) or b"")
+    monkeypatch.setattr(graphs, "_session", lambda path, any_size: any_size)
+    run = run_of(tmp_path / "run", "tf_efficientnet_lite0", 3, 32)
+    assert not graphs.write_onnx(Source.of(run), tmp_path / "out")
+    assert tried == [False]
+
+
 def test_signals_have_one_row():
     pytest.importorskip("ssl_kit_eeg")
     assert view_size(create_encoder("resnet1d/tiny", 2, 256)) == (1, 256)
@@ -275,17 +304,55 @@ def block(name):
     return re.search(rf"^```python {name}\n(.*?)^```$", PAGE.read_text(), flags=re.M | re.S)[1]
 
 
-@pytest.mark.skipif(not PAGE.is_file(), reason="no docs/")
-def test_the_page_prepares_an_image_as_we_do(resnet18, memory_dataset):
-    image = np.random.default_rng(0).uniform(-100, 1200, (8, 9, 3))
-    ours = memory_dataset([image], value_range=[[0, 1000]] * 3)[0].image
-    expected = Standardize([0.5] * 3, [0.2] * 3, "cpu")(torch.from_numpy(ours)[None])
-    code = block("prepare").replace("encoder.json", str(resnet18.folder / "encoder.json"))
-    names = {"json": json, "np": np, "image": image}
+def follow(page_block, **names):
+    """Runs a block of the page."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # a page may leave a file to Python
-        exec(code, names)
-    torch.testing.assert_close(torch.from_numpy(names["x"]), expected)
+        exec(block(page_block), names)
+    return names
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    """Smooth RGB images of several sizes: larger and smaller than the encoder's, and not square."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "scenes").mkdir()
+    for i, size in enumerate([(90, 90), (130, 97), (75, 160), (40, 40)]):
+        image = cv2.resize(rng.integers(0, 255, (9, 9, 3), np.uint8), size[::-1])
+        cv2.imwrite(str(tmp_path / "scenes" / f"{i}.png"), image)
+    return tmp_path / "scenes"
+
+
+@pytest.mark.skipif(not PAGE.is_file(), reason="no docs/")
+def test_the_page_gives_the_features_of_embed(resnet18, tmp_path, scenes, monkeypatch):
+    eight_bits = {**resnet18.read_json("encoder.json"), "value_range": [[0, 255]] * 3}
+    run = Run.create(tmp_path / "run", resnet18.config)
+    run.encoder.write_bytes(resnet18.encoder.read_bytes())
+    run.write_json("encoder.json", {**eight_bits, "channels": ["red", "green", "blue"]})
+    expected = torch.from_numpy(embed(run, data=scenes).features)
+    export(run, "timm", tmp_path / "my-timm")
+    network = timm.create_model(f"local-dir:{tmp_path / 'my-timm'}", pretrained=True).eval()
+    monkeypatch.chdir(run.folder)
+    for i, features in enumerate(expected):
+        image = cv2.imread(str(scenes / f"{i}.png"))[..., ::-1]
+        with torch.inference_mode():
+            ours = network(torch.from_numpy(follow("prepare", image=image)["x"]))[0]
+        torch.testing.assert_close(ours, features, rtol=0, atol=1e-5 * float(features.abs().max()))
+    monkeypatch.chdir(tmp_path)
+    Image.open(scenes / "0.png").save("scene.png")
+    code = block("timm image").replace("scene.jpg", "scene.png")
+    exec(code, names := {})
+    largest = 0.02 * float(expected[0].abs().max())
+    torch.testing.assert_close(names["features"][0], expected[0], rtol=0, atol=largest)
+
+
+@pytest.mark.parametrize(("domain", "words"), [("natural", "shorter side"), ("eeg", "The center")])
+def test_every_export_says_how_an_image_is_resized(resnet18, tmp_path, domain, words):
+    pytest.importorskip("ssl_kit_eeg")
+    run = Run.create(tmp_path / "run", resnet18.config)
+    run.encoder.write_bytes(resnet18.encoder.read_bytes())
+    run.write_json("encoder.json", {**resnet18.read_json("encoder.json"), "domain": domain})
+    assert words in Source.of(run).facts["preparation"]
 
 
 @pytest.mark.slow

@@ -9,11 +9,12 @@ from click.testing import CliRunner
 from safetensors import safe_open
 from torch import nn
 
-from ssl_kit import UsageError, finetune
+from ssl_kit import UsageError, compare, embed, evaluate, export, finetune, load, report
 from ssl_kit.cli import main
 from ssl_kit.commands.exports.classifier import timm_weights
 from ssl_kit.evaluation.classifier import Classifier
 from ssl_kit.nn import create_encoder
+from ssl_kit.nn.weights import load_initial_weights
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,59 @@ def test_metrics_and_options_are_kept(tuned):
     assert values["config"]["freeze"] == "last:1"
     assert values["overlapping_groups"] == 0
     assert {"command", "versions", "metrics", "classes", "confusion", "data"} <= set(values)
+
+
+def test_it_is_evaluated_by_its_own_predictions_on_the_groups_it_did_not_learn_from(tuned):
+    _, out = tuned
+    values = json.loads((out / "metrics.json").read_text())
+    result = evaluate(out)["predictions"].results[out.name]
+    assert result.details["confusion"] == values["confusion"]
+    for name, of_class in result.metrics.items():
+        assert of_class.value == pytest.approx(values["metrics"][name]["value"], abs=0.01), name
+
+
+def test_its_predictions_are_of_all_new_images(tuned, image_folder):
+    for file in image_folder.rglob("*.png"):
+        file.rename(file.with_name(f"new{file.name}"))  # other groups
+    result = evaluate(tuned[1], data=image_folder)["predictions"].results["classifier"]
+    assert sum(map(sum, result.details["confusion"])) == 30
+
+
+def test_a_class_that_it_does_not_know_is_named(tuned, image_folder):
+    (image_folder / "disc").rename(image_folder / "disk")
+    with pytest.raises(UsageError, match=r"class 'disk'.* Did you mean 'disc'"):
+        evaluate(tuned[1], data=image_folder)
+
+
+def test_its_encoder_is_evaluated_and_embedded_like_that_of_a_run(tuned):
+    assert "knn" in str(evaluate(tuned[1], evaluation="knn"))
+    assert embed(tuned[1]).features.shape[1] == load(tuned[1]).model.encoder.num_features
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", ["timm", "safetensors", "torch_export"])
+def test_its_export_gives_the_same_logits(tuned, tmp_path, kind):
+    assert export(tuned[1], format=kind, out=tmp_path / "out").largest_difference <= 1e-5
+    if kind == "timm":
+        x = torch.randn(2, 3, 32, 32)
+        ours = timm.create_model(f"local-dir:{tuned[1]}", pretrained=True).eval()
+        theirs = timm.create_model(f"local-dir:{tmp_path / 'out'}", pretrained=True).eval()
+        torch.testing.assert_close(theirs(x), ours(x))
+
+
+def test_its_report_shows_the_test_and_how_to_load_it(tuned):
+    page = report(tuned[1]).read_text()
+    assert "A classifier of 3 classes" in page
+    assert "Confusion matrix of finetune" in page
+    assert "disc, noise, stripes" in page
+
+
+def test_a_training_goes_on_from_it_but_a_comparison_refuses_it(tuned, tiny, tmp_path):
+    encoder = create_encoder("test_resnet", 3, 32)
+    said = load_initial_weights(encoder, str(tuned[1]), ("red", "green", "blue"))
+    assert "2 tensors of a classifier" in said
+    with pytest.raises(UsageError, match="is a fine-tuned classifier"):
+        compare(tuned[1], out=tmp_path / "comparison")
 
 
 def test_a_full_folder_is_left_alone(finished_run):

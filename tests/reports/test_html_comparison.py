@@ -68,6 +68,11 @@ def test_the_plot_has_a_line_with_intervals_for_each_arm_that_has_results(values
     assert chart.tips[0][2] == "mine 60.0 [55.0, 65.0], labels 30"
 
 
+def test_one_budget_is_no_plot(values):
+    values["budgets"] = values["budgets"][:1]
+    assert comparison.context(values)["chart"] is None
+
+
 def test_the_best_arm_of_each_budget_is_marked(values):
     arms = comparison.context(values)["arms"]
     assert [[cell.tone for cell in row.cells] for row in arms] == [

@@ -125,6 +125,29 @@ def test_the_page_can_be_read_without_seeing_it(report):
     assert len(set(ids)) == len(ids)
 
 
+def test_no_picture_waits_for_scrolling(report):
+    assert not any("loading" in attributes for attributes in Page(report).all("img"))
+
+
+def test_charts_say_which_way_is_good(report):
+    assert '<span class="better">lower is better</span>' in report
+    assert "Mean cosine over epoch. At the end features:" in report
+
+
+def test_what_was_recorded_once_is_no_curve(copy):
+    [first, *_] = copy.lines(copy.metrics)
+    copy.metrics.write_text(json.dumps(first) + "\n")
+    text = page.run_page(copy, live=True).decode()
+    assert "These values were recorded once" in text
+    assert "<dt>Loss</dt>" in text
+    assert 'class="chart"' not in text
+
+
+def test_views_have_captions(report):
+    assert "Red, green and blue show the channels red, green, blue." in report
+    assert re.search(r"<figcaption>ResizedCrop \d+ %\n", report)
+
+
 def test_tags_are_closed(report):
     opened = [name for name, _ in Page(report).tags if name not in VOID]
     for name in set(opened):

@@ -5,7 +5,14 @@ import pytest
 
 from ssl_kit import DataError, View
 from ssl_kit.core.discovery import domains
-from ssl_kit.reports.sheet import clipping, contact_sheet, to_rgb
+from ssl_kit.reports.sheet import (
+    clipping,
+    contact_sheet,
+    shown_sentence,
+    step_text,
+    to_rgb,
+    with_content,
+)
 
 
 def bands(count, dtype=np.uint8):
@@ -60,6 +67,47 @@ def test_unreadable_images_are_left_out(memory_dataset, tmp_path):
     dataset.images = ["broken"]
     with pytest.raises(DataError, match="None of the images"):
         contact_sheet(domains["natural"], dataset, View(16), tmp_path / "b.png")
+
+
+def test_empty_images_are_left_out(memory_dataset):
+    rng = np.random.default_rng(0)
+    glass = [np.full((20, 20, 3), 240, np.uint8) + rng.integers(0, 3, (20, 20, 3), np.uint8)] * 2
+    tissue = [rng.integers(0, 255, (20, 20, 3), dtype=np.uint8) for _ in range(4)]
+    dataset = memory_dataset([glass[0], *tissue[:2], glass[1], *tissue[2:]])
+    assert [i for i, _ in with_content(dataset, 3)] == [1, 2, 5]
+    assert [i for i, _ in with_content(memory_dataset(glass), 2)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "text"),
+    [
+        ("ResizedCrop", {"crop_coords": (0, 0, 10, 5), "shape": (10, 20, 3)}, "ResizedCrop 25 %"),
+        ("D4", {"group_element": np.str_("r90")}, "D4 turned by 90°"),
+        (
+            "Tone",
+            {"gamma": np.float64(1.30957), "low": 0.05, "high": 1},
+            "Tone gamma 1.31, low 0.05",
+        ),
+        ("GaussianBlur", {"kernel": np.ones((5, 1))}, "GaussianBlur 5 px"),
+        ("Jpeg", {"quality": 82, "image_type": ".jpg"}, "Jpeg quality 82"),
+        ("Bend", {"map_x": np.ones((4, 4)), "interpolation": 1}, "Bend"),
+    ],
+)
+def test_a_step_is_named_with_what_it_did(name, parameters, text):
+    assert step_text(name, parameters) == text
+
+
+@pytest.mark.parametrize(
+    ("channels", "curves", "text"),
+    [
+        (("vv", "vh"), 0, "Gray shows vv (of 2 channels)."),
+        (("blue", "green", "red", "nir"), 0,
+         "Red, green and blue show the channels red, green, blue (of 4 channels)."),
+        (("F3", "F4"), 4, "Curves show the channels F3, F4."),
+    ],
+)  # fmt: skip
+def test_it_says_which_channels_are_shown(channels, curves, text):
+    assert shown_sentence(channels, curves) == text
 
 
 def brightness(shift, p=1.0):

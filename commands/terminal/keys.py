@@ -1,0 +1,114 @@
+"""Refuses wrong keys of --set before torch is imported, which takes seconds.
+
+Names of options are read from the source of plugins; where that is not enough, the command finds
+the mistake itself, later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...core.config import unknown_key, validate
+from ...core.discovery import datasets, domains, evaluations, objectives
+from ...core.registry import Registry
+from ...data.opening import DataConfig
+from ...training.flags import FLAGS
+from ...training.settings import RunConfig, from_flags, merge, read_toml, refuse_strays
+from ..listings import facts
+
+Options = Mapping[str, Any]
+
+
+def check_run(options: Options) -> None:
+    """Checks the settings of `ssl-kit train`.
+
+    Raises:
+        UsageError: At the first wrong name, key or value.
+    """
+    if options.get("resume"):
+        return
+    layers = [read_toml(options["config"])] if options.get("config") else []
+    flags = {name: options[name] for name in FLAGS if name in options}
+    asked = merge(*layers, from_flags(flags), options.get("set") or {})
+    domain = asked.get("domain")
+    if not isinstance(domain, str):  # the command asks for it
+        return
+    own = facts.read(domains.entry(domain))
+    ours = {"objective": RunConfig.model_fields["objective"].default.model_dump()}
+    config = validate(RunConfig, merge(ours, own.get("defaults", {}), asked))
+    _check(objectives, config.objective.name, "objective", config.objective.options)
+    _check_reader(config.data, own.get("datasets", ()))
+
+
+def check_images(options: Options) -> None:
+    """Checks the settings of commands that only open images: keys below "data".
+
+    Raises:
+        UsageError: At the first wrong name, key or value.
+    """
+    given = options.get("set") or {}
+    for key in given:
+        if key != "data":
+            raise unknown_key(key, key, ["data"])
+    config = validate(DataConfig, given.get("data", {}), "data")
+    if options.get("domain"):
+        own = facts.read(domains.entry(options["domain"]))
+        _check_reader(config, own.get("datasets", ()))
+
+
+def check_evaluations(options: Options) -> None:
+    """Checks the settings of evaluations, and of their images.
+
+    Raises:
+        UsageError: At the first wrong name, key or value.
+    """
+    given = dict(options.get("set") or {})
+    check_images({**options, "set": {"data": given.pop("data", {})}})
+    names = (options.get("evaluation") or "knn,linear").split(",")
+    refuse_strays(given, names)
+    for name in names:
+        if isinstance(given.get(name), Mapping):
+            _check(evaluations, name, name, given[name])
+
+
+def check_finetuning(options: Options) -> None:
+    """Checks the settings of `ssl-kit finetune`: those of the evaluation, and "data".
+
+    Raises:
+        UsageError: At the first wrong name, key or value.
+    """
+    given = dict(options.get("set") or {})
+    images = {"data": given.pop("data", {})}
+    settings = {"finetune": given, **images}
+    check_evaluations({**options, "evaluation": "finetune", "set": settings})
+
+
+def check_comparison(options: Options) -> None:
+    """Checks the settings of `ssl-kit compare`, which fine-tunes as well.
+
+    Raises:
+        UsageError: At the first wrong name, key or value.
+    """
+    check_evaluations({**options, "evaluation": f"{options['evaluation']},finetune"})
+
+
+def _check(registry: Registry, name: str, where: str, given: Options) -> None:
+    known = facts.read(registry.entry(name)).get("options")
+    for key in given:
+        if known is not None and key not in known:
+            raise unknown_key(f"{where}.{key}", key, known)
+
+
+def _check_reader(config: DataConfig, readers: Iterable[str]) -> None:
+    """Checks options of the dataset, which may be any that the domain opens."""
+    named = config.reader or (config.path if config.path in datasets else "")
+    known: set[str] = set()
+    for name in [named] if named else readers:
+        options = facts.read(datasets.entry(name)).get("options")
+        if options is None:
+            return
+        known |= set(options)
+    for key in config.options:
+        if known and key not in known:
+            raise unknown_key(f"data.options.{key}", key, known)

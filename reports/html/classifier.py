@@ -1,0 +1,50 @@
+"""What the page of a fine-tuned classifier shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...evaluation.records import load_evaluations
+from ...evaluation.tuned import RESULT, TunedRun
+from . import evaluations, facts
+from .axes import number
+
+
+def context(run: TunedRun) -> dict[str, Any]:
+    """Returns the values of the page of a classifier, from the files of its folder alone.
+
+    Raises:
+        DataError: If a stored evaluation is damaged.
+    """
+    metrics, encoder = run.read_json(RESULT), run.read_json("encoder.json")
+    classes = run.classes
+    return {
+        "run": run,
+        "name": run.folder.resolve().name,
+        "classes": classes,
+        "facts": [
+            ("Domain", run.config.domain),
+            ("Encoder", f"{encoder['architecture']}, {encoder['image_size']} px"),
+            ("Started from", str(metrics["initial_weights"])),
+            ("Classes", ", ".join(classes)),
+            ("Channels", ", ".join(encoder["channels"])),
+            ("Epochs", f"{metrics['epochs']} of at most {metrics['of_epochs']}"),
+            ("Training loss at the end", number(metrics["training_loss"])),
+        ],
+        "loading": _loading(run, encoder),
+        "evaluations": [evaluations.section(evaluation) for evaluation in load_evaluations(run)],
+        "command": metrics["command"],
+        "options": list(facts.rows_of(metrics["config"])),
+        "versions": list(facts.rows_of(metrics["versions"])),
+        "fingerprint": metrics["data"]["fingerprint"],
+    }
+
+
+def _loading(run: TunedRun, encoder: facts.Record) -> str:
+    """Returns Python code that loads the classifier and uses it."""
+    channels, size = len(encoder["channels"]), encoder["image_size"]
+    return (
+        f'classifier = timm.create_model("local-dir:{run.folder}", pretrained=True).eval()\n'
+        f"# x: images (B, {channels}, {size}, {size}), standardized as docs/export.md says\n"
+        "probabilities = classifier(x).softmax(dim=1)"
+    )
