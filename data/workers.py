@@ -10,11 +10,11 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
@@ -67,6 +67,7 @@ class WorkerLoader(DataLoader[_Batch]):
         started = set(multiprocessing.active_children()).difference(others)
         self._own = started or self._own  # those of the first epoch may serve the next ones
         _WORKERS.update(self._own)
+        finalize(batches, _kill, started)  # else torch waits for them where it lies in a cycle
         try:
             yield from batches
         except Exception as error:  # it has many faces: what a dead process sent is not there
@@ -88,11 +89,13 @@ class WorkerLoader(DataLoader[_Batch]):
             ) from error
 
 
-@atexit.register
-def _end_workers() -> None:
-    """Ends loading processes that are in use when this process ends, for they ignore SIGTERM."""
-    for worker in list(_WORKERS):
+def _kill(workers: Iterable[multiprocessing.process.BaseProcess]) -> None:
+    """Ends processes, which ignore SIGTERM; those that have ended already are left alone."""
+    for worker in list(workers):
         worker.kill()
+
+
+atexit.register(_kill, _WORKERS)
 
 
 def usable_cores() -> int:

@@ -60,7 +60,7 @@ def save_evaluation(
     Raises:
         RunError: If the folder cannot be written.
     """
-    Run(run.folder)  # refuses to make a folder anew that vanished meanwhile
+    type(run)(run.folder)  # refuses to make a folder anew that vanished meanwhile
     file = run.folder / FOLDER / f"{results.evaluation}.json"
     arrays = {
         f"{number}/{name}": array

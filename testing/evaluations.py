@@ -38,44 +38,47 @@ def declares_itself(kind: Kind) -> None:
 
 
 @cache
-def _bench(grouped: bool) -> tuple[Pretrained, EvaluationData]:
+def _bench(each: int) -> tuple[Pretrained, EvaluationData]:
     """Returns an untrained encoder and labeled images, whose features are computed once.
 
     Args:
-        grouped: Whether images are in groups of 120 with a time, like those of subjects, or each
-            image is its own group.
+        each: Number of images in a group: 120 of all classes with a time, like those of subjects;
+            fewer are of one class, like those of slides.
     """
     domain = domains["natural"]
     dataset = open_dataset(domain, DataConfig())
-    if grouped:
-        n = len(dataset)
-        groups = np.arange(n) // 120
-        dataset.index = replace(
-            dataset.index,
-            groups=groups,
-            group_names=np.array([b"g%d" % g for g in range(groups.max() + 1)]),
-            positions=np.column_stack([groups, np.arange(n)]).astype(np.float32),
-        )
+    index, rank = dataset.index, np.arange(len(dataset))
+    if each < 120:
+        rank = np.empty_like(rank)
+        rank[np.argsort(index.labels, kind="stable")] = np.arange(len(rank))
+    mixed = rank // each
+    groups = np.unique(mixed if each == 120 else mixed * 10 + index.labels, return_inverse=True)[1]
+    dataset.index = replace(
+        index,
+        groups=groups,
+        group_names=np.array([b"g%d" % g for g in range(groups.max() + 1)]),
+        positions=np.column_stack([groups, np.arange(len(rank))]).astype(np.float32),
+    )
     splits = split(dataset.index, 0.2)
     model = from_init("scratch", "test_resnet", 16, dataset, splits.train)
     return model, EvaluationData(dataset, splits, domain, workers=0)
 
 
 @cache
-def _first(kind: Kind) -> tuple[Result, bool]:
-    """Evaluates on groups of images, or on single images where groups are refused.
+def _first(kind: Kind) -> tuple[Result, int]:
+    """Evaluates on groups of several classes, or of one class where those are refused.
 
     Returns:
-        The result, and whether images were in groups.
+        The result, and the number of images in a group.
     """
     try:
-        return _evaluated(kind, True), True
+        return _evaluated(kind, 120), 120
     except UsageError:
-        return _evaluated(kind, False), False
+        return _evaluated(kind, 20), 20
 
 
-def _evaluated(kind: Kind, grouped: bool) -> Result:
-    model, data = _bench(grouped)
+def _evaluated(kind: Kind, each: int) -> Result:
+    model, data = _bench(each)
     before = copy.deepcopy(model.encoder.state_dict())
     try:
         return _run(kind, model, data)

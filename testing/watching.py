@@ -62,6 +62,7 @@ def collapse_is_seen(kind: Kind) -> None:
     renderer = Renderer({"default": plain}, (View(SIZE),) * VIEWS, _RGB, 0)
     standardize = Standardize([0.5] * 3, [0.25] * 3, "cpu")
     watch = Watch(ViewDataset(_Blank(), pool, renderer), pool, standardize)
+    watch.all_equal = False  # so that it looks at the features
     optimizer = optimizer_for(objective)
     batch = batch_for(objective)
     batch.views = tuple(torch.full_like(view, 0.5) for view in batch.views)

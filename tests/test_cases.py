@@ -231,7 +231,7 @@ def test_both_packages_are_there(case, ssl_kit, name, command):
     listed = ssl_kit(command, PYTHONPATH=path)
     assert listed.returncode == 0, listed.stderr
     if command == "domains":
-        names = [line.split()[0] for line in listed.stdout.splitlines()]
+        names = [line.split(" ")[0] for line in listed.stdout.splitlines()]
         assert names.count("harbour-sar") == names.count("sar") == 1
     else:
         assert "FAILED" not in listed.stdout

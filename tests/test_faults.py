@@ -40,7 +40,7 @@ def line(*args):
     ("more", "text"),
     [
         (("--seed", 10**20), "'seed': Input should be less than 4294967296"),
-        (("--encoder", "test_vit", "--image-size", 33), "33 pixels: Input height (33)"),
+        (("--encoder", "levit_128s", "--image-size", 33), "33 pixels: The size of tensor"),
         (("--set", "encoder=3", "--set", "encoder.image_size=32"), "'encoder' has settings of"),
     ],
 )

@@ -71,7 +71,7 @@ class Watch:
         raw = views[0, chosen]
         self._pixels = torch.stack(raw.views, dim=1).flatten(0, 1)  # (n q, H, W, C)
         self._standardize = standardize
-        self._all_equal = views.all_equal(chosen)
+        self.all_equal = views.all_equal(chosen)
         self._spent, self._started = 0.0, time.monotonic()
         self.state = WatchState()
 
@@ -116,11 +116,11 @@ class Watch:
         state, width = self.state, min(width, len(self._pixels))
         if loss is None:
             state.initial, state.best_rank = dict(measures), measures["rankme_centered"]
-            state.verdict = "COLLAPSED" if self._all_equal else "OK"
+            state.verdict = "COLLAPSED" if self.all_equal else "OK"
             return state.verdict
         if state.first_loss is None:
             state.first_loss = loss
-        state.verdict = "COLLAPSED" if self._all_equal else verdict(measures, state, loss, width)
+        state.verdict = "COLLAPSED" if self.all_equal else verdict(measures, state, loss, width)
         state.low = state.low + 1 if _collapsed(measures, state.initial, width) else 0
         state.best_rank = max(state.best_rank, measures["rankme_centered"])
         state.best_spread = max(state.best_spread, measures.get(_SPREAD, 0.0))

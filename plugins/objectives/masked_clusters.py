@@ -31,7 +31,7 @@ from ...nn import (
 @full_precision
 def masked_prediction_loss(
     predicted: Tensor, codes: Tensor, targets: Tensor, mask: Tensor, temperature: float
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     """Computes cross entropy (eq. 1 and 3, alpha = 1) and accuracy at masked patches of each image.
 
     Args:
@@ -42,10 +42,9 @@ def masked_prediction_loss(
         temperature: Temperature of the softmax (tau).
     """
     logits = cosine_scores(predicted, codes) / temperature  # (B, N, K)
-    error = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    values = torch.stack([error.view(mask.shape), (logits.argmax(dim=2) == targets).to(error)])
-    loss, accuracy = ((values * mask).sum(dim=2) / mask.sum(dim=1)).mean(dim=1)
-    return loss, accuracy.detach()
+    error = F.cross_entropy(logits.mT, targets, reduction="none")
+    correct = (logits.argmax(dim=2) == targets).to(error)
+    return tuple(((x * mask).sum(dim=1) / mask.sum(dim=1)).mean() for x in (error, correct))
 
 
 class MaskedClustersConfig(Config):
@@ -70,7 +69,8 @@ class MaskedClusters(Objective):
 
     paper = "https://arxiv.org/abs/2106.07447"
     Config = MaskedClustersConfig
-    needs, trains = frozenset({"pyramid"}), "map"
+    needs = frozenset({"pyramid"})
+    trains = "map"
     iteration: Tensor
     fitted: Tensor
 
@@ -88,8 +88,8 @@ class MaskedClusters(Objective):
         self.frozen = frozen_copy(encoder)
         self.register_buffer("pixel_centers", torch.zeros(config.num_clusters, 64 * c))
         self.register_buffer("centers", torch.zeros(config.num_clusters, shapes[config.layer][0]))
-        self.register_buffer("iteration", torch.zeros((), dtype=torch.long))
-        self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("iteration", torch.tensor(0))
+        self.register_buffer("fitted", torch.tensor(False))
 
     @classmethod
     def views(cls, config: MaskedClustersConfig, size: int) -> tuple[View, ...]:

@@ -1,3 +1,4 @@
+import gc
 import multiprocessing
 import os
 import signal
@@ -50,6 +51,15 @@ def test_signals_that_stop_a_run_leave_its_workers_alone(views, workers):
     assert len(list(islice(batches, 12))) == 12
     assert len(workers()) == 2
     batches.close()
+    assert not workers()
+
+
+def test_workers_end_where_the_loader_lies_in_a_cycle(views, workers):
+    holder = [load(views, order(), 2)]
+    next(holder[0])
+    holder.append(holder)
+    del holder
+    gc.collect()
     assert not workers()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -207,8 +208,11 @@ def _lower(names: Sequence[str]) -> tuple[str, ...]:
 
 def labeled_by_scene(scenes: Sequence[Scene]) -> bool:
     """Tells whether the folders are those of scenes, not of classes."""
-    for scene in scenes:
-        parts = scene.key.split("/")
+    folders = [scene.key.split("/") for scene in scenes]
+    levels = zip(*(folder[:-1] for folder in folders), strict=False)
+    outer = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))  # hold all scenes
+    for scene, folder in zip(scenes, folders, strict=True):
+        parts = folder[outer:]
         parts = parts[1:] if parts[0].lower() in _PARTS else parts
         if len(scene.files) > 1 and (len(parts) == 1 or sensor_of(f"{parts[0]}/")):
             return True
