@@ -72,9 +72,14 @@ class MatlabSource(Source):
 
 
 def _signal_in(content: MatFile) -> str:
-    """Returns the array that is called as signals are; "" if none or several are."""
+    """Returns the array that is called as signals are, or the only one, which may be a vector.
+
+    It is "" if none or several are.
+    """
     named = [name for name in content.images() if name.lower().rpartition(".")[2] in _DATA]
-    return named[0] if len(named) == 1 else ""
+    vectors = [name for name, array in content.arrays.items() if array.size > 1]
+    found = named or ([] if content.images() else vectors)
+    return found[0] if len(found) == 1 else ""
 
 
 def _near(values: dict[str, Any], names: Sequence[str]) -> Any:

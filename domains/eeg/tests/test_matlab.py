@@ -50,6 +50,13 @@ def test_a_file_without_a_rate_asks_for_it(tmp_path: Path) -> None:
     assert len(opened(tmp_path, rate=128)) == 2
 
 
+@pytest.mark.parametrize("shape", [(1280, 1), (1, 1280)])
+def test_a_vector_is_one_channel(tmp_path: Path, shape: tuple[int, int]) -> None:
+    savemat(tmp_path / "a.mat", {"ictal": X[0].reshape(shape), "fs": 128})
+    source = open_source(tmp_path / "a.mat")
+    assert np.array_equal(source.read(5, 90, ["eeg1"]), X[:1, 5:90])
+
+
 def test_of_several_arrays_one_is_named(tmp_path: Path) -> None:
     savemat(tmp_path / "a.mat", {"before": X, "after": X * 2, "fs": 128})
     with pytest.raises(DataError, match=r"2 arrays: .*before 3x1280.*data\.options\.variable=NAME"):
