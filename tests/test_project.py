@@ -6,6 +6,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def functions(file):
 def built_in(registry):
     ours = [registry.entry(name) for name in registry]
     return [entry.name for entry in ours if entry.origin == "ssl-kit"]
+
+
+def test_the_wheel_has_every_package():
+    parts = [(TOP / part).rglob("__init__.py") for part in ("core", *PARTS)]
+    folders = {file.parent.relative_to(TOP) for files in parts for file in files}
+    ours = {".".join(("ssl_kit", *f.parts)) for f in folders if "templates" not in f.parts}
+    listed = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert set(listed) == {"ssl_kit", *ours}
 
 
 def test_no_file_is_over_300_lines():
