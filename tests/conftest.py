@@ -22,6 +22,7 @@ from ssl_kit.training.start import start
 
 torch.set_num_threads(1)  # many times faster for the small work of tests
 threadpool_limits(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 os.fsync = lambda file: None  # no file of a test must outlive a power cut
 DATA = Path(os.environ.get("SSL_KIT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
