@@ -366,7 +366,7 @@ def test_the_time_holds_if_the_machine_becomes_slower(case, ssl_kit, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads((out / "manifest.json").read_text())["seconds"] <= 21
     last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
-    assert last["lr"] < 0.05 * 0.002 * 8 / 256  # other work may slow the last steps down too
+    assert last["lr"] < 0.01 * 0.002 * 8 / 256
 
 
 @pytest.mark.slow

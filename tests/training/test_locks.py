@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,11 +25,12 @@ with exclusive(Path(sys.argv[1]), sys.argv[2]):
 def hold(monkeypatch):
     """Starts processes that work in a folder until they are killed."""
     monkeypatch.setattr(locks.exclusive.__wrapped__, "__defaults__", (".lock", 0.0))
-    processes = []
+    processes, left = [], []
 
     def start(folder, name=".lock"):
         pipe = subprocess.PIPE
         command = [sys.executable, "-c", HOLD, str(folder), name]
+        left.extend((Path(folder) / name, Path(folder) / f"{name}.json"))
         processes.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
         assert processes[-1].stdout.readline() == "held\n"
         return processes[-1]
@@ -37,6 +39,8 @@ def hold(monkeypatch):
     for process in processes:
         process.kill()
         process.communicate()
+    for file in left:  # the folder may be that of a run that other tests use
+        file.unlink(missing_ok=True)
 
 
 def test_a_folder_is_made_and_nothing_is_left_in_it(tmp_path):
