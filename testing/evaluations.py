@@ -52,7 +52,9 @@ def _bench(each: int) -> tuple[Pretrained, EvaluationData]:
         rank = np.empty_like(rank)
         rank[np.argsort(index.labels, kind="stable")] = np.arange(len(rank))
     mixed = rank // each
-    groups = np.unique(mixed if each == 120 else mixed * 10 + index.labels, return_inverse=True)[1]
+    groups = np.unique(
+        mixed if each == 120 else mixed * len(index.classes) + index.labels, return_inverse=True
+    )[1]
     dataset.index = replace(
         index,
         groups=groups,
