@@ -47,6 +47,16 @@ from .tiles import parse_tile_keys as parse_tile_keys
 from .tiles import tile_key as tile_key
 from .tiles import tile_starts as tile_starts
 
+# Signals in time
+from .signals import ZERO as ZERO
+from .signals import Excerpt as Excerpt
+from .signals import Level as Level
+from .signals import Mask as Mask
+from .signals import Noise as Noise
+from .signals import Scale as Scale
+from .signals import SignalDataset as SignalDataset
+from .signals import SignFlip as SignFlip
+
 # Registries and splits
 from .registries import datasets as datasets
 from .registries import domains as domains

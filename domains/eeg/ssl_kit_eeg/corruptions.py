@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import Corruption, Image
-from ssl_kit.data import augment, from_unit, to_unit
+from ssl_kit.data import Mask, Noise, augment, from_unit, to_unit
 
 from .kinds import kind_of
-from .transforms import DropChannels, Mask, Noise
+from .transforms import DropChannels
 
 Reals = NDArray[np.float32]
 _MADE = {"spectrogram", "mel", "scalogram"}  # pictures that are made of windows here

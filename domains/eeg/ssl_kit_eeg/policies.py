@@ -11,19 +11,10 @@ from collections.abc import Sequence
 import cv2
 
 from ssl_kit import View
-from ssl_kit.data import augment
+from ssl_kit.data import Excerpt, Level, Mask, Noise, Scale, SignFlip, augment
 
 from .kinds import Kind, kind_of
-from .transforms import (
-    DropChannels,
-    Excerpt,
-    FrequencyShift,
-    Level,
-    Mask,
-    Noise,
-    Scale,
-    SignFlip,
-)
+from .transforms import DropChannels, FrequencyShift
 
 _LEAST = 0.6  # least share of the time in a large view of a picture, which is resized
 

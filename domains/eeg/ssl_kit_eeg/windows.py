@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
@@ -11,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ssl_kit import Config, Dataset, Image, UsageError
-from ssl_kit.data import augment
+from ssl_kit import Config, Image, UsageError
+from ssl_kit.data import SignalDataset
 
 from .electrodes import Places, flat
 from .pictures import BANDS, Reals, map_weights, mel, scalogram, spectrogram, topography
-from .transforms import ZERO
 
 RECORDING, TIME = range(2)  # columns of Index.positions
-_ROOM = 30  # for what is added to a signal, as a multiple of its largest value
 _HEADROOM = 3  # spikes are that much larger than the bulk, and must not be cut off
 _TIME_FREQUENCY: Mapping[str, Callable[[Reals, float], Image]] = {
     "spectrogram": spectrogram,
@@ -41,7 +38,7 @@ class WindowConfig(Config):
     ] = "spectrogram"
 
 
-class Windows(Dataset):
+class Windows(SignalDataset):
     """Windows of EEG as images; the names of the channels tell policies what an image is.
 
     A subclass calls `_show` when it knows its electrodes. Positions are the number of the
@@ -50,7 +47,6 @@ class Windows(Dataset):
 
     Config: ClassVar[type[WindowConfig]] = WindowConfig
     options: WindowConfig
-    _corruption: augment.Transform | None = None
 
     @abstractmethod
     def signal(self, i: int) -> Reals:
@@ -85,9 +81,8 @@ class Windows(Dataset):
         else:
             self.channels = tuple(f"{name}_{self.options.image}" for name in electrodes)
 
-    def read(self, i: int) -> Image:
-        """Returns the image of window i, (H, W, C) float32: microvolts, or decibels."""
-        x = self.signal(i) if self._corruption is None else self._corrupted(i)
+    def picture(self, x: Reals) -> Image:
+        """Returns the image of a window (C, n), (H, W, C') float32: microvolts, or decibels."""
         if self.options.image == "signal":
             return np.ascontiguousarray(x.T[None])
         if self.options.image == "grid":
@@ -95,22 +90,6 @@ class Windows(Dataset):
         if self.options.image == "topography":
             return topography(x[self._placed], self.rate, self._weights)
         return _TIME_FREQUENCY[self.options.image](x, self.rate)
-
-    def through(self, transform: augment.Transform) -> Windows:
-        """Returns the same windows, altered before they become images."""
-        measured = self.value_range  # of what is not altered
-        other = copy.copy(self)
-        other._corruption, other._value_range = transform, measured
-        return other
-
-    def _corrupted(self, i: int) -> Reals:
-        """Returns window i after the transform, (C, n) microvolts; random by i alone."""
-        x = self.signal(i)
-        scale = _ROOM * max(float(np.abs(x).max()), 1e-6)
-        pipeline = augment.Compose([self._corruption])
-        pipeline.set_random_seed(i)
-        corrupted = pipeline(image=np.ascontiguousarray(x.T[None]) / np.float32(2 * scale) + ZERO)
-        return np.asarray((corrupted["image"][0].T - ZERO) * (2 * scale), np.float32)
 
     def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
         """Returns the 0.5th and 99.5th percentile of decibels.

@@ -7,19 +7,11 @@ import numpy as np
 import pytest
 
 from ssl_kit.core.view import View
+from ssl_kit.data import Excerpt, Level, Mask, Noise, Scale, SignFlip
 from ssl_kit.data.views import Renderer
 from ssl_kit_eeg.domain import EEG
 from ssl_kit_eeg.kinds import kind_of
-from ssl_kit_eeg.transforms import (
-    DropChannels,
-    Excerpt,
-    FrequencyShift,
-    Level,
-    Mask,
-    Noise,
-    Scale,
-    SignFlip,
-)
+from ssl_kit_eeg.transforms import DropChannels, FrequencyShift
 
 KINDS = {
     "eeg": (("Cz_uv", "Pz_uv"), (1, 300, 2)),

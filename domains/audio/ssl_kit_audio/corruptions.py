@@ -1,0 +1,132 @@
+"""Corruptions of audio; strengths go from mild to severe.
+
+Windows of audio files are changed before they become pictures, so transforms get waveforms
+(1, n, 1) unless the files themselves are pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from ssl_kit import Corruption, Image
+from ssl_kit.data import ZERO, Noise, augment, from_unit, to_unit
+
+from .windows import LOG_MEL, WAVEFORM
+
+_RATE = 16000  # Hz, to which `audio_files` resamples unless told otherwise
+_ORDER = 6
+
+
+class Reverberation(augment.ImageTransform):
+    """Convolves with decaying noise, as a room does, and keeps the loudness.
+
+    Args:
+        seconds: Time in which the echo falls by 60 dB (RT60).
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def draw(self, image: Image) -> dict[str, Any]:
+        """Draws the impulse response; the direct sound has half of the power."""
+        time = np.arange(max(2, min(image.shape[1], round(self.seconds * _RATE)))) / _RATE
+        echo = self.random_generator.standard_normal(len(time)) * 10 ** (-3 * time / self.seconds)
+        echo[0] = np.sqrt(np.square(echo[1:]).sum())
+        return {"echo": echo / np.sqrt(np.square(echo).sum())}
+
+    def apply(self, img: Image, echo: NDArray[np.float64], **params: Any) -> Image:
+        """Convolves, and restores the standard deviation."""
+        x = to_unit(img) - ZERO
+        y = signal.fftconvolve(x, echo.reshape(1, -1, *[1] * (x.ndim - 2)), axes=1)
+        y = y[:, : x.shape[1]]
+        return from_unit((y * (x.std() / max(y.std(), 1e-9))).astype(np.float32) + ZERO, img)
+
+
+class LowPass(augment.ImageTransform):
+    """Removes what is above a frequency, as telephones and cheap microphones do.
+
+    Args:
+        hertz: Highest frequency that remains.
+    """
+
+    def __init__(self, hertz: float) -> None:
+        super().__init__()
+        self.hertz = hertz
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """Filters without shift of phase."""
+        sos = signal.butter(_ORDER, self.hertz, fs=_RATE, output="sos")
+        y = signal.sosfiltfilt(sos, to_unit(img) - ZERO, axis=1)
+        return from_unit(y.astype(np.float32) + ZERO, img)
+
+
+class Clipping(augment.ImageTransform):
+    """Cuts off the largest magnitudes, as an overdriven amplifier does.
+
+    Args:
+        percent: Percent of the samples that are cut off.
+    """
+
+    def __init__(self, percent: float) -> None:
+        super().__init__()
+        self.percent = percent
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """Limits the magnitude."""
+        x = to_unit(img) - ZERO
+        limit = np.percentile(np.abs(x), 100 - self.percent)
+        return from_unit(np.clip(x, -limit, limit) + ZERO, img)
+
+
+class Gaps(augment.ImageTransform):
+    """Silences packets of 20 ms, as a bad connection does.
+
+    Args:
+        percent: Percent of the packets that are lost.
+    """
+
+    def __init__(self, percent: float) -> None:
+        super().__init__()
+        self.percent = percent
+
+    def draw(self, image: Image) -> dict[str, Any]:
+        """Draws the packets; those of a smaller percentage are among those of a larger one."""
+        return {"draws": self.random_generator.random(1 + image.shape[1] * 50 // _RATE)}
+
+    def apply(self, img: Image, draws: NDArray[np.float64], **params: Any) -> Image:
+        """Silences the packets."""
+        x = to_unit(img).copy()
+        lost = np.repeat(draws < self.percent / 100, _RATE // 50)[: x.shape[1]]
+        x[:, lost] = ZERO
+        return from_unit(x, img)
+
+
+def noise(decibels: float, channels: Sequence[str]) -> augment.Transform | None:
+    """White noise at a signal-to-noise ratio; pictures in files get it on their decibels."""
+    return Noise((decibels, decibels), p=1)
+
+
+def of_waveform(
+    make: Callable[[float], augment.Transform],
+) -> Callable[[float, Sequence[str]], augment.Transform | None]:
+    """Returns the corruption for waveforms and pictures made of them; None for other pictures."""
+
+    def corruption(strength: float, channels: Sequence[str]) -> augment.Transform | None:
+        return make(strength) if tuple(channels) in ((WAVEFORM,), (LOG_MEL,)) else None
+
+    return corruption
+
+
+CORRUPTIONS: Mapping[str, Corruption] = {
+    "noise": Corruption(noise, (20, 10, 5, 0), "dB"),
+    "reverberation": Corruption(of_waveform(Reverberation), (0.2, 0.5, 1, 2), "s"),
+    "low-pass": Corruption(of_waveform(LowPass), (4000, 2000, 1000, 500), "Hz"),
+    "clipping": Corruption(of_waveform(Clipping), (1, 5, 20, 50), "% clipped"),
+    "gaps": Corruption(of_waveform(Gaps), (5, 10, 25, 50), "% lost"),
+}
