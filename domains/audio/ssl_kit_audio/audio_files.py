@@ -177,14 +177,15 @@ class AudioFiles(Windows, FileDataset):
         self.refuse_faulty(file)
         facts, options = self._facts[file], self.options
         count = round(options.window * options.rate)
-        margin = round(_MARGIN * facts.rate) if facts.rate != options.rate else 0
-        first = max(0, round(start * facts.rate) - margin)
+        common = math.gcd(facts.rate, options.rate)
+        up, down = options.rate // common, facts.rate // common
+        margin = round(_MARGIN * facts.rate) if up != down else 0
+        first = max(0, round(start * facts.rate) - margin) // down * down  # on both clocks
         last = min(facts.samples, round((start + options.window) * facts.rate) + margin)
         x = self._mixed(self._read(file, first, last))
-        if facts.rate != options.rate:
-            common = math.gcd(facts.rate, options.rate)
-            x = resample_poly(x, options.rate // common, facts.rate // common)
-        begin = round((start - first / facts.rate) * options.rate)
+        if up != down:
+            x = resample_poly(x, up, down)
+        begin = round(start * options.rate) - first // down * up
         x = x[begin : begin + count].astype(np.float32)
         if len(x) < count:
             x = np.resize(x, count) if options.short == "repeat" else np.pad(x, (0, count - len(x)))

@@ -20,10 +20,14 @@ from .windows import LOG_MEL, WAVEFORM
 
 _RATE = 16000  # Hz, to which `audio_files` resamples unless told otherwise
 _ORDER = 6
+_PACKETS = 50
 
 
 class Reverberation(augment.ImageTransform):
     """Convolves with decaying noise, as a room does, and keeps the loudness.
+
+    The power of the echo grows with its length, as at one place in rooms with harder and harder
+    walls; at half a second it equals that of the direct sound.
 
     Args:
         seconds: Time in which the echo falls by 60 dB (RT60).
@@ -34,17 +38,16 @@ class Reverberation(augment.ImageTransform):
         self.seconds = seconds
 
     def draw(self, image: Image) -> dict[str, Any]:
-        """Draws the impulse response; the direct sound has half of the power."""
-        time = np.arange(max(2, min(image.shape[1], round(self.seconds * _RATE)))) / _RATE
+        """Draws the impulse response behind the direct sound."""
+        time = np.arange(1, max(2, min(image.shape[1], round(self.seconds * _RATE)))) / _RATE
         echo = self.random_generator.standard_normal(len(time)) * 10 ** (-3 * time / self.seconds)
-        echo[0] = np.sqrt(np.square(echo[1:]).sum())
-        return {"echo": echo / np.sqrt(np.square(echo).sum())}
+        return {"echo": echo * np.sqrt(2 * self.seconds / np.square(echo).sum())}
 
     def apply(self, img: Image, echo: NDArray[np.float64], **params: Any) -> Image:
         """Convolves, and restores the standard deviation."""
         x = to_unit(img) - ZERO
-        y = signal.fftconvolve(x, echo.reshape(1, -1, *[1] * (x.ndim - 2)), axes=1)
-        y = y[:, : x.shape[1]]
+        response = np.concatenate([[1.0], echo]).reshape(1, -1, *[1] * (x.ndim - 2))
+        y = signal.fftconvolve(x, response, axes=1)[:, : x.shape[1]]
         return from_unit((y * (x.std() / max(y.std(), 1e-9))).astype(np.float32) + ZERO, img)
 
 
@@ -85,7 +88,7 @@ class Clipping(augment.ImageTransform):
 
 
 class Gaps(augment.ImageTransform):
-    """Silences packets of 20 ms, as a bad connection does.
+    """Silences packets of a fiftieth of the window, as a bad connection does.
 
     Args:
         percent: Percent of the packets that are lost.
@@ -97,13 +100,14 @@ class Gaps(augment.ImageTransform):
 
     def draw(self, image: Image) -> dict[str, Any]:
         """Draws the packets; those of a smaller percentage are among those of a larger one."""
-        return {"draws": self.random_generator.random(1 + image.shape[1] * 50 // _RATE)}
+        order = self.random_generator.permutation(_PACKETS)
+        return {"lost": order < round(self.percent / 100 * _PACKETS)}
 
-    def apply(self, img: Image, draws: NDArray[np.float64], **params: Any) -> Image:
+    def apply(self, img: Image, lost: NDArray[np.bool_], **params: Any) -> Image:
         """Silences the packets."""
         x = to_unit(img).copy()
-        lost = np.repeat(draws < self.percent / 100, _RATE // 50)[: x.shape[1]]
-        x[:, lost] = ZERO
+        packet = np.arange(x.shape[1]) * _PACKETS // x.shape[1]
+        x[:, lost[packet]] = ZERO
         return from_unit(x, img)
 
 
@@ -128,5 +132,5 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     "reverberation": Corruption(of_waveform(Reverberation), (0.2, 0.5, 1, 2), "s"),
     "low-pass": Corruption(of_waveform(LowPass), (4000, 2000, 1000, 500), "Hz"),
     "clipping": Corruption(of_waveform(Clipping), (1, 5, 20, 50), "% clipped"),
-    "gaps": Corruption(of_waveform(Gaps), (5, 10, 25, 50), "% lost"),
+    "gaps": Corruption(of_waveform(Gaps), (4, 10, 20, 50), "% lost"),
 }

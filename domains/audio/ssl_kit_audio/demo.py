@@ -54,7 +54,7 @@ class Demo(Windows):
         formants = tract * np.array(vowel) * rng.normal(1, 0.03, 3)
         sound = _vowel(formants, pitch * rng.normal(1, 0.05), rng)
         loudness = 10 ** (rng.uniform(-30, -6) / 20)
-        hiss = 10 ** (rng.uniform(-35, -15) / 20) * rng.standard_normal(_RATE)
+        hiss = 10 ** (rng.uniform(-50, -25) / 20) * rng.standard_normal(_RATE)
         return np.asarray(loudness * (sound + hiss)[None] / 4, dtype=np.float32)
 
 
