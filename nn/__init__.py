@@ -31,12 +31,14 @@ from .losses import accuracy as accuracy
 from .losses import cosine_scores as cosine_scores
 from .losses import cross_view_cross_entropy as cross_view_cross_entropy
 from .losses import full_precision as full_precision
+from .losses import masked_prediction_loss as masked_prediction_loss
 from .losses import off_diagonal as off_diagonal
 from .masking import MaskPatch as MaskPatch
 from .masking import inpainting_mask as inpainting_mask
 from .masking import patchify as patchify
 from .masking import pixel_features as pixel_features
 from .masking import random_mask as random_mask
+from .masking import span_mask as span_mask
 from .masking import upsample_mask as upsample_mask
 from .matching import distances as distances
 from .matching import most_similar as most_similar

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax, normalize
+from torch.nn.functional import cross_entropy, log_softmax, normalize
 
 P = ParamSpec("P")
 
@@ -79,3 +79,24 @@ def cross_view_cross_entropy(logits: Tensor, targets: Tensor, temperature: float
     losses = -torch.einsum("gbk,vbk->gv", targets, log_p) / logits.shape[1]
     same = torch.eye(*losses.shape, dtype=torch.bool, device=losses.device)
     return losses[~same].mean()
+
+
+@full_precision
+def masked_prediction_loss(
+    predicted: Tensor, codes: Tensor, targets: Tensor, mask: Tensor, temperature: float
+) -> tuple[Tensor, ...]:
+    """Computes cross entropy and accuracy at masked patches, averaged over patches, then images.
+
+    HuBERT (Hsu et al. 2021, https://arxiv.org/abs/2106.07447), eq. 1 and 3 with alpha = 1.
+
+    Args:
+        predicted: (B, N, D) predictions.
+        codes: (K, D) embedding of each cluster.
+        targets: (B, N) clusters, 0 to K - 1.
+        mask: (B, N), True where masked, which is somewhere in every row.
+        temperature: Temperature of the softmax (tau).
+    """
+    logits = cosine_scores(predicted, codes) / temperature  # (B, N, K)
+    error = cross_entropy(logits.mT, targets, reduction="none")
+    correct = (logits.argmax(dim=2) == targets).to(error)
+    return tuple(((x * mask).sum(dim=1) / mask.sum(dim=1)).mean() for x in (error, correct))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, interpolate, layer_norm
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, layer_norm, pad
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..core.encoder import Encoder
@@ -69,6 +69,28 @@ def random_mask(batch: int, patches: int, ratio: float, like: Tensor) -> Tensor:
     masked = min(max(1, round(ratio * patches)), patches - 1)
     order = rand_per_sample(batch, patches, like=like).argsort(dim=1).argsort(dim=1)
     return order < masked
+
+
+def span_mask(batch: int, frames: int, start: float, span: int, like: Tensor) -> Tensor:
+    """Draws masks (B, T), True where masked: spans that begin at random frames and may overlap.
+
+    wav2vec 2.0 (https://arxiv.org/abs/2006.11477), section 3.1. At least one frame is masked, and
+    at least one stays visible.
+
+    Args:
+        batch: B.
+        frames: T.
+        start: Probability that a span begins at a frame.
+        span: Length of a span in frames, at most a quarter of T.
+        like: Tensor that gives the device.
+    """
+    draws = rand_per_sample(batch, frames, like=like)
+    begins = (draws < start) | (draws == draws.amin(dim=1, keepdim=True))
+    length = max(1, min(span, frames // 4))
+    counts = pad(begins.float(), (length - 1, 0)).unfold(1, length, 1)
+    masked = counts.amax(dim=2) > 0
+    visible = draws == draws.amax(dim=1, keepdim=True)
+    return masked & ~(visible & masked.all(dim=1, keepdim=True))
 
 
 def inpainting_mask(x: Tensor, shape: str) -> Tensor:

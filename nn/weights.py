@@ -55,7 +55,10 @@ def _refuse_size(name: str, encoder: Encoder, channels: int, image_size: int) ->
     mode = encoder.training
     try:
         with torch.inference_mode():
-            encoder.eval()(torch.zeros(1, channels, image_size, image_size))
+            if "pyramid" in encoder.provides:  # those of signals try a signal
+                encoder.pyramid_shapes(image_size)
+            else:
+                encoder.eval()(torch.zeros(1, channels, image_size, image_size))
     except (AssertionError, RuntimeError, ValueError) as error:
         if "memory" in str(error):
             raise

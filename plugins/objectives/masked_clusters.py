@@ -19,32 +19,12 @@ from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
 from ...nn import (
     MaskPatch,
     all_gather,
-    cosine_scores,
     frozen_copy,
-    full_precision,
     kmeans,
+    masked_prediction_loss,
     pixel_features,
     upsample_mask,
 )
-
-
-@full_precision
-def masked_prediction_loss(
-    predicted: Tensor, codes: Tensor, targets: Tensor, mask: Tensor, temperature: float
-) -> tuple[Tensor, ...]:
-    """Computes cross entropy (eq. 1 and 3, alpha = 1) and accuracy at masked patches of each image.
-
-    Args:
-        predicted: (B, N, D) predictions.
-        codes: (K, D) embedding of each cluster.
-        targets: (B, N) clusters, 0 to K - 1.
-        mask: (B, N), True where masked, which is somewhere in every row.
-        temperature: Temperature of the softmax (tau).
-    """
-    logits = cosine_scores(predicted, codes) / temperature  # (B, N, K)
-    error = F.cross_entropy(logits.mT, targets, reduction="none")
-    correct = (logits.argmax(dim=2) == targets).to(error)
-    return tuple(((x * mask).sum(dim=1) / mask.sum(dim=1)).mean() for x in (error, correct))
 
 
 class MaskedClustersConfig(Config):
@@ -100,7 +80,7 @@ class MaskedClusters(Objective):
     def describe(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Returns the features (B, N, D') of a grid of N patches that are clustered."""
         if self.iteration > 0:
-            level = self.frozen.forward_pyramid(x)[self.config.layer]
+            level = self.frozen.eval().forward_pyramid(x)[self.config.layer]
             return F.adaptive_avg_pool2d(level, grid).flatten(2).transpose(1, 2)
         return pixel_features(x, grid)
 

@@ -9,12 +9,9 @@ import torch
 from torch.autograd import gradcheck
 
 from ssl_kit import Batch, UsageError
+from ssl_kit.nn import masked_prediction_loss
 from ssl_kit.nn.weights import create_encoder
-from ssl_kit.plugins.objectives.masked_clusters import (
-    MaskedClusters,
-    MaskedClustersConfig,
-    masked_prediction_loss,
-)
+from ssl_kit.plugins.objectives.masked_clusters import MaskedClusters, MaskedClustersConfig
 
 SMALL = {"num_clusters": 6, "out_dim": 16}
 
@@ -216,3 +213,11 @@ def test_learns_a_small_batch_through_its_iterations():
     assert losses[4] < losses[0]
     assert losses[11] < losses[6]
     assert all(p.grad is not None for p in trained)
+
+
+def test_the_frozen_encoder_normalizes_by_its_own_statistics():
+    objective = make().train()
+    objective.after_step(1, 2)
+    x = make_batch().views[0]
+    together = objective.describe(x, (8, 8))
+    torch.testing.assert_close(objective.describe(x[:1], (8, 8)), together[:1])

@@ -32,3 +32,23 @@ def register_datasets(register: Callable[..., None]) -> None:
         f"{_HERE}.demo:Demo",
         summary="480 synthesized vowels of 16 speakers.",
     )
+
+
+@hookimpl
+def register_encoders(register: Callable[..., None]) -> None:
+    """Encoders of waveforms, as in waveform/small."""
+    register(
+        "waveform",
+        f"{_HERE}.waveform_encoder:WaveformEncoder",
+        summary="Convolutions and a transformer for waveforms, as in HuBERT: tiny, small, base.",
+    )
+
+
+@hookimpl
+def register_objectives(register: Callable[..., None]) -> None:
+    """The pretext task."""
+    register(
+        "hubert",
+        f"{_HERE}.hubert:Hubert",
+        summary="Masked frames predict their cluster, of cepstra and then of features (HuBERT).",
+    )

@@ -15,5 +15,6 @@ AUDIO = Domain(
     demo="audio_demo",
     policies={"default": default, "weak": weak, "upright": upright, "eval": whole},
     pairings={"recording": recording, "neighbor": neighbor},
+    objectives=("hubert",),
     corruptions=CORRUPTIONS,
 )
