@@ -137,6 +137,7 @@ def test_core_knows_no_plugin_by_name(file):
         "geotiff",
         "dicom",
         "nifti",
+        "audio",
     }
     names = fixed.union(objectives, datasets, domains, evaluations) - {"arrays", "linear"}
     allowed = {"simclr"} if file.name == "config.py" else set()
