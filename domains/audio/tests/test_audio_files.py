@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile  # type: ignore[import-untyped]
-from ssl_kit_audio.audio_files import AudioConfig, AudioFiles
 
 from ssl_kit import DataError
 from ssl_kit.data import LabelSource
+from ssl_kit_audio.audio_files import AudioConfig, AudioFiles
 
 RATE = 16000
 SINE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ssl_kit_audio.cepstra import deltas, mfcc
-from ssl_kit_audio.hubert import Hubert, HubertConfig
-from ssl_kit_audio.spectra import mel_filters
-from ssl_kit_audio.waveform_encoder import WaveformEncoder
 
 from ssl_kit import Batch, UsageError
 from ssl_kit.nn import create_encoder, span_mask
 from ssl_kit.testing import checks_for, parametrize_with_checks
+from ssl_kit_audio.cepstra import deltas, mfcc
+from ssl_kit_audio.hubert import Hubert, HubertConfig
+from ssl_kit_audio.spectra import mel_filters
+from ssl_kit_audio.waveform_encoder import WaveformEncoder
 
 
 def make(**options: Any) -> Hubert:

@@ -5,10 +5,10 @@ import sys
 from typing import Any
 
 import pytest
-from ssl_kit_audio.domain import AUDIO
 
 from ssl_kit.core.discovery import domains
 from ssl_kit.testing import checks_for, parametrize_with_checks
+from ssl_kit_audio.domain import AUDIO
 
 
 def test_the_domain_is_found_by_its_name() -> None:

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ssl_kit_audio.corruptions import CORRUPTIONS
-from ssl_kit_audio.demo import VOWELS, Demo
-from ssl_kit_audio.domain import AUDIO
-from ssl_kit_audio.windows import WindowConfig
 
 from ssl_kit import View
 from ssl_kit.data import augment, evenly_spaced
 from ssl_kit.data.views import Renderer
+from ssl_kit_audio.corruptions import CORRUPTIONS
+from ssl_kit_audio.demo import VOWELS, Demo
+from ssl_kit_audio.domain import AUDIO
+from ssl_kit_audio.windows import WindowConfig
 
 WAVE = (0.5 + 0.2 * np.sin(2 * np.pi * 440 / 16000 * np.arange(16000)))[None, :, None]
 

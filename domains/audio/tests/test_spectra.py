@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from ssl_kit_audio.spectra import FLOOR, log_mel
 
 RATE = 16000
