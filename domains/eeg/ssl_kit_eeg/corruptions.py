@@ -89,9 +89,9 @@ class Silent(DropChannels):
 
     def draw(self, image: Image) -> dict[str, Any]:
         """Draws the channels: those of a smaller share are among those of a larger one."""
-        channels = image.shape[self.axis]
-        order = self.random_generator.permutation(channels).tolist()
-        return {"silent": order[: min(channels - 1, max(1, round(self.most * channels)))]}
+        size = image.shape[self.axis]
+        order = self.random_generator.permutation(size).tolist()
+        return {"channels": order[: min(size - 1, max(1, round(self.most * size)))]}
 
 
 def _signals(channels: Sequence[str]) -> bool:

@@ -30,7 +30,7 @@ class Haze(Radiometry):
         hazy = self._transmission(self.depth, _ANGSTROM, bands)
         through = np.where(np.logical_and(self.sunlit, self.measured), hazy, 1)
         ones = np.ones(bands, np.float32)
-        return {"through": through.astype(np.float32), "gain": ones, "offset": 0 * ones}
+        return {"transmission": through.astype(np.float32), "gain": ones, "offset": 0 * ones}
 
 
 class Clouds(augment.ImageTransform):
