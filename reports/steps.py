@@ -21,6 +21,7 @@ _SYMMETRIES = {
     "hvt": "transposed, turned by 180°",
 }
 _UNSAID = ("shape", "interpolation", "fill", "fill_mask", "output_shape", "order", "bbox_matrix")
+_WHOLE = 10  # from here numbers have no decimal places
 _LISTED = 3  # numbers of an array; of more, the range is given
 _FEW = 20  # numbers of an array that are values of channels, not of pixels
 
@@ -53,8 +54,8 @@ def steps_sentence(pipeline: Compose) -> str:
 
 
 def _number(value: float) -> str:
-    """Writes two digits, and none behind the third decimal place."""
-    return f"{round(value, 3) + 0.0:.2g}"
+    """Writes two digits or the whole number, and none behind the third decimal place."""
+    return f"{value:.0f}" if abs(value) >= _WHOLE else f"{round(value, 3) + 0.0:.2g}"
 
 
 def _words(key: str, parameters: Mapping[str, Any], channels: Sequence[str]) -> str:
@@ -62,7 +63,9 @@ def _words(key: str, parameters: Mapping[str, Any], channels: Sequence[str]) -> 
     if key in _UNSAID or value is None or isinstance(value, bool):
         return ""
     if key == "channels":
-        return ", ".join(channels[c] if len(channels) > 1 else str(c + 1) for c in value)
+        names = [channels[c] if len(channels) > 1 else str(c + 1) for c in value]
+        more = [f"{len(names) - _LISTED} more"] if len(names) > _LISTED else []
+        return ", ".join(names[:_LISTED] + more)
     if key in _SPECIAL:
         return _SPECIAL[key](value, parameters)
     if isinstance(value, slice):
@@ -82,7 +85,7 @@ def _array_words(key: str, values: np.ndarray[Any, Any]) -> str:
     if len(set(texts)) == 1:
         return f"{key} {texts[0]}"
     if len(texts) <= _LISTED:
-        return f"{key} {' / '.join(texts)}"
+        return f"{key} {'/'.join(texts)}"
     return f"{key} {_number(values.min())} to {_number(values.max())}"
 
 

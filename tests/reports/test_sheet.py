@@ -102,10 +102,11 @@ SHIFT = np.array([[1, 0, 3], [0, 1, 4], [0, 0, 1.0]])
         ("Affine", {"rotate": 0, "matrix": SHIFT, "shape": (9, 9, 1)}, "shifted by 5 px"),
         ("Mask", {"hidden": slice(3, 9)}, "hidden 3 to 9 px"),
         ("BandDrop", {"channels": [0, 2]}, "vv, angle"),
+        ("Excerpt", {"first": 548, "width": 12.34}, "first 548, width 12"),
         (
             "StainJitter",
             {"alpha": np.array([1, 0.9, 1.1]), "beta": np.zeros(3)},
-            "alpha 1 / 0.9 / 1.1, beta 0",
+            "alpha 1/0.9/1.1, beta 0",
         ),
         ("Radiometry", {"gain": np.linspace(0.98, 1.04, 5)}, "gain 0.98 to 1"),
         ("Noise", {"noise": np.ones((2, 8, 8, 3))}, "±3.1 %"),
