@@ -194,6 +194,7 @@ def _imported(entry: Entry) -> Facts:
     if config is not None:
         facts["options"] = {
             key: {"default": _default(field), "about": field.description or ""}
+            | (dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {})
             for key, field in config.model_fields.items()
         }
         facts["about_defaults"] = inspect.getdoc(config) or ""
