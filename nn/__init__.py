@@ -33,6 +33,7 @@ from .losses import cross_view_cross_entropy as cross_view_cross_entropy
 from .losses import full_precision as full_precision
 from .losses import off_diagonal as off_diagonal
 from .masking import MaskPatch as MaskPatch
+from .masking import check_patches as check_patches
 from .masking import inpainting_mask as inpainting_mask
 from .masking import patchify as patchify
 from .masking import pixel_features as pixel_features
