@@ -33,5 +33,30 @@ def command_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     return f"ssl_kit.{function.__name__}({', '.join(parts)})"
 
 
+def of_images(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Picks the arguments on labeled images that `evaluate`, `finetune` and `compare` share.
+
+    Args:
+        arguments: All arguments of the command by name.
+    """
+    return {name: _plain(arguments[name]) for name in _OF_IMAGES}
+
+
+_OF_IMAGES = (
+    "domain",
+    "data",
+    "labels",
+    "encoder",
+    "image_size",
+    "holdout",
+    "allow_overlap",
+    "strict",
+)
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _text(value: Any) -> str:
-    return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    return repr(_plain(value))

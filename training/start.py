@@ -50,8 +50,8 @@ def start(
     Run.refuse_existing(out)
     setup = build(config)  # first: what does not fit together leaves no folder behind
     understood = inspect_dataset(setup.dataset, setup.splits, AT_START)
-    if strict and understood.warnings:
-        raise UsageError(f"--strict refuses these images. {' '.join(understood.warnings)}")
+    if strict:
+        understood.refuse_warnings()
     progress.understood(understood)
     is_new = not out.exists()
     run = create_run(out, config)
