@@ -24,7 +24,7 @@ def main() -> None:
 
     \b
     ssl-kit train --domain remote_sensing --data tiles/    pre-train an encoder
-    ssl-kit evaluate RUN                                   did it help?
+    ssl-kit evaluate RUN                                   measure whether it helped
     """  # noqa: D301  \b is click's
 
 
@@ -64,7 +64,7 @@ def train(**options: Any) -> None:
 )
 @flags.as_json
 def evaluate(model: str, as_json: bool, **options: Any) -> None:
-    """Measure an encoder on labeled images, beside the untrained one."""
+    """Measure an encoder on labeled images, beside the weights that it started from."""
     from .commands.evaluate import evaluate
 
     results = evaluate(model, **flags.given(options))
@@ -270,7 +270,7 @@ def plugin() -> None:
 @click.argument("name")
 @flags.out("Folder to put it into.  [default: here]", default=Path())
 def new(kind: str, name: str, out: Path) -> None:
-    """Write a small package with a working example, to be made your own."""
+    """Write a small package with a working example to start from."""
     from .commands.plugin import new
 
     click.echo(new(kind, name, out))
