@@ -42,16 +42,7 @@ def of_images(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _plain(arguments[name]) for name in _OF_IMAGES}
 
 
-_OF_IMAGES = (
-    "domain",
-    "data",
-    "labels",
-    "encoder",
-    "image_size",
-    "holdout",
-    "allow_overlap",
-    "strict",
-)
+_OF_IMAGES = "domain data labels encoder image_size holdout allow_overlap strict".split()
 
 
 def _plain(value: Any) -> Any:

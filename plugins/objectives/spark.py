@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d, interpolate, pad
 
 from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ...nn import check_patches, join_patches, patchify, random_mask, visible_only
+from ...nn import join_patches, patchify, random_mask, visible_only
 from .mae import reconstruction_loss
 
 
@@ -56,7 +56,6 @@ class SparK(Objective):
         if shapes[0][1:] == shapes[-1][1:]:
             raise UsageError(f"SparK needs a CNN; '{encoder.name}' has maps of one size: use mae.")
         _, h, w = next((s for s in reversed(shapes) if s[2] >= 4), shapes[0])
-        check_patches(w)
         self.patch = math.ceil(size / h), math.ceil(size / w)
         self.stride = math.ceil(size / shapes[0][1]), math.ceil(size / shapes[0][2])
         dims = [shape[0] for shape in shapes]

@@ -204,9 +204,8 @@ def _view(renderer: Renderer, image: Image, i: int, v: int, dataset: Dataset) ->
     if v == 0:
         return Picture(jpeg(pixels), name, f"original {dataset.index.label(i)}".rstrip())
     steps = renderer.applied(image, 0, i, v)
-    return Picture(
-        jpeg(pixels), name, "\n".join(step_text(step, dataset.channels) for step in steps)
-    )
+    caption = "\n".join(step_text(step, dataset.channels) for step in steps)
+    return Picture(jpeg(pixels), name, caption.replace("/", "/\N{ZERO WIDTH SPACE}"))
 
 
 def spectrum_chart(features: Features, before: Features | None) -> Chart | None:
