@@ -34,15 +34,16 @@ def command_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> st
 
 
 def of_images(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Picks the arguments on labeled images that `evaluate`, `finetune` and `compare` share.
+    """Picks the arguments that `evaluate`, `finetune` and `compare` pass on: encoder and images.
 
     Args:
         arguments: All arguments of the command by name.
     """
-    return {name: _plain(arguments[name]) for name in _OF_IMAGES}
+    return {name: _plain(arguments[name]) for name in (*_IMAGES, *_ENCODER)}
 
 
-_OF_IMAGES = "domain data labels encoder image_size holdout allow_overlap strict".split()
+_IMAGES = ("domain", "data", "labels", "holdout", "allow_overlap", "strict")
+_ENCODER = ("encoder", "image_size")
 
 
 def _plain(value: Any) -> Any:
