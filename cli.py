@@ -24,7 +24,7 @@ def main() -> None:
 
     \b
     ssl-kit train --domain remote_sensing --data tiles/    pre-train an encoder
-    ssl-kit evaluate RUN                                   did it help?
+    ssl-kit evaluate RUN                                   measure whether it helped
     """  # noqa: D301  \b is click's
 
 
@@ -33,7 +33,7 @@ def main() -> None:
 @click.option("--config", type=flags.PATH, help="TOML file with settings, below flags and --set.")
 @flags.setting
 @click.option("--resume", type=flags.PATH, help="Folder of a run to continue; takes no settings.")
-@click.option("--strict", is_flag=True, help="Refuse images in which something looks wrong.")
+@flags.strict
 @flags.quiet
 def train(**options: Any) -> None:
     """Pre-train an encoder on unlabeled images.
@@ -57,13 +57,14 @@ def train(**options: Any) -> None:
     "[default: knn,linear; for a classifier its own predictions]",
 )
 @flags.overlap
+@flags.strict
 @flags.evaluation_setting
 @click.option(
     "--features", type=flags.PATH, help="Folder that keeps the features for the next time."
 )
 @flags.as_json
 def evaluate(model: str, as_json: bool, **options: Any) -> None:
-    """Measure an encoder on labeled images, beside the untrained one."""
+    """Measure an encoder on labeled images, beside the weights that it started from."""
     from .commands.evaluate import evaluate
 
     results = evaluate(model, **flags.given(options))
@@ -73,6 +74,7 @@ def evaluate(model: str, as_json: bool, **options: Any) -> None:
 @main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_finetuning")
 @flags.model
 @flags.overlap
+@flags.strict
 @flags.settings("KEY=VALUE", "Option of 'ssl-kit evaluations finetune', or data.KEY=VALUE.")
 @flags.out("New folder for the classifier.", required=True)
 @flags.quiet
@@ -108,6 +110,7 @@ def finetune(model: str, as_json: bool, **options: Any) -> None:
 )
 @click.option("--imagenet-weights", help="File for the arm imagenet.  [default: timm's weights]")
 @flags.overlap
+@flags.strict
 @flags.evaluation_setting
 @flags.out("Folder of the comparison.  [default: RUN/comparisons/...]")
 @flags.quiet
@@ -267,7 +270,7 @@ def plugin() -> None:
 @click.argument("name")
 @flags.out("Folder to put it into.  [default: here]", default=Path())
 def new(kind: str, name: str, out: Path) -> None:
-    """Write a small package with a working example, to be made your own."""
+    """Write a small package with a working example to start from."""
     from .commands.plugin import new
 
     click.echo(new(kind, name, out))

@@ -126,26 +126,29 @@ def page(rows: dict[str, dict[str, Any]], args: argparse.Namespace) -> str:
     if args.note:
         lines += [args.note, ""]
     for encoder in dict.fromkeys(r["encoder"] for r in rows.values()):
-        part = {n: r for n, r in rows.items() if r["encoder"] == encoder}
-        first = next(iter(part.values()))
-        lines += [
-            f"## {encoder}",
-            "",
-            f"The encoder before training: kNN {percent(first['untrained_knn'])}, linear probe "
-            f"{percent(first['untrained_linear'])}.",
-            "",
-            "| objective | kNN | gain | linear | RankMe | images/s | memory, MiB | remark |",
-            "|---|---|---|---|---|---|---|---|",
-        ]
-        for name in sorted(part, key=lambda n: -part[n]["knn"]["value"]):
-            r = part[name]
-            note = " ".join(filter(None, [NOTES.get(name), r["verdict"].replace("OK", "")]))
-            lines.append(
-                f"| `{name}` | {percent(r['knn'])} | {percent(r['gain'])} | {percent(r['linear'])} "
-                f"| {r['rankme']:.0f} | {r['images_per_second']:.0f} | {r['memory']:.0f} | {note} |"
-            )
-        lines.append("")
+        lines += section(encoder, {n: r for n, r in rows.items() if r["encoder"] == encoder})
     return "\n".join(lines)
+
+
+def section(encoder: str, rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Returns the lines about one encoder: a table of its objectives, the best kNN first."""
+    first = next(iter(rows.values()))
+    lines = [
+        f"## {encoder}",
+        "",
+        f"The encoder before training: kNN {percent(first['untrained_knn'])}, linear probe "
+        f"{percent(first['untrained_linear'])}.",
+        "",
+        "| objective | kNN | gain | linear | RankMe | images/s | memory, MiB | remark |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, r in sorted(rows.items(), key=lambda item: -item[1]["knn"]["value"]):
+        note = " ".join(filter(None, [NOTES.get(name), r["verdict"].replace("OK", "")]))
+        lines.append(
+            f"| `{name}` | {percent(r['knn'])} | {percent(r['gain'])} | {percent(r['linear'])} "
+            f"| {r['rankme']:.0f} | {r['images_per_second']:.0f} | {r['memory']:.0f} | {note} |"
+        )
+    return [*lines, ""]
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from ..evaluation.comparing.plan import plan
 from ..reports.printed import Record
 from ..reports.text import table
 from ..training.progress import Progress
-from .provenance import command_of
+from .provenance import command_of, of_images
 
 
 def compare(
@@ -26,6 +26,7 @@ def compare(
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,
+    strict: bool = False,
     set: Mapping[str, Any] | None = None,
     out: str | PathLike[str] | None = None,
     quiet: bool = True,
@@ -37,20 +38,14 @@ def compare(
     Returns:
         The content of compare.json, which is in its `folder`; printed, it is a table.
     """
-    command = command_of(compare, locals())
+    command, images = command_of(compare, locals()), of_images(locals())
     planned = plan(
         [fspath(arm) for arm in arms],
         evaluation=evaluation,
         budgets=budgets,
         seeds=seeds,
         imagenet_weights=fspath(imagenet_weights),
-        encoder=encoder,
-        image_size=image_size,
-        domain=domain,
-        data=fspath(data),
-        labels=fspath(labels),
-        holdout=holdout,
-        allow_overlap=allow_overlap,
+        **images,
         settings=set,
     )
     folder = Path(out) if out else planned.folder

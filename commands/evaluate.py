@@ -10,7 +10,7 @@ from ..evaluation.own_predictions import NAME, evaluate_predictions
 from ..evaluation.requests import choose, prepare, run_of
 from ..evaluation.tuned import TunedRun
 from ..reports.printed import Evaluations
-from .provenance import command_of
+from .provenance import command_of, of_images
 
 
 def evaluate(
@@ -24,6 +24,7 @@ def evaluate(
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,
+    strict: bool = False,
     set: Mapping[str, Any] | None = None,
     features: str | PathLike[str] | None = None,
 ) -> Evaluations:
@@ -37,19 +38,13 @@ def evaluate(
     Returns:
         The results by name of the evaluation; printed, they are a table.
     """
-    command = command_of(evaluate, locals())
+    command, images = command_of(evaluate, locals()), of_images(locals())
     own = evaluation in ("", NAME) and isinstance(run_of(fspath(model)), TunedRun)
     names = evaluation or "knn,linear"
     chosen = {} if own else choose(names.split(",") if isinstance(names, str) else names, set)
     prepared = prepare(
         fspath(model),
-        domain=domain,
-        data=fspath(data),
-        labels=fspath(labels),
-        encoder=encoder,
-        image_size=image_size,
-        holdout=holdout,
-        allow_overlap=allow_overlap,
+        **images,
         features=Path(features) if features else None,
         evaluations=chosen.values(),
         settings=set,

@@ -13,7 +13,7 @@ from ..training.progress import Progress
 from ..training.settings import expand
 from .exports.classifier import tune
 from .exports.common import new_folder
-from .provenance import command_of
+from .provenance import command_of, of_images
 
 
 def finetune(
@@ -26,6 +26,7 @@ def finetune(
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,
+    strict: bool = False,
     set: Mapping[str, Any] | None = None,
     out: str | PathLike[str],
     quiet: bool = True,
@@ -38,21 +39,15 @@ def finetune(
         The content of metrics.json; printed, it is a text.
     """
     facts = {"encoder": fspath(model), "command": command_of(finetune, locals())}
-    folder, options = Path(out), expand(set)
-    images = {"data": options.pop("data", {})}
+    images, folder, options = of_images(locals()), Path(out), expand(set)
+    settings = {"data": options.pop("data", {})}
     chosen = choose([FINETUNE], {FINETUNE: options})[FINETUNE]
     with new_folder(folder):
         prepared = prepare(
             fspath(model),
-            domain=domain,
-            data=fspath(data),
-            labels=fspath(labels),
-            encoder=encoder,
-            image_size=image_size,
-            holdout=holdout,
-            allow_overlap=allow_overlap,
+            **images,
             evaluations=[chosen],
-            settings=images,
+            settings=settings,
         )
         values = tune(prepared, chosen.config, folder, facts, Progress(quiet))
     return Record(values, folder, finetuned(values, folder))

@@ -33,5 +33,22 @@ def command_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     return f"ssl_kit.{function.__name__}({', '.join(parts)})"
 
 
+def of_images(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Picks the arguments that `evaluate`, `finetune` and `compare` pass on: encoder and images.
+
+    Args:
+        arguments: All arguments of the command by name.
+    """
+    return {name: _plain(arguments[name]) for name in (*_IMAGES, *_ENCODER)}
+
+
+_IMAGES = ("domain", "data", "labels", "holdout", "allow_overlap", "strict")
+_ENCODER = ("encoder", "image_size")
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _text(value: Any) -> str:
-    return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    return repr(_plain(value))

@@ -33,6 +33,7 @@ Resize: Make = A.Resize
 SmallestMaxSize: Make = A.SmallestMaxSize
 ToGray: Make = A.ToGray
 Compose, ElasticTransform, KeypointParams = A.Compose, A.ElasticTransform, A.KeypointParams
+MovesPixels = A.DualTransform
 
 
 class _Drawn:
@@ -42,7 +43,11 @@ class _Drawn:
         super().__init__(p=p)  # type: ignore[call-arg]
 
     def draw(self, image: Image) -> dict[str, Any]:
-        """Draws the keyword arguments of `apply` from `py_random` or `random_generator`."""
+        """Draws the keyword arguments of `apply` from `py_random` or `random_generator`.
+
+        `ssl-kit views` prints them below each view: numbers with their names, and of `channels`,
+        which are positions, the names of the channels.
+        """
         return {}
 
     def get_params_dependent_on_data(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.dataset import Dataset
+from ..core.errors import UsageError
 from ..core.index import Index
 from .companions import counted_by_ending
 from .copies import Copies, find_copies
@@ -77,6 +78,11 @@ class Inspection:
     copies: Copies
     remarks: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def refuse_warnings(self) -> None:
+        """Raises UsageError if something looks wrong, as `--strict` asks for."""
+        if self.warnings:
+            raise UsageError(f"--strict refuses these images. {' '.join(self.warnings)}")
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values."""

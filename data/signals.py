@@ -151,14 +151,14 @@ class Noise(ImageTransform):
     def draw(self, image: Image) -> dict[str, Any]:
         """Draws ratio and noise."""
         white = self.random_generator.standard_normal(image.shape, np.float32)
-        return {"white": white, "ratio": self.py_random.uniform(*self.decibels)}
+        return {"white": white, "decibels": self.py_random.uniform(*self.decibels)}
 
-    def apply(self, img: Image, white: Image, ratio: float, **params: Any) -> Image:
+    def apply(self, img: Image, white: Image, decibels: float, **params: Any) -> Image:
         """Adds noise; the power of a channel is its variance."""
         unit = to_unit(img)
         spread = unit.std(axis=(0, 1), keepdims=True)
         return from_unit(
-            unit + white.reshape(unit.shape) * spread * np.float32(10 ** (-ratio / 20)), img
+            unit + white.reshape(unit.shape) * spread * np.float32(10 ** (-decibels / 20)), img
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..core.domain import Policy
 from ..core.errors import PluginError, UnknownNameError
 from ..core.view import View
 from . import augment
+from .pixels import full_scale
 
 _log = logging.getLogger("ssl_kit")
 
@@ -56,6 +58,27 @@ def if_channels(
         "Left out for channels %s: %s (needs %s).", "/".join(channels), names, "/".join(needed)
     )
     return []
+
+
+@dataclass(frozen=True)
+class Step:
+    """A transform as it was applied to an image.
+
+    Attributes:
+        name: Of its class.
+        parameters: Drawn for this image, by name.
+        change: Mean absolute change of the values, as a share of their range; None if it moves
+            pixels.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    change: float | None = None
+
+
+def _mean_change(before: Image, after: Image) -> float:
+    difference = after.astype(np.float32) - before.reshape(after.shape).astype(np.float32)
+    return float(np.abs(difference).mean() / full_scale(before.dtype))
 
 
 class Renderer:
@@ -127,18 +150,21 @@ class Renderer:
         out = np.ascontiguousarray(out, dtype=np.uint8 if image.dtype == np.uint8 else np.float32)
         return out, _frame(targets["keypoints"], image) if "keypoints" in targets else _NOWHERE
 
-    def applied(
-        self, image: Image, epoch: int, index: int, view: int
-    ) -> list[tuple[str, Mapping[str, Any]]]:
-        """Returns name and parameters of the transforms that make a view; see `locate`."""
+    def applied(self, image: Image, epoch: int, index: int, view: int) -> list[Step]:
+        """Returns the steps that make a view, with what they did; see `locate`."""
         pipeline = self.pipelines[view]
-        pipeline.save_applied_params = True
-        try:
-            steps: list[tuple[str, Mapping[str, Any]]]
-            steps = self._render(image, epoch, index, view)["applied_transforms"]
-            return steps
-        finally:
-            pipeline.save_applied_params = False
+        for transform in pipeline.transforms:
+            transform.params = {}
+        self._render(image, epoch, index, view)
+        steps = []
+        for transform in pipeline.transforms:
+            if transform.params:  # of those that were applied
+                after = transform.apply_with_params(transform.params, image=image)["image"]
+                moves = isinstance(transform, augment.MovesPixels)
+                change = None if moves else _mean_change(image, after)
+                steps.append(Step(type(transform).__name__, transform.params, change))
+                image = after
+        return steps
 
     def _render(self, image: Image, epoch: int, index: int, view: int) -> dict[str, Any]:
         """Returns what the pipeline of a view gives."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal, cast
@@ -98,7 +99,27 @@ def _order(
     return Stream(pool, batch_size, config.seed)
 
 
-class HeadTraining:
+class _ClassifierTraining(ABC):
+    """What the trainings of a head and of an encoder have in common."""
+
+    _training: _EpochTraining
+
+    def epoch(self) -> float:
+        """Trains for an epoch and returns the mean loss."""
+        return self._training.epoch()
+
+    def validate(self) -> Predictions:
+        """Returns the labels and the predictions of the validation part."""
+        return self.predict("val")[:2]
+
+    @abstractmethod
+    def predict(
+        self, part: Literal["val", "test"]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Returns labels (n,), probabilities (n, K) and groups (n,) of the images of a part."""
+
+
+class HeadTraining(_ClassifierTraining):
     """Trains the head alone, on features that are computed once.
 
     The head learns from standardized features (mean 0, variance 1); `classifier` folds the
@@ -141,14 +162,6 @@ class HeadTraining:
         for _, rows in order:
             yield [self._x[rows]], self._y[rows]
 
-    def epoch(self) -> float:
-        """Trains for an epoch and returns the mean loss."""
-        return self._training.epoch()
-
-    def validate(self) -> Predictions:
-        """Returns the labels and the predictions of the validation part."""
-        return self.predict("val")[:2]
-
     @torch.no_grad()
     def predict(
         self, part: Literal["val", "test"]
@@ -169,7 +182,7 @@ class HeadTraining:
         return classifier
 
 
-class EncoderTraining:
+class EncoderTraining(_ClassifierTraining):
     """Trains the layers that are not frozen, on augmented images.
 
     Args:
@@ -235,14 +248,6 @@ class EncoderTraining:
                 continue
             labels = torch.from_numpy(index.labels[raw.indices[kept].numpy()]).long().to(device)
             yield [standardize(view[kept]) for view in raw.views], labels
-
-    def epoch(self) -> float:
-        """Trains for an epoch and returns the mean loss."""
-        return self._training.epoch()
-
-    def validate(self) -> Predictions:
-        """Returns the labels and the predictions of the validation part."""
-        return self.predict("val")[:2]
 
     def predict(
         self, part: Literal["val", "test"]

@@ -13,6 +13,7 @@ from ..core.dataset import Dataset
 from ..core.discovery import domains, evaluations
 from ..core.domain import Domain
 from ..core.errors import SslKitError, UsageError
+from ..data.inspection import AT_START, inspect_dataset
 from ..data.opening import DataConfig, open_dataset
 from ..data.splits import split
 from ..training.run import Run
@@ -134,12 +135,19 @@ def refusals(data: EvaluationData) -> dict[str, str]:
     return reasons
 
 
-def check_and_say(chosen: Iterable[Evaluation], data: EvaluationData) -> None:
+def check_and_say(chosen: Iterable[Evaluation], data: EvaluationData, strict: bool = False) -> None:
     """Checks that evaluations can use the data, and logs what was assumed of the images.
 
+    Args:
+        chosen: The evaluations.
+        data: Labeled images in three parts.
+        strict: Refuse images in which something looks wrong.
+
     Raises:
-        UsageError: If one of the evaluations cannot use the data.
+        UsageError: If one of the evaluations cannot use the data, or if `strict` refuses them.
     """
+    if strict:
+        inspect_dataset(data.dataset, data.splits, AT_START).refuse_warnings()
     for evaluation in chosen:
         evaluation.check(data)
     for remark in (*data.dataset.index.remarks, *data.splits.remarks):
@@ -180,6 +188,7 @@ def prepare(
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,
+    strict: bool = False,
     features: Path | None = None,
     evaluations: Iterable[Evaluation] = (),
     settings: Mapping[str, Any] | None = None,
@@ -195,17 +204,19 @@ def prepare(
         image_size: Pixels; 0 is the run's, or 64.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
+        strict: Refuse images in which something looks wrong.
         features: Folder that features of labeled images are kept in.
         evaluations: What will be run, since it may report on more than the test part.
         settings: Settings of the images; see `open_images`.
 
     Raises:
-        UsageError: If test groups were pre-trained on and that was not allowed.
+        UsageError: If test groups were pre-trained on and that was not allowed, or if `strict`
+            refuses the images.
     """
     field, dataset, config = open_images(model, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
     labeled = EvaluationData(dataset, parts, field, store=features)
-    check_and_say(evaluations, labeled)
+    check_and_say(evaluations, labeled, strict)
     loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
     shared = refuse_overlap(run, labeled, allow_overlap, evaluations) if run else 0
     return Prepared(loaded, run, labeled, config, shared)

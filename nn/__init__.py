@@ -34,6 +34,7 @@ from .losses import full_precision as full_precision
 from .losses import masked_prediction_loss as masked_prediction_loss
 from .losses import off_diagonal as off_diagonal
 from .masking import MaskPatch as MaskPatch
+from .masking import check_patches as check_patches
 from .masking import inpainting_mask as inpainting_mask
 from .masking import patchify as patchify
 from .masking import pixel_features as pixel_features

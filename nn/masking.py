@@ -48,6 +48,21 @@ def pixel_features(x: Tensor, grid: tuple[int, int]) -> Tensor:
     return layer_norm(patches, patches.shape[-1:]) if x.shape[2] > 1 else patches
 
 
+def check_patches(count: int) -> None:
+    """Refuses images of one patch; objectives call it before the training.
+
+    Args:
+        count: Number of patches of an image, or of those along its width.
+
+    Raises:
+        UsageError: If there are fewer than two patches.
+    """
+    if count < 2:
+        raise UsageError(
+            "An image of one patch cannot be masked in part. Give a larger --image-size."
+        )
+
+
 def random_mask(batch: int, patches: int, ratio: float, like: Tensor) -> Tensor:
     """Draws masks (B, N), True where a patch is masked, with as many masked in every image.
 
@@ -62,10 +77,7 @@ def random_mask(batch: int, patches: int, ratio: float, like: Tensor) -> Tensor:
     Raises:
         UsageError: If there are fewer than two patches.
     """
-    if patches < 2:
-        raise UsageError(
-            "An image of one patch cannot be masked in part. Give a larger --image-size."
-        )
+    check_patches(patches)
     masked = min(max(1, round(ratio * patches)), patches - 1)
     order = rand_per_sample(batch, patches, like=like).argsort(dim=1).argsort(dim=1)
     return order < masked
@@ -144,14 +156,18 @@ class MaskPatch(nn.Module):
     and it works for convolutional networks as well.
 
     Args:
-        channels: C, the number of image channels.
+        encoder: Gives the size of the images and their number of channels.
         size: Height and width of a masked patch in pixels.
+
+    Raises:
+        UsageError: If an image is one patch.
     """
 
-    def __init__(self, channels: int, size: tuple[int, int]) -> None:
+    def __init__(self, encoder: Encoder, size: int) -> None:
         super().__init__()
+        check_patches(math.ceil(encoder.image_size / size))
         # not constant, because max pooling over equal values has no unique gradient
-        self.pixels = nn.Parameter(0.02 * torch.randn(channels, *size))
+        self.pixels = nn.Parameter(0.02 * torch.randn(encoder.channels, size, size))
 
     def no_weight_decay(self) -> set[str]:
         """Names the patch, which has no weight decay, as mask tokens have none."""
@@ -167,7 +183,7 @@ class MaskPatch(nn.Module):
         _, _, w = encoder.pyramid_shapes(encoder.image_size)[0]
         stride = math.ceil(encoder.image_size / w)
         size = stride * 2 ** max(0, round(math.log2(encoder.image_size / grid / stride)))
-        return cls(encoder.channels, (size, size))
+        return cls(encoder, size)
 
     def draw(self, x: Tensor, ratio: float) -> Tensor:
         """Draws masks (B, h, w) for images (B, C, H, W), True where a patch is masked."""

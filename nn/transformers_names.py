@@ -21,6 +21,16 @@ class Layout(NamedTuple):
     query: str = ""
 
 
+# In the blocks of ViT and Swin, and the last normalization.
+_BLOCK = (
+    (r"attention\.output\.dense\.", "attn.proj."),
+    (r"layernorm_before\.", "norm1."),
+    (r"layernorm_after\.", "norm2."),
+    (r"intermediate\.dense\.", "mlp.fc1."),
+    (r"(blocks\.\d+\.)output\.dense\.", r"\1mlp.fc2."),
+    (r"(^|\.)layernorm\.", r"\1norm."),
+)
+
 _VIT = Layout(
     ".attention.attention.query.",
     (
@@ -31,15 +41,10 @@ _VIT = Layout(
         (r"embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
         (r"encoder\.layer\.(\d+)\.", r"blocks.\1."),
         (r"attention\.attention\.qkv\.", "attn.qkv."),
-        (r"attention\.output\.dense\.", "attn.proj."),
-        (r"layernorm_before\.", "norm1."),
-        (r"layernorm_after\.", "norm2."),
-        (r"intermediate\.dense\.", "mlp.fc1."),
-        (r"(blocks\.\d+\.)output\.dense\.", r"\1mlp.fc2."),
         (r"layer_scale(\d)\.lambda1$", r"ls\1.gamma"),
         (r"mlp\.weights_in\.", "mlp.fc1."),
         (r"mlp\.weights_out\.", "mlp.fc2."),
-        (r"(^|\.)layernorm\.", r"\1norm."),
+        *_BLOCK,
     ),
     ".attention.attention.query.",
 )
@@ -54,12 +59,7 @@ _SWIN = Layout(
         (r"encoder\.layers\.1\.downsample\.", "layers.2.downsample."),
         (r"encoder\.layers\.2\.downsample\.", "layers.3.downsample."),
         (r"attention\.self\.(qkv|relative)", r"attn.\1"),
-        (r"attention\.output\.dense\.", "attn.proj."),
-        (r"layernorm_before\.", "norm1."),
-        (r"layernorm_after\.", "norm2."),
-        (r"intermediate\.dense\.", "mlp.fc1."),
-        (r"(blocks\.\d+\.)output\.dense\.", r"\1mlp.fc2."),
-        (r"(^|\.)layernorm\.", r"\1norm."),
+        *_BLOCK,
     ),
     ".attention.self.query.",
 )

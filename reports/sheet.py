@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ..data.augment import Compose
 from ..data.pixels import full_scale
 from ..data.views import Renderer
 from .sheet_drawing import CURVES, Tile, curves, draw_sheet
+from .steps import step_text, steps_sentence
 
 _LEAST = 0.4  # share of the usual variation, below which an image shows nothing
 
@@ -51,11 +52,14 @@ def shown_sentence(channels: Sequence[str], curves: int = 0) -> str:
         channels: Names of all channels.
         curves: Number of channels that are drawn as curves; 0 for an image.
     """
+    if tuple(channels) == ("gray",):
+        return "The images have one channel."
+    names = [channels[c] for c in shown(channels)]
+    how = "Gray shows the channel" if len(names) == 1 else "Red, green and blue show the channels"
+    if names == ["red", "green", "blue"]:
+        how = "Colors are those of the channels"
     if curves:
         names, how = list(channels)[:curves], "Curves show the channels"
-    else:
-        names = [channels[c] for c in shown(channels)]
-        how = "Red, green and blue show the channels" if len(names) == 3 else "Gray shows"
     of = f" (of {len(channels)} channels)" if len(channels) > len(names) else ""
     return f"{how} {', '.join(names)}{of}."
 
@@ -111,7 +115,9 @@ def contact_sheet(
     title = f"{domain.name}, policy '{view.policy}', {view.size} px"
     notes = [
         f"Left: the whole image. Right: {views} views. {shown_sentence(dataset.channels, drawn)}",
-        f"Steps of the policy, in order: {_steps(renderer.pipelines[1])}.",
+        steps_sentence(renderer.pipelines[1]),
+        "Captions give what was drawn for the view: of a crop its share of the area; ± is the mean "
+        "change of the values, as a share of their range.",
     ]
     write_atomic(out, draw_sheet(rows, title, notes))
     return clips
@@ -123,58 +129,12 @@ def _tile(renderer: Renderer, dataset: Dataset, image: Image, i: int, v: int) ->
     if v == 0:
         lines = [dataset.index.key(i), dataset.index.label(i)]
     else:
-        lines = [step_text(*step) for step in renderer.applied(image, 0, i, v)]
+        lines = [step_text(step, dataset.channels) for step in renderer.applied(image, 0, i, v)]
     if picture.shape[0] == 1:
         pixels = curves(picture[0], like=image[0])
     else:
         pixels = to_rgb(picture, dataset.channels)
     return Tile(pixels, [line for line in lines if line])
-
-
-def step_text(name: str, parameters: Mapping[str, Any]) -> str:
-    """Writes the name of an augmentation with what it did: "ResizedCrop 43 %", "Tone gamma 1.3".
-
-    Args:
-        name: Of its class.
-        parameters: That it was applied with.
-    """
-    if "crop_coords" in parameters:
-        left, top, right, bottom = parameters["crop_coords"]
-        height, width, *_ = parameters["shape"]
-        return f"{name} {100 * (right - left) * (bottom - top) / (height * width):.0f} %"
-    if "group_element" in parameters:
-        return f"{name} {_SYMMETRIES[str(parameters['group_element'])]}"
-    words = [_words(key, value) for key, value in parameters.items() if key not in _UNSAID]
-    return " ".join([name, ", ".join([word for word in words if word][:2])]).rstrip()
-
-
-_SYMMETRIES = {
-    "e": "as it was",
-    "r90": "turned by 90°",
-    "r180": "turned by 180°",
-    "r270": "turned by 270°",
-    "v": "upside down",
-    "h": "mirrored",
-    "t": "transposed",
-    "hvt": "transposed, turned by 180°",
-}
-_UNSAID = ("shape", "interpolation", "fill", "fill_mask", "output_shape")
-
-
-def _words(key: str, value: Any) -> str:
-    if isinstance(value, str):
-        return value if value.isalnum() else ""
-    if isinstance(value, bool) or np.ndim(value) != 0:
-        return f"{len(value)} px" if key == "kernel" else ""
-    return f"{key} {float(value):.3g}" if isinstance(value, int | float | np.number) else ""
-
-
-def _steps(pipeline: Compose) -> str:
-    """Names the augmentations of a pipeline with the share of the views that get them."""
-    return ", ".join(
-        type(step).__name__ + (f" ({100 * step.p:.0f} %)" if step.p < 1 else "")
-        for step in pipeline.transforms
-    )
 
 
 def with_content(dataset: Dataset, count: int) -> list[tuple[int, Image]]:

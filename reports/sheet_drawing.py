@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,8 +21,7 @@ CURVES = 4  # channels of a signal that are drawn
 _CELL, _GAP, _MARGIN, _LINE = 136, 10, 16, 13
 _SMALL, _LARGE = 10, 17
 _INK, _QUIET = (26, 29, 33), (91, 99, 110)
-_CHARACTERS = 30  # of a caption, in a line at most
-_MOST_LINES = 9
+_MOST_LINES = 16
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,27 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _wrapped(caption: Sequence[str]) -> list[str]:
     """Wraps lines to the width of a picture; of a long text the end is kept."""
-    for characters in range(_CHARACTERS, 8, -1):
-        lines = [line for text in caption for line in textwrap.wrap(text, characters)]
-        if all(_font(_SMALL).getlength(line) <= _CELL for line in lines):
-            break
-    if len(lines) > _MOST_LINES:
-        lines = ["...", *lines[1 - _MOST_LINES :]]
-    return lines
+    lines = [line for text in caption for line in _fitting(text)]
+    return lines if len(lines) <= _MOST_LINES else ["...", *lines[1 - _MOST_LINES :]]
+
+
+def _fitting(text: str) -> Iterator[str]:
+    """Yields lines that are no wider than a picture, cut after a blank, "/" or "_" if possible."""
+    line = ""
+    for part in re.findall(r"(?:[^ /_]| (?=%|px))*[ /_]*", text):
+        if line and not _fits(line + part.rstrip()):
+            yield line.rstrip()
+            line = ""
+        line += part
+        while not _fits(line.rstrip()):
+            most = next(n for n in range(len(line), 0, -1) if _fits(line[:n]) or n == 1)
+            yield line[:most]
+            line = line[most:]
+    yield line.rstrip()
+
+
+def _fits(text: str) -> bool:
+    return _font(_SMALL).getlength(text) <= _CELL
 
 
 def _fitted(picture: Image) -> Image:

@@ -104,7 +104,7 @@ def estimate_parts(
     sign = "+" if signed else ""
 
     def write(number: float) -> str:
-        return f"{100 * number:{sign}.1f}" if percent else f"{number:{sign}.4g}"
+        return f"{round(100 * number, 1) + 0.0:{sign}.1f}" if percent else f"{number:{sign}.4g}"
 
     return ("", "") if math.isnan(value) else (write(value), interval(low, high, write))
 

@@ -364,6 +364,22 @@ def test_strict_refuses_what_looks_wrong_before_there_is_a_run(image_folder, tmp
     works(*args)
 
 
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("evaluate", ()), ("finetune", ("--out", "classifier")), ("compare", ("random-frozen",))],
+)
+def test_strict_refuses_suspicious_labeled_images(
+    image_folder, tmp_path, monkeypatch, command, more
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("disc", "noise"):
+        shutil.copy(image_folder / "stripes/0.png", image_folder / name / "copy.png")
+    images = ("--domain", "natural", "--data", image_folder, "--encoder", "test_resnet")
+    said = fails(2, command, "scratch", *more, *images, "--image-size", "32", "--strict")
+    assert "--strict refuses these images" in said
+    assert not (tmp_path / "classifier").exists()
+
+
 def test_train_suggests_evaluate_only_where_it_can_work(flat, tmp_path):
     said = works("train", *TINY, "--data", flat, "--quiet", "--out", tmp_path / "run")
     assert "cannot be evaluated on its own images. An evaluation needs labeled images" in said

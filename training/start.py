@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..data.inspection import AT_START, inspect_dataset
-from .engine import create_run
+from .engine import create_run, process_index
 from .loop import train
 from .progress import Progress
 from .resume import changes_since
@@ -38,7 +39,8 @@ def start(
         The run and the verdict of the collapse watch.
 
     Raises:
-        UsageError: If `strict` and something looks wrong.
+        UsageError: If `strict` and something looks wrong, or if the objective cannot use the
+            images. It leaves no folder unless there is a checkpoint.
     """
     config = resolve(*layers)
     if out is None:
@@ -48,12 +50,18 @@ def start(
     Run.refuse_existing(out)
     setup = build(config)  # first: what does not fit together leaves no folder behind
     understood = inspect_dataset(setup.dataset, setup.splits, AT_START)
-    if strict and understood.warnings:
-        raise UsageError(f"--strict refuses these images. {' '.join(understood.warnings)}")
+    if strict:
+        understood.refuse_warnings()
     progress.understood(understood)
+    is_new = not out.exists()
     run = create_run(out, config)
     run.command = command
-    return run, train(run, setup, progress)
+    try:
+        return run, train(run, setup, progress)
+    except UsageError:  # an objective may find only in a batch that it cannot use the images
+        if is_new and process_index() == 0 and not run.last.exists():
+            shutil.rmtree(run.folder)
+        raise
 
 
 def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:

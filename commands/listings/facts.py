@@ -129,8 +129,9 @@ def _read_option(node: ast.AnnAssign, module: str) -> Facts:
     default = source.evaluate(value, module) if value else None
     if isinstance(factory, ast.Name):
         default = {"dict": {}, "list": [], "tuple": ()}[factory.id]
-    text = words.get("description")
-    return {"default": default, "about": source.evaluate(text, module) if text else ""}
+    text, extra = words.get("description"), words.get("json_schema_extra")
+    about = source.evaluate(text, module) if text else ""
+    return {"default": default, "about": about} | (source.evaluate(extra, module) if extra else {})
 
 
 def _fields(node: ast.AST | None, module: str) -> list[ast.Call]:
@@ -193,6 +194,7 @@ def _imported(entry: Entry) -> Facts:
     if config is not None:
         facts["options"] = {
             key: {"default": _default(field), "about": field.description or ""}
+            | (dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {})
             for key, field in config.model_fields.items()
         }
         facts["about_defaults"] = inspect.getdoc(config) or ""

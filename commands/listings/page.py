@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -132,7 +133,7 @@ def _facts(facts: Mapping[str, Any]) -> list[Sequence[str]]:
     if facts.get("example"):
         family = "" if facts["name"] == "timm" else f"{facts['name']}/"
         named = (f"--encoder {family}{name}" for name in facts["example"])
-        rows.append(("Examples", ", ".join(named)))
+        rows.append(("Tested with", ", ".join(named)))
     defaults = [f"{key}={value}" for key, value in flat(facts.get("defaults", {}))]
     if defaults:
         rows.append(("Sets by default", ", ".join(defaults)))
@@ -155,9 +156,14 @@ def _options(kind: str, facts: Mapping[str, Any]) -> str:
     how = _SETS[kind].format(next(iter(options)), name=facts["name"])
     rows = [(key, _text(o["default"]), o["about"]) for key, o in options.items()]
     about = _paragraphs(facts.get("about_defaults", ""))
+    if _ONLY_A_TITLE.fullmatch(about):
+        about = ""
     return f"Options, set like {how}\n{table(('name', 'default', 'what it is'), rows, 2)}" + (
         f"\n\n{about}" if about else ""
     )
+
+
+_ONLY_A_TITLE = re.compile(r"Options of [^.;:]*\.")  # repeats what stands above the table
 
 
 def _text(default: Any) -> str:

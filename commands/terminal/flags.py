@@ -40,6 +40,9 @@ evaluation_setting = settings("EVALUATION.KEY=VALUE", "Option of an evaluation, 
 overlap = click.option(
     "--allow-overlap", is_flag=True, help="Test also on groups that were pre-trained on."
 )
+strict = click.option(
+    "--strict", is_flag=True, help="Refuse images in which something looks wrong."
+)
 quiet = click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 

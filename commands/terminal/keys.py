@@ -93,11 +93,32 @@ def check_comparison(options: Options) -> None:
     check_evaluations({**options, "evaluation": f"{options['evaluation']},finetune"})
 
 
-def _check(registry: Registry, name: str, where: str, given: Options) -> None:
+def _check(
+    registry: Registry, name: str, where: str, given: Any, besides: Iterable[str] = ()
+) -> None:
+    """Checks the options of a plugin, and tables of options of other plugins in them.
+
+    Args:
+        registry: Where the plugin is looked up.
+        name: Of the plugin.
+        where: Dotted prefix of the options, for the message.
+        given: The options; the command refuses what is no table of them.
+        besides: Keys that are no options of the plugin, and right nevertheless.
+    """
     known = facts.read(registry.entry(name)).get("options")
-    for key in given:
-        if known is not None and key not in known:
-            raise unknown_key(f"{where}.{key}", key, known)
+    if known is None or not isinstance(given, Mapping):
+        return
+    for key, value in given.items():
+        if key in besides:
+            continue
+        if key not in known:
+            raise unknown_key(f"{where}.{key}", key, [*known, *besides])
+        inner, of = f"{where}.{key}", known[key].get("options_of")
+        if of == "objectives" and isinstance(value, Mapping):
+            for part, options in value.items():
+                _check(objectives, part, f"{inner}.{part}", options, known[key]["besides"])
+        elif of == "evaluation":
+            _check(evaluations, given.get(of, known[of]["default"]), inner, value)
 
 
 def _check_reader(config: DataConfig, readers: Iterable[str]) -> None:

@@ -148,6 +148,7 @@ def plan(
     labels: str = "",
     holdout: float | None = None,
     allow_overlap: bool = False,
+    strict: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Checks everything that was asked for before anything is computed.
@@ -165,6 +166,7 @@ def plan(
         labels: CSV file with labels.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
+        strict: Refuse images in which something looks wrong.
         settings: Options of the evaluation or of fine-tuning, such as {"finetune.epochs": 10}, or
             of the images, such as {"data.options.tile": 64}.
 
@@ -179,7 +181,7 @@ def plan(
     field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
     labeled = EvaluationData(dataset, parts, field)
-    check_and_say([chosen[evaluation]], labeled)
+    check_and_say([chosen[evaluation]], labeled, strict)
     checked = [_checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows]
     return Plan(
         tuple(checked),

@@ -79,7 +79,8 @@ class TimmEncoder(Encoder):
     """A timm model without its head.
 
     Args:
-        architecture: Any name of `timm.list_models()`, "local-dir:FOLDER" or "hf-hub:OWNER/NAME".
+        architecture: Any name of `timm.list_models()`, such as resnet50, convnext_tiny or
+            vit_small_patch16_224; "local-dir:FOLDER" or "hf-hub:OWNER/NAME".
         channels: Number of input channels (C).
         image_size: Pixels; passed to models whose position embedding depends on it.
         options: Further arguments of `timm.create_model`, such as `init_values=1e-5`.

@@ -26,7 +26,11 @@ class BudgetsConfig(Config):
     evaluation: Annotated[
         str, Field(description="name of the evaluation that learns from the labels")
     ] = "linear"
-    options: dict[str, Any] = Field(default_factory=dict, description="options of that evaluation")
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="options of that evaluation",
+        json_schema_extra={"options_of": "evaluation"},
+    )
 
 
 def at_budgets(

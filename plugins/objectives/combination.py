@@ -51,7 +51,11 @@ class CombinationConfig(Config):
     parts: Annotated[
         dict[str, dict[str, Any]],
         AfterValidator(_resolve),
-        Field(default_factory=dict, description="options and weight of each objective, by name"),
+        Field(
+            default_factory=dict,
+            description="options and weight of each objective, by name",
+            json_schema_extra={"options_of": "objectives", "besides": ["weight"]},
+        ),
     ]
 
 

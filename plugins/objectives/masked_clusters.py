@@ -62,7 +62,7 @@ class MaskedClusters(Objective):
         (dim, _, w), c = shapes[-1], encoder.channels
         self.parts = 2 ** max(0, math.ceil(math.log2(config.grid_size / w)))  # per position
         self.patch = math.ceil(math.ceil(encoder.image_size / w) / self.parts)
-        self.cover = MaskPatch(c, (self.patch * config.span, self.patch * config.span))
+        self.cover = MaskPatch(encoder, self.patch * config.span)
         self.head = nn.Conv2d(dim, config.out_dim * self.parts**2, 1)
         self.codes = nn.Parameter(torch.randn(config.num_clusters, config.out_dim))
         self.frozen = frozen_copy(encoder)

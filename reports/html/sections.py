@@ -19,7 +19,8 @@ from ...core.view import View
 from ...data.splits import Positions, Splits
 from ...data.views import Renderer
 from ...training.run import Run
-from ..sheet import shown_sentence, step_text, with_content
+from ..sheet import shown_sentence, with_content
+from ..steps import step_text
 from ..words import held_out_statement, unchecked_statement
 from .charts import Chart, Cloud, Line, clouds, line_chart
 from .embedding import Embedded, Features, maps, neighbors, spectrum
@@ -203,7 +204,8 @@ def _view(renderer: Renderer, image: Image, i: int, v: int, dataset: Dataset) ->
     if v == 0:
         return Picture(jpeg(pixels), name, f"original {dataset.index.label(i)}".rstrip())
     steps = renderer.applied(image, 0, i, v)
-    return Picture(jpeg(pixels), name, "\n".join(step_text(*step) for step in steps))
+    caption = "\n".join(step_text(step, dataset.channels) for step in steps)
+    return Picture(jpeg(pixels), name, caption.replace("/", "/\N{ZERO WIDTH SPACE}"))
 
 
 def spectrum_chart(features: Features, before: Features | None) -> Chart | None:

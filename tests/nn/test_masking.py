@@ -1,14 +1,19 @@
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from ssl_kit import UsageError
-from ssl_kit.nn import MaskPatch, masking, patchify, random_mask, upsample_mask
+from ssl_kit.nn import MaskPatch, masking, objectives, patchify, random_mask, upsample_mask
 from ssl_kit.nn.weights import create_encoder
 
 LIKE = torch.zeros(())
+
+
+def cover_for(channels, size):
+    return MaskPatch(SimpleNamespace(channels=channels, image_size=4 * size), size)
 
 
 @pytest.mark.parametrize(("patch", "tall", "wide"), [(2, 2, 2), ((1, 3), 1, 3), ((3, 2), 3, 2)])
@@ -45,6 +50,13 @@ def test_one_cell_cannot_be_hidden_in_part():
         random_mask(2, 1, 0.5, LIKE)
 
 
+@pytest.mark.parametrize("name", ["mae", "simmim", "data2vec"])
+def test_objectives_refuse_images_of_one_patch_before_training(name):
+    kind = objectives[name]
+    with pytest.raises(UsageError, match="larger --image-size"):
+        kind(create_encoder("test_vit", 3, 16), kind.Config())
+
+
 def test_spread_repeats_cells():
     mask = torch.tensor([[[True, False], [False, True]]])
     rows = [[1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1]]
@@ -57,7 +69,7 @@ def test_spread_repeats_cells():
         ("test_resnet", 64, 8),
         ("test_resnet", 224, 32),  # as SimMIM
         ("convnext_atto", 64, 8),
-        ("test_vit", 32, 16),  # one patch
+        ("test_vit", 32, 16),
         ("test_vit", 224, 32),  # two patches
     ],
 )
@@ -70,13 +82,13 @@ def test_a_place_is_about_a_seventh_of_the_side_and_whole_cells(name, size, pixe
     ("shape", "grid"), [((8, 8), (2, 2)), ((9, 13), (3, 4)), ((1, 12), (1, 3))]
 )
 def test_masks_cover_images_of_any_shape(shape, grid):
-    mask = MaskPatch(2, (4, 4)).draw(torch.zeros(3, 2, *shape), 0.5)
+    mask = cover_for(2, 4).draw(torch.zeros(3, 2, *shape), 0.5)
     assert mask.shape == (3, *grid)
     assert mask.flatten(1).any(dim=1).all()
 
 
 def test_hidden_places_show_the_patch_and_others_the_image():
-    cover = MaskPatch(1, (2, 2))
+    cover = cover_for(1, 2)
     cover.pixels.data = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
     covered = cover(torch.zeros(1, 1, 4, 4), torch.tensor([[[True, False], [False, True]]]))
     expected = [[1, 2, 0, 0], [3, 4, 0, 0], [0, 0, 1, 2], [0, 0, 3, 4]]
@@ -85,13 +97,13 @@ def test_hidden_places_show_the_patch_and_others_the_image():
 
 @pytest.mark.parametrize("shape", [(37, 37), (1, 37)])
 def test_hidden_places_of_odd_sizes_and_signals(shape):
-    cover, x = MaskPatch(3, (8, 8)), torch.rand(2, 3, *shape) + 1
+    cover, x = cover_for(3, 8), torch.rand(2, 3, *shape) + 1
     mask = cover.draw(x, 0.5)
     assert torch.equal(cover(x, mask) < 0.5, upsample_mask(mask, shape).expand_as(x))
 
 
 def test_the_patch_is_learned_from_hidden_places():
-    cover, x = MaskPatch(1, (2, 2)), torch.zeros(1, 1, 4, 4)
+    cover, x = cover_for(1, 2), torch.zeros(1, 1, 4, 4)
     cover(x, torch.tensor([[[True, True], [False, False]]])).sum().backward()
     assert cover.pixels.grad.flatten().tolist() == [2.0] * 4
 

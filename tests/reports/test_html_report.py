@@ -144,7 +144,7 @@ def test_what_was_recorded_once_is_no_curve(copy):
 
 
 def test_views_have_captions(report):
-    assert "Red, green and blue show the channels red, green, blue." in report
+    assert "Colors are those of the channels red, green, blue." in report
     assert re.search(r"<figcaption>ResizedCrop \d+ %\n", report)
 
 

@@ -5,14 +5,16 @@ import pytest
 
 from ssl_kit import DataError, View
 from ssl_kit.core.discovery import domains
+from ssl_kit.data.views import Step
 from ssl_kit.reports.sheet import (
     clipping,
     contact_sheet,
     shown_sentence,
-    step_text,
     to_rgb,
     with_content,
 )
+from ssl_kit.reports.sheet_drawing import _wrapped
+from ssl_kit.reports.steps import step_text
 
 
 def bands(count, dtype=np.uint8):
@@ -78,31 +80,63 @@ def test_empty_images_are_left_out(memory_dataset):
     assert [i for i, _ in with_content(memory_dataset(glass), 2)] == [0, 1]
 
 
+CROP = {"crop_coords": (0, 0, 10, 5), "shape": (10, 20, 3)}
+BENT = np.indices((4, 4)).astype(float)
+SHIFT = np.array([[1, 0, 3], [0, 1, 4], [0, 0, 1.0]])
+
+
 @pytest.mark.parametrize(
-    ("name", "parameters", "text"),
+    ("name", "parameters", "words"),
     [
-        ("ResizedCrop", {"crop_coords": (0, 0, 10, 5), "shape": (10, 20, 3)}, "ResizedCrop 25 %"),
-        ("D4", {"group_element": np.str_("r90")}, "D4 turned by 90°"),
+        ("ResizedCrop", CROP, "25 %"),
+        ("D4", {"group_element": np.str_("r90")}, "turned by 90°"),
         (
             "Tone",
-            {"gamma": np.float64(1.30957), "low": 0.05, "high": 1},
-            "Tone gamma 1.31, low 0.05",
+            {"low": 0.05, "high": 1, "gamma": np.float64(1.30957)},
+            "low 0.05, high 1, gamma 1.3",
         ),
-        ("GaussianBlur", {"kernel": np.ones((5, 1))}, "GaussianBlur 5 px"),
-        ("Jpeg", {"quality": 82, "image_type": ".jpg"}, "Jpeg quality 82"),
-        ("Bend", {"map_x": np.ones((4, 4)), "interpolation": 1}, "Bend"),
+        ("GaussianBlur", {"kernel": np.array([0.25, 0.5, 0.25])}, "sigma 0.71 px"),
+        ("Jpeg", {"quality": 82, "image_type": ".jpg"}, "quality 82"),
+        ("Bend", {"map_x": BENT[1] + 3, "map_y": BENT[0] + 4, "fill": 0}, "moved by 5 px"),
+        ("Affine", {"rotate": 5.25, "matrix": np.eye(3), "shape": (9, 9, 1)}, "turned by 5.2°"),
+        ("Affine", {"rotate": 0, "matrix": SHIFT, "shape": (9, 9, 1)}, "shifted by 5 px"),
+        ("Mask", {"hidden": slice(3, 9)}, "hidden 3 to 9 px"),
+        ("BandDrop", {"channels": [0, 2]}, "vv, angle"),
+        ("Excerpt", {"first": 548, "width": 12.34}, "first 548, width 12"),
+        (
+            "StainJitter",
+            {"alpha": np.array([1, 0.9, 1.1]), "beta": np.zeros(3)},
+            "alpha 1/0.9/1.1, beta 0",
+        ),
+        ("Radiometry", {"gain": np.linspace(0.98, 1.04, 5)}, "gain 0.98 to 1"),
+        ("Noise", {"noise": np.ones((2, 8, 8, 3))}, "±3.1 %"),
     ],
 )
-def test_a_step_is_named_with_what_it_did(name, parameters, text):
-    assert step_text(name, parameters) == text
+def test_a_step_is_named_with_what_it_did(name, parameters, words):
+    assert step_text(Step(name, parameters, 0.0314), ("vv", "vh", "angle")) == f"{name} {words}"
+
+
+def test_a_step_that_moves_pixels_has_no_change_of_values():
+    assert step_text(Step("HorizontalFlip", {"shape": (4, 4)})) == "HorizontalFlip"
+
+
+def test_captions_break_lines_between_the_parts_of_a_path():
+    assert _wrapped(
+        ["test_15deg/BTR60/a_long_name_130170.jpeg", "RandomBrightnessContrast 3 %"]
+    ) == [
+        "test_15deg/BTR60/a_long_",
+        "name_130170.jpeg",
+        "RandomBrightnessContrast",
+        "3 %",
+    ]
 
 
 @pytest.mark.parametrize(
     ("channels", "curves", "text"),
     [
-        (("vv", "vh"), 0, "Gray shows vv (of 2 channels)."),
+        (("vv", "vh"), 0, "Gray shows the channel vv (of 2 channels)."),
         (("blue", "green", "red", "nir"), 0,
-         "Red, green and blue show the channels red, green, blue (of 4 channels)."),
+         "Colors are those of the channels red, green, blue (of 4 channels)."),
         (("F3", "F4"), 4, "Curves show the channels F3, F4."),
     ],
 )  # fmt: skip

@@ -75,12 +75,18 @@ class NoImages(OneView):
         raise UsageError("There is nothing to prepare. Choose another objective.")
 
 
+class NoPairs(OneView):
+    def forward(self, batch, phase=0):
+        raise UsageError("No two images belong together. Choose another objective.")
+
+
 TEST_OBJECTIVES = {
     "one_view": OneView,
     "two_phases": TwoPhases,
     "needs_tokens": NeedsTokens,
     "odd_policy": OddPolicy,
     "no_images": NoImages,
+    "no_pairs": NoPairs,
 }
 REFUSED = {
     "accumulate": ({"objective": "two_phases", "train": {"accumulate": 2}}, "takes 2 optimizer st"),
@@ -117,6 +123,16 @@ def test_what_does_not_fit_is_refused_before_there_is_a_folder(tiny, tmp_path, r
     with pytest.raises(UsageError, match=message):
         start([settings], tmp_path / "run", Progress(quiet=True))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_what_only_a_batch_shows_leaves_no_new_folder(tiny, tmp_path, registered, exists):
+    out = tmp_path / "run"
+    if exists:
+        out.mkdir()
+    with pytest.raises(UsageError, match="belong together"):
+        start([merge(tiny, {"objective": "no_pairs"})], out, Progress(quiet=True))
+    assert out.exists() == exists
 
 
 def test_too_few_images_are_refused_before_there_is_a_folder(tiny, shared_images, tmp_path):

@@ -89,9 +89,9 @@ class Silent(DropChannels):
 
     def draw(self, image: Image) -> dict[str, Any]:
         """Draws the channels: those of a smaller share are among those of a larger one."""
-        channels = image.shape[self.axis]
-        order = self.random_generator.permutation(channels).tolist()
-        return {"silent": order[: min(channels - 1, max(1, round(self.most * channels)))]}
+        size = image.shape[self.axis]
+        order = self.random_generator.permutation(size).tolist()
+        return {"channels": order[: min(size - 1, max(1, round(self.most * size)))]}
 
 
 def _signals(channels: Sequence[str]) -> bool:
@@ -111,7 +111,7 @@ def line(decibels: float, channels: Sequence[str]) -> augment.Transform | None:
 
 
 def drift(times: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Slow drift in standard deviations of the signal; None for pictures in files."""
+    """Slow drift in standard deviations of the signal; not for pictures in files."""
     return Drift(times) if _signals(channels) else None
 
 
@@ -121,7 +121,7 @@ def contact(percent: float, channels: Sequence[str]) -> augment.Transform | None
 
 
 def electrodes(percent: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Some percent of the channels are flat; None for one channel."""
+    """Some percent of the channels are flat; not for one channel."""
     several = len(channels) > 1 or kind_of(channels) in ("grid", "map")
     return Silent(2, percent / 100, p=1) if several and _signals(channels) else None
 

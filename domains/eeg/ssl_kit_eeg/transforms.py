@@ -28,17 +28,17 @@ class DropChannels(augment.ImageTransform):
 
     def draw(self, image: Image) -> dict[str, Any]:
         """Draws the channels; at least one stays."""
-        channels = image.shape[self.axis] if image.ndim > self.axis else 1
-        count = min(channels - 1, max(1, self.py_random.randint(0, round(self.most * channels))))
-        return {"silent": self.py_random.sample(range(channels), count)}
+        size = image.shape[self.axis] if image.ndim > self.axis else 1
+        count = min(size - 1, max(1, self.py_random.randint(0, round(self.most * size))))
+        return {"channels": self.py_random.sample(range(size), count)}
 
-    def apply(self, img: Image, silent: list[int], **params: Any) -> Image:
+    def apply(self, img: Image, channels: list[int], **params: Any) -> Image:
         """Replaces the channels by their mean."""
         unit = to_unit(img)
-        if silent and self.axis == 0:
-            unit[silent] = unit[silent].mean(axis=1, keepdims=True)
-        elif silent:
-            unit[..., silent] = unit[..., silent].mean(axis=(0, 1), keepdims=True)
+        if channels and self.axis == 0:
+            unit[channels] = unit[channels].mean(axis=1, keepdims=True)
+        elif channels:
+            unit[..., channels] = unit[..., channels].mean(axis=(0, 1), keepdims=True)
         return from_unit(unit, img)
 
 

@@ -62,7 +62,7 @@ class Shading(BiasField):
 
     def draw(self, image: Image) -> dict[str, Any]:
         """Draws the shape of the field."""
-        return {**super().draw(image), "largest": self.strength}
+        return {**super().draw(image), "strength": self.strength}
 
 
 class Window(Tone):

@@ -93,13 +93,13 @@ class BiasField(augment.ImageTransform):
         coefficients = self.random_generator.uniform(-1, 1, (size, size))
         i, j = np.indices((size, size))
         coefficients[(i + j > self.order) | (i + j == 0)] = 0
-        return {"coefficients": coefficients, "largest": self.py_random.uniform(0, self.strength)}
+        return {"coefficients": coefficients, "strength": self.py_random.uniform(0, self.strength)}
 
     def apply(
-        self, img: Image, coefficients: NDArray[np.float64], largest: float, **params: Any
+        self, img: Image, coefficients: NDArray[np.float64], strength: float, **params: Any
     ) -> Image:
         """Multiplies all channels by the field."""
-        field = bias_field(coefficients, img.shape[:2], largest)
+        field = bias_field(coefficients, img.shape[:2], strength)
         return from_unit(to_unit(img) * field[..., None], img)
 
 

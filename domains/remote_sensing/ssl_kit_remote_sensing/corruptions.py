@@ -30,7 +30,7 @@ class Haze(Radiometry):
         hazy = self._transmission(self.depth, _ANGSTROM, bands)
         through = np.where(np.logical_and(self.sunlit, self.measured), hazy, 1)
         ones = np.ones(bands, np.float32)
-        return {"through": through.astype(np.float32), "gain": ones, "offset": 0 * ones}
+        return {"transmission": through.astype(np.float32), "gain": ones, "offset": 0 * ones}
 
 
 class Clouds(augment.ImageTransform):
@@ -120,7 +120,7 @@ class Misregistration(augment.ImageTransform):
 
 
 def haze(depth: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Aerosol of an optical depth at 490 nm; None for images without a band of sunlight."""
+    """Aerosol of an optical depth at 490 nm; not for images without a band of sunlight."""
     sunlit = tuple(canonical(name) not in THERMAL for name in channels)
     measured = tuple(name not in INDICES for name in channels)
     if not any(np.logical_and(sunlit, measured)):
@@ -149,7 +149,7 @@ def resolution(times: float, channels: Sequence[str]) -> augment.Transform | Non
 
 
 def misregistration(pixels: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Shift of bands against each other in pixels; None for one band."""
+    """Shift of bands against each other in pixels; not for one band."""
     return Misregistration(pixels) if len(channels) > 1 else None
 
 

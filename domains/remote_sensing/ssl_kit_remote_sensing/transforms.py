@@ -96,12 +96,12 @@ class Radiometry(augment.ImageTransform):
         measured = _flags(self.measured, bands)
         common = measured * _flags(self.sunlit, bands)
         of_band = measured * self.random_generator.uniform(-self.spread, self.spread, (2, bands))
-        through = np.ones(bands, np.float32)
+        haze = {}
         if self.py_random.random() < self.haze:
             hazy = self._transmission(draw(0, self.depth), draw(0.5, 2.0), bands)
-            through = np.where(common > 0, hazy, through)
+            haze["transmission"] = np.where(common > 0, hazy, np.float32(1))
         return {
-            "through": through,
+            **haze,
             "gain": np.exp(of_band[0] + common * draw(-self.gain, self.gain)).astype(np.float32),
             "offset": (of_band[1] + common * draw(-self.offset, self.offset)).astype(np.float32),
         }
@@ -113,13 +113,19 @@ class Radiometry(augment.ImageTransform):
         return np.exp(-depth * ratio**-alpha).astype(np.float32)
 
     def apply(
-        self, img: Image, through: Floats, gain: Floats, offset: Floats, **params: Any
+        self,
+        img: Image,
+        gain: Floats,
+        offset: Floats,
+        transmission: Floats | float = 1.0,
+        **params: Any,
     ) -> Image:
         """Applies haze, contrast and brightness as one gain and one offset per band."""
         mean = band_means(img) / np.float32(full_scale(img.dtype))
-        hazy_mean = through * mean + (1 - through)
+        airlight = 1 - transmission
+        hazy_mean = transmission * mean + airlight
         # gain * (t x + (1 - t) - m) + m + offset, sorted by powers of x
-        return affine(img, gain * through, gain * (1 - through - hazy_mean) + hazy_mean + offset)
+        return affine(img, gain * transmission, gain * (airlight - hazy_mean) + hazy_mean + offset)
 
 
 def _flags(given: tuple[bool, ...], bands: int) -> Floats:
@@ -166,10 +172,10 @@ class BandDrop(augment.ImageTransform):
         """Draws the bands."""
         bands = image.shape[-1]
         count = self.py_random.randint(1, max(1, int(bands * self.share)))
-        return {"dropped": self.py_random.sample(range(bands), count)}
+        return {"channels": self.py_random.sample(range(bands), count)}
 
-    def apply(self, img: Image, dropped: list[int], **params: Any) -> Image:
+    def apply(self, img: Image, channels: list[int], **params: Any) -> Image:
         """Fills the bands."""
         out = img.copy()
-        out[..., dropped] = band_means(img)[dropped].astype(img.dtype)
+        out[..., channels] = band_means(img)[channels].astype(img.dtype)
         return out

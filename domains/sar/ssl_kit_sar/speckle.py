@@ -170,8 +170,8 @@ class Gain(augment.ImageTransform):
 
     def draw(self, image: Image) -> dict[str, Any]:
         """Draws the gain."""
-        return {"gain": self.py_random.uniform(-self.decibels, self.decibels)}
+        return {"decibels": self.py_random.uniform(-self.decibels, self.decibels)}
 
-    def apply(self, img: Image, gain: float, **params: Any) -> Image:
+    def apply(self, img: Image, decibels: float, **params: Any) -> Image:
         """Multiplies the intensity."""
-        return amplify(img, np.full((1, 1, 1), gain, np.float32), self.channels)
+        return amplify(img, np.full((1, 1, 1), decibels, np.float32), self.channels)

@@ -1,0 +1,38 @@
+import pytest
+
+from ssl_kit import SslKitError
+from ssl_kit.commands.terminal.keys import check_evaluations, check_run
+
+
+def run_of(**parts):
+    return {"domain": "natural", "objective": "combination", "set": {"objective": {"parts": parts}}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"simclr": {"temprature": 1}}, "'objective.parts.simclr.temprature'. Did you mean 'temp"),
+        ({"simclr": {"wight": 1}}, "Did you mean 'weight'"),
+        ({"simclrr": {"weight": 1}}, "Unknown objective 'simclrr'. Did you mean 'simclr'"),
+    ],
+)
+def test_options_of_combined_objectives_are_checked(parts, message):
+    with pytest.raises(SslKitError, match=message):
+        check_run(run_of(**parts))
+
+
+def test_right_options_of_combined_objectives_pass():
+    check_run(run_of(simclr={"weight": 1, "temperature": 0.1}, rotation={}))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"options": {"iteration": 1}}, "'few_labels.options.iteration'. Did you mean"),
+        ({"evaluation": "knn", "options": {"iterations": 1}}, "'few_labels.options.iterations'"),
+        ({"evaluation": "kn", "options": {}}, "Unknown evaluation 'kn'. Did you mean 'knn'"),
+    ],
+)
+def test_options_of_the_evaluation_inside_another_are_checked(options, message):
+    with pytest.raises(SslKitError, match=message):
+        check_evaluations({"evaluation": "few_labels", "set": {"few_labels": options}})
