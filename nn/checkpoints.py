@@ -205,9 +205,7 @@ def _facts(file: Path) -> dict[str, Any]:
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(
-            f"'{file}' is damaged; restore it, or move the weights elsewhere."
-        ) from error
+        raise RunError(_DAMAGED.format(file)) from error
     if not isinstance(facts, dict) or "channels" not in facts:
         return {}
     timm = facts.get("pretrained_cfg")

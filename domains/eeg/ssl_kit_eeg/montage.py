@@ -87,7 +87,9 @@ def _wanted(wanted: Sequence[str], spelling: Mapping[str, str]) -> tuple[str, ..
     for asked, name in zip(wanted, canonical(wanted), strict=True):
         match = spelling.get(name.lower()) or spelling.get(asked.strip().lower())
         if match is None:
-            raise UnknownNameError("channel", asked, spelling.values())
+            known = sorted(spelling.values())
+            hint = f"Some are {_listed(known)}." if len(known) > 30 else ""
+            raise UnknownNameError("channel", asked, known, hint)
         chosen.append(match)
     return tuple(dict.fromkeys(chosen))
 

@@ -219,6 +219,8 @@ class SarRaster(SarImages, FileDataset):
         decided = self._checked and self.options.stored == "auto"
         if self._value_range is None or self.options.values != "db" or not decided:
             return
+        if len(self._value_range) != len(self.channels):  # those of the run are others
+            return
         apart = float((self.top_levels(8) - self._value_range[:, 1]).mean())
         if abs(apart) > _FAR:
             self._remarks.append(
