@@ -140,9 +140,9 @@ def _opened_with(
 
 def _alike(a: Range, b: Range) -> bool:
     """Tells whether two ranges may be of the same unit: they overlap and are similarly wide."""
-    widths = a[1] - a[0], b[1] - b[0]
-    overlap = min(a[1], b[1]) - max(a[0], b[0])
-    alike = overlap > 0 and max(widths) < _FAR * min(widths)
+    widths = np.ptp(a), np.ptp(b)
+    overlap = min(a[1], b[1]) > max(a[0], b[0])
+    alike = overlap and max(widths) < _FAR * min(widths)
     if _EIGHT_BITS in (tuple(a), tuple(b)):  # then the other has no larger values
         return bool(alike and max(a[1], b[1]) <= _EIGHT_BITS[1])
     return bool(alike)
