@@ -127,8 +127,9 @@ def compare(arms: tuple[str, ...], as_json: bool, **options: Any) -> None:
     show(values, as_json, lambda: text)
 
 
-@main.command(cls=flags.Derived, flags=flags.EMBED)
+@main.command(cls=flags.Derived, flags=flags.EMBED, check="check_images")
 @click.argument("model", metavar="RUN|WEIGHTS")
+@flags.settings("KEY=VALUE", "Setting of the images, such as data.options.tile=64.")
 @flags.out("File of features, ending in .npz.", required=True)
 @flags.as_json
 def embed(model: str, as_json: bool, out: Path, **options: Any) -> None:

@@ -1,7 +1,9 @@
 """Embeds images."""
 
+from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +18,9 @@ def embed(
     domain: str = "",
     data: str | PathLike[str] = "",
     labels: str | PathLike[str] = "",
-    encoder: str = "resnet18",
+    encoder: str = "",
     image_size: int = 0,
+    set: Mapping[str, Any] | None = None,
     out: str | PathLike[str] | None = None,
 ) -> Embedding:
     """Computes the features of all images, labeled or not.
@@ -27,7 +30,7 @@ def embed(
     Returns:
         Features (n, D), names and labels of the images, and the unreadable ones.
     """
-    request = fspath(model), domain, fspath(data), fspath(labels), encoder, image_size
+    request = fspath(model), domain, fspath(data), fspath(labels), encoder, image_size, set
     if out is None:
         return _embedding(*request)
     file = Path(out)
@@ -39,9 +42,15 @@ def embed(
 
 
 def _embedding(
-    model: str, domain: str, data: str, labels: str, encoder: str, image_size: int
+    model: str,
+    domain: str,
+    data: str,
+    labels: str,
+    encoder: str,
+    image_size: int,
+    settings: Mapping[str, Any] | None,
 ) -> Embedding:
-    field, dataset, _ = open_images(model, domain, data, labels)
+    field, dataset, _ = open_images(model, domain, data, labels, settings=settings)
     pool = np.arange(len(dataset))
     loaded, _ = load_encoder(model, dataset, pool, encoder, image_size)
     return Embedding.of(loaded, dataset, field)

@@ -20,7 +20,7 @@ def evaluate(
     data: str | PathLike[str] = "",
     labels: str | PathLike[str] = "",
     evaluation: str | Sequence[str] = "",
-    encoder: str = "resnet18",
+    encoder: str = "",
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,

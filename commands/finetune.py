@@ -22,7 +22,7 @@ def finetune(
     domain: str = "",
     data: str | PathLike[str] = "",
     labels: str | PathLike[str] = "",
-    encoder: str = "resnet18",
+    encoder: str = "",
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class FileDataset(Dataset):
         rivals: Endings of files that other datasets read. A folder that has at least as many of
             these among its first 1,000 files is not accepted.
         kind: What a file is called in messages, in the plural.
+        naming: Option that gives names to all channels; "" if there is none.
         files: Index of the files.
         faults: Reason why a file cannot be used, by its position in `files`.
     """
@@ -40,6 +41,7 @@ class FileDataset(Dataset):
     beside: ClassVar[tuple[str, ...]] = ()
     rivals: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[str] = "files"
+    naming: ClassVar[str] = ""
     files: Index
     faults: dict[int, str]
 
@@ -71,6 +73,19 @@ class FileDataset(Dataset):
         """Whether a table or a layout gives labels, so that names of folders are not guessed at."""
         has_table = self.labels_table is not None or table_in(self.path) is not None
         return has_table or "{label}" in self.labels.layout
+
+    def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
+        """Returns options of this reader that make the images have these channels.
+
+        They choose among the channels that there are, or name channels that have no names yet.
+
+        Args:
+            channels: Names in the order that an encoder was trained on.
+
+        Returns:
+            Values by option; {} if no option does it.
+        """
+        return {}
 
     def path_of(self, file: int) -> Path:
         """Returns the path of a file."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import DataError
+from ..core.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
 _MOST_LISTED = 8
@@ -52,9 +52,11 @@ class MatFile:
         if not variable and len(images) == 1:
             return next(iter(images))
         problem = f"has no array '{variable}'" if variable else "has no array of images"
+        meant = did_you_mean(variable, self.arrays) if variable else ""
         if images and not variable:
             problem = f"has {len(images)} arrays"
-        raise DataError(f"{problem}: {self.listed()}. Choose one by data.options.variable=NAME")
+        hint = "Choose one by data.options.variable=NAME"
+        raise DataError(f"{problem}: {self.listed()}. {meant or hint}")
 
     def listed(self) -> str:
         """Returns names and shapes of all variables, the largest first."""

@@ -89,16 +89,7 @@ def open_dataset(
         UsageError: If the path or reader does not exist.
         DataError: If nothing in it can be read.
     """
-    path = Path(config.path)
-    name = config.reader
-    if not config.path:
-        name = name or domain.demo
-    elif config.path in datasets and not path.exists():
-        name = config.path
-    elif not path.exists():
-        raise UsageError(f"The data '{config.path}' do not exist. Give --data a folder or a file.")
-    elif not name:
-        name = _reader_for(domain, path)
+    path, name = Path(config.path), reader_of(domain, config)
     reader: type[Dataset] = datasets[name]
     options = validate(reader.Config, config.options, "data.options")
     labels = Path(config.labels) if config.labels else None
@@ -106,6 +97,23 @@ def open_dataset(
         raise UsageError(f"The labels '{labels}' do not exist. Give --labels a CSV file.")
     source = LabelSource(labels, config.layout, config.masks, config.targets)
     return reader.open(path, options, source, value_range)
+
+
+def reader_of(domain: Domain, config: DataConfig) -> str:
+    """Returns the name of the dataset class that opens the images of a configuration.
+
+    Raises:
+        UsageError: If the path does not exist.
+        DataError: If no reader of the domain accepts it.
+    """
+    path = Path(config.path)
+    if not config.path:
+        return config.reader or domain.demo
+    if config.path in datasets and not path.exists():
+        return config.path
+    if not path.exists():
+        raise UsageError(f"The data '{config.path}' do not exist. Give --data a folder or a file.")
+    return config.reader or _reader_for(domain, path)
 
 
 _ARCHIVES = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -17,9 +16,11 @@ from ..core.discovery import domains
 from ..core.domain import Domain
 from ..core.errors import DataError, UsageError
 from ..core.index import Index
+from ..data.earlier import for_other_images
 from ..data.opening import DataConfig, open_dataset
+from ..nn.checkpoints import facts_beside
 from .pretrained import Pretrained, embed, from_facts, from_run
-from .tuned import RESULT, open_run
+from .tuned import RESULT, WEIGHTS, open_run
 
 Source = Image | str | PathLike[str]
 
@@ -79,7 +80,7 @@ class FeatureExtractor:
 
     def _read(self, image: Source) -> Image:
         if isinstance(image, str | PathLike):
-            config = self.config.model_copy(update={"path": fspath(image), "labels": ""})
+            config, _ = for_other_images(self.domain, self.config, fspath(image))
             dataset = open_dataset(self.domain, config, self.value_range)
             self.model.check(dataset)
             if len(dataset) != 1:
@@ -107,18 +108,11 @@ class FeatureExtractor:
 
 def _exported(folder: Path) -> tuple[dict[str, Any], Path]:
     """Returns the facts and the weights file of an export."""
-    for facts_file, weights in (
-        ("encoder.json", folder / "encoder.safetensors"),
-        ("config.json", folder / "model.safetensors"),
-    ):
-        if (folder / facts_file).is_file() and weights.is_file():
-            facts = json.loads((folder / facts_file).read_text())
-            timm = facts.get("pretrained_cfg")
-            if timm:
-                size = timm["input_size"][-1]
-                facts |= {"mean": timm["mean"], "std": timm["std"], "image_size": size}
-            if "domain" in facts:
-                return facts, weights
+    facts = facts_beside(fspath(folder))
+    files = (folder / name for name in ("encoder.safetensors", WEIGHTS))
+    weights = next((file for file in files if file.is_file()), None)
+    if weights and "domain" in facts:
+        return facts, weights
     raise UsageError(
         f"'{folder}' is no run, and no export of the formats timm and safetensors. Give one."
     )

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ..core.dataset import Dataset
 from ..core.domain import Domain, Policy
 from ..core.encoder import Encoder
-from ..core.errors import UsageError
 from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.loader import Skipped, ViewDataset, load, remark_on_incomplete
@@ -31,6 +30,7 @@ from ..nn.weights import create_encoder, load_initial_weights, load_weights, rea
 from ..training.device import choose_device
 from ..training.finite import require_finite
 from ..training.run import Run
+from .channels import refuse_other_channels
 
 _BATCH = 256
 _log = logging.getLogger("ssl_kit")
@@ -58,11 +58,7 @@ class Pretrained:
 
     def check(self, dataset: Dataset) -> None:
         """Raises UsageError if a dataset has other channels than the encoder."""
-        if tuple(dataset.channels) != self.channels:
-            raise UsageError(
-                f"The images have channels {'/'.join(dataset.channels)}, but {self.name} was "
-                f"trained on {'/'.join(self.channels)}. Choose --data with the same channels."
-            )
+        refuse_other_channels(dataset, self.channels, self.name)
 
 
 def from_run(run: Run) -> Pretrained:
@@ -108,7 +104,7 @@ def from_init(
     """Returns an encoder with initial weights: the control that a run is compared with.
 
     Args:
-        init: "scratch", "imagenet" or a weights file.
+        init: "scratch", "imagenet", a weights file, or the folder of a run or an export.
         architecture: Name of the encoder.
         image_size: Height and width of its images, in pixels.
         dataset: The images that it will be used on.
@@ -122,6 +118,7 @@ def from_init(
         encoder = create_encoder(architecture, channels, image_size, **arguments)
         loaded = load_initial_weights(encoder, init, dataset.channels)
     statistics = statistics_for(encoder, init, dataset, pool)
+    loaded = "; ".join(filter(None, [loaded, statistics.origin]))
     name = {"scratch": "untrained", "imagenet": "ImageNet"}.get(init, Path(init).name)
     return Pretrained(name, encoder, tuple(dataset.channels), statistics, image_size, loaded)
 

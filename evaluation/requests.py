@@ -13,23 +13,39 @@ from ..core.dataset import Dataset
 from ..core.discovery import domains, evaluations
 from ..core.domain import Domain
 from ..core.errors import SslKitError, UsageError
+from ..data.earlier import OpenedLike, for_other_images, open_as_trained, open_like
 from ..data.inspection import AT_START, inspect_dataset
 from ..data.opening import DataConfig, open_dataset
 from ..data.splits import split
+from ..nn.checkpoints import facts_beside
 from ..training.run import Run
 from ..training.settings import expand, merge, refuse_strays
+from .channels import refuse_other_channels
 from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap
 from .pretrained import Pretrained, from_init, from_run
-from .tuned import open_run
+from .tuned import RESULT, open_run
 
 _log = logging.getLogger("ssl_kit")
 
 
 def run_of(model: str) -> Run | None:
-    """Returns the run or classifier if a folder is meant, None for initial weights."""
-    return open_run(model) if model and Path(model).is_dir() else None
+    """Returns the run or classifier if its folder is meant, None for initial weights."""
+    if not model or not Path(model).is_dir():
+        return None
+    is_run = any((Path(model) / name).is_file() for name in ("config.toml", RESULT))
+    return open_run(model) if is_run or not facts_beside(model) else None
+
+
+def _run_around(model: str) -> Run | None:
+    """Returns the run or classifier whose own weights file is meant."""
+    path = Path(model)
+    if not path.is_file():
+        return None
+    folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    run = run_of(str(folder)) if facts_beside(model) else None
+    return run if run and path in (run.encoder, run.best) else None
 
 
 def load_encoder(
@@ -38,17 +54,27 @@ def load_encoder(
     """Loads a run's encoder, or makes one with initial weights.
 
     Args:
-        model: A run folder, "scratch", "imagenet" or a weights file.
+        model: A run folder, "scratch", "imagenet", a weights file or an export.
         data: The images it will see.
         pool: Positions that statistics may be measured on.
-        encoder: Architecture, where `model` is no run.
-        image_size: Pixels; 0 is the run's, or 64.
+        encoder: Architecture; that of the run or beside the weights, or resnet18, if empty.
+        image_size: Pixels; 0 is the run's, that beside the weights, or 64.
+
+    Raises:
+        UsageError: If `encoder` is another architecture than the weights are of.
     """
-    run = run_of(model)
+    run, facts = run_of(model), facts_beside(model)
+    own = facts.get("architecture", "")
+    if own and encoder and encoder.removeprefix("timm/") != own.removeprefix("timm/"):
+        raise UsageError(f"'{model}' is a {own}, not a {encoder}. Leave out --encoder.")
     if run:
         loaded = from_run(run)
         return replace(loaded, image_size=image_size or loaded.image_size), run
-    return from_init(model, encoder, image_size or 64, data, pool), None
+    size = image_size or facts.get("image_size", 64)
+    made = from_init(model, encoder or own or "resnet18", size, data, pool)
+    if facts:
+        _log.warning("%s.", made.loaded)
+    return made, None
 
 
 def open_images(
@@ -63,30 +89,55 @@ def open_images(
 
     Args:
         model: A run folder or anything else.
-        domain: Its name; that of the run if empty.
+        domain: Its name; that of the run, or beside the weights, if empty.
         data: Path; that of the run if empty.
         labels: CSV.
         holdout: Share of groups for testing; that of the run if None.
         settings: Those of "data" are settings of the images as `train` takes them, nested or by
             dotted keys.
+
+    Raises:
+        UsageError: If the images have other channels than the run, or values of another unit.
     """
+    asked = expand(settings).get("data", {})
     given: dict[str, Any] = {"path": data, "labels": labels} if data or labels else {}
-    value_range, below = None, DataConfig()
-    run = run_of(model)
-    if run:
-        below, domain = run.config.data, domain or run.config.domain
-        value_range = run.read_json("encoder.json")["value_range"]
-        if data:
-            below = below.model_copy(update={"labels": ""})
-    if holdout is not None:
-        given["holdout"] = holdout
+    below, run, facts = DataConfig(), run_of(model), facts_beside(model)
+    origin = run or _run_around(model)
+    if facts and not (origin or data):
+        raise UsageError(f"'{model}' is no run, whose images are known. Give --data.")
+    domain = domain or (origin.config.domain if origin else facts.get("domain", ""))
     if not domain:
         raise UsageError("Give --domain; 'ssl-kit domains' lists them.")
+    field: Domain = domains[domain]
+    if origin:
+        below = origin.config.data
+        if data:
+            below, remarks = for_other_images(field, below, data, asked.get("reader", ""))
+            for remark in remarks:
+                _log.warning(remark)
+    if holdout is not None:
+        given["holdout"] = holdout
     flags = {"data": {key: value for key, value in given.items() if value != ""}}
-    layers = merge({"data": below.model_dump()}, flags, expand(settings))
+    layers = merge({"data": below.model_dump()}, flags, {"data": asked})
     config = validate(DataConfig, layers["data"], "data")
-    kind: Domain = domains[domain]
-    return kind, open_dataset(kind, config, value_range), config
+    opened = (
+        _opened_for(run, field, config, bool(data))
+        if run
+        else open_like(field, config, facts, model)
+    )
+    for remark in opened.remarks:
+        _log.warning(remark)
+    return field, opened.dataset, config
+
+
+def _opened_for(run: Run, domain: Domain, config: DataConfig, other: bool) -> OpenedLike:
+    """Opens images with the value range of a run; `other` if they are not those of its training."""
+    facts, origin = run.read_json("encoder.json"), str(run.folder)
+    if not other:
+        return OpenedLike(open_dataset(domain, config, facts["value_range"]))
+    dataset = open_dataset(domain, config)
+    refuse_other_channels(dataset, facts["channels"], origin, run.encoder)
+    return open_as_trained(domain, config, dataset, facts["value_range"], run.encoder)
 
 
 def choose(
@@ -184,7 +235,7 @@ def prepare(
     domain: str = "",
     data: str = "",
     labels: str = "",
-    encoder: str = "resnet18",
+    encoder: str = "",
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,
@@ -200,8 +251,8 @@ def prepare(
         domain: Domain of the images; the run's if empty.
         data: Path of labeled images; the run's if empty.
         labels: CSV file with labels.
-        encoder: Architecture, where `model` is no run.
-        image_size: Pixels; 0 is the run's, or 64.
+        encoder: Architecture; that of the run or beside the weights, or resnet18, if empty.
+        image_size: Pixels; 0 is the run's, that beside the weights, or 64.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
         strict: Refuse images in which something looks wrong.
@@ -218,5 +269,6 @@ def prepare(
     labeled = EvaluationData(dataset, parts, field, store=features)
     check_and_say(evaluations, labeled, strict)
     loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
-    shared = refuse_overlap(run, labeled, allow_overlap, evaluations) if run else 0
+    origin = run or _run_around(model)
+    shared = refuse_overlap(origin, labeled, allow_overlap, evaluations) if origin else 0
     return Prepared(loaded, run, labeled, config, shared)

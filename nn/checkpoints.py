@@ -177,12 +177,56 @@ def _layouts(state: State) -> Iterator[State]:
 
 
 def facts_beside(init: str) -> dict[str, Any]:
-    """Returns the encoder.json of a run folder or beside a weights file, {} if there is none."""
+    """Returns what a run or an export says of its encoder; {} if nothing lies beside the weights.
+
+    It is the encoder.json of a run, of a classifier or of an export, or the config.json of an
+    export to timm under the same keys.
+
+    Args:
+        init: A folder, or a weights file in it or in its folder `checkpoints`.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
     path = Path(init)
-    files = [folder / "encoder.json" for folder in (path, *path.parents[:2])]
-    file = next((f for f in files if path.exists() and f.is_file()), None)
-    facts: dict[str, Any] = json.loads(file.read_text()) if file else {}
+    if init in ("scratch", "imagenet") or not path.exists():
+        return {}
+    folder = path if path.is_dir() else path.parent
+    folders = [folder, *([folder.parent] if folder.name == "checkpoints" else [])]
+    files = [each / name for each in folders for name in ("encoder.json", "config.json")]
+    return next(filter(None, (_facts(file) for file in files if file.is_file())), {})
+
+
+_DAMAGED = "'{}' is damaged. Restore it, or move the weights to another folder."
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    """Reads what one file says of an encoder; {} if another program wrote it."""
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(_DAMAGED.format(file)) from error
+    if not isinstance(facts, dict) or "channels" not in facts:
+        return {}
+    timm = facts.get("pretrained_cfg")
+    if timm:
+        size = timm["input_size"][-1]
+        facts |= {"mean": timm["mean"], "std": timm["std"], "image_size": size}
+    if not is_whole(facts):
+        raise RunError(_DAMAGED.format(file))
     return facts
+
+
+def is_whole(facts: Mapping[str, Any]) -> bool:
+    """Tells whether the values of encoder.json have the shapes that fit its channels."""
+    try:
+        count = len(facts["channels"])
+        shapes = [np.shape(np.asarray(facts[name], float)) for name in ("mean", "std")]
+        ends = np.shape(np.asarray(facts["value_range"], float))
+        named = isinstance(facts["architecture"], str) and isinstance(facts["image_size"], int)
+        return named and shapes == [(count,), (count,)] and ends == (count, 2)
+    except (TypeError, ValueError, KeyError):
+        return False
 
 
 def options_beside(init: str, name: str) -> dict[str, Any]:

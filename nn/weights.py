@@ -13,7 +13,15 @@ from torch import Tensor
 from ..core.discovery import encoders
 from ..core.encoder import Encoder
 from ..core.errors import RunError, UsageError
-from .checkpoints import converted, listed, options_beside, read_checkpoint, unwrap
+from .channel_names import channels_in_words
+from .checkpoints import (
+    converted,
+    facts_beside,
+    listed,
+    options_beside,
+    read_checkpoint,
+    unwrap,
+)
 from .weight_match import WeightMatch
 
 DEFAULT_FAMILY = "timm"
@@ -86,7 +94,8 @@ def load_initial_weights(
         name_of_run_weights: The file looked for when `init` is a folder.
 
     Returns:
-        A sentence that says which weights were loaded and how many of them match.
+        A sentence that says which weights were loaded, how many of them match, and which channels
+        were matched by name.
 
     Raises:
         UsageError: If `init` is neither of these.
@@ -106,6 +115,8 @@ def load_initial_weights(
         )
     state, source = read_weights(path)
     loaded = load_weights(encoder, state, source, channels, str(path))
+    if tuple(source) == tuple(channels) and facts_beside(init):
+        loaded += f"; all {len(channels)} channels matched by name"
     options = options_beside(init, encoder.name)
     return f"{loaded}; built with its {listed(options)}" if options else loaded
 
@@ -145,7 +156,8 @@ def load_weights(
         origin: Where the weights come from, for the message.
 
     Returns:
-        A sentence with the numbers of matched and missing weights.
+        A sentence with the numbers of matched and missing weights, and which channels were matched
+        by name if they are not the same.
 
     Raises:
         RunError: If less than 90 % match, weights that the encoder lacks included, or if the
@@ -155,8 +167,9 @@ def load_weights(
     found, notes = unwrap(checkpoint, encoder_state, encoder.convert)
     found, left_out = _without_training_parts(found, encoder)
     state = dict(converted(found, encoder.convert))
-    first = encoder.first_layer
+    first, channels = encoder.first_layer, ""
     if first in state and first in encoder_state and state[first].ndim == encoder_state[first].ndim:
+        channels = channels_in_words(source, target, state[first].shape[1])
         state[first] = adapt_channels(state[first], source, target)
     match = WeightMatch(encoder, state)
     if match.share < 0.9 or match.argument:
@@ -170,7 +183,7 @@ def load_weights(
     encoder.body.load_state_dict(match.matched, strict=False)
     if not match.missing and tuple(source) == tuple(target):
         _prove(encoder, found, origin)
-    remarks = [*match.remarks(), *notes]
+    remarks = [*match.remarks(), *notes, *filter(None, [channels])]
     if left_out:
         remarks.append(f"{left_out} tensors of a classifier or of pre-training left out")
     return "; ".join([f"{origin}: {match.count}", *remarks])

@@ -396,9 +396,9 @@ def test_evaluating_on_what_was_trained_on_is_refused_unless_said_aloud(tiny, tm
 
 def test_images_with_other_channels_are_one_line(finished_run):
     args = ("evaluate", finished_run.folder, "--data", "digits", "--evaluation", "knn")
-    assert "The images have channels gray, but tiny was trained on red/green/blue" in fails(
-        2, *args
-    )
+    said = fails(2, *args)
+    assert "The images have 1 channel (gray), but" in said
+    assert "was trained on 3 channels (red, green, blue)" in said
 
 
 def test_a_mistake_in_the_other_commands_is_one_line(finished_run, tmp_path):

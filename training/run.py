@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..core.atomic import write_atomic
 from ..core.config import validate
 from ..core.errors import RunError, UsageError, explain_write_errors
+from ..nn.checkpoints import is_whole
 from .settings import RunConfig, read_toml
 
 ENCODER = "encoder.json"
@@ -138,7 +138,7 @@ class Run:
                 f"'{self.folder}' has no readable {name}: its training has not got far enough. "
                 f"Go on with 'ssl-kit train --resume {self.folder}'."
             ) from error
-        if not isinstance(values, _Facts) or (name == ENCODER and not _is_whole(values)):
+        if not isinstance(values, _Facts) or (name == ENCODER and not is_whole(values)):
             raise RunError(f"'{file}' is damaged: {_MEND}")
         return values
 
@@ -231,18 +231,6 @@ class _Facts(dict[str, Any]):
 
     def __missing__(self, key: str) -> Any:
         raise RunError(f"'{self._file}' has no '{key}': {_MEND}")
-
-
-def _is_whole(facts: Mapping[str, Any]) -> bool:
-    """Tells whether the values of encoder.json have the shapes that fit its channels."""
-    try:
-        count = len(facts["channels"])
-        shapes = [np.shape(np.asarray(facts[name], float)) for name in ("mean", "std")]
-        ends = np.shape(np.asarray(facts["value_range"], float))
-        named = isinstance(facts["architecture"], str) and isinstance(facts["image_size"], int)
-        return named and shapes == [(count,), (count,)] and ends == (count, 2)
-    except (TypeError, ValueError):
-        return False
 
 
 def _in_order(weights: bytes) -> bytes:

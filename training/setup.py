@@ -18,12 +18,13 @@ from ..core.errors import UsageError
 from ..core.objective import Objective, TrainingInfo
 from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
+from ..data.earlier import open_like
 from ..data.loader import ViewDataset
-from ..data.opening import open_dataset, partners_of
+from ..data.opening import partners_of
 from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
 from ..data.views import Renderer
-from ..nn.checkpoints import options_beside
+from ..nn.checkpoints import facts_beside, options_beside
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
 from .engine import divide_batch, process_count
 from .settings import RunConfig, merge
@@ -45,13 +46,22 @@ def resolve(*layers: Mapping[str, Any]) -> RunConfig:
             "Which domain are the images from? Give --domain; 'ssl-kit domains' lists them."
         )
     ours = {"objective": RunConfig.model_fields["objective"].default.model_dump()}
-    below = merge(ours, domains[name].defaults)
+    below = merge(ours, domains[name].defaults, _encoder_of(asked))
     chosen = validate(RunConfig, merge(below, asked)).objective
     objective: type[Objective] = objectives[chosen.name]
     config = validate(RunConfig, merge(objective.defaults, below, asked))
     options = validate(objective.Config, config.objective.options, "objective")
     named = {"name": chosen.name, **options.model_dump()}
     return validate(RunConfig, {**config.model_dump(), "objective": named})
+
+
+def _encoder_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns architecture and image size of the run or export that a training begins from."""
+    encoder = asked.get("encoder")
+    init = encoder.get("init") if isinstance(encoder, Mapping) else None
+    facts = facts_beside(init) if isinstance(init, str) else {}
+    known = {"name": facts.get("architecture"), "image_size": facts.get("image_size")}
+    return {"encoder": known} if facts else {}
 
 
 @dataclass(frozen=True)
@@ -141,19 +151,22 @@ def build(config: RunConfig) -> Setup:
     prepare_process()
     domain: Domain = domains[config.domain]
     kind: type[Objective] = objectives[config.objective.name]
-    dataset = open_dataset(domain, config.data)
+    init = config.encoder.init
+    opened = open_like(domain, config.data, facts_beside(init), init)
+    dataset = opened.dataset
     splits = split(dataset.index, config.data.holdout)
     pool = _pool(splits)
     accumulate = config.train.accumulate
     batch_size = divide_batch(config.train.batch_size, len(pool), process_count(), accumulate)
     with seeded(config.seed):
-        name, init, size = config.encoder.name, config.encoder.init, config.encoder.image_size
+        name, size = config.encoder.name, config.encoder.image_size
         arguments = options_beside(init, name) | config.encoder.arguments
         encoder = create_encoder(name, len(dataset.channels), size, **arguments)
         check_needs(encoder, config.objective.name, kind.needs)
         loaded = load_initial_weights(encoder, init, dataset.channels)
         objective = kind(encoder, validate(kind.Config, config.objective.options, "objective"))
         statistics = statistics_for(encoder, init, dataset, pool)
+        loaded = "; ".join(filter(None, [loaded, statistics.origin, *opened.remarks]))
         mean, std = tuple(statistics.mean), tuple(statistics.std)
         steps = len(pool) // (batch_size * accumulate)
         objective.prepare(TrainingInfo(len(dataset), steps, mean, std))

@@ -11,6 +11,7 @@ from typing import Any
 from ...core.dataset import Dataset
 from ...core.errors import UsageError
 from ...data.splits import Positions
+from ...nn.checkpoints import facts_beside
 from ...training.run import Run
 from ..evaluation import Evaluation
 from ..pretrained import Pretrained, from_init, from_run
@@ -177,6 +178,8 @@ def architecture_of(arms: Sequence[Arm], encoder: str, image_size: int) -> tuple
     """
     runs = [arm.run for arm in arms if arm.run]
     names = {run.config.encoder.name for run in runs} | ({encoder} if encoder else set())
+    beside = [facts_beside(arm.weights) for arm in arms if arm.weights]
+    names |= {facts["architecture"] for facts in beside if facts}
     if len(names) > 1:
         raise UsageError(
             f"All arms must have one architecture, not {', '.join(sorted(names))}. Compare runs of "
@@ -187,4 +190,5 @@ def architecture_of(arms: Sequence[Arm], encoder: str, image_size: int) -> tuple
         raise UsageError(
             f"The runs were trained at {', '.join(map(str, sorted(sizes)))} px. Give --image-size."
         )
+    sizes = sizes or {facts["image_size"] for facts in beside if facts}
     return min(names, default="resnet18"), image_size or min(sizes, default=64)

@@ -17,6 +17,7 @@ from ...core.errors import UsageError
 from ...data.opening import DataConfig
 from ...data.splits import Positions, split
 from ..budgets import draw_labels
+from ..channels import refuse_other_channels
 from ..data import EvaluationData
 from ..evaluation import Evaluation
 from ..leakage import refuse_overlap
@@ -177,7 +178,7 @@ def plan(
     chosen = choose(list(dict.fromkeys([evaluation, FINETUNE])), settings)
     architecture, size = architecture_of(rows, encoder, image_size)
     runs = [arm.run for arm in rows if arm.run]
-    first = str(runs[0].folder) if runs else ""
+    first = str(runs[0].folder) if runs else imagenet_weights
     field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
     labeled = EvaluationData(dataset, parts, field)
@@ -201,6 +202,7 @@ def _checked(arm: Arm, data: EvaluationData, allow: bool, evaluation: Evaluation
     """Returns the arm with the number of test groups that its run was pre-trained on."""
     if arm.run is None:
         return arm
+    refuse_other_channels(data.dataset, arm.run.read_json("encoder.json")["channels"], arm.name)
     _check_scaling(arm.name, arm.run.read_json("encoder.json")["value_range"], data.dataset)
     return replace(arm, shared=refuse_overlap(arm.run, data, allow, [evaluation]))
 

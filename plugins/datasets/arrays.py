@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -15,7 +15,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ... import Config, DataError, Image, Index, UsageError
+from ... import Config, DataError, Image, Index, UnknownNameError, UsageError
 from ...data import (
     FileDataset,
     evenly_spaced,
@@ -34,6 +34,10 @@ class StackConfig(Config):
 
     channels: Annotated[
         tuple[str, ...], Field(description="names of the channels (default: c0, c1, ...)")
+    ] = ()
+    select: Annotated[
+        tuple[str, ...],
+        Field(description="names of the channels to use, in this order (default: all)"),
     ] = ()
     guess_nodata: Annotated[
         bool,
@@ -60,6 +64,7 @@ class Arrays(FileDataset):
     Config: ClassVar[type[StackConfig]] = ArraysConfig
     options: StackConfig
     suffixes = (".npy",)
+    naming = "channels"
 
     def prepare(self) -> None:
         """Opens the file, or indexes the folder."""
@@ -70,8 +75,28 @@ class Arrays(FileDataset):
         self.channels = names or tuple(f"c{c}" for c in range(width))
         if len(self.channels) != width:
             raise UsageError(
-                f"'{self.path}' has {width} channels; data.options.channels names {len(names)}."
+                f"'{self.path}' has {width} channels, but data.options.channels names "
+                f"{len(names)}: {', '.join(names)}. Name all {width} by "
+                "--set 'data.options.channels=[...]'."
             )
+        self._select()
+
+    def _select(self) -> None:
+        """Selects the channels that the user chose."""
+        names, chosen = self.channels, tuple(dict.fromkeys(self.options.select))
+        self._width = len(names)
+        for name in chosen:
+            if name not in names:
+                raise UnknownNameError("channel", name, names)
+        self.channels = chosen or names
+        self._selected = [names.index(name) for name in chosen]
+
+    def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
+        """Returns `select` if there are these channels, `channels` if these have no names."""
+        if set(channels) <= set(self.channels):
+            return {"select": channels}
+        nameless = not (self.options.channels or self.options.select)
+        return {"channels": channels} if nameless and len(channels) == len(self.channels) else {}
 
     def _open(self) -> None:
         if self.path.is_dir():
@@ -138,6 +163,10 @@ class Arrays(FileDataset):
         image = self._image(i)
         if self._kind not in ("", _kind_of(image)):
             raise DataError(f"holds {image.dtype.name} where most files hold {self._kind}")
+        if self._selected:
+            if image.shape[2] != self._width:
+                raise DataError(f"its shape {image.shape} is not (H, W, {self._width})")
+            image = image[..., self._selected]
         return without_fills(image, self._fills)
 
     def _image(self, i: int) -> Image:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -188,6 +189,11 @@ class ImageFolder(FileDataset):
             f"{len(stacks)} TIFF files have several pages, {counts[list(stacks)].sum()} together: "
             "each page is an image, and the pages of a file are a group."
         )
+
+    def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
+        """Returns `channels` if gray or RGB images are asked for."""
+        kinds = {names: kind for kind, names in _NAMES.items()}
+        return {"channels": kinds[tuple(channels)]} if tuple(channels) in kinds else {}
 
     def _look(self) -> list[_Kind]:
         """Looks at some images.

@@ -63,7 +63,7 @@ def test_a_training_that_continues_a_run_pools_as_it_does(run, settings, init):
     more = {"encoder": {"init": str(run.folder / init)}, "objective": {"name": "simclr"}}
     setup = build(resolve(settings, more))
     assert setup.encoder.options == POOLED
-    assert setup.loaded.endswith("built with its global_pool='avg', fc_norm=False")
+    assert "; built with its global_pool='avg', fc_norm=False; " in setup.loaded
 
 
 def test_weights_of_a_run_pool_as_it_does(run, settings):

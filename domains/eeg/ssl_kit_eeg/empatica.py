@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +98,13 @@ class Empatica(FileDataset):
             self._value_range = np.tile([-_DEVIATIONS, _DEVIATIONS], (len(self.channels), 1))
         if options.scale == "session":
             self.index = replace(self.index, remarks=(*self.index.remarks, _STANDARDIZED))
+
+    def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
+        """Returns `signals` if all channels of some signals are asked for."""
+        signals = [name for name, own in CHANNELS.items() if set(own) <= set(channels)]
+        signals.sort(key=lambda name: channels.index(CHANNELS[name][0]))
+        names = [channel for name in signals for channel in CHANNELS[name]]
+        return {"signals": signals} if names == list(channels) else {}
 
     def find_files(self) -> Index:
         """Returns the index of the sessions, by the file of the first signal."""

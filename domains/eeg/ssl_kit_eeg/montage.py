@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ssl_kit import UsageError
+from ssl_kit import UnknownNameError
 
 from .electrodes import canonical
 from .signals import is_fast
@@ -87,10 +87,9 @@ def _wanted(wanted: Sequence[str], spelling: Mapping[str, str]) -> tuple[str, ..
     for asked, name in zip(wanted, canonical(wanted), strict=True):
         match = spelling.get(name.lower()) or spelling.get(asked.strip().lower())
         if match is None:
-            raise UsageError(
-                f"No recording has the channel '{name}'; there are "
-                f"{', '.join(sorted(spelling.values())[:20])}."
-            )
+            known = sorted(spelling.values())
+            hint = f"Some are {_listed(known)}." if len(known) > 30 else ""
+            raise UnknownNameError("channel", asked, known, hint)
         chosen.append(match)
     return tuple(dict.fromkeys(chosen))
 

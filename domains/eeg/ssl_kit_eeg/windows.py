@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,13 @@ class Windows(SignalDataset):
             self.channels = tuple(f"{band}_map" for band in BANDS)
         else:
             self.channels = tuple(f"{name}_{self.options.image}" for name in electrodes)
+
+    def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
+        """Returns `channels` if the recordings have these electrodes."""
+        ending = {"signal": "uv"}.get(self.options.image, self.options.image)
+        names = [name.removesuffix(f"_{ending}") for name in channels]
+        chooses = "channels" in type(self.options).model_fields
+        return {"channels": names} if chooses and set(names) <= set(self.electrodes) else {}
 
     def picture(self, x: Reals) -> Image:
         """Returns the image of a window (C, n), (H, W, C') float32: microvolts, or decibels."""

@@ -9,6 +9,7 @@ import pytest
 
 from ssl_kit import DataError, UsageError
 from ssl_kit_eeg.empatica import Empatica, EmpaticaConfig
+from ssl_kit_eeg.wristband import CHANNELS
 
 
 def opened(path: Path, **options: Any) -> Empatica:
@@ -145,3 +146,11 @@ def test_damage_inside_is_found_when_it_is_read(session: Path) -> None:
     data.read(0)
     with pytest.raises(DataError, match=r"EDA\.csv.*not numbers"):
         [data.read(i) for i in range(len(data))]
+
+
+def test_options_that_give_the_channels_of_an_encoder(tmp_path: Path) -> None:
+    write(tmp_path, "EDA", 0, 4, np.ones(400))
+    data = opened(tmp_path, signals=("eda",), window=10)
+    wanted = (*CHANNELS["temp"], *CHANNELS["acc"])
+    assert data.options_for(wanted) == {"signals": ["temp", "acc"]}
+    assert data.options_for(wanted[:-1]) == {}

@@ -189,8 +189,10 @@ def test_channels_are_those_that_recordings_share(write_edf, tmp_path: Path) -> 
     with pytest.raises(DataError, match="no channel Fp1"):
         data[lacking[0]]
     assert opened(tmp_path, channels=["fp1"]).channels == ("Fp1_uv",)
-    with pytest.raises(UsageError, match="'Pz'; there are"):
-        opened(tmp_path, channels=["Pz"])
+    with pytest.raises(UsageError, match=r"Unknown channel 'Ozz'. Did you mean 'Oz'\?"):
+        opened(tmp_path, channels=["Ozz"])
+    assert data.options_for(("Oz_uv",)) == {"channels": ["Oz"]}
+    assert data.options_for(("Cz_uv",)) == {}
 
 
 def test_electrodes_are_spelled_as_in_the_10_05_system() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -210,6 +211,14 @@ class Volumes(FileDataset):
         self._scaling = str(window)
         if ends and self._value_range is None:
             self._value_range = np.tile(ends, (len(self.channels), 1))
+
+    def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
+        """Returns `slices` and `channels` if neighbors, gray or RGB images are asked for."""
+        names = tuple(channels)
+        if names == _RGB:
+            return {"channels": "rgb"}
+        fits = len(names) in (1, 3, 5, 7, 9) and names == slice_names(len(names))
+        return {"channels": "gray", "slices": len(names)} if fits else {}
 
     def read(self, i: int) -> Image:
         """Returns slice i, with its neighbors as channels where that is asked for."""

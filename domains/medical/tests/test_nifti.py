@@ -159,3 +159,11 @@ def test_memory_stays_flat(tmp_path: Path, plane: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     data.read(len(data) // 2)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024  # KB
+
+
+def test_options_that_give_the_channels_of_an_encoder(write_nifti) -> None:
+    data = opened(write_nifti(volume(8, 8, 4)))
+    three = ("slice-1", "slice", "slice+1")
+    assert data.options_for(three) == {"channels": "gray", "slices": 3}
+    assert data.options_for(("red", "green", "blue")) == {"channels": "rgb"}
+    assert data.options_for(("t1", "t2")) == {}

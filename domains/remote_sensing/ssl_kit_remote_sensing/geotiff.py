@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -15,6 +17,7 @@ from rasterio.windows import Window
 from ssl_kit import DataError, Image
 from ssl_kit.data import FileDataset
 
+from .bands import INDICES
 from .cutting import Cutter, grouped, index_of
 from .fills import find_fills
 from .headers import Header
@@ -42,6 +45,7 @@ class GeoTiff(FileDataset):
     suffixes = (".tif", ".tiff", ".jp2")
     rivals = (".jpg", ".jpeg", ".png")
     kind = "TIFF files"
+    naming = "band_names"
 
     def prepare(self) -> None:
         """Reads the header of each file and decides on its tiles."""
@@ -66,6 +70,17 @@ class GeoTiff(FileDataset):
         remarks = [*self.index.remarks, *undeclared.remarks, *_remarks(headers.values())]
         self.index = replace(self.index, remarks=tuple(remarks))
         self._keep(scenes)
+
+    def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
+        """Returns `bands` and `indices` if there are these, `band_names` if bands have no names."""
+        bands = [name for name in channels if name not in INDICES]
+        indices = [name for name in channels if name in INDICES]
+        if set(channels) <= set(self.channels):
+            fits = [*bands, *indices] == list(channels)
+            return ({"bands": bands} | ({"indices": indices} if indices else {})) if fits else {}
+        numbered = all(re.fullmatch(r"band\d+", name) for name in self.channels)
+        named = {"band_names": channels} if numbered and not indices else {}
+        return named if len(channels) == len(self.channels) else {}
 
     @classmethod
     def example(cls, folder: Path) -> None:

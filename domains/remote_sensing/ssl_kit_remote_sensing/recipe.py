@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import Image, UsageError
+from ssl_kit import Image, UnknownNameError, UsageError
 
-from .bands import THERMAL, name_bands
+from .bands import THERMAL, canonical, name_bands
 from .indices import bands_of, compute
 from .options import GeoTiffConfig
 from .products import sensor_of
@@ -23,6 +23,9 @@ _PAN: Mapping[str, Mapping[str, float]] = {
     "landsat7": {"green": 1.0, "red": 1.0, "nir": 1.0},
     "": {"blue": 0.2, "green": 1.0, "red": 1.0},
 }
+
+
+_HOW_TO_NAME = "Name bands with data.options.sensor or band_names."
 
 
 class Recipe:
@@ -132,6 +135,11 @@ def _choose(scene: Scene, sensor: str, options: GeoTiffConfig) -> tuple[dict[str
         band if isinstance(band, str) else names[band - 1] if band <= len(names) else str(band)
         for band in options.bands
     ]
+    for name in wanted:
+        if name not in names and canonical(name) not in names and not name.isdigit():
+            raise UnknownNameError("band", name, names, _HOW_TO_NAME)
+        if name not in names and canonical(name) in names:
+            raise UsageError(f"The files have no band '{name}'. Did you mean '{canonical(name)}'?")
     if len(set(wanted)) < len(wanted) or set(wanted) - set(names):
         raise UsageError(
             f"data.options.bands is {list(options.bands)}, but the files have bands "

@@ -285,3 +285,20 @@ def test_accepts_tiffs_but_not_folders_of_pictures(write_tif, tmp_path: Path) ->
     for name in ("a.jpg", "b.png"):
         (tmp_path / name).touch()
     assert not GeoTiff.accepts(tmp_path)
+
+
+def test_a_band_that_is_not_there_is_named_with_the_nearest(write_tif) -> None:
+    path = write_tif(ramp(20, 20, 3), descriptions=["red", "nir", "swir_2"])
+    for asked in ("swir2", "swir22"):  # the latter is STAC's name of the band
+        with pytest.raises(UsageError, match=r"no band '\w+'. Did you mean 'swir_2'\?"):
+            opened(path, bands=["red", asked])
+    with pytest.raises(UsageError, match=r"Unknown band 'nirr'. Did you mean 'nir'\?"):
+        opened(path, bands=["nirr"])
+
+
+def test_options_that_give_the_channels_of_an_encoder(write_tif) -> None:
+    named = opened(write_tif(ramp(20, 20, 3), descriptions=["red", "nir", "swir_2"]))
+    assert named.options_for(("nir", "red")) == {"bands": ["nir", "red"]}
+    assert named.options_for(("nir", "blue")) == {}
+    nameless = opened(write_tif(ramp(20, 20, 5), "five.tif"))
+    assert nameless.options_for(list("abcde")) == {"band_names": list("abcde")}

@@ -132,3 +132,9 @@ def test_gray_haze_leaves_indices_as_they_are() -> None:
 def test_colors_with_an_index_are_not_desaturated() -> None:
     made = REMOTE_SENSING.policies["default"](View(32), (*RGB, "ndvi"))
     assert not any(isinstance(transform, Saturation) for transform in made)
+
+
+def test_names_that_the_vocabulary_spells_otherwise_are_asked_about(caplog) -> None:
+    caplog.set_level("INFO")
+    REMOTE_SENSING.policies["default"](View(16), ("red", "swir2", "dem"))
+    assert "Did you mean 'swir_2' for 'swir2'? Haze" in caplog.text

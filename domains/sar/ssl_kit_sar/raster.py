@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -53,6 +54,7 @@ class SarRaster(SarImages, FileDataset):
     options: SarRasterConfig
     suffixes = RASTERS + ARRAYS
     rivals = (".jpg", ".jpeg", ".png")
+    naming = "polarizations"
 
     def prepare(self) -> None:
         """Reads the header of each file, finds out what its numbers are, decides on its tiles."""
@@ -203,10 +205,21 @@ class SarRaster(SarImages, FileDataset):
         self._compare_with_run()
         self.index = replace(index, remarks=(*index.remarks, *self._remarks))
 
+    def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
+        """Returns `polarizations` if the bands have no names."""
+        pairs = [*zip(channels, self.channels, strict=False)]
+        endings = [name.partition("_")[2] for name in self.channels]
+        nameless = all(re.match(r"(sar|band\d+)_", name) for name in self.channels)
+        if not nameless or [name.partition("_")[2] for name in channels] != endings:
+            return {}
+        return {"polarizations": list(dict.fromkeys(name.partition("_")[0] for name, _ in pairs))}
+
     def _compare_with_run(self) -> None:
         """Notes if values that were found out now are far from those of the run that is used."""
         decided = self._checked and self.options.stored == "auto"
         if self._value_range is None or self.options.values != "db" or not decided:
+            return
+        if len(self._value_range) != len(self.channels):  # those of the run are others
             return
         apart = float((self.top_levels(8) - self._value_range[:, 1]).mean())
         if abs(apart) > _FAR:

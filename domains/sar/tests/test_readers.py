@@ -291,3 +291,9 @@ def test_accepts_radar_files_but_not_folders_of_pictures(tmp_path: Path) -> None
 
 def test_sources_name_their_kind(write_tif) -> None:
     assert RasterSource(write_tif(speckle(16, 16))).kind == "1-band complex"
+
+
+def test_options_that_give_the_channels_of_an_encoder(tmp_path: Path) -> None:
+    data = opened(save(tmp_path / "a.npy", speckle(64, 64, 2)))
+    assert data.options_for(("vv_db", "vh_db")) == {"polarizations": ["vv", "vh"]}
+    assert data.options_for(("vv_db",)) == {}
