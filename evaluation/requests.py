@@ -19,7 +19,7 @@ from ..training.run import Run
 from ..training.settings import expand, merge, refuse_strays
 from .data import EvaluationData
 from .evaluation import Evaluation
-from .leakage import refuse_overlap
+from .leakage import groups_of, refuse_overlap
 from .pretrained import Pretrained, from_init, from_run
 from .tuned import open_run
 
@@ -204,7 +204,8 @@ def prepare(
     """
     field, dataset, config = open_images(model, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
-    labeled = EvaluationData(dataset, parts, field, store=features)
+    seen = groups_of(None if allow_overlap else run_of(model))
+    labeled = EvaluationData(dataset, parts, field, store=features, pretrained_on=seen)
     check_and_say(evaluations, labeled)
     loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
     shared = refuse_overlap(run, labeled, allow_overlap, evaluations) if run else 0

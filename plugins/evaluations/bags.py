@@ -60,7 +60,7 @@ class Bags(Evaluation):
         result = Result.of_classification(
             *(test.labels, probabilities, test.groups, classes),
             fitted.validation,
-            options.ordinal,
+            options.order(classes),
             pooling=options.pooling,
             epochs=fitted.setting,
             of_epochs=options.epochs,
@@ -71,6 +71,7 @@ class Bags(Evaluation):
 
     def check(self, data: EvaluationData) -> None:
         """Refuses bags of several labels, and a graph without neighbors."""
+        super().check(data)
         index, parts = data.dataset.index, data.parts
         chosen = np.sort(np.concatenate([parts.train, parts.val, parts.test]))
         _check_labels(index, chosen)

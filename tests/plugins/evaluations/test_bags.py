@@ -127,7 +127,7 @@ def test_metrics_are_those_of_scikit_learn_over_bags(problem, monkeypatch):
     monkeypatch.setattr(
         BagTraining, "predict", lambda fit, bags: said if len(bags) == 40 else predict(fit, bags)
     )
-    found = evaluate(data, ordinal=True, epochs=1)
+    found = evaluate(data, classes_order=tuple("abcd"), epochs=1)
     truth, predicted = labels[80:], said.argmax(axis=1)
     expected = {
         "accuracy": (truth == predicted).mean(),
