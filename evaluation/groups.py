@@ -7,7 +7,18 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ..core.index import Index
 from .result import Result
+
+
+def names_of_groups(index: Index) -> dict[int, str]:
+    """Returns the name of each group by its number, for the terminal; they may be patients' names.
+
+    Args:
+        index: Of the dataset.
+    """
+    groups, first = np.unique(index.groups, return_index=True)
+    return {g: index.group(i) for g, i in zip(groups.tolist(), first.tolist(), strict=True)}
 
 
 def over_groups(

@@ -89,17 +89,18 @@ def open_images(
 
 
 def choose(
-    names: Sequence[str], settings: Mapping[str, Any] | None = None
+    names: str | Sequence[str], settings: Mapping[str, Any] | None = None
 ) -> dict[str, Evaluation]:
     """Makes evaluations with the options that were set.
 
     Args:
-        names: Of the evaluations.
+        names: Of the evaluations; in a text they are separated by commas.
         settings: Such as {"knn.k": 10}, each for one of them; "data" is for `open_images`.
 
     Raises:
         UsageError: If an option is for none of them, unknown or wrong.
     """
+    names = names.split(",") if isinstance(names, str) else names
     options = expand(settings)
     options.pop("data", None)
     refuse_strays(options, names)

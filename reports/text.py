@@ -31,6 +31,7 @@ from .words import (
 )
 
 _FEW_SEEDS, _FEW_GROUPS = 3, 6
+_NO_NAMES: Mapping[int, str] = {}
 
 
 def trained(run: Run, watched: str) -> str:
@@ -83,8 +84,16 @@ def evaluation_json(evaluations: Sequence[SideBySide], shared: int) -> dict[str,
     return {"overlapping_groups": shared, "evaluations": by_name}
 
 
-def evaluation(evaluations: Sequence[SideBySide], shared: int) -> str:
-    """Returns a table for each evaluation: metrics down, encoders and the gain across."""
+def evaluation(
+    evaluations: Sequence[SideBySide], shared: int, names: Mapping[int, str] = _NO_NAMES
+) -> str:
+    """Returns a table for each evaluation: metrics down, encoders and the gain across.
+
+    Args:
+        evaluations: Each with the results of the encoder and its control.
+        shared: Number of test groups that the run was pre-trained on.
+        names: Names of groups by their number, where they may be shown.
+    """
     lines = [
         "Shares are in percent, with 95 % intervals in brackets.",
         "The verdict is based on the metric marked with *.",
@@ -95,7 +104,7 @@ def evaluation(evaluations: Sequence[SideBySide], shared: int) -> str:
         lines += [f"  {line}" for line in judged(results)]
         if results.p is not None:
             lines.append(f"  Wilcoxon signed-rank test over groups: {p_value(results.p)}.")
-        lines += _groups(results)
+        lines += _groups(results, names)
     return "\n".join(lines)
 
 
@@ -146,14 +155,19 @@ def metric_cells(evaluation: SideBySide, metric: str) -> list[tuple[str, str]]:
     return cells
 
 
-def _groups(evaluation: SideBySide) -> list[str]:
+def _groups(evaluation: SideBySide, names: Mapping[int, str]) -> list[str]:
     """Returns remarks, and a line for each group where an evaluation reports on groups."""
-    first = next(iter(evaluation.results.values()))
-    lines = [f"  {remark}" for remark in first.details.get("remarks", ())]
+    details = next(iter(evaluation.results.values())).details
+    lines = [f"  {remark}" for remark in details.get("remarks", ())]
+    left_out = details.get("left_out", ()) if names else ()
+    lines += [f"  {each['group']} ({names[each['group']]}) {each['reason']}." for each in left_out]
     groups = group_rows(evaluation)
     if groups:
+        score = details.get("group_score", next(iter(evaluation.results.values())).main)
         rows = [["  group", "images", *evaluation.results], *([f"  {g}", *c] for g, *c in groups)]
-        score = first.details.get("group_score", first.main)
+        if names:
+            column = ["name", *(names[int(g)] for g, *_ in groups)]
+            rows = [[row[0], name, *row[1:]] for row, name in zip(rows, column, strict=True)]
         lines += [f"  {score} of each test group in percent", *aligned(rows)]
     return lines
 

@@ -40,6 +40,11 @@ evaluation_setting = settings("EVALUATION.KEY=VALUE", "Option of an evaluation, 
 overlap = click.option(
     "--allow-overlap", is_flag=True, help="Test also on groups that were pre-trained on."
 )
+show_groups = click.option(
+    "--show-groups",
+    is_flag=True,
+    help="Print the names of groups, such as subjects; they are never written to a file.",
+)
 quiet = click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 

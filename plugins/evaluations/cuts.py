@@ -39,7 +39,7 @@ def cut_by_run(
 ) -> tuple[Positions, Positions, Positions]:
     """Splits images into three parts by runs: the last ones are the test part.
 
-    Of two runs, the first is split in time into training and validation part.
+    Of two runs, the first is the training part, and there is no validation part.
 
     Args:
         runs: (n,) names or numbers of the runs, in whose order they follow each other.
@@ -52,14 +52,12 @@ def cut_by_run(
         Rows of the three parts; the test part is empty if there is a single run.
     """
     names, codes = np.unique(runs, return_inverse=True)
+    tested = max(1, round((1 - train - val) * len(names)))
+    chosen = max(1, round(val * len(names))) if len(names) > 2 else 0
+    last = len(names) - tested if len(names) > 1 else 1
     order = np.lexsort((*positions.T[::-1], codes))
-    tested, chosen = (max(1, round(share * len(names))) for share in (1 - train - val, val))
-    firsts = [len(names) - tested - chosen, len(names) - tested]
-    ends = np.searchsorted(codes[order], np.maximum(firsts, 0))
-    if len(names) == 2:
-        ends[0] = round(ends[1] * train / (train + val))
-    parts = np.split(order, ends) if len(names) > 1 else [order, order[:0], order[:0]]
-    return _apart(parts, positions, gap)
+    ends = np.searchsorted(codes[order], [last - chosen, last])
+    return _apart(np.split(order, ends), positions, gap)
 
 
 def _apart(

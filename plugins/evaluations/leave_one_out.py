@@ -245,10 +245,12 @@ def _remarks(scores: Mapping[int, Mapping[str, float]]) -> list[str]:
 def _of_pretrained(data: EvaluationData, tested: int) -> list[str]:
     """Says how many groups are not left out because the run was pre-trained on them."""
     index = data.dataset.index
-    labeled = len(np.unique(index.groups[index.labels >= 0]))
-    if not data.pretrained_on or tested == labeled:
+    labeled = np.flatnonzero(index.labels >= 0)
+    groups = len(np.unique(index.groups[labeled]))
+    seen = groups - len(np.unique(index.groups[data.unseen(labeled)]))
+    if not seen:
         return []
     return [
-        f"{tested} of {labeled} labeled groups are left out in turn. The probe learns from the "
-        "others too, which the run was pre-trained on or which are not of the test part."
+        f"{tested} of {groups} labeled groups are left out in turn. The run was pre-trained on "
+        f"{seen} of the others, without their labels; the probe learns from all others."
     ]

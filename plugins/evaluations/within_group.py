@@ -148,7 +148,10 @@ class WithinGroup(Evaluation):
             of_group = rows[index.groups[rows] == group]
             train, val, test = (np.sort(of_group[cut]) for cut in self._parts(index, of_group))
             parts = replace(given, train=train, val=val, test=test)
-            reason = _lacking(parts, index.labels, index.labels[of_group], options.minimum)
+            checked = {"training": train, "validation": val, "test": test}
+            if options.parts != "time" and len(train) and not len(val):
+                del checked["validation"]  # of two runs
+            reason = _lacking(checked, index.labels, index.labels[of_group], options.minimum)
             if reason:
                 left_out[group] = reason
             else:
@@ -206,12 +209,14 @@ class WithinGroup(Evaluation):
         return _beside(mean, over_groups(values, main, limits=limits))
 
 
-def _lacking(parts: Any, labels: NDArray[Any], of_group: NDArray[Any], minimum: int) -> str:
+def _lacking(
+    parts: Mapping[str, Positions], labels: NDArray[Any], of_group: NDArray[Any], minimum: int
+) -> str:
     """Returns why a group cannot be used; "" if it can."""
     classes = np.unique(of_group)
     if len(classes) < 2:
         return "has images of a single class"
-    for name, rows in (("training", parts.train), ("validation", parts.val), ("test", parts.test)):
+    for name, rows in parts.items():
         fewest = min(int((labels[rows] == k).sum()) for k in classes)
         if fewest < minimum:
             return f"has {fewest} images of a class in its {name} part, not {minimum}"
