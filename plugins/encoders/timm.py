@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ... import Encoder, RunError, UnknownNameError, UsageError
 from ...nn import uncovered
-from .timm_downloads import how_to_copy, how_to_download
+from .timm_downloads import how_to_copy, how_to_download, without_retries
 from .timm_pooling import POOLINGS, described, head_map, head_of_tokens
 from .timm_positions import kept_rotations, resampled
 
@@ -56,7 +56,8 @@ def _resolve(name: str, options: dict[str, Any]) -> tuple[Any, str, dict[str, An
     local = source == "local-dir"
     load = hub.load_model_config_from_path if local else hub.load_model_config_from_hf
     try:
-        cfg, architecture, arguments = load(identifier)
+        with without_retries():
+            cfg, architecture, arguments = load(identifier)
     except Exception as error:
         folder = "A local-dir is a folder with config.json and model.safetensors."
         raise RunError(
@@ -222,7 +223,8 @@ class TimmEncoder(Encoder):
         """
         try:
             name = self._weights or self.name
-            model = timm.create_model(name, pretrained=True, num_classes=0, **self.options)
+            with without_retries():
+                model = timm.create_model(name, pretrained=True, num_classes=0, **self.options)
         except Exception as error:
             raise RunError(
                 f"timm's ImageNet weights of '{self.name}' are unavailable "

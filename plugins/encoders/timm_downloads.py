@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import timm
+from huggingface_hub import constants
 
 _HUB = "https://huggingface.co"
 _FILE = "model.safetensors"
@@ -50,3 +56,28 @@ def how_to_copy(identifier: str) -> str:
         f"Download 'config.json' and '{_FILE}' of {_HUB}/{repository}/tree/{revision or 'main'} on "
         "another computer into one folder, and say --encoder local-dir:FOLDER."
     )
+
+
+@contextmanager
+def without_retries() -> Iterator[None]:
+    """Lets a download that cannot work fail at once: the hub's client would retry for a minute.
+
+    Files in the cache are found all the same.
+    """
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or _is_unknown(urlsplit(constants.ENDPOINT).hostname or "")
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _is_unknown(host: str) -> bool:
+    """Tells whether the network does not know a host; a proxy may know more."""
+    if getproxies():
+        return False
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError:
+        return True
+    return False
