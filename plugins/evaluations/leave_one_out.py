@@ -131,12 +131,20 @@ class LeaveOneOut(Evaluation):
             out = np.isin(features.groups[rows], features.groups[fold])
             strength, predictions[fold] = self._test(features, rows[~out], fold)
             chosen |= dict.fromkeys(np.unique(features.groups[fold]).tolist(), strength)
-        labels, groups, predictions = (
-            features.labels[test],
-            features.groups[test],
-            predictions[test],
-        )
-        classes, order = features.classes, self.config.order(features.classes)
+        result = self._result(features, predictions[test], chosen)
+        remarks = [*result.details["remarks"], *_of_pretrained(data, len(chosen))]
+        return replace(result, details={**result.details, "remarks": remarks})
+
+    def _result(
+        self,
+        features: LabeledFeatures,
+        predictions: NDArray[np.float64],
+        chosen: Mapping[int, float],
+    ) -> Result:
+        """Scores the predictions (n_test, K), with the C that was chosen for each group."""
+        test, classes = features.test, features.classes
+        labels, groups = features.labels[test], features.groups[test]
+        order = self.config.order(classes)
         if order:
             labels, predictions = in_order(order, classes, labels, predictions)
         pooled = Result.of_classification(
@@ -154,7 +162,7 @@ class LeaveOneOut(Evaluation):
                 {"group": g, "images": int((groups == g).sum()), "C": chosen[g], **scores[g]}
                 for g in scores
             ],
-            "remarks": [*_remarks(scores), *_of_pretrained(data, len(scores))],
+            "remarks": _remarks(scores),
             **({"group_score": "quadratic_agreement"} if order else {}),
         }
         return Result(
