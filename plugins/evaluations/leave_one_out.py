@@ -104,7 +104,7 @@ class LeaveOneOut(Evaluation):
         index, tested = data.dataset.index, self.tested(data)
         groups = len(np.unique(index.groups[tested]))
         self.config.order(index.classes)
-        if not len(tested) and not data.pretrained_on:
+        if not (index.labels >= 0).any() or not (len(tested) or data.pretrained_on):
             _ = data.parts  # which says why there are no classes
         if groups < 2 and data.pretrained_on:
             raise UsageError(

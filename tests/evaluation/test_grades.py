@@ -2,8 +2,19 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score, mean_absolute_error
 
-from ssl_kit import UsageError
-from ssl_kit.evaluation import GradesConfig, Result, average_results, in_order, paired_difference
+from ssl_kit import UsageError, validate
+from ssl_kit.core.discovery import domains, evaluations
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation import (
+    EvaluationData,
+    GradesConfig,
+    Result,
+    average_results,
+    in_order,
+    paired_difference,
+)
+from ssl_kit.evaluation.comparing.plan import _with_one_order
+from ssl_kit.evaluation.requests import choose
 
 GRADES = ("mild", "none", "severe", "moderate")
 ORDER = ("none", "mild", "moderate", "severe")
@@ -92,3 +103,32 @@ def test_an_error_above_one_grade_has_an_interval_too():
     assert gain.low > 1
     seeds = [Result.of_classification(*make(s)[:2], groups, ORDER, None, ORDER) for s in (1, 2)]
     assert average_results(seeds).metrics["mean_absolute_error"].high > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("knn", {"ordinal": True}),
+        ("linear", {"ordinal": True}),
+        ("finetune", {"ordinal": True}),
+        ("leave_one_out", {"ordinal": True}),
+        ("few_labels", {"options": {"ordinal": True}}),
+        ("label_fractions", {"options": {"ordinal": True}}),
+    ],
+)
+def test_classes_without_an_order_are_refused_before_an_encoder_is_loaded(
+    name, options, memory_dataset
+):
+    images = [np.zeros((8, 8, 1), np.uint8)] * 40
+    dataset = memory_dataset(images, labels=["low", "high"] * 20)
+    data = EvaluationData(dataset, split(dataset.index, 0.2), domains["natural"])
+    kind = evaluations[name]
+    with pytest.raises(UsageError, match=r"classes high, low cannot be told"):
+        kind(validate(kind.Config, options)).check(data)
+
+
+def test_in_a_comparison_all_arms_have_the_order_that_one_evaluation_has():
+    chosen = _with_one_order(choose(["linear", "finetune"], {"linear.ordinal": True}))
+    assert chosen["finetune"].config.ordinal
+    plain = _with_one_order(choose(["linear", "finetune"], {"linear.iterations": 7}))
+    assert not plain["finetune"].config.ordinal
