@@ -62,6 +62,7 @@ def train(**options: Any) -> None:
 @click.option(
     "--features", type=flags.PATH, help="Folder that keeps the features for the next time."
 )
+@flags.show_groups
 @flags.as_json
 def evaluate(model: str, as_json: bool, **options: Any) -> None:
     """Measure an encoder on labeled images, beside the weights that it started from."""

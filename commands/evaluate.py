@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.beside_start import evaluate_beside_start
+from ..evaluation.groups import names_of_groups
 from ..evaluation.own_predictions import NAME, evaluate_predictions
 from ..evaluation.requests import choose, prepare, run_of
 from ..evaluation.tuned import TunedRun
@@ -27,21 +28,19 @@ def evaluate(
     strict: bool = False,
     set: Mapping[str, Any] | None = None,
     features: str | PathLike[str] | None = None,
+    show_groups: bool = False,
 ) -> Evaluations:
     """Measures a run beside the weights that it started from, or initial weights alone.
 
     The arguments are the flags of `ssl-kit evaluate`. A fine-tuned classifier is tested by its own
-    predictions unless `evaluation` names others. The results of a run or classifier are also
-    written to its folder: evaluations/NAME.json, and in NAME.npz what differences
-    are computed from.
+    predictions unless `evaluation` names others. The folder of the run gets evaluations/NAME.json.
 
     Returns:
         The results by name of the evaluation; printed, they are a table.
     """
     command, images = command_of(evaluate, locals()), of_images(locals())
     own = evaluation in ("", NAME) and isinstance(run_of(fspath(model)), TunedRun)
-    names = evaluation or "knn,linear"
-    chosen = {} if own else choose(names.split(",") if isinstance(names, str) else names, set)
+    chosen = {} if own else choose(evaluation or "knn,linear", set)
     prepared = prepare(
         fspath(model),
         **images,
@@ -52,4 +51,5 @@ def evaluate(
     if own:
         return Evaluations([evaluate_predictions(prepared, command)], prepared.shared)
     results = evaluate_beside_start(prepared, chosen, command)
-    return Evaluations(results, prepared.shared)
+    names = names_of_groups(prepared.data.dataset.index) if show_groups else {}
+    return Evaluations(results, prepared.shared, names)

@@ -8,10 +8,13 @@ from ..training.representation import representation_metrics as representation_m
 from ..training.step import TrainingStep as TrainingStep
 from ..training.step import mean_loss as mean_loss
 from .budgets import draw_labels as draw_labels
+from .confusion import GRADES_APART as GRADES_APART
 from .data import EvaluationData as EvaluationData
 from .data import LabeledFeatures as LabeledFeatures
 from .finetuning import fine_tune as fine_tune
 from .finetuning_options import FineTuningConfig as FineTuningConfig
+from .grades import GradesConfig as GradesConfig
+from .grades import in_order as in_order
 from .groups import over_groups as over_groups
 from .intervals import Estimate as Estimate
 from .intervals import Floats as Floats

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.dataset import Dataset
 from ..core.domain import Domain, Policy
+from ..core.index import Index
 from ..core.view import View
 from ..data.splits import Positions, Splits, labeled_parts
 from ..data.views import whole_image
@@ -58,7 +60,11 @@ class LabeledFeatures:
         return np.concatenate([self.train, self.val])
 
     def result(
-        self, predictions: NDArray[Any], validation: NDArray[Any] | None = None, **details: Any
+        self,
+        predictions: NDArray[Any],
+        validation: NDArray[Any] | None = None,
+        order: Sequence[str] = (),
+        **details: Any,
     ) -> Result:
         """Scores the predictions on the test part; see `Result.of_classification`.
 
@@ -66,12 +72,14 @@ class LabeledFeatures:
             predictions: (n_test, K) probabilities, or (n_test,) class numbers.
             validation: (n_val, K) probabilities of the validation images, from a model that has
                 not learned from them.
+            order: The classes from the lowest to the highest grade, if they are ordered.
             details: Anything else to keep in the result, as plain values.
         """
         labels, test = self.labels, self.test
         chosen_on = None if validation is None else (labels[self.val], validation)
         return Result.of_classification(
-            labels[test], predictions, self.groups[test], self.classes, chosen_on, **details
+            *(labels[test], predictions, self.groups[test], self.classes, chosen_on, order),
+            **details,
         )
 
 
@@ -85,6 +93,8 @@ class EvaluationData:
         domain: Its policies make the views.
         workers: Number of loading processes; -1 chooses.
         store: Folder that keeps the features of labeled images; None keeps them in memory only.
+        pretrained_on: Hashes of the groups that an encoder was pre-trained on, which evaluations
+            that make parts of their own do not report on.
     """
 
     dataset: Dataset
@@ -92,6 +102,7 @@ class EvaluationData:
     domain: Domain
     workers: int = -1
     store: Path | None = None
+    pretrained_on: frozenset[str] = frozenset()
     _embedded: dict[int, _Embedded] = field(default_factory=dict, repr=False)
 
     @property
@@ -102,6 +113,10 @@ class EvaluationData:
             UsageError: If the training or the test part has none, or there is a single class.
         """
         return labeled_parts(self.dataset.index, self.splits)
+
+    def unseen(self, positions: Positions) -> Positions:
+        """Returns those of some positions whose groups were not pre-trained on."""
+        return positions[~in_groups(self.dataset.index, positions, self.pretrained_on)]
 
     def features(self, model: Pretrained) -> LabeledFeatures:
         """Embeds all labeled images, once per encoder, and sorts them into parts."""
@@ -176,6 +191,15 @@ class EvaluationData:
         policy = partial(_after, transform, self.domain.policies.get("eval", whole_image))
         domain = replace(self.domain, policies={**self.domain.policies, "eval": policy})
         return replace(self, domain=domain, store=None, _embedded={})
+
+
+def in_groups(index: Index, positions: Positions, hashes: AbstractSet[str]) -> NDArray[np.bool_]:
+    """Tells which images (n,) are of a group whose hash is among `hashes`."""
+    groups, first, inverse = np.unique(
+        index.groups[positions], return_index=True, return_inverse=True
+    )
+    known = [bool(hashes & index.group_hashes(positions[i : i + 1])) for i in first]
+    return np.array(known, dtype=bool)[inverse] if len(groups) else np.zeros(0, dtype=bool)
 
 
 def _after(

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from ..core.config import Config
 from ..data.splits import Positions
 from .data import EvaluationData
+from .grades import GradesConfig
 from .pretrained import Pretrained
 from .result import Result
 
@@ -46,12 +47,15 @@ class Evaluation(ABC):
     def check(self, data: EvaluationData) -> None:
         """Refuses data that it cannot use, without reading images; see also `tested`.
 
-        Here it asks for images of two classes to learn from and for some to test on.
+        Here it asks for images of two classes to learn from and for some to test on, and with
+        `ordinal` for an order of the classes.
 
         Raises:
             UsageError: With what is missing and what to do.
         """
         _ = data.parts
+        if isinstance(self.config, GradesConfig):
+            self.config.order(data.dataset.index.classes)
 
     @abstractmethod
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:

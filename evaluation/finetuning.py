@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ..data.process import seeded
 from .classifier import Classifier
 from .classifier_training import EncoderTraining, HeadTraining
+from .confusion import balanced_accuracy
 from .data import EvaluationData
 from .finetuning_options import FineTuningConfig
-from .metrics import balanced_accuracy
 from .pretrained import Pretrained
 from .result import Result
 from .selection import Advance, choose_epochs_then_refit
@@ -83,6 +83,7 @@ def fine_tune(
         groups,
         classes,
         fitted.validation,
+        config.order(classes),
         epochs=fitted.setting,
         of_epochs=epochs,
         training_loss=losses[-1],

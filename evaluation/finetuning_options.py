@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..core.config import Config
+from .grades import GradesConfig
 
 
-class FineTuningConfig(Config):
+class FineTuningConfig(GradesConfig):
     """Options of fine-tuning."""
 
     freeze: Annotated[

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
+from ..core.index import Index
 from .result import Result
 
 
-def over_groups(scores: Mapping[int, Mapping[str, float]], main: str, images: int = 0) -> Result:
+def names_of_groups(index: Index) -> dict[int, str]:
+    """Returns the name of each group by its number, for the terminal; they may be patients' names.
+
+    Args:
+        index: Of the dataset.
+    """
+    groups, first = np.unique(index.groups, return_index=True)
+    return {g: index.group(i) for g, i in zip(groups.tolist(), first.tolist(), strict=True)}
+
+
+def over_groups(
+    scores: Mapping[int, Mapping[str, float]],
+    main: str,
+    images: int = 0,
+    limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> Result:
     """Averages scores of groups, each counting once; the intervals are over groups.
 
     Args:
@@ -17,6 +34,7 @@ def over_groups(scores: Mapping[int, Mapping[str, float]], main: str, images: in
             the mean is over the others, and there is none below two of them.
         main: The score that arms are preferred by; every group has it.
         images: Number of test images.
+        limits: Smallest and largest value of scores; see `jackknife`.
 
     Returns:
         Means; details tell the deviation between groups and how many groups a mean is over.
@@ -27,7 +45,7 @@ def over_groups(scores: Mapping[int, Mapping[str, float]], main: str, images: in
         groups = [group for group, each in scores.items() if name in each]
         values = np.array([scores[group][name] for group in groups])
         if len(groups) >= 2:
-            parts[name] = Result.of_means({name: values}, np.array(groups), name)
+            parts[name] = Result.of_means({name: values}, np.array(groups), name, limits)
             between[name] = {"deviation": float(values.std(ddof=1)), "groups": len(groups)}
     return Result(
         {name: part.metrics[name] for name, part in parts.items()},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,12 @@ def _weights(steps: NDArray[np.int64], rows: int) -> Iterator[Weights]:
         yield (steps[:, None] != columns[start : start + block]).astype(np.float32)
 
 
-def jackknife(statistic: Statistic, sizes: NDArray[Any], rows: int = 0) -> dict[str, Jackknife]:
+def jackknife(
+    statistic: Statistic,
+    sizes: NDArray[Any],
+    rows: int = 0,
+    limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> dict[str, Jackknife]:
     """Computes metrics on all groups and without each group in turn.
 
     Args:
@@ -166,9 +172,11 @@ def jackknife(statistic: Statistic, sizes: NDArray[Any], rows: int = 0) -> dict[
         sizes: (G,) number of images of each group.
         rows: Number of rows of the largest array that is computed from a block of weights, such
             as the number of images; it limits the size of a block.
+        limits: Smallest and largest value of metrics, by name. Without them Cohen's kappa is taken
+            to lie in [-1, 1], all others in [0, 1].
 
     Returns:
-        By name of the metric. Cohen's kappa is taken to lie in [-1, 1], all others in [0, 1].
+        By name of the metric.
     """
     steps = left_out(len(sizes))
     blocks = [statistic(weights) for weights in _weights(steps, rows)]
@@ -177,7 +185,7 @@ def jackknife(statistic: Statistic, sizes: NDArray[Any], rows: int = 0) -> dict[
         name: Jackknife(
             np.concatenate([block[name] for block in blocks])[None].astype(np.float64),
             joined,
-            (-1.0 if "kappa" in name else 0.0, 1.0),
+            limits.get(name, (-1.0 if "kappa" in name else 0.0, 1.0)),
         )
         for name in blocks[0]
     }

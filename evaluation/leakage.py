@@ -10,6 +10,11 @@ from .data import EvaluationData
 from .evaluation import Evaluation
 
 
+def groups_of(*runs: Run | None) -> frozenset[str]:
+    """Returns hashes of the groups that any of some runs was pre-trained on."""
+    return frozenset(g for run in runs if run for g in run.read_json("manifest.json")["groups"])
+
+
 def refuse_overlap(
     run: Run, data: EvaluationData, allow: bool, evaluations: Iterable[Evaluation] = ()
 ) -> int:
@@ -24,7 +29,7 @@ def refuse_overlap(
     Raises:
         UsageError: If there are any and that was not allowed.
     """
-    trained = set(run.read_json("manifest.json")["groups"])
+    trained = groups_of(run)
     index = data.dataset.index
     shared = trained & index.group_hashes(data.splits.test)
     if shared and not allow:

@@ -1,13 +1,12 @@
 """Metrics of classification, computed for many weightings of the test groups at once.
 
-A confusion matrix is (..., K, K) counts of true class and predicted class. Weights are (G, R):
-how often each of G groups counts in each of R columns.
+Weights are (G, R): how often each of G groups counts in each of R columns.
 Scores and probabilities that are not finite raise a `NotFiniteError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,83 +16,19 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..training.finite import require_finite
+from .confusion import (
+    GRADES_APART,
+    METRICS,
+    f1_scores,
+    mean,
+    mean_absolute_error,
+    quadratic_kappa,
+    ratio,
+    recalls,
+)
 from .intervals import Floats, Weights, codes_of
 
 BINS = 15
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    """Divides `part` by `whole`; NaN where `whole` is 0."""
-    out: Floats = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
-    np.divide(part, whole, out=out, where=whole > 0)
-    return out
-
-
-def _mean(values: Floats) -> Floats:
-    """Returns the mean over the last axis without NaN values; NaN where all are NaN."""
-    valid = ~np.isnan(values)
-    return _ratio(np.where(valid, values, 0.0).sum(axis=-1), valid.sum(axis=-1))
-
-
-def accuracy(confusion: Floats) -> Floats:
-    """Returns the share of images whose class is predicted correctly."""
-    hits: Floats = np.trace(confusion, axis1=-2, axis2=-1)
-    total: Floats = confusion.sum(axis=(-2, -1))
-    return hits / total
-
-
-def recalls(confusion: Floats) -> Floats:
-    """Returns the recall of each class, (..., K); NaN for a class without images."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return _ratio(hits, confusion.sum(axis=-1))
-
-
-def balanced_accuracy(confusion: Floats) -> Floats:
-    """Returns the mean recall over the classes that have images."""
-    return _mean(recalls(confusion))
-
-
-def f1_scores(confusion: Floats) -> Floats:
-    """Returns the F1 score of each class, (..., K); NaN for a class that never occurs."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return _ratio(2 * hits, confusion.sum(axis=-1) + confusion.sum(axis=-2))
-
-
-def macro_f1(confusion: Floats) -> Floats:
-    """Returns the mean F1 score over classes."""
-    return _mean(f1_scores(confusion))
-
-
-def kappa(confusion: Floats, power: int = 0) -> Floats:
-    """Returns Cohen's kappa, the agreement beyond chance: 0 is chance, 1 is perfect.
-
-    Args:
-        confusion: (..., K, K) counts.
-        power: Exponent of the distance between ordered classes in the cost of a disagreement.
-            2 is the quadratic kappa; with 0 all disagreements cost the same.
-    """
-    k = np.arange(confusion.shape[-1])
-    distance = np.abs(k[:, None] - k)
-    cost = distance.astype(np.float64) ** power if power else (distance > 0).astype(np.float64)
-    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    chance = (
-        true[..., :, None] * predicted[..., None, :] / confusion.sum(axis=(-2, -1))[..., None, None]
-    )
-    expected = (cost * chance).sum(axis=(-2, -1))
-    return 1 - _ratio((cost * confusion).sum(axis=(-2, -1)), expected)
-
-
-def quadratic_kappa(confusion: Floats) -> Floats:
-    """Returns Cohen's kappa with quadratic weights, for ordered classes."""
-    return kappa(confusion, power=2)
-
-
-METRICS: dict[str, Callable[[Floats], Floats]] = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "macro_f1": macro_f1,
-    "kappa": kappa,
-}
 
 
 class Ranking:
@@ -139,8 +74,8 @@ class Ranking:
         swapped = np.einsum("ir,ir->r", hits, others_above, dtype=np.float64) / 2
         np.divide(hits_above, np.maximum(above, 1), out=hits_above)
         precision = np.einsum("ir,ir->r", hits, hits_above, dtype=np.float64)
-        roc = 1 - _ratio(swapped, positives * negatives)
-        return roc, np.where(negatives > 0, _ratio(precision, positives), np.nan)
+        roc = 1 - ratio(swapped, positives * negatives)
+        return roc, np.where(negatives > 0, ratio(precision, positives), np.nan)
 
 
 def calibration(
@@ -192,7 +127,7 @@ class Predictions:
         predictions: (n,) class numbers.
         groups: (n,) group numbers of any values.
         classes: Class names.
-        ordinal: Whether the classes are ordered.
+        ordinal: Whether the classes are ordered, from the lowest to the highest.
     """
 
     labels: NDArray[Any]
@@ -207,6 +142,7 @@ class Predictions:
         values = {name: metric(confusion) for name, metric in METRICS.items()}
         if self.ordinal:
             values["quadratic_kappa"] = quadratic_kappa(confusion)
+            values[GRADES_APART] = mean_absolute_error(confusion)
         return values
 
     @cached_property
@@ -235,10 +171,23 @@ class Predictions:
         total: Floats = self._weigh(self._counts, np.ones((self.codes[1], 1), np.float32))[0]
         return total
 
+    @property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """Smallest and largest value of metrics that have others than `jackknife` takes."""
+        return {GRADES_APART: (0.0, len(self.classes) - 1.0)} if self.ordinal else {}
+
     def by_group(self) -> Floats:
-        """Returns the accuracy on each group, (G,)."""
+        """Returns a score of each group, (G,): the accuracy.
+
+        Of ordered classes it is the mean of 1 - (distance / largest distance)^2, the agreement
+        that the quadratic kappa corrects for chance; kappa itself needs images of two classes.
+        """
         codes, groups = self.codes
-        right = np.bincount(codes, weights=self.labels == self.predictions, minlength=groups)
+        score = (self.labels == self.predictions).astype(np.float64)
+        if self.ordinal:
+            distance = (self.labels - np.asarray(self.predictions)) / max(1, len(self.classes) - 1)
+            score = 1.0 - distance**2
+        right = np.bincount(codes, weights=score, minlength=groups)
         shares: Floats = right / np.bincount(codes, minlength=groups)
         return shares
 
@@ -278,7 +227,7 @@ class ScoredPredictions(Predictions):
         """Returns every metric of weighted groups, (R,) each."""
         images = weights[self.codes[0]]
         areas = np.array([ranking.areas(images) for ranking in self._rankings])  # (K, 2, R)
-        auroc, auprc = _mean(np.moveaxis(areas, 0, -1))
+        auroc, auprc = mean(np.moveaxis(areas, 0, -1))
         ece = np.abs(self._gaps.T @ weights).sum(axis=0) / images.sum(axis=0)
         values = super().__call__(weights) | {"auroc": auroc, "auprc": auprc, "ece": ece}
         if len(self.classes) == 2:

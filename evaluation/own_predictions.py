@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from ..core.config import Config
 from ..core.errors import UsageError, did_you_mean
-from ..core.index import Index
 from ..data.splits import Positions
 from .beside_start import keep
-from .data import EvaluationData
+from .data import EvaluationData, in_groups
 from .evaluation import Evaluation
 from .pretrained import Pretrained
 from .requests import Prepared
@@ -38,7 +37,7 @@ class OwnPredictions(Evaluation):
     def tested(self, data: EvaluationData) -> Positions:
         """Returns the positions of all labeled images whose groups were not learned from."""
         labeled = np.flatnonzero(data.dataset.index.labels >= 0)
-        return labeled[~_in_groups(data.dataset.index, labeled, self._learned)]
+        return labeled[~in_groups(data.dataset.index, labeled, self._learned)]
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Predicts each image once.
@@ -56,7 +55,8 @@ class OwnPredictions(Evaluation):
         features, positions = data.embed(model, tested)
         probabilities = self._predict(features)
         labels, groups = numbers[index.labels[positions]], index.groups[positions]
-        return Result.of_classification(labels, probabilities, groups, classes)
+        order = self._run.grades
+        return Result.of_classification(labels, probabilities, groups, classes, None, order)
 
     @torch.inference_mode()
     def _predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -80,15 +80,6 @@ def evaluate_predictions(prepared: Prepared, command: str) -> SideBySide:
     [result] = evaluate_side_by_side([prepared.model], prepared.data, {NAME: own})
     keep(run, [result], prepared, command)
     return result
-
-
-def _in_groups(index: Index, positions: Positions, hashes: set[str]) -> NDArray[np.bool_]:
-    """Tells which images (n,) are of a group whose hash is among `hashes`."""
-    groups, first, inverse = np.unique(
-        index.groups[positions], return_index=True, return_inverse=True
-    )
-    known = [bool(hashes & index.group_hashes(positions[i : i + 1])) for i in first]
-    return np.array(known, dtype=bool)[inverse] if len(groups) else np.zeros(0, dtype=bool)
 
 
 def _number(name: str, classes: tuple[str, ...]) -> int:

@@ -15,7 +15,8 @@ from ..core.atomic import write_atomic
 from ..core.errors import DataError
 from ..training.locks import exclusive
 from ..training.run import Run
-from .result import Result, npz, read_npz
+from .npz_files import npz, read_npz
+from .result import Result
 from .side_by_side import SideBySide
 
 FOLDER = "evaluations"

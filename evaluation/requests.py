@@ -23,7 +23,7 @@ from ..training.settings import expand, merge, refuse_strays
 from .channels import refuse_other_channels
 from .data import EvaluationData
 from .evaluation import Evaluation
-from .leakage import refuse_overlap
+from .leakage import groups_of, refuse_overlap
 from .pretrained import Pretrained, from_init, from_run
 from .tuned import RESULT, open_run
 
@@ -141,17 +141,18 @@ def _opened_for(run: Run, domain: Domain, config: DataConfig, other: bool) -> Op
 
 
 def choose(
-    names: Sequence[str], settings: Mapping[str, Any] | None = None
+    names: str | Sequence[str], settings: Mapping[str, Any] | None = None
 ) -> dict[str, Evaluation]:
     """Makes evaluations with the options that were set.
 
     Args:
-        names: Of the evaluations.
+        names: Of the evaluations; in a text they are separated by commas.
         settings: Such as {"knn.k": 10}, each for one of them; "data" is for `open_images`.
 
     Raises:
         UsageError: If an option is for none of them, unknown or wrong.
     """
+    names = names.split(",") if isinstance(names, str) else names
     options = expand(settings)
     options.pop("data", None)
     refuse_strays(options, names)
@@ -266,7 +267,8 @@ def prepare(
     """
     field, dataset, config = open_images(model, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
-    labeled = EvaluationData(dataset, parts, field, store=features)
+    seen = groups_of(None if allow_overlap else run_of(model))
+    labeled = EvaluationData(dataset, parts, field, store=features, pretrained_on=seen)
     check_and_say(evaluations, labeled, strict)
     loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
     origin = run or _run_around(model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,11 +14,14 @@ from numpy.typing import NDArray
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
 from ..training.finite import require_finite
+from .grades import in_order
 from .intervals import FEWEST, Estimate, Floats, Jackknife, jackknife, means
 from .metrics import Predictions, ScoredPredictions, operating_point
+from .npz_files import npz, read_npz
 
 _Validation = tuple[NDArray[Any], NDArray[Any]]
 _NONE: Floats = np.zeros(0)
+_NO_LIMITS: Mapping[str, tuple[float, float]] = {}
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Result:
         groups: NDArray[Any],
         classes: Sequence[str],
         validation: _Validation | None = None,
-        ordinal: bool = False,
+        order: Sequence[str] = (),
         **details: Any,
     ) -> Result:
         """Scores the predictions of a classifier on the test set.
@@ -75,7 +77,9 @@ class Result:
             groups: (n,) group numbers of any values.
             classes: K class names.
             validation: (m,) labels and (m, K) probabilities of validation images.
-            ordinal: Whether the classes are ordered; this adds the quadratic kappa.
+            order: The classes from the lowest to the highest grade, if they are ordered. Then the
+                quadratic kappa, which is the main metric, and the mean absolute error in grades
+                are added, and tables have the classes in this order.
             details: Anything else worth keeping, as plain values.
 
         Raises:
@@ -83,6 +87,12 @@ class Result:
         """
         given = np.asarray(predictions)
         require_finite(given, "predictions of test images")
+        ordinal = bool(order)
+        if order:
+            details["grades"] = list(order)
+            validation = in_order(order, classes, *validation) if validation else None
+            labels, given = in_order(order, classes, labels, given)
+            classes = order
         predicted = given if given.ndim == 1 else given.argmax(axis=1)
         scored = Predictions(labels, predicted, groups, classes, ordinal)
         if given.ndim == 2:
@@ -94,10 +104,11 @@ class Result:
             )
             if len(classes) == 2:
                 details["operating_point"] = {"positive": classes[1], "threshold": threshold}
-        kept = jackknife(scored, np.bincount(scored.codes[0]), len(labels))
+        kept = jackknife(scored, np.bincount(scored.codes[0]), len(labels), scored.limits)
         details["confusion"] = scored.confusion().astype(int).tolist()
         rows, scores = scored.rows(), scored.by_group()
-        return cls(_estimates(kept), kept, "accuracy", rows, scores, details, len(labels))
+        main = "quadratic_kappa" if order else "accuracy"
+        return cls(_estimates(kept), kept, main, rows, scores, details, len(labels))
 
     @classmethod
     def of_means(
@@ -105,6 +116,7 @@ class Result:
         values: Mapping[str, NDArray[Any]],
         groups: NDArray[Any],
         main: str,
+        limits: Mapping[str, tuple[float, float]] = _NO_LIMITS,
         **details: Any,
     ) -> Result:
         """Averages values of queries, episodes or images.
@@ -113,6 +125,7 @@ class Result:
             values: (n,) values of each metric, by name.
             groups: (n,) group numbers of any values; rows of one group are left out together.
             main: Name of the metric that verdicts are based on.
+            limits: Smallest and largest value of metrics; see `jackknife`.
             details: Anything else worth keeping, as plain values.
 
         Raises:
@@ -121,7 +134,7 @@ class Result:
         for name, rows in values.items():
             require_finite(rows, f"values of the metric {name}")
         statistic, sizes = means(values, groups)
-        kept = jackknife(statistic, sizes)
+        kept = jackknife(statistic, sizes, limits=limits)
         scores = means({main: values[main]}, groups)[0](np.eye(len(sizes), dtype=np.float32))[main]
         return cls(_estimates(kept), kept, main, (), scores, details, len(groups))
 
@@ -206,19 +219,6 @@ class Result:
             raise DataError(
                 f"Cannot read the result '{path}': {error}. Delete it and it is computed again."
             ) from error
-
-
-def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Returns arrays as the content of an .npz file."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def read_npz(content: bytes) -> dict[str, NDArray[Any]]:
-    """Reads all arrays of an .npz file from its content; pickled objects are refused."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 def _estimates(kept: Mapping[str, Jackknife]) -> dict[str, Estimate]:

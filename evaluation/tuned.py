@@ -39,6 +39,11 @@ class TunedRun(Run):
         """Names of the classes, in the order of the logits."""
         return tuple(self.read_json("encoder.json")["classes"])
 
+    @property
+    def grades(self) -> tuple[str, ...]:
+        """Names of the classes from the lowest to the highest grade; () if they are not ordered."""
+        return tuple(self.read_json(RESULT).get("grades", ()))
+
 
 def open_run(folder: str | os.PathLike[str]) -> Run:
     """Opens the folder of a run or of a fine-tuned classifier.

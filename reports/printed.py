@@ -9,6 +9,8 @@ from typing import Any
 from ..evaluation.side_by_side import SideBySide
 from .text import evaluation, evaluation_json
 
+_NO_NAMES: Mapping[int, str] = {}
+
 
 class Evaluations(dict[str, SideBySide]):
     """Results by name of the evaluation; printed, they are a table.
@@ -16,18 +18,21 @@ class Evaluations(dict[str, SideBySide]):
     Args:
         results: One for each evaluation.
         shared: Number of test groups that were pre-trained on.
+        names: Names of groups by their number, which are printed and nowhere written.
     """
 
-    def __init__(self, results: Sequence[SideBySide], shared: int) -> None:
+    def __init__(
+        self, results: Sequence[SideBySide], shared: int, names: Mapping[int, str] = _NO_NAMES
+    ) -> None:
         super().__init__({result.evaluation: result for result in results})
-        self.shared = shared
+        self.shared, self._names = shared, names
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything as plain values."""
         return evaluation_json([*self.values()], self.shared)
 
     def __repr__(self) -> str:
-        return evaluation([*self.values()], self.shared)
+        return evaluation([*self.values()], self.shared, self._names)
 
 
 class Record(dict[str, Any]):

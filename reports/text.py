@@ -11,10 +11,10 @@ from ..evaluation.records import side_by_side_json
 from ..evaluation.result import Result
 from ..evaluation.side_by_side import SideBySide
 from ..training.run import Run
+from .metrics import direction, is_share, order_of_grades
 from .words import (
     aligned,
     budget_words,
-    direction,
     estimate_parts,
     estimate_text,
     gain_sentence,
@@ -31,6 +31,7 @@ from .words import (
 )
 
 _FEW_SEEDS, _FEW_GROUPS = 3, 6
+_NO_NAMES: Mapping[int, str] = {}
 
 
 def trained(run: Run, watched: str) -> str:
@@ -83,8 +84,16 @@ def evaluation_json(evaluations: Sequence[SideBySide], shared: int) -> dict[str,
     return {"overlapping_groups": shared, "evaluations": by_name}
 
 
-def evaluation(evaluations: Sequence[SideBySide], shared: int) -> str:
-    """Returns a table for each evaluation: metrics down, encoders and the gain across."""
+def evaluation(
+    evaluations: Sequence[SideBySide], shared: int, names: Mapping[int, str] = _NO_NAMES
+) -> str:
+    """Returns a table for each evaluation: metrics down, encoders and the gain across.
+
+    Args:
+        evaluations: Each with the results of the encoder and its control.
+        shared: Number of test groups that the run was pre-trained on.
+        names: Names of groups by their number, where they may be shown.
+    """
     lines = [
         "Shares are in percent, with 95 % intervals in brackets.",
         "The verdict is based on the metric marked with *.",
@@ -95,7 +104,7 @@ def evaluation(evaluations: Sequence[SideBySide], shared: int) -> str:
         lines += [f"  {line}" for line in judged(results)]
         if results.p is not None:
             lines.append(f"  Wilcoxon signed-rank test over groups: {p_value(results.p)}.")
-        lines += _groups(results)
+        lines += _groups(results, names)
     return "\n".join(lines)
 
 
@@ -104,7 +113,8 @@ def below_table(evaluation: SideBySide) -> list[str]:
     first = next(iter(evaluation.results.values()))
     found = {n: r.details.get("operating_point") for n, r in evaluation.results.items()}
     points = {name: point for name, point in found.items() if point}
-    sentences = [tested_on(first.images, first.groups), operating_points(points)]
+    grades = order_of_grades(first.details.get("grades", ()))
+    sentences = [tested_on(first.images, first.groups), grades, operating_points(points)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -138,21 +148,27 @@ def columns(names: Sequence[str], gain: str) -> list[str]:
 def metric_cells(evaluation: SideBySide, metric: str) -> list[tuple[str, str]]:
     """Writes value and interval of a metric in the order of `columns`."""
     results = list(evaluation.results.values())
-    percent = bool(results[0].main)
+    percent = bool(results[0].main) and is_share(metric)
     cells = [estimate_parts(result.metrics[metric], percent) for result in results]
     if evaluation.gains:
         cells.insert(2, estimate_parts(evaluation.gains[metric], percent, signed=True))
     return cells
 
 
-def _groups(evaluation: SideBySide) -> list[str]:
+def _groups(evaluation: SideBySide, names: Mapping[int, str]) -> list[str]:
     """Returns remarks, and a line for each group where an evaluation reports on groups."""
-    first = next(iter(evaluation.results.values()))
-    lines = [f"  {remark}" for remark in first.details.get("remarks", ())]
+    details = next(iter(evaluation.results.values())).details
+    lines = [f"  {remark}" for remark in details.get("remarks", ())]
+    left_out = details.get("left_out", ()) if names else ()
+    lines += [f"  {each['group']} ({names[each['group']]}) {each['reason']}." for each in left_out]
     groups = group_rows(evaluation)
     if groups:
+        score = details.get("group_score", next(iter(evaluation.results.values())).main)
         rows = [["  group", "images", *evaluation.results], *([f"  {g}", *c] for g, *c in groups)]
-        lines += [f"  {first.main} of each test group in percent", *aligned(rows)]
+        if names:
+            column = ["name", *(names[int(g)] for g, *_ in groups)]
+            rows = [[row[0], name, *row[1:]] for row, name in zip(rows, column, strict=True)]
+        lines += [f"  {score} of each test group in percent", *aligned(rows)]
     return lines
 
 
@@ -170,9 +186,13 @@ def group_rows(evaluation: SideBySide) -> list[list[str]]:
 
 
 def main_metrics(result: Result) -> list[str]:
-    """Names the metrics to print: all of them, or the main one at each setting ("accuracy@5")."""
+    """Names the metrics to print: all of them, or the main one at each setting ("accuracy@5").
+
+    The mean absolute error of grades is always printed.
+    """
     kind, at, _ = result.main.partition("@")
-    return [metric for metric in result.metrics if not at or metric.startswith(f"{kind}@")]
+    kept = f"{kind}@"
+    return [m for m in result.metrics if not at or m.startswith(kept) or not is_share(m)]
 
 
 def table(values: Mapping[str, Any]) -> str:
@@ -211,6 +231,7 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
     """
     data, verdicts = values["data"], {pair["verdict"] for pair in values["differences"]}
     notes = [tested_on(data["test"], data["test_groups"])]
+    notes.append(order_of_grades(data.get("grades", ())))
     if "no verdict" in verdicts:
         groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
         notes.append(f"{sentence_case(no_verdict(groups))}.")
@@ -240,10 +261,12 @@ def finetuned(values: Mapping[str, Any], out: Path) -> str:
     """
     shared, epochs = values["overlapping_groups"], plural(values["epochs"], "epoch")
     metrics = [
-        [f"  {name}{direction(name)}", estimate_text(e)] for name, e in values["metrics"].items()
+        [f"  {name}{direction(name)}", estimate_text(e, is_share(name))]
+        for name, e in values["metrics"].items()
     ]
     tested, point = values["tested_on"], values.get("operating_point")
-    notes = [tested_on(**tested), operating_points({"classifier": point} if point else {})]
+    notes = [tested_on(**tested), order_of_grades(values.get("grades", ()))]
+    notes.append(operating_points({"classifier": point} if point else {}))
     if tested["groups"] < _FEW_GROUPS:
         notes.append("Six test groups are needed to tell this classifier from another.")
     return "\n".join(

@@ -50,7 +50,6 @@ VERDICTS = {
     "no verdict": Verdict("no verdict", "not judged against", "No verdict", ""),
 }
 OPPOSITE = {key: key for key in VERDICTS} | {"helps": "hurts", "hurts": "helps"}
-_LOWER_IS_BETTER = ("ece", "mean_cosine", "alignment", "uniformity")
 _SHORT_SECONDS, _SHORT_EPOCHS, _LONG_SECONDS = 300, 5, 3600
 
 
@@ -181,11 +180,6 @@ def tested_on(images: int, groups: int) -> str:
     if not groups:
         return ""
     return f"Tested on {plural(images, 'image')} of {plural(groups, 'group')}."
-
-
-def direction(metric: str) -> str:
-    """Returns the remark behind the name of a metric for which lower is better; else ""."""
-    return " (lower is better)" if metric.partition("@")[0] in _LOWER_IS_BETTER else ""
 
 
 def operating_points(points: Mapping[str, Mapping[str, Any]]) -> str:

@@ -43,6 +43,11 @@ overlap = click.option(
 strict = click.option(
     "--strict", is_flag=True, help="Refuse images in which something looks wrong."
 )
+show_groups = click.option(
+    "--show-groups",
+    is_flag=True,
+    help="Print the names of groups, such as subjects; they are never written to a file.",
+)
 quiet = click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 

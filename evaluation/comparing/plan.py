@@ -20,7 +20,8 @@ from ..budgets import draw_labels
 from ..channels import refuse_other_channels
 from ..data import EvaluationData
 from ..evaluation import Evaluation
-from ..leakage import refuse_overlap
+from ..grades import GradesConfig
+from ..leakage import groups_of, refuse_overlap
 from ..requests import check_and_say, choose, open_images
 from .arms import FINETUNE, Arm, architecture_of, parse_arms
 
@@ -84,6 +85,13 @@ class Plan:
             if arm.is_random
             else run.config.encoder.arguments
         )
+
+    @property
+    def grades(self) -> tuple[str, ...]:
+        """The classes from the lowest to the highest grade; () if they are not ordered."""
+        config = self.chosen[self.evaluation].config
+        classes = self.data.dataset.index.classes
+        return config.order(classes) if isinstance(config, GradesConfig) else ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -175,13 +183,14 @@ def plan(
         UsageError: If it is no fair comparison, or test groups were pre-trained on.
     """
     rows = parse_arms(arms, imagenet_weights)
-    chosen = choose(list(dict.fromkeys([evaluation, FINETUNE])), settings)
+    chosen = _with_one_order(choose(list(dict.fromkeys([evaluation, FINETUNE])), settings))
     architecture, size = architecture_of(rows, encoder, image_size)
     runs = [arm.run for arm in rows if arm.run]
     first = str(runs[0].folder) if runs else imagenet_weights
     field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
-    labeled = EvaluationData(dataset, parts, field)
+    seen = groups_of(*([] if allow_overlap else runs))
+    labeled = EvaluationData(dataset, parts, field, pretrained_on=seen)
     check_and_say([chosen[evaluation]], labeled, strict)
     checked = [_checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows]
     return Plan(
@@ -196,6 +205,21 @@ def plan(
         labeled,
         np.concatenate([labeled.parts.train, labeled.parts.val]),
     )
+
+
+def _with_one_order(chosen: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
+    """Gives all evaluations the order of classes that one of them has, so that all report alike."""
+    configs = [e.config for e in chosen.values() if isinstance(e.config, GradesConfig)]
+    ordered = [config for config in configs if config.ordinal or config.classes_order]
+    if not ordered:
+        return dict(chosen)
+    order = {key: getattr(ordered[0], key) for key in GradesConfig.model_fields}
+    return {
+        name: type(each)(each.config.model_copy(update=order))
+        if isinstance(each.config, GradesConfig)
+        else each
+        for name, each in chosen.items()
+    }
 
 
 def _checked(arm: Arm, data: EvaluationData, allow: bool, evaluation: Evaluation) -> Arm:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ... import Encoder, RunError, UnknownNameError, UsageError
 from ...nn import uncovered
+from .timm_downloads import how_to_copy, how_to_download, without_retries
 from .timm_pooling import POOLINGS, described, head_map, head_of_tokens
 from .timm_positions import kept_rotations, resampled
 
@@ -55,12 +56,13 @@ def _resolve(name: str, options: dict[str, Any]) -> tuple[Any, str, dict[str, An
     local = source == "local-dir"
     load = hub.load_model_config_from_path if local else hub.load_model_config_from_hf
     try:
-        cfg, architecture, arguments = load(identifier)
+        with without_retries():
+            cfg, architecture, arguments = load(identifier)
     except Exception as error:
+        folder = "A local-dir is a folder with config.json and model.safetensors."
         raise RunError(
-            f"The encoder '{name}' cannot be read ({type(error).__name__}). A local-dir is a "
-            "folder with config.json and model.safetensors; a name of the hub needs the network "
-            "or a copy in its cache."
+            f"The encoder '{name}' cannot be read ({type(error).__name__}). "
+            f"{folder if local else how_to_copy(identifier)}"
         ) from error
     return timm.models.PretrainedCfg(**cfg), architecture, {**(arguments or {}), **options}
 
@@ -222,11 +224,12 @@ class TimmEncoder(Encoder):
         """
         try:
             name = self._weights or self.name
-            model = timm.create_model(name, pretrained=True, num_classes=0, **self.options)
+            with without_retries():
+                model = timm.create_model(name, pretrained=True, num_classes=0, **self.options)
         except Exception as error:
             raise RunError(
                 f"timm's ImageNet weights of '{self.name}' are unavailable "
-                f"({type(error).__name__}). Download them on another machine and give --init FILE."
+                f"({type(error).__name__}). {how_to_download(self.name, self._cfg)}"
             ) from error
         return cast(dict[str, Tensor], model.state_dict())
 

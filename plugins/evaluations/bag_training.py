@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch.nn.functional import cross_entropy
 
-from ... import Config, Output
-from ...evaluation import Predictions, TrainingStep, mean_loss, seeded
+from ... import Output
+from ...evaluation import GradesConfig, Predictions, TrainingStep, mean_loss, seeded
 from .pooling import POOLINGS, Bag, join
 
 _BATCH = 16  # bags
 
 
-class BagsConfig(Config):
+class BagsConfig(GradesConfig):
     """Options of the evaluation."""
 
     pooling: Annotated[
@@ -30,13 +30,6 @@ class BagsConfig(Config):
             "neighboring images, which needs whole rows and columns as positions"
         ),
     ] = "attention"
-    ordinal: Annotated[
-        bool,
-        Field(
-            description="grades: the classes are ordered by their names, and the quadratic kappa "
-            "is added"
-        ),
-    ] = False
     epochs: Annotated[
         int, Field(ge=1, description="largest number of epochs; validation bags choose")
     ] = 100

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from ... import Dataset, Evaluation, Index, UsageError
-from ...data import grid_neighbors
+from ...data import grid_neighbors, parse_tile_keys
 from ...evaluation import EvaluationData, Pretrained, Result, choose_epochs_then_refit
 from .bag_training import BagPart, BagsConfig, BagTraining
 from .pooling import Bag, Pooling, join
-from .saliency import heat_map, overview, write_pictures, write_table
+from .saliency import heat_map, overview, write_map, write_table
 
 Positions = NDArray[np.int64]
 
@@ -52,25 +54,28 @@ class Bags(Evaluation):
             patience=_PATIENCE,
         )
         probabilities = fitted.model.predict(test.bags)
+        remarks = []
         if options.maps:
-            folder = Path(options.maps) / f"{model.name}-{options.pooling}"
-            predictions = probabilities.argmax(axis=1)
-            _write_maps(folder, data.dataset, test, fitted.model.net, predictions)
+            folder, net = Path(options.maps) / f"{model.name}-{options.pooling}", fitted.model.net
+            pictures = _write_maps(folder, data.dataset, test, net, probabilities)
+            remarks.append(_remark(options.maps, len(test.bags), pictures))
         sizes = [len(images) for images in (train + val + test).images]
         result = Result.of_classification(
             *(test.labels, probabilities, test.groups, classes),
             fitted.validation,
-            options.ordinal,
+            options.order(classes),
             pooling=options.pooling,
             epochs=fitted.setting,
             of_epochs=options.epochs,
             bags={"train": len(train.bags), "val": len(val.bags), "test": len(test.bags)},
             images_per_bag=float(np.median(sizes)),
+            remarks=remarks,
         )
         return replace(result, images=sum(map(len, test.images)))
 
     def check(self, data: EvaluationData) -> None:
         """Refuses bags of several labels, and a graph without neighbors."""
+        super().check(data)
         index, parts = data.dataset.index, data.parts
         chosen = np.sort(np.concatenate([parts.train, parts.val, parts.test]))
         _check_labels(index, chosen)
@@ -159,20 +164,59 @@ def _are_whole(index: Index) -> bool:
 
 
 def _write_maps(
-    folder: Path, dataset: Dataset, part: BagPart, net: Pooling, predictions: NDArray[np.int64]
-) -> None:
-    """Writes the saliency of each image of each bag.
+    folder: Path, dataset: Dataset, part: BagPart, net: Pooling, probabilities: NDArray[np.float64]
+) -> int:
+    """Writes the saliency of each image of each bag; returns the number of pictures.
 
-    Pictures are named by a hash of the group's name, which may be a patient's.
+    Pictures are called by a hash of the group's name, which may be a patient's; a bag of several
+    slides has a picture of each.
     """
-    index, rows = dataset.index, []
-    for bag, images, predicted in zip(part.bags, part.images, predictions, strict=True):
+    index, rows, pictures = dataset.index, [], 0
+    for bag, images, shares in zip(part.bags, part.images, probabilities, strict=True):
+        predicted = int(shares.argmax())
         values = net.saliency(join([bag]), torch.tensor([predicted])).numpy()
         name = index.group_hashes(images[:1]).pop()
         facts = name, index.classes[index.labels[images[0]]], index.classes[predicted]
         rows += [(*facts, index.key(i), f"{v:.4g}") for i, v in zip(images, values, strict=True)]
-        if _are_whole(index):
-            positions, shown = index.positions[images], (dataset[i].image for i in images.tolist())
-            pictures = overview(positions, shown), heat_map(positions, values)
-            write_pictures(folder / f"{name}.png", *pictures)
+        line = f"label {facts[1]}, predicted {facts[2]} (probability {shares[predicted]:.2f})"
+        slides = _slides(index, images) if _are_whole(index) else []
+        for number, (slide, chosen) in enumerate(slides):
+            there, shown = images[chosen], (dataset[i].image for i in images[chosen].tolist())
+            positions = index.positions[there]
+            write_map(
+                folder / f"{name}{f'-{number + 1}' if len(slides) > 1 else ''}.png",
+                (slide, line),
+                overview(positions, shown),
+                heat_map(positions, values[chosen]),
+                values[chosen],
+                net.measure.format(label=facts[2]),
+            )
+            pictures += 1
     write_table(folder / "saliency.csv", ("bag", "label", "prediction", "image", "saliency"), rows)
+    return pictures
+
+
+def _slides(index: Index, images: Positions) -> list[tuple[str, Positions]]:
+    """Returns the name of each slide of a bag, and which of its images are on it.
+
+    Tiles are called after the file of their slide. Images that are files of their own are one
+    slide, which is called as the beginning that their names share.
+    """
+    names, numbers, _ = parse_tile_keys(index.keys[images])
+    if len(names) == len(images):
+        keys = sorted(index.key(i) for i in images.tolist())
+        pairs = takewhile(lambda pair: pair[0] == pair[1], zip(keys[0], keys[-1], strict=False))
+        name = re.sub(r"[\W_]*\d*$", "", "".join(letter for letter, _ in pairs))
+        return [(name or "images", np.arange(len(images)))]
+    shown = [name.decode(errors="replace") for name in names.tolist()]
+    return [(name, np.flatnonzero(numbers == number)) for number, name in enumerate(shown)]
+
+
+def _remark(maps: str, bags: int, pictures: int) -> str:
+    drawn = (
+        f"{pictures} pictures" if pictures else "no picture, since there are no rows and columns"
+    )
+    return (
+        f"The saliency of the images of {bags} test bags is in '{maps}', in a folder for each "
+        f"encoder: saliency.csv and {drawn}."
+    )

@@ -8,29 +8,21 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from ... import Config, Evaluation, validate
+from ... import Evaluation
 from ...evaluation import (
     EvaluationData,
     Pretrained,
     Result,
     average_results,
     draw_labels,
-    evaluations,
 )
+from .inner import InnerConfig
 
 
-class BudgetsConfig(Config):
+class BudgetsConfig(InnerConfig):
     """Options that evaluations at several label budgets have in common."""
 
     repeats: Annotated[int, Field(ge=1, description="number of draws of the labels")] = 5
-    evaluation: Annotated[
-        str, Field(description="name of the evaluation that learns from the labels")
-    ] = "linear"
-    options: dict[str, Any] = Field(
-        default_factory=dict,
-        description="options of that evaluation",
-        json_schema_extra={"options_of": "evaluation"},
-    )
 
 
 def at_budgets(
@@ -44,8 +36,7 @@ def at_budgets(
         data: Labels are drawn from its training and validation part.
         budgets: Budgets by name; see `draw_labels`.
     """
-    kind: type[Evaluation] = evaluations[config.evaluation]
-    evaluation = kind(validate(kind.Config, config.options, "options"))
+    evaluation = config.chosen()
     index, parts = data.dataset.index, data.parts
     known = np.concatenate([parts.train, parts.val])
     results, used = {}, {}
@@ -56,7 +47,9 @@ def at_budgets(
             [evaluation.evaluate(model, data.limited(draw)) for draw in draws]
         )
         used[name] = float(np.mean([len(draw) for draw in draws]))
-    return Result.of_parts(results, next(iter(budgets)), evaluation=config.evaluation, labels=used)
+    main = next(iter(budgets))
+    grades = results[main].details["repeats"][0].get("grades", [])
+    return Result.of_parts(results, main, evaluation=config.evaluation, labels=used, grades=grades)
 
 
 class FewLabelsConfig(BudgetsConfig):
@@ -73,6 +66,10 @@ class FewLabels(Evaluation):
 
     Config = FewLabelsConfig
     quick: ClassVar[Mapping[str, Any]] = {"repeats": 2, "counts": (5, 10)}
+
+    def check(self, data: EvaluationData) -> None:
+        """Refuses what the evaluation that learns from the labels refuses."""
+        self.config.chosen().check(data)
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Draws k labels of each class, nested for larger k, and runs the evaluation on them."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch.nn.functional import normalize
 
-from ... import Config, Evaluation
-from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result
+from ... import Evaluation
+from ...evaluation import EvaluationData, GradesConfig, LabeledFeatures, Pretrained, Result
 
 _CHUNK = 512
 
@@ -52,7 +52,7 @@ def knn_predict(
     return shares.numpy()
 
 
-class KNNConfig(Config):
+class KNNConfig(GradesConfig):
     """Options of the evaluation: defaults of section 3.4, with a k for small datasets."""
 
     k: Annotated[int, Field(ge=1, description="number of neighbors that vote")] = 20
@@ -69,7 +69,8 @@ class KNN(Evaluation):
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Classifies the test images by votes of the training and validation images."""
         features = data.features(model)
-        return features.result(*self.predict(features), k=self.config.k)
+        order = self.config.order(features.classes)
+        return features.result(*self.predict(features), order, k=self.config.k)
 
     def predict(
         self, data: LabeledFeatures

@@ -31,6 +31,10 @@ class LabelFractions(Evaluation):
     Config = LabelFractionsConfig
     quick: ClassVar[Mapping[str, Any]] = {"repeats": 2, "fractions": (0.1, 0.5)}
 
+    def check(self, data: EvaluationData) -> None:
+        """Refuses what the evaluation that learns from the labels refuses."""
+        self.config.chosen().check(data)
+
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Draws nested, stratified shares of the groups, and runs the evaluation on them."""
         budgets = {f"{100 * share:g}%": float(share) for share in self.config.fractions}

@@ -20,12 +20,14 @@ from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from ... import Evaluation, UsageError
 from ...evaluation import (
+    GRADES_APART,
     EvaluationData,
     LabeledFeatures,
     Predictions,
     Pretrained,
     Result,
     choose,
+    in_order,
     over_groups,
 )
 from .linear import Linear, LinearConfig
@@ -34,19 +36,25 @@ _INNER = 5  # folds of the inner cross-validation
 _NONE: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
 
-def scores_of(labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, float]:
+def scores_of(
+    labels: NDArray[Any], probabilities: NDArray[Any], ordinal: bool = False
+) -> dict[str, float]:
     """Scores the predictions for one group.
 
     Args:
         labels: (n,) class numbers.
         probabilities: (n, K).
+        ordinal: Whether the classes are ordered, from the lowest to the highest grade.
 
     Returns:
-        The accuracy, and if the group has at least two classes the balanced accuracy, macro F1 and
-        the area under the ROC curve, averaged over the classes of the group.
+        The accuracy, for ordered classes the mean absolute error, and if the group has at least
+        two classes the balanced accuracy, macro F1 and the area under the ROC curve, averaged over
+        the classes of the group.
     """
     predicted, present = probabilities.argmax(axis=1), np.unique(labels)
     accuracy = {"accuracy": float((predicted == labels).mean())}
+    if ordinal:
+        accuracy[GRADES_APART] = float(np.abs(predicted - labels).mean())
     if len(present) < 2:
         return accuracy
     recall = recall_score(labels, predicted, labels=present, average="macro", zero_division=0)
@@ -64,8 +72,8 @@ class LeaveOneOutConfig(LinearConfig):
     among: Annotated[
         Literal["all", "test"],
         Field(
-            description="groups that are left out in turn: all labeled groups, or those of the "
-            "test part (for a run that was pre-trained on the other groups)"
+            description="groups that are left out in turn: all labeled groups that the run was not "
+            "pre-trained on, or those of the test part"
         ),
     ] = "all"
     folds: Annotated[
@@ -77,8 +85,8 @@ class LeaveOneOut(Evaluation):
     """How accurate is a linear probe on a subject that it was not trained on?
 
     Metrics are of all predictions together and, with "_per_group", means over groups. Groups of a
-    single class count for the accuracy only. The encoder is not trained here: a run must not have
-    been pre-trained on the groups that are left out.
+    single class count for the accuracy only. The encoder is not trained here: the groups that a
+    run was pre-trained on are not left out, and the probe always learns from their labels.
     """
 
     Config = LeaveOneOutConfig
@@ -89,14 +97,21 @@ class LeaveOneOut(Evaluation):
         s, labels = data.splits, data.dataset.index.labels
         left_out = s.test if self.config.among == "test" else [*s.train, *s.val, *s.test]
         positions = np.sort(np.asarray(left_out, dtype=np.int64))
-        return positions[labels[positions] >= 0]
+        return data.unseen(positions[labels[positions] >= 0])
 
     def check(self, data: EvaluationData) -> None:
         """Refuses fewer than two groups to leave out, and a single class."""
         index, tested = data.dataset.index, self.tested(data)
         groups = len(np.unique(index.groups[tested]))
-        if not len(tested):
+        self.config.order(index.classes)
+        if not (index.labels >= 0).any() or not (len(tested) or data.pretrained_on):
             _ = data.parts  # which says why there are no classes
+        if groups < 2 and data.pretrained_on:
+            raise UsageError(
+                f"To leave one group out, labeled images of at least two groups that the run was "
+                f"not pre-trained on are needed, not of {groups}. Pre-train with a larger "
+                "--holdout, or say --allow-overlap to test on the others too."
+            )
         if groups < 2:
             raise UsageError(
                 f"To leave one group out, labeled images of at least two groups are needed, not of "
@@ -116,16 +131,30 @@ class LeaveOneOut(Evaluation):
             out = np.isin(features.groups[rows], features.groups[fold])
             strength, predictions[fold] = self._test(features, rows[~out], fold)
             chosen |= dict.fromkeys(np.unique(features.groups[fold]).tolist(), strength)
-        labels, groups, predictions = (
-            features.labels[test],
-            features.groups[test],
-            predictions[test],
+        result = self._result(features, predictions[test], chosen)
+        remarks = [*result.details["remarks"], *_of_pretrained(data, len(chosen))]
+        return replace(result, details={**result.details, "remarks": remarks})
+
+    def _result(
+        self,
+        features: LabeledFeatures,
+        predictions: NDArray[np.float64],
+        chosen: Mapping[int, float],
+    ) -> Result:
+        """Scores the predictions (n_test, K), with the C that was chosen for each group."""
+        test, classes = features.test, features.classes
+        labels, groups = features.labels[test], features.groups[test]
+        order = self.config.order(classes)
+        if order:
+            labels, predictions = in_order(order, classes, labels, predictions)
+        pooled = Result.of_classification(
+            labels, predictions, groups, order or classes, None, order
         )
-        pooled = Result.of_classification(labels, predictions, groups, features.classes)
         scores = {
-            g: scores_of(labels[groups == g], predictions[groups == g]) for g in sorted(chosen)
+            g: scores_of(labels[groups == g], predictions[groups == g], bool(order))
+            for g in sorted(chosen)
         }
-        mean = over_groups(scores, "accuracy")
+        mean = over_groups(scores, "accuracy", limits={GRADES_APART: (0.0, len(classes) - 1.0)})
         details = {
             **pooled.details,
             **mean.details,
@@ -134,13 +163,14 @@ class LeaveOneOut(Evaluation):
                 for g in scores
             ],
             "remarks": _remarks(scores),
+            **({"group_score": "quadratic_agreement"} if order else {}),
         }
         return Result(
             {**pooled.metrics, **{f"{m}_per_group": e for m, e in mean.metrics.items()}},
             {**pooled.jackknife, **{f"{m}_per_group": j for m, j in mean.jackknife.items()}},
-            "accuracy_per_group",
+            pooled.main if order else "accuracy_per_group",
             pooled.rows,
-            mean.by_group,
+            pooled.by_group if order else mean.by_group,
             details,
             pooled.images,
         )
@@ -210,11 +240,25 @@ class LeaveOneOut(Evaluation):
 
 
 def _remarks(scores: Mapping[int, Mapping[str, float]]) -> list[str]:
-    single = [str(group) for group, each in scores.items() if len(each) == 1]
+    single = [str(group) for group, each in scores.items() if "auroc" not in each]
     if not single:
         return []
     named = ", ".join(single[:10]) + (", ..." if len(single) > 10 else "")
     return [
         f"{len(single)} of {len(scores)} groups have a single class and count for the accuracy "
         f"only (groups {named}).",
+    ]
+
+
+def _of_pretrained(data: EvaluationData, tested: int) -> list[str]:
+    """Says how many groups are not left out because the run was pre-trained on them."""
+    index = data.dataset.index
+    labeled = np.flatnonzero(index.labels >= 0)
+    groups = len(np.unique(index.groups[labeled]))
+    seen = groups - len(np.unique(index.groups[data.unseen(labeled)]))
+    if not seen:
+        return []
+    return [
+        f"{tested} of {groups} labeled groups are left out in turn. The run was pre-trained on "
+        f"{seen} of the others, without their labels; the probe learns from all others."
     ]

@@ -14,9 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ... import Config, Evaluation
+from ... import Evaluation
 from ...evaluation import (
     EvaluationData,
+    GradesConfig,
     LabeledFeatures,
     Pretrained,
     Result,
@@ -26,7 +27,7 @@ from ...evaluation import (
 _FEW = 4096
 
 
-class LinearConfig(Config):
+class LinearConfig(GradesConfig):
     """Options of the linear probe."""
 
     strengths: Annotated[
@@ -52,7 +53,8 @@ class Linear(Evaluation):
         """Chooses C on the validation images, then trains on both parts and tests once."""
         features = data.features(model)
         probabilities, validation, strength = self.predict(features)
-        return features.result(probabilities, validation, C=strength)
+        order = self.config.order(features.classes)
+        return features.result(probabilities, validation, order, C=strength)
 
     def predict(
         self, data: LabeledFeatures

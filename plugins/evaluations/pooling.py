@@ -95,9 +95,13 @@ class Pooling(nn.Module, ABC):
         known: (N, D) training features, whose mean and standard deviation standardize all tiles.
         classes: Number of classes (K).
         hidden: Number of features that are pooled.
+
+    Attributes:
+        measure: What the saliency is, in words.
     """
 
     vectors = 1  # number of pooled vectors of a bag
+    measure = "contribution to {label}"
     mean: Tensor
     std: Tensor
 
@@ -166,6 +170,8 @@ class GatedAttention(Pooling):
     Attention-based Deep Multiple Instance Learning (Ilse, Tomczak, Welling 2018,
     https://arxiv.org/abs/1802.04712), eq. 7 and 9.
     """
+
+    measure = "attention weight"
 
     def __init__(self, known: Tensor, classes: int, hidden: int) -> None:
         super().__init__(known, classes, hidden)

@@ -7,34 +7,31 @@ https://doi.org/10.1101/2023.08.25.23294640).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from ... import Config, Evaluation, UsageError, validate
+from ... import Evaluation, Index, UsageError
 from ...evaluation import (
     EvaluationData,
+    GradesConfig,
     Pretrained,
     Result,
-    evaluations,
     over_groups,
     paired_difference,
 )
+from .cuts import Positions, cut_by_run, cut_in_time, natural, run_of
+from .inner import InnerConfig
 
-Positions = NDArray[np.int64]
 
-
-class WithinGroupConfig(Config):
+class WithinGroupConfig(InnerConfig):
     """Options of the evaluation."""
 
-    evaluation: Annotated[
-        str, Field(description="name of the evaluation that runs in each group")
-    ] = "linear"
-    options: dict[str, Any] = Field(default_factory=dict, description="options of that evaluation")
     train: Annotated[
         float,
         Field(
@@ -44,6 +41,15 @@ class WithinGroupConfig(Config):
     val: Annotated[
         float, Field(gt=0, lt=1, description="share of them, next in time, for validation")
     ] = 0.2
+    parts: Annotated[
+        str,
+        Field(
+            description="what the parts of a group are: time (shares of its images in the order of "
+            "time), recording (its last recording is the test part), or a regular expression such "
+            r"as 'run-(\d+)' whose match in the names of the images names the run or session; the "
+            "last runs are the test part"
+        ),
+    ] = "time"
     gap: Annotated[
         float,
         Field(
@@ -60,6 +66,15 @@ class WithinGroupConfig(Config):
         Field(description="further tests, of models that were trained on all other groups"),
     ] = True
 
+    @field_validator("parts")
+    @classmethod
+    def _is_a_pattern(cls, parts: str) -> str:
+        try:
+            re.compile(parts)
+        except re.error as error:
+            raise ValueError(f"time, recording or a regular expression ({error})") from error
+        return parts
+
     @model_validator(mode="after")
     def _leaves_a_test_part(self) -> WithinGroupConfig:
         if self.train + self.val >= 1:
@@ -67,71 +82,62 @@ class WithinGroupConfig(Config):
         return self
 
 
-def cut_in_time(
-    positions: NDArray[Any], train: float, val: float, gap: float
-) -> tuple[Positions, Positions, Positions]:
-    """Splits images into three parts in the order of time.
-
-    Args:
-        positions: (n, P) the recording, in P - 1 columns, and the time in it.
-        train: Share of the images, the earliest.
-        val: Share of the images, next in time.
-        gap: Minimum time between images of two parts of a recording. Images of the earlier part
-            that are closer to the later part are left out.
-
-    Returns:
-        Rows of the three parts, in the order of time.
-    """
-    order = np.lexsort(positions.T[::-1])
-    ends = np.round(np.cumsum([train, val]) * len(order)).astype(int)
-    first, second, third = np.split(order, ends)
-
-    def before(rows: Positions, later: Positions) -> Positions:
-        if not len(later):
-            return rows
-        start = positions[later[0]]
-        elsewhere = (positions[rows, :-1] != start[:-1]).any(axis=1)
-        distant: Positions = rows[elsewhere | (positions[rows, -1] + gap <= start[-1])]
-        return distant
-
-    return before(before(first, second), third), before(second, third), third
-
-
 class WithinGroup(Evaluation):
     """How accurate is a model on a subject's later images after training on its earlier ones?
 
     Metrics are means over groups with equal weights, with intervals over groups; those ending in
     "_of_others" are of models that were trained on the earlier images of all other groups. All
-    labeled groups take part, whichever part of the data they are in, unless a part of their time
-    has too few images of a class; groups are named by number. The encoder is not trained here: a
-    run must not have been pre-trained on the later images.
+    labeled groups take part, whichever part of the data they are in, unless one of their parts has
+    too few images of a class; groups are named by number. The encoder is not trained here: no
+    metric is reported of groups that a run was pre-trained on, and the models of others learn from
+    them.
     """
 
     Config = WithinGroupConfig
     quick: ClassVar[Mapping[str, Any]] = {"gap": 1.0, "minimum": 1, "others": False}
 
     def check(self, data: EvaluationData) -> None:
-        """Refuses images without time, and fewer than two groups that can be split in time."""
-        self.cut(data)
+        """Refuses images without time or runs, and fewer than two groups that can be split."""
+        inner = self.config.chosen()
+        if isinstance(inner.config, GradesConfig):
+            inner.config.order(data.dataset.index.classes)
+        self._reported(data, self.cut(data)[0])
 
     def tested(self, data: EvaluationData) -> Positions:
         """Returns the positions of the images that are reported on."""
-        return np.sort(np.concatenate([parts.test for parts in self.cut(data)[0].values()]))
+        kept = self._reported(data, self.cut(data)[0])
+        return np.sort(np.concatenate([parts.test for parts in kept.values()]))
+
+    def _reported(self, data: EvaluationData, kept: Mapping[int, Any]) -> dict[int, Any]:
+        """Returns the parts of the groups that the run was not pre-trained on.
+
+        Raises:
+            UsageError: If there are fewer than two.
+        """
+        unseen = {g: parts for g, parts in kept.items() if len(data.unseen(parts.test[:1]))}
+        if len(unseen) < 2:
+            raise UsageError(
+                f"Two groups that can be split and that the run was not pre-trained on are needed, "
+                f"not {len(unseen)}. Pre-train with a larger --holdout, or say --allow-overlap to "
+                "test on the others too."
+            )
+        return unseen
 
     def cut(self, data: EvaluationData) -> tuple[dict[int, Any], dict[int, str]]:
-        """Splits the labeled images of each group in time.
+        """Splits the labeled images of each group, in time or by runs.
 
         Returns:
             The parts by group number, and the reasons why other groups are left out.
 
         Raises:
-            UsageError: If images have no time, or fewer than two groups can be used.
+            UsageError: If images have no time or runs, or fewer than two groups can be used.
         """
         index, given, options = data.dataset.index, data.splits, self.config
-        if not index.positions.shape[1]:
+        if options.parts in ("time", "recording") and not index.positions.shape[1]:
             raise UsageError(
                 "These images have no time, so a group cannot be split in time. Use a reader of "
-                "recordings, or the evaluation 'leave_one_out', which needs no time."
+                "recordings, let within_group.parts name runs by a regular expression, or use the "
+                "evaluation 'leave_one_out', which needs no time."
             )
         rows = np.sort(np.concatenate([given.train, given.val, given.test]))
         rows = rows[index.labels[rows] >= 0]
@@ -140,10 +146,12 @@ class WithinGroup(Evaluation):
         kept, left_out = {}, {}
         for group in np.unique(index.groups[rows]).tolist():
             of_group = rows[index.groups[rows] == group]
-            cuts = cut_in_time(index.positions[of_group], options.train, options.val, options.gap)
-            train, val, test = (np.sort(of_group[cut]) for cut in cuts)
+            train, val, test = (np.sort(of_group[cut]) for cut in self._parts(index, of_group))
             parts = replace(given, train=train, val=val, test=test)
-            reason = _lacking(parts, index.labels, index.labels[of_group], options.minimum)
+            checked = {"training": train, "validation": val, "test": test}
+            if options.parts != "time" and len(train) and not len(val):
+                del checked["validation"]  # of two runs
+            reason = _lacking(checked, index.labels, index.labels[of_group], options.minimum)
             if reason:
                 left_out[group] = reason
             else:
@@ -152,41 +160,63 @@ class WithinGroup(Evaluation):
             first = f" Group {min(left_out)} {left_out[min(left_out)]}." if left_out else ""
             raise UsageError(
                 f"{len(kept)} of {len(kept) + len(left_out)} groups can be split in time; two are "
-                f"needed.{first} Change train, val, gap or minimum of the evaluation."
+                f"needed.{first} Change train, val, gap, minimum or parts of the evaluation."
             )
         return kept, left_out
+
+    def _parts(self, index: Index, rows: Positions) -> tuple[Positions, Positions, Positions]:
+        """Splits the images of a group; returns positions in `rows`."""
+        options, positions = self.config, index.positions[rows]
+        shares = options.train, options.val, options.gap
+        if options.parts == "time":
+            return cut_in_time(positions, *shares)
+        if options.parts == "recording":
+            runs = np.unique(positions[:, :-1], axis=0, return_inverse=True)[1]
+            return cut_by_run(runs.reshape(-1), positions, *shares)
+        names = [run_of(index.key(i), options.parts) for i in rows.tolist()]
+        order = sorted(set(names), key=natural)
+        return cut_by_run(np.array([order.index(name) for name in names]), positions, *shares)
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Runs the evaluation within each group, and with training on all other groups."""
         kept, left_out = self.cut(data)
-        options = self.config
-        kind: type[Evaluation] = evaluations[options.evaluation]
-        evaluation = kind(validate(kind.Config, options.options, "options"))
-        within = {g: evaluation.evaluate(model, replace(data, splits=s)) for g, s in kept.items()}
-        main = "balanced_accuracy"
+        reported, options = self._reported(data, kept), self.config
+        evaluation = options.chosen()
+        within = {
+            g: evaluation.evaluate(model, replace(data, splits=s)) for g, s in reported.items()
+        }
+        first = next(iter(within.values()))
+        grades = first.details.get("grades", [])
+        main = first.main if grades else "balanced_accuracy"
         if any(main not in result.metrics for result in within.values()):
-            main = next(iter(within.values())).main
-        images = sum(len(parts.test) for parts in kept.values())
-        mean = over_groups({g: _values(result) for g, result in within.items()}, main, images)
+            main = first.main
+        images = sum(len(parts.test) for parts in reported.values())
+        limits = {name: kept.limits for name, kept in first.jackknife.items()}
+        mean = over_groups({g: _values(r) for g, r in within.items()}, main, images, limits)
         rows = [_row(g, kept[g], result) for g, result in within.items()]
-        details = {**mean.details, "groups": rows, "remarks": _remarks(kept, left_out)}
+        remarks = _remarks(kept, left_out, len(reported))
+        details = {**mean.details, "groups": rows, "remarks": remarks, "grades": grades}
         details["left_out"] = [{"group": g, "reason": why} for g, why in left_out.items()]
         details["evaluation"] = options.evaluation
         mean = replace(mean, details=details)
         if not options.others:
             return mean
         general = {
-            g: evaluation.evaluate(model, replace(data, splits=_of_others(kept, g))) for g in kept
+            g: evaluation.evaluate(model, replace(data, splits=_of_others(kept, g)))
+            for g in reported
         }
-        return _beside(mean, over_groups({g: _values(r) for g, r in general.items()}, main))
+        values = {g: _values(result) for g, result in general.items()}
+        return _beside(mean, over_groups(values, main, limits=limits))
 
 
-def _lacking(parts: Any, labels: NDArray[Any], of_group: NDArray[Any], minimum: int) -> str:
+def _lacking(
+    parts: Mapping[str, Positions], labels: NDArray[Any], of_group: NDArray[Any], minimum: int
+) -> str:
     """Returns why a group cannot be used; "" if it can."""
     classes = np.unique(of_group)
     if len(classes) < 2:
         return "has images of a single class"
-    for name, rows in (("training", parts.train), ("validation", parts.val), ("test", parts.test)):
+    for name, rows in parts.items():
         fewest = min(int((labels[rows] == k).sum()) for k in classes)
         if fewest < minimum:
             return f"has {fewest} images of a class in its {name} part, not {minimum}"
@@ -214,13 +244,19 @@ def _row(group: int, parts: Any, result: Result) -> dict[str, Any]:
     return {"group": group, **counts, **chosen, **_values(result), **confusion}
 
 
-def _remarks(kept: Mapping[int, Any], left_out: Mapping[int, str]) -> list[str]:
-    if not left_out:
-        return []
-    total = len(kept) + len(left_out)
-    named = [f"{group} {why}" for group, why in list(left_out.items())[:3]]
-    more = "; ..." if len(left_out) > 3 else ""
-    return [f"{len(left_out)} of {total} groups are left out: {'; '.join(named)}{more}."]
+def _remarks(kept: Mapping[int, Any], left_out: Mapping[int, str], reported: int) -> list[str]:
+    remarks = []
+    if left_out:
+        total = len(kept) + len(left_out)
+        named = [f"{group} {why}" for group, why in list(left_out.items())[:3]]
+        more = "; ..." if len(left_out) > 3 else ""
+        remarks.append(f"{len(left_out)} of {total} groups are left out: {'; '.join(named)}{more}.")
+    if reported < len(kept):
+        remarks.append(
+            f"{len(kept) - reported} groups were pre-trained on: nothing is reported of them, and "
+            "the models of others learn from them."
+        )
+    return remarks
 
 
 def _beside(within: Result, others: Result) -> Result:

@@ -10,12 +10,12 @@ from statistics import mean
 from typing import Any
 
 from ...core.errors import DataError
+from ..metrics import direction, is_share
 from ..text import comparison_notes
 from ..words import (
     OPPOSITE,
     VERDICTS,
     budget_words,
-    direction,
     estimate_parts,
     leak_statement,
     leak_warning,
@@ -229,7 +229,8 @@ def _all_metrics(values: Json) -> tuple[list[str], list[tuple[str, str, list[str
     names = list(dict.fromkeys(name for r in values["results"] for name in r["metrics"]))
     rows = []
     for result in values["results"]:
-        texts = [estimate_parts(result["metrics"].get(name))[0] for name in names]
+        given = result["metrics"]
+        texts = [estimate_parts(given.get(name), is_share(name))[0] for name in names]
         rows.append((result["arm"], budget_words(result["budget"]), texts))
     return [spaced(name) + direction(name) for name in names], rows
 

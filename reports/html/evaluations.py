@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from ...evaluation.records import StoredEvaluation
 from ...evaluation.result import Result
+from ..metrics import direction
 from ..text import below_table, columns, group_rows, judged, metric_cells
 from ..words import (
     VERDICTS,
-    direction,
     leak_warning,
     p_value,
     percent_text,
@@ -87,7 +87,7 @@ def section(stored: StoredEvaluation) -> Section:
         columns=headings,
         classes=classes,
         groups=group_rows(results),
-        score=sentence_case(spaced(first.main)),
+        score=sentence_case(spaced(first.details.get("group_score", first.main))),
         confusion=first.details.get("confusion", []),
         class_names=[str(row["class"]) for row in first.rows],
         remarks=[*below_table(results), *first.details.get("remarks", ())],

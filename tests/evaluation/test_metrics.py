@@ -2,15 +2,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from ssl_kit.evaluation.metrics import (
-    METRICS,
-    Predictions,
-    Ranking,
-    ScoredPredictions,
-    kappa,
-    operating_point,
-    quadratic_kappa,
-)
+from ssl_kit.evaluation.confusion import METRICS, kappa, quadratic_kappa
+from ssl_kit.evaluation.metrics import Predictions, Ranking, ScoredPredictions, operating_point
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -58,6 +51,7 @@ REFERENCES = {
     "macro_f1": lambda y, s: metrics.f1_score(y, s.argmax(1), average="macro"),
     "kappa": lambda y, s: metrics.cohen_kappa_score(y, s.argmax(1)),
     "quadratic_kappa": lambda y, s: metrics.cohen_kappa_score(y, s.argmax(1), weights="quadratic"),
+    "mean_absolute_error": lambda y, s: metrics.mean_absolute_error(y, s.argmax(1)),
     "auroc": lambda y, s: metrics.roc_auc_score(y, s, multi_class="ovr"),
     "auprc": lambda y, s: metrics.average_precision_score(np.eye(4)[y], s),
     "ece": slow_ece,

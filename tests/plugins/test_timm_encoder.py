@@ -1,10 +1,13 @@
 import pytest
 import timm
 import torch
+from huggingface_hub import constants
 
 from ssl_kit import RunError, UnknownNameError, UsageError
 from ssl_kit.nn.weights import create_encoder
+from ssl_kit.plugins.encoders import timm_downloads
 from ssl_kit.plugins.encoders.timm import TimmEncoder
+from ssl_kit.plugins.encoders.timm_downloads import how_to_download
 
 # a pooled ResNet; a head wider than the features; layer norm; one with position embeddings;
 # a head inside the features
@@ -102,8 +105,48 @@ def test_imagenet_weights_that_cannot_be_had_say_what_to_do(monkeypatch):
 
     encoder = TimmEncoder("test_resnet", 3, 32)
     monkeypatch.setattr(timm, "create_model", fail)
-    with pytest.raises(RunError, match=r"'test_resnet' are unavailable .*--init FILE"):
+    monkeypatch.setattr(timm_downloads.socket, "getaddrinfo", fail)
+    address = "https://huggingface.co/timm/test_resnet.r160_in1k/resolve/main/model.safetensors"
+    with pytest.raises(RunError, match=r"'test_resnet' are unavailable .*--init FILE") as raised:
         encoder.imagenet()
+    assert "'model.safetensors' of the Hugging Face repository" in str(raised.value)
+    assert address in str(raised.value)
+    assert "--imagenet-weights FILE" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gcvit_base.in1k", "'gcvit_base_224_nvidia-f009139b.pth' on another computer (https://"),
+        ("coatnet_0_224", "publishes no weights of this architecture. Choose another --encoder"),
+    ],
+)
+def test_weights_that_are_on_no_hub_or_nowhere_are_named_so(name, told):
+    assert told in how_to_download(name, timm.get_pretrained_cfg(name))
+
+
+def test_without_a_network_the_hub_is_not_asked_again_and_again(monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("no network")
+
+    seen = []
+    monkeypatch.setattr(timm_downloads.socket, "getaddrinfo", fail)
+    monkeypatch.setattr(timm_downloads, "getproxies", dict)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with timm_downloads.without_retries():
+        seen.append(constants.HF_HUB_OFFLINE)
+    assert (seen, constants.HF_HUB_OFFLINE) == ([True], False)
+
+
+def test_an_encoder_of_the_hub_says_which_files_to_copy(monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(timm_downloads.socket, "getaddrinfo", fail)
+    monkeypatch.setattr(timm.models._hub, "load_model_config_from_hf", fail)
+    told = r"'config.json' and 'model.safetensors' of https://huggingface.co/o/n/tree/main .*local-"
+    with pytest.raises(RunError, match=told):
+        TimmEncoder("hf-hub:o/n", 3, 32)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,27 @@ def test_below_six_groups_there_is_no_verdict():
     assert "No verdict: 5 test groups, six are needed." in text
     assert "helped" not in text
     assert "Wilcoxon" not in text
+
+
+def test_names_of_groups_are_printed_only_where_they_may_be_and_never_in_json():
+    details = {
+        "groups": [{"group": 7, "images": 40}],
+        "left_out": [{"group": 9, "reason": "short"}],
+    }
+    results = [comparison(replace(result(30), details=details))]
+    text = evaluation(results, 0, {7: "Ada", 9: "Bob"})
+    assert re.search(r"^  group +name +images .*\n  7 +Ada +40 ", text, re.M)
+    assert "  9 (Bob) short." in text
+    assert "Ada" not in evaluation(results, 0) + str(evaluation_json(results, 0))
+
+
+def test_errors_of_grades_are_in_grades_and_the_order_is_said():
+    graded = comparison(result(30, order=("b", "a")), result(10, order=("b", "a")))
+    text = evaluation([graded], 0)
+    assert re.search(r"mean_absolute_error \(in grades, lower is better\) +0\.25 \[", text)
+    assert re.search(r"quadratic_kappa \* +50\.0 \[", text)
+    assert "The classes are ordered grades: b < a." in text
+    assert "points of quadratic kappa" in text
 
 
 def test_no_evidence_after_a_short_training_is_explained():

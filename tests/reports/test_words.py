@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ssl_kit.evaluation import Estimate, verdict
-from ssl_kit.reports import words
+from ssl_kit.reports import metrics, words
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,9 @@ def test_short_training_is_said(seconds, epochs, short):
 
 
 def test_metrics_say_what_they_refer_to():
-    assert words.direction("ece@10") == " (lower is better)"
-    assert words.direction("accuracy") == ""
+    assert metrics.direction("ece@10") == " (lower is better)"
+    assert metrics.direction("ece_per_group") == metrics.direction("ece_of_others") != ""
+    assert metrics.direction("accuracy") == ""
     points = {"mine": {"positive": "tumor", "threshold": 0.371}}
     assert "the positive class is 'tumor', predicted from" in words.operating_points(points)
     assert "0.37 ('mine')" in words.operating_points(points)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 
-from ssl_kit import RunError, UsageError
+from ssl_kit import Index, RunError, UsageError
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData
 from ssl_kit.plugins.evaluations import bags as module
 from ssl_kit.plugins.evaluations.bag_training import BagsConfig, BagTraining
-from ssl_kit.plugins.evaluations.bags import Bags
+from ssl_kit.plugins.evaluations.bags import Bags, _slides
 
 MODEL = SimpleNamespace(name="encoder")
 WIDTH = 6
@@ -127,7 +127,7 @@ def test_metrics_are_those_of_scikit_learn_over_bags(problem, monkeypatch):
     monkeypatch.setattr(
         BagTraining, "predict", lambda fit, bags: said if len(bags) == 40 else predict(fit, bags)
     )
-    found = evaluate(data, ordinal=True, epochs=1)
+    found = evaluate(data, classes_order=tuple("abcd"), epochs=1)
     truth, predicted = labels[80:], said.argmax(axis=1)
     expected = {
         "accuracy": (truth == predicted).mean(),
@@ -222,3 +222,30 @@ def test_features_that_are_not_finite_are_counted(problem):
     data.stored[0] = np.inf
     with pytest.raises(RunError, match=r"^1 of 2459 features by 'encoder' are NaN or infinite"):
         evaluate(data, epochs=1)
+
+
+def test_a_patient_with_two_slides_has_a_picture_of_each():
+    keys = ["a/s 1.svs#0,0", "a/s 1.svs#0,1", "s2.svs#0,0"]
+    index = Index.build(keys, groups=["p"] * 3, positions=[[0, 0], [0, 1], [0, 0]])
+    slides = [(name, rows.tolist()) for name, rows in _slides(index, np.arange(3))]
+    assert slides == [("a/s 1.svs", [0, 1]), ("s2.svs", [2])]
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (["t/slide_3_12.png", "t/slide_3_14.png"], "t/slide_3"),
+        (["slide7/1.png", "slide7/2.png"], "slide7"),
+        (["1.png", "2.png"], "images"),
+    ],
+)
+def test_a_slide_of_patches_is_called_as_their_names_begin(keys, name):
+    index = Index.build(keys, groups=["g"] * 2, positions=[[0, 0], [0, 1]])
+    assert _slides(index, np.arange(2))[0][0] == name
+
+
+def test_it_is_said_where_the_maps_are(problem, tmp_path):
+    found = evaluate(problem(nothing), epochs=1, maps=str(tmp_path))
+    [remark] = found.details["remarks"]
+    assert f"of 40 test bags is in '{tmp_path}'" in remark
+    assert "saliency.csv and 40 pictures" in remark

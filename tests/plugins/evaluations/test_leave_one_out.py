@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -188,6 +190,37 @@ def test_only_groups_of_the_test_part_are_left_out_where_asked_for(problem, fits
     groups = data.dataset.index.groups
     assert {row["group"] for row in found.details["groups"]} == set(groups[data.splits.test])
     assert max(len(np.unique(groups[known])) for known, _, _ in fits) == 19
+
+
+def test_groups_that_were_pretrained_on_are_learned_from_and_not_left_out(problem, fits):
+    data = problem(np.arange(200) // 20 % 2, np.arange(200) % 20)
+    index = data.dataset.index
+    seen = frozenset(index.group_hashes(np.flatnonzero(index.groups < 14)))
+    found = evaluate(replace(data, pretrained_on=seen), strengths=(1.0,))
+    assert [row["group"] for row in found.details["groups"]] == list(range(14, 20))
+    assert max(len(np.unique(index.groups[known])) for known, _, _ in fits) == 19
+    assert found.details["remarks"] == [
+        "6 of 20 labeled groups are left out in turn. The run was pre-trained on 14 of the others, "
+        "without their labels; the probe learns from all others."
+    ]
+    everybody = frozenset(index.group_hashes())
+    with pytest.raises(UsageError, match=r"not pre-trained on are needed, not of 0\."):
+        evaluate(replace(data, pretrained_on=everybody))
+
+
+def test_grades_are_judged_by_the_quadratic_kappa_of_all_predictions(problem):
+    data = problem(np.arange(160) % 3, np.arange(160) // 20)
+    quick = {"folds": 2, "strengths": (1.0,)}
+    found, plain = evaluate(data, classes_order=("b", "a", "c"), **quick), evaluate(data, **quick)
+    assert (found.main, plain.main) == ("quadratic_kappa", "accuracy_per_group")
+    assert found.metrics["accuracy"] == plain.metrics["accuracy"]
+    apart = [row["mean_absolute_error"] for row in found.details["groups"]]
+    assert found.metrics["mean_absolute_error_per_group"].value == pytest.approx(np.mean(apart))
+    confusion = np.array(found.details["confusion"])
+    distance = np.abs(np.subtract.outer(np.arange(3), np.arange(3)))
+    assert found.metrics["mean_absolute_error"].value == pytest.approx(
+        (confusion * distance).sum() / 160
+    )
 
 
 def test_folds_of_groups_test_each_image_once(data, fits):

@@ -7,8 +7,9 @@ from ssl_kit import UnknownNameError, UsageError, validate
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData
+from ssl_kit.plugins.evaluations.cuts import cut_by_run, cut_in_time, natural
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
-from ssl_kit.plugins.evaluations.within_group import WithinGroup, WithinGroupConfig, cut_in_time
+from ssl_kit.plugins.evaluations.within_group import WithinGroup, WithinGroupConfig
 
 MODEL = object()
 SUBJECTS, WINDOWS, STRIDE, LENGTH = 6, 60, 15.0, 60.0
@@ -38,6 +39,18 @@ def problem(memory_dataset):
         return data
 
     return make
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    seen, original = [], Linear.evaluate
+
+    def spy(self, model, data):
+        seen.append(data.parts)
+        return original(self, model, data)
+
+    monkeypatch.setattr(Linear, "evaluate", spy)
+    return seen
 
 
 def evaluate(data, **options):
@@ -80,6 +93,72 @@ def test_recordings_follow_each_other_and_need_no_gap_between_them():
     assert test.tolist() == [11, 13, 15, 17, 19]
 
 
+def test_the_last_runs_are_tested_on_and_the_run_before_is_for_validation():
+    runs, positions = np.arange(20) % 5, np.zeros((20, 0))
+    train, val, test = cut_by_run(runs, positions, 0.6, 0.2, 9.0)
+    assert sorted(set(runs[train])) == [0, 1, 2]
+    assert (set(runs[val]), set(runs[test])) == ({3}, {4})
+    assert sorted([*train, *val, *test]) == list(range(20))
+
+
+@pytest.mark.parametrize(("runs", "sizes"), [([1], (4, 0, 0)), ([1, 2], (4, 0, 4)),
+                                             ([1, 2, 3], (4, 4, 4))])  # fmt: skip
+def test_few_runs_are_parts_too(runs, sizes):
+    parts = cut_by_run(np.repeat(runs, 4), np.zeros((4 * len(runs), 0)), 0.6, 0.2, 0.0)
+    assert tuple(map(len, parts)) == sizes
+
+
+def test_run_10_comes_behind_run_9():
+    assert sorted(["run10", "run9", "a"], key=natural) == ["a", "run9", "run10"]
+
+
+def with_runs(data, names):
+    """The same windows, four recordings a subject, named as files are."""
+    index = data.dataset.index
+    recording = (index.positions[:, 1] // (15 * STRIDE)).astype(int)
+    keys = [names.format(run=r + 7, n=n) for n, r in enumerate(recording)]
+    data.dataset.index = replace(
+        index,
+        keys=np.array(keys, dtype=bytes),
+        positions=np.column_stack([recording, index.positions[:, 1]]).astype(np.float32),
+    )
+    return recording
+
+
+@pytest.mark.parametrize("parts", ["recording", r"run-(\d+)"])
+def test_a_recording_is_a_part_and_may_be_named_by_a_rule(problem, parts):
+    data = problem()
+    recording = with_runs(data, "sub_run-{run}.edf/{n}")
+    kept, left_out = cut(data, parts=parts)
+    assert (len(kept), left_out) == (SUBJECTS, {})
+    for each in kept.values():
+        assert set(recording[each.train]) == {0, 1}
+        assert (set(recording[each.val]), set(recording[each.test])) == ({2}, {3})
+
+
+def test_a_rule_that_names_no_run_is_refused_with_the_name(problem):
+    data = problem()
+    with pytest.raises(UsageError, match="does not occur in the name of the image 'image"):
+        cut(data, parts=r"run-(\d+)")
+    with pytest.raises(UsageError, match="time, recording or a regular expression"):
+        validate(WithinGroupConfig, {"parts": "run-("}, "within_group")
+
+
+def test_groups_that_were_pretrained_on_are_learned_from_and_not_reported_on(problem, trainings):
+    data = problem()
+    index = data.dataset.index
+    known = index.group_hashes(np.flatnonzero(index.groups < 3))
+    data = replace(data, pretrained_on=frozenset(known))
+    found = evaluate(data)
+    assert [row["group"] for row in found.details["groups"]] == [3, 4, 5]
+    assert "3 groups were pre-trained on" in found.details["remarks"][-1]
+    assert set(index.groups[WithinGroup(WithinGroupConfig()).tested(data)]) == {3, 4, 5}
+    assert set(index.groups[trainings[-1].train]) == {0, 1, 2, 3, 4}
+    known = index.group_hashes(np.flatnonzero(index.groups < 5))
+    with pytest.raises(UsageError, match=r"not 1\. Pre-train with a larger --holdout"):
+        evaluate(replace(data, pretrained_on=frozenset(known)))
+
+
 def test_each_group_is_the_evaluation_on_its_own_time(problem):
     data = problem()
     found = evaluate(data, options={"strengths": [0.1, 1.0]})
@@ -101,18 +180,6 @@ def test_means_and_deviation_are_those_of_the_rows(problem):
     assert found.metrics["balanced_accuracy"].value == pytest.approx(np.mean(values))
     deviation = found.details["between_groups"]["balanced_accuracy"]["deviation"]
     assert deviation == pytest.approx(np.std(values, ddof=1))
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    seen, original = [], Linear.evaluate
-
-    def spy(self, model, data):
-        seen.append(data.parts)
-        return original(self, model, data)
-
-    monkeypatch.setattr(Linear, "evaluate", spy)
-    return seen
 
 
 def test_a_model_of_the_others_learns_nothing_of_the_group(problem, trainings):

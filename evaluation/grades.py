@@ -1,0 +1,122 @@
+"""Ordered classes: grades of a disease, stages, ratings; and in which order they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ..core.config import Config
+from ..core.errors import UsageError
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+_ROMAN = re.compile(r"(?=[IVX])X?(?:IX|IV|V?I{0,3})")
+_VALUES = {"I": 1, "V": 5, "X": 10}
+
+
+class GradesConfig(Config):
+    """Options of evaluations whose classes may be ordered."""
+
+    ordinal: Annotated[
+        bool,
+        Field(
+            description="classes are ordered grades: the quadratic kappa, which then decides, and "
+            "the mean absolute error are added"
+        ),
+    ] = False
+    classes_order: Annotated[
+        tuple[str, ...],
+        Field(
+            description="names of all classes from the lowest to the highest grade, which makes "
+            "them ordinal; by default grades have the order of the numbers in their names"
+        ),
+    ] = ()
+
+    def order(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Returns the classes from the lowest to the highest grade; () if they are not ordered.
+
+        Args:
+            classes: Their names.
+
+        Raises:
+            UsageError: If the order is not known, or the one that was given has other names.
+        """
+        if not (self.ordinal or self.classes_order):
+            return ()
+        if self.classes_order and sorted(self.classes_order) != sorted(classes):
+            raise UsageError(
+                f"classes_order has the classes {', '.join(self.classes_order)}, but the images "
+                f"have {', '.join(classes)}. Name each of these once, the lowest grade first."
+            )
+        return self.classes_order or order_of_names(classes)
+
+
+def in_order(
+    order: Sequence[str], classes: Sequence[str], labels: NDArray[Any], predictions: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Renumbers classes from the lowest to the highest grade.
+
+    Args:
+        order: Class names in the new order.
+        classes: Class names in the present order.
+        labels: (n,) class numbers.
+        predictions: (n, K) probabilities, or (n,) class numbers.
+
+    Returns:
+        The labels and the predictions with the new numbers.
+    """
+    grade = np.array([list(order).index(name) for name in classes])
+    if np.ndim(predictions) == 1:
+        return grade[labels], grade[predictions]
+    return grade[labels], predictions[:, np.argsort(grade)]
+
+
+def order_of_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """Orders classes by the numbers in their names: 0, 1, 2; grade0, grade10; KL 2; I, II, III.
+
+    Of several numbers in each name, the one that differs counts.
+
+    Args:
+        classes: Names.
+
+    Raises:
+        UsageError: If no order, or more than one, can be told from the names.
+    """
+    for numbers in (_plain, _written, _roman):
+        values = [tuple(numbers(name)) for name in classes]
+        columns = list(zip(*values, strict=True)) if len({len(v) for v in values}) == 1 else []
+        differing = [column for column in columns if len(set(column)) > 1]
+        if len(differing) == 1 and len(set(differing[0])) == len(classes):
+            return tuple(name for _, name in sorted(zip(differing[0], classes, strict=True)))
+    example = '", "'.join(classes[:2])
+    raise UsageError(
+        f"The order of the classes {', '.join(classes)} cannot be told from numbers in their "
+        f'names. Name all of them from the lowest grade to the highest: classes_order=["{example}"'
+        f"{', ...' if len(classes) > 2 else ''}]."
+    )
+
+
+def _plain(name: str) -> Iterator[float]:
+    """Yields the number that a name is, which may be negative."""
+    if re.fullmatch(r"\s*[-+]?\d+(?:[.,]\d+)?\s*", name):
+        yield float(name.replace(",", "."))
+
+
+def _written(name: str) -> Iterator[float]:
+    """Yields the numbers in a name."""
+    for digits in _NUMBER.findall(name):
+        yield float(digits.replace(",", "."))
+
+
+def _roman(name: str) -> Iterator[float]:
+    """Yields the Roman numerals up to 18 that are words of a name, and its numbers."""
+    for word in re.split(r"[\W_]+", name):
+        if word and _ROMAN.fullmatch(word.upper()):
+            values = [_VALUES[letter] for letter in word.upper()]
+            yield sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
+        else:
+            yield from _written(word)

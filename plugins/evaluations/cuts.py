@@ -1,0 +1,98 @@
+"""Splits the images of one group into parts: in the order of time, or by runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import UsageError
+
+Positions = NDArray[np.int64]
+
+
+def cut_in_time(
+    positions: NDArray[Any], train: float, val: float, gap: float
+) -> tuple[Positions, Positions, Positions]:
+    """Splits images into three parts in the order of time.
+
+    Args:
+        positions: (n, P) the recording, in P - 1 columns, and the time in it.
+        train: Share of the images, the earliest.
+        val: Share of the images, next in time.
+        gap: Minimum time between images of two parts of a recording. Images of the earlier part
+            that are closer to the later part are left out.
+
+    Returns:
+        Rows of the three parts, in the order of time.
+    """
+    order = np.lexsort(positions.T[::-1])
+    ends = np.round(np.cumsum([train, val]) * len(order)).astype(int)
+    return _apart(np.split(order, ends), positions, gap)
+
+
+def cut_by_run(
+    runs: NDArray[Any], positions: NDArray[Any], train: float, val: float, gap: float
+) -> tuple[Positions, Positions, Positions]:
+    """Splits images into three parts by runs: the last ones are the test part.
+
+    Of two runs, the first is the training part, and there is no validation part.
+
+    Args:
+        runs: (n,) names or numbers of the runs, in whose order they follow each other.
+        positions: (n, P) see `cut_in_time`; P may be 0.
+        train: Share of the runs, the first ones.
+        val: Share of the runs, next in order.
+        gap: Minimum time between images of two parts of a recording.
+
+    Returns:
+        Rows of the three parts; the test part is empty if there is a single run.
+    """
+    names, codes = np.unique(runs, return_inverse=True)
+    tested = max(1, round((1 - train - val) * len(names)))
+    chosen = max(1, round(val * len(names))) if len(names) > 2 else 0
+    last = len(names) - tested if len(names) > 1 else 1
+    order = np.lexsort((*positions.T[::-1], codes))
+    ends = np.searchsorted(codes[order], [last - chosen, last])
+    return _apart(np.split(order, ends), positions, gap)
+
+
+def _apart(
+    parts: Sequence[Positions], positions: NDArray[Any], gap: float
+) -> tuple[Positions, Positions, Positions]:
+    """Leaves out images of earlier parts that are closer in time than `gap` to a later part."""
+    first, second, third = parts
+
+    def before(rows: Positions, later: Positions) -> Positions:
+        if not len(later) or not positions.shape[1]:
+            return rows
+        start = positions[later[0]]
+        elsewhere = (positions[rows, :-1] != start[:-1]).any(axis=1)
+        distant: Positions = rows[elsewhere | (positions[rows, -1] + gap <= start[-1])]
+        return distant
+
+    return before(before(first, second), third), before(second, third), third
+
+
+def run_of(key: str, pattern: str) -> str:
+    """Returns the name of an image's run: the first group of a match, or all of it.
+
+    Raises:
+        UsageError: If the name does not match.
+    """
+    match = re.search(pattern, key)
+    if match is None:
+        raise UsageError(
+            f"within_group.parts='{pattern}' does not occur in the name of the image '{key}'. "
+            "Write a regular expression that names the run of every image."
+        )
+    return next((part for part in match.groups() if part), match[0])
+
+
+def natural(name: str) -> list[tuple[bool, int, str]]:
+    """Orders names by the numbers in them, so that run 10 comes behind run 9."""
+    parts = re.split(r"(\d+)", name)
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
