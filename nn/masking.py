@@ -157,17 +157,18 @@ class MaskPatch(nn.Module):
 
     Args:
         encoder: Gives the size of the images and their number of channels.
-        size: Height and width of a masked patch in pixels.
+        size: Width of a masked patch in pixels.
+        height: Its height; the same if left out.
 
     Raises:
         UsageError: If an image is one patch.
     """
 
-    def __init__(self, encoder: Encoder, size: int) -> None:
+    def __init__(self, encoder: Encoder, size: int, height: int | None = None) -> None:
         super().__init__()
         check_patches(math.ceil(encoder.image_size / size))
         # not constant, because max pooling over equal values has no unique gradient
-        self.pixels = nn.Parameter(0.02 * torch.randn(encoder.channels, size, size))
+        self.pixels = nn.Parameter(0.02 * torch.randn(encoder.channels, height or size, size))
 
     def no_weight_decay(self) -> set[str]:
         """Names the patch, which has no weight decay, as mask tokens have none."""

@@ -78,7 +78,7 @@ class Hubert(Objective):
         self.frames = width * self.parts
         self.patch = math.ceil(size / self.frames)
         tall = 1 if height == shapes[0][1] == 1 else size
-        self.cover = MaskPatch(encoder.channels, (tall, self.patch))
+        self.cover = MaskPatch(encoder, self.patch, height=tall)
         self.head = nn.Linear(dim, config.out_dim * self.parts)
         self.codes = nn.Parameter(torch.randn(max(config.clusters), config.out_dim))
         self.frozen = frozen_copy(encoder)
