@@ -29,6 +29,12 @@ def described(old: str) -> str:
     return f"the mean of the patch tokens, not {_NAMES.get(old, old)}"
 
 
+def small_size(body: Any) -> int:
+    """Returns 64 pixels, rounded up to whole patches, which most models of timm take."""
+    patch = max(getattr(getattr(body, "patch_embed", None), "patch_size", (1,)))
+    return -(-64 // patch) * patch
+
+
 def head_map(body: Any, last: Tensor, shape: Sequence[int]) -> Tensor:
     """Applies what a model has behind the pooling to each position of its last map.
 
