@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -14,7 +16,7 @@ from ..core.objective import Batch, Objective, TrainingInfo
 from ..nn.coverage import uncovered
 from ..nn.weights import DEFAULT_FAMILY
 from .kit import require
-from .toy import IMAGES, SIZE, Kind, batch_for, config_of, optimizer_for, step
+from .toy import IMAGES, SIZE, Kind, batch_for, config_of
 
 
 def features_are_trained(kind: Kind) -> str:
@@ -22,11 +24,11 @@ def features_are_trained(kind: Kind) -> str:
     refused = []
     for encoder in _examples(kind):
         try:
-            objective, batch = _trained(kind, encoder)
+            objective = _started(kind, encoder)
         except UsageError:
             refused.append(encoder.name)
             continue
-        part = _untrained(objective, batch)
+        part = _untrained(objective, batch_for(objective))
         require(
             not part,
             f"the features of '{encoder.name}' depend on '{part}', which gets no gradient (for "
@@ -40,22 +42,28 @@ def _examples(kind: Kind) -> Iterator[Encoder]:
 
     Those of other families keep a rule of their own, on what each part of them depends on.
     """
-    family = encoders[DEFAULT_FAMILY]
-    for architecture in family.example:
-        torch.manual_seed(0)
-        encoder: Encoder = family(architecture, 3, SIZE)
-        square = "map" not in encoder.provides or encoder.pyramid_shapes(SIZE)[0][1] > 1
-        if square and kind.needs <= encoder.provides:
-            yield encoder
+    for encoder in _built(encoders[DEFAULT_FAMILY]):
+        if kind.needs <= encoder.provides:
+            yield copy.deepcopy(encoder)
 
 
-def _trained(kind: Kind, encoder: Encoder) -> tuple[Objective, Batch]:
-    """Takes a step, after which layers that are zero at initialization no longer are."""
+@cache
+def _built(family: type[Encoder]) -> list[Encoder]:
+    """Builds the examples of a family once for all objectives."""
+    torch.manual_seed(0)
+    examples = [family(architecture, 3, SIZE) for architecture in family.example]
+    return [e for e in examples if "map" not in e.provides or e.pyramid_shapes(SIZE)[0][1] > 1]
+
+
+def _started(kind: Kind, encoder: Encoder) -> Objective:
+    """Returns an objective none of whose layers is zero, as some are at initialization."""
     objective = kind(encoder, config_of(kind))
     objective.prepare(TrainingInfo(IMAGES, 4, (0.5,) * 3, (0.25,) * 3))
-    batch = batch_for(objective)
-    step(objective, batch, optimizer_for(objective), 1)
-    return objective, batch
+    with torch.no_grad():
+        for parameter in objective.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn_like(parameter), alpha=1e-3)
+    return objective
 
 
 def _untrained(objective: Objective, batch: Batch) -> str:

@@ -23,7 +23,7 @@ from .kit import CheckFailed, require
 from .toy import batch_for, build
 
 WORLD, _STEPS, _LR = 2, 2, 0.05
-_PATIENCE = 60  # seconds that one process waits for the other
+_PATIENCE = 180  # seconds that one process waits for the other, on a busy machine too
 State = dict[str, NDArray[Any]]  # arrays, which are sent without shared memory
 Trace = tuple[list[float], State]
 

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import timm
@@ -18,12 +19,10 @@ from torch import Tensor
 from ... import Encoder, RunError, UnknownNameError, UsageError
 from ...nn import uncovered
 from .timm_downloads import how_to_copy, how_to_download, without_retries
-from .timm_pooling import POOLINGS, described, head_map, head_of_tokens
+from .timm_pooling import POOLINGS, described, head_map, head_of_tokens, small_size
 from .timm_positions import kept_rotations, resampled
 
 _TINY = 16  # pixels, at which the last feature map of a usual CNN (stride 32) is 1x1
-
-
 _OURS = ("num_classes", "in_chans", "img_size")  # arguments that the kit sets itself
 _TOKEN_PARTS = ("patch_embed", "_pos_embed", "norm_pre", "blocks", "norm", "num_prefix_tokens")
 _ARGUMENTS = (
@@ -104,7 +103,7 @@ class TimmEncoder(Encoder):
         sized: dict[str, Any] = {"img_size": image_size} if cfg and cfg.fixed_input_size else {}
         self.options = {key: value for key, value in options.items() if key not in _OURS}
         self.arguments = {"num_classes": 0, "in_chans": channels, **sized, **self.options}
-        self._cfg, self._head_at_positions = cfg, False
+        self._cfg, self._head_at_positions, self._free = cfg, False, dict[str, Any]()
         self.body = self._build(self.arguments)
         self.num_features = getattr(self.body, "head_hidden_size", None) or self.body.num_features
         if hasattr(self.body, "forward_intermediates"):
@@ -115,14 +114,15 @@ class TimmEncoder(Encoder):
 
     def _build(self, arguments: dict[str, Any]) -> Any:
         """Builds the model, for views of other sizes too."""
-        body = timm.create_model(self.name, pretrained_cfg=self._cfg, **arguments)
+        create = partial(timm.create_model, self.name, pretrained_cfg=self._cfg, **arguments)
+        body = create(**self._free)
         free: dict[str, Any] = {}
         if getattr(body, "dynamic_img_size", True) is False:
             free["dynamic_img_size"] = True
         if isinstance(body, VisionTransformer) and not body.patch_embed.dynamic_img_pad:
             free |= {"dynamic_img_size": True, "dynamic_img_pad": True}  # up to whole patches
         if free:
-            body = timm.create_model(self.name, pretrained_cfg=self._cfg, **free, **arguments)
+            self._free, body = free, create(**free)  # the next one is built once
         return body
 
     def pool_from(self, part: str) -> None:
@@ -134,22 +134,23 @@ class TimmEncoder(Encoder):
         Raises:
             UsageError: If the features would still depend on weights that are not trained.
         """
-        problem = self._untrained(part) if part in self.provides else ""
+        if not (problem := self._untrained(part) if part in self.provides else ""):
+            return
         body, old = self.body, str(getattr(self.body, "global_pool", ""))
-        attention = old == "map" or (old == "token" and "tokens" not in self.provides)
-        for changed in POOLINGS if problem else ():
+        token = old == "token" and (part == "map" or "tokens" not in self.provides)
+        heads = () if token or old == "map" else (True,)  # with what is pooled left as it is
+        for changed in POOLINGS:
             if changed and not self._rebuild(body, changed):
                 continue
-            for self._head_at_positions in (False, True):
-                if (changed or not attention) and not self._untrained(part):
+            for self._head_at_positions in (False, True) if changed else heads:
+                if not self._untrained(part):
                     self.options, self.arguments = self.options | changed, self.arguments | changed
                     self.pooling = described(old) if changed else ""
                     return
-        if problem:
-            raise UsageError(
-                f"The features of '{self.name}' depend on weights that this objective does not "
-                f"train ('{problem}' is one). Choose another --encoder, such as a ResNet or a ViT."
-            )
+        raise UsageError(
+            f"The features of '{self.name}' depend on weights that this objective does not train "
+            f"('{problem}' is one). Choose another --encoder, such as a ResNet or a ViT."
+        )
 
     def _rebuild(self, body: Any, changed: dict[str, Any]) -> bool:
         """Builds the model with changed arguments and the weights of `body`, if it has all."""
@@ -163,13 +164,21 @@ class TimmEncoder(Encoder):
         return True
 
     def _untrained(self, part: str) -> str:
-        """Names what the features depend on and a map or the tokens do not; "" if nothing."""
-        x = torch.rand(
-            (1, self.channels, self.image_size, self.image_size),
-            generator=torch.Generator().manual_seed(0),
-        ).to(next(self.body.parameters()))
+        """Names what the features depend on and a map or the tokens do not; "" if nothing.
+
+        A small image shows the same, and is several times faster; some models do not take it.
+        """
         run = self.forward_map if part == "map" else self.forward_tokens
-        return uncovered(self.body, lambda: self(x), lambda: run(x))
+
+        def at(size: int) -> str:
+            random, like = torch.Generator().manual_seed(0), next(self.body.parameters())
+            x = torch.rand((1, self.channels, size, size), generator=random).to(like)
+            return uncovered(self.body, lambda: self(x), lambda: run(x))
+
+        try:
+            return at(min(small_size(self.body), self.image_size))
+        except (AssertionError, RuntimeError, ValueError):
+            return at(self.image_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to pooled features (B, D)."""

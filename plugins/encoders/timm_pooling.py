@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from timm.layers import to_2tuple
 from torch import Tensor
 
 POOLINGS: tuple[dict[str, Any], ...] = (
@@ -27,6 +28,12 @@ _NAMES = {"token": "the class token", "map": "attention pooling"}  # by timm's `
 def described(old: str) -> str:
     """Says that patch tokens are pooled instead of what timm's `global_pool` says."""
     return f"the mean of the patch tokens, not {_NAMES.get(old, old)}"
+
+
+def small_size(body: Any) -> int:
+    """Returns 64 pixels, rounded up to whole patches, which most models of timm take."""
+    patch = max(to_2tuple(getattr(getattr(body, "patch_embed", None), "patch_size", 1)))
+    return -(-64 // patch) * patch
 
 
 def head_map(body: Any, last: Tensor, shape: Sequence[int]) -> Tensor:

@@ -50,7 +50,7 @@ def visit(tmp_path, address, width=1280):
          "--disable-background-networking", "--disable-component-update", "--no-first-run",
          "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"--log-net-log={log}",
          "--virtual-time-budget=12000", "--dump-dom", address],
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     own = '"initiator":"not an origin"'  # of the browser itself, such as its dictionary

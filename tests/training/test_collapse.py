@@ -91,11 +91,16 @@ class Bench:
         self.pool = np.arange(len(dataset))
         self.standardize = Standardize([0.5] * 3, [0.25] * 3, "cpu")
         self.view, self.dataset = View(SIZE, policy=policy), dataset
-        pairs, self.batches = self.views(2), []
-        for epoch in range(3):
-            order = np.random.default_rng(epoch).permutation(self.pool)
-            for rows in np.split(order, 4):
-                self.batches.append(to_batch(pairs[epoch, rows], dataset, self.standardize))
+
+    @functools.cached_property
+    def batches(self):
+        """Three epochs."""
+        pairs = self.views(2)
+        return [
+            to_batch(pairs[epoch, rows], self.dataset, self.standardize)
+            for epoch in range(3)
+            for rows in np.split(np.random.default_rng(epoch).permutation(self.pool), 4)
+        ]
 
     def views(self, count):
         views = (self.view,) * count
@@ -271,8 +276,8 @@ def test_views_of_an_image_stay_together(bench):
 @pytest.mark.parametrize(
     ("objective", "options"),
     [
-        (SimCLR, {}),
-        (VICReg, {"hidden_dim": 64, "out_dim": 64}),
+        pytest.param(SimCLR, {}, marks=pytest.mark.slow),
+        pytest.param(VICReg, {"hidden_dim": 64, "out_dim": 64}, marks=pytest.mark.slow),
         (BYOL, {"hidden_dim": 64, "out_dim": 64}),
     ],
 )
@@ -284,11 +289,14 @@ def test_vicreg_without_variance_is_flagged(bench):
     assert bench.train(VICReg, hidden_dim=64, out_dim=64, variance=0)[-1] != "OK"
 
 
+@pytest.mark.slow
 def test_vicreg_without_variance_and_covariance_is_flagged(bench):
     assert bench.train(VICReg, hidden_dim=64, out_dim=64, variance=0, covariance=0)[-1] != "OK"
 
 
-@pytest.mark.parametrize(("last_norm", "steps"), [(False, 96), (True, 192)])
+@pytest.mark.parametrize(
+    ("last_norm", "steps"), [(False, 96), pytest.param(True, 192, marks=pytest.mark.slow)]
+)
 def test_simsiam_without_stop_gradient_is_flagged(bench, monkeypatch, last_norm, steps):
     # a norm on the projections, as in the paper, makes the collapse slow and uneven
     monkeypatch.setattr(NoStopGradient, "last_norm", last_norm)
