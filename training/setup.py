@@ -24,7 +24,9 @@ from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
 from ..data.views import Renderer
 from ..nn.checkpoints import options_beside
+from ..nn.layers import freeze_first_layers
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
+from .defaults import domain_defaults
 from .engine import divide_batch, process_count
 from .settings import RunConfig, merge
 
@@ -45,7 +47,7 @@ def resolve(*layers: Mapping[str, Any]) -> RunConfig:
             "Which domain are the images from? Give --domain; 'ssl-kit domains' lists them."
         )
     ours = {"objective": RunConfig.model_fields["objective"].default.model_dump()}
-    below = merge(ours, domains[name].defaults)
+    below = merge(ours, *domain_defaults(domains[name], asked).values())
     chosen = validate(RunConfig, merge(below, asked)).objective
     objective: type[Objective] = objectives[chosen.name]
     config = validate(RunConfig, merge(objective.defaults, below, asked))
@@ -152,6 +154,7 @@ def build(config: RunConfig) -> Setup:
         encoder = create_encoder(name, len(dataset.channels), size, **arguments)
         check_needs(encoder, config.objective.name, kind.needs)
         loaded = load_initial_weights(encoder, init, dataset.channels)
+        freeze_first_layers(encoder, config.encoder.frozen_layers)
         objective = kind(encoder, validate(kind.Config, config.objective.options, "objective"))
         statistics = statistics_for(encoder, init, dataset, pool)
         mean, std = tuple(statistics.mean), tuple(statistics.std)

@@ -10,11 +10,13 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..data.inspection import AT_START, inspect_dataset
+from .defaults import explain_defaults
 from .engine import create_run
 from .loop import train
 from .progress import Progress
 from .resume import changes_since
 from .run import Run
+from .settings import merge
 from .setup import build, resolve
 
 
@@ -51,6 +53,7 @@ def start(
     if strict and understood.warnings:
         raise UsageError(f"--strict refuses these images. {' '.join(understood.warnings)}")
     progress.understood(understood)
+    progress.say(explain_defaults(merge(*layers), config))
     run = create_run(out, config)
     run.command = command
     return run, train(run, setup, progress)
