@@ -74,6 +74,7 @@ class ImageSet:
 
 _OSTEOARTHRITIS = {f"kl{grade}": "osteoarthritis" if grade > 1 else "none" for grade in range(5)}
 _SEIZURE = {"A_Z": "none", "B_O": "none", "C_N": "none", "D_F": "none", "E_S": "seizure"}
+_BURN_BANDS = ("blue", "green", "red", "nir", "swir_2")
 SETS = {
     "rsscn7": ImageSet("scenes", "remote_sensing", tasks={"scale": column("scale")}),
     "mstar10": ImageSet("radar", "sar"),
@@ -89,7 +90,7 @@ SETS = {
     ),
     "chest_xray": ImageSet("radiology", "medical"),
     "eeg_delhi": ImageSet("EEG", "eeg", {"data.options.rate": 200.0}),
-    "s2_burn": ImageSet("scenes", "remote_sensing"),
+    "s2_burn": ImageSet("scenes", "remote_sensing", {"data.options.band_names": _BURN_BANDS}),
     "tsx_slc": ImageSet("radar", "sar"),
 }
 """The first set of each field, then the others."""
@@ -115,9 +116,9 @@ class Judge:
     Args:
         name: Of the set, a key of `SETS`.
         root: Folder that holds the sets.
-        encoder: Architecture.
+        encoder: Architecture of the random weights.
         size: Height and width of the images in pixels.
-        weights: File of ImageNet weights.
+        weights: File of ImageNet weights, ARCHITECTURE.*.safetensors.
 
     Attributes:
         hard: Half of the classes, those that a probe of ImageNet features recognizes worst in a
@@ -127,6 +128,7 @@ class Judge:
     def __init__(self, name: str, root: Path, encoder: str, size: int, weights: str) -> None:
         self.set, self.folder = SETS[name], root / name
         self._encoder, self._size, self._weights = encoder, size, weights
+        self._pretrained = Path(weights).name.partition(".")[0]
         dataset = open_data(
             domain=self.set.domain, data=self.folder, set={**self.set.options, "seed": 0}
         )
@@ -143,21 +145,16 @@ class Judge:
 
     def start(self, start: str) -> Pretrained:
         """Returns the untouched start: "imagenet", "scratch" or "descriptors"."""
-        given = (self._encoder, self._size, self.data.dataset, self.positions)
+        given = (self._size, self.data.dataset, self.positions)
         if start == "imagenet":
-            return from_init(self._weights, *given)
-        untrained = from_init("scratch", *given)
+            return from_init(self._weights, self._pretrained, *given)
+        untrained = from_init("scratch", self._encoder, *given)
         if start == "scratch":
             return untrained
-        network = Descriptors(len(self.index_channels), self._size)
+        network = Descriptors(len(untrained.channels), self._size)
         return Pretrained(
             start, network, untrained.channels, untrained.statistics, self._size, "no weights"
         )
-
-    @property
-    def index_channels(self) -> tuple[str, ...]:
-        """Names of the channels of the images."""
-        return tuple(self.data.dataset.channels)
 
     def of_start(self, start: str) -> Scores:
         """Returns the scores of an untouched start, which are computed once."""

@@ -27,7 +27,7 @@ import default_tables
 import torch
 from default_sets import HOLDOUT, SETS, Judge, plain
 
-from ssl_kit import load, train
+from ssl_kit import SslKitError, load, train
 from ssl_kit.nn import objectives
 
 ENCODER, SIZE, BATCH = "tf_efficientnet_lite0", 64, 128
@@ -195,7 +195,11 @@ def run(args: argparse.Namespace) -> None:
     for cell in waiting(args):
         if time.monotonic() > end:
             break
-        line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights))
+        try:
+            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights))
+        except SslKitError as error:  # the others can still be computed
+            print(f"failed: {cell.key}: {error}", flush=True)
+            continue
         append(args.out, line)
         gain = 100 * line["scores"]["all classes"]["probe"][1]
         print(f"{line['cpu_seconds']:5.0f} s CPU  {gain:+5.1f}  {cell.key}", flush=True)
