@@ -9,12 +9,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from ssl_kit import Encoder, open_data
@@ -55,6 +59,22 @@ def folders(classes: Mapping[str, str]) -> Task:
     return lambda folder, keys: [classes[key.partition("/")[0]] for key in keys]
 
 
+def blood_cells(folder: Path, out: Path) -> None:
+    """Crops the cells of blood smears; of the frequent red cells three of each image."""
+    with (folder / "boxes.csv").open(newline="") as file:
+        kind = itemgetter("image", "label")
+        boxes = sorted(csv.DictReader(file), key=kind)
+    rows = []
+    for (name, label), of_kind in groupby(boxes, kind):
+        image = Image.open(folder / "JPEGImages" / name)
+        for number, box in enumerate(islice(of_kind, 3)):
+            path = f"{label}-{number}-{Path(name).stem}.png"
+            image.crop([int(box[k]) for k in ("xmin", "ymin", "xmax", "ymax")]).save(out / path)
+            rows.append((path, label, Path(name).stem))
+    with (out / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label", "group"), *rows])
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """A data set.
@@ -64,12 +84,14 @@ class ImageSet:
         domain: Domain of the kit that opens it.
         options: Settings of the images.
         tasks: Other classes than those of the set, by name.
+        prepare: Writes images and labels.csv from the files of the set, where that is needed.
     """
 
     field: str
     domain: str
     options: Mapping[str, Any] = field(default_factory=dict)
     tasks: Mapping[str, Task] = field(default_factory=dict)
+    prepare: Callable[[Path, Path], None] | None = None
 
 
 _OSTEOARTHRITIS = {f"kl{grade}": "osteoarthritis" if grade > 1 else "none" for grade in range(5)}
@@ -92,8 +114,9 @@ SETS = {
     "eeg_delhi": ImageSet("EEG", "eeg", {"data.options.rate": 200.0}),
     "s2_burn": ImageSet("scenes", "remote_sensing", {"data.options.band_names": _BURN_BANDS}),
     "tsx_slc": ImageSet("radar", "sar"),
+    "bccd": ImageSet("tissue", "histopathology", prepare=blood_cells),
 }
-"""The first set of each field, then the others."""
+"""The first set of each field, then the others; blood smears are borrowed for tissue."""
 
 
 class Descriptors(Encoder):
@@ -127,6 +150,10 @@ class Judge:
 
     def __init__(self, name: str, root: Path, encoder: str, size: int, weights: str) -> None:
         self.set, self.folder = SETS[name], root / name
+        if self.set.prepare is not None:
+            self._prepared = TemporaryDirectory()
+            self.folder = Path(self._prepared.name)
+            self.set.prepare(root / name, self.folder)
         self._encoder, self._size, self._weights = encoder, size, weights
         self._pretrained = Path(weights).name.partition(".")[0]
         dataset = open_data(

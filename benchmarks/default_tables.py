@@ -23,8 +23,9 @@ Do not edit it.
 A domain has defaults for training from random weights (`Domain.defaults`) and others for training
 from pre-trained weights (`Domain.pretrained_defaults`). The rule was stated before the experiments:
 
-1. Candidates are settings of `ssl-kit train`: objective, learning rate and what else is compared.
-   The start without any training is always a candidate; its gain is 0.
+1. Candidates are settings of `ssl-kit train`: objective and learning rate, and for pre-trained
+   weights also `optimizer.layer_decay`, `optimizer.anchor` and `encoder.frozen_layers`. The start
+   without any training is always a candidate; its gain is 0.
 2. Each candidate is trained on every set of its field, at several lengths. A length is a number of
    images, not a time. A field with a single set borrows sets of neighboring fields.
 3. A classifier of frozen features (ridge regression, `ssl_kit.evaluation.probe_predict`) learns
@@ -83,7 +84,8 @@ def name_of(settings: Mapping[str, Any]) -> str:
     parts = [f"`{settings['objective']}`"]
     for key, value in settings.items():
         if key != "objective":
-            parts.append(f"{key.partition('.')[2]} {value:.3g}")
+            text = f"{value:.3g}" if isinstance(value, float) else value
+            parts.append(f"{key.partition('.')[2]} {text}")
     return ", ".join(parts)
 
 

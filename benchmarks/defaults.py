@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -83,19 +84,28 @@ def at_rate(objective: str, divisor: int) -> dict[str, Any]:
 
 def queue() -> Iterator[Cell]:
     """Yields all cells, the most urgent first: every part of the queue can be compared."""
-    names = list(SETS)
-    for sets in (names[:5], names[5:10], names[10:]):
-        for objective, divisor in SCREENED:
-            yield from (Cell(s, "imagenet", "1 minute", at_rate(objective, divisor)) for s in sets)
-    for gentle in GENTLE:
-        for divisor in (1, 4):
-            settings = {**at_rate("simclr", divisor), **gentle}
-            yield from (Cell(s, "imagenet", "1 minute", settings) for s in names)
-    for length, start in (("5 minutes", "imagenet"), ("1 minute", "scratch")):
-        for objective, divisor in SCREENED:
-            for s in names:
-                encoder = "resnet18" if start == "scratch" else ENCODER
-                yield Cell(s, start, length, at_rate(objective, divisor), encoder)
+    names, screened = list(SETS), [at_rate(*each) for each in SCREENED]
+    first, second, others = names[:5], names[5:10], names[10:]
+    gentle = [{**at_rate("simclr", divisor), **each} for each in GENTLE for divisor in (1, 4)]
+    scaled = [
+        {**at_rate("simclr", 4), "train.batch_size": batch, "optimizer.scaling": scaling}
+        for batch in (32, 512)
+        for scaling in ("linear", "sqrt", "none")
+    ]
+    steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
+        *((sets, "imagenet", "1 minute", screened) for sets in (first, second, others)),
+        (names, "imagenet", "1 minute", gentle),
+        (first, "imagenet", "1 minute", scaled),
+        (names, "imagenet", "5 minutes", screened),
+        (names, "scratch", "1 minute", screened),
+        (names, "scratch", "5 minutes", screened),
+        (names, "imagenet", "30 minutes", screened[:6]),
+        (names, "scratch", "30 minutes", screened[:6]),
+    ]
+    for sets, start, length, candidates in steps:
+        encoder = ENCODER if start == "imagenet" else "resnet18"
+        for settings, name in product(candidates, sets):
+            yield Cell(name, start, length, settings, encoder)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -116,7 +126,8 @@ def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
     """Trains a cell, and returns its line."""
     pool = len(judge.parts.train) + len(judge.parts.val)
     wanted = MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder]
-    epoch = pool // min(BATCH, pool) * min(BATCH, pool)
+    batch = min(cell.settings.get("train.batch_size", BATCH), pool)
+    epoch = pool // batch * batch
     epochs = max(1, round(wanted / epoch))
     began, used = time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +139,7 @@ def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
             init=weights if cell.start == "imagenet" else "scratch",
             image_size=SIZE,
             epochs=epochs,
-            batch_size=BATCH,
+            batch_size=batch,
             seed=cell.seed,
             precision="fp32",  # the same on every machine
             workers=0,

@@ -53,7 +53,8 @@ def start(
     if strict and understood.warnings:
         raise UsageError(f"--strict refuses these images. {' '.join(understood.warnings)}")
     progress.understood(understood)
-    progress.say(explain_defaults(merge(*layers), config))
+    if defaults := explain_defaults(merge(*layers), config):
+        progress.say(defaults)
     run = create_run(out, config)
     run.command = command
     return run, train(run, setup, progress)
