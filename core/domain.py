@@ -49,6 +49,7 @@ class Domain:
         demo: Name of a registered dataset that needs no files and no network.
         policies: Augmentation policies by name; "default" is required.
         defaults: Settings of a run that suit the field, nested as in config.toml.
+        pretrained_defaults: What differs in them where the encoder starts from weights.
         pairings: Rules that find positives that are not augmentations, by name.
         objectives: Names of the objectives that come with the domain.
         corruptions: Corruptions that are typical of its images, by name.
@@ -60,6 +61,7 @@ class Domain:
     demo: str
     policies: Mapping[str, Policy]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    pretrained_defaults: Mapping[str, Any] = field(default_factory=dict)
     pairings: Mapping[str, PairingRule] = field(default_factory=dict)
     objectives: tuple[str, ...] = ()
     corruptions: Mapping[str, Corruption] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from ..core.discovery import evaluations as evaluations
 from ..data.process import seeded as seeded
 from ..training.device import choose_device as choose_device
 from ..training.finite import require_finite as require_finite
+from ..training.probe import probe_predict as probe_predict
 from ..training.representation import representation_metrics as representation_metrics
 from ..training.step import TrainingStep as TrainingStep
 from ..training.step import mean_loss as mean_loss

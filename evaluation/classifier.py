@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import torch
-from timm.models import group_parameters
 from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
 from ..core.encoder import Encoder
 from ..core.errors import UsageError
+from ..nn.layers import HEAD, layer_numbers
 
 _BODY = "encoder.body."
-_HEAD = "head.weight"
 
 
 class Classifier(nn.Module):
@@ -37,7 +35,7 @@ class Classifier(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         numbers = layer_numbers(self.encoder.body)
-        last = numbers.pop(_HEAD)
+        last = numbers.pop(HEAD)
         body = {_BODY + name: number for name, number in numbers.items()}
         self.layers = {name: body.get(name, last) for name, _ in self.named_parameters()}
 
@@ -93,23 +91,6 @@ def head_name(encoder: Encoder) -> str:
     """Returns the name of the head in timm's model; "head" for an encoder that timm lacks."""
     name: Any = getattr(encoder.body, "pretrained_cfg", {}).get("classifier") or "head"
     return str(name if isinstance(name, str) else name[0])
-
-
-def layer_numbers(body: Any) -> dict[str, int]:
-    """Returns the layer number of each parameter, from 0, and that of a new "head.weight".
-
-    Layers are counted as timm does for layer-wise learning rates. In a model that timm cannot
-    group, each child module is a layer.
-    """
-    named = dict(body.named_parameters())
-    if hasattr(body, "group_matcher"):
-        whole: Any = SimpleNamespace(named_parameters=lambda: iter([*named.items(), (_HEAD, None)]))
-        matcher = body.group_matcher(coarse=False)
-        layers: dict[str, int] = group_parameters(whole, matcher, reverse=True)
-        return layers
-    children = list(dict.fromkeys(name.partition(".")[0] for name in named))
-    numbers = {name: children.index(name.partition(".")[0]) for name in named}
-    return {**numbers, _HEAD: len(children)}
 
 
 def layerwise_optimizer(

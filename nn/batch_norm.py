@@ -87,16 +87,26 @@ def sync_batch_norm(module: M, device: torch.device | str = "cpu") -> M:
     """Makes every batch normalization inside a module use the joined batch of all processes.
 
     On a CUDA device they become torch's own SyncBatchNorm, which works on no CPU; elsewhere they
-    become `SyncBatchNorm` of this module. Weights are shared with the module that is given.
+    become `SyncBatchNorm` of this module. Weights are shared with the module that is given. Layers
+    with frozen statistics keep them.
 
     Args:
         module: Changed in place; itself no batch normalization.
         device: Where it will be trained.
     """
+    frozen = [name for name, layer in module.named_modules() if "train" in layer.__dict__]
     if torch.device(device).type == "cuda":
         from timm.layers import norm_act  # torch's conversion, which keeps fused activations too
 
-        return cast(M, norm_act.convert_sync_batchnorm(module))  # type: ignore[no-untyped-call]
+        module = cast(M, norm_act.convert_sync_batchnorm(module))  # type: ignore[no-untyped-call]
+    else:
+        _sync_children(module)
+    for name in frozen:
+        freeze_statistics(cast(_BatchNorm, module.get_submodule(name)))
+    return module
+
+
+def _sync_children(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm):
             synced = SyncBatchNorm(
@@ -111,8 +121,18 @@ def sync_batch_norm(module: M, device: torch.device | str = "cpu") -> M:
             synced.act = getattr(child, "act", nn.Identity())
             setattr(module, name, synced.train(child.training))
         else:
-            sync_batch_norm(child)
-    return module
+            _sync_children(child)
+
+
+def freeze_statistics(layer: _BatchNorm) -> None:
+    """Keeps a layer, and copies of it, in evaluation mode: its running statistics stay."""
+    layer.eval()
+    layer.train = partial(_stay, layer)  # type: ignore[method-assign]
+
+
+def _stay(layer: M, mode: bool = True) -> M:
+    """Leaves a layer in the mode that it has."""
+    return layer
 
 
 def random_groups(x: Tensor, size: int) -> Tensor:

@@ -55,8 +55,9 @@ def declares_itself(domain: Domain) -> None:
 
 
 def defaults_are_settings(domain: Domain) -> None:
-    """Its defaults are settings of a run."""
-    validate(RunConfig, merge({"domain": domain.name}, domain.defaults))
+    """Its defaults, also those for pre-trained weights, are settings of a run."""
+    for settings in (domain.defaults, domain.pretrained_defaults):
+        validate(RunConfig, merge({"domain": domain.name}, domain.defaults, settings))
 
 
 def demo_needs_nothing(domain: Domain) -> None:

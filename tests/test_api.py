@@ -66,9 +66,10 @@ def test_what_a_domain_sets_is_not_said_to_be_fixed():
     said = {name: option.help for name, option in parameters("train").items()}
     for domain in ssl_kit.core.discovery.domains.values():
         for name, (section, *key) in FLAGS.items():
-            values = domain.defaults.get(section, {})
-            if values and (not key or key[0] in values):
-                assert "the domain's" in said[name]
+            for defaults in (domain.defaults, domain.pretrained_defaults):
+                values = defaults.get(section, {})
+                if values and (not key or key[0] in values):
+                    assert "the domain's" in said[name]
 
 
 def test_train_returns_the_run_and_records_the_call(shared_images, tmp_path):

@@ -207,7 +207,8 @@ class Trainer:
         return load(views, order, workers, pin=accelerator.device.type == "cuda")
 
     def _record(self, steps: int) -> None:
-        lr = self.optimizer.param_groups[0]["lr"]
+        group = self.optimizer.param_groups[0]
+        lr = group["lr"] / group.get("lr_scale", 1.0)
         verdict = self.recorder.record(self.step, steps, self._now(), lr)
         if verdict == "COLLAPSED" and self.settings.on_collapse == "stop":
             self.save()

@@ -64,6 +64,14 @@ class EncoderConfig(Config):
     arguments: dict[str, Any] = Field(
         default={}, description="arguments of the architecture, such as init_values=1e-5"
     )
+    frozen_layers: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="number of first layers that are not trained, their batch-norm statistics "
+            "included",
+        ),
+    ] = 0
 
 
 class OptimizerConfig(Config):
@@ -80,6 +88,27 @@ class OptimizerConfig(Config):
             "batch_size times accumulate",
         ),
     ] = 2e-3
+    scaling: Annotated[
+        Literal["linear", "sqrt", "none"],
+        Field(description="growth of the learning rate with the number of images per step"),
+    ] = "linear"
+    layer_decay: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="factor on the learning rate from each layer of the encoder to the one "
+            "before it; 1 is off",
+        ),
+    ] = 1.0
+    anchor: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="strength of the pull of the encoder's weights to their start, times the "
+            "learning rate; 0 is off (alpha of L2-SP)",
+        ),
+    ] = 0.0
     weight_decay: Annotated[
         float, Field(ge=0, description="weight decay of the optimizer, 0 or more")
     ] = 0.05

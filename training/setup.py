@@ -25,7 +25,9 @@ from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
 from ..data.views import Renderer
 from ..nn.checkpoints import facts_beside, options_beside
+from ..nn.layers import freeze_first_layers
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
+from .defaults import domain_defaults
 from .engine import divide_batch, process_count
 from .settings import RunConfig, merge
 
@@ -46,22 +48,13 @@ def resolve(*layers: Mapping[str, Any]) -> RunConfig:
             "Which domain are the images from? Give --domain; 'ssl-kit domains' lists them."
         )
     ours = {"objective": RunConfig.model_fields["objective"].default.model_dump()}
-    below = merge(ours, domains[name].defaults, _encoder_of(asked))
+    below = merge(ours, *domain_defaults(domains[name], asked).values())
     chosen = validate(RunConfig, merge(below, asked)).objective
     objective: type[Objective] = objectives[chosen.name]
     config = validate(RunConfig, merge(objective.defaults, below, asked))
     options = validate(objective.Config, config.objective.options, "objective")
     named = {"name": chosen.name, **options.model_dump()}
     return validate(RunConfig, {**config.model_dump(), "objective": named})
-
-
-def _encoder_of(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns architecture and image size of the run or export that a training begins from."""
-    encoder = asked.get("encoder")
-    init = encoder.get("init") if isinstance(encoder, Mapping) else None
-    facts = facts_beside(init) if isinstance(init, str) else {}
-    known = {"name": facts.get("architecture"), "image_size": facts.get("image_size")}
-    return {"encoder": known} if facts else {}
 
 
 @dataclass(frozen=True)
@@ -164,6 +157,7 @@ def build(config: RunConfig) -> Setup:
         encoder = create_encoder(name, len(dataset.channels), size, **arguments)
         check_needs(encoder, config.objective.name, kind.needs)
         loaded = load_initial_weights(encoder, init, dataset.channels)
+        freeze_first_layers(encoder, config.encoder.frozen_layers)
         objective = kind(encoder, validate(kind.Config, config.objective.options, "objective"))
         statistics = statistics_for(encoder, init, dataset, pool)
         loaded = "; ".join(filter(None, [loaded, statistics.origin, *opened.remarks]))

@@ -11,11 +11,13 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..data.inspection import AT_START, inspect_dataset
+from .defaults import explain_defaults
 from .engine import create_run, process_index
 from .loop import train
 from .progress import Progress
 from .resume import changes_since
 from .run import Run
+from .settings import merge
 from .setup import build, resolve
 
 
@@ -53,6 +55,8 @@ def start(
     if strict:
         understood.refuse_warnings()
     progress.understood(understood)
+    if defaults := explain_defaults(merge(*layers), config):
+        progress.say(defaults)
     is_new = not out.exists()
     run = create_run(out, config)
     run.command = command

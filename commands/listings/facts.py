@@ -162,6 +162,7 @@ def _of_domain(values: Mapping[str, Any]) -> Facts:
     return {
         **{part: values.get(part, ()) for part in _PARTS},
         "defaults": dict(values.get("defaults", {})),
+        "pretrained_defaults": dict(values.get("pretrained_defaults", {})),
         "policies": docs("policies"),
         "pairings": docs("pairings"),
         "corruptions": {
@@ -181,7 +182,7 @@ def _imported(entry: Entry) -> Facts:
     thing = entry.load()
     module = sys.modules.get(getattr(thing, "__module__", ""), None)
     if not isinstance(thing, type):
-        parts = ("datasets", "demo", "objectives", "defaults", "policies", "pairings")
+        parts = (*_PARTS, "defaults", "pretrained_defaults", "policies", "pairings")
         values = {name: getattr(thing, name) for name in parts if hasattr(thing, name)}
         values["corruptions"] = {
             name: (c.transform, c.strengths, c.unit)

@@ -134,9 +134,14 @@ def _facts(facts: Mapping[str, Any]) -> list[Sequence[str]]:
         family = "" if facts["name"] == "timm" else f"{facts['name']}/"
         named = (f"--encoder {family}{name}" for name in facts["example"])
         rows.append(("Tested with", ", ".join(named)))
-    defaults = [f"{key}={value}" for key, value in flat(facts.get("defaults", {}))]
-    if defaults:
-        rows.append(("Sets by default", ", ".join(defaults)))
+    titles = {
+        "defaults": "Sets by default",
+        "pretrained_defaults": "Sets for pre-trained weights",
+    }
+    for part, title in titles.items():
+        settings = [f"{key}={value}" for key, value in flat(facts.get(part, {}))]
+        if settings:
+            rows.append((title, ", ".join(settings)))
     return [*rows, ("Comes from", facts["plugin"])]
 
 

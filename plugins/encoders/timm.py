@@ -16,9 +16,9 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from ... import Encoder, RunError, UnknownNameError, UsageError
+from ... import Encoder, RunError, UsageError
 from ...nn import uncovered
-from .timm_downloads import how_to_copy, how_to_download, without_retries
+from .timm_downloads import configuration_of, how_to_download, without_retries
 from .timm_pooling import POOLINGS, described, head_map, head_of_tokens, small_size
 from .timm_positions import kept_rotations, resampled
 
@@ -34,36 +34,6 @@ _ARGUMENTS = (
     (r"attn\.qkv\.bias$", "qkv_bias=true"),
 )
 """Weights that tell of an argument of timm's vision transformers."""
-
-
-def _resolve(name: str, options: dict[str, Any]) -> tuple[Any, str, dict[str, Any]]:
-    """Returns timm's configuration of the weights, the architecture, and all its options.
-
-    Raises:
-        UnknownNameError: If timm has no such architecture.
-        RunError: If a folder or a model of the hub cannot be read.
-    """
-    try:
-        source, identifier = timm.models.parse_model_name(name)
-    except ValueError:
-        source, identifier = None, name
-    if source is None:
-        if not timm.is_model(name.partition(".")[0]):
-            raise UnknownNameError("timm architecture", name, timm.list_models())
-        return timm.get_pretrained_cfg(name), name, options
-    hub = timm.models._hub
-    local = source == "local-dir"
-    load = hub.load_model_config_from_path if local else hub.load_model_config_from_hf
-    try:
-        with without_retries():
-            cfg, architecture, arguments = load(identifier)
-    except Exception as error:
-        folder = "A local-dir is a folder with config.json and model.safetensors."
-        raise RunError(
-            f"The encoder '{name}' cannot be read ({type(error).__name__}). "
-            f"{folder if local else how_to_copy(identifier)}"
-        ) from error
-    return timm.models.PretrainedCfg(**cfg), architecture, {**(arguments or {}), **options}
 
 
 def _precision_for(x: Tensor) -> AbstractContextManager[Any]:
@@ -97,7 +67,7 @@ class TimmEncoder(Encoder):
     body: Any
 
     def __init__(self, architecture: str, channels: int, image_size: int, **options: Any) -> None:
-        cfg, name, options = _resolve(architecture, options)
+        cfg, name, options = configuration_of(architecture, options)
         super().__init__(name, channels, image_size)
         self._weights = architecture if name != architecture else ""
         sized: dict[str, Any] = {"img_size": image_size} if cfg and cfg.fixed_input_size else {}

@@ -1,4 +1,4 @@
-"""Where timm's pretrained weights are published, for those who have no network here."""
+"""Where timm finds architectures and weights, and what to do where there is no network."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from urllib.request import getproxies
 
 import timm
 from huggingface_hub import constants
+
+from ... import RunError, UnknownNameError
 
 _HUB = "https://huggingface.co"
 _FILE = "model.safetensors"
@@ -81,3 +83,33 @@ def _is_unknown(host: str) -> bool:
     except OSError:
         return True
     return False
+
+
+def configuration_of(name: str, options: dict[str, Any]) -> tuple[Any, str, dict[str, Any]]:
+    """Returns timm's configuration of the weights, the architecture, and all its options.
+
+    Raises:
+        UnknownNameError: If timm has no such architecture.
+        RunError: If a folder or a model of the hub cannot be read.
+    """
+    try:
+        source, identifier = timm.models.parse_model_name(name)
+    except ValueError:
+        source, identifier = None, name
+    if source is None:
+        if not timm.is_model(name.partition(".")[0]):
+            raise UnknownNameError("timm architecture", name, timm.list_models())
+        return timm.get_pretrained_cfg(name), name, options
+    hub = timm.models._hub
+    local = source == "local-dir"
+    load = hub.load_model_config_from_path if local else hub.load_model_config_from_hf
+    try:
+        with without_retries():
+            cfg, architecture, arguments = load(identifier)
+    except Exception as error:
+        folder = "A local-dir is a folder with config.json and model.safetensors."
+        raise RunError(
+            f"The encoder '{name}' cannot be read ({type(error).__name__}). "
+            f"{folder if local else how_to_copy(identifier)}"
+        ) from error
+    return timm.models.PretrainedCfg(**cfg), architecture, {**(arguments or {}), **options}

@@ -1,7 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from ssl_kit import Config, UsageError
+from ssl_kit.core import discovery
 from ssl_kit.core.config import validate
+from ssl_kit.core.registry import Entry
+from ssl_kit.training.defaults import explain_defaults
 from ssl_kit.training.settings import RunConfig, merge, parse_set, read_toml, seconds
 from ssl_kit.training.setup import resolve
 
@@ -18,9 +23,6 @@ def test_later_layers_win_and_leave_the_rest():
 
 
 def test_domain_defaults_are_above_ours_and_below_the_users(monkeypatch):
-    from dataclasses import replace
-
-    from ssl_kit.core import discovery
     from ssl_kit.training import setup
 
     natural = discovery.domains["natural"]
@@ -28,6 +30,54 @@ def test_domain_defaults_are_above_ours_and_below_the_users(monkeypatch):
     monkeypatch.setattr(setup, "domains", {"natural": replace(natural, defaults=defaults)})
     config = resolve(NATURAL, {"encoder": {"image_size": 32}})
     assert (config.encoder.name, config.encoder.image_size) == ("resnet34", 32)
+
+
+@pytest.fixture
+def two_defaults(monkeypatch):
+    """Gives the domain natural other defaults for pre-trained weights."""
+    natural = discovery.domains["natural"]
+    changed = replace(
+        natural,
+        defaults={"objective": {"name": "byol", "hidden_dim": 8}},
+        pretrained_defaults={"objective": {"name": "dino"}, "optimizer": {"lr": 5e-4}},
+    )
+    monkeypatch.setitem(discovery.domains._entries, "natural", Entry("natural", changed))
+
+
+WEIGHTS = {**NATURAL, "encoder": {"init": "imagenet"}}
+
+
+def test_a_domain_has_other_defaults_for_pretrained_weights(two_defaults):
+    scratch, pretrained = resolve(NATURAL), resolve(WEIGHTS)
+    assert (scratch.objective.name, scratch.optimizer.lr) == ("byol", 2e-3)
+    assert (pretrained.objective.name, pretrained.optimizer.lr) == ("dino", 5e-4)
+    assert "hidden_dim" in scratch.objective.options
+    assert resolve(WEIGHTS, {"objective": "simclr"}).objective.name == "simclr"
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (
+            NATURAL,
+            "Objective byol, objective.hidden_dim=8: defaults of domain natural; learning rate "
+            "0.002: default of ssl-kit (docs/defaults.md).",
+        ),
+        (
+            WEIGHTS,
+            "Objective dino, learning rate 0.0005: defaults of domain natural for pre-trained "
+            "weights (docs/defaults.md).",
+        ),
+        (
+            {**WEIGHTS, "objective": "mae"},
+            "Learning rate 0.0005: default of domain natural for pre-trained weights "
+            "(docs/defaults.md).",
+        ),
+        ({**WEIGHTS, "objective": "mae", "optimizer": {"lr": 1.0}}, ""),
+    ],
+)
+def test_a_run_says_which_defaults_it_takes(two_defaults, asked, sentence):
+    assert explain_defaults(asked, resolve(asked)) == sentence
 
 
 def test_objective_defaults_are_below_the_users(monkeypatch):

@@ -10,8 +10,9 @@ from timm.optim import param_groups_layer_decay
 from torch import nn
 
 from ssl_kit import Encoder, UsageError
-from ssl_kit.evaluation.classifier import Classifier, layer_numbers, layerwise_optimizer
+from ssl_kit.evaluation.classifier import Classifier, layerwise_optimizer
 from ssl_kit.nn import create_encoder
+from ssl_kit.nn.layers import layer_numbers
 
 SMALL = ("test_resnet", "test_vit", "test_efficientnet", "test_convnext")
 

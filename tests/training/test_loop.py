@@ -168,8 +168,9 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished_run, tiny, tmp_path, nu
         (1, {"train": {"accumulate": 2}}),
         (5, {"data": {"pair_by": "group"}}),
         (4, {"objective": {"name": "simmim"}, "encoder": {"name": "test_vit"}}),
+        (4, {"optimizer": {"anchor": 9.0, "layer_decay": 0.5}, "encoder": {"frozen_layers": 1}}),
     ],
-    ids=["teacher", "lars", "accumulate", "pairs", "random masks"],
+    ids=["teacher", "lars", "accumulate", "pairs", "random masks", "anchor"],
 )
 def test_everything_that_has_a_state_goes_on(tiny, tmp_path, at, more):
     settings = merge(tiny, more)

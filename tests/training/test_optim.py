@@ -1,3 +1,4 @@
+import copy
 import math
 
 import pytest
@@ -5,6 +6,8 @@ import torch
 from torch import nn
 
 from ssl_kit.nn import create_encoder, frozen_copy, mlp
+from ssl_kit.nn.layers import layer_numbers
+from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig
 from ssl_kit.plugins.objectives.spark import SparK, SparKConfig
 from ssl_kit.training.optim import (
     learning_rate,
@@ -107,6 +110,49 @@ def test_momentum_is_the_configured_one(name):
     assert {group["momentum"] for group in optimizer.param_groups} == {0.5}
 
 
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_learning_rates_decay_by_layer_and_heads_have_the_whole(name):
+    model = SimCLR(create_encoder(name, 3, 32), SimCLRConfig())
+    optimizer = make_optimizer(model, OptimizerConfig(layer_decay=0.5))
+    scales = {
+        id(p): (group["lr_scale"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    numbers, plain = layer_numbers(model.encoder.body), make_optimizer(model, OptimizerConfig())
+    decays = {id(p): g["weight_decay"] for g in plain.param_groups for p in g["params"]}
+    for key, parameter in model.named_parameters():
+        number = numbers.get(key.removeprefix("encoder.body."), numbers["head.weight"])
+        scale = 0.5 ** (numbers["head.weight"] - number)
+        assert scales[id(parameter)] == (scale, decays[id(parameter)])
+    assert min(scale for scale, _ in scales.values()) < 0.2
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_anchor_pulls_the_encoder_to_its_start_after_each_step(name):
+    """p -= lr alpha (p - start), after the step that the optimizer takes without an anchor."""
+    torch.manual_seed(0)
+    anchored = SimCLR(create_encoder("test_resnet", 3, 32), SimCLRConfig())
+    free = copy.deepcopy(anchored)
+    start = {key: p.detach().clone() for key, p in anchored.encoder.body.named_parameters()}
+    config = OptimizerConfig(name=name, lr=0.01)
+    optimizers = [
+        make_optimizer(anchored, config.model_copy(update={"anchor": 20.0})),
+        make_optimizer(free, config),
+    ]
+    for step in range(3):
+        for model, optimizer in zip((anchored, free), optimizers, strict=True):
+            for key, p in model.named_parameters():
+                p.grad = torch.full_like(p, 0.1 * step + len(key))
+            set_learning_rate(optimizer, 0.01 / (step + 1))
+            optimizer.step()
+        with torch.no_grad():
+            for key, p in free.encoder.body.named_parameters():
+                p -= 0.01 / (step + 1) * 20.0 * (p - start[key])
+    for p, q in zip(anchored.parameters(), free.parameters(), strict=True):
+        torch.testing.assert_close(p, q)
+
+
 def test_warm_up_is_linear_and_ends_at_the_peak():
     config = OptimizerConfig(lr=1.0, warmup=0.1)
     rates = [learning_rate(step, 40, config, 256) for step in range(5)]
@@ -131,6 +177,12 @@ def test_rate_is_scaled_by_the_batch():
     config = OptimizerConfig(lr=1.0, warmup=0.0)
     assert learning_rate(0, 10, config, 64) == pytest.approx(0.25)
     assert learning_rate(0, 10, config, 1024) == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(("scaling", "rates"), [("sqrt", [0.5, 2.0]), ("none", [1.0, 1.0])])
+def test_rate_can_be_scaled_by_the_root_of_the_batch_or_not_at_all(scaling, rates):
+    config = OptimizerConfig(lr=1.0, warmup=0.0, scaling=scaling)
+    assert [learning_rate(0, 10, config, images) for images in (64, 1024)] == rates
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 1000])

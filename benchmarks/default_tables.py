@@ -1,0 +1,293 @@
+"""Writes docs/defaults.md and docs/label_free.md from the results of benchmarks/defaults.py."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from scipy.stats import ConstantInputWarning, rankdata, spearmanr
+
+Run = Mapping[str, Any]
+UNTOUCHED = "untouched start"
+LEAST_ACROSS, LEAST_WITHIN = 5, 3  # runs, for a rank correlation
+STARTS = {"imagenet": "from ImageNet weights", "scratch": "from random weights"}
+RULE = """# How the defaults of domains are chosen
+
+This page was written by `python benchmarks/defaults.py table --out {results}`.
+Do not edit it.
+
+A domain has defaults for training from random weights (`Domain.defaults`) and others for training
+from pre-trained weights (`Domain.pretrained_defaults`). The rule was stated before the experiments:
+
+1. Candidates are settings of `ssl-kit train`: objective and learning rate, and for pre-trained
+   weights also `optimizer.layer_decay`, `optimizer.anchor` and `encoder.frozen_layers`. The start
+   without any training is always a candidate; its gain is 0.
+2. Each candidate is trained on every set of its field, at several lengths. A length is a number of
+   images, not a time. A field with a single set borrows sets of neighboring fields.
+3. A classifier of frozen features (ridge regression, `ssl_kit.evaluation.probe_predict`) learns
+   from labels of the training part and is judged on the **validation part**, by the balanced
+   accuracy. The test part is never looked at. The gain is the paired difference from the start.
+4. The labels of a set are cut in several ways: all classes, the half of the classes that a probe of
+   ImageNet features recognizes worst, ten labels a class (mean of five draws), and other tasks that
+   the labels allow. So a choice that suits one task of one set is seen.
+5. For each set, length and cut the candidates are ranked by the gain. Ranks are averaged over the
+   cuts of a set, then over lengths, then over sets. The lowest mean rank wins.
+6. From pre-trained weights a candidate is out if it hurts on any set: if the 95 % interval of its
+   gain on all classes lies below 0.
+7. Mean ranks that differ by less than 0.5 are a tie. Of tied candidates the one with fewer settings
+   is chosen, then the one that takes less time.
+
+To compute what is missing, run `python benchmarks/defaults.py run --out {results}`: it goes
+on where it was ended. {images}
+"""
+SCREENING = """
+**First screening.** The tables below hold what has been computed so far. No default has been chosen
+from them yet.
+"""
+CANDIDATES = """Gains are points of balanced accuracy over the start, means over sets, cuts and
+lengths. *helps* and *hurts* count the sets where the interval of the gain on all classes lies above
+or below 0. A candidate without a mean rank lacks some of the sets. CPU seconds are those of one
+thread on a machine that did other work. The second table has the gains on all classes with 95 %
+intervals over groups of the validation part.
+"""
+KNOWN = """## What the starts know without training
+
+Balanced accuracies in percent of the probe (kNN in parentheses) on the validation part.
+*Descriptors* are hand-crafted histograms of color, texture and gradients, without a network.
+"""
+MEASURES = """# How far measures without labels can be trusted
+
+This page was written by `python benchmarks/defaults.py table --out {results}`.
+Do not edit it.
+
+The collapse watch measures the features and the projections of 256 images (`metrics.jsonl`), and
+needs no labels. The tables show how these measures go along with the gain of a probe over the
+untouched start, mean over the cuts of the labels (the runs are in [defaults.md](defaults.md)). They
+are Spearman rank correlations: of the measure at the end and, behind the slash, of its change from
+the start. 1 or -1 means that the measure orders the runs as the probe does, 0 that it says nothing.
+In the last column stands, in parentheses, in how many groups of runs the sign is that of the mean.
+
+*Across objectives*: over all runs of a set from the same start with the same length, mean over the
+sets of a field. *Within an objective*: over runs of a set that differ in learning rate, length or
+seed only, mean over sets and objectives. A dash stands where there are fewer than {across} runs of
+a set, or {within} of an objective. A measure is used for a choice without labels only if its
+correlation has the same sign in every group and exceeds 0.6 in the mean.
+"""
+
+
+def name_of(settings: Mapping[str, Any]) -> str:
+    """Returns the name of a candidate."""
+    parts = [f"`{settings['objective']}`"]
+    for key, value in settings.items():
+        if key != "objective":
+            text = f"{value:.3g}" if isinstance(value, float) else value
+            parts.append(f"{key.partition('.')[2]} {text}")
+    return ", ".join(parts)
+
+
+def grouped(runs: Iterable[Run], key: Callable[[Run], Any]) -> dict[Any, list[Run]]:
+    """Groups runs by a key, in the order in which keys come."""
+    groups: dict[Any, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[key(run)].append(run)
+    return dict(groups)
+
+
+def gain(runs: Sequence[Run], cut: str, classifier: str) -> float:
+    """Returns the gain over the start, in points, mean over seeds."""
+    return 100 * mean(run["scores"][cut][classifier][1] for run in runs)
+
+
+def ranks(blocks: Mapping[tuple[str, str], Mapping[str, Sequence[Run]]]) -> dict[str, float]:
+    """Returns the mean rank of each candidate that was trained in every block.
+
+    Args:
+        blocks: Runs by candidate, by (set, length).
+    """
+    names = set.intersection(*(set(block) for block in blocks.values()))
+    compared = [*sorted(names), UNTOUCHED]
+    by_set: dict[str, list[list[float]]] = defaultdict(list)
+    for (name, _), block in blocks.items():
+        of_cuts = []
+        for cut in next(iter(block.values()))[0]["scores"]:
+            gains = [gain(block[c], cut, "probe") if c != UNTOUCHED else 0.0 for c in compared]
+            of_cuts.append(rankdata([-g for g in gains]))
+        by_set[name].append([mean(column) for column in zip(*of_cuts, strict=True)])
+    of_sets = [[mean(c) for c in zip(*rows, strict=True)] for rows in by_set.values()]
+    return dict(zip(compared, map(mean, zip(*of_sets, strict=True)), strict=True))
+
+
+def candidates(runs: Sequence[Run]) -> list[str]:
+    """Returns the table of the candidates of a field from one start."""
+    by_block = grouped(runs, lambda run: (run["set"], run["length"]))
+    blocks = {k: grouped(v, lambda run: name_of(run["settings"])) for k, v in by_block.items()}
+    mean_ranks = ranks(blocks)
+    rows = []
+    for name, of_name in grouped(runs, lambda run: name_of(run["settings"])).items():
+        cuts = [(run, cut) for run in of_name for cut in run["scores"]]
+        whole = grouped(of_name, lambda run: run["set"])
+        hurts = [s for s, each in whole.items() if any(_high(run) < 0 for run in each)]
+        helps = [s for s, each in whole.items() if any(_low(run) > 0 for run in each)]
+        values = [mean(gain([run], cut, c) for run, cut in cuts) for c in ("probe", "knn")]
+        rank = f"{mean_ranks[name]:.1f}" if name in mean_ranks else "-"
+        seconds = mean(run["cpu_seconds"] for run in of_name)
+        row = f"| {name} | {rank} | {values[0]:+.1f} | {values[1]:+.1f} | {len(helps)} | "
+        row += f"{len(hurts)} | {len(whole)} | {seconds:.0f} |"
+        rows.append((mean_ranks.get(name, float("inf")), -values[0], row))
+    if len(mean_ranks) > 1:
+        row = f"| {UNTOUCHED} | {mean_ranks[UNTOUCHED]:.1f} | 0 | 0 | | | {len(by_block)} | |"
+        rows.append((mean_ranks[UNTOUCHED], 0.0, row))
+    return [
+        "| candidate | mean rank | gain, probe | gain, kNN | helps | hurts | sets | CPU seconds |",
+        "|---|---|---|---|---|---|---|---|",
+        *(row for *_, row in sorted(rows)),
+        "",
+    ]
+
+
+def _low(run: Run) -> float:
+    return float(run["scores"]["all classes"]["probe"][2])
+
+
+def _high(run: Run) -> float:
+    return float(run["scores"]["all classes"]["probe"][3])
+
+
+def by_set(runs: Sequence[Run]) -> list[str]:
+    """Returns the table of gains on each set, all classes, with intervals."""
+    names = list(dict.fromkeys(run["set"] for run in runs))
+    rows = [
+        "| candidate | " + " | ".join(names) + " |",
+        "|---" * (1 + len(names)) + "|",
+    ]
+    for name, of_name in grouped(runs, lambda run: name_of(run["settings"])).items():
+        cells = []
+        for each in names:
+            there = [run for run in of_name if run["set"] == each]
+            text = "; ".join(_interval(run) for run in there)
+            cells.append(text or "")
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*rows, ""]
+
+
+def _interval(run: Run) -> str:
+    _, value, low, high = (100 * share for share in run["scores"]["all classes"]["probe"])
+    verdict = " **hurts**" if high < 0 else " **helps**" if low > 0 else ""
+    length = "" if run["length"] == "1 minute" else f" ({run['length']})"
+    return f"{value:+.1f} [{low:.1f}, {high:.1f}]{verdict}{length}"
+
+
+def starts(lines: Sequence[Run]) -> list[str]:
+    """Returns the table of the untouched starts."""
+    rows = [
+        KNOWN,
+        "| set | images: train, val (val groups) | cut | ImageNet | random weights | descriptors |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (name, _), of_set in grouped(lines, lambda r: (r["set"], r["encoder"])).items():
+        known = {each["start"]: each["scores"] for each in of_set}
+        if "imagenet" not in known:
+            continue
+        sizes = of_set[0]["images"]
+        about = f"{sizes['train']}, {sizes['val']} ({sizes['val groups']})"
+        for cut in known["imagenet"]:
+            cells = [known[s][cut] for s in ("imagenet", "scratch", "descriptors")]
+            texts = [f"{100 * c['probe'][0]:.1f} ({100 * c['knn'][0]:.1f})" for c in cells]
+            rows.append(f"| {name} | {about} | {cut} | " + " | ".join(texts) + " |")
+    return [*rows, ""]
+
+
+def defaults_page(lines: Sequence[Run], results: Path) -> str:
+    """Returns the text of docs/defaults.md."""
+    runs = [line for line in lines if line["kind"] == "run"]
+    lengths = sorted({(run["encoder"], run["length"], run["images"]) for run in runs})
+    images = "; ".join(
+        f"{length} of `{encoder}` is about {1000 * round(min(n) / 1000):,} images"
+        for (encoder, length), n in _images(lengths).items()
+    )
+    text = f"{images}." if images else ""
+    parts = [RULE.format(results=results, images=text), SCREENING]
+    for start, title in STARTS.items():
+        of_start = [run for run in runs if run["start"] == start]
+        if not of_start:
+            continue
+        parts.append(f"## Candidates {title}\n\n{CANDIDATES}")
+        for field, of_field in grouped(of_start, lambda run: run["field"]).items():
+            parts.append("\n".join([f"### {field}", "", *candidates(of_field), *by_set(of_field)]))
+    parts.append("\n".join(starts([line for line in lines if line["kind"] == "start"])))
+    return "\n".join(parts)
+
+
+def _images(lengths: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str], list[int]]:
+    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for encoder, length, images in lengths:
+        found[encoder, length].append(images)
+    return found
+
+
+def correlation(runs: Sequence[Run], measure: str, change: bool) -> float | None:
+    """Returns the rank correlation of a measure with the gain; None if one of them is constant."""
+    gains = [mean(gain([run], cut, "probe") for cut in run["scores"]) for run in runs]
+    before = [run["before"].get(measure, 0.0) if change else 0.0 for run in runs]
+    values = [run["after"][measure] - b for run, b in zip(runs, before, strict=True)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantInputWarning)
+        rho = float(spearmanr(values, gains).statistic)
+    return None if rho != rho else rho
+
+
+def correlations(groups: Sequence[Sequence[Run]], measure: str, count: bool) -> str:
+    """Returns the mean correlations of the value and of the change, as a cell.
+
+    Args:
+        groups: Runs that are compared with each other.
+        measure: Name of the measure.
+        count: Whether to add in how many groups the sign is that of the mean.
+    """
+    having = [[run for run in group if measure in run["after"]] for group in groups]
+    texts = []
+    for change in (False, True):
+        found = [correlation(group, measure, change) for group in having if len(group) > 2]
+        known = [rho for rho in found if rho is not None]
+        same = sum(rho * mean(known) > 0 for rho in known)
+        agree = f" ({same} of {len(known)})" if count else ""
+        texts.append(f"{mean(known):+.2f}{agree}" if known else "-")
+    return "-" if texts == ["-", "-"] else " / ".join(texts)
+
+
+def label_free_page(lines: Sequence[Run], results: Path) -> str:
+    """Returns the text of docs/label_free.md."""
+    runs = [line for line in lines if line["kind"] == "run"]
+    measures = list(dict.fromkeys(name for run in runs for name in run["after"]))
+    parts = [MEASURES.format(results=results, across=LEAST_ACROSS, within=LEAST_WITHIN), SCREENING]
+    kinds = {
+        "Across objectives": (lambda r: (r["set"], r["start"], r["length"]), LEAST_ACROSS),
+        "Within an objective": (
+            lambda r: (r["set"], r["start"], r["settings"]["objective"]),
+            LEAST_WITHIN,
+        ),
+    }
+    fields = list(dict.fromkeys(run["field"] for run in runs))
+    for title, (key, least) in kinds.items():
+        groups = [group for group in grouped(runs, key).values() if len(group) >= least]
+        columns = {f: [g for g in groups if g[0]["field"] == f] for f in fields} | {"all": groups}
+        rows = [f"## {title}", "", "| measure | " + " | ".join(columns) + " |"]
+        rows.append("|---" * (1 + len(columns)) + "|")
+        counts = [f"{len(g)} ({sum(map(len, g))})" for g in columns.values()]
+        rows.append("| *groups (runs)* | " + " | ".join(counts) + " |")
+        for measure in measures:
+            cells = [correlations(g, measure, f == "all") for f, g in columns.items()]
+            rows.append(f"| {measure} | " + " | ".join(cells) + " |")
+        parts.append("\n".join([*rows, ""]))
+    return "\n".join(parts)
+
+
+def write(lines: Sequence[Run], results: Path) -> None:
+    """Writes both pages beside the results."""
+    pages = {"defaults.md": defaults_page, "label_free.md": label_free_page}
+    for name, page in pages.items():
+        (results.parent / name).write_text(page(lines, results).rstrip("\n") + "\n")

@@ -1,0 +1,252 @@
+"""Pre-trains many candidates for the defaults of domains, and tabulates how much each gains.
+
+    python benchmarks/defaults.py run --out docs/defaults.jsonl
+    python benchmarks/defaults.py table --out docs/defaults.jsonl
+    python benchmarks/defaults.py queue --out docs/defaults.jsonl
+
+`run` works through a queue of trainings (set, objective, start, settings, length, seed), and stores
+one line for each. A training whose line is there is not repeated, so that it can be ended at any
+time and go on later; `--minutes` ends it. The length is a number of images, so that a slow machine
+does not change results: "1 minute" is what the encoder trains on in a minute on two cores that do
+nothing else. `table` writes docs/defaults.md and docs/label_free.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import default_tables
+import torch
+from default_sets import HOLDOUT, SETS, Judge, plain
+
+from ssl_kit import SslKitError, load, train
+from ssl_kit.nn import objectives
+
+ENCODER, SIZE, BATCH = "tf_efficientnet_lite0", 64, 128
+IMAGES_A_MINUTE = {"tf_efficientnet_lite0": 8_000, "resnet18": 16_000}
+MINUTES = {"1 minute": 1, "5 minutes": 5, "30 minutes": 30}
+LR = 2e-3  # the kit's default; an objective may have another one
+SCREENED = (
+    ("simclr", 1), ("simclr", 4), ("descriptors", 1), ("byol", 1), ("vicreg", 1), ("tico", 1),
+    ("simclr", 16), ("densecl", 1), ("barlow_twins", 1), ("dino", 1), ("moco_v3", 1),
+    ("descriptors", 4), ("byol", 4), ("vicreg", 4), ("tico", 4), ("descriptors", 16),
+    ("densecl", 4), ("barlow_twins", 4), ("dino", 4), ("moco_v3", 4), ("byol", 16),
+)  # fmt: skip
+GENTLE: tuple[Mapping[str, Any], ...] = (
+    {"optimizer.layer_decay": 0.75},
+    {"optimizer.anchor": 30.0},
+    {"encoder.frozen_layers": 8},
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training.
+
+    Attributes:
+        set: Name of the data set.
+        start: "imagenet" or "scratch".
+        length: Of `MINUTES`.
+        settings: Beside the defaults; "objective" is always among them.
+        encoder: Architecture.
+        seed: Of all random numbers.
+    """
+
+    set: str
+    start: str
+    length: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    encoder: str = ENCODER
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        """What tells the cell from others, as text."""
+        return json.dumps(vars(self), sort_keys=True)
+
+
+def at_rate(objective: str, divisor: int) -> dict[str, Any]:
+    """Returns the settings of an objective at a fraction of its default learning rate."""
+    if divisor == 1:
+        return {"objective": objective}
+    rate = objectives[objective].defaults.get("optimizer", {}).get("lr", LR) / divisor
+    return {"objective": objective, "optimizer.lr": rate}
+
+
+def queue() -> Iterator[Cell]:
+    """Yields all cells, the most urgent first: every part of the queue can be compared."""
+    names, screened = list(SETS), [at_rate(*each) for each in SCREENED]
+    first, second, others = names[:5], names[5:10], names[10:]
+    gentle = [{**at_rate("simclr", divisor), **each} for each in GENTLE for divisor in (1, 4)]
+    scaled = [
+        {**at_rate("simclr", 4), "train.batch_size": batch, "optimizer.scaling": scaling}
+        for batch in (32, 512)
+        for scaling in ("linear", "sqrt", "none")
+    ]
+    steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
+        *((sets, "imagenet", "1 minute", screened) for sets in (first, second, others)),
+        (names, "imagenet", "1 minute", gentle),
+        (first, "imagenet", "1 minute", scaled),
+        (names, "imagenet", "5 minutes", screened),
+        (names, "scratch", "1 minute", screened),
+        (names, "scratch", "5 minutes", screened),
+        (names, "imagenet", "30 minutes", screened[:6]),
+        (names, "scratch", "30 minutes", screened[:6]),
+    ]
+    for sets, start, length, candidates in steps:
+        encoder = ENCODER if start == "imagenet" else "resnet18"
+        for settings, name in product(candidates, sets):
+            yield Cell(name, start, length, settings, encoder)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Reads the results so far; a half-written last line is left out."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    """Adds a line to the results, whole or not at all."""
+    kept = "".join(f"{json.dumps(each, separators=(',', ':'))}\n" for each in [*lines(path), line])
+    part = path.with_suffix(".part")
+    part.write_text(kept)
+    part.replace(path)
+
+
+def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
+    """Trains a cell, and returns its line."""
+    pool = len(judge.parts.train) + len(judge.parts.val)
+    wanted = MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder]
+    batch = min(cell.settings.get("train.batch_size", BATCH), pool)
+    epoch = pool // batch * batch
+    epochs = max(1, round(wanted / epoch))
+    began, used = time.monotonic(), time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {**judge.set.options, **cell.settings, "data.holdout": HOLDOUT}
+        run = train(
+            domain=judge.set.domain,
+            data=judge.folder,
+            encoder=cell.encoder,
+            init=weights if cell.start == "imagenet" else "scratch",
+            image_size=SIZE,
+            epochs=epochs,
+            batch_size=batch,
+            seed=cell.seed,
+            precision="fp32",  # the same on every machine
+            workers=0,
+            set=settings,
+            out=Path(folder) / "run",
+        )
+        seconds, cpu = time.monotonic() - began, time.process_time() - used
+        state = run.load_checkpoint()
+        after = run.lines(run.metrics)[-1]
+        before = state["watch"]["initial"] if state else {}
+        scores = judge.scores(load(run).model)
+        rate = run.config.optimizer.lr
+    return {
+        "kind": "run",
+        **vars(cell),
+        "field": judge.set.field,
+        "lr": rate,
+        "images": epochs * epoch,
+        "epochs": epochs,
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu, 1),
+        "loss": round(after["loss"], 4),
+        "verdict": after["verdict"],
+        "before": {name: float(f"{value:.4g}") for name, value in before.items()},
+        "after": {name: float(f"{after[name]:.4g}") for name in before},
+        "scores": plain(scores, judge.of_start(cell.start)),
+    }
+
+
+def references(name: str, judge: Judge, encoder: str) -> list[dict[str, Any]]:
+    """Returns the lines of the untouched starts of a set."""
+    sizes = {"train": len(judge.parts.train), "val": len(judge.parts.val)}
+    groups = len(set(judge.index.groups[judge.parts.val].tolist()))
+    return [
+        {
+            "kind": "start",
+            "set": name,
+            "field": judge.set.field,
+            "start": start,
+            "encoder": encoder,
+            "hard": list(judge.hard),
+            "images": {**sizes, "val groups": groups},
+            "scores": plain(judge.of_start(start)),
+        }
+        for start in ("imagenet", "scratch", "descriptors")
+        if encoder == ENCODER or start == "scratch"
+    ]
+
+
+def run(args: argparse.Namespace) -> None:
+    """Works through the queue."""
+    torch.set_num_threads(1)
+    end = time.monotonic() + 60 * args.minutes
+
+    @cache
+    def judge_of(name: str, encoder: str) -> Judge:
+        judge = Judge(name, args.data, encoder, SIZE, str(args.weights))
+        known = {(r["set"], r["encoder"]) for r in lines(args.out) if r["kind"] == "start"}
+        if (name, encoder) not in known:
+            for line in references(name, judge, encoder):
+                append(args.out, line)
+        return judge
+
+    for cell in waiting(args):
+        if time.monotonic() > end:
+            break
+        try:
+            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights))
+        except SslKitError as error:  # the others can still be computed
+            print(f"failed: {cell.key}: {error}", flush=True)
+            continue
+        append(args.out, line)
+        gain = 100 * line["scores"]["all classes"]["probe"][1]
+        print(f"{line['cpu_seconds']:5.0f} s CPU  {gain:+5.1f}  {cell.key}", flush=True)
+
+
+def waiting(args: argparse.Namespace) -> list[Cell]:
+    """Returns the cells of the queue that are not done."""
+    names = Cell.__dataclass_fields__
+    done = {
+        Cell(**{name: r[name] for name in names}).key for r in lines(args.out) if r["kind"] == "run"
+    }
+    chosen = args.sets.split(",") if args.sets else list(SETS)
+    return [cell for cell in queue() if cell.key not in done and cell.set in chosen]
+
+
+def main() -> None:
+    """Runs the queue, lists what is left of it, or writes the pages."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=["run", "queue", "table"])
+    parser.add_argument("--out", type=Path, default=Path("docs/defaults.jsonl"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        default=Path("../shared/weights/tf_efficientnet_lite0.imagenet.safetensors"),
+    )
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no training after it")
+    parser.add_argument("--sets", default="", help="names, separated by commas")
+    args = parser.parse_args()
+    if args.action == "run":
+        run(args)
+    elif args.action == "queue":
+        print("\n".join(cell.key for cell in waiting(args)))
+    else:
+        default_tables.write(lines(args.out), args.out)
+
+
+if __name__ == "__main__":
+    main()

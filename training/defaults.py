@@ -1,0 +1,79 @@
+"""Defaults of the kit, the domain and the objective, and which of them a run takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.discovery import domains, objectives
+from ..core.domain import Domain
+from ..nn.checkpoints import facts_beside
+from .settings import RunConfig, merge
+
+_PAGE = "docs/defaults.md"
+_SECTIONS = ("objective.", "optimizer.", "encoder.")
+_ALWAYS = ("objective.name", "optimizer.lr")
+_WORDS = {"objective.name": "objective {}", "optimizer.lr": "learning rate {:g}"}
+
+Layers = dict[str, Mapping[str, Any]]
+
+
+def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
+    """Returns the settings of a domain that a run stands on, by where they come from.
+
+    A run that starts from a run or an export takes its architecture and image size as well.
+
+    Args:
+        domain: Of the images.
+        asked: What the user has set, nested.
+    """
+    layers: Layers = {f"domain {domain.name}": domain.defaults}
+    encoder = merge(domain.defaults, asked).get("encoder", {})
+    init = encoder.get("init", "scratch")
+    if init != "scratch":
+        layers[f"domain {domain.name} for pre-trained weights"] = domain.pretrained_defaults
+    if facts := facts_beside(init) if isinstance(init, str) else {}:
+        known = {"name": facts.get("architecture"), "image_size": facts.get("image_size")}
+        layers[f"the weights '{init}'"] = {"encoder": known}
+    return layers
+
+
+def explain_defaults(asked: Mapping[str, Any], config: RunConfig) -> str:
+    """Returns a sentence on the defaults that a run takes, "" if the user has set all.
+
+    It names objective and learning rate, and what else the domain sets of objective, optimizer and
+    encoder, each with where it comes from.
+
+    Args:
+        asked: What the user has set, nested.
+        config: What was resolved from it.
+    """
+    given, taken = _flat(asked), _flat(config.model_dump())
+    layers = {
+        "ssl-kit": _flat(RunConfig(domain=config.domain).model_dump()),
+        f"objective {config.objective.name}": _flat(objectives[config.objective.name].defaults),
+    }
+    origins = {key: origin for origin, values in layers.items() for key in values}
+    origins = {key: origins[key] for key in _ALWAYS}
+    for origin, settings in domain_defaults(domains[config.domain], asked).items():
+        flat = _flat(settings)  # options of an objective that was not chosen have no effect
+        chosen = [key for key in flat if key.startswith(_SECTIONS) and taken.get(key) == flat[key]]
+        origins |= dict.fromkeys(chosen, origin)
+    parts: dict[str, list[str]] = {}
+    for key, origin in origins.items():
+        if key not in given:
+            parts.setdefault(origin, []).append(_WORDS.get(key, f"{key}={{}}").format(taken[key]))
+    texts = [
+        f"{', '.join(p)}: default{'s'[: len(p) - 1]} of {origin}" for origin, p in parts.items()
+    ]
+    sentence = "; ".join(texts)
+    return f"{sentence[0].upper()}{sentence[1:]} ({_PAGE})." if sentence else ""
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns sections of settings with dotted keys; an objective may be its bare name."""
+    values: dict[str, Any] = {}
+    for section, inner in merge(settings).items():
+        if isinstance(inner, Mapping):
+            values |= {f"{section}.{key}": value for key, value in inner.items()}
+    return values
