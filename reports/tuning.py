@@ -12,7 +12,6 @@ from .words import (
     listed,
     no_verdict,
     plural,
-    sentence_case,
     spaced,
 )
 
@@ -61,7 +60,7 @@ def table(values: Json) -> list[list[str]]:
     final = f"new seeds ({seeds})" if seeds else "last rung"
     rows = [["candidate", *(f"rung {k + 1}" for k in range(rungs)), final, "images", ""]]
     for start in values["starts"]:
-        name = f"untouched start {Path(start['init']).name}, {start['image_size']} px"
+        name = f"untouched start: {start_name(start)}"
         rows.append([name, *[""] * rungs, shown(start["estimate"], values), "", ""])
     for row in values["candidates"]:
         rung_texts = [number(value, values) for value in row["rungs"]]
@@ -72,6 +71,13 @@ def table(values: Json) -> list[list[str]]:
         name = f"{row['number']}: {row['changes']}"
         rows.append([name, *rung_texts, estimate, f"{row['images']:,}", mark])
     return rows
+
+
+def start_name(start: Json) -> str:
+    """Names the weights and the image size of an untouched start."""
+    init = start["init"]
+    weights = "random weights" if init == "scratch" else Path(init).name
+    return f"{weights}, {start['image_size']} px"
 
 
 def number(value: float | None, values: Json) -> str:
@@ -100,9 +106,7 @@ def verdicts(values: Json) -> list[str]:
     names = {row["number"]: row["changes"] for row in values["candidates"]}
     winner, gains = values["winner"], values["gains"]
     sentences = [
-        f"Winner: {names[winner]}."
-        if winner
-        else "The default is kept: no candidate was better by more than the noise."
+        f"Winner: candidate {winner} ({names[winner]})." if winner else "The default is kept."
     ]
     if not values["labeled"]:
         return [*sentences, *_label_free(values)]
@@ -110,9 +114,15 @@ def verdicts(values: Json) -> list[str]:
         sentences.append(_sentence(gains["default"], "the default", values))
     elif winner:
         sentences.append("The default could not be trained.")
+    if "other" in gains:
+        other = gains["other"]
+        gap = estimate_text(other, signed=True)
+        sentences.append(
+            f"The best other candidate ({other['number']}: {names[other['number']]}) differs from "
+            f"it by {gap} points, which is within the noise or worse."
+        )
     start = gains["start"]
-    name = f"the best untouched start ({Path(start['init']).name}, {start['image_size']} px)"
-    sentences.append(_sentence(start, name, values))
+    sentences.append(_sentence(start, f"the best untouched start ({start_name(start)})", values))
     if start["verdict"] == "hurts":
         sentences.append("Use the start as it is: short pre-training made it worse here.")
     if not values["final_seeds"]:
@@ -142,7 +152,7 @@ def _sentence(gain: Json, other: str, values: Json) -> str:
         "helps": f"It is better than {other}",
         "hurts": f"It is worse than {other}",
         "no evidence": f"It is no better than {other} within the noise",
-        "no verdict": f"{sentence_case(no_verdict(values['images']['groups']))} against {other}",
+        "no verdict": f"Against {other} there is {no_verdict(values['images']['groups'])}",
     }
     return f"{words[gain['verdict']]}: {estimate_text(gain, signed=True)} points."
 

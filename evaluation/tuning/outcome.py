@@ -136,7 +136,6 @@ class Outcome:
 
     def values(self, elapsed: float) -> dict[str, Any]:
         """Returns everything as plain values, the content of tune.json."""
-        index, splits = self.images.dataset.index, self.images.splits
         default = self.request.default
         return {
             "format": FORMAT,
@@ -146,9 +145,9 @@ class Outcome:
             "images": {
                 "fingerprint": self.images.dataset.fingerprint(),
                 "trained_on": len(self.images.pool),
-                "validation": int((index.labels[splits.val] >= 0).sum()),
-                "groups": self._groups,
-                "kept_out": len(splits.test),
+                "validation": self._first.images,
+                "groups": self._first.groups,
+                "kept_out": len(self.images.splits.test),
             },
             "metric": self.metric,
             "labeled": self.images.labeled,
@@ -166,9 +165,8 @@ class Outcome:
         }
 
     @property
-    def _groups(self) -> int:
-        """Number of validation groups."""
-        return next(iter(self.finals.values())).groups
+    def _first(self) -> Result:
+        return next(iter(self.finals.values()))
 
     def _start_row(self, start: Start) -> dict[str, Any]:
         estimate = _plain(start.result.metrics[self.metric])
@@ -208,11 +206,19 @@ class Outcome:
         return (last.trial.stage, last.value or 0.0) if last else (-1.0, 0.0)
 
     def _gains(self) -> dict[str, Any]:
-        """Returns the gains of the winner over the default and the best start, with verdicts."""
+        """Returns paired gains with verdicts.
+
+        Those of the winner over the default and over the best start; where the default is kept,
+        that of the best other finalist over it.
+        """
         winner, start = self.finals[self.winner], self.best_start
         gains: dict[str, Any] = {}
         if 0 in self.finals and self.winner != 0:
             gains["default"] = self._gain(winner, self.finals[0])
+        others = [n for n in self.finalists if n != 0]
+        if self.winner == 0 and others:
+            best = max(others, key=lambda n: self._value(self.finals[n]))
+            gains["other"] = self._gain(self.finals[best], winner) | {"number": best}
         gains["start"] = self._gain(winner, start.result) | {
             "init": start.init,
             "image_size": start.image_size,

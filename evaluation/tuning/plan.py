@@ -25,7 +25,7 @@ class Cost:
 
     Attributes:
         speed: Images trained on in a second.
-        overhead: Seconds of a trial beside the training: opening, judging, writing.
+        overhead: Seconds of a trial beside its steps: opening, measuring, judging, writing.
     """
 
     speed: float
@@ -42,7 +42,7 @@ class Plan:
         epochs: The same in epochs.
         seeds: Number of new seeds in the final, more if time is left.
         ends: Seconds from the start until which the runs of each rung end.
-        overhead: Seconds of a trial beside the training.
+        overhead: Seconds of a trial beside its steps.
         budget: Seconds of everything.
     """
 
@@ -66,14 +66,34 @@ class Plan:
         """Number of rungs before the final, which is the stage after them."""
         return len(self.candidates)
 
-    def end(self, stage: int) -> float:
-        """Returns the seconds from the start until which the runs of a stage end."""
-        reserve = min(_RESERVE * self.budget, _MOST_RESERVE)
-        return self.ends[stage] if stage < self.rungs else self.budget - reserve
+    def fits(self, stage: int, elapsed: float, overhead: float, runs: int = 1) -> bool:
+        """Tells whether runs of a stage may begin.
+
+        All must end within the budget, even if they take as long as they may. A rung ends when
+        half of a usual run would be over its share of the time.
+
+        Args:
+            stage: Number of the rung, or of the final.
+            elapsed: Seconds from the start.
+            overhead: Seconds that runs have taken beside their steps so far.
+            runs: Number of runs.
+        """
+        end = self.budget - min(_RESERVE * self.budget, _MOST_RESERVE)
+        if elapsed + runs * (SLACK * self.length(stage) + max(overhead, self.overhead)) > end:
+            return False
+        usual = self.length(stage) + self.overhead
+        return stage >= self.rungs or elapsed + usual / 2 <= self.ends[stage]
 
     def max_time(self, stage: int) -> float:
-        """Returns the seconds after which a run of a stage ends, whatever it costs."""
-        return SLACK * self.seconds[min(stage, self.rungs - 1)]
+        """Returns the seconds after which the training of a stage ends, whatever it costs.
+
+        The measurements at its start and end, which are part of the overhead, are included.
+        """
+        return SLACK * self.length(stage) + self.overhead
+
+    def length(self, stage: int) -> float:
+        """Returns the seconds of training of the default in a stage."""
+        return self.seconds[min(stage, self.rungs - 1)]
 
 
 def make_plan(budget: float, spent: float, cost: Cost, images: int) -> Plan:

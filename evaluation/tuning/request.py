@@ -285,4 +285,4 @@ def _sizes(size: int, dataset: Dataset) -> tuple[int, ...]:
             continue
     largest = float(np.median(sides)) if sides else size
     larger = [round(size * factor / 16) * 16 for factor in _LARGER]
-    return (size, *(pixels for pixels in larger if size < pixels <= largest))
+    return tuple(dict.fromkeys((size, *(p for p in larger if size < p <= largest))))

@@ -118,7 +118,7 @@ def _planned(request: Request, images: Images, judge: Judge, timer: Clock, out: 
 
 
 def _measure(request: Request, judge: Judge, folder: Path) -> Cost:
-    """Trains the default for a moment, and measures its speed and what comes beside training."""
+    """Trains the default for a moment, and measures its speed and what comes beside the steps."""
     began = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     most = min(_MEASURED * request.budget, _LONGEST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from .space import OBJECTIVE, Params, Space
 from .trials import Measured, Record, Trial, as_trial, clean
 
 MOST_SEEDS = 5
+_MOST_TIMES = 4  # as many candidates as planned
 _ATTEMPTS = 5  # to suggest a candidate that was not tried
 _FAILURES = (SslKitError, MemoryError, ArithmeticError, RuntimeError, ValueError)
 
@@ -77,12 +77,13 @@ class Search:
 
     def _first_rung(self) -> list[int]:
         """Tries the default and new candidates; returns their numbers, the best first."""
-        for number in range(self.plan.candidates[0]):
+        numbers = range(_MOST_TIMES * self.plan.candidates[0])  # where runs are short, more of them
+        for number in numbers:
             trial = Trial(number, 0, self.seed)
             if number and trial not in self.records and not self._fits(0):
                 break
             self._record(trial, self.candidate(number))
-        ranked = self._ranked(0, range(self.plan.candidates[0]))
+        ranked = self._ranked(0, numbers)
         if not ranked:
             reasons = list(dict.fromkeys(r.reason for r in self.records.values() if r.reason))
             raise RunError(f"No candidate could be trained. The first one: {reasons[0]}")
@@ -140,15 +141,14 @@ class Search:
     def _fits(self, stage: int, runs: int = 1) -> bool:
         """Tells whether runs of a stage end in time, if they begin now."""
         extra = [r.wall - r.seconds for r in self.records.values() if not r.reason]
-        overhead = max(self.plan.overhead, sum(extra) / max(1, len(extra)))
-        needed = runs * (self.plan.max_time(stage) + overhead)
-        return self.clock.elapsed + needed <= self.plan.end(stage)
+        overhead = sum(extra) / max(1, len(extra))
+        return self.plan.fits(stage, self.clock.elapsed, overhead, runs)
 
     def _record(self, trial: Trial, params: Params) -> None:
         """Runs a trial unless it is recorded, and records it, failed or not."""
         if trial in self.records:
             return
-        began, folder = time.monotonic(), self.out / trial.folder
+        began, folder = self.clock.elapsed, self.out / trial.folder
         measured, reason = None, ""
         try:
             measured = self.measure(self._config(trial, params), folder)
@@ -158,7 +158,7 @@ class Search:
             reason = str(error).strip() or type(error).__name__
         value = measured.result.metrics[self.metric].value if measured else None
         images, seconds = (measured.images, measured.seconds) if measured else (0, 0.0)
-        wall, elapsed = time.monotonic() - began, self.clock.elapsed
+        wall, elapsed = self.clock.elapsed - began, self.clock.elapsed
         record = Record(trial, params, value, reason, images, seconds, wall, elapsed)
         clean(folder, keep_encoder=trial.stage == self.plan.rungs and value is not None)
         record.save(self.out)

@@ -14,6 +14,7 @@ from ...core.errors import DataError
 from ...training.engine import create_run
 from ...training.loop import train
 from ...training.progress import Progress
+from ...training.run import Run
 from ...training.settings import RunConfig, merge
 from ...training.setup import build
 from ...training.start import go_on
@@ -76,7 +77,13 @@ class Record:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a training gave: the judge's result, images trained on and seconds of training."""
+    """What a training gave.
+
+    Attributes:
+        result: The judge's result.
+        images: Number of images trained on, counted in every epoch.
+        seconds: Seconds of training, without the measurements at its start and end.
+    """
 
     result: Result
     images: int
@@ -143,8 +150,17 @@ def train_and_judge(config: RunConfig, folder: Path, judge: Judge) -> Measured:
     result = judge(from_run(run))
     result.save(folder / _RESULT)
     manifest = run.read_json("manifest.json")
-    images = manifest["steps"] * manifest["batch_size"] * run.config.train.accumulate
-    return Measured(result, images, manifest["seconds"])
+    per_step = manifest["batch_size"] * run.config.train.accumulate
+    return Measured(result, manifest["steps"] * per_step, _seconds(run, per_step))
+
+
+def _seconds(run: Run, per_step: int) -> float:
+    """Returns the seconds in which a run took its steps, from its records of the speed."""
+    total, before = 0.0, 0
+    for line in run.lines(run.metrics):
+        total += (line["step"] - before) * per_step / line["images_per_second"]
+        before = line["step"]
+    return total
 
 
 def clean(folder: Path, keep_encoder: bool) -> None:
