@@ -25,9 +25,9 @@ from .request import Images, Request, choices, open_images_of
 from .sampling import optuna_module
 from .search import Search
 from .space import SIZE, START, Space
-from .trials import as_trial, read_records, train_and_judge
+from .trials import Record, Trial, as_trial, read_records, train_and_judge
 
-_PLAN, _OUTCOME = "plan.json", "tune.json"
+_PLAN, _OUTCOME, _CLOCK = "plan.json", "tune.json", "seconds.txt"
 _MEASURED, _LONGEST = 0.03, 20.0  # share of the budget, and seconds, in which speed is measured
 
 
@@ -58,7 +58,24 @@ def search(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
 
 def _search(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
     records = read_records(out)
-    timer = Clock(max((r.elapsed for r in records.values()), default=0.0))
+    timer = Clock(max(_elapsed(out), *(r.elapsed for r in records.values()), 0.0))
+    try:
+        return _timed(request, out, progress, records, timer)
+    finally:
+        write_atomic(out / _CLOCK, f"{timer.elapsed:.1f}\n".encode())
+
+
+def _elapsed(out: Path) -> float:
+    """Returns the seconds of a search before it was interrupted, 0 if it is new or was killed."""
+    try:
+        return float((out / _CLOCK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _timed(
+    request: Request, out: Path, progress: Progress, records: dict[Trial, Record], timer: Clock
+) -> dict[str, Any]:
     images = open_images_of(request.default)
     progress.understood(inspect_dataset(images.dataset, images.splits, AT_START))
     judge = _judge(images, request)

@@ -15,7 +15,7 @@ from ...training.engine import create_run
 from ...training.loop import train
 from ...training.progress import Progress
 from ...training.run import Run
-from ...training.settings import RunConfig, merge
+from ...training.settings import RunConfig, TrainConfig, merge
 from ...training.setup import build
 from ...training.start import go_on
 from ..pretrained import from_run
@@ -23,6 +23,9 @@ from ..result import Result
 from .judge import Judge
 
 _RECORD, _RESULT = "trial.json", "validation.npz"
+_LOOP = {"on_collapse": "stop", "keep": "last"}
+"""Settings of the loop in a trial, where it has them: a collapse ends it, and no checkpoint is
+chosen on the validation groups that judge the trial."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +118,14 @@ def read_result(out: Path, trial: Trial) -> Result:
 
 
 def as_trial(settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Returns settings for a trial: validation groups are kept out, a collapse ends it.
+    """Returns settings for a trial, which keeps the validation groups out of pre-training.
 
     Args:
         settings: Nested settings of the candidate.
         more: Further settings of the training loop.
     """
-    return merge(settings, {"data": {"keep_out": "val"}, "train": {"on_collapse": "stop", **more}})
+    loop = {key: value for key, value in _LOOP.items() if key in TrainConfig.model_fields}
+    return merge(settings, {"data": {"keep_out": "val"}, "train": {**loop, **more}})
 
 
 class Silent(Progress):

@@ -87,10 +87,10 @@ def _by_rate(values: Json) -> Chart | None:
     rates = [x for line in lines for x, _ in line.points]
     best = factor * max(start["estimate"]["value"] for start in values["starts"])
     lines.append(Line("best untouched start", [(min(rates), best), (max(rates), best)]))
-    label = "learning rate as a multiple of the default"
-    title = sentence_case(f"{spaced(values['metric'])} of the first rung")
+    metric = sentence_case(spaced(values["metric"]))
+    title = f"{metric} of the first rung over the learning rate as a multiple of the default"
     chart = line_chart(
-        title, lines, x_label=label, log_x=True, better="higher is better", size=_SIZE, box=_BOX
+        title, lines, x_label="lr", log_x=True, better="higher is better", size=_SIZE, box=_BOX
     )
     return chart and replace(
         chart, lines=[replace(line, path="") if line.marks else line for line in chart.lines]
