@@ -15,8 +15,9 @@ from ...training.settings import RunConfig, merge
 from ...training.setup import resolve
 from ..intervals import Estimate
 from ..result import Result, average_results, paired_difference, verdict
+from .choices import Images
 from .plan import Plan
-from .request import Images, Request
+from .request import Request
 from .sampling import importances
 from .search import described
 from .space import Space

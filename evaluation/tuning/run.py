@@ -14,16 +14,18 @@ from ...core.atomic import write_atomic
 from ...core.errors import DataError
 from ...data.inspection import AT_START, inspect_dataset
 from ...data.process import show_log
+from ...training.engine import Stopped
 from ...training.locks import exclusive
 from ...training.progress import Progress, clock
 from ...training.setup import resolve
 from ..pretrained import from_init
+from .choices import Images, choices, open_images_of
 from .judge import Judge, LabeledJudge, LabelFreeJudge
 from .outcome import Outcome, Start
 from .plan import Clock, Cost, Plan, make_plan
-from .request import Images, Request, choices, open_images_of
+from .request import Request
 from .sampling import optuna_module
-from .search import Search
+from .search import Search, interrupted
 from .space import SIZE, START, Space
 from .trials import Record, Trial, as_trial, read_records, train_and_judge
 
@@ -52,6 +54,8 @@ def search(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
         request.save(out)
         try:
             return _search(request, out, progress)
+        except Stopped:  # while the speed was measured
+            raise interrupted(out, 0) from None
         finally:
             show_log(progress.say, progress.warn)  # runs have silenced it
 

@@ -69,10 +69,7 @@ class Search:
             finalists = _with_default(ranked, FINALISTS)
             self._final(finalists)
         except (KeyboardInterrupt, Stopped):
-            raise KeyboardInterrupt(
-                f"Interrupted after {len(self.records)} runs. Go on with "
-                f"'ssl-kit tune --resume {self.out}'."
-            ) from None
+            raise interrupted(self.out, len(self.records)) from None
         return finalists
 
     def _first_rung(self) -> list[int]:
@@ -174,7 +171,9 @@ class Search:
     def _show(self, record: Record) -> None:
         trial, done = record.trial, [r.value for r in self.records.values() if r.value is not None]
         stage = "final" if trial.stage == self.plan.rungs else f"rung {trial.stage + 1}"
-        left = clock(self.plan.budget - self.clock.elapsed)
+        elapsed, budget = self.clock.elapsed, self.plan.budget
+        self.progress.step(len(self.records), 0, budget, elapsed)
+        left = clock(budget - elapsed)
         found = (
             f"{self.metric} {_value(record):.3g}, best so far {max(done):.3g}"
             if record.value is not None
@@ -184,6 +183,13 @@ class Search:
             f"{stage}, candidate {trial.number} ({described(record.params, self.space)}): {found}; "
             f"at most {left} left"
         )
+
+
+def interrupted(out: Path, runs: int) -> KeyboardInterrupt:
+    """Returns what ends a search that is interrupted, with how to go on."""
+    return KeyboardInterrupt(
+        f"Interrupted after {runs} run{'s' * (runs != 1)}. Go on with 'ssl-kit tune --resume {out}'."
+    )
 
 
 def _value(record: Record) -> float:

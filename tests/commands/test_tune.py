@@ -63,7 +63,7 @@ def test_a_search_that_was_killed_goes_on(shared_images, tmp_path, short, monkey
 
     config = search.Search._config
     monkeypatch.setattr(search.Search, "_config", kill)
-    with pytest.raises(KeyboardInterrupt, match=r"Interrupted after 1 runs.*tune --resume"):
+    with pytest.raises(KeyboardInterrupt, match=r"Interrupted after 1 run\..*tune --resume"):
         ssl_kit.tune(**TINY, data=shared_images, out=out)
     values = ssl_kit.tune(resume=out)
     assert len(values["candidates"]) == 2

@@ -11,10 +11,11 @@ from ssl_kit.data.splits import split
 from ssl_kit.evaluation.intervals import Estimate
 from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.evaluation.result import Result
+from ssl_kit.evaluation.tuning.choices import Images, choices
 from ssl_kit.evaluation.tuning.judge import LabeledJudge, LabelFreeJudge
 from ssl_kit.evaluation.tuning.outcome import Outcome, Start
 from ssl_kit.evaluation.tuning.plan import Clock, Cost, make_plan
-from ssl_kit.evaluation.tuning.request import Images, Request, choices, refuse_beside_resume
+from ssl_kit.evaluation.tuning.request import Request, refuse_beside_resume
 from ssl_kit.evaluation.tuning.search import Search
 from ssl_kit.evaluation.tuning.space import Space
 from ssl_kit.evaluation.tuning.trials import Measured, Trial, read_records
@@ -264,6 +265,10 @@ def test_what_the_search_sets_itself_is_refused():
         Request.of([ASKED, {"train": {"epochs": 3}}])
     with pytest.raises(UsageError, match="not 'soon'"):
         Request.of([ASKED], budget="soon")
+    with pytest.raises(UsageError, match="Did you mean 'simclr'"):
+        Request.of([ASKED], "byol,simcrl")
+    with pytest.raises(UsageError, match="a setting of 'objective' fixes one"):
+        Request.of([ASKED, {"objective": {"temperature": 0.1}}], "byol")
     with pytest.raises(UsageError, match="leave out --image-size"):
         refuse_beside_resume({"domain": None, "image_size": 3})
 
