@@ -187,8 +187,9 @@ class Search:
 
 def interrupted(out: Path, runs: int) -> KeyboardInterrupt:
     """Returns what ends a search that is interrupted, with how to go on."""
+    after = f"{runs} run" if runs == 1 else f"{runs} runs"
     return KeyboardInterrupt(
-        f"Interrupted after {runs} run{'s' * (runs != 1)}. Go on with 'ssl-kit tune --resume {out}'."
+        f"Interrupted after {after}. Go on with 'ssl-kit tune --resume {out}'."
     )
 
 
