@@ -197,14 +197,14 @@ def export(run: Path, as_json: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("folder", metavar="RUN|COMPARISON|CLASSIFIER", type=flags.PATH)
+@click.argument("folder", metavar="RUN|COMPARISON|CLASSIFIER|SEARCH", type=flags.PATH)
 @click.option("--data", help="Images of the run, where they have moved.")
 @flags.out("HTML file to write.  [default: report.html in the folder]")
 @click.option("--serve", "live", is_flag=True, help="Show a running training, and refresh it.")
 @flags.port
 @flags.as_json
 def report(folder: Path, live: bool, port: int, as_json: bool, **options: Any) -> None:
-    """Write a run, a comparison or a classifier as one HTML file."""
+    """Write a run, a comparison, a classifier or a search as one HTML file."""
     from .commands.report import report
     from .reports.html.page import serve
 

@@ -5,9 +5,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.tuning.request import Request, refuse_beside_resume
+from ..evaluation.tuning.request import BESIDE, BUDGET, Request, refuse_beside_resume
 from ..evaluation.tuning.run import search
-from ..reports.html.tuning import write_page
+from ..reports.html.page import write_report
 from ..reports.printed import Record
 from ..reports.tuning import tuned
 from ..training.flags import FLAGS
@@ -31,7 +31,7 @@ def tune(
     precision: str | None = None,
     holdout: float | None = None,
     max_skip: float | None = None,
-    budget: str | float = "1h",
+    budget: str | float = BUDGET,
     objectives: str | Sequence[str] = "",
     scratch: bool = False,
     trust_label_free: bool = False,
@@ -45,16 +45,16 @@ def tune(
 
     The arguments are the flags that `ssl-kit tune --help` describes. What is set is not searched.
     """
-    command = command_of(tune, locals())
-    flags = {name: value for name, value in locals().items() if name in FLAGS}
+    given = dict(locals())
+    flags = {name: given[name] for name in FLAGS if name in given}
     if resume is None:
-        layers = [read_toml(Path(config))] if config else []
-        layers += [from_flags(flags), expand(set)]
+        layers = [read_toml(Path(config)) if config else {}, from_flags(flags), expand(set)]
+        command = command_of(tune, given)
         request = Request.of(layers, objectives, budget, scratch, trust_label_free, command)
         folder = Path(out) if out else request.new_folder()
     else:
-        refuse_beside_resume({**flags, "out": out, "config": config, "set": set})
+        refuse_beside_resume({**flags, **{name: given[name] for name in BESIDE}})
         folder, request = Path(resume), Request.load(Path(resume))
     values = search(request, folder, Progress(quiet))
-    write_page(values, folder)
+    write_report(folder)
     return Record(values, folder, tuned(values, folder))

@@ -30,10 +30,12 @@ def tuned(values: Json, out: Path) -> str:
     kept = len(values["starts"]) + 1
     hidden = len(rows) - kept - _ROWS
     lines = [heading(values), "", *aligned(rows[: kept + _ROWS])]
-    lines += [f"  {plural(hidden, 'more candidate')} in {out / 'tune.html'}"] if hidden > 0 else []
+    lines += (
+        [f"  {plural(hidden, 'more candidate')} in {out / 'report.html'}"] if hidden > 0 else []
+    )
     lines += ["", *verdicts(values), ""]
     lines += [
-        f"The table and a picture are in {out / 'tune.html'}. To train with these settings, run",
+        f"The table and a picture are in {out / 'report.html'}. To train with these settings, run",
         f"    ssl-kit train --config {out / 'config.toml'} --data PATH",
     ]
     return "\n".join(lines)

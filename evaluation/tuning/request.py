@@ -16,6 +16,11 @@ from ...training.settings import RunConfig, merge, seconds
 from ...training.setup import resolve
 
 SETTINGS = "settings.json"
+BUDGET = "1h"
+BESIDE = ("budget", "objectives", "scratch", "trust_label_free", "out", "config", "set")
+"""Arguments of `ssl_kit.tune` that are no settings of a run and are fixed with the search."""
+
+_NOT_GIVEN = (None, "", (), False, BUDGET)
 _SETTLED = ("epochs", "max_time", "on_collapse", "checkpoint_every")
 
 
@@ -44,7 +49,7 @@ class Request:
         cls,
         layers: Sequence[Mapping[str, Any]],
         objectives: str | Sequence[str] = (),
-        budget: str | float = "1h",
+        budget: str | float = BUDGET,
         scratch: bool = False,
         trust: bool = False,
         command: str = "",
@@ -157,12 +162,12 @@ def refuse_beside_resume(given: Mapping[str, Any]) -> None:
     """Refuses settings beside --resume, which has those of the search.
 
     Args:
-        given: Values by the name of the flag; None is not given.
+        given: Values by the name of the flag; one that has its default is not given.
 
     Raises:
         UsageError: If one is given.
     """
-    stray = next((name for name, value in given.items() if value is not None), "")
+    stray = next((name for name, value in given.items() if value not in _NOT_GIVEN), "")
     if stray:
         flag = f"--{stray.replace('_', '-')}"
         raise UsageError(f"--resume goes on with the settings of the search; leave out {flag}.")

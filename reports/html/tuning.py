@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ...core.atomic import write_atomic
+from ...core.errors import DataError
 from ..tuning import heading, importance, number, table, verdicts
 from ..words import sentence_case, spaced
 from .charts import Chart, Line, line_chart
 from .facts import rows_of
-from .page import render
 
 Json = Mapping[str, Any]
+FORMAT = 1
 _RATE, _OBJECTIVE = "optimizer.lr", "objective.name"
 _SIZE, _BOX = (760, 380), (56, 14, 744, 336)
 
@@ -30,16 +31,21 @@ class Choice:
     mean: str
 
 
-def write_page(values: Json, folder: Path) -> Path:
-    """Writes the page of a search to its folder.
+def read(folder: Path) -> dict[str, Any]:
+    """Reads tune.json of a folder.
 
-    Args:
-        values: Content of tune.json.
-        folder: Folder of the search.
+    Raises:
+        DataError: If it is damaged or has another format.
     """
-    file = folder / "tune.html"
-    write_atomic(file, render("tuning.html", name=folder.resolve().name, **context(values)))
-    return file
+    file = folder / "tune.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        if values["format"] == FORMAT:
+            return dict(values)
+        reason = f"it has format {values['format']}, and this version reads {FORMAT}"
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = str(error)
+    raise DataError(f"Cannot read '{file}': {reason}. Run 'ssl-kit tune --resume {folder}' again.")
 
 
 def context(values: Json) -> dict[str, Any]:

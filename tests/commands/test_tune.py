@@ -42,7 +42,7 @@ def test_no_run_sees_the_groups_that_judge_and_the_winner_can_be_trained(
     assert len(manifests) == 4
     assert not any(judged & set(manifest["groups"]) for manifest in manifests)
     assert not [*out.glob("trials/*/checkpoints")]
-    assert (out / "tune.html").is_file()
+    assert (out / "report.html").is_file()
     assert "untouched start" in str(values)
     run = ssl_kit.train(config=out / "config.toml", data=shared_images, out=tmp_path / "run")
     assert run.config.train.epochs == 1
@@ -69,3 +69,5 @@ def test_a_search_that_was_killed_goes_on(shared_images, tmp_path, short, monkey
     assert len(values["candidates"]) == 2
     with pytest.raises(UsageError, match="leave out --image-size"):
         ssl_kit.tune(resume=out, image_size=32)
+    with pytest.raises(UsageError, match="leave out --budget"):
+        ssl_kit.tune(resume=out, budget="2h")

@@ -1,5 +1,6 @@
 """The search for settings: its plan, its order, what it reads, and what it concludes."""
 
+import json
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from ssl_kit.evaluation.tuning.request import Request, refuse_beside_resume
 from ssl_kit.evaluation.tuning.search import Search
 from ssl_kit.evaluation.tuning.space import Space
 from ssl_kit.evaluation.tuning.trials import Measured, Trial, read_records
-from ssl_kit.reports.html.tuning import write_page
+from ssl_kit.reports.html.page import write_report
 from ssl_kit.reports.tuning import tuned
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.setup import resolve
@@ -228,7 +229,8 @@ def test_the_default_is_left_for_more_than_the_noise_only(tmp_path, images, gain
     assert ("It is better than the default: +" in text) == (winner == 1)
     assert ("The default is kept." in text) == (winner == 0)
     assert "untouched start: random weights, 64 px" in text
-    page = write_page(values, tmp_path).read_text()
+    (tmp_path / "tune.json").write_text(json.dumps(values))
+    page = write_report(tmp_path).read_text()
     assert "fANOVA" in page or "too few results" in page
 
 
