@@ -9,7 +9,7 @@ The functions do what the commands of `ssl-kit` do; an argument is called like t
 | to                              | names                                                       |
 |---------------------------------|-------------------------------------------------------------|
 | look at images                  | inspect, open_data, views                                   |
-| pre-train and fine-tune         | train, finetune                                             |
+| pre-train and fine-tune         | train, tune, finetune                                       |
 | measure                         | evaluate, compare, report                                   |
 | use an encoder                  | load, embed, export                                         |
 | write a plugin                  | hookimpl, Config, validate                                  |

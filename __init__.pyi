@@ -9,6 +9,7 @@ from .commands.load import load as load
 from .commands.open_data import open_data as open_data
 from .commands.report import report as report
 from .commands.train import train as train
+from .commands.tune import tune as tune
 from .commands.views import views as views
 
 # Write a plugin: options, and how plugins register

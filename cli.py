@@ -30,7 +30,7 @@ def main() -> None:
 
 @main.command(cls=flags.Derived, flags=flags.TRAIN, check="check_run")
 @flags.out("Folder of the run.  [default: runs/NAME-TIME]")
-@click.option("--config", type=flags.PATH, help="TOML file with settings, below flags and --set.")
+@flags.config
 @flags.setting
 @click.option("--resume", type=flags.PATH, help="Folder of a run to continue; takes no settings.")
 @flags.strict
@@ -47,6 +47,25 @@ def train(**options: Any) -> None:
     run = train(**flags.given(options))
     if os.environ.get("RANK", "0") == "0":  # of several processes one prints
         click.echo(trained(run, run.verdict))
+
+
+@main.command(cls=flags.Derived, flags=flags.TUNE, check="check_run")
+@flags.tuning
+@flags.out("Folder of the search.  [default: runs/tune-NAME-TIME]")
+@flags.config
+@flags.setting
+@click.option("--resume", type=flags.PATH, help="Folder of a search to continue.")
+@flags.quiet
+@flags.as_json
+def tune(as_json: bool, **options: Any) -> None:
+    """Search objective, views, learning rate and more for your images, in a given time.
+
+    What you set is not searched. An interrupted search goes on with --resume.
+    """
+    from .commands.tune import tune
+
+    values = tune(**flags.given(options))
+    show(values, as_json, lambda: values)
 
 
 @main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_evaluations")
@@ -96,19 +115,8 @@ def finetune(model: str, as_json: bool, **options: Any) -> None:
     show_default=True,
     help="Name of the evaluation: linear, knn or finetune.",
 )
-@click.option(
-    "--budgets",
-    default="10,50,all",
-    show_default=True,
-    help="Numbers of labeled images per class, or shares of the groups such as 0.1.",
-)
-@click.option(
-    "--seeds",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    help="Number of draws of labels and of random weights.",
-)
+@flags.label_budgets
+@flags.seeds
 @click.option("--imagenet-weights", help="File for the arm imagenet.  [default: timm's weights]")
 @flags.overlap
 @flags.strict
@@ -194,20 +202,14 @@ def export(run: Path, as_json: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("folder", metavar="RUN|COMPARISON|CLASSIFIER", type=flags.PATH)
+@click.argument("folder", metavar="RUN|COMPARISON|CLASSIFIER|SEARCH", type=flags.PATH)
 @click.option("--data", help="Images of the run, where they have moved.")
 @flags.out("HTML file to write.  [default: report.html in the folder]")
 @click.option("--serve", "live", is_flag=True, help="Show a running training, and refresh it.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8765,
-    show_default=True,
-    help="Port of the live view on this machine.",
-)
+@flags.port
 @flags.as_json
 def report(folder: Path, live: bool, port: int, as_json: bool, **options: Any) -> None:
-    """Write a run, a comparison or a classifier as one HTML file."""
+    """Write a run, a comparison, a classifier or a search as one HTML file."""
     from .commands.report import report
     from .reports.html.page import serve
 

@@ -15,7 +15,7 @@ def report(
     """Writes a run, a comparison or a classifier as one HTML file; returns the file.
 
     Args:
-        folder: Folder of a run, a comparison or a fine-tuned classifier.
+        folder: Folder of a run, a comparison, a fine-tuned classifier or a search for settings.
         data: Images of the run, where they have moved.
         out: The file; report.html in the folder if None.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from numpy.typing import ArrayLike
 from pydantic import (
@@ -53,6 +53,10 @@ class DataConfig(Config):
             description="share of groups in the test split, from 0 to 1, if labels declare none",
         ),
     ] = 0.2
+    keep_out: Annotated[
+        Literal["test", "val"],
+        Field(description="parts kept out of pre-training: test alone, or val for val and test"),
+    ] = "test"
     layout: Annotated[
         str,
         Field(description="folders of the images, such as {group}/{label}/*; '' to find out"),

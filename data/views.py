@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -79,6 +79,22 @@ class Step:
 def _mean_change(before: Image, after: Image) -> float:
     difference = after.astype(np.float32) - before.reshape(after.shape).astype(np.float32)
     return float(np.abs(difference).mean() / full_scale(before.dtype))
+
+
+def changed(view: View, policy: str = "default", min_area: float | None = None) -> View:
+    """Changes the request for a view, which objectives make without knowing the images.
+
+    Args:
+        view: Another policy than "default" is kept, because the objective depends on it.
+        policy: Policy in place of "default".
+        min_area: Smallest area of a crop as a share of the image's, for views that may show the
+            whole image; None keeps the objective's. Local crops keep their scale.
+    """
+    if view.policy == "default":
+        view = replace(view, policy=policy)
+    if min_area is None or view.scale[1] < 1 or view.policy == "eval":
+        return view
+    return replace(view, scale=(min_area, 1.0))
 
 
 class Renderer:

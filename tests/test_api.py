@@ -17,7 +17,17 @@ from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import RunConfig
 
-COMMANDS = ("train", "evaluate", "finetune", "compare", "embed", "views", "export", "report")
+COMMANDS = (
+    "train",
+    "tune",
+    "evaluate",
+    "finetune",
+    "compare",
+    "embed",
+    "views",
+    "export",
+    "report",
+)
 TINY = {"domain": "natural", "encoder": "test_resnet", "image_size": 32, "epochs": 1,
         "batch_size": 8, "workers": 0, "precision": "fp32"}  # fmt: skip
 OF_THE_TERMINAL = {"as_json", "live", "port"}

@@ -13,6 +13,7 @@ from ssl_kit.cli import main
 from ssl_kit.core.config import Config
 from ssl_kit.core.discovery import datasets, encoders, evaluations, objectives
 from ssl_kit.data.opening import DataConfig
+from ssl_kit.data.view_settings import ViewsConfig
 from ssl_kit.training.settings import (
     EncoderConfig,
     OptimizerConfig,
@@ -21,7 +22,7 @@ from ssl_kit.training.settings import (
 )
 
 ROOT = Path(ssl_kit.__file__).parent
-SECTIONS = (RunConfig, DataConfig, EncoderConfig, OptimizerConfig, TrainConfig)
+SECTIONS = (RunConfig, DataConfig, EncoderConfig, ViewsConfig, OptimizerConfig, TrainConfig)
 # A text that begins so says a limit, a condition or a place, and leaves out what it is of.
 NO_NOUN = (
     "of", "at most", "at least", "how", "whether", "where", "when", "with", "without", "for", "to",

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
 
-from ..core.errors import UsageError
+from ..core.errors import RunError, UsageError
 from ..data.process import STOP_SIGNALS, prepare_process
 from .precision import choose_precision
 from .run import Run
@@ -94,6 +94,10 @@ def any_process(accelerator: Accelerator, flag: bool) -> bool:
 def agreed(number: int) -> int:
     """Returns the main process's number in all processes."""
     return int(gather_object([number])[0])
+
+
+class Stopped(RunError):
+    """A training ended early because a signal asked for it; it can be resumed."""
 
 
 @contextmanager

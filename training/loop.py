@@ -20,7 +20,7 @@ from ..data.workers import WorkerDied, choose_workers
 from ..nn.batch_norm import sync_batch_norm
 from .checkpoint import Checkpoint
 from .collapse import cure
-from .engine import agreed, any_process, make_accelerator, process_index, stop_signals
+from .engine import Stopped, agreed, any_process, make_accelerator, process_index, stop_signals
 from .locks import exclusive
 from .manifest import describe
 from .optim import learning_rate, make_optimizer, set_weight_decay, weight_decay
@@ -223,7 +223,7 @@ class Trainer:
             self.saved_at = time.monotonic()
             self.schedule.closing = self.measuring + self.saved_at - began
         if stop:
-            raise RunError(
+            raise Stopped(
                 f"Stopped by a signal after step {self.step}. Go on with "
                 f"'ssl-kit train --resume {self.run.folder}'."
             )

@@ -93,7 +93,7 @@ class Progress:
         if self._bar is None or self._task is None:
             return
         left = (steps - step) * elapsed / max(step, 1) if steps else (max_time or 0) - elapsed
-        text = f"{step}/{steps or '?'}  {self._status}  {_clock(left)} left"
+        text = f"{step}/{steps or '?'}  {self._status}  {clock(left)} left"
         self._bar.update(self._task, total=steps or None, completed=step, description=text)
 
     def epoch(self, values: Mapping[str, Any], steps: int) -> None:
@@ -112,7 +112,8 @@ class Progress:
             )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Writes a duration: 0:09, 12:30, 1:02:00."""
     minutes, whole_seconds = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -20,6 +20,7 @@ from pydantic import (
 from ..core.config import Config
 from ..core.errors import UsageError, did_you_mean
 from ..data.opening import DataConfig, LocalPath
+from ..data.view_settings import ViewsConfig
 from .flags import FLAGS
 
 
@@ -174,6 +175,9 @@ class RunConfig(Config):
     data: Annotated[DataConfig, Field(description="settings of the images")] = DataConfig()
     encoder: Annotated[EncoderConfig, Field(description="settings of the encoder")] = (
         EncoderConfig()
+    )
+    views: Annotated[ViewsConfig, Field(description="settings of the augmented views")] = (
+        ViewsConfig()
     )
     optimizer: Annotated[OptimizerConfig, Field(description="settings of the optimizer")] = (
         OptimizerConfig()

@@ -23,7 +23,7 @@ from ..data.loader import ViewDataset
 from ..data.opening import partners_of
 from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
-from ..data.views import Renderer
+from ..data.views import Renderer, changed
 from ..nn.checkpoints import facts_beside, options_beside
 from ..nn.layers import freeze_first_layers
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
@@ -65,7 +65,8 @@ class Setup:
         config: The resolved configuration.
         domain: Policies and pairings.
         dataset: All images.
-        splits: Which are for training; validation images are trained on too, test images never.
+        splits: Which are for training; validation images are trained on too unless `data.keep_out`
+            says otherwise, test images never.
         encoder: With its initial weights.
         objective: On top of the encoder, prepared for training.
         statistics: Mean and standard deviation that standardize the images.
@@ -86,7 +87,7 @@ class Setup:
     @property
     def pool(self) -> Positions:
         """Positions of the images to pre-train on, sorted."""
-        return _pool(self.splits)
+        return _pool(self.splits, self.config.data.keep_out)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -113,7 +114,9 @@ class Setup:
     @property
     def views(self) -> tuple[View, ...]:
         """The views of an image that the objective needs."""
-        return self.objective.views(self.objective.config, self.config.encoder.image_size)
+        size, asked = self.config.encoder.image_size, self.config.views
+        requests = self.objective.views(self.objective.config, size)
+        return tuple(changed(view, asked.policy, asked.min_area) for view in requests)
 
     def view_dataset(
         self, views: Sequence[View], pair_by: str = "", keep: bool = False
@@ -148,7 +151,7 @@ def build(config: RunConfig) -> Setup:
     opened = open_like(domain, config.data, facts_beside(init), init)
     dataset = opened.dataset
     splits = split(dataset.index, config.data.holdout)
-    pool = _pool(splits)
+    pool = _pool(splits, config.data.keep_out)
     accumulate = config.train.accumulate
     batch_size = divide_batch(config.train.batch_size, len(pool), process_count(), accumulate)
     with seeded(config.seed):
@@ -171,8 +174,9 @@ def build(config: RunConfig) -> Setup:
     return setup
 
 
-def _pool(splits: Splits) -> Positions:
-    return np.sort(np.concatenate([splits.train, splits.val]))
+def _pool(splits: Splits, keep_out: str) -> Positions:
+    parts = [splits.train] if keep_out == "val" else [splits.train, splits.val]
+    return np.sort(np.concatenate(parts))
 
 
 def _check(setup: Setup) -> None:

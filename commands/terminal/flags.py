@@ -48,8 +48,56 @@ show_groups = click.option(
     is_flag=True,
     help="Print the names of groups, such as subjects; they are never written to a file.",
 )
+config = click.option("--config", type=PATH, help="TOML file with settings, below flags and --set.")
+label_budgets = click.option(
+    "--budgets",
+    default="10,50,all",
+    show_default=True,
+    help="Numbers of labeled images per class, or shares of the groups such as 0.1.",
+)
+seeds = click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Number of draws of labels and of random weights.",
+)
+port = click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port of the live view on this machine.",
+)
 quiet = click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def tuning(command: Any) -> Any:
+    """Adds the options of a search for settings."""
+    options = (
+        click.option(
+            "--budget",
+            default="1h",
+            show_default=True,
+            help="Wall time of the whole search, such as 15m or 2h.",
+        ),
+        click.option(
+            "--objectives",
+            default="",
+            help="Names of objectives to choose from, with commas.  "
+            "[default: the domain's and others that suit the encoder]",
+        ),
+        click.option("--scratch", is_flag=True, help="Try random weights beside those of --init."),
+        click.option(
+            "--trust-label-free",
+            is_flag=True,
+            help="Let a label-free measure replace the default where there are no labels.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 class Derived(click.Command):
@@ -118,6 +166,11 @@ TRAIN = {
     "holdout": "the domain's",
     "max_skip": "the domain's",
     "on_collapse": "the domain's",
+}
+TUNE = {
+    name: source
+    for name, source in TRAIN.items()
+    if name not in ("objective", "epochs", "max_time", "pair_by", "on_collapse")
 }
 IMAGES = dict.fromkeys(("domain", "data", "labels"), "the run's")
 EMBED = IMAGES | dict.fromkeys(("encoder", "image_size"), "the run's")

@@ -20,7 +20,7 @@ from ...evaluation.records import load_evaluations
 from ...evaluation.requests import open_images
 from ...evaluation.tuned import TunedRun, open_run
 from ...training.run import Run
-from . import classifier, comparison, curves, evaluations, facts, sections
+from . import classifier, comparison, curves, evaluations, facts, sections, tuning
 from .embedding import embed_sample
 from .serve import make_server
 from .understood import understood
@@ -131,8 +131,14 @@ def comparison_page(folder: Path) -> bytes:
     return render("comparison.html", name=name, **comparison.context(comparison.read(folder)))
 
 
+def tuning_page(folder: Path) -> bytes:
+    """Makes the report of a search for settings from its tune.json."""
+    name = folder.resolve().name
+    return render("tuning.html", name=name, **tuning.context(tuning.read(folder)))
+
+
 def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
-    """Writes the report of a run, a comparison or a fine-tuned classifier.
+    """Writes the report of a run, a comparison, a fine-tuned classifier or a search.
 
     Args:
         folder: Of one of them.
@@ -145,6 +151,8 @@ def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
     out = out or folder / "report.html"
     if (folder / "compare.json").is_file():
         page = comparison_page(folder)
+    elif (folder / "tune.json").is_file():
+        page = tuning_page(folder)
     elif isinstance(run := open_run(folder), TunedRun):
         page = render("classifier.html", **classifier.context(run))
     else:

@@ -17,7 +17,7 @@ from ...core.errors import DataError
 from ...core.index import Index, evenly_spaced
 from ...core.view import View
 from ...data.splits import Positions, Splits
-from ...data.views import Renderer
+from ...data.views import Renderer, changed
 from ...training.run import Run
 from ..sheet import shown_sentence, with_content
 from ..steps import step_text
@@ -173,7 +173,9 @@ def sheet(run: Run, dataset: Dataset, domain: Domain, images: int = 4, views: in
     """Shows the augmented views that the objective requests, for some images."""
     config, kind = run.config, objectives[run.config.objective.name]
     options = validate(kind.Config, config.objective.options, "objective")
-    requests = list(dict.fromkeys(kind.views(options, config.encoder.image_size)))
+    asked = kind.views(options, config.encoder.image_size)
+    policy, area = config.views.policy, config.views.min_area
+    requests = list(dict.fromkeys(changed(view, policy, area) for view in asked))
     repeated = [
         view
         for view in requests

@@ -8,7 +8,7 @@ import pytest
 from ssl_kit import PluginError, UnknownNameError, View
 from ssl_kit.core.discovery import domains
 from ssl_kit.data import if_channels, resized_crop
-from ssl_kit.data.views import Renderer
+from ssl_kit.data.views import Renderer, changed
 
 TWO = (View(16), View(16))
 CHANNELS = {1: ("gray",), 2: ("vv", "vh"), 3: ("red", "green", "blue"), 4: tuple("rgbn")}
@@ -82,6 +82,18 @@ def test_a_domain_with_only_a_default_policy_has_the_others():
     views = [View(8, policy=name) for name in ("default", "weak", "upright", "eval")]
     render = Renderer(policies, views, ("a", "b"), 0)
     assert {render(picture(2), 0, 0, v).shape for v in range(4)} == {(8, 8, 2)}
+
+
+def test_changes_respect_what_an_objective_depends_on():
+    assert changed(View(8), "weak", 0.5) == View(8, scale=(0.5, 1.0), policy="weak")
+    upright, local, whole = (
+        View(8, policy="upright"),
+        View(8, scale=(0.05, 0.14)),
+        View(8, policy="eval"),
+    )
+    assert changed(upright, "weak") == upright
+    assert changed(local, min_area=0.5) == local
+    assert changed(whole, "weak", 0.5) == whole
 
 
 def test_an_unknown_policy_is_named_at_once():

@@ -206,3 +206,13 @@ def test_accumulated_batches_are_parts_of_one_large_batch(tiny):
     assert (setup.batch_size, setup.images_per_step, setup.steps_per_epoch) == (5, 10, 2)
     setup = build(resolve(tiny, {"train": {"batch_size": 20, "accumulate": 3}}))
     assert (setup.batch_size, setup.images_per_step, setup.steps_per_epoch) == (8, 24, 1)
+
+
+def test_validation_images_and_other_views_are_left_out_on_request(tiny):
+    usual = build(resolve(tiny))
+    changes = {"data": {"keep_out": "val"}, "views": {"policy": "weak", "min_area": 0.5}}
+    setup = build(resolve(tiny, changes))
+    assert len(setup.splits.val) > 0
+    assert not set(setup.pool) & {*setup.splits.val, *setup.splits.test}
+    assert set(usual.pool) == {*setup.pool, *setup.splits.val}
+    assert setup.views == (View(32, scale=(0.5, 1.0), policy="weak"),) * 2

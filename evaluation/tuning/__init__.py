@@ -1,0 +1,1 @@
+"""The search for settings of pre-training that suit the images at hand."""

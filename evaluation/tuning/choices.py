@@ -1,0 +1,139 @@
+"""The images of a search, and the choices that depend on images, domain and encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...core.dataset import Dataset
+from ...core.discovery import domains, objectives
+from ...core.domain import Domain
+from ...core.encoder import Encoder
+from ...core.errors import DataError, UsageError
+from ...core.objective import Objective
+from ...data.opening import open_dataset
+from ...data.splits import Splits, split
+from ...nn.checkpoints import options_beside
+from ...nn.weights import create_encoder
+from ...training.engine import process_count
+from ...training.settings import RunConfig
+from .request import Request
+from .space import OBJECTIVE, POLICY, SIZE, START
+
+_COMMON = ("simclr", "byol", "vicreg", "descriptors", "mae")
+_LARGER = (1.5, 2.0)  # image sizes beside the default, as multiples of it
+_LOOKED_AT = 8  # images whose size is looked at
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a search.
+
+    Attributes:
+        domain: Their domain.
+        dataset: All images.
+        splits: The three parts.
+        reason: Why validation labels do not allow to judge candidates; "" if they do.
+    """
+
+    domain: Domain
+    dataset: Dataset
+    splits: Splits
+    reason: str
+
+    @property
+    def labeled(self) -> bool:
+        """Whether validation labels allow to judge candidates."""
+        return not self.reason
+
+    @property
+    def pool(self) -> Any:
+        """Positions of the images that candidates are pre-trained on, sorted."""
+        return np.sort(self.splits.train)
+
+
+def open_images_of(config: RunConfig) -> Images:
+    """Opens the images, and tells whether candidates can be judged by labels.
+
+    Raises:
+        UsageError: If several processes ask for it.
+        DataError: If the images cannot be read.
+    """
+    if process_count() > 1:
+        raise UsageError("The search runs in one process. Start it without torchrun.")
+    domain: Domain = domains[config.domain]
+    dataset = open_dataset(domain, config.data)
+    splits = split(dataset.index, config.data.holdout)
+    return Images(domain, dataset, splits, _why_no_labels(dataset, splits))
+
+
+def _why_no_labels(dataset: Dataset, splits: Splits) -> str:
+    labels = dataset.index.labels
+    train, val = labels[splits.train], labels[splits.val]
+    if not (labels >= 0).any():
+        kind = "no labels" if dataset.index.targets is None else "labels that are no classes"
+        return f"The images have {kind}"
+    if len(np.unique(train[train >= 0])) < 2 or not (val >= 0).any():
+        return "The labels are too few for a training part of two classes and a validation part"
+    return ""
+
+
+def choices(request: Request, images: Images, most: int) -> dict[str, tuple[Any, ...]]:
+    """Returns what is searched where it depends on domain, encoder and images, by key.
+
+    Args:
+        request: What was asked for.
+        images: The images.
+        most: Number of objectives at most, where none were named.
+    """
+    default = request.default
+    policies = [p for p in images.domain.policies if p not in ("default", "upright", "eval")]
+    starts = (default.encoder.init, "scratch") if request.scratch else (default.encoder.init,)
+    return {
+        OBJECTIVE: _objectives(request, images, most),
+        START: tuple(dict.fromkeys(starts)),
+        POLICY: ("default", *dict.fromkeys(["weak", *policies])),
+        SIZE: _sizes(default.encoder.image_size, images.dataset),
+    }
+
+
+def _objectives(request: Request, images: Images, most: int) -> tuple[str, ...]:
+    """Returns the default's first, then those that were named, or that suit the encoder."""
+    default, named = request.default, request.objectives
+    if "objective" in request.asked:
+        return (default.objective.name,)
+    if named:
+        return tuple(dict.fromkeys((default.objective.name, *named)))
+    encoder = encoder_of(default, images.dataset)
+    others = [name for name in (*_COMMON, *images.domain.objectives) if _suits(name, encoder)]
+    return tuple(dict.fromkeys((default.objective.name, *others)))[:most]
+
+
+def _suits(name: str, encoder: Encoder) -> bool:
+    if name not in objectives:
+        return False
+    kind: type[Objective] = objectives[name]
+    required = any(field.is_required() for field in kind.Config.model_fields.values())
+    return kind.needs <= encoder.provides and not required
+
+
+def encoder_of(config: RunConfig, dataset: Dataset) -> Encoder:
+    """Returns the encoder of a configuration with random weights."""
+    name, init = config.encoder.name, config.encoder.init
+    arguments = options_beside(init, name) | config.encoder.arguments
+    return create_encoder(name, len(dataset.channels), config.encoder.image_size, **arguments)
+
+
+def _sizes(size: int, dataset: Dataset) -> tuple[int, ...]:
+    """Returns the default image size, and larger ones that the images have the pixels for."""
+    sides = []
+    for i in np.linspace(0, len(dataset) - 1, _LOOKED_AT).astype(int).tolist():
+        try:
+            sides.append(max(dataset[i].image.shape[:2]))
+        except DataError:
+            continue
+    largest = float(np.median(sides)) if sides else size
+    larger = [round(size * factor / 16) * 16 for factor in _LARGER]
+    return tuple(dict.fromkeys((size, *(p for p in larger if size < p <= largest))))

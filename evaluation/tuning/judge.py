@@ -1,0 +1,106 @@
+"""How candidates are judged: on validation groups, or by a label-free measure."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from ...core.dataset import Dataset
+from ...core.domain import Domain
+from ...core.index import evenly_spaced
+from ...core.view import View
+from ...data.in_memory import kept_in_memory
+from ...data.splits import Positions, Splits
+from ...training.collapse import IMAGES, VIEWS
+from ...training.probe import probe_predict
+from ...training.representation import representation_metrics
+from ..intervals import Estimate
+from ..pretrained import Pretrained, embed, embed_views
+from ..result import Result
+
+MOST = 2000  # images of each part: more would make the judging of a short run longer than the run
+
+
+@dataclass(frozen=True)
+class Judge(ABC):
+    """Turns an encoder into a result on images that it was not pre-trained on.
+
+    Attributes:
+        dataset: All images.
+        domain: Its policies make the views.
+        positions: Positions of the images that the judge looks at.
+        workers: Number of loading processes; -1 chooses.
+        metric: Name of the metric that candidates are ranked by, the higher the better.
+    """
+
+    dataset: Dataset
+    domain: Domain
+    positions: Positions
+    workers: int = -1
+    metric: ClassVar[str] = ""
+
+    @abstractmethod
+    def __call__(self, model: Pretrained) -> Result:
+        """Judges an encoder."""
+
+
+@dataclass(frozen=True)
+class LabeledJudge(Judge):
+    """Fits a ridge classifier to the training part, and scores it on the validation groups.
+
+    The test part is never read.
+
+    Attributes:
+        learned: Number of the first positions, those of the training part.
+    """
+
+    learned: int = 0
+    metric: ClassVar[str] = "accuracy"
+
+    @classmethod
+    def of(cls, dataset: Dataset, splits: Splits, domain: Domain, workers: int) -> LabeledJudge:
+        """Chooses up to 2,000 labeled images of each part, evenly spread."""
+        train, val = (_labeled(dataset, part) for part in (splits.train, splits.val))
+        positions = np.concatenate([train, val])
+        return cls(kept_in_memory(dataset, positions), domain, positions, workers, len(train))
+
+    def __call__(self, model: Pretrained) -> Result:
+        """Judges an encoder."""
+        features, rows, _ = embed(model, self.dataset, self.positions, self.domain, self.workers)
+        learned = np.isin(rows, self.positions[: self.learned])  # without the unreadable ones
+        index = self.dataset.index
+        labels, groups = index.labels[rows], index.groups[rows]
+        predictions = probe_predict(features[learned], labels[learned], features[~learned])
+        return Result.of_classification(
+            labels[~learned], predictions, groups[~learned], index.classes
+        )
+
+
+def _labeled(dataset: Dataset, part: Positions) -> Positions:
+    chosen = np.sort(part[dataset.index.labels[part] >= 0])
+    return chosen[evenly_spaced(len(chosen), MOST)]
+
+
+@dataclass(frozen=True)
+class LabelFreeJudge(Judge):
+    """Measures the effective rank of features of augmented views (RankMe, centered)."""
+
+    metric: ClassVar[str] = "rankme_centered"
+
+    @classmethod
+    def of(cls, dataset: Dataset, pool: Positions, domain: Domain, workers: int) -> LabelFreeJudge:
+        """Chooses the images that the collapse watch looks at: up to 256, evenly spread."""
+        return cls(dataset, domain, pool[evenly_spaced(len(pool), IMAGES)], workers)
+
+    def __call__(self, model: Pretrained) -> Result:
+        """Judges an encoder."""
+        views = (View(model.image_size),) * VIEWS
+        features, *_ = embed_views(
+            model, self.dataset, self.positions, self.domain, views, self.workers
+        )
+        measures = representation_metrics(torch.from_numpy(features))
+        return Result({k: Estimate(v, np.nan, np.nan) for k, v in measures.items()})

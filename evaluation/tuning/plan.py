@@ -1,0 +1,165 @@
+"""How a budget of time is spent: many short runs, fewer long ones, and new seeds for the best."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...core.errors import UsageError
+
+FINALISTS = 2  # beside the default
+_FACTOR = 3  # by which runs become longer and fewer from rung to rung
+_LEAST_CANDIDATES = 4
+_MOST_RUNGS = 3
+_USED = 0.9  # share of the time that is planned; the rest is for what takes longer than measured
+_RESERVE, _MOST_RESERVE = 0.03, 15.0  # share of the budget, and seconds, that the outcome takes
+_SHORTEST = 1.0  # seconds of a run, which lasts no shorter than what comes beside it either
+SLACK = 1.25  # a slower candidate may take so much longer than the default, and ends then
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was measured of the default.
+
+    Attributes:
+        speed: Images trained on in a second.
+        overhead: Seconds of a trial beside its steps: opening, measuring, judging, writing.
+    """
+
+    speed: float
+    overhead: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Numbers of candidates and lengths of runs.
+
+    Attributes:
+        candidates: Number of candidates in each rung, the default included.
+        seconds: Length of a run of the default in each rung; the final has that of the last.
+        epochs: The same in epochs.
+        seeds: Number of new seeds in the final, more if time is left.
+        ends: Seconds from the start until which the runs of each rung end.
+        overhead: Seconds of a trial beside its steps.
+        budget: Seconds of everything.
+    """
+
+    candidates: tuple[int, ...]
+    seconds: tuple[float, ...]
+    epochs: tuple[int, ...]
+    seeds: int
+    ends: tuple[float, ...]
+    overhead: float
+    budget: float
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Plan:
+        """Restores a plan from plain values."""
+        facts: dict[str, Any]
+        facts = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**facts)
+
+    @property
+    def rungs(self) -> int:
+        """Number of rungs before the final, which is the stage after them."""
+        return len(self.candidates)
+
+    def fits(self, stage: int, elapsed: float, overhead: float, runs: int = 1) -> bool:
+        """Tells whether runs of a stage may begin.
+
+        All must end within the budget, even if they take as long as they may. A rung ends when
+        half of a usual run would be over its share of the time.
+
+        Args:
+            stage: Number of the rung, or of the final.
+            elapsed: Seconds from the start.
+            overhead: Seconds that runs have taken beside their steps so far.
+            runs: Number of runs.
+        """
+        end = self.budget - min(_RESERVE * self.budget, _MOST_RESERVE)
+        if elapsed + runs * (SLACK * self.length(stage) + max(overhead, self.overhead)) > end:
+            return False
+        usual = self.length(stage) + self.overhead
+        return stage >= self.rungs or elapsed + usual / 2 <= self.ends[stage]
+
+    def max_time(self, stage: int) -> float:
+        """Returns the seconds after which the training of a stage ends, whatever it costs.
+
+        The measurements at its start and end, which are part of the overhead, are included.
+        """
+        return SLACK * self.length(stage) + self.overhead
+
+    def length(self, stage: int) -> float:
+        """Returns the seconds of training of the default in a stage."""
+        return self.seconds[min(stage, self.rungs - 1)]
+
+
+def make_plan(budget: float, spent: float, cost: Cost, images: int) -> Plan:
+    """Divides what is left of a budget by successive halving.
+
+    Jamieson & Talwalkar 2016, https://arxiv.org/abs/1502.07943, with a factor of 3. There are as
+    many rungs as leave the shortest runs long enough.
+
+    Args:
+        budget: Seconds of everything.
+        spent: Seconds that have passed.
+        cost: What was measured of the default.
+        images: Number of images to train on.
+
+    Raises:
+        UsageError: If not even one rung fits.
+    """
+    for rungs in range(_MOST_RUNGS, 0, -1):
+        candidates = tuple(_LEAST_CANDIDATES * _FACTOR**k for k in reversed(range(rungs)))
+        lengths = tuple(_FACTOR**k for k in range(rungs))
+        seeds = 2 if rungs < _MOST_RUNGS else 3
+        counts = (*candidates, (FINALISTS + 1) * seeds)
+        left = _USED * (budget - spent) - cost.overhead * sum(counts)
+        unit = left / sum(
+            n * length for n, length in zip(counts, (*lengths, lengths[-1]), strict=True)
+        )
+        if unit >= max(_SHORTEST, cost.overhead):
+            break
+    else:
+        raise _too_short(spent, cost, sum(counts))
+    lasting = [
+        n * (unit * length + cost.overhead) for n, length in zip(candidates, lengths, strict=True)
+    ]
+    ends = tuple(spent + sum(lasting[: k + 1]) for k in range(rungs))
+    runs = tuple(unit * length for length in lengths)
+    epochs = tuple(max(1, round(s * cost.speed / images)) for s in runs)
+    return Plan(candidates, runs, epochs, seeds, ends, cost.overhead, budget)
+
+
+def _too_short(spent: float, cost: Cost, runs: int) -> UsageError:
+    shortest = max(_SHORTEST, cost.overhead)
+    needed = spent + runs * (shortest + cost.overhead) / _USED
+    return UsageError(
+        f"--budget is too short: {runs} runs of {shortest:.0f} s, and {cost.overhead:.0f} s beside "
+        f"each, need {needed / 60:.1f} minutes. Raise it, or lower the image size."
+    )
+
+
+@dataclass
+class Clock:
+    """The time that a search has taken, that before an interruption included.
+
+    Attributes:
+        before: Seconds before the interruption.
+        now: Tells the time in seconds.
+    """
+
+    before: float = 0.0
+    now: Callable[[], float] = time.monotonic
+    _began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Starts the clock."""
+        self._began = self.now()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds so far."""
+        return self.before + self.now() - self._began

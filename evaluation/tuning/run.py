@@ -1,0 +1,177 @@
+"""A search from its request to its outcome."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ...core.atomic import write_atomic
+from ...core.errors import DataError
+from ...data.inspection import AT_START, inspect_dataset
+from ...data.process import show_log
+from ...training.engine import Stopped
+from ...training.locks import exclusive
+from ...training.progress import Progress, clock
+from ...training.setup import resolve
+from ..pretrained import from_init
+from .choices import Images, choices, open_images_of
+from .judge import Judge, LabeledJudge, LabelFreeJudge
+from .outcome import Outcome, Start
+from .plan import Clock, Cost, Plan, make_plan
+from .request import Request
+from .sampling import optuna_module
+from .search import Search, interrupted
+from .space import SIZE, START, Space
+from .trials import Record, Trial, as_trial, read_records, train_and_judge
+
+_PLAN, _OUTCOME, _CLOCK = "plan.json", "tune.json", "seconds.txt"
+_MEASURED, _LONGEST = 0.03, 20.0  # share of the budget, and seconds, in which speed is measured
+
+
+def search(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
+    """Searches, or goes on with a search; one process at a time works in the folder.
+
+    Args:
+        request: What was asked for.
+        out: Folder of the search.
+        progress: Shows what happens.
+
+    Returns:
+        The content of tune.json; docs/tune.md describes it.
+
+    Raises:
+        UsageError: If something does not fit together, or the budget is too short.
+        RunError: If no candidate can be trained.
+        KeyboardInterrupt: If it is interrupted; the message says how to go on.
+    """
+    optuna_module()  # refuses at once where it is missing
+    with exclusive(out):
+        request.save(out)
+        try:
+            return _search(request, out, progress)
+        except Stopped:  # while the speed was measured
+            raise interrupted(out, 0) from None
+        finally:
+            show_log(progress.say, progress.warn)  # runs have silenced it
+
+
+def _search(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
+    records = read_records(out)
+    timer = Clock(max(_elapsed(out), *(r.elapsed for r in records.values()), 0.0))
+    try:
+        return _timed(request, out, progress, records, timer)
+    finally:
+        write_atomic(out / _CLOCK, f"{timer.elapsed:.1f}\n".encode())
+
+
+def _elapsed(out: Path) -> float:
+    """Returns the seconds of a search before it was interrupted, 0 if it is new or was killed."""
+    try:
+        return float((out / _CLOCK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _timed(
+    request: Request, out: Path, progress: Progress, records: dict[Trial, Record], timer: Clock
+) -> dict[str, Any]:
+    images = open_images_of(request.default)
+    progress.understood(inspect_dataset(images.dataset, images.splits, AT_START))
+    judge = _judge(images, request)
+    if not images.labeled:
+        progress.warn(_label_free_warning(images.reason, request.trust))
+    plan = _planned(request, images, judge, timer, out)
+    space = Space.around(request.asked, choices(request, images, plan.candidates[0] // 2))
+    _say_plan(progress, plan, space)
+    starts = [_start(images, judge, request, *each) for each in _start_settings(space)]
+    measure = partial(train_and_judge, judge=judge)
+    work = Search(
+        *(out, space, plan, measure, timer, progress, judge.metric),
+        seed=request.default.seed,
+        records=records,
+    )
+    with progress:
+        finalists = work.run()
+    outcome = Outcome(request, images, space, plan, starts, records, finalists, judge.metric, out)
+    values = outcome.values(timer.elapsed)
+    write_atomic(out / "config.toml", outcome.config().to_toml().encode())
+    write_atomic(out / _OUTCOME, (json.dumps(values, indent=1) + "\n").encode())
+    return values
+
+
+def _judge(images: Images, request: Request) -> Judge:
+    workers = request.default.train.workers
+    if images.labeled:
+        return LabeledJudge.of(images.dataset, images.splits, images.domain, workers)
+    return LabelFreeJudge.of(images.dataset, images.pool, images.domain, workers)
+
+
+def _label_free_warning(reason: str, trust: bool) -> str:
+    taken = (
+        "The candidate with the highest rank is taken, as --trust-label-free asks."
+        if trust
+        else "So the default is kept, unless you give --trust-label-free."
+    )
+    return (
+        f"Warning: {reason}, so candidates are ranked by the effective rank of their features "
+        "(RankMe). It has not been shown that a higher rank means better features, least of all "
+        f"between objectives. {taken}"
+    )
+
+
+def _planned(request: Request, images: Images, judge: Judge, timer: Clock, out: Path) -> Plan:
+    """Reads the plan of an interrupted search, or measures the default and makes one."""
+    file = out / _PLAN
+    if file.is_file():
+        try:
+            return Plan.of(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
+    cost = _measure(request, judge, out / "trials" / "speed")
+    plan = make_plan(request.budget, timer.elapsed, cost, len(images.pool))
+    write_atomic(file, (json.dumps(asdict(plan), indent=1) + "\n").encode())
+    return plan
+
+
+def _measure(request: Request, judge: Judge, folder: Path) -> Cost:
+    """Trains the default for a moment, and measures its speed and what comes beside the steps."""
+    began = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    most = min(_MEASURED * request.budget, _LONGEST)
+    config = resolve(as_trial(request.asked, max_time=most))
+    measured = train_and_judge(config, folder, judge)
+    shutil.rmtree(folder)
+    overhead = time.monotonic() - began - measured.seconds
+    return Cost(measured.images / measured.seconds, overhead)
+
+
+def _say_plan(progress: Progress, plan: Plan, space: Space) -> None:
+    rungs = [
+        f"{count} candidates for {clock(length)}"
+        for count, length in zip(plan.candidates, plan.seconds, strict=True)
+    ]
+    progress.say(
+        f"Searched: {', '.join(d.key for d in space.dimensions)}. Plan: {', '.join(rungs)}, then "
+        f"the default and the best with {plan.seeds} new seeds."
+    )
+
+
+def _start_settings(space: Space) -> list[tuple[str, int]]:
+    """Returns the initial weights and image sizes of all untouched starts."""
+    default = resolve(space.asked).encoder
+    choices = {dimension.key: dimension.choices for dimension in space.dimensions}
+    inits, sizes = choices.get(START, (default.init,)), choices.get(SIZE, (default.image_size,))
+    return [(init, size) for init in inits for size in sizes]
+
+
+def _start(images: Images, judge: Judge, request: Request, init: str, size: int) -> Start:
+    """Judges an untouched start."""
+    config = request.default
+    name, options = config.encoder.name, config.encoder.arguments
+    model = from_init(init, name, size, images.dataset, images.pool, config.seed, options)
+    return Start(init, size, judge(model))

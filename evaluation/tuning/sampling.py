@@ -1,0 +1,89 @@
+"""New candidates by Optuna's TPE sampler, and what mattered among those that were tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...core.errors import UsageError
+from .space import Params, Space
+
+History = Sequence[tuple[Params, float]]
+"""Candidates with their results, the higher the better."""
+
+_RANDOM = 4  # candidates at the start that are drawn at random
+_FEWEST = 4  # candidates that importance is computed from
+
+
+def optuna_module() -> Any:
+    """Imports Optuna.
+
+    Raises:
+        UsageError: If it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise UsageError(
+            "The search needs Optuna. Install it with: pip install 'ssl-kit[tune]'"
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def suggest(space: Space, history: History, seed: int, fixed: Params | None = None) -> Params:
+    """Suggests a candidate by a tree-structured Parzen estimator.
+
+    Watanabe 2023, https://arxiv.org/abs/2304.11127. The suggestion is a function of the arguments,
+    so that an interrupted search goes on as if it had not been interrupted.
+
+    Args:
+        space: What is searched.
+        history: The candidates so far.
+        seed: Seed of the sampler.
+        fixed: Part of the candidate that is given.
+    """
+    sampler = optuna_module().samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM)
+    study = _study(space, history, sampler)
+    if fixed:
+        study.enqueue_trial(dict(fixed))
+    return dict(study.ask(_distributions(space)).params)
+
+
+def importances(space: Space, history: History) -> dict[str, float]:
+    """Returns the share of the variance of the results that each setting explains, by fANOVA.
+
+    Hutter et al. 2014, https://proceedings.mlr.press/v32/hutter14.html. It is empty where there
+    are too few results, or no differences.
+    """
+    if len(history) < _FEWEST or len({value for _, value in history}) < 2:
+        return {}
+    optuna = optuna_module()
+    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=0)
+    study = _study(space, history, optuna.samplers.RandomSampler(seed=0))
+    try:
+        shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    except RuntimeError:  # of results that hardly differ
+        return {}
+    return {key: float(share) for key, share in shares.items()}
+
+
+def _study(space: Space, history: History, sampler: Any) -> Any:
+    optuna = optuna_module()
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    distributions = _distributions(space)
+    for params, value in history:
+        study.add_trial(
+            optuna.trial.create_trial(params=dict(params), distributions=distributions, value=value)
+        )
+    return study
+
+
+def _distributions(space: Space) -> dict[str, Any]:
+    kinds = optuna_module().distributions
+    return {
+        d.key: kinds.CategoricalDistribution(d.choices)
+        if d.choices
+        else kinds.FloatDistribution(*d.span, log=True)
+        for d in space.dimensions
+    }

@@ -1,0 +1,216 @@
+"""Successive halving: all candidates briefly, the better ones longer, the best with new seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import RunError, SslKitError
+from ...training.engine import Stopped
+from ...training.progress import Progress, clock
+from ...training.settings import RunConfig
+from ...training.setup import resolve
+from .plan import FINALISTS, Clock, Plan
+from .sampling import suggest
+from .space import OBJECTIVE, Params, Space
+from .trials import Measured, Record, Trial, as_trial, clean
+
+MOST_SEEDS = 5
+_MOST_TIMES = 4  # as many candidates as planned
+_ATTEMPTS = 5  # to suggest a candidate that was not tried
+_FAILURES = (SslKitError, MemoryError, ArithmeticError, RuntimeError, ValueError)
+
+Measure = Callable[[RunConfig, Path], Measured]
+"""Trains a run in a folder, and judges its encoder."""
+
+
+@dataclass
+class Search:
+    """A search under way.
+
+    Attributes:
+        out: Folder of the search.
+        space: What is searched.
+        plan: How the time is spent.
+        measure: Trains and judges.
+        clock: Tells the time.
+        progress: Shows what happens.
+        metric: Name of the metric, for messages.
+        seed: Seed of the rungs; the final has the seeds after it.
+        records: Trials that have ended, those before an interruption included.
+    """
+
+    out: Path
+    space: Space
+    plan: Plan
+    measure: Measure
+    clock: Clock
+    progress: Progress
+    metric: str
+    seed: int = 0
+    records: dict[Trial, Record] = field(default_factory=dict)
+
+    def run(self) -> list[int]:
+        """Runs all rungs and the final.
+
+        Returns:
+            The finalists: the default, if it can be trained, and the best others.
+
+        Raises:
+            RunError: If no candidate can be trained.
+            KeyboardInterrupt: If it is interrupted; the message says how to go on.
+        """
+        try:
+            ranked = self._first_rung()
+            for rung in range(1, self.plan.rungs):
+                ranked = self._rung(rung, ranked)
+            finalists = _with_default(ranked, FINALISTS)
+            self._final(finalists)
+        except (KeyboardInterrupt, Stopped):
+            raise interrupted(self.out, len(self.records)) from None
+        return finalists
+
+    def _first_rung(self) -> list[int]:
+        """Tries the default and new candidates; returns their numbers, the best first."""
+        numbers = range(_MOST_TIMES * self.plan.candidates[0])  # where runs are short, more of them
+        for number in numbers:
+            trial = Trial(number, 0, self.seed)
+            if number and trial not in self.records and not self._fits(0):
+                break
+            self._record(trial, self.candidate(number))
+        ranked = self._ranked(0, numbers)
+        if not ranked:
+            reasons = list(dict.fromkeys(r.reason for r in self.records.values() if r.reason))
+            raise RunError(f"No candidate could be trained. The first one: {reasons[0]}")
+        return ranked
+
+    def candidate(self, number: int) -> Params:
+        """Returns a candidate: the default, one of each other objective, then suggestions.
+
+        It depends on the candidates before it and their results, as the records have them.
+        """
+        recorded = self.records.get(Trial(number, 0, self.seed))
+        if recorded:
+            return recorded.params
+        if number == 0:
+            return self.space.default
+        before = [r for t, r in self.records.items() if t.stage == 0 and t.number < number]
+        history = [(r.params, r.value or 0.0) for r in before]
+        objectives = next((d.choices for d in self.space.dimensions if d.key == OBJECTIVE), ())
+        fixed = {OBJECTIVE: objectives[number]} if number < len(objectives) else None
+        for attempt in range(_ATTEMPTS):
+            seed = self.seed + number + 10_000 * attempt
+            params = suggest(self.space, history, seed, fixed)
+            if all(params != known for known, _ in history):
+                break
+        return params
+
+    def _rung(self, rung: int, ranked: Sequence[int]) -> list[int]:
+        """Trains the best for longer; returns them and then the others, the best first."""
+        chosen = _with_default(ranked, self.plan.candidates[rung])
+        for number in chosen:
+            trial = Trial(number, rung, self.seed)
+            if trial in self.records or self._fits(rung):
+                self._record(trial, self.candidate(number))
+        again = self._ranked(rung, chosen)
+        tried = {t.number for t in self.records if t.stage == rung}
+        return again + [number for number in ranked if number not in tried]
+
+    def _final(self, finalists: Sequence[int]) -> None:
+        """Trains the finalists with new seeds; all with one seed before the next."""
+        stage = self.plan.rungs
+        for seed in range(self.seed + 1, self.seed + 1 + MOST_SEEDS):
+            for number in finalists:
+                trial = Trial(number, stage, seed)
+                more = len(finalists) if seed > self.seed + self.plan.seeds else 1
+                begun = any(t.stage == stage and t.seed == seed for t in self.records)
+                if trial not in self.records and not self._fits(stage, 1 if begun else more):
+                    return
+                self._record(trial, self.candidate(number))
+
+    def _ranked(self, stage: int, numbers: Sequence[int]) -> list[int]:
+        records = [self.records.get(Trial(number, stage, self.seed)) for number in numbers]
+        done = [r for r in records if r is not None and r.value is not None]
+        return [r.trial.number for r in sorted(done, key=lambda r: -_value(r))]
+
+    def _fits(self, stage: int, runs: int = 1) -> bool:
+        """Tells whether runs of a stage end in time, if they begin now."""
+        extra = [r.wall - r.seconds for r in self.records.values() if not r.reason]
+        overhead = sum(extra) / max(1, len(extra))
+        return self.plan.fits(stage, self.clock.elapsed, overhead, runs)
+
+    def _record(self, trial: Trial, params: Params) -> None:
+        """Runs a trial unless it is recorded, and records it, failed or not."""
+        if trial in self.records:
+            return
+        began, folder = self.clock.elapsed, self.out / trial.folder
+        measured, reason = None, ""
+        try:
+            measured = self.measure(self._config(trial, params), folder)
+        except Stopped:
+            raise
+        except _FAILURES as error:
+            reason = str(error).strip() or type(error).__name__
+        value = measured.result.metrics[self.metric].value if measured else None
+        images, seconds = (measured.images, measured.seconds) if measured else (0, 0.0)
+        wall, elapsed = self.clock.elapsed - began, self.clock.elapsed
+        record = Record(trial, params, value, reason, images, seconds, wall, elapsed)
+        clean(folder, keep_encoder=trial.stage == self.plan.rungs and value is not None)
+        record.save(self.out)
+        self.records[trial] = record
+        self._show(record)
+
+    def _config(self, trial: Trial, params: Params) -> RunConfig:
+        stage = min(trial.stage, self.plan.rungs - 1)
+        length = {"epochs": self.plan.epochs[stage], "max_time": self.plan.max_time(stage)}
+        settings = as_trial(self.space.settings(params), **length)
+        return resolve(settings, {"seed": trial.seed})
+
+    def _show(self, record: Record) -> None:
+        trial, done = record.trial, [r.value for r in self.records.values() if r.value is not None]
+        stage = "final" if trial.stage == self.plan.rungs else f"rung {trial.stage + 1}"
+        elapsed, budget = self.clock.elapsed, self.plan.budget
+        self.progress.step(len(self.records), 0, budget, elapsed)
+        left = clock(budget - elapsed)
+        found = (
+            f"{self.metric} {_value(record):.3g}, best so far {max(done):.3g}"
+            if record.value is not None
+            else f"failed: {record.reason}"
+        )
+        self.progress.say(
+            f"{stage}, candidate {trial.number} ({described(record.params, self.space)}): {found}; "
+            f"at most {left} left"
+        )
+
+
+def interrupted(out: Path, runs: int) -> KeyboardInterrupt:
+    """Returns what ends a search that is interrupted, with how to go on."""
+    after = f"{runs} run" if runs == 1 else f"{runs} runs"
+    return KeyboardInterrupt(
+        f"Interrupted after {after}. Go on with 'ssl-kit tune --resume {out}'."
+    )
+
+
+def _value(record: Record) -> float:
+    return float("nan") if record.value is None else record.value
+
+
+def _with_default(ranked: Sequence[int], others: int) -> list[int]:
+    """Returns the default, if it is among them, and the best others."""
+    return [n for n in ranked if n == 0] + [n for n in ranked if n != 0][:others]
+
+
+def described(params: Params, space: Space) -> str:
+    """Writes what a candidate changes, such as "objective byol, lr x0.25"; "default" if nothing."""
+    return ", ".join(_changes(params, space)) or "default"
+
+
+def _changes(params: Params, space: Space) -> Iterator[str]:
+    for dimension in space.dimensions:
+        value: Any = params[dimension.key]
+        section, _, name = dimension.key.rpartition(".")
+        name = section if name == "name" else name
+        if value != dimension.default:
+            yield f"{name} {value}" if dimension.choices else f"{name} x{value:.2g}"

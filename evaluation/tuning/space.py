@@ -1,0 +1,124 @@
+"""The settings that are searched, and how a candidate becomes settings of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ...training.settings import RunConfig, expand, merge
+from ...training.setup import resolve
+
+OBJECTIVE, START, SIZE, POLICY = (
+    "objective.name",
+    "encoder.init",
+    "encoder.image_size",
+    "views.policy",
+)
+_SPANS = {"optimizer.lr": (1 / 32, 4.0), "optimizer.weight_decay": (0.1, 10.0)}
+_CHOICES: Mapping[str, tuple[Any, ...]] = {"views.min_area": (0.1, 0.4, 0.7)}
+_OF_WEIGHTS: Mapping[str, tuple[Any, ...]] = {
+    "optimizer.layer_decay": (0.65, 0.8, 0.9),
+    "optimizer.anchor": (0.1, 1.0, 10.0),
+}
+"""Choices beside the default of settings that only make sense for pre-trained weights."""
+
+Params = Mapping[str, Any]
+"""A candidate: by key, a choice, or the factor that multiplies the default of a number."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A setting that is searched.
+
+    Attributes:
+        key: Dotted key of the setting.
+        choices: Its values, the default first; empty for a number.
+        span: Smallest and largest factor of the default of a number, on a logarithmic scale.
+    """
+
+    key: str
+    choices: tuple[Any, ...] = ()
+    span: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def default(self) -> Any:
+        """The choice or factor that leaves the default as it is."""
+        return self.choices[0] if self.choices else 1.0
+
+
+@dataclass(frozen=True)
+class Space:
+    """All settings that are searched.
+
+    Attributes:
+        asked: Nested settings that every candidate has.
+        dimensions: What is searched.
+    """
+
+    asked: Mapping[str, Any]
+    dimensions: tuple[Dimension, ...]
+
+    @classmethod
+    def around(cls, asked: Mapping[str, Any], choices: Mapping[str, Sequence[Any]]) -> Space:
+        """Makes the space around the default; what the user has set is not searched.
+
+        Args:
+            asked: Nested settings of the user.
+            choices: Choices that depend on domain, encoder and images, by key, the default first.
+        """
+        default, values = resolve(asked), dict(choices)
+        for key, others in (*_CHOICES.items(), *_of_weights(default)):
+            if (own := value_at(default.model_dump(), key, missing=_NONE)) is not _NONE:
+                values[key] = tuple(dict.fromkeys((own, *others)))
+        dimensions = [Dimension(k, tuple(v)) for k, v in values.items() if len(v) > 1]
+        dimensions += [Dimension(key, span=span) for key, span in _SPANS.items()]
+        return cls(asked, tuple(d for d in dimensions if not _is_set(asked, d.key)))
+
+    @cached_property
+    def default(self) -> dict[str, Any]:
+        """The candidate that changes nothing."""
+        return {dimension.key: dimension.default for dimension in self.dimensions}
+
+    def settings(self, params: Params) -> dict[str, Any]:
+        """Returns the nested settings of a candidate, the user's included.
+
+        Raises:
+            UsageError: If they do not fit together.
+        """
+        keys = {d.key: d for d in self.dimensions}
+        chosen = {k: v for k, v in params.items() if keys[k].choices and v is not None}
+        if chosen.get(START) == "scratch":
+            chosen = {k: v for k, v in chosen.items() if k not in _OF_WEIGHTS}
+        layer = merge(self.asked, expand(chosen))
+        below = resolve(layer).model_dump()
+        numbers = {k: v * value_at(below, k) for k, v in params.items() if not keys[k].choices}
+        return merge(layer, expand({k: float(f"{v:.3g}") for k, v in numbers.items()}))
+
+    def config(self, params: Params) -> RunConfig:
+        """Returns the configuration of a candidate."""
+        return resolve(self.settings(params))
+
+
+_NONE = object()
+
+
+def _of_weights(default: RunConfig) -> list[tuple[str, tuple[Any, ...]]]:
+    return [] if default.encoder.init == "scratch" else [*_OF_WEIGHTS.items()]
+
+
+def value_at(values: Mapping[str, Any], key: str, missing: Any = None) -> Any:
+    """Returns a nested value by its dotted key."""
+    for part in key.split("."):
+        if not isinstance(values, Mapping) or part not in values:
+            return missing
+        values = values[part]
+    return values
+
+
+def _is_set(asked: Mapping[str, Any], key: str) -> bool:
+    """Tells whether the user has set a key; options of an objective fix the objective."""
+    if key == OBJECTIVE:
+        return "objective" in asked
+    return value_at(asked, key, missing=_NONE) is not _NONE

@@ -1,0 +1,174 @@
+"""One training of a candidate: run, judged, recorded, and what is kept of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...core.atomic import write_atomic
+from ...core.errors import DataError
+from ...training.engine import create_run
+from ...training.loop import train
+from ...training.progress import Progress
+from ...training.run import Run
+from ...training.settings import RunConfig, TrainConfig, merge
+from ...training.setup import build
+from ...training.start import go_on
+from ..pretrained import from_run
+from ..result import Result
+from .judge import Judge
+
+_RECORD, _RESULT = "trial.json", "validation.npz"
+_LOOP = {"on_collapse": "stop", "keep": "last"}
+"""Settings of the loop in a trial, where it has them: a collapse ends it, and no checkpoint is
+chosen on the validation groups that judge the trial."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A training of a candidate.
+
+    Attributes:
+        number: Number of the candidate; 0 is the default.
+        stage: Number of the rung; the stage after the last rung is the final.
+        seed: Seed of the run.
+    """
+
+    number: int
+    stage: int
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Folder of its run, below that of the search."""
+        return Path("trials") / f"{self.number:03d}-{self.stage}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a trial that has ended.
+
+    Attributes:
+        trial: Which one.
+        params: The candidate.
+        value: Metric on the validation part; None if the trial failed.
+        reason: Why it failed; "" if it did not.
+        images: Number of images that were trained on.
+        seconds: Seconds of training.
+        wall: Seconds of everything.
+        elapsed: Seconds of the search at its end.
+    """
+
+    trial: Trial
+    params: Mapping[str, Any]
+    value: float | None
+    reason: str = ""
+    images: int = 0
+    seconds: float = 0.0
+    wall: float = 0.0
+    elapsed: float = 0.0
+
+    def save(self, out: Path) -> None:
+        """Writes it to the folder of its run."""
+        text = json.dumps(asdict(self), indent=1) + "\n"
+        write_atomic(out / self.trial.folder / _RECORD, text.encode())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a training gave.
+
+    Attributes:
+        result: The judge's result.
+        images: Number of images trained on, counted in every epoch.
+        seconds: Seconds of training, without the measurements at its start and end.
+    """
+
+    result: Result
+    images: int
+    seconds: float
+
+
+def read_records(out: Path) -> dict[Trial, Record]:
+    """Reads the records of all trials that have ended.
+
+    Raises:
+        DataError: If one is damaged.
+    """
+    records = {}
+    for file in sorted(out.glob(f"trials/*/{_RECORD}")):
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+            trial = Trial(**values.pop("trial"))
+            records[trial] = Record(trial, **values)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise DataError(
+                f"Cannot read '{file}': {error}. Delete its folder, and the trial is repeated."
+            ) from error
+    return records
+
+
+def read_result(out: Path, trial: Trial) -> Result:
+    """Reads the judge's result of a trial."""
+    return Result.load(out / trial.folder / _RESULT)
+
+
+def as_trial(settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Returns settings for a trial, which keeps the validation groups out of pre-training.
+
+    Args:
+        settings: Nested settings of the candidate.
+        more: Further settings of the training loop.
+    """
+    loop = {key: value for key, value in _LOOP.items() if key in TrainConfig.model_fields}
+    return merge(settings, {"data": {"keep_out": "val"}, "train": {**loop, **more}})
+
+
+class Silent(Progress):
+    """Shows nothing: a search has its own progress, and dozens of runs would repeat themselves."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+
+    def warn(self, text: str) -> None:
+        """Shows no warning."""
+
+
+def train_and_judge(config: RunConfig, folder: Path, judge: Judge) -> Measured:
+    """Trains a run, or continues an interrupted one, and judges its encoder.
+
+    Raises:
+        SslKitError: If it cannot be trained.
+    """
+    if (folder / "checkpoints" / "last.pt").is_file():
+        run = go_on(folder, Silent())[0]
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        setup = build(config)
+        run = create_run(folder, config)
+        train(run, setup, Silent())
+    result = judge(from_run(run))
+    result.save(folder / _RESULT)
+    manifest = run.read_json("manifest.json")
+    per_step = manifest["batch_size"] * run.config.train.accumulate
+    return Measured(result, manifest["steps"] * per_step, _seconds(run, per_step))
+
+
+def _seconds(run: Run, per_step: int) -> float:
+    """Returns the seconds in which a run took its steps, from its records of the speed."""
+    total, before = 0.0, 0
+    for line in run.lines(run.metrics):
+        total += (line["step"] - before) * per_step / line["images_per_second"]
+        before = line["step"]
+    return total
+
+
+def clean(folder: Path, keep_encoder: bool) -> None:
+    """Removes the checkpoints of a run, and its encoder where it is not wanted."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    if not keep_encoder:
+        (folder / "encoder.safetensors").unlink(missing_ok=True)

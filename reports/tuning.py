@@ -1,0 +1,166 @@
+"""The text of a search for settings, from the content of tune.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .words import (
+    aligned,
+    estimate_text,
+    listed,
+    no_verdict,
+    plural,
+    spaced,
+)
+
+Json = Mapping[str, Any]
+_ROWS = 12  # candidates in the terminal; the page and tune.json have all
+
+
+def tuned(values: Json, out: Path) -> str:
+    """Returns the table of a search, what came of it, and what to do next.
+
+    Args:
+        values: Content of tune.json.
+        out: Folder of the search.
+    """
+    rows = table(values)
+    kept = len(values["starts"]) + 1
+    hidden = len(rows) - kept - _ROWS
+    lines = [heading(values), "", *aligned(rows[: kept + _ROWS])]
+    lines += (
+        [f"  {plural(hidden, 'more candidate')} in {out / 'report.html'}"] if hidden > 0 else []
+    )
+    lines += ["", *verdicts(values), ""]
+    lines += [
+        f"The table and a picture are in {out / 'report.html'}. To train with these settings, run",
+        f"    ssl-kit train --config {out / 'config.toml'} --data PATH",
+    ]
+    return "\n".join(lines)
+
+
+def heading(values: Json) -> str:
+    """Returns a sentence on what the figures of the table are."""
+    images = values["images"]
+    tried = f"{plural(len(values['candidates']), 'candidate')} in {minutes(values['seconds'])}"
+    if not values["labeled"]:
+        return f"{tried}, ranked by the effective rank of the features (RankMe, centered)."
+    judged = f"{plural(images['validation'], 'image')} of {plural(images['groups'], 'group')}"
+    return (
+        f"{tried}. The figures are {spaced(values['metric'])} in percent of a ridge classifier on "
+        f"the validation part ({judged}), which no candidate was pre-trained on. The test part "
+        f"({plural(images['kept_out'], 'image')}) was not used."
+    )
+
+
+def table(values: Json) -> list[list[str]]:
+    """Returns the rows of the table: heading, untouched starts, candidates, the best first."""
+    rungs = len(values["plan"]["candidates"])
+    seeds = len(values["final_seeds"])
+    final = f"new seeds ({seeds})" if seeds else "last rung"
+    rows = [["candidate", *(f"rung {k + 1}" for k in range(rungs)), final, "images", ""]]
+    for start in values["starts"]:
+        name = f"untouched start: {start_name(start)}"
+        rows.append([name, *[""] * rungs, shown(start["estimate"], values), "", ""])
+    for row in values["candidates"]:
+        rung_texts = [number(value, values) for value in row["rungs"]]
+        rung_texts += [""] * (rungs - len(rung_texts))
+        estimate = shown(row["final"], values) if row["final"] else ""
+        mark = "winner" if row["number"] == values["winner"] else ""
+        mark = f"failed: {row['failed']}" if row["failed"] else mark
+        name = f"{row['number']}: {row['changes']}"
+        rows.append([name, *rung_texts, estimate, f"{row['images']:,}", mark])
+    return rows
+
+
+def start_name(start: Json) -> str:
+    """Names the weights and the image size of an untouched start."""
+    init = start["init"]
+    weights = "random weights" if init == "scratch" else Path(init).name
+    return f"{weights}, {start['image_size']} px"
+
+
+def number(value: float | None, values: Json) -> str:
+    """Writes a value of the metric that candidates are ranked by."""
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f}" if values["labeled"] else f"{value:.1f}"
+
+
+def shown(estimate: Json | None, values: Json) -> str:
+    """Writes an estimate of that metric."""
+    if estimate is not None and not values["labeled"]:
+        return number(estimate["value"], values)
+    return estimate_text(estimate)
+
+
+def minutes(seconds: float) -> str:
+    """Writes a duration in words."""
+    if seconds < 90:
+        return plural(round(seconds), "second")
+    return plural(round(seconds / 60), "minute")
+
+
+def verdicts(values: Json) -> list[str]:
+    """Returns sentences: the winner, and whether it beats the default and the untouched start."""
+    names = {row["number"]: row["changes"] for row in values["candidates"]}
+    winner, gains = values["winner"], values["gains"]
+    sentences = [
+        f"Winner: candidate {winner} ({names[winner]})." if winner else "The default is kept."
+    ]
+    if not values["labeled"]:
+        return [*sentences, *_label_free(values)]
+    if "default" in gains:
+        sentences.append(_sentence(gains["default"], "the default", values))
+    elif winner:
+        sentences.append("The default could not be trained.")
+    if "other" in gains:
+        other = gains["other"]
+        gap = estimate_text(other, signed=True)
+        sentences.append(
+            f"The best other candidate ({other['number']}: {names[other['number']]}) differs from "
+            f"it by {gap} points, which is within the noise or worse."
+        )
+    start = gains["start"]
+    sentences.append(_sentence(start, f"the best untouched start ({start_name(start)})", values))
+    if start["verdict"] == "hurts":
+        sentences.append("Use the start as it is: short pre-training made it worse here.")
+    if not values["final_seeds"]:
+        sentences.append(
+            "There was no time to repeat the best with new seeds: these figures are of the runs "
+            "that they were chosen by, and too optimistic. Raise --budget."
+        )
+    return sentences
+
+
+def _label_free(values: Json) -> list[str]:
+    trusted = values["trusted"]
+    return [
+        "There are no labels to judge by. It has not been shown that a higher effective rank means "
+        "better features, so "
+        + (
+            "this choice may be worse than the default."
+            if trusted
+            else "no candidate replaces the default; --trust-label-free takes the highest rank."
+        )
+    ]
+
+
+def _sentence(gain: Json, other: str, values: Json) -> str:
+    """Says whether the winner is better than something, with the paired difference."""
+    words = {
+        "helps": f"It is better than {other}",
+        "hurts": f"It is worse than {other}",
+        "no evidence": f"It is no better than {other} within the noise",
+        "no verdict": f"Against {other} there is {no_verdict(values['images']['groups'])}",
+    }
+    return f"{words[gain['verdict']]}: {estimate_text(gain, signed=True)} points."
+
+
+def importance(values: Json) -> str:
+    """Says in a sentence which settings mattered most in the first rung."""
+    shares = sorted(values["importance"].items(), key=lambda item: -item[1])
+    parts = [f"{key} ({100 * share:.0f} %)" for key, share in shares[:3]]
+    return f"Most of the differences come from {listed(parts)}." if parts else ""

@@ -1,0 +1,282 @@
+"""The search for settings: its plan, its order, what it reads, and what it concludes."""
+
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from ssl_kit import DataError, RunError, UsageError
+from ssl_kit.core.discovery import domains
+from ssl_kit.data.splits import split
+from ssl_kit.evaluation.intervals import Estimate
+from ssl_kit.evaluation.pretrained import from_init
+from ssl_kit.evaluation.result import Result
+from ssl_kit.evaluation.tuning.choices import Images, choices
+from ssl_kit.evaluation.tuning.judge import LabeledJudge, LabelFreeJudge
+from ssl_kit.evaluation.tuning.outcome import Outcome, Start
+from ssl_kit.evaluation.tuning.plan import Clock, Cost, make_plan
+from ssl_kit.evaluation.tuning.request import Request, refuse_beside_resume
+from ssl_kit.evaluation.tuning.search import Search
+from ssl_kit.evaluation.tuning.space import Space
+from ssl_kit.evaluation.tuning.trials import Measured, Trial, read_records
+from ssl_kit.reports.html.page import write_report
+from ssl_kit.reports.tuning import tuned
+from ssl_kit.training.progress import Progress
+from ssl_kit.training.setup import resolve
+
+ASKED = {"domain": "natural", "encoder": {"name": "test_resnet", "image_size": 64}}
+CHOICES = {
+    "objective.name": ("simclr", "byol"),
+    "encoder.init": ("scratch",),
+    "encoder.image_size": (64, 96),
+}
+
+
+@dataclass
+class Bench:
+    """Stands in for training: takes time of a clock of its own, and prefers a low learning rate."""
+
+    now: float = 0.0
+    slower: float = 1.0
+    stops_at: int = -1
+    fails: tuple[str, ...] = ()
+    calls: int = 0
+
+    def __call__(self, config, folder):
+        if self.calls == self.stops_at:
+            raise KeyboardInterrupt
+        self.calls += 1
+        seconds = min(self.slower * config.train.epochs, config.train.max_time)
+        self.now += seconds + 1
+        if config.objective.name in self.fails:
+            raise RunError("Stopped because the features collapsed.")
+        value = 0.8 - 0.02 * abs(np.log10(config.optimizer.lr / 1e-4)) - 0.001 * (config.seed % 2)
+        return Measured(result(value), 100, seconds)
+
+
+def result(value):
+    return Result({"accuracy": Estimate(value, np.nan, np.nan)})
+
+
+def searching(out, bench, budget=300.0):
+    out.mkdir(exist_ok=True)
+    records = read_records(out)
+    clock = Clock(max((r.elapsed for r in records.values()), default=0.0), lambda: bench.now)
+    plan = make_plan(budget, 0.0, Cost(1.0, 1.0), 1)
+    space = Space.around(ASKED, CHOICES)
+    return Search(out, space, plan, bench, clock, Progress(quiet=True), "accuracy", records=records)
+
+
+def test_a_longer_budget_has_more_rungs_and_is_used_up():
+    plans = [make_plan(budget, 0, Cost(100, 5), 500) for budget in (200, 900, 7200)]
+    assert [plan.candidates for plan in plans] == [(4,), (12, 4), (36, 12, 4)]
+    for plan in plans:
+        finals = 3 * plan.seeds * (plan.seconds[-1] + 5)
+        assert plan.ends[-1] + finals == pytest.approx(0.9 * plan.budget)
+    assert plans[2].seconds[1] == pytest.approx(3 * plans[2].seconds[0])
+    assert plans[2].epochs[2] == round(plans[2].seconds[2] * 100 / 500)
+
+
+def test_a_budget_that_is_too_short_is_refused_with_what_is_needed():
+    with pytest.raises(UsageError, match=r"10 runs of 5 s, and 5 s beside each, need 1\.9 minutes"):
+        make_plan(60, 0, Cost(100, 5), 500)
+
+
+def test_the_default_is_a_candidate_that_changes_nothing():
+    space = Space.around(ASKED, CHOICES)
+    assert space.config(space.default) == resolve(ASKED)
+    changed = space.config({**space.default, "optimizer.lr": 0.25, "views.min_area": 0.4})
+    assert changed.optimizer.lr == resolve(ASKED).optimizer.lr / 4
+    assert changed.views.min_area == 0.4
+
+
+def test_what_the_user_sets_is_not_searched():
+    asked = {**ASKED, "objective": {"temperature": 0.1}, "optimizer": {"lr": 1e-3}}
+    keys = {dimension.key for dimension in Space.around(asked, CHOICES).dimensions}
+    assert keys == {"views.min_area", "optimizer.weight_decay"}
+
+
+@pytest.mark.parametrize("slower", [0.5, 10])
+def test_the_budget_is_kept_and_the_default_is_in_every_stage(tmp_path, slower):
+    bench = Bench(slower=slower)
+    search = searching(tmp_path / "out", bench)
+    finalists = search.run()
+    assert 0.5 * 300 < bench.now <= 300
+    assert finalists[0] == 0
+    stages = range(search.plan.rungs + 1)
+    assert all(any(t.number == 0 and t.stage == s for t in search.records) for s in stages)
+    finals = {t.seed for t in search.records if t.stage == search.plan.rungs}
+    assert finals >= {1}
+    assert 0 not in finals  # the rungs had that seed
+
+
+def test_better_candidates_are_trained_longer(tmp_path):
+    search = searching(tmp_path / "out", Bench())
+    search.run()
+    values = {t.number: r.value for t, r in search.records.items() if t.stage == 0}
+    best = sorted(values, key=values.get)[-search.plan.candidates[1] :]
+    assert {t.number for t in search.records if t.stage == 1} >= set(best)
+
+
+def test_an_interrupted_search_ends_as_an_undisturbed_one(tmp_path):
+    undisturbed = searching(tmp_path / "a", Bench(), 60)
+    undisturbed.run()
+    with pytest.raises(KeyboardInterrupt, match=r"Interrupted after 3 runs\. Go on with"):
+        searching(tmp_path / "b", Bench(stops_at=3), 60).run()
+    first = searching(tmp_path / "b", Bench(stops_at=4), 60)
+    with pytest.raises(KeyboardInterrupt):
+        first.run()
+    last = searching(tmp_path / "b", Bench(), 60)
+    last.run()
+    assert last.records == undisturbed.records
+
+
+def test_a_candidate_that_fails_is_recorded_and_the_search_goes_on(tmp_path):
+    search = searching(tmp_path / "out", Bench(fails=("byol",)))
+    finalists = search.run()
+    failed = [r for r in search.records.values() if r.reason]
+    assert failed
+    assert {r.reason for r in failed} == {"Stopped because the features collapsed."}
+    assert not {r.trial.number for r in failed} & set(finalists)
+
+
+def test_a_search_without_any_result_says_why(tmp_path):
+    with pytest.raises(RunError, match=r"No candidate could be trained.*features collapsed"):
+        searching(tmp_path / "out", Bench(fails=("simclr", "byol"))).run()
+
+
+class Guarded:
+    """Makes a dataset fail where a position is read that must not be."""
+
+    def __init__(self, dataset, forbidden):
+        self._dataset, self._forbidden, self.seen = dataset, set(forbidden), set()
+        self.index, self.channels = dataset.index, dataset.channels
+        self.value_range = dataset.value_range
+
+    def __len__(self):
+        return len(self._dataset)
+
+    def __getitem__(self, i):
+        assert i not in self._forbidden
+        self.seen.add(i)
+        return self._dataset[i]
+
+
+@pytest.fixture
+def images(memory_dataset):
+    rng = np.random.default_rng(0)
+    labels = ["a"] * 30 + ["b"] * 30
+    pixels = [rng.integers(0, 255, (32, 32, 3)).astype(np.uint8) for _ in labels]
+    return memory_dataset(pixels, labels=labels, groups=[f"g{i // 2}" for i in range(60)])
+
+
+def test_the_judge_reads_training_and_validation_images_only(images):
+    parts, domain = split(images.index, 0.2), domains["natural"]
+    guarded = Guarded(images, parts.test)
+    judge = LabeledJudge.of(guarded, parts, domain, 0)
+    found = judge(from_init("scratch", "test_resnet", 32, images, parts.train))
+    assert guarded.seen == {*parts.train, *parts.val}
+    assert found.images == len(parts.val)
+    assert found.groups == len(np.unique(images.index.groups[parts.val]))
+    assert found.metrics["accuracy"].low < found.metrics["accuracy"].high
+
+
+def test_without_labels_the_rank_of_features_is_measured(images):
+    judge = LabelFreeJudge.of(images, np.arange(20), domains["natural"], 0)
+    measured = judge(from_init("scratch", "test_resnet", 32, images, np.arange(20)))
+    assert measured.metrics[judge.metric].value > 1
+
+
+def outcome(out, images, gains, labeled=True, trust=False):
+    """Makes the outcome of three finalists that improve on the default by some shares."""
+    request = Request.of([ASKED], trust=trust)
+    parts = split(images.index, 0.2)
+    domain = domains["natural"]
+    opened = Images(domain, images, parts, "" if labeled else "no labels")
+    search = searching(out, Bench())
+    rng = np.random.default_rng(1)
+    groups, labels = np.arange(400), rng.integers(0, 2, 400)
+    right = rng.random(400)
+    for number, gain in enumerate(gains):
+        for seed in (1, 2):
+            trial = Trial(number, search.plan.rungs, seed)
+            search._record(trial, {**search.space.default, "optimizer.lr": 1 / (1 + number)})
+            predicted = np.where(right < 0.7 + gain, labels, 1 - labels)
+            of_trial = Result.of_classification(labels, predicted, groups, ["a", "b"])
+            of_trial.save(out / trial.folder / "validation.npz")
+        search._record(Trial(number, 0, 0), search.space.default)
+    predicted = np.where(right < 0.6, labels, 1 - labels)
+    start = Result.of_classification(labels, predicted, groups, ["a", "b"])
+    starts = [Start("scratch", 64, start)]
+    numbers = range(len(gains))
+    return Outcome(
+        request, opened, search.space, search.plan, starts, search.records, numbers, "accuracy", out
+    )
+
+
+@pytest.mark.parametrize(
+    ("gains", "winner"), [((0, 0.1, 0.05), 1), ((0, 0.002, 0), 0), ((0, -0.1, 0), 0)]
+)
+def test_the_default_is_left_for_more_than_the_noise_only(tmp_path, images, gains, winner):
+    found = outcome(tmp_path, images, gains)
+    assert found.winner == winner
+    values = found.values(300.0)
+    assert values["gains"]["start"]["verdict"] == "helps"
+    assert ("default" in values["gains"]) == (winner != 0)
+    assert found.config().data.keep_out == "test"
+    text = tuned(values, tmp_path)
+    assert ("It is better than the default: +" in text) == (winner == 1)
+    assert ("The default is kept." in text) == (winner == 0)
+    assert "untouched start: random weights, 64 px" in text
+    (tmp_path / "tune.json").write_text(json.dumps(values))
+    page = write_report(tmp_path).read_text()
+    assert "fANOVA" in page or "too few results" in page
+
+
+def test_without_labels_the_default_is_kept_unless_asked(tmp_path, images):
+    assert outcome(tmp_path / "a", images, (0, 0.1), labeled=False).winner == 0
+    trusted = outcome(tmp_path / "b", images, (0, 0.1), labeled=False, trust=True)
+    assert trusted.winner == 1
+    assert "this choice may be worse than the default" in tuned(trusted.values(9), tmp_path)
+
+
+def test_choices_suit_domain_encoder_and_images(images):
+    request = Request.of([{**ASKED, "encoder": {"name": "test_resnet", "image_size": 16}}])
+    parts = split(images.index, 0.2)
+    found = choices(request, Images(domains["natural"], images, parts, ""), 4)
+    assert found["objective.name"][0] == resolve(ASKED).objective.name
+    assert "mae" not in found["objective.name"]  # needs tokens
+    assert found["encoder.image_size"] == (16, 32)
+    assert found["views.policy"] == ("default", "weak")
+
+
+def test_a_request_is_kept_and_another_one_is_refused(tmp_path):
+    request = Request.of([ASKED], "byol,simclr", "10m")
+    request.save(tmp_path)
+    assert Request.load(tmp_path) == request
+    request.save(tmp_path)
+    with pytest.raises(UsageError, match=r"other settings .budget."):
+        replace(request, budget=60).save(tmp_path)
+    with pytest.raises(UsageError, match="holds no search"):
+        Request.load(tmp_path / "elsewhere")
+
+
+def test_what_the_search_sets_itself_is_refused():
+    with pytest.raises(UsageError, match=r"sets train\.epochs itself"):
+        Request.of([ASKED, {"train": {"epochs": 3}}])
+    with pytest.raises(UsageError, match="not 'soon'"):
+        Request.of([ASKED], budget="soon")
+    with pytest.raises(UsageError, match="Did you mean 'simclr'"):
+        Request.of([ASKED], "byol,simcrl")
+    with pytest.raises(UsageError, match="a setting of 'objective' fixes one"):
+        Request.of([ASKED, {"objective": {"temperature": 0.1}}], "byol")
+    with pytest.raises(UsageError, match="leave out --image-size"):
+        refuse_beside_resume({"domain": None, "image_size": 3})
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    (tmp_path / "trials" / "000-0-0").mkdir(parents=True)
+    (tmp_path / "trials" / "000-0-0" / "trial.json").write_text("{")
+    with pytest.raises(DataError, match="the trial is repeated"):
+        read_records(tmp_path)
