@@ -109,12 +109,7 @@ def finetune(model: str, as_json: bool, **options: Any) -> None:
 
 @main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_comparison")
 @click.argument("arms", nargs=-1, required=True, metavar="RUN|scratch|imagenet|random-frozen...")
-@click.option(
-    "--evaluation",
-    default="linear",
-    show_default=True,
-    help="Name of the evaluation: linear, knn or finetune.",
-)
+@flags.compared_by
 @flags.label_budgets
 @flags.seeds
 @click.option("--imagenet-weights", help="File for the arm imagenet.  [default: timm's weights]")
@@ -138,7 +133,7 @@ def compare(arms: tuple[str, ...], as_json: bool, **options: Any) -> None:
 
 @main.command(cls=flags.Derived, flags=flags.EMBED, check="check_images")
 @click.argument("model", metavar="RUN|WEIGHTS")
-@flags.settings("KEY=VALUE", "Setting of the images, such as data.options.tile=64.")
+@flags.image_setting
 @flags.out("File of features, ending in .npz.", required=True)
 @flags.as_json
 def embed(model: str, as_json: bool, out: Path, **options: Any) -> None:
@@ -152,7 +147,7 @@ def embed(model: str, as_json: bool, out: Path, **options: Any) -> None:
 
 
 @main.command(cls=flags.Derived, flags=flags.INSPECT, check="check_images")
-@flags.settings("KEY=VALUE", "Setting of the images, such as data.options.tile=64.")
+@flags.image_setting
 @flags.as_json
 def inspect(as_json: bool, **options: Any) -> None:
     """Tell what was understood of images: values, labels, groups, parts and copies."""
@@ -167,7 +162,7 @@ def inspect(as_json: bool, **options: Any) -> None:
     "--policy", default="default", show_default=True, help="Name of the augmentation policy."
 )
 @flags.out("PNG file of the views.", default=Path("views.png"), show_default=True)
-@flags.settings("KEY=VALUE", "Setting of the images, such as data.options.tile=64.")
+@flags.image_setting
 @flags.as_json
 def views(as_json: bool, **options: Any) -> None:
     """Draw augmented views, and tell what each augmentation clips."""

@@ -37,6 +37,13 @@ PATH = click.Path(path_type=Path)
 model = click.argument("model", metavar="RUN|scratch|imagenet|WEIGHTS")
 setting = settings("KEY=VALUE", "Any setting of a run, such as objective.temperature=0.2.")
 evaluation_setting = settings("EVALUATION.KEY=VALUE", "Option of an evaluation, or data.KEY=VALUE.")
+image_setting = settings("KEY=VALUE", "Setting of the images, such as data.options.tile=64.")
+compared_by = click.option(
+    "--evaluation",
+    default="linear",
+    show_default=True,
+    help="Name of the evaluation: linear, knn or finetune.",
+)
 overlap = click.option(
     "--allow-overlap", is_flag=True, help="Test also on groups that were pre-trained on."
 )
