@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..training.finite import require_finite
-from .intervals import Floats, Weights, codes_of
+from ..training.intervals import Floats, Weights, codes_of
 
 BINS = 15
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
 from ..training.finite import require_finite
-from .intervals import FEWEST, Estimate, Floats, Jackknife, jackknife, means
+from ..training.intervals import FEWEST, Estimate, Floats, Jackknife, jackknife, means
 from .metrics import Predictions, ScoredPredictions, operating_point
 
 _Validation = tuple[NDArray[Any], NDArray[Any]]
