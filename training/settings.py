@@ -129,6 +129,13 @@ class TrainConfig(Config):
     on_collapse: Annotated[
         Literal["warn", "stop"], Field(description="action of the collapse watch on a collapse")
     ] = "warn"
+    keep: Annotated[
+        Literal["auto", "best", "last"],
+        Field(
+            description="encoder that a run hands back: the best by a probe of the labels, or the "
+            "last; auto is best where training begins from weights"
+        ),
+    ] = "auto"
     checkpoint_every: Annotated[
         Seconds, Field(description="minimum time between two checkpoints, such as 10m")
     ] = 600.0
