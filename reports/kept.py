@@ -76,13 +76,9 @@ def _end(selection: Mapping[str, Any]) -> list[str]:
 
 
 def _drift(selection: Mapping[str, Any], cka: float | None) -> str:
-    similarity = (
-        "" if cka is None else f", and the linear CKA of the features is {cka:.2f} (1 is unchanged)"
-    )
-    changed = 100 * selection["weights_changed"]
-    return (
-        f"Drift from the start: the weights changed by {changed:.1f} % of their norm{similarity}."
-    )
+    changed = f"{100 * selection['weights_changed']:.1f} % of their norm"
+    similar = "" if cka is None else f"; linear CKA of the features: {cka:.2f} (1 is unchanged)"
+    return f"Drift from the start: the weights changed by {changed}{similar}."
 
 
 def _reasons(selection: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,8 @@ from .run import Run
 State = Mapping[str, Tensor]
 _SAVED = (0.0, 0.5)
 _MIXED = (0.25, 0.5, 0.75)
+COUNT = len(_SAVED) + 1 + len(_MIXED)
+"""Number of candidates of a run that has been judged."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..core.errors import UsageError
 from ..core.index import evenly_spaced
 from ..data.splits import Positions
 from ..data.standardize import Standardize
-from .candidates import END, Candidates
+from .candidates import COUNT, END, Candidates
 from .choice import choose
 from .intervals import Estimate
 from .judge import Sample, judged_by
@@ -80,12 +80,12 @@ class Selection:
         """Keeps the weights that the training starts from; to be called before it is resumed."""
         if not self._accelerator.is_main_process:
             return
-        if not self._run.last.is_file():  # a run that was begun anew
-            self._run.selection.unlink(missing_ok=True)
-        elif self._run.selection.is_file():
+        resumed = self._run.last.is_file()
+        if resumed and self._run.selection.is_file():
             self.facts = self._run.read_json(self._run.selection.name)
             return
-        if not self.reason or self._compared:
+        self._run.selection.unlink(missing_ok=True)  # of a run that is begun anew
+        if (not self.reason or self._compared) and not (resumed and self._candidates.has(0.0)):
             self._candidates.save(0.0, self._weights())
 
     def note(self, before: float, now: float) -> None:
@@ -108,7 +108,7 @@ class Selection:
         """
         if self.reason or per_image is None:
             return 0.0 if self.reason else SHARE_OF_TIME * max_time
-        one = per_image * _PROBE * len(self._candidates.all({}))
+        one = per_image * _PROBE * COUNT
         return min(max(SHARE_OF_TIME * max_time, FEWEST_IMAGES * one), MOST_IMAGES * one)
 
     def finish(self, steps: int) -> None:
@@ -140,7 +140,7 @@ class Selection:
         setup, size = self._setup, self._setup.config.encoder.image_size
         views = sum((view.size / size) ** 2 for view in setup.views)
         trained = steps * setup.images_per_step * views / _FORWARD
-        count = int(SHARE_OF_TIME * trained / (_PROBE * len(self._candidates.all({}))))
+        count = int(SHARE_OF_TIME * trained / (_PROBE * COUNT))
         fit = _BYTES // (size * size * len(setup.dataset.channels) * 4)
         return min(max(count, FEWEST_IMAGES), MOST_IMAGES, fit)
 
