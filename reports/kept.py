@@ -33,15 +33,14 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
         manifest: Content of manifest.json.
     """
     if not selection:
-        return []
+        return [_not_compared(manifest)]
     kept = selection["kept"]
     if "candidates" not in selection:
-        return [
-            f"Kept: the end of training. It was not judged against the start: "
-            f"{selection['reason']}.",
-            _drift(selection, selection["cka"]),
-            "Evaluate it beside the start on labeled images before you use it.",
-        ]
+        reason = f"Kept: the end of training. It was not judged by labels: {selection['reason']}."
+        if "weights_changed" not in selection:
+            return [reason]
+        advice = "Evaluate it beside its start on labeled images before you use it."
+        return [reason, _drift(selection, selection["cka"]), advice]
     judged = (
         f"by a linear probe on {plural(selection['images'], 'image')} of "
         f"{plural(selection['groups'], 'group')} outside of the test part"
@@ -56,6 +55,12 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
     if selection["gain"]["low"] is None or selection["gain"]["low"] <= 0:
         sentences.append("The interval includes zero: the gain may be due to chance.")
     return [*sentences, *_end(selection)]
+
+
+def _not_compared(manifest: Mapping[str, Any]) -> str:
+    if manifest["config"]["train"].get("keep") == "last":
+        return "Kept: the end of training, as train.keep=last asks for."
+    return "Kept: the end of training; train.keep=best would compare it with the encoders before."
 
 
 def _nothing_gained(selection: Mapping[str, Any], judged: str) -> list[str]:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..core.errors import UsageError
-from ..core.index import Index, evenly_spaced
+from ..core.index import Index
 from ..core.view import View
 from ..data.loader import load
 from ..data.memory import in_parts
@@ -29,7 +29,7 @@ _BATCH = 256
 
 
 def judged_by(index: Index, pool: Positions) -> Positions:
-    """Returns the images that encoders can be judged on, sorted by class and group, (n,).
+    """Returns the images that encoders can be judged on, in their order, (n,).
 
     These have one of at least two classes with at least two groups each. Numbers count as classes
     of fifths; see `strata`.
@@ -52,7 +52,29 @@ def judged_by(index: Index, pool: Positions) -> Positions:
         raise UsageError("fewer than two classes have two groups of labeled images")
     if (count := len(np.unique(index.groups[known]))) < FEWEST:
         raise UsageError(f"the labeled images have {count} groups, and {FEWEST} are needed")
-    return known[np.lexsort((known, index.groups[known], labels[known]))]
+    return known
+
+
+def evenly_by_group(
+    positions: Positions, labels: NDArray[Any], groups: NDArray[np.int64], most: int
+) -> Positions:
+    """Returns up to `most` positions: one of each class in each group, then a second, and so on.
+
+    A group of very many images therefore does not stand for all the others.
+
+    Args:
+        positions: (n,) sorted positions.
+        labels: (n,) classes.
+        groups: (n,) group numbers.
+        most: Largest number to return.
+    """
+    shuffled = np.random.default_rng(0).permutation(len(positions))
+    pairs = np.column_stack([labels, groups])[shuffled]
+    _, codes = np.unique(pairs, axis=0, return_inverse=True)
+    order = np.argsort(codes, kind="stable")
+    rank = np.empty(len(codes), dtype=np.int64)  # of an image among those of its class and group
+    rank[order] = np.arange(len(codes)) - np.searchsorted(codes[order], codes[order])
+    return np.sort(positions[shuffled[np.argsort(rank, kind="stable")[:most]]])
 
 
 @dataclass(frozen=True)
@@ -71,14 +93,15 @@ class Sample:
 
     @classmethod
     def of(cls, setup: Setup, positions: Positions, most: int) -> Sample:
-        """Renders up to `most` of the images, evenly spread; unreadable ones are left out."""
-        chosen, index = positions[evenly_spaced(len(positions), most)], setup.dataset.index
+        """Renders up to `most` of the images; unreadable ones are left out."""
+        index, labels = setup.dataset.index, strata(setup.dataset.index)
+        chosen = evenly_by_group(positions, labels[positions], index.groups[positions], most)
         view = View(setup.config.encoder.image_size, policy="eval")
         batches = list(load(setup.view_dataset((view,)), Once(chosen, _BATCH), workers=0))
         bad = {key for batch in batches for key, _ in batch.skipped}
         kept = np.array([index.key(i) not in bad for i in chosen.tolist()])
         pixels = torch.cat([batch.views[0] for batch in batches])[torch.from_numpy(kept)]
-        return cls(pixels, strata(index)[chosen[kept]], index.groups[chosen[kept]])
+        return cls(pixels, labels[chosen[kept]], index.groups[chosen[kept]])
 
     @cached_property
     def folds(self) -> NDArray[np.int64]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import UsageError
-from ..core.index import evenly_spaced
 from ..data.splits import Positions
 from ..data.standardize import Standardize
 from .candidates import COUNT, END, Candidates
@@ -61,15 +60,19 @@ class Selection:
         self._candidates = Candidates(run, setup.dataset.channels)
         self.facts: Mapping[str, Any] = {}
         self._images: Positions = setup.pool[:0]
-        keep, init = setup.config.train.keep, setup.config.encoder.init
-        wanted = keep == "best" or (keep == "auto" and init != "scratch")
-        self.reason = "" if wanted else "train.keep is last" if keep == "last" else "scratch"
-        self._compared = wanted and init != "scratch"  # random weights are nothing to stay near
-        if wanted:
+        keep, self._from_weights = setup.config.train.keep, setup.config.encoder.init != "scratch"
+        self._wanted = keep == "best" or (keep == "auto" and self._from_weights)
+        self.reason = "" if self._wanted else "not asked for"
+        if self._wanted:
             try:
                 self._images = judged_by(setup.dataset.index, setup.pool)
             except UsageError as error:
                 self.reason = str(error)
+
+    @property
+    def _compared(self) -> bool:
+        """Whether the start is needed: random weights are nothing that an encoder drifts from."""
+        return self._wanted and (not self.reason or self._from_weights)
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -85,7 +88,7 @@ class Selection:
             self.facts = self._run.read_json(self._run.selection.name)
             return
         self._run.selection.unlink(missing_ok=True)  # of a run that is begun anew
-        if (not self.reason or self._compared) and not (resumed and self._candidates.has(0.0)):
+        if self._compared and not (resumed and self._candidates.has(0.0)):
             self._candidates.save(0.0, self._weights())
 
     def note(self, before: float, now: float) -> None:
@@ -117,20 +120,25 @@ class Selection:
         Args:
             steps: Steps of the training.
         """
-        if self.facts or not self._accelerator.is_main_process:
+        if self.facts or not self._wanted or not self._accelerator.is_main_process:
             return
-        if self.reason and not self._compared:
-            return
+        facts = {"kept": END.facts(), "reason": self.reason}
+        if self._compared:
+            facts |= self._compare(steps)
+        self._run.write_json(self._run.selection.name, facts)
+        self.facts = facts
+        self._candidates.remove()
+
+    def _compare(self, steps: int) -> dict[str, Any]:
+        """Compares encoders, and leaves that of the training as it is."""
         end = {name: tensor.cpu().clone() for name, tensor in self._weights().items()}
         encoder = self._setup.encoder
         training = encoder.training
         encoder.eval()
-        facts = self._drifted(end) if self.reason else self._chosen(end, steps)
+        facts = self._drift(end) if self.reason else self._choice(end, steps)
         encoder.body.load_state_dict(end)
         encoder.train(training)
-        self._run.write_json(self._run.selection.name, facts)
-        self.facts = facts
-        self._candidates.remove()
+        return facts
 
     def images(self, steps: int) -> int:
         """Returns the number of images to judge by: as many as cost 4 % of the training at most.
@@ -144,7 +152,7 @@ class Selection:
         fit = _BYTES // (size * size * len(setup.dataset.channels) * 4)
         return min(max(count, FEWEST_IMAGES), MOST_IMAGES, fit)
 
-    def _chosen(self, end: Mapping[str, Tensor], steps: int) -> dict[str, Any]:
+    def _choice(self, end: Mapping[str, Tensor], steps: int) -> dict[str, Any]:
         sample = Sample.of(self._setup, self._images, self.images(steps))
         candidates = self._candidates.all(end)
         features = [self._features(sample, weights) for _, weights in candidates]
@@ -158,7 +166,6 @@ class Selection:
         rows = zip(candidates, choice.values, choice.gains, features, strict=True)
         return {
             "kept": kept.facts(),
-            "reason": "",
             "images": len(sample.labels),
             "groups": len(np.unique(sample.groups)),
             "classes": len(np.unique(sample.labels)),
@@ -175,14 +182,10 @@ class Selection:
             ],
         }
 
-    def _drifted(self, end: Mapping[str, Tensor]) -> dict[str, Any]:
-        pool = self._setup.pool
-        chosen = pool[evenly_spaced(len(pool), _DRIFT_IMAGES)]
-        sample = Sample.of(self._setup, chosen, _DRIFT_IMAGES)
+    def _drift(self, end: Mapping[str, Tensor]) -> dict[str, Any]:
+        sample = Sample.of(self._setup, self._setup.pool, _DRIFT_IMAGES)
         start = self._features(sample, lambda: self._candidates.load(0.0))
         return {
-            "kept": END.facts(),
-            "reason": self.reason,
             "images": len(sample.pixels),
             "weights_changed": self._changed(end),
             "cka": _cka(start, self._features(sample, lambda: end)),

@@ -12,7 +12,7 @@ from ssl_kit.reports.text import trained
 from ssl_kit.training import selection
 from ssl_kit.training.candidates import interpolate
 from ssl_kit.training.choice import MARGIN, choose
-from ssl_kit.training.judge import Sample, fold_numbers, judged_by
+from ssl_kit.training.judge import Sample, evenly_by_group, fold_numbers, judged_by
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import merge
@@ -122,7 +122,7 @@ def test_judging_costs_a_share_of_what_the_training_does(judged):
 
 def test_judging_is_left_time(judged):
     chosen = selection.Selection(judged, build(judged.config), None, None)
-    assert chosen.seconds(100, 0.01) == pytest.approx(0.04 * 100)
+    assert chosen.seconds(1000, 0.01) == pytest.approx(0.04 * 1000)
     assert chosen.seconds(10**6, 0.01) == pytest.approx(selection.MOST_IMAGES * 6 * 0.01 * 1.5)
     assert chosen.seconds(1, 0.01) == pytest.approx(selection.FEWEST_IMAGES * 6 * 0.01 * 1.5)
     assert chosen.seconds(100, None) == 4
@@ -156,6 +156,14 @@ def test_folds_share_no_group_and_have_all_classes():
     folds = fold_numbers(labels, groups)
     assert all(len(np.unique(folds[groups == group])) == 1 for group in range(40))
     assert all(len(np.unique(labels[folds == fold])) == 4 for fold in range(3))
+
+
+def test_a_large_group_does_not_stand_for_the_others():
+    groups = np.array([0] * 90 + list(range(1, 11)))
+    labels = np.arange(100) % 2
+    chosen = evenly_by_group(np.arange(100), labels, groups, 12)
+    assert set(groups[chosen]) == set(range(11))
+    assert (chosen < 90).sum() == 2
 
 
 def test_unreadable_images_are_not_judged_by(judged):
