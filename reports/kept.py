@@ -36,11 +36,11 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
         return [_not_compared(manifest)]
     kept = selection["kept"]
     if "candidates" not in selection:
-        reason = f"Kept: the end of training. It was not judged by labels: {selection['reason']}."
-        if "weights_changed" not in selection:
-            return [reason]
-        advice = "Evaluate it beside its start on labeled images before you use it."
-        return [reason, _drift(selection, selection["cka"]), advice]
+        return [
+            f"Kept: the end of training. It was not judged by labels: {selection['reason']}.",
+            _drift(selection, selection["cka"]),
+            "Evaluate it beside its start on labeled images before you use it.",
+        ]
     judged = (
         f"by a linear probe on {plural(selection['images'], 'image')} of "
         f"{plural(selection['groups'], 'group')} outside of the test part"
@@ -50,7 +50,7 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
     value, ends = estimate_parts(selection["gain"], signed=True)
     sentences = [
         f"Kept: {candidate_words(kept)}; {value} points {ends} of balanced accuracy over the "
-        f"start, {judged} and by images that did not choose it."
+        f"start, {judged} that the choice did not use."
     ]
     if selection["gain"]["low"] is None or selection["gain"]["low"] <= 0:
         sentences.append("The interval includes zero: the gain may be due to chance.")
@@ -60,7 +60,7 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
 def _not_compared(manifest: Mapping[str, Any]) -> str:
     if manifest["config"]["train"].get("keep") == "last":
         return "Kept: the end of training, as train.keep=last asks for."
-    return "Kept: the end of training; train.keep=best would compare it with the encoders before."
+    return "Kept: the end of training. A run from random weights has no better start."
 
 
 def _nothing_gained(selection: Mapping[str, Any], judged: str) -> list[str]:
@@ -105,8 +105,8 @@ def _reasons(selection: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[
         )
     elif gain["high"] is not None and gain["high"] - gain["value"] > _COARSE:
         sentences.append(
-            f"Likely reason: {plural(selection['images'], 'image')} cannot tell so small a "
-            "difference. More labels would; a longer training is also judged by more images."
+            f"Likely reason: {plural(selection['images'], 'image')} cannot tell a difference of "
+            "this size. More labels would; a longer training is also judged by more images."
         )
     short = short_training({name: manifest[name] for name in ("seconds", "epochs")})
     return [*sentences, *([short] if short else [])]

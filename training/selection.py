@@ -60,19 +60,14 @@ class Selection:
         self._candidates = Candidates(run, setup.dataset.channels)
         self.facts: Mapping[str, Any] = {}
         self._images: Positions = setup.pool[:0]
-        keep, self._from_weights = setup.config.train.keep, setup.config.encoder.init != "scratch"
-        self._wanted = keep == "best" or (keep == "auto" and self._from_weights)
+        from_weights = setup.config.encoder.init != "scratch"
+        self._wanted = from_weights and setup.config.train.keep == "best"
         self.reason = "" if self._wanted else "not asked for"
         if self._wanted:
             try:
                 self._images = judged_by(setup.dataset.index, setup.pool)
             except UsageError as error:
                 self.reason = str(error)
-
-    @property
-    def _compared(self) -> bool:
-        """Whether the start is needed: random weights are nothing that an encoder drifts from."""
-        return self._wanted and (not self.reason or self._from_weights)
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -88,7 +83,7 @@ class Selection:
             self.facts = self._run.read_json(self._run.selection.name)
             return
         self._run.selection.unlink(missing_ok=True)  # of a run that is begun anew
-        if self._compared and not (resumed and self._candidates.has(0.0)):
+        if self._wanted and not (resumed and self._candidates.has(0.0)):
             self._candidates.save(0.0, self._weights())
 
     def note(self, before: float, now: float) -> None:
@@ -122,9 +117,7 @@ class Selection:
         """
         if self.facts or not self._wanted or not self._accelerator.is_main_process:
             return
-        facts = {"kept": END.facts(), "reason": self.reason}
-        if self._compared:
-            facts |= self._compare(steps)
+        facts = {"kept": END.facts(), "reason": self.reason, **self._compare(steps)}
         self._run.write_json(self._run.selection.name, facts)
         self.facts = facts
         self._candidates.remove()
@@ -148,7 +141,7 @@ class Selection:
         setup, size = self._setup, self._setup.config.encoder.image_size
         views = sum((view.size / size) ** 2 for view in setup.views)
         trained = steps * setup.images_per_step * views / _FORWARD
-        count = int(SHARE_OF_TIME * trained / (_PROBE * COUNT))
+        count = int(SHARE_OF_TIME * trained / COUNT)
         fit = _BYTES // (size * size * len(setup.dataset.channels) * 4)
         return min(max(count, FEWEST_IMAGES), MOST_IMAGES, fit)
 

@@ -130,12 +130,12 @@ class TrainConfig(Config):
         Literal["warn", "stop"], Field(description="action of the collapse watch on a collapse")
     ] = "warn"
     keep: Annotated[
-        Literal["auto", "best", "last"],
+        Literal["best", "last"],
         Field(
-            description="encoder that a run hands back: the best by a probe of the labels, or the "
-            "last; auto is best where training begins from weights"
+            description="encoder that a run from weights hands back: the best by a probe of the "
+            "labels, or the last"
         ),
-    ] = "auto"
+    ] = "best"
     checkpoint_every: Annotated[
         Seconds, Field(description="minimum time between two checkpoints, such as 10m")
     ] = 600.0
