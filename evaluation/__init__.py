@@ -4,6 +4,12 @@ from ..core.discovery import evaluations as evaluations
 from ..data.process import seeded as seeded
 from ..training.device import choose_device as choose_device
 from ..training.finite import require_finite as require_finite
+from ..training.intervals import Estimate as Estimate
+from ..training.intervals import Floats as Floats
+from ..training.intervals import Jackknife as Jackknife
+from ..training.intervals import Weights as Weights
+from ..training.intervals import jackknife as jackknife
+from ..training.intervals import signed_rank as signed_rank
 from ..training.probe import probe_predict as probe_predict
 from ..training.representation import representation_metrics as representation_metrics
 from ..training.step import TrainingStep as TrainingStep
@@ -17,12 +23,6 @@ from .finetuning_options import FineTuningConfig as FineTuningConfig
 from .grades import GradesConfig as GradesConfig
 from .grades import in_order as in_order
 from .groups import over_groups as over_groups
-from .intervals import Estimate as Estimate
-from .intervals import Floats as Floats
-from .intervals import Jackknife as Jackknife
-from .intervals import Weights as Weights
-from .intervals import jackknife as jackknife
-from .intervals import signed_rank as signed_rank
 from .pretrained import Pretrained as Pretrained
 from .pretrained import from_init as from_init
 from .records import StoredEvaluation as StoredEvaluation

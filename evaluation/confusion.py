@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .intervals import Floats
+from ..training.intervals import Floats
 
 GRADES_APART = "mean_absolute_error"
 

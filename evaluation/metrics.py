@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..training.finite import require_finite
+from ..training.intervals import Floats, Weights, codes_of
 from .confusion import (
     GRADES_APART,
     METRICS,
@@ -26,7 +27,6 @@ from .confusion import (
     ratio,
     recalls,
 )
-from .intervals import Floats, Weights, codes_of
 
 BINS = 15
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
 from ..training.finite import require_finite
+from ..training.intervals import FEWEST, Estimate, Floats, Jackknife, jackknife, means
 from .grades import in_order
-from .intervals import FEWEST, Estimate, Floats, Jackknife, jackknife, means
 from .metrics import Predictions, ScoredPredictions, operating_point
 from .npz_files import npz, read_npz
 

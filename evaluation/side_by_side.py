@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..training.finite import told_where
+from ..training.intervals import Estimate, signed_rank
 from .data import EvaluationData
 from .evaluation import Evaluation
-from .intervals import Estimate, signed_rank
 from .pretrained import Pretrained
 from .result import Result, paired_difference, verdict
 

@@ -11,6 +11,7 @@ from ..evaluation.records import side_by_side_json
 from ..evaluation.result import Result
 from ..evaluation.side_by_side import SideBySide
 from ..training.run import Run
+from .kept import kept_sentences
 from .metrics import direction, is_share, order_of_grades
 from .words import (
     aligned,
@@ -48,6 +49,7 @@ def trained(run: Run, watched: str) -> str:
     lines = [
         f"Collapse watch: {watched}."
         + (f" {skipped} {were} skipped, see {run.skipped}." if skipped else ""),
+        *kept_sentences(selected(run), manifest),
         f"The encoder is in {run.encoder}. Load it with",
         *(f"    {line}" for line in how_to_load(run, facts)),
         *([f"The run cannot be evaluated on its own images. {reason}"] if reason else []),
@@ -57,6 +59,11 @@ def trained(run: Run, watched: str) -> str:
         f"    ssl-kit report {run.folder}",
     ]
     return "\n".join(lines)
+
+
+def selected(run: Run) -> dict[str, Any]:
+    """Reads which encoder a run kept and why; empty if nothing was compared."""
+    return run.read_json(run.selection.name) if run.selection.is_file() else {}
 
 
 def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:

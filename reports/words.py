@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..evaluation.intervals import Estimate
+    from ..training.intervals import Estimate
 
     AnyEstimate = Estimate | Mapping[str, float | None] | None
 

@@ -75,6 +75,11 @@ class Watch:
         self._spent, self._started = 0.0, time.monotonic()
         self.state = WatchState()
 
+    @property
+    def images(self) -> int:
+        """Number of views that are measured."""
+        return len(self._pixels)
+
     def due(self) -> bool:
         """Returns whether measuring has taken less than 2 % of the time so far."""
         return self._spent <= SHARE_OF_TIME * (time.monotonic() - self._started)

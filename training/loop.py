@@ -28,6 +28,7 @@ from .progress import Progress
 from .recorder import Recorder
 from .run import Run
 from .schedule import Schedule
+from .selection import Selection
 from .setup import Setup
 from .step import TrainingStep
 
@@ -75,6 +76,7 @@ class Trainer:
             tally=self.recorder.tally,
             watch=self.recorder.watch,
         )
+        self.selection = Selection(run, setup, self.accelerator, self.standardize)
         self.step, self.elapsed, self.stop_signal = 0, 0.0, 0
         self.began = self.saved_at = time.monotonic()
         self.measuring = 0.0
@@ -89,14 +91,9 @@ class Trainer:
             RunError: If the loss is not finite, too many images are unreadable, the features
                 collapse and that is to stop the run, or a signal asks to stop.
         """
+        self.selection.begin()  # the encoder has its first weights
         self.resume()
-        started = time.monotonic()
-        self.began = started - self.elapsed
-        if self.step == 0:
-            self.recorder.measure_initial()
-        self.saved_at = time.monotonic()
-        self.measuring = self.schedule.closing = self.saved_at - started
-        self.recorder.elapsed = self._now()
+        self._measure_initial()
         batches = self.recorder.timed(self._batches())
         while not self.ended:
             began = time.monotonic()
@@ -106,6 +103,8 @@ class Trainer:
             self.step += 1
             self.setup.objective.after_step(self.step, self.schedule.length(self.step))
             self.schedule.measured(time.monotonic() - began)
+            done = self.schedule.progress
+            self.selection.note(done(self.step - 1), done(self.step))
             self._correct_schedule()
             steps = self.schedule.known_steps(self.step)
             if self.recorder.due(self.step, steps):
@@ -113,8 +112,23 @@ class Trainer:
             self.progress.step(self.step, steps, self.settings.max_time, self._now())
             self._save_or_stop()
         self.save()
+        self.selection.finish(self.step)
         self._now()
         return self.recorder.watch.state.verdict
+
+    def _measure_initial(self) -> None:
+        """Measures the representation before the first step, and what the end will take."""
+        started = time.monotonic()
+        self.began = started - self.elapsed
+        if self.step == 0:
+            self.recorder.measure_initial()
+        self.saved_at = time.monotonic()
+        self.measuring = self.saved_at - started
+        if self.settings.max_time is not None:
+            per_image = self.measuring / self.recorder.watch.images if self.step == 0 else None
+            self.measuring += self.selection.seconds(self.settings.max_time, per_image)
+        self.schedule.closing = self.measuring
+        self.recorder.elapsed = self._now()
 
     @property
     def ended(self) -> bool:
@@ -177,7 +191,8 @@ class Trainer:
         self.recorder.tally.settle()
         plan = [change for change in self.schedule.changes if change[0] <= self.step]
         self.checkpoint.save(step=self.step, schedule=plan, elapsed=self._now())
-        self.recorder.save_encoder(self.run.encoder)
+        if not self.selection.facts:
+            self.recorder.save_encoder(self.run.encoder)
 
     def resume(self) -> None:
         """Continues from the last checkpoint, if there is one."""
@@ -238,6 +253,7 @@ class Trainer:
             "seconds": round(self.elapsed, 1),
             "skipped": len(self.recorder.skips.keys),
             "verdict": self.recorder.watch.state.verdict,
+            "kept": self.selection.kept,
         }
 
     def _any(self, flag: bool) -> bool:

@@ -53,7 +53,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
     Args:
         run: The folder.
         setup: The parts of the run.
-        outcome: steps, seconds and others of a training; empty before its end.
+        outcome: steps, seconds, kept and others of a training; empty before its end.
     """
     config, dataset, facts, images = setup.config, setup.dataset, environment(), setup.facts
     command = run.command or _command_before(run)
@@ -70,6 +70,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             "image_size": config.encoder.image_size,
             "domain": config.domain,
             "objective": config.objective.name,
+            **({"kept": outcome["kept"]} if outcome else {}),
             "versions": facts["versions"],
         },
     )

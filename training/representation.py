@@ -122,6 +122,27 @@ def view_retrieval(z: Tensor) -> float:
     return float((similarity.argmax(dim=1) == torch.arange(len(z))).double().mean())
 
 
+def linear_cka(x: Tensor, y: Tensor) -> float:
+    """Linear centered kernel alignment of features x (n, D) and y (n, D') of the same images.
+
+    1 for features that are equal up to rotation and scale, about 0 for unrelated ones. CKA
+    (Kornblith et al. 2019, https://arxiv.org/abs/1905.00414), eq. 4, with the unbiased estimate of
+    HSIC (Song et al. 2012, eq. 5), because the usual one is near 1 for any features with D > n.
+    """
+    k, m = x @ x.T, y @ y.T
+    scale = (_hsic(k, k) * _hsic(m, m)) ** 0.5 if _hsic(k, k) > 0 and _hsic(m, m) > 0 else 0.0
+    return _hsic(k, m) / scale if scale else 0.0
+
+
+def _hsic(k: Tensor, m: Tensor) -> float:
+    """Unbiased estimate of HSIC from two kernel matrices (n, n), n > 3."""
+    n = len(k)
+    k, m = k - torch.diag(k.diag()), m - torch.diag(m.diag())
+    rows = (k.sum(dim=0) * m.sum(dim=0)).sum()
+    value = (k * m).sum() + k.sum() * m.sum() / ((n - 1) * (n - 2)) - 2 * rows / (n - 2)
+    return float(value / (n * (n - 3)))
+
+
 def representation_metrics(z: Tensor) -> dict[str, float]:
     """Returns all measures of z (n, q, D) under their names in metrics.jsonl.
 

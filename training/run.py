@@ -51,6 +51,8 @@ class Run:
         self.encoder = folder / "encoder.safetensors"
         self.last = folder / "checkpoints" / "last.pt"
         self.best = folder / "checkpoints" / "best.safetensors"
+        self.end = folder / "checkpoints" / "end.safetensors"
+        self.selection = folder / "selection.json"
         self.config = self._read_config()
 
     def _read_config(self) -> RunConfig:

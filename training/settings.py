@@ -159,6 +159,13 @@ class TrainConfig(Config):
     on_collapse: Annotated[
         Literal["warn", "stop"], Field(description="action of the collapse watch on a collapse")
     ] = "warn"
+    keep: Annotated[
+        Literal["best", "last"],
+        Field(
+            description="encoder that a run from weights hands back: the best by a probe of the "
+            "labels, or the last"
+        ),
+    ] = "best"
     checkpoint_every: Annotated[
         Seconds, Field(description="minimum time between two checkpoints, such as 10m")
     ] = 600.0

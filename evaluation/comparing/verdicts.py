@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...training.intervals import Estimate, signed_rank
 from ...training.manifest import environment
-from ..intervals import Estimate, signed_rank
 from ..result import Result, average_results, paired_difference, verdict
 
 if TYPE_CHECKING:

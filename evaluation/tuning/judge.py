@@ -16,9 +16,9 @@ from ...core.view import View
 from ...data.in_memory import kept_in_memory
 from ...data.splits import Positions, Splits
 from ...training.collapse import IMAGES, VIEWS
+from ...training.intervals import Estimate
 from ...training.probe import probe_predict
 from ...training.representation import representation_metrics
-from ..intervals import Estimate
 from ..pretrained import Pretrained, embed, embed_views
 from ..result import Result
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ...training.intervals import Estimate
 from ...training.settings import RunConfig, merge
 from ...training.setup import resolve
-from ..intervals import Estimate
 from ..result import Result, average_results, paired_difference, verdict
 from .choices import Images
 from .plan import Plan

@@ -20,7 +20,8 @@ from ...evaluation.records import load_evaluations
 from ...evaluation.requests import open_images
 from ...evaluation.tuned import TunedRun, open_run
 from ...training.run import Run
-from . import classifier, comparison, curves, evaluations, facts, sections, tuning
+from ..text import selected
+from . import classifier, comparison, curves, evaluations, facts, kept, sections, tuning
 from .embedding import embed_sample
 from .serve import make_server
 from .understood import understood
@@ -68,6 +69,7 @@ def run_page(run: Run, data: str = "", live: bool = False) -> bytes:
         "status": facts.status(manifest, records),
         "facts": facts.facts(run, encoder, manifest, records),
         "loading": facts.loading(run, encoder),
+        "kept": None if live else kept.section(selected(run), manifest),
         "training": curves.training_charts(records),
         "last": curves.last_values(records),
         "watch": curves.watch_charts(records, initial),

@@ -18,12 +18,12 @@ from ssl_kit.evaluation.comparing.cells import compute
 from ssl_kit.evaluation.comparing.models import Models
 from ssl_kit.evaluation.comparing.plan import parse_budgets, plan
 from ssl_kit.evaluation.comparing.verdicts import summary
-from ssl_kit.evaluation.intervals import Jackknife
 from ssl_kit.nn import create_encoder
 from ssl_kit.plugins.encoders.timm import TimmEncoder
 from ssl_kit.plugins.evaluations.finetune import FineTune
 from ssl_kit.plugins.evaluations.knn import KNN
 from ssl_kit.reports.text import table
+from ssl_kit.training.intervals import Jackknife
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.start import start
 

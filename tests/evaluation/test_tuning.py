@@ -9,7 +9,6 @@ import pytest
 from ssl_kit import DataError, RunError, UsageError
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
-from ssl_kit.evaluation.intervals import Estimate
 from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.evaluation.result import Result
 from ssl_kit.evaluation.tuning.choices import Images, choices
@@ -22,6 +21,7 @@ from ssl_kit.evaluation.tuning.space import Space
 from ssl_kit.evaluation.tuning.trials import Measured, Trial, read_records
 from ssl_kit.reports.html.page import write_report
 from ssl_kit.reports.tuning import tuned
+from ssl_kit.training.intervals import Estimate
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.setup import resolve
 

@@ -1,5 +1,6 @@
 """Each measure against a slow restatement of its definition, written with loops."""
 
+import itertools
 import math
 
 import numpy as np
@@ -238,3 +239,26 @@ def test_measure_ignores_the_order_of_rows_and_rotations(rows, name):
 def test_measure_computes_in_float64_whatever_it_is_given(grouped):
     z = torch.from_numpy(grouped).float()
     assert measures.representation_metrics(z) == measures.representation_metrics(z.double())
+
+
+def test_cka_is_one_after_a_rotation_and_about_zero_for_other_features():
+    x = torch.randn(60, 200, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    rotation = torch.linalg.qr(torch.randn(200, 200, dtype=torch.float64)).Q
+    y = torch.randn(60, 200, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    assert measures.linear_cka(x, 3 * x @ rotation) == pytest.approx(1)
+    assert abs(measures.linear_cka(x, y)) < 0.1
+
+
+def test_cka_agrees_with_sums_over_different_images():
+    x, y = torch.randn(2, 7, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def hsic(k, m):
+        n, pairs = len(k), list(itertools.permutations(range(len(k)), 2))
+        same = sum(k[i, j] * m[i, j] for i, j in pairs) / (n * (n - 1))
+        three = [k[i, j] * m[i, q] for i, j, q in itertools.permutations(range(n), 3)]
+        four = [k[i, j] * m[q, r] for i, j, q, r in itertools.permutations(range(n), 4)]
+        return float(same - 2 * sum(three) / len(three) + sum(four) / len(four))
+
+    k, m = (x @ x.T).numpy(), (y @ y.T).numpy()
+    expected = hsic(k, m) / (hsic(k, k) * hsic(m, m)) ** 0.5
+    assert measures.linear_cka(x, y) == pytest.approx(expected)

@@ -12,7 +12,6 @@ from ssl_kit import UsageError
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData, paired_difference
-from ssl_kit.evaluation.intervals import signed_rank
 from ssl_kit.plugins.evaluations.leave_one_out import (
     LeaveOneOut,
     LeaveOneOutConfig,
@@ -20,6 +19,7 @@ from ssl_kit.plugins.evaluations.leave_one_out import (
     scores_of,
 )
 from ssl_kit.plugins.evaluations.linear import Linear
+from ssl_kit.training.intervals import signed_rank
 
 MODEL = object()
 STRENGTHS = (0.01, 1.0)

@@ -3,7 +3,8 @@ import pytest
 from scipy import stats
 
 from ssl_kit.evaluation import Result, paired_difference
-from ssl_kit.evaluation.intervals import (
+from ssl_kit.evaluation.metrics import Predictions
+from ssl_kit.training.intervals import (
     MOST,
     Estimate,
     Jackknife,
@@ -14,7 +15,6 @@ from ssl_kit.evaluation.intervals import (
     means,
     signed_rank,
 )
-from ssl_kit.evaluation.metrics import Predictions
 
 
 def mean_of(values, groups):

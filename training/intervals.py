@@ -81,6 +81,12 @@ class Jackknife:
         ends = [low + (high - low) * (center + side * half) for side in (-1, 1)]
         return Estimate(value, *ends)
 
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean over seeds; see `estimate`. NaN below two groups."""
+        mean = self.values.mean(axis=0)
+        return self._variance(mean[1:] - mean[0])[0] ** 0.5 if len(mean) > 2 else float("nan")
+
     def _variance(self, changes: Floats) -> tuple[float, float]:
         """Returns the variance of the mean over groups and seeds, and its degrees of freedom.
 

@@ -1,0 +1,112 @@
+"""The wording of which encoder a run hands back, and why.
+
+The terminal and the report of a run use the same words. The numbers come from `selection.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .words import estimate_parts, plural, short_training
+
+_WAYS = {0.25: "a quarter of the way", 0.5: "halfway", 0.75: "three quarters of the way"}
+_UNCHANGED, _COARSE = 0.95, 0.03
+
+
+def candidate_words(candidate: Mapping[str, Any]) -> str:
+    """Names an encoder: "the start", "halfway from start to end (interpolated weights)"."""
+    share = candidate["share"]
+    if candidate["kind"] == "interpolation":
+        way = _WAYS.get(share, f"{100 * share:.0f} % of the way")
+        return f"{way} from start to end (interpolated weights)"
+    if share in (0, 1):
+        return "the end of training" if share else "the start"
+    return f"the encoder after {100 * share:.0f} % of the training"
+
+
+def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """Says which encoder was kept, and how much better it is than the start.
+
+    Args:
+        selection: Content of selection.json; empty if nothing was measured.
+        manifest: Content of manifest.json.
+    """
+    if not selection:
+        return [_not_compared(manifest)]
+    kept = selection["kept"]
+    if "candidates" not in selection:
+        return [
+            f"Kept: the end of training. It was not judged by labels: {selection['reason']}.",
+            _drift(selection, selection["cka"]),
+            "Evaluate it beside its start on labeled images before you use it.",
+        ]
+    judged = (
+        f"by a linear probe on {plural(selection['images'], 'image')} of "
+        f"{plural(selection['groups'], 'group')} outside of the test part"
+    )
+    if kept["kind"] == "checkpoint" and not kept["share"]:
+        return [*_nothing_gained(selection, judged), *_reasons(selection, manifest)]
+    value, ends = estimate_parts(selection["gain"], signed=True)
+    sentences = [
+        f"Kept: {candidate_words(kept)}; {value} points {ends} of balanced accuracy over the "
+        f"start, {judged} that the choice did not use."
+    ]
+    if selection["gain"]["low"] is None or selection["gain"]["low"] <= 0:
+        sentences.append("The interval includes zero: the gain may be due to chance.")
+    return [*sentences, *_end(selection)]
+
+
+def _not_compared(manifest: Mapping[str, Any]) -> str:
+    if manifest["config"]["train"].get("keep") == "last":
+        return "Kept: the end of training, as train.keep=last asks for."
+    return "Kept: the end of training. A run from random weights has no better start."
+
+
+def _nothing_gained(selection: Mapping[str, Any], judged: str) -> list[str]:
+    end = next(c for c in selection["candidates"] if c["kind"] == "checkpoint" and c["share"] == 1)
+    value, ends = estimate_parts(end["gain"], signed=True)
+    return [
+        "Kept: the start, because no encoder of this training was measurably better, "
+        f"{judged}. Nothing was gained.",
+        f"The end of training has {value} points {ends} of balanced accuracy against the start; "
+        "it is in checkpoints/end.safetensors.",
+    ]
+
+
+def _end(selection: Mapping[str, Any]) -> list[str]:
+    if selection["kept"] == {"kind": "checkpoint", "share": 1.0}:
+        return []
+    return ["The encoder at the end of training is in checkpoints/end.safetensors."]
+
+
+def _drift(selection: Mapping[str, Any], cka: float | None) -> str:
+    changed = f"{100 * selection['weights_changed']:.1f} % of their norm"
+    similar = "" if cka is None else f"; linear CKA of the features: {cka:.2f} (1 is unchanged)"
+    return f"Drift from the start: the weights changed by {changed}{similar}."
+
+
+def _reasons(selection: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """Returns likely reasons why nothing was gained, each as a sentence."""
+    end = next(c for c in selection["candidates"] if c["kind"] == "checkpoint" and c["share"] == 1)
+    gain, lr = end["gain"], manifest["config"]["optimizer"]["lr"]
+    sentences = [_drift(selection, end["cka"])]
+    if manifest["verdict"] != "OK":
+        sentences.append(f"The collapse watch says {manifest['verdict']}; see its remedy.")
+    if gain["high"] is not None and gain["high"] < 0:
+        sentences.append(
+            "Likely reason: the training replaced what the start knew. Lower optimizer.lr (it is "
+            f"{lr:g}; try {lr / 4:.2g}), weaken the views, or choose another objective."
+        )
+    elif end["cka"] is not None and end["cka"] > _UNCHANGED:
+        sentences.append(
+            "Likely reason: the encoder hardly changed. Train longer, or raise optimizer.lr "
+            f"(it is {lr:g})."
+        )
+    elif gain["high"] is not None and gain["high"] - gain["value"] > _COARSE:
+        sentences.append(
+            f"Likely reason: {plural(selection['images'], 'image')} cannot tell a difference of "
+            "this size. More labels would; a longer training is also judged by more images."
+        )
+    short = short_training({name: manifest[name] for name in ("seconds", "epochs")})
+    return [*sentences, *([short] if short else [])]

@@ -1,0 +1,156 @@
+"""Judges encoders on labeled images by a fast probe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..core.errors import UsageError
+from ..core.index import Index
+from ..core.view import View
+from ..data.loader import load
+from ..data.memory import in_parts
+from ..data.order import Once
+from ..data.splits import Positions
+from ..data.standardize import Standardize
+from ..data.targets import strata
+from .intervals import FEWEST
+from .probe import probe_predict
+from .setup import Setup
+
+FOLDS = 3
+_BATCH = 256
+
+
+def judged_by(index: Index, pool: Positions) -> Positions:
+    """Returns the images that encoders can be judged on, in their order, (n,).
+
+    These have one of at least two classes with at least two groups each. Numbers count as classes
+    of fifths; see `strata`.
+
+    Args:
+        index: Of the dataset.
+        pool: Positions that training may use.
+
+    Raises:
+        UsageError: If there are too few of them.
+    """
+    labels = strata(index)
+    known = pool[labels[pool] >= 0]
+    if not len(known):
+        raise UsageError("the images have no labels")
+    pairs = np.unique(np.column_stack([labels[known], index.groups[known]]), axis=0)
+    classes, groups = np.unique(pairs[:, 0], return_counts=True)
+    known = known[np.isin(labels[known], classes[groups >= 2])]
+    if (groups >= 2).sum() < 2:
+        raise UsageError("fewer than two classes have two groups of labeled images")
+    if (count := len(np.unique(index.groups[known]))) < FEWEST:
+        raise UsageError(f"the labeled images have {count} groups, and {FEWEST} are needed")
+    return known
+
+
+def evenly_by_group(
+    positions: Positions, labels: NDArray[Any], groups: NDArray[np.int64], most: int
+) -> Positions:
+    """Returns up to `most` positions: one of each class in each group, then a second, and so on.
+
+    A group of very many images therefore does not stand for all the others.
+
+    Args:
+        positions: (n,) sorted positions.
+        labels: (n,) classes.
+        groups: (n,) group numbers.
+        most: Largest number to return.
+    """
+    shuffled = np.random.default_rng(0).permutation(len(positions))
+    pairs = np.column_stack([labels, groups])[shuffled]
+    _, codes = np.unique(pairs, axis=0, return_inverse=True)
+    order = np.argsort(codes, kind="stable")
+    rank = np.empty(len(codes), dtype=np.int64)  # of an image among those of its class and group
+    rank[order] = np.arange(len(codes)) - np.searchsorted(codes[order], codes[order])
+    return np.sort(positions[shuffled[np.argsort(rank, kind="stable")[:most]]])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images that encoders are judged on.
+
+    Attributes:
+        pixels: (n, H, W, C) of their "eval" views.
+        labels: (n,) classes.
+        groups: (n,) group numbers.
+    """
+
+    pixels: torch.Tensor
+    labels: NDArray[Any]
+    groups: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, setup: Setup, positions: Positions, most: int) -> Sample:
+        """Renders up to `most` of the images; unreadable ones are left out."""
+        index, labels = setup.dataset.index, strata(setup.dataset.index)
+        chosen = evenly_by_group(positions, labels[positions], index.groups[positions], most)
+        view = View(setup.config.encoder.image_size, policy="eval")
+        batches = list(load(setup.view_dataset((view,)), Once(chosen, _BATCH), workers=0))
+        bad = {key for batch in batches for key, _ in batch.skipped}
+        kept = np.array([index.key(i) not in bad for i in chosen.tolist()])
+        pixels = torch.cat([batch.views[0] for batch in batches])[torch.from_numpy(kept)]
+        return cls(pixels, labels[chosen[kept]], index.groups[chosen[kept]])
+
+    @cached_property
+    def folds(self) -> NDArray[np.int64]:
+        """Number of the fold of each image, (n,); see `fold_numbers`."""
+        return fold_numbers(self.labels, self.groups)
+
+    def features(
+        self,
+        encoder: Callable[[torch.Tensor], torch.Tensor],
+        standardize: Standardize,
+        autocast: Callable[[], Any],
+    ) -> NDArray[np.float32]:
+        """Embeds the images, (n, D), with an encoder in evaluation mode."""
+        parts = torch.split(self.pixels, _BATCH)
+        with torch.no_grad(), autocast():
+            rows = [in_parts(lambda x: encoder(standardize(x)).float().cpu(), p) for p in parts]
+        features: NDArray[np.float32] = torch.cat(rows).numpy()
+        return features
+
+    def correct(self, features: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Returns for which images a probe predicts the class, (n,); none if not finite.
+
+        The images of a fold are predicted by a probe that was fitted on the other folds.
+        """
+        correct = np.zeros(len(self.labels), dtype=bool)
+        if not np.isfinite(features).all():
+            return correct
+        for fold in range(FOLDS):
+            known, tested = self.folds != fold, self.folds == fold
+            if tested.any() and len(np.unique(self.labels[known])) > 1:
+                guesses = probe_predict(features[known], self.labels[known], features[tested])
+                correct[tested] = guesses == self.labels[tested]
+        return correct
+
+
+def fold_numbers(labels: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Divides images into folds that share no group, with similar shares of each class, (n,).
+
+    The groups of a class, sorted by their number, are dealt to the folds in turn; a group of
+    several classes goes with the most frequent of them.
+
+    Args:
+        labels: (n,) classes.
+        groups: (n,) group numbers.
+    """
+    _, codes = np.unique(groups, return_inverse=True)
+    table = np.zeros((codes.max() + 1, int(labels.max()) + 1), dtype=np.int64)
+    np.add.at(table, (codes, labels), 1)
+    order = np.lexsort((table.sum(axis=1), table.argmax(axis=1)))
+    folds = np.empty(len(table), dtype=np.int64)
+    folds[order] = np.arange(len(table)) % FOLDS
+    return folds[codes]
