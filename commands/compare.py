@@ -7,8 +7,8 @@ from typing import Any
 
 from ..evaluation.comparing.cells import compute
 from ..evaluation.comparing.plan import plan
+from ..reports.comparison import table
 from ..reports.printed import Record
-from ..reports.text import table
 from ..training.progress import Progress
 from .provenance import command_of
 

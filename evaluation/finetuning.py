@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.process import seeded
+from ..nn.weights import check_trainable
 from .classifier import Classifier
 from .classifier_training import EncoderTraining, HeadTraining
 from .data import EvaluationData
@@ -56,8 +57,9 @@ def fine_tune(
 
     Raises:
         RunError: If the loss is not finite.
-        UsageError: If more layers are to be trained than there are.
+        UsageError: If more layers are to be trained than there are, or there is none.
     """
+    check_trainable(model.encoder)
     parts, classes = data.parts, data.dataset.index.classes
     epochs = config.epochs or epochs_for(len(parts.train) + len(parts.val))
     kind = HeadTraining if config.freeze == "all" else EncoderTraining

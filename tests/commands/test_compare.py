@@ -23,7 +23,7 @@ from ssl_kit.nn import create_encoder
 from ssl_kit.plugins.encoders.timm import TimmEncoder
 from ssl_kit.plugins.evaluations.finetune import FineTune
 from ssl_kit.plugins.evaluations.knn import KNN
-from ssl_kit.reports.text import table
+from ssl_kit.reports.comparison import table
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.start import start
 
