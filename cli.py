@@ -86,7 +86,7 @@ def finetune(model: str, as_json: bool, **options: Any) -> None:
 
 
 @main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_comparison")
-@click.argument("arms", nargs=-1, required=True, metavar="RUN|scratch|imagenet|random-frozen...")
+@click.argument("arms", nargs=-1, required=True, metavar="RUN|scratch|imagenet|...")
 @click.option(
     "--evaluation",
     default="linear",
@@ -107,6 +107,7 @@ def finetune(model: str, as_json: bool, **options: Any) -> None:
     help="Number of draws of labels and of random weights.",
 )
 @click.option("--imagenet-weights", help="File for the arm imagenet.  [default: timm's weights]")
+@flags.controls
 @flags.overlap
 @flags.evaluation_setting
 @flags.out("Folder of the comparison.  [default: RUN/comparisons/...]")

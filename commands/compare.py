@@ -26,11 +26,12 @@ def compare(
     image_size: int = 0,
     holdout: float | None = None,
     allow_overlap: bool = False,
+    controls: bool = True,
     set: Mapping[str, Any] | None = None,
     out: str | PathLike[str] | None = None,
     quiet: bool = True,
 ) -> Record:
-    """Tells whether pre-training helped: runs, "scratch", "imagenet" and "random-frozen".
+    """Tells whether pre-training helped: runs, "scratch", "imagenet", "random-frozen".
 
     The arguments are the flags of `ssl-kit compare`. An interrupted comparison goes on.
 
@@ -51,6 +52,7 @@ def compare(
         labels=fspath(labels),
         holdout=holdout,
         allow_overlap=allow_overlap,
+        controls=controls,
         settings=set,
     )
     folder = Path(out) if out else planned.folder

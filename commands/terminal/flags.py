@@ -40,6 +40,12 @@ evaluation_setting = settings("EVALUATION.KEY=VALUE", "Option of an evaluation, 
 overlap = click.option(
     "--allow-overlap", is_flag=True, help="Test also on groups that were pre-trained on."
 )
+controls = click.option(
+    "--controls/--no-controls",
+    default=True,
+    show_default=True,
+    help="Add the arms handcrafted and start (the weights that the first run began from).",
+)
 quiet = click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 

@@ -21,7 +21,7 @@ from ..data import EvaluationData
 from ..evaluation import Evaluation
 from ..leakage import refuse_overlap
 from ..requests import check_and_say, choose, open_images
-from .arms import FINETUNE, Arm, architecture_of, parse_arms
+from .arms import Arm, architecture_of, evaluations_of, parse_arms, with_controls
 
 ALL = "all"
 
@@ -148,12 +148,13 @@ def plan(
     labels: str = "",
     holdout: float | None = None,
     allow_overlap: bool = False,
+    controls: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Checks everything that was asked for before anything is computed.
 
     Args:
-        arms: Run folders, "scratch", "imagenet" or "random-frozen".
+        arms: Run folders, and names in `KINDS`.
         evaluation: Name of the evaluation; "scratch" is always fine-tuned.
         budgets: "10,50,all" (images a class) or "0.01,0.1,1.0" (shares).
         seeds: Number of draws of labels, and of random weights.
@@ -165,6 +166,7 @@ def plan(
         labels: CSV file with labels.
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
+        controls: Whether to add the arms "start" and "handcrafted" where they apply.
         settings: Options of the evaluation or of fine-tuning, such as {"finetune.epochs": 10}, or
             of the images, such as {"data.options.tile": 64}.
 
@@ -172,7 +174,8 @@ def plan(
         UsageError: If it is no fair comparison, or test groups were pre-trained on.
     """
     rows = parse_arms(arms, imagenet_weights)
-    chosen = choose(list(dict.fromkeys([evaluation, FINETUNE])), settings)
+    chosen = choose(evaluations_of(evaluation), settings)
+    rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
     architecture, size = architecture_of(rows, encoder, image_size)
     runs = [arm.run for arm in rows if arm.run]
     first = str(runs[0].folder) if runs else ""
