@@ -23,6 +23,7 @@ from .selection import Advance, choose_epochs_then_refit
 _IMAGES_TRAINED_ON = 8_000
 _MOST_EPOCHS, _FEWEST_EPOCHS = 100, 10  # of 8,000 images
 _CHECKS = 10  # predictions of the validation part
+_RISE = 0.02  # of the mean log-probability of the right class
 
 
 def epochs_for(labeled: int, images: int = _IMAGES_TRAINED_ON) -> int:
@@ -72,8 +73,8 @@ def fine_tune(
     losses: list[float] = []
     curve: list[tuple[float, float]] = []
 
-    def judge(labels: NDArray[Any], probabilities: NDArray[Any]) -> tuple[float, float]:
-        curve.append(score(len(classes), labels, probabilities))
+    def judge(*predictions: NDArray[Any]) -> tuple[float, float]:
+        curve.append(score(len(classes), *predictions))
         return curve[-1]
 
     def note(done: int, epochs: int, loss: float) -> None:
@@ -88,12 +89,10 @@ def fine_tune(
             judge,
             advance=note,
         )
-        labels, probabilities, groups = fitted.model.predict("test")
+        tested = fitted.model.predict("test")
         classifier = fitted.model.classifier()
     result = Result.of_classification(
-        labels,
-        probabilities,
-        groups,
+        *tested,
         classes,
         fitted.validation,
         epochs=fitted.setting,
@@ -111,7 +110,9 @@ def validation_epochs(epochs: int) -> set[int]:
 
 
 def still_improving(curve: Sequence[tuple[float, float]]) -> bool | None:
-    """Tells whether the best accuracy came in the last third of the checks on the validation part.
+    """Tells whether the likelihood of the validation part rose in the last third of the checks.
+
+    Accuracies of few images tie too often. Less than 0.02 does not count.
 
     Args:
         curve: The score of each check in turn; see `score`.
@@ -119,8 +120,8 @@ def still_improving(curve: Sequence[tuple[float, float]]) -> bool | None:
     Returns:
         None if there are fewer than three checks.
     """
-    accuracies, last = [accuracy for accuracy, _ in curve], len(curve) // 3
-    return max(accuracies[-last:]) > max(accuracies[:-last]) if last else None
+    likelihoods, last = [likelihood for _, likelihood in curve], len(curve) // 3
+    return max(likelihoods[-last:]) > max(likelihoods[:-last]) + _RISE if last else None
 
 
 def score(classes: int, labels: NDArray[Any], probabilities: NDArray[Any]) -> tuple[float, float]:

@@ -132,8 +132,7 @@ def _tone(budgets: Mapping[str, Sequence[str]]) -> str:
 def _over_descriptors(values: Json) -> list[str]:
     """Says for each run whether it is better than hand-crafted descriptors."""
     names = {arm["name"] for arm in values["arms"] if arm["kind"] == "handcrafted"}
-    found = [text for (_, other), (text, _) in answers(values).items() if other in names]
-    return [f"{sentence_case(text)}" for text in found]
+    return [text for (_, other), (text, _) in answers(values).items() if other in names]
 
 
 def _improving(values: Json) -> dict[tuple[str, str], int]:
