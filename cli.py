@@ -108,11 +108,12 @@ def finetune(model: str, as_json: bool, **options: Any) -> None:
 
 
 @main.command(cls=flags.Derived, flags=flags.EVALUATE, check="check_comparison")
-@click.argument("arms", nargs=-1, required=True, metavar="RUN|scratch|imagenet|random-frozen...")
+@click.argument("arms", nargs=-1, required=True, metavar="RUN|scratch|imagenet|...")
 @flags.compared_by
 @flags.label_budgets
 @flags.seeds
 @click.option("--imagenet-weights", help="File for the arm imagenet.  [default: timm's weights]")
+@flags.controls
 @flags.overlap
 @flags.strict
 @flags.evaluation_setting

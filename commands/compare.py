@@ -7,8 +7,8 @@ from typing import Any
 
 from ..evaluation.comparing.cells import compute
 from ..evaluation.comparing.plan import plan
+from ..reports.comparison import table
 from ..reports.printed import Record
-from ..reports.text import table
 from ..training.progress import Progress
 from .provenance import command_of, of_images
 
@@ -27,11 +27,12 @@ def compare(
     holdout: float | None = None,
     allow_overlap: bool = False,
     strict: bool = False,
+    controls: bool = True,
     set: Mapping[str, Any] | None = None,
     out: str | PathLike[str] | None = None,
     quiet: bool = True,
 ) -> Record:
-    """Tells whether pre-training helped: runs, "scratch", "imagenet" and "random-frozen".
+    """Tells whether pre-training helped: runs, "scratch", "imagenet", "random-frozen".
 
     The arguments are the flags of `ssl-kit compare`. An interrupted comparison goes on.
 
@@ -45,6 +46,7 @@ def compare(
         budgets=budgets,
         seeds=seeds,
         imagenet_weights=fspath(imagenet_weights),
+        controls=controls,
         **images,
         settings=set,
     )

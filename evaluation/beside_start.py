@@ -16,7 +16,7 @@ from .evaluation import Evaluation
 from .pretrained import Pretrained, from_init
 from .records import pretraining_of, save_evaluation
 from .requests import Prepared
-from .side_by_side import SideBySide, evaluate_side_by_side
+from .side_by_side import HANDCRAFTED, SideBySide, evaluate_side_by_side
 
 _log = logging.getLogger("ssl_kit")
 
@@ -28,9 +28,10 @@ def evaluate_beside_start(
 ) -> list[SideBySide]:
     """Runs evaluations on a run's encoder and on what it started from; initial weights stand alone.
 
-    Where a run did not start from random weights, these are evaluated as well. The results of a
-    run are written to its folder. A folder that cannot be written to is a warning, because the
-    results are there all the same.
+    Where a run did not start from random weights, these are evaluated as well, and so are
+    hand-crafted descriptors where an evaluation uses only features. The results of a run are
+    written to its folder. A folder that cannot be written to is a warning, because the results are
+    there all the same.
 
     Args:
         prepared: The encoder and the images.
@@ -41,7 +42,8 @@ def evaluate_beside_start(
     if run is None:
         return evaluate_side_by_side(models, data, evaluations)
     models += _controls(run, prepared)
-    results = evaluate_side_by_side(models, data, evaluations, pretraining_of(run))
+    descriptors = handcrafted(prepared.model)
+    results = evaluate_side_by_side(models, data, evaluations, pretraining_of(run), descriptors)
     keep(run, results, prepared, command)
     return results
 
@@ -66,6 +68,16 @@ def keep(run: Run, results: Iterable[SideBySide], prepared: Prepared, command: s
             save_evaluation(run, result, command=command, data=images, shared=prepared.shared)
     except SslKitError as error:
         _log.warning("The results are not kept. %s", error)
+
+
+def handcrafted(model: Pretrained) -> Pretrained:
+    """Makes hand-crafted descriptors that see images at the size and the scale that a model does.
+
+    Args:
+        model: Gives channels, image size and standardization.
+    """
+    encoder = create_encoder("handcrafted", len(model.channels), model.image_size)
+    return replace(model, name=HANDCRAFTED, encoder=encoder, loaded="no weights")
 
 
 def start_of(run: Run, model: Pretrained) -> Pretrained:

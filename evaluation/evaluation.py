@@ -22,10 +22,13 @@ class Evaluation(ABC):
 
     Attributes:
         Config: Its options; `--set NAME.option=value` sets them.
+        uses_features: Whether it needs only pooled features of an encoder, which is not trained.
+            Hand-crafted descriptors are then a control.
         quick: Options that `ssl-kit plugin check` runs it with, where its defaults take long.
     """
 
     Config: ClassVar[type[Config]] = Config
+    uses_features: ClassVar[bool] = False
     quick: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, config: Any) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.process import seeded
+from ..nn.weights import check_trainable
 from .classifier import Classifier
 from .classifier_training import EncoderTraining, HeadTraining
 from .confusion import balanced_accuracy
@@ -20,12 +21,19 @@ from .result import Result
 from .selection import Advance, choose_epochs_then_refit
 
 _IMAGES_TRAINED_ON = 8_000
+_MOST_EPOCHS, _FEWEST_EPOCHS = 100, 10  # of 8,000 images
 _CHECKS = 10  # predictions of the validation part
+_RISE = 0.02  # of the mean log-probability of the right class
 
 
-def epochs_for(images: int) -> int:
-    """Returns the number of epochs that train on 8,000 images, within 10 and 100."""
-    return max(10, min(100, round(_IMAGES_TRAINED_ON / images)))
+def epochs_for(labeled: int, images: int = _IMAGES_TRAINED_ON) -> int:
+    """Returns the number of epochs of so many labeled images that train on `images` in all.
+
+    It is within 10 and 100 for 8,000 images, and in proportion for others.
+    """
+    times = images / _IMAGES_TRAINED_ON
+    within = min(_MOST_EPOCHS * times, images / labeled)
+    return max(1, round(max(_FEWEST_EPOCHS * times, within)))
 
 
 @dataclass(frozen=True)
@@ -56,12 +64,18 @@ def fine_tune(
 
     Raises:
         RunError: If the loss is not finite.
-        UsageError: If more layers are to be trained than there are.
+        UsageError: If more layers are to be trained than there are, or there is none.
     """
+    check_trainable(model.encoder)
     parts, classes = data.parts, data.dataset.index.classes
-    epochs = config.epochs or epochs_for(len(parts.train) + len(parts.val))
+    epochs = config.epochs or epochs_for(len(parts.train) + len(parts.val), config.images)
     kind = HeadTraining if config.freeze == "all" else EncoderTraining
     losses: list[float] = []
+    curve: list[tuple[float, float]] = []
+
+    def judge(*predictions: NDArray[Any]) -> tuple[float, float]:
+        curve.append(score(len(classes), *predictions))
+        return curve[-1]
 
     def note(done: int, epochs: int, loss: float) -> None:
         losses.append(loss)
@@ -72,20 +86,19 @@ def fine_tune(
             lambda with_val: kind(model, data, config, epochs, with_val),
             epochs,
             validation_epochs(epochs) if len(parts.val) else (),
-            partial(score, len(classes)),
+            judge,
             advance=note,
         )
-        labels, probabilities, groups = fitted.model.predict("test")
+        tested = fitted.model.predict("test")
         classifier = fitted.model.classifier()
     result = Result.of_classification(
-        labels,
-        probabilities,
-        groups,
+        *tested,
         classes,
         fitted.validation,
         config.order(classes),
         epochs=fitted.setting,
         of_epochs=epochs,
+        improving=still_improving(curve),
         training_loss=losses[-1],
     )
     return FineTuned(classifier, result)
@@ -95,6 +108,21 @@ def validation_epochs(epochs: int) -> set[int]:
     """Returns the up to ten epochs, evenly spread, after which the validation part is predicted."""
     spread = np.linspace(0, epochs, min(_CHECKS, epochs) + 1)[1:]
     return set(spread.round().astype(int).tolist())
+
+
+def still_improving(curve: Sequence[tuple[float, float]]) -> bool | None:
+    """Tells whether the likelihood of the validation part rose in the last third of the checks.
+
+    Accuracies of few images tie too often. Less than 0.02 does not count.
+
+    Args:
+        curve: The score of each check in turn; see `score`.
+
+    Returns:
+        None if there are fewer than three checks.
+    """
+    likelihoods, last = [likelihood for _, likelihood in curve], len(curve) // 3
+    return max(likelihoods[-last:]) > max(likelihoods[:-last]) + _RISE if last else None
 
 
 def score(classes: int, labels: NDArray[Any], probabilities: NDArray[Any]) -> tuple[float, float]:

@@ -29,10 +29,18 @@ class FineTuningConfig(GradesConfig):
         int | None,
         Field(
             ge=1,
-            description="number of epochs; by default 10 to 100, such that 8,000 images are "
-            "trained on",
+            description="number of epochs; by default as many as `images` asks for, 10 to 100 for "
+            "8,000 images and in proportion for others",
         ),
     ] = None
+    images: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="number of images that all epochs together train on; four times as many "
+            "for the arm scratch of a comparison",
+        ),
+    ] = 8_000
     lr: Annotated[
         float,
         Field(gt=0, description="peak learning rate for a batch of 256 images; scaled linearly"),

@@ -12,12 +12,13 @@ from .evaluation import Evaluation
 from .pretrained import Pretrained
 from .result import Result, paired_difference, verdict
 
+HANDCRAFTED = "hand-crafted"
 _NONE: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
 class SideBySide:
-    """One evaluation's results for a model and its control.
+    """One evaluation's results for a model and its controls.
 
     Attributes:
         evaluation: Name of the evaluation.
@@ -42,9 +43,22 @@ class SideBySide:
         return cls(evaluation, results, gains, pretraining)
 
     @property
+    def first(self) -> Result:
+        """The result of the first encoder."""
+        return next(iter(self.results.values()))
+
+    @property
     def gain(self) -> Estimate | None:
         """Gain in the main metric; None if there is no control, or no metric to prefer one by."""
-        return self.gains.get(next(iter(self.results.values())).main)
+        return self.gains.get(self.first.main)
+
+    @property
+    def over_descriptors(self) -> Estimate | None:
+        """Gain over hand-crafted descriptors in the main metric; None if they are no control."""
+        descriptors = self.results.get(HANDCRAFTED)
+        if descriptors is None or self.first.main not in descriptors.metrics:
+            return None
+        return paired_difference(self.first, descriptors, self.first.main)
 
     @property
     def p(self) -> float | None:
@@ -58,7 +72,7 @@ class SideBySide:
     @property
     def verdict(self) -> str:
         """Whether the first encoder is better than its control; see `verdict`."""
-        return verdict(self.gain, next(iter(self.results.values())).groups)
+        return verdict(self.gain, self.first.groups)
 
 
 def evaluate_side_by_side(
@@ -66,6 +80,7 @@ def evaluate_side_by_side(
     data: EvaluationData,
     evaluations: Mapping[str, Evaluation],
     pretraining: Mapping[str, float] = _NONE,
+    descriptors: Pretrained | None = None,
 ) -> list[SideBySide]:
     """Runs each evaluation on each model.
 
@@ -74,6 +89,7 @@ def evaluate_side_by_side(
         data: Labeled images.
         evaluations: By name.
         pretraining: Seconds and epochs that the first was pre-trained for.
+        descriptors: A further control, for evaluations that use only features.
 
     Raises:
         NotFiniteError: If features or predictions are not finite.
@@ -81,7 +97,8 @@ def evaluate_side_by_side(
     comparisons = []
     for name, evaluation in evaluations.items():
         results = {}
-        for model in models:
+        further = [descriptors] if descriptors and evaluation.uses_features else []
+        for model in [*models, *further]:
             with told_where(f"Evaluation '{name}' of '{model.name}'"):
                 results[model.name] = evaluation.evaluate(model, data)
         comparisons.append(SideBySide.of(name, results, pretraining))

@@ -250,8 +250,18 @@ def adapt_channels(weight: Tensor, source: Sequence[str], target: Sequence[str])
     return torch.stack(columns, dim=1) * (len(names) / len(target))
 
 
+def check_trainable(encoder: Encoder) -> None:
+    """Raises UsageError if an encoder has no weights, such as hand-crafted descriptors."""
+    if next(encoder.parameters(), None) is None:
+        raise UsageError(
+            f"The encoder '{encoder.name}' has no weights to train. Choose another --encoder; "
+            "evaluations of features, such as --evaluation linear, can use it as it is."
+        )
+
+
 def check_needs(encoder: Encoder, objective: str, needs: frozenset[str]) -> None:
     """Raises UsageError, before any data are read, if an encoder lacks what an objective needs."""
+    check_trainable(encoder)
     missing = sorted(needs - encoder.provides)
     if missing:
         raise UsageError(

@@ -128,6 +128,11 @@ def register_encoders(register: Callable[..., None]) -> None:
         f"{_HERE}.encoders.timm:TimmEncoder",
         summary="Every architecture of timm, by its name.",
     )
+    register(
+        "handcrafted",
+        f"{_HERE}.encoders.handcrafted:HandcraftedEncoder",
+        summary="Histograms of color, texture and gradients; a control without weights.",
+    )
 
 
 @hookimpl

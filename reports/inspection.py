@@ -7,7 +7,8 @@ from typing import Any
 
 from ..data.inspection import Inspection
 from ..data.looking import Channel
-from .words import aligned, listed, plural
+from .tables import aligned
+from .words import listed, plural
 
 _MOST = 16  # channels, classes and sizes that are listed
 

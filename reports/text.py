@@ -4,34 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from ..evaluation.records import side_by_side_json
-from ..evaluation.result import Result
+from ..evaluation.result import Result, verdict
 from ..evaluation.side_by_side import SideBySide
 from ..training.run import Run
 from .kept import kept_sentences
 from .metrics import direction, is_share, order_of_grades
+from .tables import aligned, in_blocks
 from .words import (
-    aligned,
-    budget_words,
+    descriptors_sentence,
     estimate_parts,
     estimate_text,
     gain_sentence,
-    leak_statement,
     leak_warning,
-    no_verdict,
     operating_points,
     p_value,
     percent_text,
     plural,
-    sentence_case,
     short_training,
     tested_on,
 )
 
-_FEW_SEEDS, _FEW_GROUPS = 3, 6
+_FEW_GROUPS = 6
+_NAME = 17  # characters of the name of an encoder in a table, which is as wide as its numbers
 _NO_NAMES: Mapping[int, str] = {}
 
 
@@ -107,8 +104,10 @@ def evaluation(
     ]
     lines += [f"WARNING: {leak_warning(shared)}"] if shared else []
     for results in evaluations:
-        lines += ["", *_table(results), *(f"  {line}" for line in below_table(results))]
-        lines += [f"  {line}" for line in judged(results)]
+        lower = [name for name in main_metrics(results.first) if direction(name)]
+        notes = [*below_table(results), *judged(results)]
+        notes += [f"Lower is better: {', '.join(lower)}."] if lower else []
+        lines += ["", *_table(results), *(f"  {note}" for note in notes)]
         if results.p is not None:
             lines.append(f"  Wilcoxon signed-rank test over groups: {p_value(results.p)}.")
         lines += _groups(results, names)
@@ -117,7 +116,7 @@ def evaluation(
 
 def below_table(evaluation: SideBySide) -> list[str]:
     """Returns sentences: how many images were tested on, and what the metrics refer to."""
-    first = next(iter(evaluation.results.values()))
+    first = evaluation.first
     found = {n: r.details.get("operating_point") for n, r in evaluation.results.items()}
     points = {name: point for name, point in found.items() if point}
     grades = order_of_grades(first.details.get("grades", ()))
@@ -129,22 +128,28 @@ def judged(evaluation: SideBySide) -> list[str]:
     """Returns the verdict on pre-training in sentences; empty without a control."""
     if not evaluation.gain:
         return []
-    control, first = list(evaluation.results)[1], next(iter(evaluation.results.values()))
-    key = evaluation.verdict
+    control, first = list(evaluation.results)[1], evaluation.first
+    key, gain = evaluation.verdict, evaluation.over_descriptors
     short = short_training(evaluation.pretraining) if key == "no evidence" else ""
     sentence = gain_sentence(key, evaluation.gain, first.main, control, first.groups)
-    return [sentence, *([short] if short else [])]
+    sentences = [sentence, *([short] if short else [])]
+    if gain:
+        words = verdict(gain, first.groups)
+        sentences.append(descriptors_sentence(words, gain, first.main, first.groups))
+    return sentences
 
 
 def _table(evaluation: SideBySide) -> list[str]:
-    first = next(iter(evaluation.results.values()))
-    names = [name[:22] for name in evaluation.results]
-    rows = [[evaluation.evaluation, *columns(names, "gain" if evaluation.gains else "")]]
+    first = evaluation.first
+    names = [name[:_NAME] for name in evaluation.results]
+    rows: list[list[str]] = [
+        [evaluation.evaluation, *columns(names, "gain" if evaluation.gains else "")]
+    ]
     for metric in main_metrics(first):
         mark = " *" if metric == first.main else ""
         cells = [" ".join(filter(None, parts)) for parts in metric_cells(evaluation, metric)]
-        rows.append([f"  {metric}{direction(metric)}{mark}", *cells])
-    return aligned(rows)
+        rows.append([f"  {metric}{mark}", *cells])
+    return in_blocks(rows)
 
 
 def columns(names: Sequence[str], gain: str) -> list[str]:
@@ -200,63 +205,6 @@ def main_metrics(result: Result) -> list[str]:
     kind, at, _ = result.main.partition("@")
     kept = f"{kind}@"
     return [m for m in result.metrics if not at or m.startswith(kept) or not is_share(m)]
-
-
-def table(values: Mapping[str, Any]) -> str:
-    """Returns the arms of a comparison and their differences by label budget.
-
-    Args:
-        values: Content of compare.json.
-    """
-    budgets = [budget["name"] for budget in values["budgets"]]
-    main, seeds = values["main"], plural(values["seeds"], "seed")
-    lines = [f"{main} in percent, mean of {seeds}, with 95 % intervals over groups and seeds"]
-    if values["leak"]["shared"]:
-        lines.append(f"WARNING: {leak_statement(values['leak']['shared'])}")
-    rows = [["", *map(_heading, values["budgets"])]]
-    estimates = {(row["arm"], row["budget"]): row["metrics"].get(main) for row in values["results"]}
-    for arm in values["arms"]:
-        cells = [estimate_text(estimates.get((arm["name"], budget))) for budget in budgets]
-        rows.append([f"{arm['name']} ({arm['evaluation']})", *cells])
-    pairs: dict[str, list[str]] = {}
-    for pair in values["differences"]:
-        difference = estimate_text(pair["metrics"].get(main), signed=True)
-        cell = f"{difference} {pair['verdict']}"
-        pairs.setdefault(f"{pair['arm']} against {pair['against']}", []).append(cell)
-    rows += [[""], *([name, *cells] for name, cells in pairs.items())]
-    lines += ["", *aligned(rows), *comparison_notes(values)]
-    missing = [arm for arm in values["arms"] if arm["unavailable"]]
-    lines += [f"'{arm['name']}' is not compared: {arm['unavailable']}" for arm in missing]
-    return "\n".join(lines)
-
-
-def comparison_notes(values: Mapping[str, Any]) -> list[str]:
-    """Returns sentences on what the verdicts of a comparison rest on.
-
-    Args:
-        values: Content of compare.json.
-    """
-    data, verdicts = values["data"], {pair["verdict"] for pair in values["differences"]}
-    notes = [tested_on(data["test"], data["test_groups"])]
-    notes.append(order_of_grades(data.get("grades", ())))
-    if "no verdict" in verdicts:
-        groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
-        notes.append(f"{sentence_case(no_verdict(groups))}.")
-    runs = [arm for arm in values["arms"] if arm["kind"] == "run"]
-    if "no evidence" in verdicts:
-        short = {arm["name"]: short_training(arm["pretraining"]) for arm in runs}
-        notes += [f"'{name}': {sentence}" for name, sentence in short.items() if sentence]
-    if runs:
-        notes.append("A run stands for one pre-training; another seed of it may differ by more.")
-    if values["seeds"] < _FEW_SEEDS:
-        notes.append("With fewer than three seeds the intervals hardly cover the choice of seeds.")
-    return [note for note in notes if note]
-
-
-def _heading(budget: Mapping[str, Any]) -> str:
-    labels = budget["labels"]
-    words = budget_words(budget["name"])
-    return f"{words} ({mean(labels):,.0f})" if labels else words
 
 
 def finetuned(values: Mapping[str, Any], out: Path) -> str:

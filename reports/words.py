@@ -1,4 +1,4 @@
-"""The wording of results: counts, estimates, verdicts, warnings of leakage, and text tables.
+"""The wording of results: counts, estimates, verdicts and warnings of leakage.
 
 The terminal and the pages use the same words, and each is written here once. The numbers and the
 keys of verdicts ("helps", "hurts", "no evidence", "no verdict") come from `ssl_kit.evaluation`.
@@ -156,6 +156,22 @@ def gain_sentence(verdict: str, gain: Estimate, metric: str, control: str, group
     return f"{words}: {value} points of {spaced(metric)} {ends} over '{control}'."
 
 
+def descriptors_sentence(verdict: str, gain: Estimate, metric: str, groups: int) -> str:
+    """Says whether an encoder is better than hand-crafted descriptors, and by how much.
+
+    Args:
+        verdict: Key of `VERDICTS`.
+        gain: Difference to hand-crafted descriptors.
+        metric: Name of the metric.
+        groups: Number of test groups.
+    """
+    reason = f" ({no_verdict(groups)})" if verdict == "no verdict" else ""
+    return (
+        f"The encoder is {VERDICTS[verdict].than} hand-crafted descriptors{reason}: "
+        f"{estimate_text(gain, signed=True)} points of {spaced(metric)}."
+    )
+
+
 def short_training(pretraining: Mapping[str, float]) -> str:
     """Says that pre-training was short, as a sentence; "" if it was not, or is not known.
 
@@ -196,31 +212,6 @@ def operating_points(points: Mapping[str, Mapping[str, Any]]) -> str:
         f"Sensitivity and specificity: the positive class is '{positive}', predicted from these "
         f"probabilities on: {at}."
     )
-
-
-def pair_sentence(arm: str, against: str, budgets: Mapping[str, Sequence[str]], groups: int) -> str:
-    """Says at which label budgets an arm is better or worse than another.
-
-    Args:
-        arm: Name of the arm.
-        against: Name of the other arm.
-        budgets: Label budgets in words, by verdict.
-        groups: Number of test groups.
-    """
-    parts = [
-        f"{VERDICTS[verdict].than} {against} with {listed(budgets[verdict])}"
-        for verdict in VERDICTS
-        if verdict in budgets
-    ]
-    reason = f" ({no_verdict(groups)})" if "no verdict" in budgets else ""
-    return f"{arm} is {'; '.join(parts)}{reason}."
-
-
-def budget_words(name: str) -> str:
-    """Writes a label budget: "10 labels per class", "50 % of the labels", "all labels"."""
-    if name == "all":
-        return "all labels"
-    return f"{100 * float(name):g} % of the labels" if "." in name else f"{name} labels per class"
 
 
 def leak_warning(groups: int) -> str:
@@ -277,14 +268,3 @@ def unchecked_statement(groups: int) -> str:
         "this report cannot check the test set; 'ssl-kit evaluate' refuses to test on a group "
         "that was used for pre-training."
     )
-
-
-def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
-    """Lays rows of cells out as lines of text with aligned columns; rows may be short."""
-    texts = [[str(cell) for cell in row] for row in rows]
-    widths = [
-        max(len(row[i]) for row in texts if len(row) > i)
-        for i in range(max(map(len, texts), default=0))
-    ]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=False)) for row in texts)
-    return [line.rstrip() for line in lines]

@@ -76,6 +76,12 @@ port = click.option(
     show_default=True,
     help="Port of the live view on this machine.",
 )
+controls = click.option(
+    "--controls/--no-controls",
+    default=True,
+    show_default=True,
+    help="Add the arms handcrafted and start (the weights that the first run began from).",
+)
 quiet = click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 

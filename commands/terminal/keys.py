@@ -90,7 +90,9 @@ def check_comparison(options: Options) -> None:
     Raises:
         UsageError: At the first wrong name, key or value.
     """
-    check_evaluations({**options, "evaluation": f"{options['evaluation']},finetune"})
+    asked = options["evaluation"]
+    further = "linear" if asked == "finetune" else "finetune"  # as `evaluations_of` has it
+    check_evaluations({**options, "evaluation": f"{asked},{further}"})
 
 
 def _check(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +19,13 @@ from ..pretrained import Pretrained, from_init, from_run
 from ..records import pretraining_of
 from ..tuned import TunedRun, open_run
 
-FINETUNE = "finetune"
+FINETUNE, LINEAR = "finetune", "linear"
 SCRATCH, IMAGENET, RANDOM = "scratch", "imagenet", "random-frozen"
+HANDCRAFTED, START = "handcrafted", "start"
+KINDS = (SCRATCH, IMAGENET, RANDOM, HANDCRAFTED, START)
+_LONGER = 4  # times as many images: docs/compare.md has what that gains
 _RANDOM_WEIGHTS = (SCRATCH, RANDOM)
+_log = logging.getLogger("ssl_kit")
 
 
 @dataclass(frozen=True)
@@ -29,9 +34,10 @@ class Arm:
 
     Attributes:
         name: In tables and file names.
-        kind: "run", "scratch", "imagenet" or "random-frozen".
+        kind: "run", "scratch", "imagenet", "random-frozen", "handcrafted" or "start".
         run: The run of an arm of that kind.
-        weights: A file for "imagenet", "" for timm's own weights.
+        weights: A file, or the folder of a run, for "imagenet" and "start"; "" for timm's own
+            weights.
         shared: Number of test groups that the run was pre-trained on.
     """
 
@@ -51,7 +57,9 @@ class Arm:
         """Tells its weights from others."""
         file = self.run.encoder if self.run else Path(self.weights) if self.weights else None
         if file is None:
-            return self.kind
+            return IMAGENET if self.kind == START else self.kind
+        if file.is_dir():  # of a run, or of a classifier
+            file = min(file.glob("*.safetensors"), default=file)
         if not file.is_file():
             raise UsageError(f"The weights '{file}' do not exist.")
         return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
@@ -82,15 +90,20 @@ class Arm:
             model = from_run(self.run)
             model.check(data)
         else:
-            init = SCRATCH if self.is_random else self.weights or IMAGENET
+            fixed = self.kind == HANDCRAFTED
+            init = SCRATCH if self.is_random or fixed else self.weights or IMAGENET
+            architecture = HANDCRAFTED if fixed else architecture
             model = from_init(init, architecture, image_size, data, pool, seed, options)
-        return replace(model, name=self.name, image_size=image_size)
+        loaded = "descriptors without weights" if self.kind == HANDCRAFTED else model.loaded
+        return replace(model, name=self.name, image_size=image_size, loaded=loaded)
 
     def evaluation(self, asked: str, chosen: Mapping[str, Evaluation], seed: int) -> Evaluation:
         """Returns the evaluation of this arm at a seed.
 
-        "scratch" is always fine-tuned as a whole, with the options of fine-tuning; under
-        fine-tuning "random-frozen" has its head trained only.
+        "scratch" is always fine-tuned as a whole, with the options of fine-tuning, and for four
+        times as long where no number of epochs is set, because random weights need it. Under
+        fine-tuning "random-frozen" has its head trained only, and "handcrafted", which has nothing
+        to train, is put to the linear probe.
 
         Args:
             asked: Name of the evaluation.
@@ -100,7 +113,8 @@ class Arm:
         evaluation = chosen[self.evaluation_name(asked)]
         changes: dict[str, Any] = {}
         if self.kind == SCRATCH:
-            changes = {"freeze": "none", "layer_decay": 1.0}
+            images = _LONGER * chosen[FINETUNE].config.images
+            changes = {"freeze": "none", "layer_decay": 1.0, "images": images}
         elif self.kind == RANDOM and asked == FINETUNE:
             changes = {"freeze": "all"}
         if "seed" in type(evaluation.config).model_fields:
@@ -109,6 +123,8 @@ class Arm:
 
     def evaluation_name(self, asked: str) -> str:
         """Returns the name of the evaluation it is put to."""
+        if self.kind == HANDCRAFTED and asked == FINETUNE:
+            return LINEAR
         return FINETUNE if self.kind == SCRATCH else asked
 
     def to_json(self, asked: str, loaded: str, unavailable: str) -> dict[str, Any]:
@@ -132,27 +148,66 @@ class Arm:
 
 
 def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
-    """Reads the arms from the command line: runs, "scratch", "imagenet", "random-frozen".
+    """Reads the arms from the command line: runs, and the names in `KINDS`.
 
     A run is called like its folder; by its whole path where another arm is called so.
 
     Raises:
         UsageError: If an arm is none of these, or is given twice.
     """
-    kinds = (SCRATCH, IMAGENET, RANDOM)
-    names = [text if text in kinds else Path(text).resolve().name for text in texts]
+    names = [text if text in KINDS else Path(text).resolve().name for text in texts]
     arms = []
     for text, name in zip(texts, names, strict=True):
-        if text in kinds:
+        if text in KINDS:
             arms.append(Arm(text, text, weights=imagenet_weights if text == IMAGENET else ""))
         elif Path(text).is_dir():
-            taken = names.count(name) > 1 or name in kinds
+            taken = names.count(name) > 1 or name in KINDS
             arms.append(Arm(text.strip("/") if taken else name, "run", _run(text)))
         else:
-            raise UsageError(f"An arm is a run folder, {', '.join(kinds)}; '{text}' is none.")
+            raise UsageError(f"An arm is a run folder, {', '.join(KINDS)}; '{text}' is none.")
     if len({arm.name for arm in arms}) < len(arms):
         raise UsageError("An arm is given twice. Name each once.")
-    return arms
+    return [_start(arms) if arm.kind == START else arm for arm in arms]
+
+
+def _start(arms: Sequence[Arm]) -> Arm:
+    """Returns the arm of the weights that the first run began from.
+
+    Raises:
+        UsageError: If there is none, or it began from random weights.
+    """
+    run = next((arm.run for arm in arms if arm.run), None)
+    init = run.config.encoder.init if run else SCRATCH
+    if init == SCRATCH:
+        raise UsageError(
+            "The arm start is for a run that began from weights. Compare with random-frozen."
+        )
+    return Arm(START, START, weights="" if init == IMAGENET else init)
+
+
+def with_controls(arms: Sequence[Arm], asked: str, evaluation: Evaluation) -> list[Arm]:
+    """Adds the controls that are missing: the start of the first run, and hand-crafted descriptors.
+
+    A start that is one of the arms already is not added. Neither are descriptors where an
+    evaluation needs more than features, fine-tuning excepted.
+
+    Args:
+        arms: As they were asked for.
+        asked: Name of the evaluation.
+        evaluation: That evaluation.
+    """
+    added, kinds = list(arms), {arm.kind for arm in arms}
+    if START not in kinds:
+        try:
+            start = _start(arms)
+            if start.identity not in {arm.identity for arm in arms}:
+                added.append(start)
+        except UsageError as error:
+            if any(arm.run and arm.run.config.encoder.init != SCRATCH for arm in arms):
+                _log.warning("The start is not compared. %s", error)
+    if HANDCRAFTED not in kinds and (evaluation.uses_features or asked == FINETUNE):
+        added.append(Arm(HANDCRAFTED, HANDCRAFTED))
+    return added
 
 
 def _run(text: str) -> Run:
@@ -168,6 +223,11 @@ def _run(text: str) -> Run:
             "comparison hold back. Compare the run that it was fine-tuned from."
         )
     return run
+
+
+def evaluations_of(asked: str) -> list[str]:
+    """Returns the evaluations that a comparison has options of: its own and those of some arms."""
+    return list(dict.fromkeys([asked, FINETUNE, *([LINEAR] if asked == FINETUNE else [])]))
 
 
 def architecture_of(arms: Sequence[Arm], encoder: str, image_size: int) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.errors import RunError
 from ..pretrained import Pretrained
-from .arms import IMAGENET, Arm
+from .arms import IMAGENET, START, Arm
 from .plan import Plan
 
 
@@ -44,7 +44,7 @@ class Models:
         try:
             model = arm.load(key, plan.architecture, size, dataset, pool, plan.arguments(arm))
         except RunError as error:
-            if arm.kind != IMAGENET or arm.weights:
+            if arm.kind not in (IMAGENET, START) or arm.weights:
                 raise
             self.unavailable[arm.name] = str(error)
             return None

@@ -23,7 +23,7 @@ from ..evaluation import Evaluation
 from ..grades import GradesConfig
 from ..leakage import groups_of, refuse_overlap
 from ..requests import check_and_say, choose, open_images
-from .arms import FINETUNE, Arm, architecture_of, parse_arms
+from .arms import Arm, architecture_of, evaluations_of, parse_arms, with_controls
 
 ALL = "all"
 
@@ -158,12 +158,13 @@ def plan(
     holdout: float | None = None,
     allow_overlap: bool = False,
     strict: bool = False,
+    controls: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Checks everything that was asked for before anything is computed.
 
     Args:
-        arms: Run folders, "scratch", "imagenet" or "random-frozen".
+        arms: Run folders, and names in `KINDS`.
         evaluation: Name of the evaluation; "scratch" is always fine-tuned.
         budgets: "10,50,all" (images a class) or "0.01,0.1,1.0" (shares).
         seeds: Number of draws of labels, and of random weights.
@@ -176,6 +177,7 @@ def plan(
         holdout: Share of groups to test on where no split is declared; the run's if None.
         allow_overlap: Accept test groups that were pre-trained on.
         strict: Refuse images in which something looks wrong.
+        controls: Whether to add the arms "start" and "handcrafted" where they apply.
         settings: Options of the evaluation or of fine-tuning, such as {"finetune.epochs": 10}, or
             of the images, such as {"data.options.tile": 64}.
 
@@ -183,7 +185,8 @@ def plan(
         UsageError: If it is no fair comparison, or test groups were pre-trained on.
     """
     rows = parse_arms(arms, imagenet_weights)
-    chosen = _with_one_order(choose(list(dict.fromkeys([evaluation, FINETUNE])), settings))
+    chosen = _with_one_order(choose(evaluations_of(evaluation), settings))
+    rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
     architecture, size = architecture_of(rows, encoder, image_size)
     runs = [arm.run for arm in rows if arm.run]
     first = str(runs[0].folder) if runs else imagenet_weights

@@ -107,6 +107,8 @@ def _row(arm: str, budget: str, mean: Result, repeats: Sequence[Result]) -> dict
             for name in mean.metrics
         },
         "epochs": [result.details.get("epochs") for result in repeats],
+        "of_epochs": [result.details.get("of_epochs") for result in repeats],
+        "improving": [result.details.get("improving") for result in repeats],
         "seconds": round(sum(result.details["seconds"] for result in repeats), 1),
     }
 

@@ -34,6 +34,7 @@ class Bags(Evaluation):
     """
 
     Config = BagsConfig
+    uses_features = True
     quick: ClassVar[Mapping[str, Any]] = {"epochs": 2, "hidden": 16}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:

@@ -91,6 +91,7 @@ class Episodes(Evaluation):
     """
 
     Config = EpisodesConfig
+    uses_features = True
     quick: ClassVar[Mapping[str, Any]] = {"episodes": 100}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:

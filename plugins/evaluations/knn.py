@@ -65,6 +65,7 @@ class KNN(Evaluation):
     """How well do the nearest neighbors in feature space predict the class? Trains nothing."""
 
     Config = KNNConfig
+    uses_features = True
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Classifies the test images by votes of the training and validation images."""

@@ -90,6 +90,7 @@ class LeaveOneOut(Evaluation):
     """
 
     Config = LeaveOneOutConfig
+    uses_features = True
     quick: ClassVar[Mapping[str, Any]] = {"folds": 2, "strengths": (0.1, 1.0), "iterations": 20}
 
     def tested(self, data: EvaluationData) -> NDArray[np.int64]:

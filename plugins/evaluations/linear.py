@@ -48,6 +48,7 @@ class Linear(Evaluation):
     """How accurate is a logistic regression on the features?"""
 
     Config = LinearConfig
+    uses_features = True
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Chooses C on the validation images, then trains on both parts and tests once."""

@@ -48,6 +48,8 @@ def retrieve(
 class Retrieval(Evaluation):
     """Are the training images nearest to a test image of the same class? Trains nothing."""
 
+    uses_features = True
+
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Ranks training and validation images of other groups by cosine to each test image."""
         embedded = data.features(model)

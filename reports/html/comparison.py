@@ -10,17 +10,14 @@ from statistics import mean
 from typing import Any
 
 from ...core.errors import DataError
+from ..comparison import answers, budget_words, comparison_notes, mark, shown_pairs
 from ..metrics import direction, is_share
-from ..text import comparison_notes
 from ..words import (
-    OPPOSITE,
     VERDICTS,
-    budget_words,
     estimate_parts,
     leak_statement,
     leak_warning,
     p_value,
-    pair_sentence,
     plural,
     sentence_case,
     short_verdict,
@@ -89,7 +86,7 @@ def context(values: Json) -> dict[str, Any]:
         "arms": [_arm(values, arm, budgets, main) for arm in values["arms"]],
         "notes": [(arm["name"], _note(arm)) for arm in values["arms"]],
         "pairs": _pairs(values, budgets, main),
-        "answers": _answers(values),
+        "answers": list(answers(values).values()),
         "chart": _chart(values, main),
         "metrics": _all_metrics(values),
         "matrices": _matrices(values),
@@ -153,10 +150,11 @@ def _note(arm: Json) -> str:
 def _pairs(values: Json, budgets: Sequence[str], main: str) -> list[Row]:
     """Returns a row of differences for each pair of arms."""
     cells: dict[tuple[str, str], dict[str, Cell]] = {}
-    for difference in values["differences"]:
+    for difference in shown_pairs(values):
         verdict, p = VERDICTS[difference["verdict"]], difference["wilcoxon_p"]
         short = short_verdict(difference["verdict"], difference["groups"])
         words = ", ".join([short, *([p_value(p)] if p is not None else [])])
+        words += mark(values, difference)
         parts = estimate_parts(difference["metrics"].get(main), signed=True)
         pair = cells.setdefault((difference["arm"], difference["against"]), {})
         pair[difference["budget"]] = Cell(*parts, words=words, tone=verdict.tone)
@@ -164,30 +162,6 @@ def _pairs(values: Json, budgets: Sequence[str], main: str) -> list[Row]:
         Row(arm, f"against {against}", [pair.get(budget, Cell()) for budget in budgets])
         for (arm, against), pair in cells.items()
     ]
-
-
-def _answers(values: Json) -> list[tuple[str, str]]:
-    """Says for each run whether it is better than each other arm, with a tone."""
-    runs = {arm["name"] for arm in values["arms"] if arm["kind"] == "run"}
-    pairs: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for difference in values["differences"]:
-        verdict, arm, against = (difference[key] for key in ("verdict", "arm", "against"))
-        if arm not in runs and against in runs:
-            arm, against, verdict = against, arm, OPPOSITE[verdict]
-        if arm in runs:
-            budgets = pairs.setdefault((arm, against), {})
-            budgets.setdefault(verdict, []).append(budget_words(difference["budget"]))
-    groups = values["data"]["test_groups"]
-    return [
-        (pair_sentence(*pair, budgets, groups), _tone(budgets)) for pair, budgets in pairs.items()
-    ]
-
-
-def _tone(budgets: Mapping[str, Sequence[str]]) -> str:
-    """Returns "bad" if a run is worse at any budget, else "good" if it is better at any."""
-    if "hurts" in budgets:
-        return VERDICTS["hurts"].tone
-    return VERDICTS["helps"].tone if "helps" in budgets else ""
 
 
 def _chart(values: Json, main: str) -> Chart | None:

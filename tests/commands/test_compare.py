@@ -1,6 +1,7 @@
 """Comparisons: fair arms, cells that are computed once, honest words."""
 
 import json
+import re
 import shutil
 from dataclasses import FrozenInstanceError, replace
 
@@ -22,7 +23,7 @@ from ssl_kit.nn import create_encoder
 from ssl_kit.plugins.encoders.timm import TimmEncoder
 from ssl_kit.plugins.evaluations.finetune import FineTune
 from ssl_kit.plugins.evaluations.knn import KNN
-from ssl_kit.reports.text import table
+from ssl_kit.reports.comparison import table
 from ssl_kit.training.intervals import Jackknife
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.start import start
@@ -175,6 +176,56 @@ def test_scratch_is_fine_tuned_as_a_whole_whatever_is_asked(ask):
     assert (run.config.freeze, run.config.layer_decay, run.config.seed) == ("last:1", 0.5, 1)
 
 
+def test_scratch_trains_four_times_as_long_where_no_epochs_are_set(ask):
+    asked = ask("scratch", settings={"finetune.images": 100})
+    assert asked.arms[1].evaluation("knn", asked.chosen, 0).config.images == 400
+
+
+def test_hand_crafted_descriptors_are_added_and_probed(ask, tmp_path):
+    asked = ask(budgets="2", seeds=1, controls=True)
+    assert [arm.name for arm in asked.arms] == ["tiny", "handcrafted"]
+    values = run_it(asked, tmp_path)
+    assert values["arms"][1]["weights"] == "descriptors without weights"
+    assert "hand-crafted descriptors" in table(values)
+    asked = ask("handcrafted", evaluation="finetune", controls=True)
+    assert asked.arms[1].evaluation_name("finetune") == "linear"
+    assert len(asked.arms) == 2
+
+
+@pytest.fixture
+def continued(finished_run, tmp_path):
+    """A run that began from weights in a file."""
+    file = tmp_path / "weights.safetensors"
+    save_file(create_encoder("test_resnet", 3, 32).body.state_dict(), file)
+    copy = shutil.copytree(finished_run.folder, tmp_path / "continued")
+    config = copy / "config.toml"
+    config.write_text(config.read_text().replace('init = "scratch"', f'init = "{file}"'))
+    return str(copy), file
+
+
+def test_the_start_of_a_run_is_added_unless_it_is_an_arm(continued, tmp_path):
+    run, file = continued
+    asked = plan([run], evaluation="knn", budgets="2", seeds=1, controls=True)
+    asked = replace(asked, data=replace(asked.data, workers=0))
+    assert [arm.name for arm in asked.arms] == ["continued", "start", "handcrafted"]
+    assert "90 of 90 weights match" in run_it(asked, tmp_path / "out")["arms"][1]["weights"]
+    same = plan([run, "imagenet"], imagenet_weights=str(file), evaluation="knn", controls=True)
+    assert [arm.name for arm in same.arms] == ["continued", "imagenet", "handcrafted"]
+
+
+def test_a_start_that_is_gone_is_not_compared(continued, caplog):
+    run, file = continued
+    file.unlink()
+    asked = plan([run], evaluation="knn", controls=True)
+    assert [arm.name for arm in asked.arms] == ["continued", "handcrafted"]
+    assert "The start is not compared." in caplog.text
+
+
+def test_a_run_from_random_weights_has_no_start(ask):
+    with pytest.raises(UsageError, match="Compare with random-frozen"):
+        ask("start")
+
+
 def test_arms_judged_by_different_metrics_are_refused(ask, tmp_path):
     with pytest.raises(UsageError, match="'scratch' is judged by accuracy, the others by map"):
         run_it(ask("scratch", evaluation="retrieval", budgets="2", seeds=1), tmp_path)
@@ -257,7 +308,7 @@ def made_up(shift, seeds=3, groups=50, start=0):
     return results
 
 
-def judged(ask, **arms):
+def judged(ask, improving=(), **arms):
     asked = ask(budgets="2", seeds=3)
     asked = replace(asked, arms=tuple(Arm(name, "random-frozen") for name in arms))
     results = {
@@ -265,6 +316,9 @@ def judged(ask, **arms):
         for name, found in arms.items()
         for seed, result in enumerate(found)
     }
+    for key in [key for key in results if key[0] in improving]:
+        facts = {**results[key].details, "epochs": 10, "of_epochs": 10, "improving": True}
+        results[key] = replace(results[key], details=facts)
     return summary(asked, results, Models(asked), "ssl-kit compare")
 
 
@@ -287,6 +341,15 @@ def test_the_interval_is_that_of_the_differences_of_groups_and_seeds(ask):
     half = stats.t.ppf(0.975, 49) * alone.std(ddof=1) / np.sqrt(50)
     assert found["value"] == pytest.approx(alone.mean())
     assert found["high"] - found["low"] == pytest.approx(2 * half, rel=0.02)
+
+
+def test_a_verdict_on_an_arm_that_was_still_improving_is_marked(ask):
+    both = {"ours": made_up(0.5), "theirs": made_up(0.0, start=9)}
+    text = table(judged(ask, improving=["theirs"], **both))
+    assert re.search(r"helps \*$", text, re.M)
+    assert "'theirs' was still improving at its last epoch (10 epochs with 2 labels per" in text
+    assert "--set finetune.epochs=40" in text
+    assert "improving" not in table(judged(ask, **both))
 
 
 @pytest.mark.parametrize("groups", [5, 6])
@@ -328,7 +391,7 @@ def test_compare_json_is_plain_json_with_everything_a_report_needs(ask, tmp_path
     assert values["data"]["test"] == 6
     row = values["results"][0]
     assert set(row) == {"arm", "budget", "repeats", "metrics", "classes", "confusion", "by_seed",
-                        "epochs", "seconds"}  # fmt: skip
+                        "epochs", "of_epochs", "improving", "seconds"}  # fmt: skip
     assert np.sum(row["confusion"]) == 2 * 6
     assert np.mean(row["by_seed"]["accuracy"]) == pytest.approx(row["metrics"]["accuracy"]["value"])
     assert values["leak"] == {"shared": {}}

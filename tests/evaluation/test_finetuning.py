@@ -13,7 +13,13 @@ from ssl_kit.data.in_memory import InMemory, kept_in_memory
 from ssl_kit.data.splits import Splits, split
 from ssl_kit.evaluation import EvaluationData
 from ssl_kit.evaluation.classifier_training import EncoderTraining, HeadTraining
-from ssl_kit.evaluation.finetuning import epochs_for, fine_tune, score, validation_epochs
+from ssl_kit.evaluation.finetuning import (
+    epochs_for,
+    fine_tune,
+    score,
+    still_improving,
+    validation_epochs,
+)
 from ssl_kit.evaluation.finetuning_options import FineTuningConfig
 from ssl_kit.evaluation.pretrained import from_init
 
@@ -51,6 +57,27 @@ def without_val(data):
 @pytest.mark.parametrize(("images", "epochs"), [(20, 100), (200, 40), (800, 10), (10**6, 10)])
 def test_epochs_show_8000_images_within_limits(images, epochs):
     assert epochs_for(images) == epochs
+    assert epochs_for(images, 32_000) == 4 * epochs
+
+
+@pytest.mark.parametrize(
+    ("likelihoods", "improving"),
+    [
+        ((-2, -1), None),
+        ((-3, -2, -1), True),
+        ((-3, -1, -0.99), False),
+        ((-9, -8, -7, -6, -5, -4, -3, -2, -1, -2), True),
+        ((-9, -8, -1, -6, -5, -4, -3, -2, -1, -2), False),
+    ],
+)
+def test_it_was_improving_if_the_likelihood_rose_in_the_last_third(likelihoods, improving):
+    assert still_improving([(0.5, likelihood) for likelihood in likelihoods]) is improving
+
+
+def test_descriptors_have_nothing_to_fine_tune(data):
+    fixed = from_init("scratch", "handcrafted", 24, data.dataset, data.splits.train)
+    with pytest.raises(UsageError, match="'handcrafted' has no weights to train"):
+        fine_tune(fixed, data, config())
 
 
 @pytest.mark.parametrize("freeze", ["all", "none", "head-then-all", "last:1", "quartile"])

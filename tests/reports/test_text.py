@@ -20,24 +20,29 @@ def comparison(*results, name="probe"):
 
 
 def test_a_table_has_metrics_down_and_encoders_across():
-    lines = evaluation([comparison(result(30), result(10))], 0).splitlines()
+    lines = evaluation([comparison(result(30), result(20))], 0).splitlines()
     assert lines[3].split() == ["probe", "encoder0", "encoder1", "gain"]
     assert lines[4].split()[:3] == ["accuracy", "*", "75.0"]
-    assert "+50.0 [" in lines[4]
+    assert "+25.0 [" in lines[4]
     assert [line.split()[0] for line in lines[5:8]] == ["balanced_accuracy", "macro_f1", "kappa"]
     assert lines[8] == "  Tested on 40 images of 40 groups."
-    assert lines[9].startswith("  Pre-training helped: +50.0 points of accuracy [")
-    assert max(map(len, lines)) <= 100
+    assert lines[9].startswith("  Pre-training helped: +25.0 points of accuracy [")
+    assert max(map(len, lines[3:8])) <= 80
 
 
-def test_random_weights_are_a_further_column_behind_the_gain():
-    both = {"mine": result(30), "start (ImageNet)": result(10), "random weights": result(20)}
-    lines = evaluation([SideBySide.of("probe", both)], 0).splitlines()
+def test_further_controls_follow_below_the_gain():
+    all_four = {
+        "mine": result(30),
+        "start (ImageNet)": result(20),
+        "random weights": result(18),
+        "hand-crafted": result(24),
+    }
+    lines = evaluation([SideBySide.of("probe", all_four)], 0).splitlines()
 
-    assert re.split(r"\s{2,}", lines[3]) == [
-        "probe", "mine", "start (ImageNet)", "gain", "random weights",
-    ]  # fmt: skip
-    assert lines[9].endswith("over 'start (ImageNet)'.")
+    assert re.split(r"\s{2,}", lines[3]) == ["probe", "mine", "start (ImageNet)", "gain"]
+    assert re.split(r"\s{2,}", lines[9]) == ["probe", "random weights", "hand-crafted"]
+    assert lines[15].endswith("over 'start (ImageNet)'.")
+    assert lines[16].startswith("  The encoder is better than hand-crafted descriptors: +15.0 [")
 
 
 def test_below_six_groups_there_is_no_verdict():

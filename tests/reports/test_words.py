@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ssl_kit.evaluation import Estimate, verdict
-from ssl_kit.reports import metrics, words
+from ssl_kit.reports import comparison, metrics, words
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,14 @@ def test_metrics_say_what_they_refer_to():
 
 def test_a_pair_is_a_sentence():
     budgets = {"no evidence": ["all labels"], "helps": ["10 labels per class", "a", "b"]}
-    assert words.pair_sentence("mine", "scratch", budgets, 9) == (
+    assert comparison.pair_sentence("mine", "scratch", budgets, 9) == (
         "mine is better than scratch with 10 labels per class, a and b; "
         "not measurably different from scratch with all labels."
     )
 
 
 def test_a_pair_without_verdict_is_a_sentence():
-    sentence = words.pair_sentence("mine", "scratch", {"no verdict": ["all labels"]}, 3)
+    sentence = comparison.pair_sentence("mine", "scratch", {"no verdict": ["all labels"]}, 3)
     assert sentence == (
         "mine is not judged against scratch with all labels "
         "(no verdict: 3 test groups, six are needed)."
@@ -94,7 +94,7 @@ def test_a_pair_without_verdict_is_a_sentence():
     [("10", "10 labels per class"), ("0.01", "1 % of the labels"), ("all", "all labels")],
 )
 def test_budgets_are_in_words(name, text):
-    assert words.budget_words(name) == text
+    assert comparison.budget_words(name) == text
 
 
 @pytest.mark.parametrize(
@@ -119,12 +119,6 @@ def test_leaks_are_said_in_numbers():
     assert words.held_out_statement(2, 1, 0).startswith("The test set has 2 images of 1 group.")
     assert words.held_out_statement(2, 1, 1) == words.leak_warning(1)
     assert words.held_out_statement(0, 0, 0).startswith("No image is held out")
-
-
-def test_columns_are_aligned_and_rows_may_be_short():
-    rows = [["a", "long", 1], ["bbb", "x", 22], ["c"], [""]]
-    assert words.aligned(rows) == ["a    long  1", "bbb  x     22", "c", ""]
-    assert words.aligned([]) == []
 
 
 def test_words_cost_nothing():

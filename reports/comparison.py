@@ -1,0 +1,200 @@
+"""The words and the table of a comparison, from the content of its compare.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+from .metrics import order_of_grades
+from .tables import in_blocks
+from .words import (
+    OPPOSITE,
+    VERDICTS,
+    estimate_text,
+    leak_statement,
+    listed,
+    no_verdict,
+    plural,
+    sentence_case,
+    short_training,
+    tested_on,
+)
+
+Json = Mapping[str, Any]
+MARK = " *"
+"""Behind a verdict that rests on an arm that was still improving at its last epoch."""
+_FEW_SEEDS = 3
+_CONTROLS = {"handcrafted": "hand-crafted descriptors", "start": "the weights it started from"}
+_LONGER = 4  # times as many epochs
+
+
+def table(values: Mapping[str, Any]) -> str:
+    """Returns the arms of a comparison and their differences by label budget.
+
+    Args:
+        values: Content of compare.json.
+    """
+    budgets = [budget["name"] for budget in values["budgets"]]
+    main, seeds = values["main"], plural(values["seeds"], "seed")
+    lines = [f"{main} in percent, mean of {seeds}, with 95 % intervals over groups and seeds"]
+    if values["leak"]["shared"]:
+        lines.append(f"WARNING: {leak_statement(values['leak']['shared'])}")
+    rows = [["", *map(_heading, values["budgets"])]]
+    estimates = {(row["arm"], row["budget"]): row["metrics"].get(main) for row in values["results"]}
+    for arm in values["arms"]:
+        cells = [estimate_text(estimates.get((arm["name"], budget))) for budget in budgets]
+        rows.append([f"{arm['name']} ({arm['evaluation']})", *cells])
+    lines += ["", *in_blocks(rows), ""]
+    pairs: dict[str, list[str]] = {}
+    for pair in shown_pairs(values):
+        difference = estimate_text(pair["metrics"].get(main), signed=True)
+        cell = f"{difference} {pair['verdict']}{mark(values, pair)}"
+        pairs.setdefault(f"{pair['arm']} against {pair['against']}", []).append(cell)
+    lines += [*in_blocks([rows[0], *([name, *cells] for name, cells in pairs.items())]), ""]
+    lines += [*_over_descriptors(values), *comparison_notes(values)]
+    missing = [arm for arm in values["arms"] if arm["unavailable"]]
+    lines += [f"'{arm['name']}' is not compared: {arm['unavailable']}" for arm in missing]
+    return "\n".join(lines)
+
+
+def comparison_notes(values: Mapping[str, Any]) -> list[str]:
+    """Returns sentences on what the verdicts of a comparison rest on.
+
+    Args:
+        values: Content of compare.json.
+    """
+    data, verdicts = values["data"], {pair["verdict"] for pair in values["differences"]}
+    notes = [tested_on(data["test"], data["test_groups"])]
+    notes.append(order_of_grades(data.get("grades", ())))
+    if "no verdict" in verdicts:
+        groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
+        notes.append(f"{sentence_case(no_verdict(groups))}.")
+    runs = [arm for arm in values["arms"] if arm["kind"] == "run"]
+    if "no evidence" in verdicts:
+        short = {arm["name"]: short_training(arm["pretraining"]) for arm in runs}
+        notes += [f"'{name}': {sentence}" for name, sentence in short.items() if sentence]
+    notes += _still_improving(values)
+    if runs:
+        notes.append("A run stands for one pre-training; another seed of it may differ by more.")
+    if values["seeds"] < _FEW_SEEDS:
+        notes.append("With fewer than three seeds the intervals hardly cover the choice of seeds.")
+    return [note for note in notes if note]
+
+
+def shown_pairs(values: Json) -> list[Json]:
+    """Returns the differences to show; one of two controls, neither of them a run, is left out."""
+    kinds = {arm["name"]: arm["kind"] for arm in values["arms"]}
+    if "run" not in kinds.values():
+        return list(values["differences"])
+    shown = []
+    for pair in values["differences"]:
+        both = {kinds[pair["arm"]], kinds[pair["against"]]}
+        if "run" in both or not both & set(_CONTROLS):
+            shown.append(pair)
+    return shown
+
+
+def answers(values: Json) -> dict[tuple[str, str], tuple[str, str]]:
+    """Says for each run whether it is better than each other arm.
+
+    Args:
+        values: Content of compare.json.
+
+    Returns:
+        A sentence and a tone ("good", "bad" or ""), by the names of the run and of the other arm.
+    """
+    kinds = {arm["name"]: arm["kind"] for arm in values["arms"]}
+    pairs: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for difference in values["differences"]:
+        verdict, arm, against = (difference[key] for key in ("verdict", "arm", "against"))
+        if kinds[arm] != "run" and kinds[against] == "run":
+            arm, against, verdict = against, arm, OPPOSITE[verdict]
+        if kinds[arm] == "run":
+            budgets = pairs.setdefault((arm, against), {})
+            words = budget_words(difference["budget"]) + mark(values, difference)
+            budgets.setdefault(verdict, []).append(words)
+    groups = values["data"]["test_groups"]
+    return {
+        (arm, against): (
+            pair_sentence(arm, _CONTROLS.get(kinds[against], against), budgets, groups),
+            _tone(budgets),
+        )
+        for (arm, against), budgets in pairs.items()
+    }
+
+
+def _tone(budgets: Mapping[str, Sequence[str]]) -> str:
+    """Returns "bad" if a run is worse at any budget, else "good" if it is better at any."""
+    if "hurts" in budgets:
+        return VERDICTS["hurts"].tone
+    return VERDICTS["helps"].tone if "helps" in budgets else ""
+
+
+def _over_descriptors(values: Json) -> list[str]:
+    """Says for each run whether it is better than hand-crafted descriptors."""
+    names = {arm["name"] for arm in values["arms"] if arm["kind"] == "handcrafted"}
+    return [text for (_, other), (text, _) in answers(values).items() if other in names]
+
+
+def _improving(values: Json) -> dict[tuple[str, str], int]:
+    """Returns the epochs of each arm and budget that most seeds still improved at the end of."""
+    return {
+        (row["arm"], row["budget"]): max(row["of_epochs"])
+        for row in values["results"]
+        if 2 * sum(map(bool, row.get("improving", ()))) > row["repeats"]
+    }
+
+
+def mark(values: Json, pair: Json) -> str:
+    """Returns `MARK` if one of two arms was still improving at its last epoch, else ""."""
+    improving = _improving(values)
+    both = (pair["arm"], pair["budget"]), (pair["against"], pair["budget"])
+    return MARK if any(arm in improving for arm in both) else ""
+
+
+def _still_improving(values: Json) -> list[str]:
+    """Says which arms were still improving at their last epoch, and how to train them longer."""
+    arms: dict[str, dict[str, int]] = {}
+    for (arm, budget), epochs in _improving(values).items():
+        arms.setdefault(arm, {})[budget] = epochs
+    notes = []
+    for arm, budgets in arms.items():
+        lengths = listed([f"{n} epochs with {budget_words(b)}" for b, n in budgets.items()])
+        longer = _LONGER * max(budgets.values())
+        notes.append(
+            f"*: '{arm}' was still improving at its last epoch ({lengths}), so that it may be "
+            f"better than it seems. Train longer, with --set finetune.epochs={longer}."
+        )
+    return notes
+
+
+def _heading(budget: Mapping[str, Any]) -> str:
+    labels = budget["labels"]
+    words = budget_words(budget["name"])
+    return f"{words} ({mean(labels):,.0f})" if labels else words
+
+
+def pair_sentence(arm: str, against: str, budgets: Mapping[str, Sequence[str]], groups: int) -> str:
+    """Says at which label budgets an arm is better or worse than another.
+
+    Args:
+        arm: Name of the arm.
+        against: Name of the other arm.
+        budgets: Label budgets in words, by verdict.
+        groups: Number of test groups.
+    """
+    parts = [
+        f"{VERDICTS[verdict].than} {against} with {listed(budgets[verdict])}"
+        for verdict in VERDICTS
+        if verdict in budgets
+    ]
+    reason = f" ({no_verdict(groups)})" if "no verdict" in budgets else ""
+    return f"{arm} is {'; '.join(parts)}{reason}."
+
+
+def budget_words(name: str) -> str:
+    """Writes a label budget: "10 labels per class", "50 % of the labels", "all labels"."""
+    if name == "all":
+        return "all labels"
+    return f"{100 * float(name):g} % of the labels" if "." in name else f"{name} labels per class"
