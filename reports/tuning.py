@@ -6,14 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .words import (
-    aligned,
-    estimate_text,
-    listed,
-    no_verdict,
-    plural,
-    spaced,
-)
+from .tables import aligned
+from .words import estimate_text, listed, no_verdict, plural, spaced
 
 Json = Mapping[str, Any]
 _ROWS = 12  # candidates in the terminal; the page and tune.json have all
