@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from timm.layers.helpers import to_2tuple
+import numpy as np
 from torch import Tensor
 
 POOLINGS: tuple[dict[str, Any], ...] = (
@@ -32,7 +32,7 @@ def described(old: str) -> str:
 
 def small_size(body: Any) -> int:
     """Returns 64 pixels, rounded up to whole patches, which most models of timm take."""
-    patch: int = max(to_2tuple(getattr(getattr(body, "patch_embed", None), "patch_size", 1)))
+    patch = int(np.max(getattr(getattr(body, "patch_embed", None), "patch_size", 1)))
     return -(-64 // patch) * patch
 
 
