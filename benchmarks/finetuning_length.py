@@ -1,6 +1,6 @@
 r"""How long fine-tuning must be: accuracy on validation images against the length of the training.
 
-    python benchmarks/finetuning_length.py --domain remote_sensing --data ../shared/data/aid15 \\
+    python benchmarks/finetuning_length.py --domain remote_sensing --data ../shared/data/aid15 \
         --arm resnet18:scratch --lengths 8000,32000 --size 32 --out lengths.jsonl
 
 Each line of the file is one training on training images alone, of a number of labels per class,
@@ -27,7 +27,7 @@ KEY = ("data", "budget", "encoder", "init", "images")
 
 def limited(domain: str, path: str, budget: str) -> EvaluationData:
     """Returns the training images that a budget buys, and validation images to test on."""
-    dataset = open_data(domain, data=path)
+    dataset = open_data(domain=domain, data=path)
     parts = split(dataset.index, 0.2)
     train, val = parts.train, parts.val[evenly_spaced(len(parts.val), 200)]
     if budget != "all":

@@ -70,8 +70,7 @@ def fine_tune(
     parts, classes = data.parts, data.dataset.index.classes
     epochs = config.epochs or epochs_for(len(parts.train) + len(parts.val), config.images)
     kind = HeadTraining if config.freeze == "all" else EncoderTraining
-    losses: list[float] = []
-    curve: list[tuple[float, float]] = []
+    losses, curve = list[float](), list[tuple[float, float]]()
 
     def judge(*predictions: NDArray[Any]) -> tuple[float, float]:
         curve.append(score(len(classes), *predictions))

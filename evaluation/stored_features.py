@@ -57,13 +57,8 @@ def _name(model: Pretrained, dataset: Dataset, positions: Positions) -> str:
     for name, weight in model.encoder.state_dict().items():
         digest.update(name.encode())
         digest.update(weight.cpu().contiguous().numpy().tobytes())
-    facts = (
-        model.encoder.name,
-        model.image_size,
-        model.channels,
-        model.statistics.mean,
-        model.statistics.std,
-    )
+    kind = type(model.encoder).__name__  # one without weights has no other name
+    facts = kind, model.image_size, model.channels, model.statistics.mean, model.statistics.std
     digest.update(repr(facts).encode())
     digest.update(positions.tobytes())
     return digest.hexdigest()[:16]

@@ -97,7 +97,7 @@ def test_evaluate_json(finished_run):
     values = json.loads(works("evaluate", finished_run.folder, "--json"))
     assert list(values["evaluations"]) == ["knn", "linear"]
     found = values["evaluations"]["knn"]
-    assert list(found["models"]) == ["tiny", "untrained"]
+    assert list(found["models"]) == ["tiny", "untrained", "hand-crafted"]
     metric = found["models"]["tiny"]["metrics"]["accuracy"]
     assert metric["low"] <= metric["value"] <= metric["high"]
     assert {"value", "low", "high"} == set(found["gain"])

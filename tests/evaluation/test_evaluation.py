@@ -57,7 +57,7 @@ def test_one_encoder_has_no_gain(labeled):
 
 def test_a_run_is_compared_with_its_untrained_encoder(finished_run):
     found = evaluate(finished_run, evaluation="knn")
-    assert list(found["knn"].results) == ["tiny", "untrained"]
+    assert list(found["knn"].results) == ["tiny", "untrained", "hand-crafted"]
     assert found.shared == 0
 
 
@@ -72,7 +72,12 @@ def started_from(run, folder, init):
 def test_a_run_is_compared_with_what_it_started_from(finished_run, tmp_path):
     run = started_from(finished_run, tmp_path / "second", finished_run.folder)
     found = evaluate(run, evaluation="knn")
-    assert list(found["knn"].results) == ["second", "start (tiny)", "random weights"]
+    assert list(found["knn"].results) == [
+        "second",
+        "start (tiny)",
+        "random weights",
+        "hand-crafted",
+    ]
     assert found["knn"].gain.value == 0  # it has the weights that it started from
     assert "over 'start (tiny)'" in repr(found)
     assert "random weights" in repr(found)
@@ -85,7 +90,7 @@ def test_a_start_that_is_gone_is_told_and_random_weights_take_its_place(
 ):
     run = started_from(finished_run, tmp_path / "second", "gone.safetensors")
     found = evaluate(run, evaluation="knn")
-    assert list(found["knn"].results) == ["second", "random weights"]
+    assert list(found["knn"].results) == ["second", "random weights", "hand-crafted"]
     assert "started from 'gone.safetensors', which cannot be loaded" in caplog.text
 
 
