@@ -93,7 +93,7 @@ def _reasons(selection: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[
     sentences = [_drift(selection, end["cka"])]
     if manifest["verdict"] != "OK":
         sentences.append(f"The collapse watch says {manifest['verdict']}; see its remedy.")
-    if gain["high"] is not None and gain["high"] < 0:
+    if gain["high"] is not None and gain["value"] + gain["high"] < 0:  # about a standard error
         sentences.append(
             "Likely reason: the training replaced what the start knew. Lower optimizer.lr (it is "
             f"{lr:g}; try {lr / 4:.2g}), weaken the views, or choose another objective."

@@ -1,0 +1,50 @@
+import pytest
+
+from ssl_kit.reports.kept import candidate_words, kept_sentences
+
+MANIFEST = {
+    "verdict": "OK", "seconds": 9000, "epochs": 90,
+    "config": {"optimizer": {"lr": 0.002}, "train": {"keep": "best"}},
+}  # fmt: skip
+
+
+def selection(end, cka=0.8, kept=("checkpoint", 0.0), gain=(0.0, 0.0, 0.0)):
+    """What a run says that kept an encoder, with the gain of its end as value, low and high."""
+
+    def estimate(values):
+        return dict(zip(("value", "low", "high"), values, strict=True))
+
+    last = {"kind": "checkpoint", "share": 1.0, "gain": estimate(end), "cka": cka}
+    return {
+        "kept": {"kind": kept[0], "share": kept[1]}, "gain": estimate(gain), "candidates": [last],
+        "images": 200, "groups": 61, "weights_changed": 0.1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("end", "cka", "reason"),
+    [
+        ((-0.05, -0.09, -0.01), 0.5, "Lower optimizer.lr (it is 0.002; try 0.0005)"),
+        ((0.0, -0.01, 0.01), 0.99, "the encoder hardly changed"),
+        ((0.01, -0.05, 0.07), 0.8, "200 images cannot tell a difference of this size"),
+    ],
+)
+def test_a_run_that_gained_nothing_says_why_that_may_be(end, cka, reason):
+    text = " ".join(kept_sentences(selection(end, cka), MANIFEST))
+    assert text.startswith("Kept: the start, because no encoder")
+    assert reason in text
+
+
+def test_a_gain_is_told_with_its_interval():
+    better = selection((0, 0, 0), kept=("interpolation", 0.5), gain=(0.041, 0.01, 0.072))
+    first, second = kept_sentences(better, MANIFEST)
+    assert first.startswith("Kept: halfway from start to end (interpolated weights); +4.1 points")
+    assert "[+1.0, +7.2]" in first
+    assert "end.safetensors" in second
+
+
+def test_what_was_not_judged_is_told_with_its_drift():
+    reason = {"kept": {}, "reason": "the images have no labels", "weights_changed": 0.1, "cka": 0.7}
+    assert "no labels" in kept_sentences(reason, MANIFEST)[0]
+    assert "random weights" in kept_sentences({}, MANIFEST)[0]
+    assert candidate_words({"kind": "checkpoint", "share": 0.5}).endswith("50 % of the training")
