@@ -209,6 +209,8 @@ def run(args: argparse.Namespace) -> None:
         try:
             line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights))
         except SslKitError as error:  # the others can still be computed
+            if "by a signal" in str(error):
+                raise
             print(f"failed: {cell.key}: {error}", flush=True)
             continue
         append(args.out, line)
