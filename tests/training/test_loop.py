@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +22,7 @@ from ssl_kit.core.registry import Entry
 from ssl_kit.data.loader import load
 from ssl_kit.data.workers import WorkerDied
 from ssl_kit.evaluation.pretrained import from_run
+from ssl_kit.plugins.objectives.simclr import SimCLR
 from ssl_kit.training.collapse import Watch
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
@@ -317,9 +318,10 @@ def test_no_readable_image_at_all_is_one_line(tiny, image_folder, tmp_path):
 
 @pytest.fixture
 def _clock(monkeypatch):
-    """A clock of the loop that moves by 10 ms whenever it is read, however busy the machine is."""
-    reads = count()
-    clock = SimpleNamespace(monotonic=lambda: next(reads) / 100)
+    """A clock on which each step takes 20 ms, however busy the machine is."""
+    steps = []
+    monkeypatch.setattr(SimCLR, "after_step", lambda *args: steps.append(args))
+    clock = SimpleNamespace(monotonic=lambda: len(steps) / 50)
     monkeypatch.setattr("ssl_kit.training.loop.time", clock)
 
 
