@@ -71,7 +71,7 @@ class _EpochTraining:
         self._steps, self._step = epochs * self.steps_per_epoch, 0
         self._device = next(net.parameters()).device
         self._loss = balanced_loss(config.balance, labels, classes, self._device)
-        self._half = choose_precision(config.precision) == "bf16"
+        self._half = choose_precision(config.precision, net) == "bf16"
 
     def epoch(self) -> float:
         """Trains for an epoch and returns the mean loss."""

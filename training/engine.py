@@ -15,7 +15,6 @@ from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_lis
 
 from ..core.errors import RunError, UsageError
 from ..data.process import STOP_SIGNALS, prepare_process
-from .precision import choose_precision
 from .run import Run
 from .settings import RunConfig
 
@@ -49,7 +48,7 @@ def make_accelerator(precision: str, accumulate: int, partial: bool = False) -> 
     """Returns accelerate's `Accelerator` for a precision and a number of batches in a step.
 
     Args:
-        precision: fp32, bf16, fp16 or auto.
+        precision: fp32, bf16 or fp16.
         accumulate: Number of batches in an optimizer step.
         partial: Whether a step may leave some weights without a gradient.
     """
@@ -57,7 +56,7 @@ def make_accelerator(precision: str, accumulate: int, partial: bool = False) -> 
     AcceleratorState._reset_state()  # an earlier run may have used another precision
     return Accelerator(
         cpu=_no_accelerator(),
-        mixed_precision=choose_precision(precision).replace("fp32", "no"),
+        mixed_precision=precision.replace("fp32", "no"),
         gradient_accumulation_steps=accumulate,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=partial)],
     )

@@ -24,6 +24,7 @@ from .engine import Stopped, agreed, any_process, make_accelerator, process_inde
 from .locks import exclusive
 from .manifest import describe
 from .optim import learning_rate, make_optimizer, set_weight_decay, weight_decay
+from .precision import choose_precision
 from .progress import Progress
 from .recorder import Recorder
 from .run import Run
@@ -51,7 +52,7 @@ class Trainer:
         self.run, self.setup, self.progress = run, setup, progress
         self.settings, objective = setup.config.train, setup.objective
         self.accelerator = make_accelerator(
-            self.settings.precision,
+            choose_precision(self.settings.precision, objective),
             self.settings.accumulate,
             partial=bool(objective.needs) or objective.phases > 1,
         )

@@ -1,6 +1,7 @@
 import itertools
 
 import pytest
+import torch
 
 from ssl_kit import RunError
 from ssl_kit.training.precision import choose_precision
@@ -111,3 +112,10 @@ def test_a_precision_that_is_asked_for_is_taken(asked):
 
 def test_auto_is_a_precision_of_this_machine():
     assert choose_precision("auto") in ("fp32", "bf16")
+
+
+def test_auto_is_fp32_on_a_cpu_for_depthwise_convolutions(monkeypatch):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"amx_bf16": True})
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert choose_precision("auto", torch.nn.Conv2d(8, 8, 3)) == "bf16"
+    assert choose_precision("auto", torch.nn.Conv2d(8, 8, 3, groups=8)) == "fp32"
