@@ -16,12 +16,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from ssl_kit import Encoder, open_data
+from ssl_kit import open_data
 from ssl_kit.data import domains, kept_in_memory, split
 from ssl_kit.evaluation import (
     EvaluationData,
@@ -35,7 +33,7 @@ from ssl_kit.evaluation import (
     paired_difference,
     probe_predict,
 )
-from ssl_kit.nn import image_descriptors, number_of_descriptors
+from ssl_kit.nn import create_encoder
 
 METRIC, HOLDOUT, FEW, DRAWS, FOLDS = "balanced_accuracy", 0.2, 10, 5, 5
 Task = Callable[[Path, list[str]], list[str]]
@@ -119,20 +117,6 @@ SETS = {
 """The first set of each field, then the others; blood smears are borrowed for tissue."""
 
 
-class Descriptors(Encoder):
-    """Hand-crafted descriptors in place of a network."""
-
-    def __init__(self, channels: int, image_size: int) -> None:
-        super().__init__("descriptors", channels, image_size)
-        self.body = torch.nn.Identity()
-        self.num_features = number_of_descriptors(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, C, H, W) to (B, D)."""
-        descriptors: Tensor = image_descriptors(x)
-        return descriptors
-
-
 class Judge:
     """Scores encoders on the validation part of a set.
 
@@ -178,7 +162,7 @@ class Judge:
         untrained = from_init("scratch", self._encoder, *given)
         if start == "scratch":
             return untrained
-        network = Descriptors(len(untrained.channels), self._size)
+        network = create_encoder("handcrafted", len(untrained.channels), self._size)
         return Pretrained(
             start, network, untrained.channels, untrained.statistics, self._size, "no weights"
         )

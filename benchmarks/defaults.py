@@ -45,6 +45,7 @@ GENTLE: tuple[Mapping[str, Any], ...] = (
     {"optimizer.layer_decay": 0.75},
     {"optimizer.anchor": 30.0},
     {"encoder.frozen_layers": 8},
+    {"encoder.frozen_statistics": True},
 )
 
 
@@ -92,7 +93,9 @@ def queue() -> Iterator[Cell]:
         for batch in (32, 512)
         for scaling in ("linear", "sqrt", "none")
     ]
+    fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4)]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
+        *((sets, "imagenet", "1 minute", [screened[0], *fixed]) for sets in (first, second)),
         *((sets, "imagenet", "1 minute", screened) for sets in (first, second, others)),
         (names, "imagenet", "1 minute", gentle),
         (first, "imagenet", "1 minute", scaled),
@@ -124,14 +127,15 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 
 def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
     """Trains a cell, and returns its line."""
-    pool = len(judge.parts.train) + len(judge.parts.val)
+    pool = len(judge.parts.train)  # the validation part judges
     wanted = MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder]
     batch = min(cell.settings.get("train.batch_size", BATCH), pool)
     epoch = pool // batch * batch
     epochs = max(1, round(wanted / epoch))
     began, used = time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        settings = {**judge.set.options, **cell.settings, "data.holdout": HOLDOUT}
+        apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
+        settings = {**judge.set.options, **cell.settings, **apart}
         run = train(
             domain=judge.set.domain,
             data=judge.folder,
@@ -225,7 +229,8 @@ def waiting(args: argparse.Namespace) -> list[Cell]:
         Cell(**{name: r[name] for name in names}).key for r in lines(args.out) if r["kind"] == "run"
     }
     chosen = args.sets.split(",") if args.sets else list(SETS)
-    return [cell for cell in queue() if cell.key not in done and cell.set in chosen]
+    cells = {cell.key: cell for cell in queue()}
+    return [each for key, each in cells.items() if key not in done and each.set in chosen]
 
 
 def main() -> None:

@@ -59,3 +59,17 @@ def freeze_first_layers(encoder: Encoder, count: int) -> None:
         weights = list(module.parameters(recurse=False))
         if isinstance(module, _BatchNorm) and weights and not weights[0].requires_grad:
             freeze_statistics(module)
+
+
+def freeze_all_statistics(encoder: Encoder) -> None:
+    """Keeps the statistics of every batch normalization, so that training uses those of the start.
+
+    Batches of augmented views have other statistics than the whole images that an encoder is used
+    for; the weights of a short training hardly follow.
+
+    Args:
+        encoder: Changed in place; one without batch normalization is as before.
+    """
+    for module in encoder.body.modules():
+        if isinstance(module, _BatchNorm):
+            freeze_statistics(module)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     model_validator,
@@ -21,6 +19,7 @@ from ..core.config import Config
 from ..core.errors import UsageError, did_you_mean
 from ..data.opening import DataConfig, LocalPath
 from ..data.view_settings import ViewsConfig
+from .durations import Seconds
 from .flags import FLAGS
 
 
@@ -35,20 +34,6 @@ class Named(BaseModel):
     def options(self) -> dict[str, Any]:
         """The options beside the name."""
         return dict(self.model_extra or {})
-
-
-def seconds(text: object) -> object:
-    """Reads a duration: 90, "90s", "10m", "1h30m", "2d" (seconds, minutes, hours, days)."""
-    if not isinstance(text, str) or not text:
-        return text
-    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
-    if not match:
-        raise ValueError("a duration looks like 90s, 10m or 1h30m")
-    days, hours, minutes, remainder = (float(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + remainder
-
-
-Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 
 
 class EncoderConfig(Config):
@@ -73,6 +58,13 @@ class EncoderConfig(Config):
             "included",
         ),
     ] = 0
+    frozen_statistics: Annotated[
+        bool,
+        Field(
+            description="whether the batch-norm statistics of the initial weights are kept, in "
+            "training as well"
+        ),
+    ] = False
 
 
 class OptimizerConfig(Config):

@@ -25,7 +25,7 @@ from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
 from ..data.views import Renderer, changed
 from ..nn.checkpoints import facts_beside, options_beside
-from ..nn.layers import freeze_first_layers
+from ..nn.layers import freeze_all_statistics, freeze_first_layers
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
 from .defaults import domain_defaults
 from .engine import divide_batch, process_count
@@ -161,6 +161,8 @@ def build(config: RunConfig) -> Setup:
         check_needs(encoder, config.objective.name, kind.needs)
         loaded = load_initial_weights(encoder, init, dataset.channels)
         freeze_first_layers(encoder, config.encoder.frozen_layers)
+        if config.encoder.frozen_statistics:
+            freeze_all_statistics(encoder)
         objective = kind(encoder, validate(kind.Config, config.objective.options, "objective"))
         statistics = statistics_for(encoder, init, dataset, pool)
         loaded = "; ".join(filter(None, [loaded, statistics.origin, *opened.remarks]))

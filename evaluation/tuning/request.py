@@ -12,7 +12,8 @@ from typing import Any
 from ...core.atomic import write_atomic
 from ...core.discovery import objectives
 from ...core.errors import DataError, UnknownNameError, UsageError
-from ...training.settings import RunConfig, merge, seconds
+from ...training.durations import seconds
+from ...training.settings import RunConfig, merge
 from ...training.setup import resolve
 
 SETTINGS = "settings.json"

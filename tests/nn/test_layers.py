@@ -7,7 +7,7 @@ from torch import nn
 from ssl_kit import UsageError
 from ssl_kit.nn import create_encoder
 from ssl_kit.nn.batch_norm import SyncBatchNorm, sync_batch_norm
-from ssl_kit.nn.layers import freeze_first_layers, layer_numbers
+from ssl_kit.nn.layers import freeze_all_statistics, freeze_first_layers, layer_numbers
 
 BATCH_NORM = nn.modules.batchnorm._BatchNorm
 
@@ -41,3 +41,12 @@ def test_statistics_of_frozen_layers_stay_also_in_copies(synced):
 def test_freezing_all_layers_is_refused():
     with pytest.raises(UsageError, match="leaves nothing to train: 'test_resnet' has"):
         freeze_first_layers(create_encoder("test_resnet", 3, 32), 50)
+
+
+def test_all_statistics_stay_while_weights_are_trained():
+    encoder = create_encoder("test_resnet", 3, 32)
+    freeze_all_statistics(encoder)
+    before = {key: b.clone() for key, b in encoder.body.named_buffers()}
+    encoder.train()(torch.randn(4, 3, 32, 32)).sum().backward()
+    assert all(torch.equal(b, before[key]) for key, b in encoder.body.named_buffers())
+    assert all(p.grad is not None for p in encoder.body.parameters())
