@@ -88,8 +88,7 @@ def fine_tune(
             judge,
             advance=note,
         )
-        tested = fitted.model.predict("test")
-        classifier = fitted.model.classifier()
+        tested, classifier = fitted.model.predict("test"), fitted.model.classifier()
     result = Result.of_classification(
         *tested,
         classes,

@@ -104,7 +104,8 @@ def evaluation(
     ]
     lines += [f"WARNING: {leak_warning(shared)}"] if shared else []
     for results in evaluations:
-        lower = [name for name in main_metrics(results.first) if direction(name)]
+        worse = [name for name in main_metrics(results.first) if direction(name)]
+        lower = [name if is_share(name) else f"{name} (in grades)" for name in worse]
         notes = [*below_table(results), *judged(results)]
         notes += [f"Lower is better: {', '.join(lower)}."] if lower else []
         lines += ["", *_table(results), *(f"  {note}" for note in notes)]

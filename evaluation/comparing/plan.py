@@ -191,13 +191,11 @@ def plan(
     runs = [arm.run for arm in rows if arm.run]
     first = str(runs[0].folder) if runs else imagenet_weights
     field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
-    parts = split(dataset.index, config.holdout)
-    seen = groups_of(*([] if allow_overlap else runs))
+    seen, parts = groups_of(*([] if allow_overlap else runs)), split(dataset.index, config.holdout)
     labeled = EvaluationData(dataset, parts, field, pretrained_on=seen)
     check_and_say([chosen[evaluation]], labeled, strict)
-    checked = [_checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows]
     return Plan(
-        tuple(checked),
+        tuple(_checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows),
         evaluation,
         chosen,
         parse_budgets(budgets),

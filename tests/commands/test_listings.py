@@ -36,7 +36,7 @@ def test_a_page_shows_paper_options_and_defaults():
     known = facts.describe(discovery.objectives.entry("dino"))
     known |= {"defaults": {"a": {"b": 1}}, "pretrained_defaults": {"a": {"b": 2}}}
     text = page.page("objective", known)
-    assert "Emerging Properties in Self-Supervised Vision Transformers" in text
+    assert "Emerging Properties in Self-Supervised Vision Transformers" in " ".join(text.split())
     assert "https://arxiv.org/abs/2104.14294" in text
     assert "local_crops                 4        number of local crops" in text
     assert re.search(r"Sets by default +a.b=1\nSets for pre-trained weights +a.b=2\n", text)

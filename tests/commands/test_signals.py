@@ -49,7 +49,7 @@ def test_an_interrupted_comparison_says_how_to_go_on(finished_run, tmp_path, ter
     terminated(Result, "save")
     command = ("compare", "random-frozen", "--data", finished_run.config.data.path, "--domain",
                "natural", "--encoder", "test_resnet", "--evaluation", "knn", "--budgets", "2,all",
-               "--seeds", 1, "--out", tmp_path / "out", "--quiet")  # fmt: skip
+               "--seeds", 1, "--no-controls", "--out", tmp_path / "out", "--quiet")  # fmt: skip
     done = ssl_kit(*command)
     line = f"Error: Interrupted; 1 of 2 results are in '{tmp_path / 'out'}'. The same command "
     assert (done.exit_code, done.stderr.strip()) == (1, f"{line}computes the others.")

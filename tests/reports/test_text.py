@@ -72,7 +72,8 @@ def test_names_of_groups_are_printed_only_where_they_may_be_and_never_in_json():
 def test_errors_of_grades_are_in_grades_and_the_order_is_said():
     graded = comparison(result(30, order=("b", "a")), result(10, order=("b", "a")))
     text = evaluation([graded], 0)
-    assert re.search(r"mean_absolute_error \(in grades, lower is better\) +0\.25 \[", text)
+    assert re.search(r"mean_absolute_error +0\.25 \[", text)
+    assert "Lower is better: mean_absolute_error (in grades)." in text
     assert re.search(r"quadratic_kappa \* +50\.0 \[", text)
     assert "The classes are ordered grades: b < a." in text
     assert "points of quadratic kappa" in text

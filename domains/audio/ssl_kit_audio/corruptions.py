@@ -6,7 +6,7 @@ Windows of audio files are changed before they become pictures, so transforms ge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,21 +116,35 @@ def noise(decibels: float, channels: Sequence[str]) -> augment.Transform | None:
     return Noise((decibels, decibels), p=1)
 
 
-def of_waveform(
-    make: Callable[[float], augment.Transform],
-) -> Callable[[float, Sequence[str]], augment.Transform | None]:
-    """Returns the corruption for waveforms and pictures made of them; None for other pictures."""
+def reverberation(seconds: float, channels: Sequence[str]) -> augment.Transform | None:
+    """The echo of a room, by the time in which it falls by 60 dB; not for pictures in files."""
+    return Reverberation(seconds) if _is_audio(channels) else None
 
-    def corruption(strength: float, channels: Sequence[str]) -> augment.Transform | None:
-        return make(strength) if tuple(channels) in ((WAVEFORM,), (LOG_MEL,)) else None
 
-    return corruption
+def low_pass(hertz: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Nothing above a frequency, as on a telephone; not for pictures in files."""
+    return LowPass(hertz) if _is_audio(channels) else None
+
+
+def clipping(percent: float, channels: Sequence[str]) -> augment.Transform | None:
+    """The loudest samples cut off, as by an overdriven amplifier; not for pictures in files."""
+    return Clipping(percent) if _is_audio(channels) else None
+
+
+def gaps(percent: float, channels: Sequence[str]) -> augment.Transform | None:
+    """Lost packets, each a fiftieth of the window; not for pictures in files."""
+    return Gaps(percent) if _is_audio(channels) else None
+
+
+def _is_audio(channels: Sequence[str]) -> bool:
+    """Tells whether images are waveforms or pictures that this package makes of them."""
+    return tuple(channels) in ((WAVEFORM,), (LOG_MEL,))
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {
     "noise": Corruption(noise, (20, 10, 5, 0), "dB"),
-    "reverberation": Corruption(of_waveform(Reverberation), (0.2, 0.5, 1, 2), "s"),
-    "low-pass": Corruption(of_waveform(LowPass), (4000, 2000, 1000, 500), "Hz"),
-    "clipping": Corruption(of_waveform(Clipping), (1, 5, 20, 50), "% clipped"),
-    "gaps": Corruption(of_waveform(Gaps), (4, 10, 20, 50), "% lost"),
+    "reverberation": Corruption(reverberation, (0.2, 0.5, 1, 2), "s"),
+    "low-pass": Corruption(low_pass, (4000, 2000, 1000, 500), "Hz"),
+    "clipping": Corruption(clipping, (1, 5, 20, 50), "% clipped"),
+    "gaps": Corruption(gaps, (4, 10, 20, 50), "% lost"),
 }
