@@ -121,7 +121,7 @@ def _draw(
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     drawn = np.zeros(len(index), dtype=bool)
-    folds = max(2, round(1 / share))
+    folds = max(2, round(1 / min(share, 1 - share)))
     sizes = np.bincount(labels[among], minlength=len(index.classes))
     rare = np.flatnonzero((sizes > 0) & (sizes < folds)).tolist()
     usual = int((sizes >= folds).sum())
@@ -136,7 +136,8 @@ def _draw(
     folded = splitter(n_splits=folds, shuffle=True, random_state=0).split(
         chosen, labels[chosen], None if count == len(groups) else groups
     )
-    drawn[chosen[next(iter(folded))[1]]] = True
+    part = np.isin(np.arange(len(chosen)), next(iter(folded))[1])
+    drawn[chosen[part if share <= 0.5 else ~part]] = True
     if not rare or index.targets is not None:
         return drawn, []
     return drawn, [

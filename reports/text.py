@@ -30,6 +30,7 @@ from .words import (
 _FEW_GROUPS = 6
 _NAME = 17  # characters of the name of an encoder in a table, which is as wide as its numbers
 _NO_NAMES: Mapping[int, str] = {}
+_FLATTERED = "The run was pre-trained on test groups, which may make it look better than it is."
 
 
 def trained(run: Run, watched: str) -> str:
@@ -106,7 +107,7 @@ def evaluation(
     for results in evaluations:
         worse = [name for name in main_metrics(results.first) if direction(name)]
         lower = [name if is_share(name) else f"{name} (in grades)" for name in worse]
-        notes = [*below_table(results), *judged(results)]
+        notes = [*below_table(results), *judged(results, shared)]
         notes += [f"Lower is better: {', '.join(lower)}."] if lower else []
         lines += ["", *_table(results), *(f"  {note}" for note in notes)]
         if results.p is not None:
@@ -125,15 +126,20 @@ def below_table(evaluation: SideBySide) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
-def judged(evaluation: SideBySide) -> list[str]:
-    """Returns the verdict on pre-training in sentences; empty without a control."""
+def judged(evaluation: SideBySide, shared: int) -> list[str]:
+    """Returns the verdict on pre-training in sentences; empty without a control.
+
+    Args:
+        evaluation: With the results of the encoder and its control.
+        shared: Number of test groups that the run was pre-trained on.
+    """
     if not evaluation.gain:
         return []
     control, first = list(evaluation.results)[1], evaluation.first
     key, gain = evaluation.verdict, evaluation.over_descriptors
     short = short_training(evaluation.pretraining) if key == "no evidence" else ""
     sentence = gain_sentence(key, evaluation.gain, first.main, control, first.groups)
-    sentences = [sentence, *([short] if short else [])]
+    sentences = [sentence, *([_FLATTERED] if shared else []), *([short] if short else [])]
     if gain:
         words = verdict(gain, first.groups)
         sentences.append(descriptors_sentence(words, gain, first.main, first.groups))

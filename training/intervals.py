@@ -44,16 +44,27 @@ class Jackknife:
         values: (S, 1 + G): first on all groups, then without each of G groups, for S seeds.
         sizes: (G,) number of images of each group, or 1 where each group counts once.
         limits: Smallest and largest value that the metric can have.
+        terms: The two metrics of a difference. A group that both of them rest on counts, even if
+            the models agree on it.
     """
 
     values: Floats
     sizes: Floats
     limits: tuple[float, float] = (0.0, 1.0)
+    terms: tuple[Jackknife, ...] = ()
 
     def __sub__(self, other: Jackknife) -> Jackknife:
         """Returns the paired difference; a single seed is compared with each of several."""
         low, high = self.limits[0] - other.limits[1], self.limits[1] - other.limits[0]
-        return Jackknife(self.values - other.values, self.sizes, (low, high))
+        return Jackknife(self.values - other.values, self.sizes, (low, high), (self, other))
+
+    @property
+    def _influence(self) -> Floats:
+        """(G,) magnitude of the change without each group, of a difference that of its terms."""
+        if self.terms:
+            return np.sum([term._influence for term in self.terms], axis=0)
+        mean = self.values.mean(axis=0)
+        return np.abs(mean[1:] - mean[0])
 
     def estimate(self) -> Estimate:
         """Returns the mean over seeds with its interval, which covers groups and seeds.
@@ -95,7 +106,7 @@ class Jackknife:
         Satterthwaite's.
         """
         of_groups, seeds = _jackknife_variance(changes), len(self.values)
-        freedom = degrees_of_freedom(changes, self.sizes)
+        freedom = degrees_of_freedom(self._influence, self.sizes)
         if seeds == 1:
             return of_groups, freedom
         of_seeds = float(self.values[:, 0].var(ddof=1)) / seeds
@@ -125,7 +136,7 @@ def _jackknife_variance(changes: Floats) -> float:
     return float((len(changes) - 1) / len(changes) * (changes**2).sum())
 
 
-def degrees_of_freedom(changes: Floats, sizes: Floats) -> float:
+def degrees_of_freedom(influence: Floats, sizes: Floats) -> float:
     """Returns the effective number of groups minus one, at least 1.
 
     The variance that a group contributes is taken to grow with its size to the power of 1.5: midway
@@ -133,10 +144,10 @@ def degrees_of_freedom(changes: Floats, sizes: Floats) -> float:
     is G - 1. Groups without influence on the metric do not count.
 
     Args:
-        changes: (G,) change of the metric without each group.
+        influence: (G,) magnitude of the change of the metric without each group.
         sizes: (G,) number of images of each group.
     """
-    weights = sizes[np.abs(changes) > _NOISE * np.abs(changes).max()] ** 1.5
+    weights = sizes[influence > _NOISE * influence.max()] ** 1.5
     return max(1.0, float(weights.sum() ** 2 / max((weights**2).sum(), 1e-300)) - 1)
 
 

@@ -75,8 +75,8 @@ def section(stored: StoredEvaluation) -> Section:
     headings, classes = _classes(first)
     return Section(
         name=results.evaluation,
-        verdict=" ".join(judged(results)),
-        tone=VERDICTS[results.verdict].tone if results.gain else "",
+        verdict=" ".join(judged(results, stored.shared)),
+        tone=VERDICTS[results.verdict].tone if results.gain and not stored.shared else "",
         p_value=p_value(results.p) if results.p is not None else "",
         warning=leak_warning(stored.shared) if stored.shared else "",
         stale=stored.stale,

@@ -117,10 +117,13 @@ def loading(run: Run, encoder: Record) -> str:
         return ""
     first, *more = how_to_load(run, encoder)
     size, channels = encoder["image_size"], len(encoder["channels"])
+    shape = f"(B, {channels}, {size}, {size})"
+    if more:  # of a family of its own, which may take signals
+        shape += f", or signals (B, {channels}, 1, {size})"
     return (
         "\n".join([first if more else f"encoder = {first}", *more])
         + "\nencoder.eval()\n"
-        + f"# x: images (B, {channels}, {size}, {size}), {_scaling(encoder['value_range'])}\n"
+        + f"# x: images {shape}, {_scaling(encoder['value_range'])}\n"
         + f"mean = {_short(encoder['mean'])}\nstd = {_short(encoder['std'])}\n"
         + "features = encoder((x - mean) / std)  # mean, std as (C, 1, 1) tensors"
     )

@@ -153,3 +153,9 @@ def test_a_declared_leak_is_refused():
     index = indexed(n=4, groups=["p1", "p1", "p2", "p3"], splits=["train", "test", "", ""])
     with pytest.raises(UsageError, match="1 groups are in the test part and outside"):
         split(index, 0.2)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75, 0.8])
+def test_more_than_half_can_be_held_out(share):
+    parts = split(indexed(n=200, labels=["a"] * 100 + ["b"] * 100), share)
+    assert len(parts.test) == 200 * share

@@ -260,3 +260,14 @@ def test_coverage_of_other_metrics(groups):
     for name, counts in covered.items():
         assert (counts / times > 0.915).all(), (name, counts / times)
         assert (counts / times < 0.985).all(), (name, counts / times)
+
+
+def test_groups_on_which_both_models_agree_count():
+    right = np.r_[np.ones(9), np.zeros(6)]
+    other = right.copy()
+    other[[0, 14]] = 0, 1  # each model is right once where the other is wrong
+    ours, theirs = (mean_of(each, np.arange(15)) for each in (right, other))
+    gain = (ours - theirs).estimate()
+    assert gain.value == pytest.approx(0)
+    half = 2.145 * (2 / 15 / 14) ** 0.5  # Student's interval with 14 degrees of freedom
+    assert gain.high == pytest.approx(half, abs=0.02)
