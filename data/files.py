@@ -31,13 +31,16 @@ def index_files(
     suffixes: Collection[str],
     labels: LabelSource | Path | None = None,
     beside: Collection[str] = (),
+    label_option: str = "",
 ) -> Index:
     """Indexes all files below a folder (or the one file) that end in one of `suffixes`.
 
     Labels come from a table, or `labels.csv` in the folder, or from folders: `train/cat/1.png`,
     `cat/1.png`, `patient/cat/1.png`; a flat folder has none. A file without a group is a group of
     its own, known by its name and size. Files that end in one of `beside` belong to these files.
-    What was assumed and left out is in `Index.remarks`.
+    With `label_option`, the option of a reader that finds labels itself, no labels are taken from
+    the table or the folders, and a remark says so where a table or a layout has some. What was
+    assumed and left out is in `Index.remarks`.
 
     Raises:
         DataError: If there is no such file.
@@ -73,6 +76,13 @@ def index_files(
     remarks += _of_others(others, is_labeled=table is not None)
     labeling = _labeling(root, keys, table, source.layout)
     rows = [labeling.rows.get(key, Row()) for key in keys]
+    if label_option:
+        if any(row.label for row in rows) and (table or source.layout):
+            remarks.append(
+                f"Labels are those of {label_option}; {labeling.origins.get('label', 'others')} "
+                "is not used for labels."
+            )
+        rows = [replace(row, label="") for row in rows]
     labeling = replace(labeling, remarks=(*remarks, *labeling.remarks))
     return _build(files, rows, labeling, source.targets)
 
