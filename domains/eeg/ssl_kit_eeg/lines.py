@@ -93,7 +93,7 @@ class Lines:
             for number, line in enumerate(islice(file, self.skip, self._lines)):
                 fields = line.split(self._delimiter or None)
                 if len(fields) <= max(columns):
-                    raise DataError(f"its line {number + self.skip + 1} has {len(fields)} columns")
+                    raise DataError(f"its line {number + self.skip + 1} has too few columns")
                 values = tuple(fields[column].strip().strip('"').strip() for column in columns)
                 if not runs or values != runs[-1][1]:
                     runs.append((number, values))

@@ -88,6 +88,8 @@ class TextSource(Source):
             times = self._lines.read(0, count)[:, clock[0]] if clock else np.zeros(0)
         except DataError:
             times = np.zeros(0)
+        drops = np.flatnonzero(np.diff(times) < 0)  # where the next recording starts
+        times = times[: drops[0] + 1] if len(drops) else times
         if len(times) < 2 or times[-1] <= times[0]:
             return "173.61 for the Bonn EEG"
         step = float(times[-1] - times[0]) / (len(times) - 1)
