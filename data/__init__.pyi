@@ -19,6 +19,7 @@ from .open_files import OpenFiles as OpenFiles
 from .open_files import file_version as file_version
 from .open_files import keep_open as keep_open
 from .open_files import write_atomic as write_atomic
+from .table import Table as Table
 from .targets import understand_labels as understand_labels
 from .workers import WorkerLoader as WorkerLoader
 from .workers import choose_workers as choose_workers

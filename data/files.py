@@ -31,13 +31,16 @@ def index_files(
     suffixes: Collection[str],
     labels: LabelSource | Path | None = None,
     beside: Collection[str] = (),
+    label_option: str = "",
 ) -> Index:
     """Indexes all files below a folder (or the one file) that end in one of `suffixes`.
 
     Labels come from a table, or `labels.csv` in the folder, or from folders: `train/cat/1.png`,
     `cat/1.png`, `patient/cat/1.png`; a flat folder has none. A file without a group is a group of
     its own, known by its name and size. Files that end in one of `beside` belong to these files.
-    What was assumed and left out is in `Index.remarks`.
+    With `label_option`, the option of a reader that finds labels itself, no labels are taken from
+    the table or the folders, and a remark says so where a table or a layout has some. What was
+    assumed and left out is in `Index.remarks`.
 
     Raises:
         DataError: If there is no such file.
@@ -72,9 +75,10 @@ def index_files(
     }
     remarks += _of_others(others, is_labeled=table is not None)
     labeling = _labeling(root, keys, table, source.layout)
-    rows = [labeling.rows.get(key, Row()) for key in keys]
+    if label_option:
+        labeling = _without_labels(labeling, label_option, bool(table or source.layout))
     labeling = replace(labeling, remarks=(*remarks, *labeling.remarks))
-    return _build(files, rows, labeling, source.targets)
+    return _build(files, labeling, source.targets)
 
 
 def _of_others(names: Collection[str], is_labeled: bool) -> list[str]:
@@ -98,9 +102,24 @@ def _labeling(root: Path, keys: list[str], table: Path | None, layout: str) -> L
     return declared.over(from_layout(keys, layout)) if layout else declared
 
 
-def _build(
-    files: list[tuple[str, int]], rows: list[Row], labeling: Labeling, targets: str
-) -> Index:
+def _without_labels(labeling: Labeling, option: str, declared: bool) -> Labeling:
+    """Leaves out the labels, which an option of a reader gives.
+
+    Args:
+        labeling: From a table or from folders.
+        option: The option, for the remark.
+        declared: Whether the user declared labels; names of folders are left out without a remark.
+    """
+    rows = {key: replace(row, label="") for key, row in labeling.rows.items()}
+    remarks = labeling.remarks
+    if declared and any(row.label for row in labeling.rows.values()):
+        source = labeling.origins.get("label", "the layout")
+        remarks += (f"Labels are those of {option}; {source} is not used for labels.",)
+    return replace(labeling, rows=rows, remarks=remarks)
+
+
+def _build(files: list[tuple[str, int]], labeling: Labeling, targets: str) -> Index:
+    rows = [labeling.rows.get(key, Row()) for key, _ in files]
     labels = understand_labels(joined_by_bars([row.label for row in rows]), targets)
     remarks = [*labeling.remarks, *labels.remarks]
     if alike := spelled_alike(labels.classes):

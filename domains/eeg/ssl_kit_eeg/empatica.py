@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -65,8 +66,9 @@ class EmpaticaConfig(Config):
     intervals: Annotated[
         str,
         Field(
-            description="CSV with columns subject, start, end (Unix seconds) and label. A window "
-            "has the label of the interval that covers at least half of it"
+            description="CSV with columns subject, start, end (Unix seconds) and label; subjects "
+            "are folders, in any case, with or without the word subject. A window has the label of "
+            "the interval that covers at least half of it"
         ),
     ] = ""
     subject: Annotated[
@@ -90,14 +92,30 @@ class Empatica(FileDataset):
         super().prepare()
         options = self.options
         self.channels = tuple(name for signal in options.signals for name in CHANNELS[signal])
-        self._tasks = read_intervals(Path(options.intervals)) if options.intervals else {}
+        self._tasks, unmatched = self._find_intervals()
         self._moments: dict[int, NDArray[np.float32]] = {}
         starts = self.inspect(self._starts)
         self._lay_out([starts.get(number, np.zeros(1)) for number in range(len(self.files))])
         if self._value_range is None and options.scale == "session":
             self._value_range = np.tile([-_DEVIATIONS, _DEVIATIONS], (len(self.channels), 1))
-        if options.scale == "session":
-            self.index = replace(self.index, remarks=(*self.index.remarks, _STANDARDIZED))
+        remarks = (*unmatched, *[_STANDARDIZED] * (options.scale == "session"))
+        self.index = replace(self.index, remarks=(*self.index.remarks, *remarks))
+
+    def _find_intervals(self) -> tuple[dict[str, list[Note]], list[str]]:
+        """Returns the intervals of each subject of the data, and a remark on unmatched subjects."""
+        if not self.options.intervals:
+            return {}, []
+        table = read_intervals(Path(self.options.intervals))
+        subjects = {self._subject(number) for number in range(len(self.files))}
+        names = matched(subjects, table)
+        left, without = len(table) - len(set(names.values())), len(subjects) - len(names)
+        remark = (
+            f"{left} of {len(table)} subjects of data.options.intervals are not in the data, and "
+            f"{without} of {len(subjects)} subjects of the data have no intervals. A subject is "
+            'the name of a folder, compared regardless of case and of the word "subject".'
+        )
+        tasks = {subject: table[name] for subject, name in names.items()}
+        return tasks, [remark] if left or without else []
 
     def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
         """Returns `signals` if all channels of some signals are asked for."""
@@ -109,7 +127,8 @@ class Empatica(FileDataset):
     def find_files(self) -> Index:
         """Returns the index of the sessions, by the file of the first signal."""
         first, *others = (f"{name}.csv" for name in self.options.signals)
-        return index_files(self.path, (first,), self.labels, others)
+        option = "data.options.intervals" if self.options.intervals else ""
+        return index_files(self.path, (first,), self.labels, others, option)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -220,16 +239,47 @@ def _open(folder: Path, signals: tuple[str, ...]) -> Session:
     return Session(folder, signals)
 
 
+def matched(subjects: Collection[str], names: Collection[str]) -> dict[str, str]:
+    """Returns the name that a table has for a subject, for all subjects that it has.
+
+    Names are compared regardless of case, blanks, "_", "-" and a leading word "subject". Where
+    several subjects or several names are then equal, only an equal spelling counts.
+
+    Args:
+        subjects: Subjects of the data.
+        names: Subjects of the table.
+    """
+    of_data, of_table = (Counter(map(_plain, each)) for each in (subjects, names))
+    known = {_plain(name): name for name in names}
+    found = {}
+    for subject in subjects:
+        plain = _plain(subject)
+        if subject in names:
+            found[subject] = subject
+        elif of_data[plain] == of_table[plain] == 1:
+            found[subject] = known[plain]
+    return found
+
+
+def _plain(name: str) -> str:
+    letters = re.sub(r"[\s_-]", "", name.casefold())
+    return letters.removeprefix("subject") or letters
+
+
 def read_intervals(table: Path) -> dict[str, list[Note]]:
-    """Reads a CSV of subject, start, end, label; the times are Unix seconds.
+    """Reads a CSV of subject, start, end, label in any case; the times are Unix seconds.
 
     Raises:
-        UsageError: If it is no such table.
+        UsageError: If it is missing or no such table.
     """
+    if not table.exists():
+        raise UsageError(f"data.options.intervals '{table}' does not exist.")
     intervals: dict[str, list[Note]] = {}
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file):
+            reader = csv.DictReader(file)
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+            for row in reader:
                 subject, start, end, label = (row[name].strip() for name in _COLUMNS)
                 intervals.setdefault(subject, []).append(Note(float(start), float(end), label))
     except (OSError, UnicodeDecodeError, csv.Error, ValueError, KeyError, AttributeError):

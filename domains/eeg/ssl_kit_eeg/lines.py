@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ class Lines:
 
     Attributes:
         head: First lines, split into fields, which need not be numbers.
+        skip: Number of lines before the first sample.
+        texts: Numbers of columns that need not hold numbers; they are read as 0.
         count: Number of lines after the first `skip`.
     """
 
@@ -44,6 +48,7 @@ class Lines:
         self._delimiter = next((mark for mark in ";\t," if mark in text[-1] or mark in text[0]), "")
         self.head = [self._split(line) for line in text]
         self.skip = 0
+        self.texts: tuple[int, ...] = ()
 
     @property
     def count(self) -> int:
@@ -74,6 +79,26 @@ class Lines:
             raise DataError(f"has {len(fields)} columns; up to {_MOST_COLUMNS} are read")
         return fields
 
+    def runs(self, columns: Sequence[int]) -> list[tuple[int, tuple[str, ...]]]:
+        """Returns the first line of each run of lines with equal fields, and these fields.
+
+        Args:
+            columns: Numbers of the columns whose fields are compared.
+
+        Raises:
+            DataError: If a line has fewer columns.
+        """
+        runs: list[tuple[int, tuple[str, ...]]] = []
+        with self._path.open(encoding="utf-8-sig", errors="replace") as file:
+            for number, line in enumerate(islice(file, self.skip, self._lines)):
+                fields = line.split(self._delimiter or None)
+                if len(fields) <= max(columns):
+                    raise DataError(f"its line {number + self.skip + 1} has too few columns")
+                values = tuple(fields[column].strip().strip('"').strip() for column in columns)
+                if not runs or values != runs[-1][1]:
+                    runs.append((number, values))
+        return runs
+
     def read(self, start: int, stop: int) -> NDArray[np.float64]:
         """Returns lines start to stop, counted after the first `skip`, (n, columns).
 
@@ -98,11 +123,16 @@ class Lines:
                 delimiter=self._delimiter or None,
                 comments=None,
                 ndmin=2,
+                converters=dict.fromkeys(self.texts, _zero),
             )
         except ValueError:
             raise DataError(
                 f"its lines {first + 1} to {last} are not numbers in equal columns"
             ) from None
+
+
+def _zero(field: str) -> float:
+    return 0.0
 
 
 def _end_of_text(path: Path) -> int:

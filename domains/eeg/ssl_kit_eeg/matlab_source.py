@@ -28,6 +28,8 @@ class MatlabSource(Source):
     time, unless the number of names tells. Trials of a third axis are parts with pauses.
     """
 
+    declares_rate = False
+
     def __init__(self, path: Path, rate: float, variable: str = "") -> None:
         """Reads the file, which stays in memory.
 

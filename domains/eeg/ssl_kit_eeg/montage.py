@@ -138,7 +138,7 @@ def _of_files(sources: Iterable[Source]) -> Iterable[str]:
     listed = list(sources)
     for remark, number in Counter(text for each in listed for text in each.remarks).items():
         yield f"In {number} of {len(listed)} recordings {remark}."
-    paused = sum(len(source.spans) > 1 for source in listed)
+    paused = sum(len({span.part for span in s.spans}) < len(s.spans) for s in listed)
     if paused:
         yield f"{paused} of {len(listed)} recordings have pauses; no window lies across one."
 

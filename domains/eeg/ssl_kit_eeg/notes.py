@@ -51,6 +51,11 @@ def label_of(start: float, window: float, notes: Sequence[Note]) -> str:
     return text if most >= window / 2 else ""
 
 
+def has_labels(notes: Sequence[Note], window: float) -> bool:
+    """Tells whether an annotation is long enough to label a window of some seconds."""
+    return any(note.stop - note.start >= window / 2 and not of_bad_times(note) for note in notes)
+
+
 def borrowed(key: str, source: Source, others: Mapping[str, Source]) -> list[Note]:
     """Returns the annotations that a file without signals holds for a recording, on its clock.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,31 +17,40 @@ from numpy.typing import NDArray
 from ssl_kit import DataError, Index
 from ssl_kit.data import FileDataset, evenly_spaced, index_files, walk
 
-from .montage import choose, usable
-from .notes import borrowed, good_starts, label_of
+from .montage import Montage, choose, usable
+from .notes import borrowed, good_starts, has_labels, label_of
+from .reader_remarks import listed_sets, of_amplitude, of_annotations, of_options, strays
 from .recording_config import RecordingConfig as RecordingConfig
-from .signals import Reals, averaged, bandpass, dead, is_fast, resampled, unlike
+from .signals import Reals, averaged, unlike
 from .source_base import Source, Span
 from .sources import BINARY, TEXT, open_source
+from .window_reading import by_rate, read_filtered
 from .windows import Windows
 
 _log = logging.getLogger("ssl_kit")
 _LOOKED_AT = 8  # windows that tell the amplitude
-_SMALL, _BIG = 0.2, 500.0  # standard deviations between which microvolts are plausible
-_MARGIN = 2.0  # seconds read on both sides of a window, for the filter
 _DATA = (".eeg", ".dat", ".avg", ".seg", ".fdt")  # beside the headers that are read
 _COMPANIONS = (*_DATA, ".vmrk", ".amrk")
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """Windows of one file: starts in seconds, and labels if annotations give them."""
+    """Windows of one file.
+
+    Attributes:
+        starts: (n,) seconds.
+        spans: Span of each window.
+        labels: Label of each window by the annotations; [] if they are not used.
+        annotated: Whether an annotation is long enough for a label.
+    """
 
     starts: NDArray[np.float64]
+    spans: list[Span]
     labels: list[str]
+    annotated: bool = False
 
 
-_FAULTY = _Cut(np.zeros(1), [""])  # one window, which cannot be read
+_FAULTY = _Cut(np.zeros(1), [Span(0, 0, 0)], [""])  # one window, which cannot be read
 
 
 class Recordings(Windows, FileDataset):
@@ -65,7 +74,15 @@ class Recordings(Windows, FileDataset):
         cuts |= dict.fromkeys(self.faults, _FAULTY)
         self._lay_out(dict(sorted(cuts.items())))
         self._show(self._names, self.options.resample, known)
-        self.index = replace(self.index, remarks=(*self.index.remarks, *self._odd_amplitude()))
+        found = sum(cut.annotated for cut in cuts.values()) if self._lacks_labels else 0
+        remarks = (*self.index.remarks, *of_annotations(found), *self._odd_amplitude())
+        self.index = replace(self.index, remarks=remarks)
+
+    @property
+    def _lacks_labels(self) -> bool:
+        """Whether no window has a label, and annotations are not used."""
+        index = self.index
+        return not (self.options.annotations or index.classes or index.targets is not None)
 
     def _odd_amplitude(self) -> Iterable[str]:
         """Yields a remark if the samples are too small or too large for microvolts of EEG."""
@@ -74,19 +91,16 @@ class Recordings(Windows, FileDataset):
             with suppress(DataError):
                 spreads.append(float(np.median(self.signal(i).std(axis=1))))
         usual = float(np.median([each for each in spreads if each > 0] or [1.0]))
-        if not self._asked[0] and not _SMALL <= usual <= _BIG:
-            guess = " 1e6 if they are volts, or 1e3 if they are millivolts" if usual < 1 else ""
-            yield (
-                f"The standard deviation is {usual:.2g}, and EEG has about 5 to 100 uV: the unit "
-                f"may be another. Set data.options.factor,{guess or ' such as 1e-3'}."
-            )
+        if not self._asked[0]:
+            yield from of_amplitude(usual)
 
     def find_files(self) -> Index:
         """Returns the index of the recordings; text beside binary recordings holds notes."""
+        option = "data.options.annotations=true" if self.options.annotations else ""
         try:
-            return index_files(self.path, BINARY, self.labels, _COMPANIONS)
+            return index_files(self.path, BINARY, self.labels, _COMPANIONS, option)
         except DataError:
-            return index_files(self.path, TEXT, self.labels)
+            return index_files(self.path, TEXT, self.labels, label_option=option)
 
     @classmethod
     def example(cls, folder: Path) -> Path:
@@ -140,6 +154,7 @@ class Recordings(Windows, FileDataset):
         if not len(starts):
             longest = max(span.seconds for span in source.spans)
             apart = " without a pause" if len(source.spans) > 1 else ""
+            apart += " or a change of subject or label" if source.spans[-1].part else ""
             raise DataError(
                 f"lasts {longest:.3g} s{apart}, less than data.options.window {options.window:g}"
             )
@@ -147,9 +162,10 @@ class Recordings(Windows, FileDataset):
         starts = good_starts(starts, options.window, notes)
         if not len(starts):
             raise DataError("is annotated as bad throughout")
-        if not options.annotations:
-            return _Cut(starts, [])
-        return _Cut(starts, [label_of(start, options.window, notes) for start in starts.tolist()])
+        window, times = options.window, starts.tolist()
+        spans = [source.span_at(start) for start in times]
+        labels = [label_of(start, window, notes) for start in times if options.annotations]
+        return _Cut(starts, spans, labels, has_labels(notes, window))
 
     def _starts(self, span: Span, rate: float) -> NDArray[np.float64]:
         """Returns when the windows of a span start, by the clock."""
@@ -170,27 +186,26 @@ class Recordings(Windows, FileDataset):
         montage = choose(sources, *self._asked)
         self._names = montage.names
         if not self._names:
-            kinds = len({frozenset(usable(source, *self._asked)) for source in sources.values()})
+            has = {self.files.key(i): usable(each, *self._asked) for i, each in sources.items()}
             raise DataError(
-                f"The recordings in '{self.path}' have {kinds} different sets of channels and no "
-                "channel in common. Give --data one kind of them, or data.options.channels."
+                f"The recordings in '{self.path}' have no channel in common: {listed_sets(has)}. "
+                "Give --data recordings of one kind, or choose data.options.channels."
             )
         for file, name in montage.lacking.items():
             self.faults.setdefault(file, f"has no channel {name}")
-        remarks = (*self.files.remarks, *self._strays(sources.values()), *montage.remarks)
-        self.files = replace(self.files, remarks=remarks)
+        self._remark(sources, montage)
         if self.options.image != "topography":
             return {}
         complete = (file for file in sources if file not in montage.lacking)
         return next((dict(sources[file].places) for file in complete), {})
 
-    def _strays(self, sources: Iterable[Source]) -> Iterable[str]:
-        """Yields a remark if there are data files that no header names."""
-        used = {part.name for source in sources for part in source.parts}
-        names = [key for key in walk(self.path) if key.lower().endswith(_DATA)]
-        strays = sorted(name for name in names if name.rpartition("/")[2] not in used)
-        if strays and not self.faults:  # else a faulty header may name them
-            yield f"{len(strays)} data files without a header are not read, such as '{strays[0]}'."
+    def _remark(self, sources: Mapping[int, Source], montage: Montage) -> None:
+        """Adds what was assumed and left out to the remarks on the files."""
+        read = [each for file, each in sources.items() if file not in self.faults]
+        found = [key for key in walk(self.path) if key.lower().endswith(_DATA)]
+        unnamed = () if self.faults else strays(found, sources.values())  # a faulty one may name it
+        remarks = (*unnamed, *montage.remarks, *of_options(read, self.options))
+        self.files = replace(self.files, remarks=(*self.files.remarks, *remarks))
 
     def _lay_out(self, cuts: dict[int, _Cut]) -> None:
         """Sets the index: the windows of good recordings, and one entry for each faulty one."""
@@ -198,44 +213,63 @@ class Recordings(Windows, FileDataset):
         counts = [len(cut.starts) for cut in cuts.values()]
         self._file = np.repeat(files, counts).astype(np.int32)
         self._start = np.concatenate([cut.starts for cut in cuts.values()])
-        groups = [self._group(file) for file in files.tolist()]
+        groups = [group for file, cut in cuts.items() for group in self._groups(file, cut)]
+        parts = np.array([span.part for cut in cuts.values() for span in cut.spans])
+        recordings = self._file + parts * len(self.files)
         self.index = self.files.expand(
             self._file,
             [
                 f"{self.files.key(file)}#{start:.10g}"
                 for file, start in zip(self._file.tolist(), self._start.tolist(), strict=True)
             ],
-            np.column_stack([self._file, self._start]),
+            np.column_stack([recordings, self._start]),
             labels=self._labels(cuts),
-            groups=np.repeat(groups, counts).tolist(),
-            origins=self._origins(groups),
+            groups=groups,
+            origins=self._origins(cuts, groups),
         )
 
     def _labels(self, cuts: dict[int, _Cut]) -> list[str]:
-        """Returns the label of each window: of annotations where asked for, else of its file."""
+        """Returns the label of each window: of annotations where asked for, else of its file.
+
+        The label of a file comes from labels.csv, then from its own column, then from its folder.
+        """
         if self.options.annotations:
             return [label for cut in cuts.values() for label in cut.labels or [""]]
-        if self.options.group == "folder" and not self.declares_labels:
-            return [""] * len(self._file)
-        classes = (*self.files.classes, "")  # the last is -1
-        return [classes[k] for k in self.files.labels[self._file].tolist()]
+        labels: list[str] = []
+        for file, cut in cuts.items():
+            in_folder = "" if self.options.group == "folder" else self.files.label(file)
+            declared = self.files.label(file) if self.declares_labels else ""
+            labels += [declared or span.label or in_folder for span in cut.spans]
+        return labels
 
-    def _origins(self, groups: Sequence[str]) -> dict[str, str]:
+    def _origins(self, cuts: Mapping[int, _Cut], groups: Sequence[str]) -> dict[str, str]:
         """Says how labels and groups were found, where it is not as declared."""
         folders = self.options.group == "folder"
         found = {"group": f"names of {'folders' if folders else 'files'} (subjects)"}
         alone = [self.files.group(file) for file in range(len(self.files))]
-        origins = {**(found if set(groups) - set(alone) else {}), **self.files.origins}
+        inferred = found if set(groups) - set(alone) else {}
+        spans = [span for cut in cuts.values() for span in cut.spans]
+        columns = {
+            kind: "columns of the recordings"
+            for kind in ("group", "label")
+            if any(getattr(span, kind) for span in spans)
+        }
+        declared = self.files.origins if self.declares_labels else {}
         annotated = {"label": "annotations of the recordings"} if self.options.annotations else {}
-        return {**origins, **annotated}
+        return {**inferred, **self.files.origins, **columns, **declared, **annotated}
 
-    def _group(self, file: int) -> str:
-        """Returns the declared group, the subject of a BIDS name, the first folder, or the file."""
+    def _groups(self, file: int, cut: _Cut) -> list[str]:
+        """Returns the group of each window of a file.
+
+        It is the declared group, that of the file's own column, the subject of a BIDS name, the
+        first folder, or the file.
+        """
         key = self.files.key(file)
         subject = re.search(r"(?:^|[/_])(sub-[0-9A-Za-z]+)(?=[/_.])", key)
         in_folder = self.options.group == "folder" and "/" in key
         inferred = subject[1] if subject else key.partition("/")[0] if in_folder else ""
-        return self.declared_group(file) or inferred or self.files.group(file)
+        declared, otherwise = self.declared_group(file), inferred or self.files.group(file)
+        return [declared or span.group or otherwise for span in cut.spans]
 
     def signal(self, i: int) -> Reals:
         """Returns window i, (C, n), in microvolts.
@@ -250,10 +284,12 @@ class Recordings(Windows, FileDataset):
         x = np.empty((len(self._names), count), np.float32)
         bad = np.isin(self._names, list(source.bad))
         spread = np.empty(len(x), np.float32)
-        for rate, rows in self._by_rate(source):
-            part, begin, dead_rows = self._filtered(source, float(self._start[i]), rate, rows)
-            spread[rows], bad[rows] = part.std(axis=1), bad[rows] | dead_rows
-            part = part[:, begin : begin + count]
+        for rate, rows in by_rate(source, self._names):
+            names = [self._names[row] for row in rows]
+            read = read_filtered(source, float(self._start[i]), rate, names, options)
+            self.filled |= read.filled
+            spread[rows], bad[rows] = read.samples.std(axis=1), bad[rows] | read.dead
+            part = read.samples[:, read.first : read.first + count]
             short = count - part.shape[1]  # a sample, by rounding
             x[rows] = np.pad(part, ((0, 0), (0, short)), mode="edge")
         bad |= unlike(spread, bad)
@@ -262,39 +298,3 @@ class Recordings(Windows, FileDataset):
         if options.bad_channels == "zero":
             x[bad] = 0
         return x
-
-    def _by_rate(self, source: Source) -> Iterable[tuple[float, list[int]]]:
-        """Yields each sampling rate of the chosen channels, and their rows."""
-        rates = [source.rate_of(name) for name in self._names]
-        for rate in dict.fromkeys(rates):
-            yield rate, [row for row, each in enumerate(rates) if each == rate]
-
-    def _filtered(
-        self, source: Source, start: float, rate: float, rows: Sequence[int]
-    ) -> tuple[Reals, int, NDArray[np.bool_]]:
-        """Returns a window with what is around it, filtered and at the common sampling rate.
-
-        Returns:
-            Samples (C, n), the number of the first one in the window, and which channels are dead.
-        """
-        options, names = self.options, [self._names[row] for row in rows]
-        span = next(s for s in reversed(source.spans) if s.start <= start + 1e-6)
-        origin = math.ceil(span.offset * rate - 1e-6)
-        end = math.floor((span.offset + span.seconds) * rate + 1e-6)
-        at, margin = (start - span.start) * rate, _MARGIN * rate
-        first = max(0, round(at - margin))
-        stop = min(end - origin, round(at + options.window * rate + margin))
-        if not is_fast(rate, options.band[0]):
-            raise DataError(
-                f"has {rate:g} samples a second of {names[0]}, too few for data.options.band"
-            )
-        x = source.read(origin + first, origin + stop, names) * np.float32(options.factor)
-        finite = np.isfinite(x)
-        if not finite.any():
-            raise DataError("none of its samples is a number")
-        self.filled |= not finite.all()  # dead channels become 0
-        dead_rows = dead(x)
-        x = np.where(dead_rows[:, None], 0, x - x.mean(axis=1, keepdims=True))
-        x = bandpass(x, rate, *options.band, mirrored=len(source.spans) > 1)
-        x = resampled(x, rate, options.resample)
-        return x, round((at - first) / rate * options.resample), dead_rows

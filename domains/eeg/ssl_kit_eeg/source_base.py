@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,28 +35,36 @@ class Span:
         start: When it starts by the clock, in seconds from the recording's start.
         seconds: Its length.
         offset: Seconds of signal that the file holds before it.
+        part: Number of the recording in a file that holds several.
+        group: Subject that a column of the file declares, "" if none does.
+        label: Label that a column of the file declares, "" if none does.
     """
 
     start: float
     seconds: float
     offset: float
+    part: int = 0
+    group: str = ""
+    label: str = ""
 
 
 class Source(ABC):
     """An open recording.
 
     Attributes:
+        declares_rate: Whether the file, and not the option `rate`, gives the sampling rate.
         names: Names of the EEG channels.
         others: Names of further channels.
         assumed: Those of `names` that are EEG only because the file has no known electrode.
         bad: Names of the channels that the file declares bad.
         notes: Annotations.
-        spans: Parts without a pause, in the order of time.
+        spans: Parts without a pause and of one subject and label, in the order of time.
         began: Start of the recording, Unix time in seconds; None if the file does not tell it.
         parts: Further files that belong to it.
         remarks: What was assumed about the file, sentences without its name.
     """
 
+    declares_rate: ClassVar[bool] = True
     names: tuple[str, ...]
     others: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
@@ -96,6 +107,11 @@ class Source(ABC):
         """Positions of electrodes, (3,) in meters, as far as the file gives them."""
         return {}
 
+    def span_at(self, time: float) -> Span:
+        """Returns the span in which a window starts, whose time is in seconds by the clock."""
+        later = bisect_right(self.spans, time + 1e-6, key=lambda span: span.start)
+        return self.spans[max(0, later - 1)]
+
     @abstractmethod
     def read(self, start: int, stop: int, names: Sequence[str]) -> Reals:
         """Returns samples start to stop of channels of one rate, (C, n), in microvolts.
@@ -124,6 +140,28 @@ def spans_between(pauses: Sequence[tuple[float, float]], seconds: float) -> tupl
             clock += before - at
         at, clock = before, clock + pause
     return (*spans, Span(clock, seconds - at, at))
+
+
+def split_spans(
+    spans: Sequence[Span], starts: Sequence[float], fields: Sequence[tuple[str, str]]
+) -> tuple[Span, ...]:
+    """Splits spans where the next recording of a file starts.
+
+    Args:
+        spans: Parts without a pause.
+        starts: Where each recording starts, in seconds of signal, rising from 0.
+        fields: Group and label of each recording.
+    """
+    parts = []
+    stops = (*starts[1:], math.inf)
+    for number, (start, stop, (group, label)) in enumerate(zip(starts, stops, fields, strict=True)):
+        for span in spans:
+            first = max(span.offset, start)
+            seconds = min(span.offset + span.seconds, stop) - first
+            if seconds > 0:
+                clock = span.start + first - span.offset
+                parts.append(Span(clock, seconds, first, number, group, label))
+    return tuple(parts)
 
 
 def by_the_clock(at: float, spans: Sequence[Span]) -> float:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ssl_kit import DataError, UsageError
+from ssl_kit.data import Table
 
 from .channel_types import types_of
 from .electrodes import canonical
 from .lines import Lines, is_number
-from .source_base import Reals, Source, spans_between
+from .source_base import Reals, Source, Span, spans_between, split_spans
 
 _TIMES = ("time", "times", "timestamp", "timestamps", "seconds")
 _NO_SIGNAL = (*_TIMES, "index", "sample", "")
@@ -39,7 +40,13 @@ class _Stretch:
 
 
 class TextSource(Source):
-    """Text in microvolts: lines are samples, columns are channels, with or without a header."""
+    """Text in microvolts: lines are samples, columns are channels, with or without a header.
+
+    Columns that are called as those of labels.csv give the subject and the label of each line. The
+    file then holds several recordings: each run of lines with one subject and one label.
+    """
+
+    declares_rate = False
 
     def __init__(self, path: Path, rate: float) -> None:
         self._lines, self._rate = Lines(path, head=1), rate
@@ -50,7 +57,14 @@ class TextSource(Source):
             raise DataError("holds no numbers")
         if not named:
             fields = ["eeg"] if len(fields) == 1 else [f"eeg{c + 1}" for c in range(len(fields))]
-        signals = [c for c, name in enumerate(fields) if name.strip().lower() not in _NO_SIGNAL]
+        facts = Table(path, list(fields), [])
+        columns = {kind: facts.column(kind) for kind in ("group", "label")} if named else {}
+        self._lines.texts = tuple(c for c in columns.values() if c is not None)
+        signals = [
+            c
+            for c, name in enumerate(fields)
+            if name.strip().lower() not in _NO_SIGNAL and c not in self._lines.texts
+        ]
         names = canonical([fields[c] for c in signals])
         self._columns = dict(zip((name.lower() for name in names), signals, strict=True))
         self._set_types(names, types_of([fields[c] for c in signals]))
@@ -63,8 +77,8 @@ class TextSource(Source):
                 f"data.options.rate=HZ ({self._suggested(fields)})."
             )
         clock = [c for c, name in enumerate(fields) if name.strip().lower() in _TIMES]
-        pauses = self._pauses(clock[0]) if clock and self._lines.count >= _STEPS else []
-        self.spans = spans_between(pauses, self._lines.count / rate)
+        self.spans = self._spans(clock, columns.get("group"), columns.get("label"))
+        self.remarks = tuple(dict.fromkeys(self.remarks))
 
     def _suggested(self, fields: Sequence[str]) -> str:
         """Returns what the column of times suggests, else an example."""
@@ -74,6 +88,8 @@ class TextSource(Source):
             times = self._lines.read(0, count)[:, clock[0]] if clock else np.zeros(0)
         except DataError:
             times = np.zeros(0)
+        drops = np.flatnonzero(np.diff(times) < 0)  # where the next recording starts
+        times = times[: drops[0] + 1] if len(drops) else times
         if len(times) < 2 or times[-1] <= times[0]:
             return "173.61 for the Bonn EEG"
         step = float(times[-1] - times[0]) / (len(times) - 1)
@@ -83,13 +99,42 @@ class TextSource(Source):
         listed = " or ".join(f"{rate:.5g}" for rate in plausible)
         return f"its column '{name}' suggests {listed}" if listed else f"'{name}' fits no unit"
 
-    def _pauses(self, column: int) -> list[tuple[float, float]]:
+    def _spans(
+        self, clock: Sequence[int], group: int | None, label: int | None
+    ) -> tuple[Span, ...]:
+        """Returns the parts without a pause, of one subject and one label.
+
+        Args:
+            clock: Numbers of the columns of times; the first is read.
+            group: Number of the column of subjects.
+            label: Number of the column of labels.
+        """
+        texts, count = self._lines.texts, self._lines.count
+        runs = self._lines.runs(texts) if texts else [(0, ())]
+        starts = [first for first, _ in runs]
+        pauses: list[tuple[float, float]] = []
+        for first, stop in zip(starts, [*starts[1:], count], strict=True):
+            if clock and stop - first >= _STEPS:
+                pauses += self._pauses(clock[0], first, stop - 1)
+        spans = spans_between(pauses, count / self._rate)
+        if not texts:
+            return spans
+        self.remarks += (
+            "columns give the subject or the label of each line; no window lies across a change",
+        )
+        rows = [dict[int | None, str](zip(texts, fields, strict=True)) for _, fields in runs]
+        facts = [(row.get(group, ""), row.get(label, "")) for row in rows]
+        return split_spans(spans, [first / self._rate for first in starts], facts)
+
+    def _pauses(self, column: int, first: int, last: int) -> list[tuple[float, float]]:
         """Returns where times of lines are apart, in seconds of signal, and by how many seconds.
 
         Args:
             column: Number of the column of times.
+            first: First line of the recording.
+            last: Last line of the recording.
         """
-        step = float(np.median(np.diff(self._lines.read(0, _STEPS)[:, column])))
+        step = float(np.median(np.diff(self._lines.read(first, first + _STEPS)[:, column])))
         unit = next((u for u in _UNITS if 0.9 < step * u * self._rate < 1.1), 0.0)
         if not unit:
             self.remarks += (
@@ -97,15 +142,16 @@ class TextSource(Source):
                 f"{self._rate:g}; the rate was taken",
             )
             return []
-        last = self._lines.count - 1
-        whole = _Stretch(0, self._time(0, column) * unit, last, self._time(last, column) * unit)
+        begin, end = (self._time(line, column) * unit for line in (first, last))
+        whole = _Stretch(first, begin, last, end)
         pauses = self._bisected(whole, column, unit)
         if pauses is None or any(pause < 0 for _, pause in pauses):
             self.remarks += ("times of lines are irregular; no pauses are assumed",)
             return []
         if not pauses and abs(whole.excess(self._rate)) * self._rate >= _LATE:
+            measured = (last - first) / (whole.end - whole.begin)
             self.remarks += (
-                f"there are {last / (whole.end - whole.begin):.6g} lines a second by their times; "
+                f"there are {measured:.6g} lines a second by their times; "
                 f"data.options.rate {self._rate:g} was taken",
             )
         return pauses

@@ -79,6 +79,18 @@ def test_intervals_label_windows_by_subject(session: Path, tmp_path: Path) -> No
         opened(session, intervals=str(table))
 
 
+def test_intervals_match_subjects_in_other_spellings(session: Path, tmp_path: Path) -> None:
+    table = tmp_path / "tasks.csv"
+    table.write_text("Subject,Start,End,Label\nsubject s01,1000,1062,rest\nSECRET,0,9,y\n")
+    data = opened(session, window=20, intervals=str(table))
+    assert data.index.label(0) == "rest"
+    remarks = " ".join(data.index.remarks)
+    assert "1 of 2 subjects of data.options.intervals are not in the data, and 0 of 1" in remarks
+    assert "SECRET" not in remarks
+    with pytest.raises(UsageError, match=r"none\.csv' does not exist"):
+        opened(session, intervals=str(tmp_path / "none.csv"))
+
+
 def test_the_group_is_the_subject_in_time_order(session: Path) -> None:
     (session / "S01").rename(session / "S01_rest")
     (session / "S01").mkdir()

@@ -356,3 +356,51 @@ def test_mne_is_silent(write_fif, capfd: Any) -> None:
     finally:
         mne.set_log_level("WARNING")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_text_with_subjects_and_labels_is_several_recordings(tmp_path: Path) -> None:
+    rows = [("1", "open")] * 600 + [("1", "closed")] * 600 + [("2", "open")] * 600
+    lines = [f"{who},{label},{i % 7 - 3}" for i, (who, label) in enumerate(rows)]
+    (tmp_path / "all.csv").write_text("\n".join(["Subject,label,Cz", *lines]))
+    data = opened(tmp_path, rate=100)
+    assert data.channels == ("Cz_uv",)
+    assert [data.index.label(i) for i in range(3)] == ["open", "closed", "open"]
+    assert [data.index.group(i) for i in range(3)] == ["1", "1", "2"]
+    assert data.index.positions.tolist() == [[0, 0], [1, 6], [2, 12]]
+    alone = tmp_path / "one" / "a.csv"
+    alone.parent.mkdir()
+    alone.write_text("\n".join(["Cz", *(line.rpartition(",")[2] for line in lines[600:1200])]))
+    inner = slice(200, 400)  # the ends are filtered in another way
+    expected = opened(alone, rate=100).read(0)[0, inner]
+    np.testing.assert_allclose(data.read(1)[0, inner], expected, atol=0.1)
+
+
+def remarks_of(path: Path, **options: Any) -> str:
+    return " ".join(opened(path, **options).index.remarks)
+
+
+def test_a_remark_says_where_labels_come_from(write_fif, tmp_path: Path) -> None:
+    write_fif(sine(10, 128, 20), notes=[(0, 8, "wake"), (8, 9, "sleep")])
+    offer = "1 file has annotations; --set data.options.annotations=true makes them labels."
+    assert offer in remarks_of(tmp_path)
+    (tmp_path / "labels.csv").write_text("path,label\na_raw.fif,0.5\n")
+    assert offer not in remarks_of(tmp_path)
+    data = opened(tmp_path, annotations=True)
+    assert (data.index.classes, data.index.targets) == (("sleep", "wake"), None)
+    remarks = " ".join(data.index.remarks)
+    assert "Labels are those of data.options.annotations=true; column label of" in remarks
+
+
+def test_recordings_without_a_common_channel_are_listed(write_edf, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(-50, 50, (2, 600))
+    write_edf(x, name="a.edf", names=["Cz", "Pz"])
+    write_edf(x, name="b.edf", names=["O1", "O2"])
+    with pytest.raises(DataError, match=r"'a.edf' has Cz, Pz; 'b.edf' has O1, O2\. Give"):
+        opened(tmp_path)
+
+
+def test_remarks_tell_the_length_and_options_without_effect(write_fif) -> None:
+    remarks = remarks_of(write_fif(sine(10, 128, 90)), rate=100, resample=64)
+    assert "Windows of 5 s at 64 Hz, 90 seconds in all." in remarks
+    assert "data.options.band ends at 45 Hz, but it is cut to 32 Hz" in remarks
+    assert "data.options.rate is ignored for 1 of 1 recordings" in remarks

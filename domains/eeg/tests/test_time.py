@@ -7,7 +7,7 @@ import mne
 import numpy as np
 import pytest
 
-from ssl_kit import DataError
+from ssl_kit import DataError, UsageError
 from ssl_kit_eeg.recordings import RecordingConfig, Recordings
 from ssl_kit_eeg.sources import open_source
 from ssl_kit_eeg.tal import times_in
@@ -237,3 +237,11 @@ def test_times_that_contradict_the_rate_are_named(tmp_path: Path, rate: float, r
     rows = "\n".join(f"{i / 250},{i % 7}" for i in range(2500))
     (tmp_path / "a.csv").write_text(f"time,Cz\n{rows}\n")
     assert remark in opened(tmp_path, rate=rate).index.remarks[0]
+
+
+def test_the_suggested_rate_ignores_clocks_that_restart(tmp_path: Path) -> None:
+    rows = "".join(f"{who},{i / 100},{i % 7}\n" for who in range(3) for i in range(200))
+    (tmp_path / "all.csv").write_text(f"subject,time,Cz\n{rows}")
+    with pytest.raises(UsageError, match="'time' suggests 100"):
+        open_source(tmp_path / "all.csv")
+    assert [span.group for span in open_source(tmp_path / "all.csv", 100).spans] == ["0", "1", "2"]
