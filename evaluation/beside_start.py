@@ -12,6 +12,7 @@ from ..data.process import seeded
 from ..nn.checkpoints import options_beside
 from ..nn.weights import create_encoder, load_initial_weights
 from ..training.run import Run
+from .calibration import measure_statistics
 from .evaluation import Evaluation
 from .pretrained import Pretrained, from_init
 from .records import pretraining_of, save_evaluation
@@ -106,11 +107,16 @@ def start_of(run: Run, model: Pretrained) -> Pretrained:
 def _controls(run: Run, prepared: Prepared) -> list[Pretrained]:
     """Returns the weights that a run started from, and random weights if these are others."""
     model, data, init = prepared.model, prepared.data, run.config.encoder.init
+    images, pool = data.dataset, data.splits.train
     if init == SCRATCH:
-        return [start_of(run, model)]
-    name, size, options = model.encoder.name, model.image_size, model.encoder.options
-    random = from_init(SCRATCH, name, size, data.dataset, data.splits.train, options=options)
-    random = replace(random, name=RANDOM)
+        random = start_of(run, model)
+    else:
+        name, size, options = model.encoder.name, model.image_size, model.encoder.options
+        random = from_init(SCRATCH, name, size, images, pool, options=options)
+        random = replace(random, name=RANDOM)
+    measure_statistics(random, images, pool, data.domain)
+    if init == SCRATCH:
+        return [random]
     try:
         return [start_of(run, model), random]
     except (SslKitError, OSError) as error:

@@ -20,6 +20,7 @@ from ..data.splits import split
 from ..nn.checkpoints import facts_beside
 from ..training.run import Run
 from ..training.settings import expand, merge, refuse_strays
+from .calibration import measure_statistics
 from .channels import refuse_other_channels
 from .data import EvaluationData
 from .evaluation import Evaluation
@@ -271,6 +272,8 @@ def prepare(
     labeled = EvaluationData(dataset, parts, field, store=features, pretrained_on=seen)
     check_and_say(evaluations, labeled, strict)
     loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
+    if model == "scratch":
+        measure_statistics(loaded, dataset, parts.train, field)
     origin = run or _run_around(model)
     shared = refuse_overlap(origin, labeled, allow_overlap, evaluations) if origin else 0
     return Prepared(loaded, run, labeled, config, shared)

@@ -11,7 +11,7 @@ from typing import Any
 from .words import estimate_parts, plural, short_training
 
 _WAYS = {0.25: "a quarter of the way", 0.5: "halfway", 0.75: "three quarters of the way"}
-_UNCHANGED, _COARSE = 0.95, 0.03
+_UNCHANGED, _COARSE, _UNTRAINED = 0.95, 0.03, 1e-3
 
 
 def candidate_words(candidate: Mapping[str, Any]) -> str:
@@ -93,7 +93,13 @@ def _reasons(selection: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[
     sentences = [_drift(selection, end["cka"])]
     if manifest["verdict"] != "OK":
         sentences.append(f"The collapse watch says {manifest['verdict']}; see its remedy.")
-    if gain["high"] is not None and gain["value"] + gain["high"] < 0:  # about a standard error
+    if selection["weights_changed"] < _UNTRAINED:
+        sentences.append(
+            f"Likely reason: {plural(manifest['steps'], 'step')} hardly changed the weights; what "
+            "changed are at most the statistics of batch normalization. Give more time, or a "
+            "smaller --batch-size."
+        )
+    elif gain["high"] is not None and gain["value"] + gain["high"] < 0:  # about a standard error
         sentences.append(
             "Likely reason: the training replaced what the start knew. Lower optimizer.lr (it is "
             f"{lr:g}; try {lr / 4:.2g}), weaken the views, or choose another objective."

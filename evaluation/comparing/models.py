@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ...core.errors import RunError
+from ..calibration import measure_statistics
 from ..pretrained import Pretrained
-from .arms import IMAGENET, START, Arm
+from .arms import IMAGENET, RANDOM, START, Arm
 from .plan import Plan
 
 
@@ -48,6 +49,8 @@ class Models:
                 raise
             self.unavailable[arm.name] = str(error)
             return None
+        if arm.kind == RANDOM:
+            measure_statistics(model, dataset, pool, plan.data.domain)
         self._latest[arm.name] = (key, model)
         self.loaded[arm.name] = model.loaded
         return model

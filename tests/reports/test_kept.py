@@ -3,7 +3,7 @@ import pytest
 from ssl_kit.reports.kept import candidate_words, kept_sentences
 
 MANIFEST = {
-    "verdict": "OK", "seconds": 9000, "epochs": 90,
+    "verdict": "OK", "seconds": 9000, "epochs": 90, "steps": 2,
     "config": {"optimizer": {"lr": 0.002}, "train": {"keep": "best"}},
 }  # fmt: skip
 
@@ -33,6 +33,11 @@ def test_a_run_that_gained_nothing_says_why_that_may_be(end, cka, reason):
     text = " ".join(kept_sentences(selection(end, cka), MANIFEST))
     assert text.startswith("Kept: the start, because no encoder")
     assert reason in text
+
+
+def test_a_training_of_few_steps_is_said_to_have_changed_nothing():
+    values = {**selection((-0.08, -0.3, 0.1), 0.93), "weights_changed": 2e-7}
+    assert "2 steps hardly changed the weights" in " ".join(kept_sentences(values, MANIFEST))
 
 
 def test_a_gain_is_told_with_its_interval():
