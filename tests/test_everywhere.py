@@ -14,12 +14,13 @@ import pytest
 from ssl_kit import UsageError
 from ssl_kit.core.discovery import datasets, domains, objectives
 from ssl_kit.core.index import LabelSource
+from ssl_kit.data import earlier
 from ssl_kit.data.opening import DataConfig, open_dataset
 from ssl_kit.nn.weights import create_encoder
-from ssl_kit.training import setup
 from ssl_kit.training.loop import train
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
+from ssl_kit.training.setup import build, resolve
 
 IMAGES, BATCH, SIZE = 16, 8, 32
 ENCODERS = ("test_resnet", "test_vit")
@@ -48,7 +49,7 @@ def smallest(needs):
 
 @pytest.mark.parametrize(("domain", "objective"), PAIRS)
 def test_trains(domain, objective, tmp_path, monkeypatch):
-    monkeypatch.setattr(setup, "open_dataset", lambda *_: few(domain))
+    monkeypatch.setattr(earlier, "open_dataset", lambda *_: few(domain))
     kind = objectives[objective]
     narrow = {
         name: 64
@@ -63,8 +64,8 @@ def test_trains(domain, objective, tmp_path, monkeypatch):
         "train": {"epochs": 1, "batch_size": BATCH, "workers": 0, "precision": "fp32"},
     }
     try:
-        config = setup.resolve(settings)
-        parts = setup.build(config)
+        config = resolve(settings)
+        parts = build(config)
         run = Run.create(tmp_path / "run", config)
         train(run, parts, Progress(quiet=True))
     except UsageError as error:

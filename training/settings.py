@@ -61,7 +61,7 @@ class EncoderConfig(Config):
     frozen_statistics: Annotated[
         bool,
         Field(
-            description="whether the batch-norm statistics of the initial weights are kept, in "
+            description="statistics of batch normalization stay those of the initial weights, in "
             "training as well"
         ),
     ] = False
