@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import UsageError, did_you_mean
 
@@ -22,13 +18,16 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def validate(model: type[C], values: Mapping[str, Any], where: str = "") -> C:
+def validate(
+    model: type[C], values: Mapping[str, Any], where: str = "", lead: str = "Known here"
+) -> C:
     """Checks `values` against a model.
 
     Args:
         model: The pydantic model.
         values: Nested plain values.
         where: Dotted prefix of the keys, for the message.
+        lead: Words before the list of known keys, for the message.
 
     Raises:
         UsageError: At the first wrong key or value, with the nearest right one.
@@ -40,26 +39,27 @@ def validate(model: type[C], values: Mapping[str, Any], where: str = "") -> C:
         *parents, key = [str(part) for part in first["loc"]] or ["configuration"]
         name = ".".join([*filter(None, [where]), *parents, key])
         if first["type"] == "extra_forbidden":
-            raise unknown_key(name, key, _keys(model, parents)) from error
+            raise unknown_key(name, key, _keys(model, parents), lead) from error
         raise UsageError(
-            f"Wrong value for '{name}': {first['msg']}, not {first['input']!r}."
+            f"Wrong value for '{name}': {first['msg'].removeprefix('Value error, ')}, "
+            f"not {first['input']!r}."
             if first["type"] != "missing"
             else f"The key '{name}' is required."
         ) from error
 
 
-def unknown_key(name: str, key: str, known: Iterable[str]) -> UsageError:
+def unknown_key(name: str, key: str, known: Iterable[str], lead: str = "Known here") -> UsageError:
     """Returns the error about an unknown key, with the nearest right one.
 
     Args:
         name: The key with its dotted prefix.
         key: The key alone.
         known: The keys that there are.
+        lead: Words before the list of them.
     """
     keys = sorted(known)
     parts = [f"Unknown key '{name}'.", did_you_mean(key, keys)]
-    parts.append(f"Known here: {', '.join(keys)}." if keys else "There are none here.")
-    return UsageError(" ".join(part for part in parts if part))
+    return UsageError(" ".join([*filter(None, parts), f"{lead}: {', '.join(keys) or 'none'}."]))
 
 
 def _keys(model: type[BaseModel], parents: Iterable[str]) -> list[str]:

@@ -112,7 +112,8 @@ class Registry(Mapping[str, Any]):
             raise PluginError(self._clashes[name])
         entry = self._entries.get(name)
         if entry is None:
-            raise UnknownNameError(self.kind, name, self, self._hint())
+            hint = f"{self._hint()} A plugin in a folder needs --plugins-dir FOLDER.".lstrip()
+            raise UnknownNameError(self.kind, name, self, hint)
         if entry.value is None:
             hint = f"It is not installed: run '{entry.install}'. {self._hint()}".rstrip()
             raise UnknownNameError(self.kind, name, self, hint)

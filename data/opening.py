@@ -95,7 +95,7 @@ def open_dataset(
     """
     path, name = Path(config.path), reader_of(domain, config)
     reader: type[Dataset] = datasets[name]
-    options = validate(reader.Config, config.options, "data.options")
+    options = validate(reader.Config, config.options, "data.options", f"The reader {name} has")
     labels = Path(config.labels) if config.labels else None
     if labels and not labels.is_file():
         raise UsageError(f"The labels '{labels}' do not exist. Give --labels a CSV file.")

@@ -67,6 +67,7 @@ def from_run(run: Run) -> Pretrained:
     Raises:
         RunError: If the run has no encoder yet, or the file is of another architecture.
     """
+    run.require_encoder()
     return from_facts(run.folder.name, run.read_json("encoder.json"), run.encoder)
 
 

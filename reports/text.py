@@ -14,6 +14,7 @@ from .kept import kept_sentences
 from .metrics import direction, is_share, order_of_grades
 from .tables import aligned, in_blocks
 from .words import (
+    barely_trained,
     descriptors_sentence,
     estimate_parts,
     estimate_text,
@@ -43,10 +44,12 @@ def trained(run: Run, watched: str) -> str:
     facts = run.read_json("encoder.json")
     manifest = run.read_json("manifest.json")
     skipped, reason = manifest["skipped"], manifest.get("no_evaluation", "")
+    barely = barely_trained(manifest["steps"], manifest["epochs"])
     were = "image was" if skipped == 1 else "images were"
     lines = [
         f"Collapse watch: {watched}."
         + (f" {skipped} {were} skipped, see {run.skipped}." if skipped else ""),
+        *([barely] if barely else []),
         *kept_sentences(selected(run), manifest),
         f"The encoder is in {run.encoder}. Load it with",
         *(f"    {line}" for line in how_to_load(run, facts)),

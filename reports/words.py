@@ -191,6 +191,22 @@ def short_training(pretraining: Mapping[str, float]) -> str:
     )
 
 
+def barely_trained(steps: int, epochs: float) -> str:
+    """Says that less than one epoch was trained, as a sentence; "" if it was more.
+
+    Args:
+        steps: Number of steps that were trained.
+        epochs: The same in epochs.
+    """
+    if epochs >= 1:
+        return ""
+    were = "was" if steps == 1 else "were"
+    return (
+        f"Only {plural(steps, 'step')} {were} trained ({epochs:.2g} of an epoch); such an encoder "
+        "has learned next to nothing: give more time, or a smaller --batch-size or --image-size."
+    )
+
+
 def tested_on(images: int, groups: int) -> str:
     """Says how many test images and groups a table rests on, as a sentence; "" if not known."""
     if not groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +12,8 @@ from accelerate.utils import gather_object
 from ..core.errors import RunError
 from ..core.objective import Objective
 from .run import Run
+
+_FIRST = 60.0  # seconds, so that a run that is interrupted early can go on
 
 
 class HasState(Protocol):
@@ -38,6 +41,16 @@ class Checkpoint:
     ) -> None:
         self._run, self._accelerator = run, accelerator
         self._objective, self._parts = objective, parts
+
+    def is_due(self, saved_at: float, every: float) -> bool:
+        """Tells whether to save now; the first checkpoint comes after a minute at the latest.
+
+        Args:
+            saved_at: Time of the last checkpoint or of the start, in seconds of a monotonic clock.
+            every: Seconds between two checkpoints.
+        """
+        limit = every if self._run.last.is_file() else min(every, _FIRST)
+        return time.monotonic() - saved_at > limit
 
     def save(self, **progress: Any) -> None:
         """Writes the checkpoint; all processes must call it.

@@ -201,6 +201,8 @@ class Trainer:
             self.run.repair_lines()
         state = self.checkpoint.load() or {"step": 0, "schedule": [], "elapsed": 0.0}
         self.step, self.elapsed = state["step"], state["elapsed"]
+        if self.step:
+            self.progress.say(f"The training goes on after step {self.step}.")
         recorded = [(line["step"], line["steps"]) for line in self.run.lines(self.run.schedule)]
         later = [change for change in recorded if change[0] >= self.step]
         plan = [*state["schedule"], *later]
@@ -231,7 +233,7 @@ class Trainer:
             raise RunError(f"Stopped because the features collapsed: {cure('COLLAPSED')}.")
 
     def _save_or_stop(self) -> None:
-        late = time.monotonic() - self.saved_at > self.settings.checkpoint_every
+        late = self.checkpoint.is_due(self.saved_at, self.settings.checkpoint_every)
         stop = self._any(bool(self.stop_signal)) and not self.ended
         if stop or self._any(late):
             began = time.monotonic()

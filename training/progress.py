@@ -1,8 +1,9 @@
-"""Shows a training: a progress bar on a terminal, a line for each epoch elsewhere."""
+"""Shows a training: a progress bar on a terminal; elsewhere a line for each epoch and minute."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from ..data.process import show_log
 if TYPE_CHECKING:
     from ..data.inspection import Inspection
     from .setup import Setup
+
+_FIRST_LINE, _LINES = 5.0, 60.0  # seconds until the first line of a log, and between lines
 
 
 class Progress:
@@ -33,10 +36,12 @@ class Progress:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._status = ""
+        self._line_due = float("inf")
         show_log(self.say, self.warn)
 
     def start(self, setup: Setup) -> None:
         """Prints the images, the objective, the encoder and its initial weights."""
+        self._line_due = time.monotonic() + _FIRST_LINE
         config, dataset = setup.config, setup.dataset
         held_out = len(setup.splits.test)
         self.say(
@@ -89,10 +94,22 @@ class Progress:
             self._bar.stop()
 
     def step(self, step: int, steps: int, max_time: float | None, elapsed: float) -> None:
-        """Moves the bar to a step; `steps` is 0 while the length of the schedule is not known."""
+        """Moves the bar to a step, or prints a line a minute of a training without terminal.
+
+        Args:
+            step: Number of steps done.
+            steps: Length of the schedule; 0 while it is not known.
+            max_time: Seconds after which the training ends, None for no limit.
+            elapsed: Seconds of training.
+        """
+        each = elapsed / max(step, 1)
+        left = (steps - step) * each if steps else (max_time or 0) - elapsed
         if self._bar is None or self._task is None:
+            if time.monotonic() >= self._line_due:
+                self._line_due = time.monotonic() + _LINES
+                end = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left))
+                self.say(f"step {step}/{steps or '?'}  {each:.3g} s per step  end at about {end}")
             return
-        left = (steps - step) * elapsed / max(step, 1) if steps else (max_time or 0) - elapsed
         text = f"{step}/{steps or '?'}  {self._status}  {clock(left)} left"
         self._bar.update(self._task, total=steps or None, completed=step, description=text)
 

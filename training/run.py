@@ -120,6 +120,13 @@ class Run:
                 f"{error} {kept}; go on with 'ssl-kit train --resume {self.folder}'."
             ) from error
 
+    def require_encoder(self) -> None:
+        """Raises RunError if no encoder has been written yet."""
+        if not self.encoder.is_file():
+            raise RunError(
+                f"The run has no encoder yet; go on with 'ssl-kit train --resume {self.folder}'."
+            )
+
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """Writes a JSON file of the run."""
         with self._writing():

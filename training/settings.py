@@ -246,6 +246,12 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def lead_of_objective(name: str, domain: str, asked: Mapping[str, Any]) -> str:
+    """Returns words before the options of an objective, which says if it is a domain's default."""
+    named = "name" in merge(asked).get("objective", {})
+    return f"The objective {name}{'' if named else f' (default of domain {domain})'} has"
+
+
 def expand(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     """Turns {"objective.temperature": 0.2} into nested settings; None into none."""
     return merge(*(nest(key.split("."), value) for key, value in (settings or {}).items()))

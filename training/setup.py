@@ -29,7 +29,7 @@ from ..nn.layers import freeze_all_statistics, freeze_first_layers
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
 from .defaults import domain_defaults
 from .engine import divide_batch, process_count
-from .settings import RunConfig, merge
+from .settings import RunConfig, lead_of_objective, merge
 
 
 def resolve(*layers: Mapping[str, Any]) -> RunConfig:
@@ -52,7 +52,8 @@ def resolve(*layers: Mapping[str, Any]) -> RunConfig:
     chosen = validate(RunConfig, merge(below, asked)).objective
     objective: type[Objective] = objectives[chosen.name]
     config = validate(RunConfig, merge(objective.defaults, below, asked))
-    options = validate(objective.Config, config.objective.options, "objective")
+    lead = lead_of_objective(chosen.name, name, asked)
+    options = validate(objective.Config, config.objective.options, "objective", lead)
     named = {"name": chosen.name, **options.model_dump()}
     return validate(RunConfig, {**config.model_dump(), "objective": named})
 

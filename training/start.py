@@ -78,4 +78,6 @@ def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:
     setup = build(run.config)
     for change in changes_since(run, setup):
         progress.warn(change)
+    if not run.last.is_file():
+        progress.say("There is no checkpoint; the training starts anew.")
     return run, train(run, setup, progress)

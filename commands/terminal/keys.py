@@ -14,7 +14,14 @@ from ...core.discovery import datasets, domains, evaluations, objectives
 from ...core.registry import Registry
 from ...data.opening import DataConfig
 from ...training.flags import FLAGS
-from ...training.settings import RunConfig, from_flags, merge, read_toml, refuse_strays
+from ...training.settings import (
+    RunConfig,
+    from_flags,
+    lead_of_objective,
+    merge,
+    read_toml,
+    refuse_strays,
+)
 from ..listings import facts
 
 Options = Mapping[str, Any]
@@ -37,7 +44,8 @@ def check_run(options: Options) -> None:
     own = facts.read(domains.entry(domain))
     ours = {"objective": RunConfig.model_fields["objective"].default.model_dump()}
     config = validate(RunConfig, merge(ours, own.get("defaults", {}), asked))
-    _check(objectives, config.objective.name, "objective", config.objective.options)
+    name, options = config.objective.name, config.objective.options
+    _check(objectives, name, "objective", options, lead=lead_of_objective(name, domain, asked))
     _check_reader(config.data, own.get("datasets", ()))
 
 
@@ -96,7 +104,12 @@ def check_comparison(options: Options) -> None:
 
 
 def _check(
-    registry: Registry, name: str, where: str, given: Any, besides: Iterable[str] = ()
+    registry: Registry,
+    name: str,
+    where: str,
+    given: Any,
+    besides: Iterable[str] = (),
+    lead: str = "",
 ) -> None:
     """Checks the options of a plugin, and tables of options of other plugins in them.
 
@@ -106,6 +119,7 @@ def _check(
         where: Dotted prefix of the options, for the message.
         given: The options; the command refuses what is no table of them.
         besides: Keys that are no options of the plugin, and right nevertheless.
+        lead: Words before the known keys, for the message; they name the plugin if empty.
     """
     known = facts.read(registry.entry(name)).get("options")
     if known is None or not isinstance(given, Mapping):
@@ -114,7 +128,8 @@ def _check(
         if key in besides:
             continue
         if key not in known:
-            raise unknown_key(f"{where}.{key}", key, [*known, *besides])
+            lead = lead or f"The {registry.kind} {name} has"
+            raise unknown_key(f"{where}.{key}", key, [*known, *besides], lead)
         inner, of = f"{where}.{key}", known[key].get("options_of")
         if of == "objectives" and isinstance(value, Mapping):
             for part, options in value.items():
@@ -134,4 +149,5 @@ def _check_reader(config: DataConfig, readers: Iterable[str]) -> None:
         known |= set(options)
     for key in config.options:
         if known and key not in known:
-            raise unknown_key(f"data.options.{key}", key, known)
+            lead = f"The reader {named} has" if named else f"The readers {', '.join(readers)} have"
+            raise unknown_key(f"data.options.{key}", key, known, lead)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.dataset import Dataset
-from ...core.errors import UsageError
+from ...core.errors import UsageError, did_you_mean
 from ...data.splits import Positions
 from ...nn.checkpoints import facts_beside
 from ...training.run import Run
@@ -164,7 +164,10 @@ def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
             taken = names.count(name) > 1 or name in KINDS
             arms.append(Arm(text.strip("/") if taken else name, "run", _run(text)))
         else:
-            raise UsageError(f"An arm is a run folder, {', '.join(KINDS)}; '{text}' is none.")
+            meant = did_you_mean(text, KINDS)
+            raise UsageError(
+                f"An arm is a run folder, {', '.join(KINDS)}; '{text}' is none. {meant}".rstrip()
+            )
     if len({arm.name for arm in arms}) < len(arms):
         raise UsageError("An arm is given twice. Name each once.")
     return [_start(arms) if arm.kind == START else arm for arm in arms]
@@ -215,6 +218,7 @@ def _run(text: str) -> Run:
 
     Raises:
         UsageError: If it is a classifier, whose encoder has learned from all labels already.
+        RunError: If the run has no encoder yet.
     """
     run = open_run(text)
     if isinstance(run, TunedRun):
@@ -222,6 +226,7 @@ def _run(text: str) -> Run:
             f"'{text}' is a fine-tuned classifier, which learned from labels that the budgets of a "
             "comparison hold back. Compare the run that it was fine-tuned from."
         )
+    run.require_encoder()
     return run
 
 

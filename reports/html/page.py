@@ -90,15 +90,18 @@ def run_page(run: Run, data: str = "", live: bool = False) -> bytes:
 
 
 def _images(run: Run, data: str, live: bool, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Returns the sections that show images; why there are none if these are not available."""
+    """Returns the sections that show images, and why some or all of them are left out."""
     names = ("spectrum", "atlas", "gallery", "sheet", "embedded", "understood")
     empty: dict[str, Any] = dict.fromkeys(names)
     empty |= {"leak": sections.leak(manifest, None, None), "missing": ""}
     if live:
         return empty
-    if not run.encoder.is_file():
-        reason = "The run has no encoder yet, because its training has not got far enough."
-        return empty | {"missing": reason}
+    if not (run.folder / "encoder.json").is_file():
+        not_begun = sections.Leak(
+            "The training has not begun, so no image was used yet.", bad=False
+        )
+        reason = "The run has no encoder yet. The sections with images are left out."
+        return empty | {"leak": not_begun, "missing": reason}
     try:
         domain, dataset, config = open_images(str(run.folder), "", data, "")
         splits = split(dataset.index, config.holdout)
@@ -108,22 +111,28 @@ def _images(run: Run, data: str, live: bool, manifest: dict[str, Any]) -> dict[s
             raise
         reason = facts.scrub(str(error))
         return empty | {
-            "missing": f"The images are not available: {reason} Give their path with --data."
+            "missing": f"The images are not available: {reason} Give their path with --data. "
+            "The sections with images (map, neighbors, views) are left out."
         }
 
 
 def _of_images(
     run: Run, domain: Domain, dataset: Dataset, splits: Splits, manifest: dict[str, Any]
 ) -> dict[str, Any]:
-    embedded = embed_sample(run, from_run(run), dataset, domain)
-    return {
+    shown = {
         "understood": understood(EvaluationData(dataset, splits, domain)),
+        "sheet": sections.sheet(run, dataset, domain),
+        "leak": sections.leak(manifest, dataset.index, splits),
+    }
+    if not run.encoder.is_file():
+        reason = "The run has no encoder yet. The map and the neighbors are left out."
+        return shown | {"missing": reason}
+    embedded = embed_sample(run, from_run(run), dataset, domain)
+    return shown | {
         "embedded": embedded,
         "spectrum": sections.spectrum_chart(embedded.features, embedded.initial_features),
         "atlas": sections.atlas(embedded, dataset, splits, domain),
         "gallery": sections.gallery(embedded, dataset, splits, domain),
-        "sheet": sections.sheet(run, dataset, domain),
-        "leak": sections.leak(manifest, dataset.index, splits),
     }
 
 

@@ -470,3 +470,8 @@ def test_the_command_line_on_real_digits(tmp_path):
     values = json.loads(again.stdout)
     assert values["data"]["classes"] == list("0123456789")
     assert values["budgets"] == [{"name": "4", "labels": [40]}]
+
+
+def test_a_misspelled_arm_is_told_from_a_run():
+    with pytest.raises(UsageError, match=r"'imagnet' is none. Did you mean 'imagenet'\?"):
+        parse_arms(["imagnet"], "")

@@ -1,7 +1,7 @@
 import pytest
 
 from ssl_kit import SslKitError
-from ssl_kit.commands.terminal.keys import check_evaluations, check_run
+from ssl_kit.commands.terminal.keys import check_evaluations, check_images, check_run
 
 
 def run_of(**parts):
@@ -36,3 +36,9 @@ def test_right_options_of_combined_objectives_pass():
 def test_options_of_the_evaluation_inside_another_are_checked(options, message):
     with pytest.raises(SslKitError, match=message):
         check_evaluations({"evaluation": "few_labels", "set": {"few_labels": options}})
+
+
+def test_an_unknown_option_of_a_reader_names_the_reader():
+    data = {"reader": "arrays", "options": {"chanels": 1}}
+    with pytest.raises(SslKitError, match="The reader arrays has: channels, "):
+        check_images({"domain": "remote_sensing", "set": {"data": data}})

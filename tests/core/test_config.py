@@ -120,6 +120,8 @@ def test_naming_the_same_objective_keeps_its_options():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"objective": {"kk": 1}}, "The objective simclr .default of domain natural. has: "),
+        ({"objective": {"name": "simclr", "kk": 1}}, "The objective simclr has: "),
         ({"sead": 1}, "Unknown key 'sead'. Did you mean 'seed'?"),
         ({"train": {"epoch": 1}}, "Unknown key 'train.epoch'. Did you mean 'epochs'?"),
         ({"objective": {"name": "simclr", "temprature": 1}}, "'objective.temprature'.*temperature"),
@@ -129,8 +131,11 @@ def test_naming_the_same_objective_keeps_its_options():
         ({"encoder": {"image_size": 4}}, "'encoder.image_size'.*not 4"),
         ({"optimizer": {"name": "adam"}}, "'optimizer.name'.*'adamw'"),
         ({"optimizer": {"lr": float("nan")}}, "'optimizer.lr'"),
-        ({"train": {"max_time": "soon"}}, "'train.max_time'.*90s, 10m or 1h30m"),
-        ({"objective": "simcrl"}, "Unknown objective 'simcrl'. Did you mean 'simclr'?"),
+        ({"train": {"max_time": "soon"}}, "'train.max_time': a duration.*90s, 10m or 1h30m"),
+        (
+            {"objective": "simcrl"},
+            "Unknown objective 'simcrl'. Did you mean 'simclr'?.*-dir FOLDER.$",
+        ),
         ({"objective": 3}, "'objective'"),
         ({"domain": "naturel"}, "Unknown domain 'naturel'. Did you mean 'natural'?"),
         ({"domain": None}, "Give --domain"),

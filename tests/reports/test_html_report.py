@@ -176,6 +176,16 @@ def test_a_run_that_has_just_begun_has_a_page(copy, missing):
     assert b"<h1>" in page.run_page(copy)
 
 
+@pytest.mark.parametrize("missing", ["encoder.safetensors", "encoder.json"])
+def test_a_run_without_an_encoder_is_to_be_resumed(copy, missing):
+    (copy.folder / missing).unlink()
+    html = page.run_page(copy).decode()
+    assert "The run has no encoder yet" in html
+    assert f"ssl-kit train --resume {copy.folder}" in html
+    assert "ssl-kit evaluate RUN" not in html
+    assert "images are not available" not in html
+
+
 def test_the_live_page_looks_at_no_image(finished_run):
     html = page.run_page(finished_run, live=True).decode()
     assert "connect-src 'self'" in html

@@ -1,4 +1,5 @@
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 
 from ssl_kit.evaluation import Estimate, Result
 from ssl_kit.evaluation.side_by_side import SideBySide
-from ssl_kit.reports.text import evaluation, evaluation_json, finetuned
+from ssl_kit.reports.text import evaluation, evaluation_json, finetuned, trained
+from ssl_kit.training.run import Run
 
 
 def result(right, **more):
@@ -148,3 +150,10 @@ def test_a_classifier_is_reported_with_its_intervals(tmp_path):
     assert "Tested on 40 images of 5 groups." in text
     assert "Six test groups are needed" in text
     assert f'timm.create_model("local-dir:{tmp_path}", pretrained=True)' in text
+
+
+def test_less_than_an_epoch_is_said_beside_the_verdict(finished_run, tmp_path):
+    run = Run(shutil.copytree(finished_run.folder, tmp_path / "run"))
+    assert "Only" not in trained(run, "OK")
+    run.write_json("manifest.json", {**run.read_json("manifest.json"), "steps": 2, "epochs": 0.25})
+    assert "OK.\nOnly 2 steps were trained (0.25 of an epoch); such an" in trained(run, "OK")

@@ -102,6 +102,18 @@ def test_a_run_without_a_checkpoint_follows_all_settings_but_compares_images(
     assert go_on(stopped, Progress(quiet=True))[0].read_json("manifest.json")["steps"] == 8
 
 
+def test_a_resume_says_from_where_it_goes_on(stopped, monkeypatch):
+    said = []
+    monkeypatch.setattr(Progress, "say", lambda self, text: said.append(text))
+    with pytest.raises(RunError, match="Stopped by a signal after step 3"):
+        go_on(stopped, Recorded(at=3))
+    assert "The training goes on after step 2." in said
+    shutil.rmtree(stopped / "checkpoints")
+    with pytest.raises(RunError, match="Stopped by a signal after step 1"):
+        go_on(stopped, Recorded(at=1))
+    assert "There is no checkpoint; the training starts anew." in said
+
+
 def test_another_number_of_processes_is_said_or_refused(stopped):
     manifest = json.loads((stopped / "manifest.json").read_text())
     (stopped / "manifest.json").write_text(json.dumps({**manifest, "processes": 2}))

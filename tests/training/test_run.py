@@ -10,6 +10,8 @@ from safetensors import safe_open
 
 from ssl_kit import RunError, UsageError
 from ssl_kit.core.atomic import write_atomic
+from ssl_kit.evaluation.comparing.arms import parse_arms
+from ssl_kit.evaluation.pretrained import from_run
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import RunConfig
 
@@ -31,6 +33,14 @@ def full_disk(monkeypatch):
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_run_without_an_encoder_is_to_be_resumed(finished_run, tmp_path):
+    run = Run(shutil.copytree(finished_run.folder, tmp_path / "run"))
+    run.encoder.unlink()
+    for use in (from_run, lambda run: parse_arms([str(run.folder)], "")):
+        with pytest.raises(RunError, match=r"^The run has no encoder yet; go on with 'ssl-kit tr"):
+            use(run)
 
 
 def test_write_atomic_makes_folders_and_leaves_nothing_beside(tmp_path):
