@@ -15,7 +15,7 @@ from ..core.errors import UsageError
 _NAMES = {
     "path": "path file filename filepath image imagepath imagename imagefile img imageid",
     "label": "label class target classname category diagnosis labels classes tags",
-    "group": "group groupid patient patientid patientname subject subjectid participant "
+    "group": "group groupid patient patientid subject subjectid participant "
     "participantid case caseid slide slideid scene sceneid",
     "split": "split set fold subset partition",
 }
@@ -27,7 +27,7 @@ MAY_BE_GROUPS = "may be the groups, and is not used"
 
 _ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 _GROUP_LIKE = re.compile(
-    r"(patient|subject|participant|person|case|donor|slide|study)(s?|id|uid|no|nr|number|code|key)$"
+    r"(patient|subject|participant|person|case|donor|slide|study)(s?|id|uid|no|nr|number|name|code|key)$"
 )
 _SPREADSHEETS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
 
