@@ -102,6 +102,7 @@ def _manifest(prepared: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("command", "initial_weights", "versions", "data")
     return {
         **{key: values[key] for key in kept if key in values},
+        "groups_from": index.origins.get("group", ""),
         "groups": sorted(groups | before),
     }
 
