@@ -17,7 +17,7 @@ from .companions import counted_by_ending
 from .copies import Copies, find_copies
 from .file_dataset import FileDataset
 from .files import table_in
-from .looking import Channel, Sample, channel_facts, look_at
+from .looking import Channel, Sample, channels_of, look_at, outside_of_window
 from .splits import Splits
 from .table import MAY_BE_GROUPS
 
@@ -100,16 +100,13 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
     """
     index, sample = dataset.index, look_at(dataset, most)
     parts = {"train": splits.train, "val": splits.val, "test": splits.test}
-    values = np.concatenate(sample.pixels).T
-    channels = tuple(
-        channel_facts(name, of_channel, dataset.value_range[c], [*sample.types] == ["uint8"])
-        for c, (name, of_channel) in enumerate(zip(dataset.channels, values, strict=True))
-    )
+    channels = channels_of(dataset, sample)
     constant = sum(not descriptor.any() for descriptor in sample.descriptors)
     copies = find_copies(sample.positions, sample.digests, sample.descriptors, index, splits)
     unreadable = _unreadable(dataset, sample)
     warnings = [
         *_of_pixels(sample, channels, constant, unreadable),
+        *outside_of_window(dataset, channels),
         *_of_copies(copies, sample),
         *splits.warnings,
         *(remark for remark in index.remarks if MAY_BE_GROUPS in remark),
