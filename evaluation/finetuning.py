@@ -74,6 +74,7 @@ def fine_tune(
     epochs = config.epochs or epochs_for(len(parts.train) + len(parts.val), config.images)
     kind = HeadTraining if config.freeze == "all" else EncoderTraining
     losses, curve = list[float](), list[tuple[float, float]]()
+    checks = validation_epochs(epochs) if len(parts.val) else ()
 
     def judge(*predictions: NDArray[Any]) -> tuple[float, float]:
         curve.append(score(len(classes), *predictions))
@@ -83,15 +84,11 @@ def fine_tune(
         losses.append(loss)
         advance(done, epochs, loss)
 
+    def make(with_val: bool) -> EncoderTraining | HeadTraining:
+        return kind(model, data, config, epochs, with_val)
+
     with seeded(config.seed):
-        fitted = choose_epochs_then_refit(
-            lambda with_val: kind(model, data, config, epochs, with_val),
-            epochs,
-            validation_epochs(epochs) if len(parts.val) else (),
-            judge,
-            advance=note,
-            chosen=chosen,
-        )
+        fitted = choose_epochs_then_refit(make, epochs, checks, judge, advance=note, chosen=chosen)
         tested, classifier = fitted.model.predict("test"), fitted.model.classifier()
     result = Result.of_classification(
         *tested,
