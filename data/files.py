@@ -74,7 +74,7 @@ def index_files(
         if not key.lower().endswith(tuple(beside)) and not _PRODUCT.search(f"{inside}{key}")
     }
     remarks += _of_others(others, is_labeled=table is not None)
-    labeling = _labeling(root, keys, table, source.layout)
+    labeling = _labeling(root, keys, table, source)
     if label_option:
         labeling = _without_labels(labeling, label_option, bool(table or source.layout))
     labeling = replace(labeling, remarks=(*remarks, *labeling.remarks))
@@ -94,11 +94,12 @@ def _of_others(names: Collection[str], is_labeled: bool) -> list[str]:
     return remarks[:2]
 
 
-def _labeling(root: Path, keys: list[str], table: Path | None, layout: str) -> Labeling:
+def _labeling(root: Path, keys: list[str], table: Path | None, source: LabelSource) -> Labeling:
     """Reads the table, then the folders: by the layout that is asked for, or without a table."""
+    layout = source.layout
     if not table:
         return from_layout(keys, layout) if layout else from_folders(keys)
-    declared = read_table(table, root, keys)
+    declared = read_table(table, root, keys, is_given=source.table is not None)
     return declared.over(from_layout(keys, layout)) if layout else declared
 
 

@@ -17,8 +17,9 @@ from .companions import counted_by_ending
 from .copies import Copies, find_copies
 from .file_dataset import FileDataset
 from .files import table_in
-from .looking import Channel, Sample, channel_facts, look_at
+from .looking import Channel, Sample, channels_of, look_at, outside_of_window
 from .splits import Splits
+from .table import MAY_BE_GROUPS
 
 SAMPLE = 1024
 AT_START = 64  # images that are looked at before a training
@@ -99,18 +100,16 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
     """
     index, sample = dataset.index, look_at(dataset, most)
     parts = {"train": splits.train, "val": splits.val, "test": splits.test}
-    values = np.concatenate(sample.pixels).T
-    channels = tuple(
-        channel_facts(name, of_channel, dataset.value_range[c], [*sample.types] == ["uint8"])
-        for c, (name, of_channel) in enumerate(zip(dataset.channels, values, strict=True))
-    )
+    channels = channels_of(dataset, sample)
     constant = sum(not descriptor.any() for descriptor in sample.descriptors)
     copies = find_copies(sample.positions, sample.digests, sample.descriptors, index, splits)
     unreadable = _unreadable(dataset, sample)
     warnings = [
         *_of_pixels(sample, channels, constant, unreadable),
+        *outside_of_window(dataset, channels),
         *_of_copies(copies, sample),
         *splits.warnings,
+        *(remark for remark in index.remarks if MAY_BE_GROUPS in remark),
     ]
     gray = len(channels) > 1 and not sample.colored
     return Inspection(
@@ -133,7 +132,7 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
         part_groups={name: _distinct(index.groups[part]) for name, part in parts.items()},
         part_classes={name: _counts(index.take(part)) for name, part in parts.items()},
         copies=copies,
-        remarks=tuple(_remarks(dataset, splits, channels, gray)),
+        remarks=tuple(r for r in _remarks(dataset, splits, channels, gray) if r not in warnings),
         warnings=tuple(warnings),
     )
 
@@ -199,9 +198,7 @@ def _remarks(
     dataset: Dataset, splits: Splits, channels: tuple[Channel, ...], gray: bool
 ) -> Iterator[str]:
     """Yields what was assumed and is no warning."""
-    for remark in (*dataset.index.remarks, *splits.remarks):
-        if remark not in splits.warnings:
-            yield remark
+    yield from (*dataset.index.remarks, *splits.remarks)
     if gray:
         yield _gray(dataset)
     if all(channel.mapped == (0, 1) for channel in channels):

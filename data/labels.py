@@ -17,7 +17,7 @@ from .targets import NONE
 _YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 
 
-def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
+def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = False) -> Labeling:
     """Reads a table of labels as people write it.
 
     Commas, semicolons or tabs separate the columns; UTF-8, UTF-16 or Latin-1 encode the text.
@@ -27,10 +27,11 @@ def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
         path: The table.
         root: Folder of the data.
         keys: Of the files, relative to `root`.
+        is_given: Whether the user named the table, which must be of use then.
 
     Raises:
         UsageError: If it cannot be read, lacks a column of paths, names files that are not there,
-            or contradicts itself.
+            or contradicts itself; if it is given and has no label, group or split.
     """
     table = read_text_table(path)
     files = table.column("path")
@@ -44,10 +45,13 @@ def read_table(path: Path, root: Path, keys: Sequence[str]) -> Labeling:
     indicators = [] if columns["label"] is not None else _indicators(table, set(used))
     table.name_unused([*used, *indicators])
     if not indicators and set(columns.values()) == {None}:
-        table.remarks.append(
-            f"'{path.name}' has no column called label, class, target, group or split; it has "
-            f"{', '.join(name.strip() for name in table.header)}."
+        useless = (
+            f"'{path.name}' has no column called label, class, target, group, patient, subject, "
+            f"case, slide or split; it has {', '.join(name.strip() for name in table.header)}."
         )
+        if is_given:
+            raise UsageError(f"{useless} Rename the column that you mean.")
+        table.remarks.append(useless)
     key_of = KeyFinder(root, keys)
     keys_of_lines = _found(path, key_of, [line[files] for line in table.lines])
     rows, parts = _collect(table, columns, indicators, keys_of_lines)

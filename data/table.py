@@ -13,15 +13,22 @@ from pathlib import Path
 from ..core.errors import UsageError
 
 _NAMES = {
-    "path": "path file filename file_name filepath file_path image image_path image_name img",
-    "label": "label class target class_name category diagnosis labels classes tags",
-    "group": "group patient patient_id subject subject_id slide slide_id scene participant_id",
+    "path": "path file filename filepath image imagepath imagename imagefile img imageid",
+    "label": "label class target classname category diagnosis labels classes tags",
+    "group": "group groupid patient patientid subject subjectid participant "
+    "participantid case caseid slide slideid scene sceneid",
     "split": "split set fold subset partition",
 }
 COLUMNS = {kind: tuple(names.split()) for kind, names in _NAMES.items()}
-"""Names of columns, in lower case and with underscores for blanks; earlier ones win."""
+"""Names of columns, in lower case and without blanks, `_` and `-`; earlier ones win."""
+
+MAY_BE_GROUPS = "may be the groups, and is not used"
+"""Stands in the remark on a column that looks like a patient; `--strict` refuses such a table."""
 
 _ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+_GROUP_LIKE = re.compile(
+    r"(patient|subject|participant|person|case|donor|slide|study)(s?|id|uid|no|nr|number|name|code|key)$"
+)
 _SPREADSHEETS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
 
 
@@ -43,8 +50,8 @@ class Table:
 
     @property
     def names(self) -> list[str]:
-        """Names of the columns in lower case, with underscores for blanks."""
-        return [re.sub(r"\W+", "_", name.strip().lower()).strip("_") for name in self.header]
+        """Names of the columns in lower case, without blanks and marks."""
+        return [re.sub(r"[\W_]+", "", name.lower()) for name in self.header]
 
     def coordinates(self, line: Sequence[str]) -> tuple[str, str] | None:
         """Returns x and y of a line that labels a part of a file, None if it labels all of it."""
@@ -58,9 +65,10 @@ class Table:
         names = self.names
         there = [name for name in COLUMNS[kind] if name in names]
         if len(there) > 1:
+            written = [self.header[names.index(name)].strip() for name in there]
             self.remarks.append(
-                f"'{self.path.name}' has the columns {' and '.join(there)}; '{there[0]}' is taken "
-                f"for the {kind}."
+                f"'{self.path.name}' has the columns {' and '.join(written)}; '{written[0]}' is "
+                f"taken for the {kind}."
             )
         return names.index(there[0]) if there else None
 
@@ -70,10 +78,17 @@ class Table:
         kinds = {known.get(self.names[i]) for i in used if i is not None}
         unused = []
         for i, name in enumerate(self.names):
-            if i in used or name in ("", "x", "y") or re.fullmatch(r"unnamed_\d+", name):
+            if i in used or name in ("", "x", "y") or re.fullmatch(r"unnamed\d+", name):
                 continue
             close = get_close_matches(name, known, n=1, cutoff=0.8) if name not in known else []
-            if close and known[close[0]] not in kinds:
+            meant = known[close[0]] if close else ""
+            slip = meant == "group" and not name.startswith(close[0])  # unlike patient_age
+            if "group" not in kinds and (slip or _GROUP_LIKE.search(name)):
+                self.remarks.append(
+                    f"The column '{self.header[i].strip()}' of '{self.path.name}' {MAY_BE_GROUPS}. "
+                    "If it names patients, slides or the like, call it group."
+                )
+            elif meant and meant not in kinds:
                 self.remarks.append(
                     f"The column '{self.header[i].strip()}' of '{self.path.name}' is not used. "
                     f"Did you mean '{close[0]}'?"

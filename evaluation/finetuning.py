@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ def fine_tune(
     data: EvaluationData,
     config: FineTuningConfig,
     advance: Advance = lambda done, epochs, loss: None,
+    chosen: Callable[[int, int], None] = lambda best, epochs: None,
 ) -> FineTuned:
     """Trains a classifier, starting from an encoder, and tests it once.
 
@@ -61,6 +62,8 @@ def fine_tune(
         data: Labeled images in three parts.
         config: Options.
         advance: Called after each epoch with its number, how many there are, and the mean loss.
+        chosen: Called with the best number of epochs, and how many there were, before the second
+            training.
 
     Raises:
         RunError: If the loss is not finite.
@@ -71,6 +74,7 @@ def fine_tune(
     epochs = config.epochs or epochs_for(len(parts.train) + len(parts.val), config.images)
     kind = HeadTraining if config.freeze == "all" else EncoderTraining
     losses, curve = list[float](), list[tuple[float, float]]()
+    checks = validation_epochs(epochs) if len(parts.val) else ()
 
     def judge(*predictions: NDArray[Any]) -> tuple[float, float]:
         curve.append(score(len(classes), *predictions))
@@ -80,14 +84,11 @@ def fine_tune(
         losses.append(loss)
         advance(done, epochs, loss)
 
+    def make(with_val: bool) -> EncoderTraining | HeadTraining:
+        return kind(model, data, config, epochs, with_val)
+
     with seeded(config.seed):
-        fitted = choose_epochs_then_refit(
-            lambda with_val: kind(model, data, config, epochs, with_val),
-            epochs,
-            validation_epochs(epochs) if len(parts.val) else (),
-            judge,
-            advance=note,
-        )
+        fitted = choose_epochs_then_refit(make, epochs, checks, judge, advance=note, chosen=chosen)
         tested, classifier = fitted.model.predict("test"), fitted.model.classifier()
     result = Result.of_classification(
         *tested,

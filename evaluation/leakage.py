@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from ..core.dataset import Dataset
 from ..core.errors import UsageError
 from ..training.run import Run
 from .data import EvaluationData
@@ -27,10 +29,13 @@ def refuse_overlap(
         evaluations: Which evaluations will be run.
 
     Raises:
-        UsageError: If there are any and that was not allowed.
+        UsageError: If there are any, or none can be found because the groups of the same images
+            were declared in another way, and that was not allowed.
     """
     trained = groups_of(run)
     index = data.dataset.index
+    if not allow:
+        _refuse_other_groups(run, data.dataset)
     shared = trained & index.group_hashes(data.splits.test)
     if shared and not allow:
         raise UsageError(
@@ -46,3 +51,30 @@ def refuse_overlap(
             "evaluation to report on the test part alone where it can, or say --allow-overlap."
         )
     return len(reported)
+
+
+def _refuse_other_groups(run: Run, dataset: Dataset) -> None:
+    """Raises UsageError if groups of the same images are declared otherwise than at pre-training.
+
+    Their hashes then have nothing in common, so that no overlap would be found. Two tables may
+    declare the same groups: they differ only if no group is found again.
+    """
+    then = run.read_json("manifest.json").get("groups_from")
+    now, trained = dataset.index.origins.get("group", ""), groups_of(run)
+    if then in (None, now) or not _is_same_place(run.config.data.path, dataset.path):
+        return
+    lost = trained - dataset.index.group_hashes()
+    if lost == trained or (lost and not (then and now)):
+        raise UsageError(
+            f"The groups are not those of pre-training ({then or 'none'} then, {now or 'none'} "
+            "now), so that an overlap cannot be excluded. Give the same --labels or --layout, or "
+            "say --allow-overlap."
+        )
+
+
+def _is_same_place(before: str, now: Path) -> bool:
+    """Tells whether one of two existing paths is the other or inside it."""
+    if not before or now == Path() or not Path(before).exists():
+        return False
+    paths = Path(before).resolve(), now.resolve()
+    return paths[0].is_relative_to(paths[1]) or paths[1].is_relative_to(paths[0])

@@ -134,12 +134,17 @@ def _results(names: list[str], content: bytes) -> dict[str, Result]:
 
 
 def pretraining_of(run: Run) -> dict[str, float]:
-    """Returns the seconds and epochs that a run was trained for; empty if it has not ended."""
-    seconds = run.read_json("manifest.json").get("seconds")
+    """Returns the seconds and epochs that a run was trained for; empty if it has not ended.
+
+    Where an encoder was chosen, "kept" is how far it is from the start: 0 is the start, 1 the end.
+    """
+    manifest = run.read_json("manifest.json")
+    seconds, kept = manifest.get("seconds"), manifest.get("kept")
     records = run.lines(run.metrics)
     if seconds is None or not records:
         return {}
-    return {"seconds": float(seconds), "epochs": float(records[-1]["epoch"])}
+    share = {"kept": float(kept["share"])} if kept else {}
+    return {"seconds": float(seconds), "epochs": float(records[-1]["epoch"]), **share}
 
 
 def side_by_side_json(results: SideBySide) -> dict[str, Any]:

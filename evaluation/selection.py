@@ -117,6 +117,7 @@ def choose_epochs_then_refit(
     score: Score = log_likelihood,
     patience: int | None = None,
     advance: Advance = lambda done, epochs, loss: None,
+    chosen: Callable[[int, int], None] = lambda best, epochs: None,
 ) -> Refitted[int, E]:
     """Chooses the number of epochs on the validation part, then trains on both parts for as long.
 
@@ -128,6 +129,8 @@ def choose_epochs_then_refit(
         score: See `choose`.
         patience: See `choose`.
         advance: Called after each epoch.
+        chosen: Called with the best number of epochs, and how many there were, before the second
+            training.
     """
 
     def train(model: E, epochs: int) -> Iterator[int]:
@@ -140,9 +143,11 @@ def choose_epochs_then_refit(
             model = make(False)
             yield from ((n, model.validate()) for n in train(model, epochs) if n in checks)
 
-    def refit(epochs: int) -> E:
+    def refit(best: int) -> E:
+        if checks:
+            chosen(best, epochs)
         model = make(True)
-        for _ in train(model, epochs):
+        for _ in train(model, best):
             pass
         return model
 

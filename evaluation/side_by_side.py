@@ -25,7 +25,8 @@ class SideBySide:
         results: By name of the encoder.
         gains: By how much the first exceeds the second, paired, by metric; empty if there is
             only one.
-        pretraining: Seconds and epochs that the first was pre-trained for; empty if it is no run.
+        pretraining: Seconds and epochs that the first was pre-trained for, and where "kept" how far
+            it is from its start, from 0 to 1; empty if it is no run.
     """
 
     evaluation: str

@@ -33,8 +33,9 @@ def channels_in_words(source: Sequence[str], target: Sequence[str], width: int) 
         width: Number of input channels of the file's weights.
 
     Returns:
-        Phrases such as "matched by name: red; new: nir (mean of the others)"; "" if all channels
-        are the same in the same order.
+        Phrases such as "matched by name: red; new: nir (mean of the others)"; where no name is that
+        of the file, that its filters were averaged; "" if all channels are the same in the same
+        order.
     """
     if len(source) != width:
         taken = f"each of the {len(target)} channels takes the mean of them"
@@ -44,10 +45,13 @@ def channels_in_words(source: Sequence[str], target: Sequence[str], width: int) 
     matched = [name for name in target if name in source]
     new = [name for name in target if name not in source]
     unused = [name for name in source if name not in target]
+    alike = {name: spelled_alike(name, unused) for name in new}
+    asked = [f"'{name}' for '{other}'" for name, other in alike.items() if other]
+    if not matched and not asked:
+        filters = f"the filters of {listed_channels(unused)} were averaged"
+        return f"{filters} for {'each of ' if len(new) > 1 else ''}{listed_channels(new)}"
     phrases = [f"matched by name: {listed_channels(matched) or 'no channel'}"]
     if new:
-        alike = {name: spelled_alike(name, unused) for name in new}
-        asked = [f"'{name}' for '{other}'" for name, other in alike.items() if other]
         doubt = f"; is {', '.join(asked)} a slip?" if asked else ""
         phrases.append(f"new: {listed_channels(new)} (mean of the others{doubt})")
     if unused:

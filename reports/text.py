@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..evaluation.beside_start import RANDOM
 from ..evaluation.records import side_by_side_json
 from ..evaluation.result import Result, verdict
 from ..evaluation.side_by_side import SideBySide
@@ -31,6 +32,7 @@ from .words import (
 _FEW_GROUPS = 6
 _NAME = 17  # characters of the name of an encoder in a table, which is as wide as its numbers
 _NO_NAMES: Mapping[int, str] = {}
+_KEPT_START = "The run kept the weights that it started from, so there is nothing to compare."
 _FLATTERED = "The run was pre-trained on test groups, which may make it look better than it is."
 
 
@@ -143,6 +145,8 @@ def judged(evaluation: SideBySide, shared: int) -> list[str]:
     short = short_training(evaluation.pretraining) if key == "no evidence" else ""
     sentence = gain_sentence(key, evaluation.gain, first.main, control, first.groups)
     sentences = [sentence, *([_FLATTERED] if shared else []), *([short] if short else [])]
+    if evaluation.pretraining.get("kept") == 0 and control != RANDOM:
+        sentences = [_KEPT_START]
     if gain:
         words = verdict(gain, first.groups)
         sentences.append(descriptors_sentence(words, gain, first.main, first.groups))

@@ -87,6 +87,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             "data": images["data"],
             "no_evaluation": _why_no_evaluation(setup),
             **outcome,
+            "groups_from": setup.dataset.index.origins.get("group", ""),
             "groups": images["groups"],
         },
     )

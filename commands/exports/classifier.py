@@ -22,6 +22,7 @@ from ...evaluation.pretrained import Pretrained
 from ...evaluation.requests import Prepared
 from ...evaluation.side_by_side import SideBySide
 from ...evaluation.tuned import open_run
+from ...reports.words import plural
 from ...training.manifest import environment
 from ...training.progress import Progress
 from .common import timm_config, write_json
@@ -55,9 +56,15 @@ def tune(
     def show(done: int, epochs: int, loss: float) -> None:
         progress.say(f"epoch {done}/{epochs}  loss {loss:.4f}")
 
+    def again(best: int, epochs: int) -> None:
+        progress.say(
+            f"Epoch {best} of {epochs} was best on the validation images; training again on all "
+            f"labeled images outside of the test part for {plural(best, 'epoch')}."
+        )
+
     model, parts, dataset = prepared.model, prepared.data.parts, prepared.data.dataset
     progress.say(f"{len(parts.train)} + {len(parts.val)} labeled images, from {model.loaded}")
-    tuned = fine_tune(model, prepared.data, config, show)
+    tuned = fine_tune(model, prepared.data, config, show, again)
     values = {
         **tuned.result.to_json(),
         "overlapping_groups": prepared.shared,
@@ -102,6 +109,7 @@ def _manifest(prepared: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("command", "initial_weights", "versions", "data")
     return {
         **{key: values[key] for key in kept if key in values},
+        "groups_from": index.origins.get("group", ""),
         "groups": sorted(groups | before),
     }
 

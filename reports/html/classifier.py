@@ -31,6 +31,8 @@ def context(run: TunedRun) -> dict[str, Any]:
             ("Epochs", f"{metrics['epochs']} of at most {metrics['of_epochs']}"),
             ("Training loss at the end", number(metrics["training_loss"])),
         ],
+        "chance": _chance(metrics["metrics"]),
+        "data": metrics["data"]["path"] or "the demo images of the domain",
         "loading": _loading(run, encoder),
         "evaluations": [evaluations.section(evaluation) for evaluation in load_evaluations(run)],
         "command": metrics["command"],
@@ -38,6 +40,17 @@ def context(run: TunedRun) -> dict[str, Any]:
         "versions": list(facts.rows_of(metrics["versions"])),
         "fingerprint": metrics["data"]["fingerprint"],
     }
+
+
+def _chance(metrics: facts.Record) -> str:
+    """Says that AUROC may be that of guesses; "" if it is not."""
+    low, high = (metrics.get("auroc", {}).get(end) for end in ("low", "high"))
+    if low is None or high is None or not low <= 0.5 <= high:
+        return ""
+    return (
+        "The interval of AUROC contains 50 %, the value of guesses: this test does not show that "
+        "the classifier tells the classes apart."
+    )
 
 
 def _loading(run: TunedRun, encoder: facts.Record) -> str:

@@ -109,11 +109,8 @@ def _images(run: Run, data: str, live: bool, manifest: dict[str, Any]) -> dict[s
     except SslKitError as error:
         if data:
             raise
-        reason = facts.scrub(str(error))
-        return empty | {
-            "missing": f"The images are not available: {reason} Give their path with --data. "
-            "The sections with images (map, neighbors, views) are left out."
-        }
+        left_out = " The sections with images (map, neighbors, views) are left out."
+        return empty | {"missing": _unavailable(error) + left_out}
 
 
 def _of_images(
@@ -136,6 +133,30 @@ def _of_images(
     }
 
 
+def classifier_page(run: TunedRun, data: str = "") -> bytes:
+    """Makes the report of a fine-tuned classifier.
+
+    Args:
+        run: The classifier.
+        data: Path of its images; that of the classifier if empty.
+    """
+    facts_of_images: dict[str, Any] = {"understood": None, "missing": ""}
+    try:
+        domain, dataset, config = open_images(str(run.folder), "", data, "")
+        splits = split(dataset.index, config.holdout)
+        facts_of_images["understood"] = understood(EvaluationData(dataset, splits, domain))
+    except SslKitError as error:
+        if data:
+            raise
+        facts_of_images["missing"] = _unavailable(error)
+    return render("classifier.html", **classifier.context(run), **facts_of_images)
+
+
+def _unavailable(error: SslKitError) -> str:
+    reason = facts.scrub(str(error))
+    return f"The images are not available: {reason} Give their path with --data."
+
+
 def comparison_page(folder: Path) -> bytes:
     """Makes the report of a comparison from its compare.json."""
     name = folder.resolve().name
@@ -153,7 +174,7 @@ def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
 
     Args:
         folder: Of one of them.
-        data: Path of the images of a run; that of the run itself if empty.
+        data: Path of the images of a run or classifier; its own if empty.
         out: HTML file; report.html in the folder if None.
 
     Returns:
@@ -165,7 +186,7 @@ def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
     elif (folder / "tune.json").is_file():
         page = tuning_page(folder)
     elif isinstance(run := open_run(folder), TunedRun):
-        page = render("classifier.html", **classifier.context(run))
+        page = classifier_page(run, data)
     else:
         page = run_page(run, data)
     write_atomic(out, page)

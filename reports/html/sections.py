@@ -197,7 +197,10 @@ def sheet(run: Run, dataset: Dataset, domain: Domain, images: int = 4, views: in
 def _request(view: View) -> str:
     words = f"{view.size} px, policy '{view.policy}'"
     low, high = (round(100 * share) for share in view.scale)
-    return words if view.policy == "eval" else f"{words}, crops of {low} to {high} % of the area"
+    asked = (
+        f"crops of {low} to {high} % of the area as the objective asks (the policy may limit them)"
+    )
+    return words if view.policy == "eval" else f"{words}, {asked}"
 
 
 def _view(renderer: Renderer, image: Image, i: int, v: int, dataset: Dataset) -> Picture:

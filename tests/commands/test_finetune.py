@@ -15,6 +15,7 @@ from ssl_kit.commands.exports.classifier import timm_weights
 from ssl_kit.evaluation.classifier import Classifier
 from ssl_kit.nn import create_encoder
 from ssl_kit.nn.weights import load_initial_weights
+from ssl_kit.reports.html.classifier import _chance
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def test_it_says_how_good_it_is_and_how_to_load_it(tuned):
     assert f'timm.create_model("local-dir:{out}", pretrained=True)' in done.stdout
     assert "accuracy" in done.stdout
     assert "epoch 1/1  loss" in done.stderr
+    assert "Epoch 1 of 1 was best on the validation images; training again" in done.stderr
 
 
 def test_the_folder_loads_with_plain_timm_and_names_its_classes(tuned):
@@ -109,6 +111,14 @@ def test_its_report_shows_the_test_and_how_to_load_it(tuned):
     assert "A classifier of 3 classes" in page
     assert "Confusion matrix of finetune" in page
     assert "disc, noise, stripes" in page
+    assert "every image is a group of its own" in page
+    assert "None" not in page
+
+
+@pytest.mark.parametrize(("low", "said"), [(0.45, True), (0.55, False)])
+def test_an_auroc_like_that_of_guesses_is_said(low, said):
+    sentence = _chance({"auroc": {"value": 0.6, "low": low, "high": 0.8}})
+    assert ("contains 50 %" in sentence) == said
 
 
 def test_a_training_goes_on_from_it_but_a_comparison_refuses_it(tuned, tiny, tmp_path):

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -119,6 +120,21 @@ def test_a_clipped_band_is_a_warning(inspect):
     bands = [rng.normal(0.3, 0.2, (24, 24, 1)).clip(0, 0.5).astype(np.float32) for _ in range(9)]
     assert "they look clipped or saturated" in inspect(bands).warnings[0]
     assert inspect([band[band < 0.5].reshape(-1, 1, 1) for band in bands]).warnings == ()
+
+
+def test_the_extremes_are_those_of_all_pixels(inspect):
+    images = [np.full((64, 64, 1), 7.0) for _ in range(6)]
+    images[3][63, 62], images[3][0, 1] = 90, np.nan  # neither is among the pixels of the sample
+    (channel,) = inspect(images).channels
+    assert (channel.low, channel.high) == (7, 90)
+
+
+@pytest.mark.parametrize(("window", "warned"), [((0, 100), True), ("bone", False)])
+def test_values_outside_of_a_given_window_are_a_warning(memory_dataset, window, warned):
+    dataset = memory_dataset([rng.uniform(0, 200, (8, 8, 1)) for _ in range(9)], [(0, 100)])
+    dataset.options = SimpleNamespace(model_fields_set={"window"}, window=window)
+    warnings = inspect_dataset(dataset, split(dataset.index, 0.2)).warnings
+    assert any("outside of the given range, 0 to 100" in each for each in warnings) == warned
 
 
 def test_windows_of_signals_are_compared_by_channel_and_time(inspect):

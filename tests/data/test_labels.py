@@ -6,6 +6,7 @@ import pytest
 from ssl_kit import UsageError
 from ssl_kit.data import index_files
 from ssl_kit.data.files import LabelSource
+from ssl_kit.data.table import MAY_BE_GROUPS
 
 
 @pytest.fixture
@@ -180,6 +181,26 @@ def test_a_misspelled_column_is_named_with_the_nearest(folder):
     remarks = " ".join(index_files(folder, [".png"]).remarks)
     assert "The column 'lable' of 'labels.csv' is not used. Did you mean 'label'?" in remarks
     assert "has no column called label" in remarks
+
+
+def test_a_given_table_of_no_use_is_refused(folder):
+    write(folder, pets(folder), header="path,lable")
+    with pytest.raises(UsageError, match=r"no column called label, .*; it has path, lable. Rename"):
+        index_files(folder, [".png"], folder / "labels.csv")
+
+
+@pytest.mark.parametrize("name", ["PatientID", "Patient ID", "subject-id", "SubjectID", "case_id"])
+def test_patients_in_any_spelling_are_groups(folder, name):
+    write(folder, [(f"s/{i}.png", f"p{i % 3}") for i in range(12)], header=f"File Name,{name}")
+    index = index_files(folder, [".png"])
+    assert (len(index.group_names), index.remarks) == (3, ())
+
+
+@pytest.mark.parametrize(("name", "doubtful"), [("anon_patient_key", True), ("patient_age", False)])
+def test_an_unused_column_that_may_be_the_patient_is_named(folder, name, doubtful):
+    write(folder, [(f"s/{i}.png", "a", f"p{i}") for i in range(12)], header=f"path,label,{name}")
+    (remark,) = (r for r in index_files(folder, [".png"]).remarks if name in r)
+    assert (MAY_BE_GROUPS in remark) == doubtful
 
 
 def test_what_a_table_does_not_say_or_says_in_vain_is_named(folder):

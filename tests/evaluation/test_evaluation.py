@@ -121,6 +121,19 @@ def test_an_overlap_is_refused_unless_said_aloud(finished_run, labeled):
     assert refuse_overlap(finished_run, data, allow=True) == 18
 
 
+def test_groups_that_are_declared_otherwise_than_at_pretraining_are_refused(
+    finished_run, shared_images, tmp_path
+):
+    table = tmp_path / "labels.csv"
+    files = sorted(shared_images.glob("*/*.png"))
+    table.write_text("path,patient\n" + "".join(f"{f},{f.stem}\n" for f in files))
+    _, dataset, config = open_images(str(finished_run.folder), "", "", str(table))
+    data = EvaluationData(dataset, split(dataset.index, config.holdout), domains["natural"])
+    with pytest.raises(UsageError, match=r"none then, column patient of labels.csv now"):
+        refuse_overlap(finished_run, data, allow=False)
+    assert refuse_overlap(finished_run, data, allow=True) == 0
+
+
 class OnEverything(Scripted):
     """Makes parts of its own of all images."""
 

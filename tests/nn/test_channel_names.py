@@ -8,6 +8,7 @@ from ssl_kit.nn.channel_names import channels_in_words, spelled_alike
     [
         (("red", "nir"), ""),
         (("nir", "red"), "matched by name: nir, red"),
+        (("gray",), "the filters of red, nir were averaged for gray"),
         (("red",), "matched by name: red; not in the images: nir"),
         (
             ("red", "swir_2"),

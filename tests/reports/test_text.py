@@ -88,6 +88,13 @@ def test_no_evidence_after_a_short_training_is_explained():
     assert "was short" not in evaluation([SideBySide.of("probe", both)], 0)
 
 
+@pytest.mark.parametrize(("control", "said"), [("start (knee)", True), ("random weights", False)])
+def test_a_run_that_kept_its_start_has_nothing_to_compare(control, said):
+    both = {"mine": result(20), control: result(20)}
+    text = evaluation([SideBySide.of("probe", both, {"seconds": 1, "epochs": 1, "kept": 0.0})], 0)
+    assert ("there is nothing to compare" in text) == said == ("no evidence" not in text)
+
+
 @pytest.mark.parametrize(
     ("run", "control", "words"),
     [(30, 10, "Pre-training helped"), (10, 30, "Pre-training hurt"), (20, 20, "no evidence")],
