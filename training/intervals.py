@@ -61,10 +61,11 @@ class Jackknife:
     @property
     def _influence(self) -> Floats:
         """(G,) magnitude of the change without each group, of a difference that of its terms."""
-        if self.terms:
-            return np.sum([term._influence for term in self.terms], axis=0)
         mean = self.values.mean(axis=0)
-        return np.abs(mean[1:] - mean[0])
+        influence: Floats = np.abs(mean[1:] - mean[0])
+        if self.terms:
+            influence = np.sum([term._influence for term in self.terms], axis=0)
+        return influence
 
     def estimate(self) -> Estimate:
         """Returns the mean over seeds with its interval, which covers groups and seeds.
