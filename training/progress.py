@@ -105,7 +105,7 @@ class Progress:
         each = elapsed / max(step, 1)
         left = (steps - step) * each if steps else (max_time or 0) - elapsed
         if self._bar is None or self._task is None:
-            if time.monotonic() >= self._line_due:
+            if step != steps and time.monotonic() >= self._line_due:
                 self._line_due = time.monotonic() + _LINES
                 end = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left))
                 self.say(f"step {step}/{steps or '?'}  {each:.3g} s per step  end at about {end}")
