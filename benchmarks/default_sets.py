@@ -30,6 +30,7 @@ from ssl_kit.evaluation import (
     draw_labels,
     evaluations,
     from_init,
+    measure_statistics,
     paired_difference,
     probe_predict,
 )
@@ -161,6 +162,7 @@ class Judge:
             return from_init(self._weights, self._pretrained, *given)
         untrained = from_init("scratch", self._encoder, *given)
         if start == "scratch":
+            measure_statistics(untrained, *given[1:], self.data.domain)
             return untrained
         network = create_encoder("handcrafted", len(untrained.channels), self._size)
         return Pretrained(

@@ -15,6 +15,7 @@ from ..training.representation import representation_metrics as representation_m
 from ..training.step import TrainingStep as TrainingStep
 from ..training.step import mean_loss as mean_loss
 from .budgets import draw_labels as draw_labels
+from .calibration import measure_statistics as measure_statistics
 from .confusion import GRADES_APART as GRADES_APART
 from .data import EvaluationData as EvaluationData
 from .data import LabeledFeatures as LabeledFeatures
