@@ -153,6 +153,11 @@ def gain_sentence(verdict: str, gain: Estimate, metric: str, control: str, group
     if verdict == "no verdict":
         words = sentence_case(no_verdict(groups))
         return f"{words}. The gain over '{control}' is {value} points of {spaced(metric)}."
+    if gain.low == gain.high:
+        return (
+            f"No difference was seen: the encoder and '{control}' have the same {spaced(metric)} "
+            f"in each of {plural(groups, 'test group')}, which does not exclude a small one."
+        )
     return f"{words}: {value} points of {spaced(metric)} {ends} over '{control}'."
 
 
@@ -270,7 +275,10 @@ def held_out_statement(images: int, groups: int, shared: int) -> str:
     if shared:
         return leak_warning(shared)
     held_out = f"{plural(images, 'image')} of {plural(groups, 'group')}"
-    return f"The test set has {held_out}. None of these groups was used for pre-training."
+    return (
+        f"The test set of the run's own images has {held_out}. None of these groups was used for "
+        "pre-training."
+    )
 
 
 def unchecked_statement(groups: int) -> str:

@@ -69,7 +69,7 @@ def test_nothing_points_outside_of_the_file(report):
 def test_the_page_says_what_was_trained_and_how_to_load_it(report, finished_run):
     text_of_page = re.sub(r"<[^>]*>", "", report)
     for text in ("simclr", "natural", "test_resnet", "timm.create_model", "No file was skipped",
-                 "The test set has 6 images of 6 groups. None of these groups"):  # fmt: skip
+                 "own images has 6 images of 6 groups. None of these groups"):  # fmt: skip
         assert text in text_of_page
     assert str(finished_run.encoder) in text_of_page
 
@@ -222,7 +222,7 @@ def index_of(groups):
 @pytest.mark.parametrize(
     ("trained", "test", "words", "bad"),
     [
-        (["g1", "g2"], [2, 3], "The test set has 2 images of 1 group.", False),
+        (["g1", "g2"], [2, 3], "own images has 2 images of 1 group.", False),
         (["g1", "g3"], [2, 3], "1 test group was also used for pre-training", True),
         (["g1"], [], "No image is held out", False),
     ],

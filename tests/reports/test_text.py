@@ -92,12 +92,16 @@ def test_no_evidence_after_a_short_training_is_explained():
 def test_a_run_that_kept_its_start_has_nothing_to_compare(control, said):
     both = {"mine": result(20), control: result(20)}
     text = evaluation([SideBySide.of("probe", both, {"seconds": 1, "epochs": 1, "kept": 0.0})], 0)
-    assert ("there is nothing to compare" in text) == said == ("no evidence" not in text)
+    assert ("there is nothing to compare" in text) == said == ("No difference" not in text)
 
 
 @pytest.mark.parametrize(
     ("run", "control", "words"),
-    [(30, 10, "Pre-training helped"), (10, 30, "Pre-training hurt"), (20, 20, "no evidence")],
+    [
+        (30, 10, "Pre-training helped"),
+        (10, 30, "Pre-training hurt"),
+        (20, 20, "No difference was seen"),
+    ],
 )
 def test_the_verdict_is_in_words(run, control, words):
     assert words in evaluation([comparison(result(run), result(control))], 0)

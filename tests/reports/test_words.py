@@ -116,7 +116,7 @@ def test_leaks_are_said_in_numbers():
     assert words.leak_warning(1).startswith("1 test group was also used for pre-training")
     assert words.leak_statement({}).startswith("No run was pre-trained on a group of the test set")
     assert "3 test groups by 'a' and 1 test group by 'b'" in words.leak_statement({"a": 3, "b": 1})
-    assert words.held_out_statement(2, 1, 0).startswith("The test set has 2 images of 1 group.")
+    assert words.held_out_statement(2, 1, 0).endswith("was used for pre-training.")
     assert words.held_out_statement(2, 1, 1) == words.leak_warning(1)
     assert words.held_out_statement(0, 0, 0).startswith("No image is held out")
 
@@ -129,3 +129,9 @@ def test_words_cost_nothing():
 @pytest.mark.parametrize(("p", "text"), [(0.0312, "p = 0.031"), (0.0002, "p < 0.001")])
 def test_p_values_are_short(p, text):
     assert words.p_value(p) == text
+
+
+def test_a_gain_without_any_difference_is_no_certainty():
+    gain = Estimate(0.0, 0.0, 0.0)
+    sentence = words.gain_sentence("no evidence", gain, "accuracy", "start", 7)
+    assert "same accuracy in each of 7 test groups" in sentence
