@@ -25,6 +25,7 @@ def write_timm(source: Source, out: Path) -> Loaded:
             f"'{facts['architecture']}' is no architecture of timm's. Use --format safetensors."
         )
     write_json(out / "config.json", timm_config(facts, source.encoder))
+    write_json(out / "encoder.json", source.facts)
     write_atomic(out / "model.safetensors", source.weights)
     return Loaded(timm.create_model(f"local-dir:{out}", pretrained=True).eval())
 
