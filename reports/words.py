@@ -155,8 +155,8 @@ def gain_sentence(verdict: str, gain: Estimate, metric: str, control: str, group
         return f"{words}. The gain over '{control}' is {value} points of {spaced(metric)}."
     if gain.low == gain.high:
         return (
-            f"No difference was seen: the encoder and '{control}' have the same {spaced(metric)} "
-            f"in each of {plural(groups, 'test group')}, which does not exclude a small one."
+            f"No difference was seen over '{control}': the {spaced(metric)} is the same in each of "
+            f"{plural(groups, 'test group')}, which does not exclude a small one."
         )
     return f"{words}: {value} points of {spaced(metric)} {ends} over '{control}'."
 

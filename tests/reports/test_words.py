@@ -134,4 +134,4 @@ def test_p_values_are_short(p, text):
 def test_a_gain_without_any_difference_is_no_certainty():
     gain = Estimate(0.0, 0.0, 0.0)
     sentence = words.gain_sentence("no evidence", gain, "accuracy", "start", 7)
-    assert "same accuracy in each of 7 test groups" in sentence
+    assert "accuracy is the same in each of 7 test groups" in sentence
