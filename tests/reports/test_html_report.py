@@ -178,6 +178,7 @@ def test_a_run_that_has_just_begun_has_a_page(copy, missing):
 
 @pytest.mark.parametrize("missing", ["encoder.safetensors", "encoder.json"])
 def test_a_run_without_an_encoder_is_to_be_resumed(copy, missing):
+    shutil.rmtree(copy.folder / "evaluations", ignore_errors=True)
     (copy.folder / missing).unlink()
     html = page.run_page(copy).decode()
     assert "The run has no encoder yet" in html
