@@ -9,7 +9,7 @@ import torch
 
 from ssl_kit import Batch, UsageError
 from ssl_kit.nn import create_encoder, span_mask
-from ssl_kit.testing import checks_for, parametrize_with_checks
+from ssl_kit.testing import checks_for
 from ssl_kit_audio.cepstra import deltas, mfcc
 from ssl_kit_audio.hubert import Hubert, HubertConfig
 from ssl_kit_audio.spectra import mel_filters
@@ -126,7 +126,14 @@ def test_the_base_size_has_the_frames_of_the_paper() -> None:
     assert 89e6 < count < 97e6  # 95 million in table I of HuBERT
 
 
-@parametrize_with_checks("objective", "hubert")
+LONG = ("features_are_trained", "processes_agree")
+CHECKS = [
+    pytest.param(check, id=str(check), marks=[pytest.mark.slow] * (str(check) in LONG))
+    for check in checks_for("objective", "hubert")
+]
+
+
+@pytest.mark.parametrize("check", CHECKS)
 def test_conformance(check: Any) -> None:
     check()
 

@@ -47,7 +47,12 @@ def test_the_vowels_of_the_demo_differ_in_their_formants() -> None:
     assert demo.read(0).shape == (64, 100, 1)
     spectra = {
         vowel: np.mean(
-            [demo.read(i).mean(axis=(1, 2)) for i in range(480) if demo.index.label(i) == vowel], 0
+            [
+                demo.read(i).mean(axis=(1, 2))
+                for i in range(0, 480, 5)
+                if demo.index.label(i) == vowel
+            ],
+            0,
         )
         for vowel in ("i", "u")
     }
