@@ -128,14 +128,12 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
     """Trains a cell, and returns its line."""
     pool = len(judge.parts.train)  # the validation part judges
-    wanted = MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder]
     batch = min(cell.settings.get("train.batch_size", BATCH), pool)
     epoch = pool // batch * batch
-    epochs = max(1, round(wanted / epoch))
+    epochs = max(1, round(MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] / epoch))
+    apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
     began, used = time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
-        settings = {**judge.set.options, **cell.settings, **apart}
         run = train(
             domain=judge.set.domain,
             data=judge.folder,
@@ -147,7 +145,7 @@ def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
             seed=cell.seed,
             precision="fp32",  # the same on every machine
             workers=0,
-            set=settings,
+            set={**judge.set.options, **cell.settings, **apart},
             out=Path(folder) / "run",
         )
         seconds, cpu = time.monotonic() - began, time.process_time() - used
@@ -155,12 +153,11 @@ def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
         after = run.lines(run.metrics)[-1]
         before = state["watch"]["initial"] if state else {}
         scores = judge.scores(load(run).model)
-        rate = run.config.optimizer.lr
     return {
         "kind": "run",
         **vars(cell),
         "field": judge.set.field,
-        "lr": rate,
+        "lr": run.config.optimizer.lr,
         "images": epochs * epoch,
         "epochs": epochs,
         "seconds": round(seconds, 1),

@@ -28,7 +28,9 @@ from .workers import choose_workers as choose_workers
 from .pairings import grid_neighbors as grid_neighbors
 from .pairings import pair_adjacent as pair_adjacent
 from .pairings import pair_edges as pair_edges
+from .pairings import next_in_recording as next_in_recording
 from .pairings import pair_equal as pair_equal
+from .pairings import same_recording as same_recording
 
 # Pixels and tiles
 from .pixels import MOST_BYTES as MOST_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.errors import UsageError
 from ..core.index import Index
 from ..core.pairing import Pairing
 
@@ -29,6 +30,39 @@ def grid_neighbors(places: ArrayLike) -> NDArray[np.int64]:
 def same_group(index: Index) -> Pairing:
     """Pairs each image with the others of its group: slide, patient, scene, recording."""
     return pair_equal(index.groups)
+
+
+def same_recording(index: Index) -> Pairing:
+    """Pairs each window of a signal with all others of its recording.
+
+    Args:
+        index: Its positions (n, 2) are the number of the recording and the time of each window.
+
+    Raises:
+        UsageError: If windows have no position in a recording.
+    """
+    return pair_equal(*_recording_and_time(index))
+
+
+def next_in_recording(index: Index) -> Pairing:
+    """Pairs each window of a signal with the one before and the one after it.
+
+    Args:
+        index: As for `same_recording`.
+
+    Raises:
+        UsageError: If windows have no position in a recording.
+    """
+    return pair_adjacent(*_recording_and_time(index))
+
+
+def _recording_and_time(index: Index) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    if index.positions.shape[1] != 2:
+        raise UsageError(
+            "No two windows are of one recording. data.pair_by 'recording' and 'neighbor' need "
+            "recordings; 'group' pairs by the groups that are declared, such as subjects."
+        )
+    return index.positions[:, 0].astype(np.int64), index.positions[:, 1]
 
 
 def pair_equal(numbers: ArrayLike, order_by: ArrayLike | None = None) -> Pairing:

@@ -12,6 +12,7 @@ from ..core.index import evenly_spaced
 from ..core.view import View
 from ..data.loader import ViewDataset, load
 from ..data.order import Once
+from ..data.process import seeded
 from ..data.splits import Positions
 from ..data.standardize import Standardize
 from ..data.views import Renderer
@@ -51,7 +52,8 @@ def measure_statistics(
     device = choose_device()
     standardize = Standardize(model.statistics.mean, model.statistics.std, device)
     batches = (standardize(raw.views[0]) for raw in load(images, Once(chosen, size), 0))
-    update_bn(batches, model.encoder.to(device))
+    with seeded(0):  # dropout, if there is any
+        update_bn(batches, model.encoder.to(device))
     if _accuracy(model, dataset, chosen, domain) < before:
         model.encoder.load_state_dict(new)
 

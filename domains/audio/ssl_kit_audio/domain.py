@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ssl_kit import Domain
+from ssl_kit.data import next_in_recording, same_recording
 
 from .corruptions import CORRUPTIONS
-from .pairings import neighbor, recording
 from .policies import default, upright, weak, whole
 
 AUDIO = Domain(
@@ -14,7 +14,7 @@ AUDIO = Domain(
     datasets=("audio_files", "image_folder", "arrays"),
     demo="audio_demo",
     policies={"default": default, "weak": weak, "upright": upright, "eval": whole},
-    pairings={"recording": recording, "neighbor": neighbor},
+    pairings={"recording": same_recording, "neighbor": next_in_recording},
     objectives=("hubert",),
     corruptions=CORRUPTIONS,
 )

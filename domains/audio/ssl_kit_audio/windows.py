@@ -13,7 +13,6 @@ from ssl_kit.data import SignalDataset
 
 from .spectra import Reals, log_mel
 
-RECORDING, TIME = range(2)  # columns of Index.positions
 LOG_MEL, WAVEFORM = "log_mel", "waveform"
 
 

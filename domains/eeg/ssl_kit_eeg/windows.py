@@ -16,7 +16,6 @@ from ssl_kit.data import SignalDataset
 from .electrodes import Places, flat
 from .pictures import BANDS, Reals, map_weights, mel, scalogram, spectrogram, topography
 
-RECORDING, TIME = range(2)  # columns of Index.positions
 _HEADROOM = 3  # spikes are that much larger than the bulk, and must not be cut off
 _TIME_FREQUENCY: Mapping[str, Callable[[Reals, float], Image]] = {
     "spectrogram": spectrogram,
