@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 from weakref import WeakSet, finalize
@@ -43,6 +44,24 @@ class WorkerDied(RunError):
         )
 
 
+class StopFlag:
+    """Tells loading processes to end, as `multiprocessing.Event` does, but without a lock.
+
+    A process that was killed while it held the lock would keep this process waiting for ever.
+    """
+
+    def __init__(self) -> None:
+        self._value = multiprocessing.RawValue(ctypes.c_bool, False)
+
+    def set(self) -> None:
+        """Asks the processes to end."""
+        self._value.value = True
+
+    def is_set(self) -> bool:
+        """Tells whether they were asked to end."""
+        return self._value.value
+
+
 class WorkerLoader(DataLoader[_Batch]):
     """torch's `DataLoader`, whose processes ignore signals that ask this process to stop.
 
@@ -53,6 +72,10 @@ class WorkerLoader(DataLoader[_Batch]):
 
     def __init__(self, dataset: TorchDataset[Any], **options: Any) -> None:
         super().__init__(dataset, worker_init_fn=prepare_worker, **options)
+        if self.num_workers:
+            context = copy(multiprocessing.get_context())
+            vars(context)["Event"] = StopFlag
+            self.multiprocessing_context = context
         self._own: set[multiprocessing.process.BaseProcess] = set()
 
     def __iter__(self) -> Any:

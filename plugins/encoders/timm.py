@@ -203,7 +203,7 @@ class TimmEncoder(Encoder):
         """
         try:
             name = self._weights or self.name
-            with without_retries():
+            with without_retries(name):
                 model = timm.create_model(name, pretrained=True, num_classes=0, **self.options)
         except Exception as error:
             raise RunError(

@@ -61,13 +61,17 @@ def how_to_copy(identifier: str) -> str:
 
 
 @contextmanager
-def without_retries() -> Iterator[None]:
+def without_retries(name: str) -> Iterator[None]:
     """Lets a download that cannot work fail at once: the hub's client would retry for a minute.
 
-    Files in the cache are found all the same.
+    Files in the cache are found all the same, and a folder asks nothing of the network.
+
+    Args:
+        name: Of the encoder whose files are asked for.
     """
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or _is_unknown(urlsplit(constants.ENDPOINT).hostname or "")
+    here = before or name.startswith("local-dir:")
+    constants.HF_HUB_OFFLINE = here or _is_unknown(urlsplit(constants.ENDPOINT).hostname or "")
     try:
         yield
     finally:
@@ -104,7 +108,7 @@ def configuration_of(name: str, options: dict[str, Any]) -> tuple[Any, str, dict
     local = source == "local-dir"
     load = hub.load_model_config_from_path if local else hub.load_model_config_from_hf
     try:
-        with without_retries():
+        with without_retries(name):
             cfg, architecture, arguments = load(identifier)
     except Exception as error:
         folder = "A local-dir is a folder with config.json and model.safetensors."

@@ -15,7 +15,7 @@ from ssl_kit.core.discovery import domains
 from ssl_kit.data.loader import ViewDataset, load
 from ssl_kit.data.order import Stream
 from ssl_kit.data.views import Renderer
-from ssl_kit.data.workers import choose_workers
+from ssl_kit.data.workers import StopFlag, WorkerLoader, choose_workers
 
 POOL = np.arange(12)
 
@@ -72,6 +72,26 @@ def test_a_worker_that_was_killed_changes_no_batch(views, workers, caplog):
     for one, two in zip(expected, made, strict=True):
         assert torch.equal(one.views[0], two.views[0])
     assert "ended a loading process, most often because memory is short. 1 load" in caplog.text
+
+
+def test_a_worker_may_die_while_it_looks_whether_it_is_to_end(views, workers, monkeypatch):
+    is_set = StopFlag.is_set
+
+    def die(flag):
+        if multiprocessing.parent_process():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return is_set(flag)
+
+    monkeypatch.setattr(StopFlag, "is_set", die)
+    with multiprocessing_method("fork"), pytest.raises(RunError, match="memory is short"):
+        list(load(views, order(), 2))
+    assert not workers()
+
+
+def test_no_lock_is_shared_by_those_that_look_whether_they_are_to_end(views):
+    batches = WorkerLoader(views, sampler=order(), batch_size=None, num_workers=1)._start()
+    assert isinstance(batches._workers_done_event, StopFlag)
+    assert not hasattr(batches._workers_done_event._value, "get_lock")
 
 
 def test_the_death_of_the_last_worker_is_one_line(views, workers):

@@ -133,7 +133,7 @@ def test_without_a_network_the_hub_is_not_asked_again_and_again(monkeypatch):
     monkeypatch.setattr(timm_downloads.socket, "getaddrinfo", fail)
     monkeypatch.setattr(timm_downloads, "getproxies", dict)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    with timm_downloads.without_retries():
+    with timm_downloads.without_retries("resnet18"):
         seen.append(constants.HF_HUB_OFFLINE)
     assert (seen, constants.HF_HUB_OFFLINE) == ([True], False)
 
