@@ -24,6 +24,7 @@ from .finetuning_options import FineTuningConfig as FineTuningConfig
 from .grades import GradesConfig as GradesConfig
 from .grades import in_order as in_order
 from .groups import over_groups as over_groups
+from .labeled_views import training_views as training_views
 from .pretrained import Pretrained as Pretrained
 from .pretrained import from_init as from_init
 from .records import StoredEvaluation as StoredEvaluation

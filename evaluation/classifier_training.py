@@ -16,12 +16,8 @@ from torch.utils.data import Sampler
 from ..core.encoder import Encoder
 from ..core.objective import Output
 from ..core.view import View
-from ..data.loader import ViewDataset, load
 from ..data.order import Stream
 from ..data.splits import Positions
-from ..data.standardize import Standardize
-from ..data.views import Renderer
-from ..data.workers import choose_workers
 from ..training.device import choose_device
 from ..training.optim import learning_rate
 from ..training.precision import choose_precision
@@ -31,6 +27,7 @@ from .class_balance import BalancedSampler, balanced_loss
 from .classifier import Classifier, layerwise_optimizer
 from .data import EvaluationData
 from .finetuning_options import FineTuningConfig
+from .labeled_views import training_views
 from .pretrained import Pretrained
 from .selection import Predictions
 
@@ -234,20 +231,14 @@ class EncoderTraining(_ClassifierTraining):
         return head.classifier()
 
     def _batches(self, rows: Positions) -> Batches:
-        data, config, device = self._data, self._config, choose_device()
-        views = tuple(View(size, _CROP, config.policy) for size in self._sizes)
-        renderer = Renderer(data.domain.policies, views, data.dataset.channels, config.seed)
-        statistics, index = self._model.statistics, data.dataset.index
-        standardize = Standardize(statistics.mean, statistics.std, device)
+        config, index = self._config, self._data.dataset.index
+        views = [View(size, _CROP, config.policy) for size in self._sizes]
         order = _order(rows, index.labels[rows], config)
-        images, workers = ViewDataset(data.dataset, rows, renderer), choose_workers(data.workers)
-        for raw in load(images, order, workers, device.type == "cuda"):
-            skipped = {key for key, _ in raw.skipped}  # another image stands in its place
-            kept = [n for n, i in enumerate(raw.indices.tolist()) if index.key(i) not in skipped]
-            if len(kept) < 2:
-                continue
-            labels = torch.from_numpy(index.labels[raw.indices[kept].numpy()]).long().to(device)
-            yield [standardize(view[kept]) for view in raw.views], labels
+        for batch in training_views(
+            *(self._model, self._data, rows, views, config.batch_size, config.seed, order)
+        ):
+            labels = torch.from_numpy(index.labels[batch[1]]).long()
+            yield batch[0], labels.to(choose_device())
 
     def predict(
         self, part: Literal["val", "test"]

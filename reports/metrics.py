@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_LOWER_IS_BETTER = ("ece", "mean_cosine", "alignment", "uniformity")
+_LOWER_IS_BETTER = (
+    *("ece", "mean_cosine", "alignment", "uniformity"),
+    *("character_error_rate", "word_error_rate"),
+)
 _IN_GRADES = "mean_absolute_error"
 
 

@@ -52,3 +52,18 @@ def register_objectives(register: Callable[..., None]) -> None:
         f"{_HERE}.hubert:Hubert",
         summary="Masked frames predict their cluster, of cepstra and then of features (HuBERT).",
     )
+
+
+@hookimpl
+def register_evaluations(register: Callable[..., None]) -> None:
+    """The quality of HuBERT's targets, and speech to text."""
+    register(
+        "target_quality",
+        f"{_HERE}.target_quality:TargetQuality",
+        summary="Agreement of clusters of frames with classes: PNMI and purity, as in HuBERT.",
+    )
+    register(
+        "transcription",
+        f"{_HERE}.transcription:Transcription",
+        summary="Speech to text by CTC, fine-tuned from the encoder: character error rate.",
+    )
