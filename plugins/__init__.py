@@ -88,11 +88,13 @@ _EVALUATIONS = {
             "Accuracy on test images with corruptions typical of the domain.",
         ),
         "spectrum": ("Spectrum", "Rank and variance of the features; needs no labels."),
+        "svm": ("SVM", "Support-vector machine with an RBF kernel on frozen features."),
     },
     "Training": {
         "bags": ("Bags", "Predicts the label of a bag of images by pooling, attention or a graph."),
         "detection": ("Detection", "Faster or Mask R-CNN on COCO or VOC annotations: mAP."),
         "finetune": ("FineTune", "Fine-tuning of all or some layers of the encoder."),
+        "search": ("Search", "Another evaluation with settings that suit the validation images."),
     },
     "Few labels": {
         "episodes": ("Episodes", "Few-shot episodes of N classes with K images each."),
