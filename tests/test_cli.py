@@ -191,6 +191,16 @@ def test_help_cuts_no_sentence():
         assert f"{name} {' '.join(command.help.partition(chr(10) * 2)[0].split())}" in shown
 
 
+@pytest.mark.parametrize(
+    ("option", "advice"),
+    [("--evaluation", "several names with commas between them"), ("--image-size", "Give it once.")],
+)
+def test_an_option_that_is_given_twice_is_refused(option, advice):
+    text = fails(2, "evaluate", "run", option, "32", option, "64")
+    assert f"{option} is given twice" in text
+    assert advice in text
+
+
 def test_version_and_help():
     assert "version" in works("--version")
     assert "train" in works("-h")

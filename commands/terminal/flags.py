@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from .group import Command
+
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the options that were given."""
@@ -113,7 +115,7 @@ def tuning(command: Any) -> Any:
     return command
 
 
-class Derived(click.Command):
+class Derived(Command):
     """A command some of whose options are fields of RunConfig.
 
     They are made when they are asked for, because a list of all commands need not wait for them.

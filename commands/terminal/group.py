@@ -19,8 +19,29 @@ from ...core.errors import SslKitError
 from ..provenance import TYPED
 
 
+class Command(click.Command):
+    """Refuses an option that is given twice, of which click would take the last."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parses the arguments.
+
+        Raises:
+            UsageError: If an option that takes one value is given more than once.
+        """
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            single = isinstance(option, click.Option) and not (option.multiple or option.is_flag)
+            if single and given.count(option) > 1:
+                joined = "commas" in (getattr(option, "help", None) or "")
+                several = ", several names with commas between them" if joined else ""
+                raise click.UsageError(f"{option.opts[0]} is given twice. Give it once{several}.")
+        return super().parse_args(ctx, args)
+
+
 class Group(click.Group):
     """Lists its commands with whole sentences, which click would cut."""
+
+    command_class = Command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes a line for each command: the first paragraph of its help."""
