@@ -16,9 +16,14 @@ from ..training.step import TrainingStep as TrainingStep
 from ..training.step import mean_loss as mean_loss
 from .budgets import draw_labels as draw_labels
 from .calibration import measure_statistics as measure_statistics
+from .class_counts import main_metric as main_metric
+from .class_counts import rarest as rarest
 from .confusion import GRADES_APART as GRADES_APART
 from .data import EvaluationData as EvaluationData
 from .data import LabeledFeatures as LabeledFeatures
+from .differences import average_results as average_results
+from .differences import paired_difference as paired_difference
+from .differences import verdict as verdict
 from .finetuning import fine_tune as fine_tune
 from .finetuning_options import FineTuningConfig as FineTuningConfig
 from .grades import GradesConfig as GradesConfig
@@ -29,9 +34,6 @@ from .pretrained import from_init as from_init
 from .records import StoredEvaluation as StoredEvaluation
 from .records import load_evaluations as load_evaluations
 from .result import Result as Result
-from .result import average_results as average_results
-from .result import paired_difference as paired_difference
-from .result import verdict as verdict
 from .selection import Predictions as Predictions
 from .selection import choose as choose
 from .selection import choose_epochs_then_refit as choose_epochs_then_refit

@@ -209,15 +209,18 @@ class Predictions:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredPredictions(Predictions):
-    """Predictions with probabilities. Of two classes the second is the positive one.
+    """Predictions with probabilities.
 
     Attributes:
         probabilities: (n, K).
-        threshold: Probability from which on the second of two classes is predicted, for
+        positive: Number of the positive one of two classes, of which sensitivity, AUROC and AUPRC
+            are computed.
+        threshold: Probability from which on the positive one of two classes is predicted, for
             sensitivity and specificity.
     """
 
     probabilities: Floats
+    positive: int = 1
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
@@ -232,12 +235,13 @@ class ScoredPredictions(Predictions):
         values = super().__call__(weights) | {"auroc": auroc, "auprc": auprc, "ece": ece}
         if len(self.classes) == 2:
             recall = recalls(self._weigh(self._thresholded, weights))
-            values |= {"sensitivity": recall[:, 1], "specificity": recall[:, 0]}
+            own, other = recall[:, self.positive], recall[:, 1 - self.positive]
+            values |= {"sensitivity": own, "specificity": other}
         return values
 
     @cached_property
     def _rankings(self) -> list[Ranking]:
-        ranked = [1] if len(self.classes) == 2 else range(len(self.classes))
+        ranked = [self.positive] if len(self.classes) == 2 else range(len(self.classes))
         return [Ranking(self.labels == k, self.probabilities[:, k]) for k in ranked]
 
     @cached_property
@@ -246,4 +250,5 @@ class ScoredPredictions(Predictions):
 
     @cached_property
     def _thresholded(self) -> sparse.csr_matrix:
-        return self._count((self.probabilities[:, 1] >= self.threshold).astype(np.int64))
+        reached = self.probabilities[:, self.positive] >= self.threshold
+        return self._count(np.where(reached, self.positive, 1 - self.positive))

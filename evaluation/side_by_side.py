@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from ..training.finite import told_where
 from ..training.intervals import Estimate, signed_rank
 from .data import EvaluationData
+from .differences import paired_difference, verdict
 from .evaluation import Evaluation
 from .pretrained import Pretrained
-from .result import Result, paired_difference, verdict
+from .result import Result
 
 HANDCRAFTED = "hand-crafted"
 _NONE: Mapping[str, float] = {}

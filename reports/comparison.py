@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
+from .class_words import constant_predictions, main_metric_reason, positive_class
 from .metrics import order_of_grades
 from .tables import in_blocks
 from .words import (
@@ -66,7 +67,10 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
     """
     data, verdicts = values["data"], {pair["verdict"] for pair in values["differences"]}
     notes = [tested_on(data["test"], data["test_groups"])]
-    notes.append(order_of_grades(data.get("grades", ())))
+    notes.append(order_of_grades(data["grades"]))
+    notes.append(main_metric_reason(values["main"], _classes(values)))
+    notes.append(positive_class(data["positive"]))
+    notes += _constant(values)
     if "no verdict" in verdicts:
         groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
         notes.append(f"{sentence_case(no_verdict(groups))}.")
@@ -80,6 +84,24 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
     if values["seeds"] < _FEW_SEEDS:
         notes.append("With fewer than three seeds the intervals hardly cover the choice of seeds.")
     return [note for note in notes if note]
+
+
+def _classes(values: Json) -> Sequence[Json]:
+    """Returns a row for each class with its number of test images; none without results."""
+    rows: Sequence[Json] = next((row["classes"] for row in values["results"]), ())
+    return rows
+
+
+def _constant(values: Json) -> list[str]:
+    """Says which arms predict one class for every test image, at which budgets and seeds."""
+    notes = []
+    for row in values["results"]:
+        for predicted in sorted({*row["constant"]} - {""}):
+            seeds, of = row["constant"].count(predicted), plural(row["repeats"], "seed")
+            [sentence] = constant_predictions({row["arm"]: predicted})
+            at = budget_words(row["budget"]) + (f", {seeds} of {of}" if row["repeats"] > 1 else "")
+            notes.append(f"{sentence.removesuffix('.')} ({at}).")
+    return notes
 
 
 def shown_pairs(values: Json) -> list[Json]:

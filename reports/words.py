@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..training.intervals import Estimate
@@ -217,22 +217,6 @@ def tested_on(images: int, groups: int) -> str:
     if not groups:
         return ""
     return f"Tested on {plural(images, 'image')} of {plural(groups, 'group')}."
-
-
-def operating_points(points: Mapping[str, Mapping[str, Any]]) -> str:
-    """Says what sensitivity and specificity refer to, as a sentence; "" if there are none.
-
-    Args:
-        points: Positive class and threshold of each encoder, by its name.
-    """
-    if not points:
-        return ""
-    positive = next(iter(points.values()))["positive"]
-    at = listed([f"{point['threshold']:.2g} ('{name}')" for name, point in points.items()])
-    return (
-        f"Sensitivity and specificity: the positive class is '{positive}', predicted from these "
-        f"probabilities on: {at}."
-    )
 
 
 def leak_warning(groups: int) -> str:

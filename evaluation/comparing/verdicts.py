@@ -13,7 +13,8 @@ import numpy as np
 
 from ...training.intervals import Estimate, signed_rank
 from ...training.manifest import environment
-from ..result import Result, average_results, paired_difference, verdict
+from ..differences import average_results, paired_difference, verdict
+from ..result import Result
 
 if TYPE_CHECKING:
     from .arms import Arm
@@ -74,6 +75,7 @@ def _data(asked: Plan) -> dict[str, Any]:
         "channels": list(data.dataset.channels),
         "classes": list(asked.grades or index.classes),
         "grades": list(asked.grades),
+        "positive": asked.positive,
         "train": len(parts.train),
         "val": len(parts.val),
         "test": len(parts.test),
@@ -106,6 +108,7 @@ def _row(arm: str, budget: str, mean: Result, repeats: Sequence[Result]) -> dict
             name: [_number(result.metrics[name].value) for result in repeats]
             for name in mean.metrics
         },
+        "constant": [result.constant for result in repeats],
         "epochs": [result.details.get("epochs") for result in repeats],
         "of_epochs": [result.details.get("of_epochs") for result in repeats],
         "improving": [result.details.get("improving") for result in repeats],

@@ -14,7 +14,8 @@ import numpy as np
 from ...training.intervals import Estimate
 from ...training.settings import RunConfig, merge
 from ...training.setup import resolve
-from ..result import Result, average_results, paired_difference, verdict
+from ..differences import average_results, paired_difference, verdict
+from ..result import Result
 from .choices import Images
 from .plan import Plan
 from .request import Request

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.errors import DataError
 from ..comparison import answers, budget_words, comparison_notes, mark, shown_pairs
-from ..metrics import direction, is_share
+from ..metrics import at_threshold, direction, is_share
 from ..words import (
     VERDICTS,
     estimate_parts,
@@ -206,7 +206,7 @@ def _all_metrics(values: Json) -> tuple[list[str], list[tuple[str, str, list[str
         given = result["metrics"]
         texts = [estimate_parts(given.get(name), is_share(name))[0] for name in names]
         rows.append((result["arm"], budget_words(result["budget"]), texts))
-    return [spaced(name) + direction(name) for name in names], rows
+    return [spaced(name) + direction(name) + at_threshold(name) for name in names], rows
 
 
 def _matrices(values: Json) -> list[tuple[str, list[list[int]]]]:

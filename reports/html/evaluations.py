@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...evaluation.records import StoredEvaluation
 from ...evaluation.result import Result
-from ..metrics import direction
+from ..metrics import at_threshold, direction
 from ..text import below_table, columns, group_rows, judged, metric_cells
 from ..words import (
     VERDICTS,
@@ -82,7 +82,8 @@ def section(stored: StoredEvaluation) -> Section:
         stale=stored.stale,
         encoders=columns(list(results.results), "gain" if results.gains else ""),
         metrics=[
-            (spaced(name) + direction(name), metric_cells(results, name)) for name in first.metrics
+            (spaced(name) + direction(name) + at_threshold(name), metric_cells(results, name))
+            for name in first.metrics
         ],
         columns=headings,
         classes=classes,
