@@ -9,7 +9,6 @@ from ..training.intervals import Floats as Floats
 from ..training.intervals import Jackknife as Jackknife
 from ..training.intervals import Weights as Weights
 from ..training.intervals import jackknife as jackknife
-from ..training.intervals import signed_rank as signed_rank
 from ..training.probe import probe_predict as probe_predict
 from ..training.representation import representation_metrics as representation_metrics
 from ..training.step import TrainingStep as TrainingStep
@@ -23,6 +22,7 @@ from .data import EvaluationData as EvaluationData
 from .data import LabeledFeatures as LabeledFeatures
 from .differences import average_results as average_results
 from .differences import paired_difference as paired_difference
+from .differences import paired_p_value as paired_p_value
 from .differences import verdict as verdict
 from .finetuning import fine_tune as fine_tune
 from .finetuning_options import FineTuningConfig as FineTuningConfig

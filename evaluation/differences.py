@@ -9,18 +9,47 @@ from typing import Any
 import numpy as np
 
 from ..training.intervals import FEWEST, Estimate, Jackknife
+from ..training.seed_variance import SeedVariance
 from .result import Result, estimates
 
 
-def paired_difference(result: Result, reference: Result, metric: str) -> Estimate:
-    """Estimates by how much a metric exceeds that of a reference, paired over groups.
+def paired_difference(
+    result: Result, reference: Result, metric: str, seeds: SeedVariance | None = None
+) -> Estimate:
+    """Estimates by how much a metric exceeds that of a reference, paired over groups and seeds.
 
     Both results must come from the same test groups.
+
+    Args:
+        result: With the metric.
+        reference: With the metric, too.
+        metric: Its name.
+        seeds: The variance of seeds, if it is known better than from these two results alone.
     """
     if metric in result.jackknife and metric in reference.jackknife:
-        return (result.jackknife[metric] - reference.jackknife[metric]).estimate()
+        return (result.jackknife[metric] - reference.jackknife[metric]).estimate(seeds)
     value = result.metrics[metric].value - reference.metrics[metric].value
     return Estimate(value, np.nan, np.nan)
+
+
+def paired_p_value(
+    result: Result, reference: Result, metric: str, seeds: SeedVariance | None = None
+) -> float | None:
+    """Returns the p-value of no difference, below 0.05 if and only if the interval excludes 0.
+
+    Args:
+        result: See `paired_difference`.
+        reference: See `paired_difference`.
+        metric: See `paired_difference`.
+        seeds: See `paired_difference`.
+
+    Returns:
+        None below six groups and where there is no interval, as there is no verdict then.
+    """
+    if result.groups < FEWEST or not (metric in result.jackknife and metric in reference.jackknife):
+        return None
+    p = (result.jackknife[metric] - reference.jackknife[metric]).p_value(seeds)
+    return None if np.isnan(p) else p
 
 
 def average_results(results: Sequence[Result]) -> Result:

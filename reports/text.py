@@ -24,7 +24,6 @@ from .words import (
     estimate_text,
     gain_sentence,
     leak_warning,
-    p_value,
     percent_text,
     plural,
     short_training,
@@ -117,8 +116,6 @@ def evaluation(
         notes = [*below_table(results), *judged(results, shared)]
         notes += [f"Lower is better: {', '.join(lower)}."] if lower else []
         lines += ["", *_table(results), *(f"  {note}" for note in notes)]
-        if results.p is not None:
-            lines.append(f"  Wilcoxon signed-rank test over groups: {p_value(results.p)}.")
         lines += _groups(results, names)
     return "\n".join(lines)
 
@@ -149,7 +146,7 @@ def judged(evaluation: SideBySide, shared: int) -> list[str]:
     control, first = list(evaluation.results)[1], evaluation.first
     key, gain = evaluation.verdict, evaluation.over_descriptors
     short = short_training(evaluation.pretraining) if key == "no evidence" else ""
-    sentence = gain_sentence(key, evaluation.gain, first.main, control, first.groups)
+    sentence = gain_sentence(key, evaluation.gain, first.main, control, first.groups, evaluation.p)
     sentences = [sentence, *([_FLATTERED] if shared else []), *([short] if short else [])]
     if evaluation.pretraining.get("kept") == 0 and control != RANDOM:
         sentences = [_KEPT_START]

@@ -107,9 +107,9 @@ class Outcome:
             return best
         if not self.images.labeled:
             return best if self.request.trust else 0
+        kept, default = (self.finals[n].jackknife[self.metric] for n in (best, 0))
         gain = self._difference(self.finals[best], self.finals[0])
-        error = (gain.high - gain.low) / 4  # an interval of 95 % has about four of them
-        return best if gain.value > error else 0
+        return best if gain.value > (kept - default).standard_error else 0
 
     @property
     def best_start(self) -> Start:

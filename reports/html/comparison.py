@@ -27,7 +27,7 @@ from .charts import Chart, Line, line_chart
 from .facts import rows_of
 
 Json = Mapping[str, Any]
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _pairs(values: Json, budgets: Sequence[str], main: str) -> list[Row]:
     """Returns a row of differences for each pair of arms."""
     cells: dict[tuple[str, str], dict[str, Cell]] = {}
     for difference in shown_pairs(values):
-        verdict, p = VERDICTS[difference["verdict"]], difference["wilcoxon_p"]
+        verdict, p = VERDICTS[difference["verdict"]], difference["p_value"]
         short = short_verdict(difference["verdict"], difference["groups"])
         words = ", ".join([short, *([p_value(p)] if p is not None else [])])
         words += mark(values, difference)
