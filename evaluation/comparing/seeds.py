@@ -30,14 +30,19 @@ class PooledSeeds:
     def of_difference(self, ours: Result, theirs: Result, metric: str) -> SeedVariance | None:
         """Returns that of the difference of two arms, paired by seed; None if they have no seeds.
 
-        Of A arms, A - 1 differences are independent. If only one of two arms has several seeds,
-        the variance is that of an arm.
+        Of A arms, A - 1 differences are independent. Where these are too few, and where only one
+        of the two arms has several seeds, the variance is the sum of those of the arms, which is
+        too large as far as the same labels move both arms alike.
         """
-        several = sum(_seeds(arm) > 1 for arm in (ours, theirs))
-        if several < 2:
-            return self.of_arm(metric) if several else None
-        pairs = [a - b for a, b in combinations(self._jackknives(metric), 2)]
-        return _pooled(pairs, len(self._arms) - 1)
+        several, of_arm = sum(_seeds(arm) > 1 for arm in (ours, theirs)), self.of_arm(metric)
+        if several == 0 or of_arm is None:
+            return None
+        if several == 2:
+            pairs = [a - b for a, b in combinations(self._jackknives(metric), 2)]
+            paired = _pooled(pairs, len(self._arms) - 1)
+            if paired and paired.counts:
+                return paired
+        return SeedVariance(several * of_arm.total, several * of_arm.excess, of_arm.freedom)
 
     def _jackknives(self, metric: str) -> list[Jackknife]:
         return [arm.jackknife[metric] for arm in self._arms if metric in arm.jackknife]
