@@ -20,9 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ssl_kit.evaluation import Jackknife, Result
-from ssl_kit.evaluation.comparing.seeds import PooledSeeds
-from ssl_kit.training.seed_variance import SeedVariance
+from ssl_kit.evaluation import Jackknife, PooledSeeds, Result, SeedVariance
 
 Floats = NDArray[np.float64]
 IMAGES = 20

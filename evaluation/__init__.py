@@ -11,12 +11,14 @@ from ..training.intervals import Weights as Weights
 from ..training.intervals import jackknife as jackknife
 from ..training.probe import probe_predict as probe_predict
 from ..training.representation import representation_metrics as representation_metrics
+from ..training.seed_variance import SeedVariance as SeedVariance
 from ..training.step import TrainingStep as TrainingStep
 from ..training.step import mean_loss as mean_loss
 from .budgets import draw_labels as draw_labels
 from .calibration import measure_statistics as measure_statistics
 from .class_counts import main_metric as main_metric
 from .class_counts import rarest as rarest
+from .comparing.seeds import PooledSeeds as PooledSeeds
 from .confusion import GRADES_APART as GRADES_APART
 from .data import EvaluationData as EvaluationData
 from .data import LabeledFeatures as LabeledFeatures

@@ -105,6 +105,8 @@ def calibration(
 def operating_point(positive: NDArray[np.bool_], scores: NDArray[Any]) -> float:
     """Chooses the threshold with the largest sum of sensitivity and specificity (Youden's J).
 
+    It is in the middle between two scores, since either end of the gap is an arbitrary choice.
+
     Args:
         positive: (n,) whether an image belongs to the class; both cases must occur.
         scores: (n,) scores of validation images. An image is predicted positive if its score is
@@ -115,7 +117,7 @@ def operating_point(positive: NDArray[np.bool_], scores: NDArray[Any]) -> float:
 
     false, true, thresholds = roc_curve(positive, scores, drop_intermediate=False)
     best = 1 + int(np.argmax((true - false)[1:]))  # the first threshold is infinite
-    return float(thresholds[best])
+    return float(thresholds[best : best + 2].mean())
 
 
 @dataclass(frozen=True)

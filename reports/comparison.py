@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
-from .class_words import constant_predictions, main_metric_reason, positive_class
+from .class_words import constant_predictions, main_metric_reason
 from .metrics import order_of_grades
 from .tables import in_blocks
 from .words import (
@@ -68,7 +68,6 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
     notes = [tested_on(data["test"], data["test_groups"])]
     notes.append(order_of_grades(data["grades"]))
     notes.append(main_metric_reason(values["main"], _classes(values)))
-    notes.append(positive_class(data["positive"]))
     notes += _constant(values)
     if "no verdict" in verdicts:
         groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")

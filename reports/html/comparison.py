@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Any
 
 from ...core.errors import DataError
+from ..class_words import positive_class
 from ..comparison import answers, budget_words, comparison_notes, mark, shown_pairs
 from ..metrics import at_threshold, direction, is_share
 from ..words import (
@@ -92,6 +93,7 @@ def context(values: Json) -> dict[str, Any]:
         "matrices": _matrices(values),
         "classes": values["data"]["classes"],
         "remarks": comparison_notes(values),
+        "positive": positive_class(values["data"]["positive"]),
         "leak": leak_statement(values["leak"]["shared"]),
         "leaked": bool(values["leak"]["shared"]),
         "seeds": plural(values["seeds"], "seed"),
