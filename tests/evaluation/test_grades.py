@@ -130,5 +130,7 @@ def test_classes_without_an_order_are_refused_before_an_encoder_is_loaded(
 def test_in_a_comparison_all_arms_have_the_order_that_one_evaluation_has():
     chosen = _reporting_alike(choose(["linear", "finetune"], {"linear.ordinal": True}))
     assert chosen["finetune"].config.ordinal
+    positive = _reporting_alike(choose(["linear", "finetune"], {"linear.positive": "none"}))
+    assert positive["finetune"].config.positive == "none"
     plain = _reporting_alike(choose(["linear", "finetune"], {"linear.iterations": 7}))
     assert not plain["finetune"].config.ordinal
