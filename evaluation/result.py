@@ -59,8 +59,19 @@ class Result:
     @property
     def constant(self) -> str:
         """The class that is predicted for every test image, at every seed; "" if there is none."""
-        predicted = {d.get("constant", "") for d in self.details.get("repeats", [self.details])}
+        predicted = {details.get("constant", "") for details in self._repeats}
         return str(predicted.pop()) if len(predicted) == 1 else ""
+
+    @property
+    def positive(self) -> str:
+        """The positive one of two classes; "" if there are more."""
+        first = self._repeats[0]
+        return str(first.get("operating_point", first).get("positive", ""))
+
+    @property
+    def _repeats(self) -> Sequence[Mapping[str, Any]]:
+        repeats: Sequence[Mapping[str, Any]] = self.details.get("repeats", [self.details])
+        return repeats
 
     @classmethod
     def of_classification(

@@ -50,8 +50,8 @@ def positive_class(name: str) -> str:
         return ""
     return (
         f"The positive class of AUROC, AUPRC, sensitivity and specificity is '{name}'. Sensitivity "
-        "and specificity have a threshold of its probability that was chosen on the validation "
-        "images (0.5 without them); for all other metrics the most probable class is predicted."
+        "and specificity are at a threshold of its probability that was chosen on the validation "
+        "images (0.5 without them); accuracies, F1 and kappa are of the most probable class."
     )
 
 
