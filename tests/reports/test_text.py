@@ -168,3 +168,22 @@ def test_less_than_an_epoch_is_said_beside_the_verdict(finished_run, tmp_path):
     assert "Only" not in trained(run, "OK")
     run.write_json("manifest.json", {**run.read_json("manifest.json"), "steps": 2, "epochs": 0.25})
     assert "OK.\nOnly 2 steps were trained (0.25 of an epoch); such an" in trained(run, "OK")
+
+
+def test_a_classifier_that_predicts_one_class_is_named_with_class_and_threshold(tmp_path):
+    estimate = {"value": 0.5, "low": 0.4, "high": 0.6}
+    values = {
+        "main": "balanced_accuracy",
+        "metrics": {"balanced_accuracy": estimate, "sensitivity": estimate},
+        "classes": [{"class": "burned", "images": 1}, {"class": "unburned", "images": 9}],
+        "constant": "unburned",
+        "operating_point": {"positive": "burned", "threshold": 0.312},
+        "tested_on": {"images": 10, "groups": 10},
+        "epochs": 1,
+        "overlapping_groups": 0,
+    }
+    text = finetuned(values, tmp_path)
+    assert "'classifier' predicts 'unburned' for every test image." in text
+    assert "sensitivity          50.0 [40.0, 60.0] at 0.31" in text
+    assert "90 % of the test images are 'unburned'" in text
+    assert "sensitivity and specificity is 'burned'" in text
