@@ -95,6 +95,7 @@ def fine_tune(
         classes,
         fitted.validation,
         config.order(classes),
+        config.positive_class(classes, data.rarest),
         epochs=fitted.setting,
         of_epochs=epochs,
         improving=still_improving(curve),

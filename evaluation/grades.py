@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..core.config import Config
-from ..core.errors import UsageError
+from ..core.errors import UsageError, did_you_mean
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _ROMAN = re.compile(r"(?=[IVX])X?(?:IX|IV|V?I{0,3})")
@@ -19,7 +19,16 @@ _VALUES = {"I": 1, "V": 5, "X": 10}
 
 
 class GradesConfig(Config):
-    """Options of evaluations whose classes may be ordered."""
+    """Options of evaluations of classes: which one is positive, and whether they are ordered."""
+
+    positive: Annotated[
+        str,
+        Field(
+            description="name of the positive one of two classes, which sensitivity, specificity, "
+            "AUROC and AUPRC refer to; by default the one with fewer training images, of grades "
+            "the highest"
+        ),
+    ] = ""
 
     ordinal: Annotated[
         bool,
@@ -35,6 +44,11 @@ class GradesConfig(Config):
             "them ordinal; by default grades have the order of the numbers in their names"
         ),
     ] = ()
+
+    def check(self, classes: Sequence[str]) -> None:
+        """Refuses options that do not fit to the classes; see `order` and `positive_class`."""
+        self.order(classes)
+        self.positive_class(classes)
 
     def order(self, classes: Sequence[str]) -> tuple[str, ...]:
         """Returns the classes from the lowest to the highest grade; () if they are not ordered.
@@ -53,6 +67,28 @@ class GradesConfig(Config):
                 f"have {', '.join(classes)}. Name each of these once, the lowest grade first."
             )
         return self.classes_order or order_of_names(classes)
+
+    def positive_class(self, classes: Sequence[str], rarest: str = "") -> str:
+        """Returns the positive one of two classes; "" if there are more, or fewer.
+
+        Args:
+            classes: Their names.
+            rarest: The class with fewer training images, which is positive unless `positive` is
+                set or the classes are ordered.
+
+        Raises:
+            UsageError: If `positive` is set to what is none of two classes.
+        """
+        if self.positive and (len(classes) != 2 or self.positive not in classes):
+            meant = did_you_mean(self.positive, classes) if len(classes) == 2 else ""
+            raise UsageError(
+                f"positive='{self.positive}' is not the name of one of two classes. The images "
+                f"have the classes {', '.join(classes)}. {meant}".rstrip()
+            )
+        if len(classes) != 2 or self.positive:
+            return self.positive
+        order = self.order(classes)
+        return order[-1] if order else rarest
 
 
 def in_order(

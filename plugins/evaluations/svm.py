@@ -66,9 +66,8 @@ class SVM(Evaluation):
             otherwise=grid[len(grid) // 2],
         )
         validation = fitted.validation[1] if fitted.validation else None
-        order = options.order(features.classes)
         cost, width = fitted.setting
-        return features.result(fitted.model, validation, order, C=cost, gamma=width)
+        return features.result(fitted.model, validation, options, C=cost, gamma=width)
 
     def _predict(
         self, data: LabeledFeatures, pair: tuple[float, float], refit: bool = False

@@ -100,7 +100,7 @@ class WithinGroup(Evaluation):
         """Refuses images without time or runs, and fewer than two groups that can be split."""
         inner = self.config.chosen()
         if isinstance(inner.config, GradesConfig):
-            inner.config.order(data.dataset.index.classes)
+            inner.config.check(data.dataset.index.classes)
         self._reported(data, self.cut(data)[0])
 
     def tested(self, data: EvaluationData) -> Positions:
@@ -182,6 +182,7 @@ class WithinGroup(Evaluation):
         kept, left_out = self.cut(data)
         reported, options = self._reported(data, kept), self.config
         evaluation = options.chosen()
+        data = replace(data, whole=data.whole or data.splits)
         within = {
             g: evaluation.evaluate(model, replace(data, splits=s)) for g, s in reported.items()
         }
@@ -197,7 +198,7 @@ class WithinGroup(Evaluation):
         remarks = _remarks(kept, left_out, len(reported))
         details = {**mean.details, "groups": rows, "remarks": remarks, "grades": grades}
         details["left_out"] = [{"group": g, "reason": why} for g, why in left_out.items()]
-        details["evaluation"] = options.evaluation
+        details |= {"evaluation": options.evaluation, "positive": first.positive}
         mean = replace(mean, details=details)
         if not options.others:
             return mean

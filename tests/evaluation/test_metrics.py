@@ -103,6 +103,10 @@ def test_operating_point_is_the_best_of_all_thresholds():
     assert np.isfinite(chosen)
 
 
+def test_operating_point_of_separable_classes_is_in_the_middle_of_the_gap():
+    assert operating_point(np.array([0, 0, 1, 1]) > 0, np.array([0.1, 0.3, 0.9, 1.0])) == 0.6
+
+
 def test_a_class_that_is_nowhere_does_not_count():
     labels, scores, groups = make(classes=3)
     wider = np.column_stack([scores, np.zeros(len(scores))])

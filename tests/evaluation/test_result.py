@@ -68,7 +68,8 @@ def test_the_operating_point_is_chosen_on_the_validation_images():
     chosen = result(classes=2, validation=(labels, scores))
     default = result(classes=2)
     assert default.details["operating_point"] == {"positive": "b", "threshold": 0.5}
-    assert chosen.details["operating_point"]["threshold"] in scores[:, 1]
+    threshold = operating_point(labels == 1, scores[:, 1])
+    assert chosen.details["operating_point"] == {"positive": "b", "threshold": threshold}
     assert default.metrics["sensitivity"].value == pytest.approx(default.rows[1]["recall"])
 
 
@@ -152,6 +153,8 @@ def test_average_is_the_mean_and_its_interval_covers_the_seeds():
     assert computed.rows[1]["recall"] == pytest.approx(
         np.mean([r.rows[1]["recall"] for r in several])
     )
+    assert computed.rows[1]["images"] == several[0].rows[1]["images"]
+    assert isinstance(computed.rows[1]["images"], int)
     kept = np.concatenate([r.jackknife["accuracy"].values for r in several])
     assert (computed.jackknife["accuracy"].values == kept).all()
     one = replace(computed.jackknife["accuracy"], values=kept.mean(axis=0, keepdims=True))

@@ -56,7 +56,7 @@ def test_below_six_groups_there_is_no_verdict():
     text = evaluation([comparison(*few)], 0)
     assert "No verdict: 5 test groups, six are needed." in text
     assert "helped" not in text
-    assert "Wilcoxon" not in text
+    assert "p =" not in text
 
 
 def test_names_of_groups_are_printed_only_where_they_may_be_and_never_in_json():
@@ -154,10 +154,10 @@ def test_groups_are_a_table_of_their_own():
 def test_a_classifier_is_reported_with_its_intervals(tmp_path):
     metrics = {"accuracy": {"value": 0.75, "low": 0.7, "high": 0.8}}
     values = {"metrics": metrics, "epochs": 1, "overlapping_groups": 0}
-    values["tested_on"] = {"images": 40, "groups": 5}
+    values |= {"tested_on": {"images": 40, "groups": 5}, "main": "accuracy", "classes": []}
     text = finetuned(values, tmp_path)
     assert "After 1 epoch of" in text
-    assert "accuracy  75.0 [70.0, 80.0]" in text
+    assert "accuracy *  75.0 [70.0, 80.0]" in text
     assert "Tested on 40 images of 5 groups." in text
     assert "Six test groups are needed" in text
     assert f'timm.create_model("local-dir:{tmp_path}", pretrained=True)' in text
@@ -168,3 +168,22 @@ def test_less_than_an_epoch_is_said_beside_the_verdict(finished_run, tmp_path):
     assert "Only" not in trained(run, "OK")
     run.write_json("manifest.json", {**run.read_json("manifest.json"), "steps": 2, "epochs": 0.25})
     assert "OK.\nOnly 2 steps were trained (0.25 of an epoch); such an" in trained(run, "OK")
+
+
+def test_a_classifier_that_predicts_one_class_is_named_with_class_and_threshold(tmp_path):
+    estimate = {"value": 0.5, "low": 0.4, "high": 0.6}
+    values = {
+        "main": "balanced_accuracy",
+        "metrics": {"balanced_accuracy": estimate, "sensitivity": estimate},
+        "classes": [{"class": "burned", "images": 1}, {"class": "unburned", "images": 9}],
+        "constant": "unburned",
+        "operating_point": {"positive": "burned", "threshold": 0.312},
+        "tested_on": {"images": 10, "groups": 10},
+        "epochs": 1,
+        "overlapping_groups": 0,
+    }
+    text = finetuned(values, tmp_path)
+    assert "'classifier' predicts 'unburned' for every test image." in text
+    assert "sensitivity          50.0 [40.0, 60.0] at 0.31" in text
+    assert "90 % of the test images are 'unburned'" in text
+    assert "sensitivity and specificity is 'burned'" in text
