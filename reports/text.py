@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from .words import (
     tested_on,
 )
 
+GRAD_CAM = "gradcam.png"
 _FEW_GROUPS = 6
 _NAME = 17  # characters of the name of an encoder in a table, which is as wide as its numbers
 _NO_NAMES: Mapping[int, str] = {}
@@ -81,6 +83,18 @@ def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:
         return ["import ssl_kit", f'encoder = ssl_kit.load("{run.folder}").model.encoder.body']
     arguments = ", ".join(f"{name}={value!r}" for name, value in facts["arguments"].items())
     return [f'timm.create_model("{name}", {arguments}, checkpoint_path="{run.encoder}")']
+
+
+def how_to_use(classifier: Path) -> tuple[str, str]:
+    """Returns a sentence and a line of code: how a fine-tuned classifier is loaded or exported.
+
+    Args:
+        classifier: Its folder.
+    """
+    if "/" in json.loads((classifier / "encoder.json").read_bytes())["architecture"]:
+        export = f"ssl-kit export {classifier} --format onnx --out NEW_FOLDER"
+        return "timm lacks its architecture; for other programs, write it as ONNX with", export
+    return "Load it with", f'timm.create_model("local-dir:{classifier}", pretrained=True)'
 
 
 def evaluation_json(evaluations: Sequence[SideBySide], shared: int) -> dict[str, Any]:
@@ -236,6 +250,7 @@ def finetuned(values: Mapping[str, Any], out: Path) -> str:
     tested, point = values["tested_on"], values.get("operating_point")
     notes = [tested_on(**tested), order_of_grades(values.get("grades", ()))]
     notes.append(operating_points({"classifier": point} if point else {}))
+    drawn, use = (out / GRAD_CAM).is_file(), "\n    ".join(how_to_use(out))
     if tested["groups"] < _FEW_GROUPS:
         notes.append("Six test groups are needed to tell this classifier from another.")
     return "\n".join(
@@ -244,7 +259,7 @@ def finetuned(values: Mapping[str, Any], out: Path) -> str:
             f"After {epochs} of fine-tuning, in percent, with 95 % intervals in brackets:",
             *aligned(metrics),
             *(f"  {note}" for note in notes if note),
-            f"The classifier is in {out}. Load it with",
-            f'    timm.create_model("local-dir:{out}", pretrained=True)',
+            *([f"Grad-CAM of test images is in {out / GRAD_CAM}."] if drawn else []),
+            f"The classifier is in {out}. {use}",
         ]
     )
