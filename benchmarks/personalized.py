@@ -39,7 +39,7 @@ from ssl_kit.evaluation import (
     from_init,
     over_groups,
     paired_difference,
-    signed_rank,
+    paired_p_value,
     verdict,
 )
 
@@ -167,8 +167,8 @@ def compared(ours: Result, theirs: Result, metric: str) -> str:
     """Returns a paired difference in words, with a test of the main metric unless there are few."""
     gain = paired_difference(ours, theirs, metric)
     text = f"{gain}, {verdict(gain, ours.groups)}"
-    p = signed_rank(ours.by_group, theirs.by_group) if metric == METRICS[0] else None
-    return text if p is None else f"{text}, Wilcoxon p = {p:.3f}"
+    p = paired_p_value(ours, theirs, metric) if metric == METRICS[0] else None
+    return text if p is None else f"{text}, p = {p:.3f}"
 
 
 def run(given: Any) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..training.intervals import Floats
 
@@ -83,6 +84,21 @@ def mean_absolute_error(confusion: Floats) -> Floats:
     distance = np.abs(k[:, None] - k)
     mean_distance: Floats = (distance * confusion).sum(axis=(-2, -1)) / confusion.sum(axis=(-2, -1))
     return mean_distance
+
+
+def constant_class(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """Returns the class that is predicted for every image, though there are several classes.
+
+    Args:
+        confusion: (K, K) counts.
+        classes: K names.
+
+    Returns:
+        "" if several classes are predicted, or the images are of a single class.
+    """
+    predicted = np.flatnonzero(confusion.any(axis=0))
+    several = confusion.any(axis=1).sum() > 1
+    return classes[int(predicted[0])] if several and len(predicted) == 1 else ""
 
 
 METRICS: dict[str, Callable[[Floats], Floats]] = {

@@ -19,6 +19,8 @@ from ..core.view import View
 from ..data.splits import Positions, Splits, labeled_parts
 from ..data.views import whole_image
 from ..training.finite import require_finite
+from .class_counts import rarest
+from .grades import GradesConfig
 from .pretrained import Pretrained, embed, embed_views
 from .result import Result
 from .stored_features import stored
@@ -40,6 +42,8 @@ class LabeledFeatures:
         train: Rows of the training part.
         val: Rows of the validation part, which settings are chosen on; may be empty.
         test: Rows of the test part.
+        rarest: The class with the fewest training and validation images, before labels were held
+            back; "" if it is not known.
     """
 
     features: NDArray[np.float32]
@@ -49,6 +53,7 @@ class LabeledFeatures:
     train: Positions
     val: Positions
     test: Positions
+    rarest: str = ""
 
     def __post_init__(self) -> None:
         """Refuses features that are not finite."""
@@ -63,7 +68,7 @@ class LabeledFeatures:
         self,
         predictions: NDArray[Any],
         validation: NDArray[Any] | None = None,
-        order: Sequence[str] = (),
+        config: GradesConfig | None = None,
         **details: Any,
     ) -> Result:
         """Scores the predictions on the test part; see `Result.of_classification`.
@@ -72,13 +77,21 @@ class LabeledFeatures:
             predictions: (n_test, K) probabilities, or (n_test,) class numbers.
             validation: (n_val, K) probabilities of the validation images, from a model that has
                 not learned from them.
-            order: The classes from the lowest to the highest grade, if they are ordered.
+            config: Options: which of two classes is positive and at which sensitivity, and whether
+                the classes are ordered.
             details: Anything else to keep in the result, as plain values.
         """
+        config = config or GradesConfig()
+        order, positive = (
+            config.order(self.classes),
+            config.positive_class(self.classes, self.rarest),
+        )
         labels, test = self.labels, self.test
         chosen_on = None if validation is None else (labels[self.val], validation)
         return Result.of_classification(
             *(labels[test], predictions, self.groups[test], self.classes, chosen_on, order),
+            positive=positive,
+            sensitivity=config.sensitivity,
             **details,
         )
 
@@ -95,6 +108,7 @@ class EvaluationData:
         store: Folder that keeps the features of labeled images; None keeps them in memory only.
         pretrained_on: Hashes of the groups that an encoder was pre-trained on, which evaluations
             that make parts of their own do not report on.
+        whole: The parts of which `splits` are a selection; None if they are not.
     """
 
     dataset: Dataset
@@ -103,6 +117,7 @@ class EvaluationData:
     workers: int = -1
     store: Path | None = None
     pretrained_on: frozenset[str] = frozenset()
+    whole: Splits | None = None
     _embedded: dict[int, _Embedded] = field(default_factory=dict, repr=False)
 
     @property
@@ -114,6 +129,15 @@ class EvaluationData:
         """
         return labeled_parts(self.dataset.index, self.splits)
 
+    @property
+    def rarest(self) -> str:
+        """The class with the fewest training and validation images, before labels were held back.
+
+        So the same one of two classes is the positive one at all budgets of labels.
+        """
+        parts, index = self.whole or self.splits, self.dataset.index
+        return rarest(index.labels[np.concatenate([parts.train, parts.val])], index.classes)
+
     def unseen(self, positions: Positions) -> Positions:
         """Returns those of some positions whose groups were not pre-trained on."""
         return positions[~in_groups(self.dataset.index, positions, self.pretrained_on)]
@@ -122,9 +146,13 @@ class EvaluationData:
         """Embeds all labeled images, once per encoder, and sorts them into parts."""
         parts, index = self.parts, self.dataset.index
         features, positions = self.labeled(model)
-        rows = [np.flatnonzero(np.isin(positions, p)) for p in (parts.train, parts.val, parts.test)]
+        train, val, test = (
+            np.flatnonzero(np.isin(positions, part))
+            for part in (parts.train, parts.val, parts.test)
+        )
         labels, groups = index.labels[positions], index.groups[positions]
-        return LabeledFeatures(features, labels, groups, index.classes, *rows)
+        classes, rarest = index.classes, self.rarest
+        return LabeledFeatures(features, labels, groups, classes, train, val, test, rarest)
 
     def labeled(self, model: Pretrained) -> tuple[NDArray[np.float32], Positions]:
         """Embeds all labeled images, once per encoder.
@@ -175,7 +203,8 @@ class EvaluationData:
         labels = self.dataset.index.labels
         if set(labels[train]) != set(labels[val]):
             train, val = np.union1d(train, val), val[:0]
-        return replace(self, splits=Splits(train, val, self.splits.test))
+        whole = self.whole or self.splits
+        return replace(self, splits=Splits(train, val, self.splits.test), whole=whole)
 
     def seen_through(self, transform: Transform) -> EvaluationData:
         """Returns the same images, transformed before the "eval" policy is applied.

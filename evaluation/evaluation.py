@@ -50,15 +50,15 @@ class Evaluation(ABC):
     def check(self, data: EvaluationData) -> None:
         """Refuses data that it cannot use, without reading images; see also `tested`.
 
-        Here it asks for images of two classes to learn from and for some to test on, and with
-        `ordinal` for an order of the classes.
+        Here it asks for images of two classes to learn from and for some to test on, with
+        `ordinal` for an order of the classes, and whether `positive` is one of two classes.
 
         Raises:
             UsageError: With what is missing and what to do.
         """
         _ = data.parts
         if isinstance(self.config, GradesConfig):
-            self.config.order(data.dataset.index.classes)
+            self.config.check(data.dataset.index.classes)
 
     @abstractmethod
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:

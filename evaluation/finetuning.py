@@ -95,6 +95,8 @@ def fine_tune(
         classes,
         fitted.validation,
         config.order(classes),
+        config.positive_class(classes, data.rarest),
+        sensitivity=config.sensitivity,
         epochs=fitted.setting,
         of_epochs=epochs,
         improving=still_improving(curve),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..core.config import Config
-from ..core.errors import UsageError
+from ..core.errors import UsageError, did_you_mean
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _ROMAN = re.compile(r"(?=[IVX])X?(?:IX|IV|V?I{0,3})")
@@ -19,7 +19,26 @@ _VALUES = {"I": 1, "V": 5, "X": 10}
 
 
 class GradesConfig(Config):
-    """Options of evaluations whose classes may be ordered."""
+    """Options of evaluations of classes: which one is positive, and whether they are ordered."""
+
+    positive: Annotated[
+        str,
+        Field(
+            description="name of the positive one of two classes, which sensitivity, specificity, "
+            "AUROC and AUPRC refer to; by default the one with fewer training images, of grades "
+            "the highest"
+        ),
+    ] = ""
+
+    sensitivity: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=1,
+            description="lowest sensitivity on the validation images, which sets the threshold of "
+            "two classes; by default the sum of sensitivity and specificity is the largest there",
+        ),
+    ] = None
 
     ordinal: Annotated[
         bool,
@@ -35,6 +54,27 @@ class GradesConfig(Config):
             "them ordinal; by default grades have the order of the numbers in their names"
         ),
     ] = ()
+
+    def check(self, classes: Sequence[str], threshold: bool = True) -> None:
+        """Refuses options that do not fit to the classes; see `order` and `positive_class`.
+
+        Args:
+            classes: Their names.
+            threshold: Whether the evaluation chooses a threshold on validation images.
+
+        Raises:
+            UsageError: If they do not.
+        """
+        self.order(classes)
+        self.positive_class(classes)
+        if self.sensitivity is not None and not (threshold and len(classes) == 2):
+            reason = (
+                f"the images have {len(classes)} classes" if threshold else "none is chosen here"
+            )
+            raise UsageError(
+                f"sensitivity={self.sensitivity:g} sets the threshold between two classes on "
+                f"validation images, and {reason}. Leave it out."
+            )
 
     def order(self, classes: Sequence[str]) -> tuple[str, ...]:
         """Returns the classes from the lowest to the highest grade; () if they are not ordered.
@@ -53,6 +93,28 @@ class GradesConfig(Config):
                 f"have {', '.join(classes)}. Name each of these once, the lowest grade first."
             )
         return self.classes_order or order_of_names(classes)
+
+    def positive_class(self, classes: Sequence[str], rarest: str = "") -> str:
+        """Returns the positive one of two classes; "" if there are more, or fewer.
+
+        Args:
+            classes: Their names.
+            rarest: The class with fewer training images, which is positive unless `positive` is
+                set or the classes are ordered.
+
+        Raises:
+            UsageError: If `positive` is set to what is none of two classes.
+        """
+        if self.positive and (len(classes) != 2 or self.positive not in classes):
+            meant = did_you_mean(self.positive, classes) if len(classes) == 2 else ""
+            raise UsageError(
+                f"positive='{self.positive}' is not the name of one of two classes. The images "
+                f"have the classes {', '.join(classes)}. {meant}".rstrip()
+            )
+        if len(classes) != 2 or self.positive:
+            return self.positive
+        order = self.order(classes)
+        return order[-1] if order else rarest
 
 
 def in_order(

@@ -102,20 +102,28 @@ def calibration(
     return gaps
 
 
-def operating_point(positive: NDArray[np.bool_], scores: NDArray[Any]) -> float:
+def operating_point(
+    positive: NDArray[np.bool_], scores: NDArray[Any], sensitivity: float | None = None
+) -> float:
     """Chooses the threshold with the largest sum of sensitivity and specificity (Youden's J).
+
+    With `sensitivity` it is the highest one that has at least this sensitivity.
+
+    It is in the middle between two scores, since either end of the gap is an arbitrary choice.
 
     Args:
         positive: (n,) whether an image belongs to the class; both cases must occur.
         scores: (n,) scores of validation images. An image is predicted positive if its score is
             at least the threshold.
+        sensitivity: Lowest sensitivity, in (0, 1]; None takes Youden's J.
     """
     require_finite(scores, "scores of validation images")
     from sklearn.metrics import roc_curve
 
     false, true, thresholds = roc_curve(positive, scores, drop_intermediate=False)
-    best = 1 + int(np.argmax((true - false)[1:]))  # the first threshold is infinite
-    return float(thresholds[best])
+    wanted = true - false if sensitivity is None else true >= sensitivity - 1e-12
+    best = 1 + int(np.argmax(wanted[1:]))  # the first threshold is infinite
+    return float(thresholds[best : best + 2].mean())
 
 
 @dataclass(frozen=True)
@@ -209,15 +217,18 @@ class Predictions:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredPredictions(Predictions):
-    """Predictions with probabilities. Of two classes the second is the positive one.
+    """Predictions with probabilities.
 
     Attributes:
         probabilities: (n, K).
-        threshold: Probability from which on the second of two classes is predicted, for
+        positive: Number of the positive one of two classes, of which sensitivity, AUROC and AUPRC
+            are computed.
+        threshold: Probability from which on the positive one of two classes is predicted, for
             sensitivity and specificity.
     """
 
     probabilities: Floats
+    positive: int = 1
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
@@ -232,12 +243,13 @@ class ScoredPredictions(Predictions):
         values = super().__call__(weights) | {"auroc": auroc, "auprc": auprc, "ece": ece}
         if len(self.classes) == 2:
             recall = recalls(self._weigh(self._thresholded, weights))
-            values |= {"sensitivity": recall[:, 1], "specificity": recall[:, 0]}
+            own, other = recall[:, self.positive], recall[:, 1 - self.positive]
+            values |= {"sensitivity": own, "specificity": other}
         return values
 
     @cached_property
     def _rankings(self) -> list[Ranking]:
-        ranked = [1] if len(self.classes) == 2 else range(len(self.classes))
+        ranked = [self.positive] if len(self.classes) == 2 else range(len(self.classes))
         return [Ranking(self.labels == k, self.probabilities[:, k]) for k in ranked]
 
     @cached_property
@@ -246,4 +258,5 @@ class ScoredPredictions(Predictions):
 
     @cached_property
     def _thresholded(self) -> sparse.csr_matrix:
-        return self._count((self.probabilities[:, 1] >= self.threshold).astype(np.int64))
+        reached = self.probabilities[:, self.positive] >= self.threshold
+        return self._count(np.where(reached, self.positive, 1 - self.positive))

@@ -55,8 +55,10 @@ class OwnPredictions(Evaluation):
         features, positions = data.embed(model, tested)
         probabilities = self._predict(features)
         labels, groups = numbers[index.labels[positions]], index.groups[positions]
-        order = self._run.grades
-        return Result.of_classification(labels, probabilities, groups, classes, None, order)
+        order, point = self._run.grades, self._run.operating_point
+        return Result.of_classification(
+            labels, probabilities, groups, classes, None, order, **point
+        )
 
     @torch.inference_mode()
     def _predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:

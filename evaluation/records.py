@@ -154,7 +154,7 @@ def side_by_side_json(results: SideBySide) -> dict[str, Any]:
         "gain": asdict(results.gain) if results.gain else None,
         "gains": {metric: asdict(gain) for metric, gain in results.gains.items()},
         "over_descriptors": asdict(results.over_descriptors) if results.over_descriptors else None,
-        "wilcoxon_p": results.p,
+        "p_value": results.p,
         "verdict": results.verdict if results.gain else None,
         "pretraining": dict(results.pretraining),
     }

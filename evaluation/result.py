@@ -1,10 +1,10 @@
-"""The result of an evaluation with its intervals; differences and means of results."""
+"""The result of an evaluation with its intervals."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.atomic import write_atomic
-from ..core.errors import DataError
+from ..core.errors import DataError, UsageError
 from ..training.finite import require_finite
-from ..training.intervals import FEWEST, Estimate, Floats, Jackknife, jackknife, means
+from ..training.intervals import Estimate, Floats, Jackknife, jackknife, means
+from .class_counts import main_metric
+from .confusion import constant_class
 from .grades import in_order
 from .metrics import Predictions, ScoredPredictions, operating_point
 from .npz_files import npz, read_npz
@@ -54,6 +56,12 @@ class Result:
         """Number of test groups."""
         return len(self.by_group)
 
+    @property
+    def constant(self) -> str:
+        """The class that is predicted for every test image, at every seed; "" if there is none."""
+        predicted = {d.get("constant", "") for d in self.details.get("repeats", [self.details])}
+        return str(predicted.pop()) if len(predicted) == 1 else ""
+
     @classmethod
     def of_classification(
         cls,
@@ -63,12 +71,15 @@ class Result:
         classes: Sequence[str],
         validation: _Validation | None = None,
         order: Sequence[str] = (),
+        positive: str = "",
+        threshold: float | None = None,
+        sensitivity: float | None = None,
         **details: Any,
     ) -> Result:
         """Scores the predictions of a classifier on the test set.
 
-        Of two classes the second is the positive one. The threshold for sensitivity and
-        specificity is chosen on the validation images; without them it is 0.5.
+        The main metric is the accuracy, or the balanced accuracy if the classes of the test images
+        are very unequal; see `main_metric`. Predictions of a single class are noted in `details`.
 
         Args:
             labels: (n,) class numbers.
@@ -76,10 +87,17 @@ class Result:
                 that need probabilities.
             groups: (n,) group numbers of any values.
             classes: K class names.
-            validation: (m,) labels and (m, K) probabilities of validation images.
+            validation: (m,) labels and (m, K) probabilities of validation images, on which the
+                threshold is chosen.
             order: The classes from the lowest to the highest grade, if they are ordered. Then the
                 quadratic kappa, which is the main metric, and the mean absolute error in grades
                 are added, and tables have the classes in this order.
+            positive: The positive one of two classes; the last if empty.
+            threshold: Probability of the positive class from which on it is predicted, for
+                sensitivity and specificity. By default it is chosen on the validation images;
+                without them it is 0.5.
+            sensitivity: Lowest sensitivity on the validation images, for which the threshold is
+                chosen; by default the sum of sensitivity and specificity is the largest there.
             details: Anything else worth keeping, as plain values.
 
         Raises:
@@ -96,19 +114,25 @@ class Result:
         predicted = given if given.ndim == 1 else given.argmax(axis=1)
         scored = Predictions(labels, predicted, groups, classes, ordinal)
         if given.ndim == 2:
-            threshold = _threshold(validation)
+            number = list(classes).index(positive or classes[-1])
+            if threshold is None:
+                threshold = _threshold(validation, number, sensitivity)
             scored = ScoredPredictions(
                 *(labels, predicted, groups, classes, ordinal),
                 probabilities=given.astype(np.float64),
+                positive=number,
                 threshold=threshold,
             )
             if len(classes) == 2:
-                details["operating_point"] = {"positive": classes[1], "threshold": threshold}
+                asked = {} if sensitivity is None else {"sensitivity": sensitivity}
+                point = {"positive": classes[number], "threshold": threshold, **asked}
+                details["operating_point"] = point
         kept = jackknife(scored, np.bincount(scored.codes[0]), len(labels), scored.limits)
-        details["confusion"] = scored.confusion().astype(int).tolist()
+        confusion = scored.confusion().astype(int)
+        details |= {"confusion": confusion.tolist(), "constant": constant_class(confusion, classes)}
         rows, scores = scored.rows(), scored.by_group()
-        main = "quadratic_kappa" if order else "accuracy"
-        return cls(_estimates(kept), kept, main, rows, scores, details, len(labels))
+        main = "quadratic_kappa" if order else main_metric(labels)
+        return cls(estimates(kept), kept, main, rows, scores, details, len(labels))
 
     @classmethod
     def of_means(
@@ -136,7 +160,7 @@ class Result:
         statistic, sizes = means(values, groups)
         kept = jackknife(statistic, sizes, limits=limits)
         scores = means({main: values[main]}, groups)[0](np.eye(len(sizes), dtype=np.float32))[main]
-        return cls(_estimates(kept), kept, main, (), scores, details, len(groups))
+        return cls(estimates(kept), kept, main, (), scores, details, len(groups))
 
     @classmethod
     def of_parts(cls, parts: Mapping[str, Result], main: str, **details: Any) -> Result:
@@ -147,6 +171,8 @@ class Result:
             main: Name of the setting whose main metric verdicts are based on.
             details: Anything else worth keeping, as plain values.
         """
+        if parts[main].constant:
+            details["constant"] = parts[main].constant
         return cls(
             {f"{m}@{name}": e for name, part in parts.items() for m, e in part.metrics.items()},
             {f"{m}@{name}": j for name, part in parts.items() for m, j in part.jackknife.items()},
@@ -221,79 +247,24 @@ class Result:
             ) from error
 
 
-def _estimates(kept: Mapping[str, Jackknife]) -> dict[str, Estimate]:
+def estimates(kept: Mapping[str, Jackknife]) -> dict[str, Estimate]:
+    """Returns the estimate of each metric."""
     return {name: each.estimate() for name, each in kept.items()}
 
 
-def _threshold(validation: _Validation | None) -> float:
-    """Chooses the threshold on validation images if there are two classes and images of both."""
+def _threshold(validation: _Validation | None, positive: int, sensitivity: float | None) -> float:
+    """Chooses the threshold on validation images if there are two classes and images of both.
+
+    Raises:
+        UsageError: If there are none, and a sensitivity is asked for.
+    """
     if validation is None or validation[1].shape[1] != 2 or len(np.unique(validation[0])) < 2:
+        if sensitivity is not None:
+            raise UsageError(
+                f"sensitivity={sensitivity:g} needs validation images of two classes, and there "
+                "are none. Give more labeled images, or leave it out."
+            )
         return 0.5
     labels, probabilities = validation
-    return operating_point(labels == 1, np.asarray(probabilities, dtype=np.float64)[:, 1])
-
-
-def paired_difference(result: Result, reference: Result, metric: str) -> Estimate:
-    """Estimates by how much a metric exceeds that of a reference, paired over groups.
-
-    Both results must come from the same test groups.
-    """
-    if metric in result.jackknife and metric in reference.jackknife:
-        return (result.jackknife[metric] - reference.jackknife[metric]).estimate()
-    value = result.metrics[metric].value - reference.metrics[metric].value
-    return Estimate(value, np.nan, np.nan)
-
-
-def average_results(results: Sequence[Result]) -> Result:
-    """Averages results of several seeds or draws of labels on the same test groups.
-
-    The intervals cover both the test groups and the seeds, which must be in the same order in two
-    results whose difference is wanted. A single seed stands for itself only.
-
-    Returns:
-        The mean of the metrics and of the rows of classes. `details["repeats"]` is the list of
-        the details of all results.
-    """
-    first = results[0]
-    kept = {name: _stacked([r.jackknife[name] for r in results]) for name in first.jackknife}
-    metrics = {
-        name: Estimate(float(np.mean([r.metrics[name].value for r in results])), np.nan, np.nan)
-        for name in first.metrics
-    }
-    scores = np.mean([result.by_group for result in results], axis=0)
-    rows = [_mean_row(of_class) for of_class in zip(*(r.rows for r in results), strict=True)]
-    details = {"repeats": [dict(result.details) for result in results]}
-    estimates = {**metrics, **_estimates(kept)}
-    return replace(
-        first, metrics=estimates, jackknife=kept, rows=rows, by_group=scores, details=details
-    )
-
-
-def _stacked(seeds: Sequence[Jackknife]) -> Jackknife:
-    """Joins seeds; those that are means of several draws of labels themselves count once."""
-    if len(seeds) == 1:
-        return seeds[0]
-    values = np.stack([seed.values.mean(axis=0) for seed in seeds])
-    return replace(seeds[0], values=values)
-
-
-def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    numbers = {k: np.array([row[k] for row in rows]) for k in rows[0] if k != "class"}
-    return {"class": rows[0]["class"]} | {k: v.mean().item() for k, v in numbers.items()}
-
-
-def verdict(gain: Estimate | None, groups: int) -> str:
-    """Returns the verdict on a paired difference.
-
-    Args:
-        gain: The difference; None if there is none.
-        groups: Number of test groups.
-
-    Returns:
-        "helps", "hurts" or "no evidence"; "no verdict" below six groups and without an interval.
-    """
-    if gain is None or groups < FEWEST or np.isnan([gain.low, gain.high]).any():
-        return "no verdict"
-    if not (gain.low > 0 or gain.high < 0):
-        return "no evidence"
-    return "helps" if gain.low > 0 else "hurts"
+    scores = np.asarray(probabilities, dtype=np.float64)[:, positive]
+    return operating_point(labels == positive, scores, sensitivity)

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..training.finite import told_where
-from ..training.intervals import Estimate, signed_rank
+from ..training.intervals import Estimate
 from .data import EvaluationData
+from .differences import paired_difference, paired_p_value, verdict
 from .evaluation import Evaluation
 from .pretrained import Pretrained
-from .result import Result, paired_difference, verdict
+from .result import Result
 
 HANDCRAFTED = "hand-crafted"
 _NONE: Mapping[str, float] = {}
@@ -63,12 +64,9 @@ class SideBySide:
 
     @property
     def p(self) -> float | None:
-        """P-value of the Wilcoxon signed-rank test over groups; None without a control.
-
-        There is none below six groups either, where it cannot get under 0.05.
-        """
-        scores = [result.by_group for result in self.results.values()]
-        return signed_rank(scores[0], scores[1]) if len(scores) > 1 else None
+        """P-value of no gain in the main metric; None without a control or a verdict."""
+        first, *controls = self.results.values()
+        return paired_p_value(first, controls[0], first.main) if controls else None
 
     @property
     def verdict(self) -> str:

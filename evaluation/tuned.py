@@ -44,6 +44,11 @@ class TunedRun(Run):
         """Names of the classes from the lowest to the highest grade; () if they are not ordered."""
         return tuple(self.read_json(RESULT).get("grades", ()))
 
+    @property
+    def operating_point(self) -> dict[str, Any]:
+        """The positive one of two classes, "positive", and its "threshold"; {} of more classes."""
+        return dict(self.read_json(RESULT).get("operating_point", {}))
+
 
 def open_run(folder: str | os.PathLike[str]) -> Run:
     """Opens the folder of a run or of a fine-tuned classifier.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
+from .class_words import constant_predictions, main_metric_reason
 from .metrics import order_of_grades
 from .tables import in_blocks
 from .words import (
@@ -24,7 +25,6 @@ from .words import (
 Json = Mapping[str, Any]
 MARK = " *"
 """Behind a verdict that rests on an arm that was still improving at its last epoch."""
-_FEW_SEEDS = 3
 _CONTROLS = {"handcrafted": "hand-crafted descriptors", "start": "the weights it started from"}
 _LONGER = 4  # times as many epochs
 
@@ -37,7 +37,7 @@ def table(values: Mapping[str, Any]) -> str:
     """
     budgets = [budget["name"] for budget in values["budgets"]]
     main, seeds = values["main"], plural(values["seeds"], "seed")
-    lines = [f"{main} in percent, mean of {seeds}, with 95 % intervals over groups and seeds"]
+    lines = [f"{main} in percent, mean of {seeds}, with 95 % intervals over {_over(values)}"]
     if values["leak"]["shared"]:
         lines.append(f"WARNING: {leak_statement(values['leak']['shared'])}")
     rows = [["", *map(_heading, values["budgets"])]]
@@ -66,7 +66,9 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
     """
     data, verdicts = values["data"], {pair["verdict"] for pair in values["differences"]}
     notes = [tested_on(data["test"], data["test_groups"])]
-    notes.append(order_of_grades(data.get("grades", ())))
+    notes.append(order_of_grades(data["grades"]))
+    notes.append(main_metric_reason(values["main"], _classes(values)))
+    notes += _constant(values)
     if "no verdict" in verdicts:
         groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
         notes.append(f"{sentence_case(no_verdict(groups))}.")
@@ -76,10 +78,51 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
         notes += [f"'{name}': {sentence}" for name, sentence in short.items() if sentence]
     notes += _still_improving(values)
     if runs:
-        notes.append("A run stands for one pre-training; another seed of it may differ by more.")
-    if values["seeds"] < _FEW_SEEDS:
-        notes.append("With fewer than three seeds the intervals hardly cover the choice of seeds.")
+        notes.append("A run is one pre-training: intervals do not cover other seeds of it.")
+    notes.append(_seeds(values))
     return [note for note in notes if note]
+
+
+def _over(values: Json) -> str:
+    """Says what the intervals of a comparison cover."""
+    counted = any(pair["seeds_counted"] for pair in values["differences"])
+    return "test groups and seeds" if counted else "test groups"
+
+
+def _seeds(values: Json) -> str:
+    """Says which intervals do not cover the choice of seeds; "" if all do that seeds change."""
+    if values["seeds"] == 1:
+        return (
+            "There is one seed: intervals do not cover other draws of labels and weights. Give "
+            "--seeds 3."
+        )
+    both = [*values["results"], *values["differences"]]
+    budgets = dict.fromkeys(e["budget"] for e in both if e["seeds_counted"] is False)
+    if not budgets:
+        return ""
+    at = listed([budget_words(budget) for budget in budgets])
+    return (
+        f"Some intervals with {at} are for these seeds only, because {values['seeds']} seeds of so "
+        "few arms do not tell how much seeds differ. Give --seeds 3 or more."
+    )
+
+
+def _classes(values: Json) -> Sequence[Json]:
+    """Returns a row for each class with its number of test images; none without results."""
+    rows: Sequence[Json] = next((row["classes"] for row in values["results"]), ())
+    return rows
+
+
+def _constant(values: Json) -> list[str]:
+    """Says which arms predict one class for every test image, at which budgets and seeds."""
+    notes = []
+    for row in values["results"]:
+        for predicted in sorted({*row["constant"]} - {""}):
+            seeds, of = row["constant"].count(predicted), plural(row["repeats"], "seed")
+            [sentence] = constant_predictions({row["arm"]: predicted})
+            at = budget_words(row["budget"]) + (f", {seeds} of {of}" if row["repeats"] > 1 else "")
+            notes.append(f"{sentence.removesuffix('.')} ({at}).")
+    return notes
 
 
 def shown_pairs(values: Json) -> list[Json]:

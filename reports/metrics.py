@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 _LOWER_IS_BETTER = ("ece", "mean_cosine", "alignment", "uniformity")
+_AT_THRESHOLD = ("sensitivity", "specificity")
 _IN_GRADES = "mean_absolute_error"
 
 
@@ -24,6 +25,11 @@ def direction(metric: str) -> str:
     if not is_share(metric):
         return " (in grades, lower is better)"
     return " (lower is better)" if _kind(metric) in _LOWER_IS_BETTER else ""
+
+
+def at_threshold(metric: str) -> str:
+    """Returns the remark behind a metric that has a threshold of its own; else ""."""
+    return " (at its own threshold)" if _kind(metric) in _AT_THRESHOLD else ""
 
 
 def order_of_grades(grades: Sequence[str]) -> str:

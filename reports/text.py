@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.beside_start import RANDOM
+from ..evaluation.differences import verdict
 from ..evaluation.records import side_by_side_json
-from ..evaluation.result import Result, verdict
+from ..evaluation.result import Result
 from ..evaluation.side_by_side import SideBySide
 from ..training.run import Run
+from .class_words import at_threshold as threshold_text
+from .class_words import constant_predictions, main_metric_reason, positive_class
 from .kept import kept_sentences
-from .metrics import direction, is_share, order_of_grades
+from .metrics import at_threshold, direction, is_share, order_of_grades
 from .tables import aligned, in_blocks
 from .words import (
     barely_trained,
@@ -22,8 +25,6 @@ from .words import (
     estimate_text,
     gain_sentence,
     leak_warning,
-    operating_points,
-    p_value,
     percent_text,
     plural,
     short_training,
@@ -129,8 +130,6 @@ def evaluation(
         notes = [*below_table(results), *judged(results, shared)]
         notes += [f"Lower is better: {', '.join(lower)}."] if lower else []
         lines += ["", *_table(results), *(f"  {note}" for note in notes)]
-        if results.p is not None:
-            lines.append(f"  Wilcoxon signed-rank test over groups: {p_value(results.p)}.")
         lines += _groups(results, names)
     return "\n".join(lines)
 
@@ -138,10 +137,14 @@ def evaluation(
 def below_table(evaluation: SideBySide) -> list[str]:
     """Returns sentences: how many images were tested on, and what the metrics refer to."""
     first = evaluation.first
-    found = {n: r.details.get("operating_point") for n, r in evaluation.results.items()}
-    points = {name: point for name, point in found.items() if point}
-    grades = order_of_grades(first.details.get("grades", ()))
-    sentences = [tested_on(first.images, first.groups), grades, operating_points(points)]
+    point = first.details.get("operating_point", {})
+    sentences = [
+        tested_on(first.images, first.groups),
+        order_of_grades(first.details.get("grades", ())),
+        main_metric_reason(first.main, first.rows),
+        positive_class(point.get("positive", ""), point.get("sensitivity")),
+        *constant_predictions({n: result.constant for n, result in evaluation.results.items()}),
+    ]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -157,7 +160,7 @@ def judged(evaluation: SideBySide, shared: int) -> list[str]:
     control, first = list(evaluation.results)[1], evaluation.first
     key, gain = evaluation.verdict, evaluation.over_descriptors
     short = short_training(evaluation.pretraining) if key == "no evidence" else ""
-    sentence = gain_sentence(key, evaluation.gain, first.main, control, first.groups)
+    sentence = gain_sentence(key, evaluation.gain, first.main, control, first.groups, evaluation.p)
     sentences = [sentence, *([_FLATTERED] if shared else []), *([short] if short else [])]
     if evaluation.pretraining.get("kept") == 0 and control != RANDOM:
         sentences = [_KEPT_START]
@@ -190,6 +193,9 @@ def metric_cells(evaluation: SideBySide, metric: str) -> list[tuple[str, str]]:
     results = list(evaluation.results.values())
     percent = bool(results[0].main) and is_share(metric)
     cells = [estimate_parts(result.metrics[metric], percent) for result in results]
+    if at_threshold(metric):
+        at = [threshold_text(result.details.get("operating_point")) for result in results]
+        cells = [(v, f"{ends} {t}".strip()) for (v, ends), t in zip(cells, at, strict=True)]
     if evaluation.gains:
         cells.insert(2, estimate_parts(evaluation.gains[metric], percent, signed=True))
     return cells
@@ -243,13 +249,20 @@ def finetuned(values: Mapping[str, Any], out: Path) -> str:
         out: Folder of the classifier.
     """
     shared, epochs = values["overlapping_groups"], plural(values["epochs"], "epoch")
-    metrics = [
-        [f"  {name}{direction(name)}", estimate_text(e, is_share(name))]
-        for name, e in values["metrics"].items()
+    tested, point = values["tested_on"], values.get("operating_point", {})
+    metrics = []
+    for name, estimate in values["metrics"].items():
+        mark = " *" if name == values["main"] else ""
+        at = threshold_text(point) if at_threshold(name) else ""
+        cell = f"{estimate_text(estimate, is_share(name))} {at}".rstrip()
+        metrics.append([f"  {name}{direction(name)}{mark}", cell])
+    notes = [
+        tested_on(**tested),
+        order_of_grades(values.get("grades", ())),
+        main_metric_reason(values["main"], values["classes"]),
+        positive_class(point.get("positive", ""), point.get("sensitivity")),
+        *constant_predictions({"classifier": values.get("constant", "")}),
     ]
-    tested, point = values["tested_on"], values.get("operating_point")
-    notes = [tested_on(**tested), order_of_grades(values.get("grades", ()))]
-    notes.append(operating_points({"classifier": point} if point else {}))
     drawn, use = (out / GRAD_CAM).is_file(), "\n    ".join(how_to_use(out))
     if tested["groups"] < _FEW_GROUPS:
         notes.append("Six test groups are needed to tell this classifier from another.")

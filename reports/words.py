@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..training.intervals import Estimate
@@ -138,7 +138,9 @@ def short_verdict(verdict: str, groups: int) -> str:
     return no_verdict(groups) if verdict == "no verdict" else VERDICTS[verdict].short
 
 
-def gain_sentence(verdict: str, gain: Estimate, metric: str, control: str, groups: int) -> str:
+def gain_sentence(
+    verdict: str, gain: Estimate, metric: str, control: str, groups: int, p: float | None = None
+) -> str:
     """Says whether pre-training helped, and by how many percentage points of the metric.
 
     Args:
@@ -147,6 +149,7 @@ def gain_sentence(verdict: str, gain: Estimate, metric: str, control: str, group
         metric: Name of the metric.
         control: Name of the control, the weights that pre-training started from.
         groups: Number of test groups.
+        p: P-value of no gain, if there is one.
     """
     value, ends = estimate_parts(gain, signed=True)
     words = VERDICTS[verdict].pretraining
@@ -158,7 +161,8 @@ def gain_sentence(verdict: str, gain: Estimate, metric: str, control: str, group
             f"No difference was seen over '{control}': the {spaced(metric)} is the same in each of "
             f"{plural(groups, 'test group')}, which does not exclude a small one."
         )
-    return f"{words}: {value} points of {spaced(metric)} {ends} over '{control}'."
+    test = f", {p_value(p)}" if p is not None else ""
+    return f"{words}: {value} points of {spaced(metric)} {ends}{test} over '{control}'."
 
 
 def descriptors_sentence(verdict: str, gain: Estimate, metric: str, groups: int) -> str:
@@ -217,22 +221,6 @@ def tested_on(images: int, groups: int) -> str:
     if not groups:
         return ""
     return f"Tested on {plural(images, 'image')} of {plural(groups, 'group')}."
-
-
-def operating_points(points: Mapping[str, Mapping[str, Any]]) -> str:
-    """Says what sensitivity and specificity refer to, as a sentence; "" if there are none.
-
-    Args:
-        points: Positive class and threshold of each encoder, by its name.
-    """
-    if not points:
-        return ""
-    positive = next(iter(points.values()))["positive"]
-    at = listed([f"{point['threshold']:.2g} ('{name}')" for name, point in points.items()])
-    return (
-        f"Sensitivity and specificity: the positive class is '{positive}', predicted from these "
-        f"probabilities on: {at}."
-    )
 
 
 def leak_warning(groups: int) -> str:

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from .seed_variance import SeedVariance
+
 MOST = 400  # groups that are left out in turn; more groups are left out several at a time
-FEWEST = 6  # groups, below which no signed-rank test gets under 0.05
+FEWEST = 6  # groups, below which no test by signs gets under 0.05
 _CELLS = 2**17  # of a block of weights: it should fit into the cache of a processor
 _NOISE = 1e-6  # of rounding, relative to the largest change
 Floats = NDArray[np.float64]
@@ -67,23 +69,37 @@ class Jackknife:
             influence = np.sum([term._influence for term in self.terms], axis=0)
         return influence
 
-    def estimate(self) -> Estimate:
+    @property
+    def seeds(self) -> SeedVariance | None:
+        """The variance of its own seeds; None if there is one seed, or below two groups."""
+        seeds = len(self.values)
+        if seeds == 1 or self.values.shape[1] < 3 or not np.isfinite(self.values).all():
+            return None
+        total = float(self.values[:, 0].var(ddof=1)) / seeds
+        changes = self.values[:, 1:] - self.values[:, :1]
+        own = changes - changes.mean(axis=0)
+        shared = sum(map(_jackknife_variance, own)) / (seeds - 1) / seeds
+        return SeedVariance(total, total - shared, seeds - 1)
+
+    def estimate(self, seeds: SeedVariance | None = None) -> Estimate:
         """Returns the mean over seeds with its interval, which covers groups and seeds.
 
         It is Wilson's score interval (1927, https://doi.org/10.1080/01621459.1927.10502953) of the
         metric, scaled from its limits to [0, 1], with Student's quantile and as many observations
         as give the variance of the jackknife: asymmetric near a limit, elsewhere like Student's
-        interval. A single seed stands for itself only. There is no interval below two groups, or
-        where the metric is not defined without one of them.
+        interval. Seeds whose variance has fewer than two degrees of freedom, such as one or two
+        seeds, stand for themselves only. There is no interval below two groups, or where the
+        metric is not defined without one of them.
+
+        Args:
+            seeds: The variance of seeds, pooled over several models; that of its own by default.
         """
-        mean = self.values.mean(axis=0)
-        value, changes = float(mean[0]), mean[1:] - mean[0]
-        if len(changes) < 2 or not np.isfinite(mean).all():
+        value, share, variance, freedom = self._moments(seeds)
+        if not np.isfinite(variance):
             return Estimate(value, np.nan, np.nan)
-        (low, high), (variance, freedom) = self.limits, self._variance(changes)
-        share = (value - low) / (high - low)
         if variance <= _NOISE**2 or not _NOISE < share < 1 - _NOISE:
             return self._at_a_limit(value)
+        low, high = self.limits
         spread = variance / (high - low) ** 2
         observations = share * (1 - share) / spread
         t = float(stats.t.ppf(0.975, freedom))
@@ -93,30 +109,60 @@ class Jackknife:
         ends = [low + (high - low) * (center + side * half) for side in (-1, 1)]
         return Estimate(value, *ends)
 
+    def p_value(self, seeds: SeedVariance | None = None) -> float:
+        """Returns the two-sided p-value of no difference; NaN if there is no interval.
+
+        It is the smallest share of error at which the interval of `estimate` excludes 0, so that
+        it is below 0.05 if and only if the 95 % interval does.
+
+        Args:
+            seeds: See `estimate`.
+        """
+        value, share, variance, freedom = self._moments(seeds)
+        low, high = self.limits
+        if not np.isfinite(variance):
+            return float("nan")
+        none = -low / (high - low)  # 0, scaled as the share is
+        if not _NOISE < share < 1 - _NOISE:
+            return float(2 * (none if share > none else 1 - none) ** len(self.sizes))
+        if variance <= _NOISE**2:
+            return float(abs(value) <= _NOISE)
+        error = (variance * none * (1 - none) / (share * (1 - share))) ** 0.5 / (high - low)
+        return float(2 * stats.t.sf(abs(share - none) / error, freedom))
+
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean over seeds; see `estimate`. NaN below two groups."""
-        mean = self.values.mean(axis=0)
-        return self._variance(mean[1:] - mean[0])[0] ** 0.5 if len(mean) > 2 else float("nan")
+        """Standard error of the mean, over groups and however few seeds; NaN below two groups."""
+        mean, own = self.values.mean(axis=0), self.seeds
+        if len(mean) < 3:
+            return float("nan")
+        excess = max(0.0, own.excess) if own else 0.0
+        return float((_jackknife_variance(mean[1:] - mean[0]) + excess) ** 0.5)
 
-    def _variance(self, changes: Floats) -> tuple[float, float]:
-        """Returns the variance of the mean over groups and seeds, and its degrees of freedom.
+    def _moments(self, seeds: SeedVariance | None) -> tuple[float, float, float, float]:
+        """Returns value, share, variance over groups and seeds, and its degrees of freedom.
+
+        The share is the value, scaled from the limits to [0, 1]. The variance is NaN where there
+        is no interval.
 
         Groups and seeds are crossed random effects. The variance over groups contains that of their
         interaction, so that seeds add only what exceeds it. The degrees of freedom are
         Satterthwaite's.
         """
-        of_groups, seeds = _jackknife_variance(changes), len(self.values)
+        (low, high), mean = self.limits, self.values.mean(axis=0)
+        value, changes = float(mean[0]), mean[1:] - mean[0]
+        share = (value - low) / (high - low)
+        if len(changes) < 2 or not np.isfinite(mean).all():
+            return value, share, float("nan"), float("nan")
+        of_groups, own = _jackknife_variance(changes), self.seeds
         freedom = degrees_of_freedom(self._influence, self.sizes)
-        if seeds == 1:
-            return of_groups, freedom
-        of_seeds = float(self.values[:, 0].var(ddof=1)) / seeds
-        own = (self.values[:, 1:] - self.values[:, :1]) - changes  # (S, G)
-        shared = sum(map(_jackknife_variance, own)) / (seeds - 1) / seeds
-        if of_seeds <= shared:
-            return of_groups, freedom
-        variance = of_groups + of_seeds - shared
-        return variance, variance**2 / (of_groups**2 / freedom + of_seeds**2 / (seeds - 1))
+        differs = of_groups > _NOISE**2 or (own is not None and own.total > _NOISE**2)
+        seeds = seeds or own
+        if seeds is None or not (seeds.counts and seeds.excess > 0 and differs):
+            return value, share, of_groups, freedom
+        variance = of_groups + seeds.excess
+        joint = of_groups**2 / freedom + seeds.total**2 / seeds.freedom
+        return value, share, variance, variance**2 / joint
 
     def _at_a_limit(self, value: float) -> Estimate:
         """Returns the interval where all groups agree.
@@ -228,20 +274,3 @@ def means(values: Mapping[str, NDArray[Any]], groups: NDArray[Any]) -> tuple[Sta
         return {name: (s @ weights.astype(np.float64)) / total for name, s in sums.items()}
 
     return statistic, sizes
-
-
-def signed_rank(scores: Floats, other_scores: Floats) -> float | None:
-    """Returns the p-value of the Wilcoxon signed-rank test over groups; 1 if no group differs.
-
-    Args:
-        scores: (G,) score of each group.
-        other_scores: (G,) scores of the same groups from another model.
-
-    Returns:
-        None below six groups, where it cannot get under 0.05, and if the groups differ.
-    """
-    if len(scores) < FEWEST or len(scores) != len(other_scores):
-        return None
-    if np.array_equal(scores, other_scores):
-        return 1.0
-    return float(stats.wilcoxon(scores, other_scores).pvalue)

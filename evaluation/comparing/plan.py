@@ -94,6 +94,14 @@ class Plan:
         return config.order(classes) if isinstance(config, GradesConfig) else ()
 
     @property
+    def positive(self) -> str:
+        """The positive one of two classes; "" if there are more, or none is needed."""
+        config, data = self.chosen[self.evaluation].config, self.data
+        if not isinstance(config, GradesConfig):
+            return ""
+        return config.positive_class(data.dataset.index.classes, data.rarest)
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What all results in a folder must have in common, as plain values."""
         dataset = self.data.dataset
@@ -185,7 +193,7 @@ def plan(
         UsageError: If it is no fair comparison, or test groups were pre-trained on.
     """
     rows = parse_arms(arms, imagenet_weights)
-    chosen = _with_one_order(choose(evaluations_of(evaluation), settings))
+    chosen = _reporting_alike(choose(evaluations_of(evaluation), settings))
     rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
     architecture, size = architecture_of(rows, encoder, image_size)
     runs = [arm.run for arm in rows if arm.run]
@@ -208,15 +216,16 @@ def plan(
     )
 
 
-def _with_one_order(chosen: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
-    """Gives all evaluations the order of classes that one of them has, so that all report alike."""
+def _reporting_alike(chosen: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
+    """Gives all evaluations the order of classes and the positive class that one of them has."""
     configs = [e.config for e in chosen.values() if isinstance(e.config, GradesConfig)]
-    ordered = [config for config in configs if config.ordinal or config.classes_order]
-    if not ordered:
-        return dict(chosen)
-    order = {key: getattr(ordered[0], key) for key in GradesConfig.model_fields}
+    given: dict[str, Any] = {}
+    for key, option in GradesConfig.model_fields.items():
+        values = [getattr(config, key) for config in configs]
+        changed = [value for value in values if value != option.default]
+        given |= {key: changed[0]} if changed else {}
     return {
-        name: type(each)(each.config.model_copy(update=order))
+        name: type(each)(each.config.model_copy(update=given))
         if isinstance(each.config, GradesConfig)
         else each
         for name, each in chosen.items()

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...training.intervals import Estimate, signed_rank
+from ...training.intervals import Estimate
 from ...training.manifest import environment
-from ..result import Result, average_results, paired_difference, verdict
+from ...training.seed_variance import SeedVariance
+from ..differences import average_results, paired_difference, paired_p_value, verdict
+from ..result import Result
+from .seeds import PooledSeeds
 
 if TYPE_CHECKING:
     from .arms import Arm
@@ -34,8 +37,12 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
         for arm in compared
     }
     means = {key: average_results(seeds) for key, seeds in repeats.items()}
+    seeds = {
+        budget: PooledSeeds([means[arm.name, budget] for arm in compared])
+        for budget in asked.budgets
+    }
     return {
-        "format": 2,
+        "format": 3,
         "command": command,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
         "versions": facts["versions"],
@@ -49,9 +56,12 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
         "seeds": asked.seeds,
         "budgets": [_budget(results, budget) for budget in asked.budgets],
         "arms": [_arm(arm, asked.evaluation, models) for arm in asked.arms],
-        "results": [_row(*key, mean, repeats[key]) for key, mean in means.items()],
+        "results": [_row(*key, mean, repeats[key], seeds[key[1]]) for key, mean in means.items()],
         "differences": [
-            _difference(a.name, b.name, budget, means[a.name, budget], means[b.name, budget])
+            _difference(
+                *(a.name, b.name, budget, means[a.name, budget], means[b.name, budget]),
+                seeds[budget],
+            )
             for budget in asked.budgets
             for a, b in itertools.combinations(compared, 2)
         ],
@@ -74,6 +84,7 @@ def _data(asked: Plan) -> dict[str, Any]:
         "channels": list(data.dataset.channels),
         "classes": list(asked.grades or index.classes),
         "grades": list(asked.grades),
+        "positive": asked.positive,
         "train": len(parts.train),
         "val": len(parts.val),
         "test": len(parts.test),
@@ -93,19 +104,27 @@ def _budget(results: Results, budget: str) -> dict[str, Any]:
     return {"name": budget, "labels": [labels[seed] for seed in sorted(labels)]}
 
 
-def _row(arm: str, budget: str, mean: Result, repeats: Sequence[Result]) -> dict[str, Any]:
+def _row(
+    arm: str, budget: str, mean: Result, repeats: Sequence[Result], seeds: PooledSeeds
+) -> dict[str, Any]:
+    """Returns the mean over the seeds of an arm at a budget."""
+    metrics = {name: _estimate(e) for name, e in mean.metrics.items()}
+    for name, kept in mean.jackknife.items():
+        metrics[name] = _estimate(kept.estimate(seeds.of_arm(name) if len(repeats) > 1 else None))
     matrices = [np.array(r.details["confusion"]) for r in repeats if "confusion" in r.details]
     return {
         "arm": arm,
         "budget": budget,
         "repeats": len(repeats),
-        "metrics": {name: _estimate(e) for name, e in mean.metrics.items()},
+        "seeds_counted": _counted(seeds.of_arm(mean.main)) if len(repeats) > 1 else None,
+        "metrics": metrics,
         "classes": [{k: _number(v) for k, v in row.items()} for row in mean.rows],
         "confusion": np.sum(matrices, axis=0).tolist() if matrices else None,
         "by_seed": {
             name: [_number(result.metrics[name].value) for result in repeats]
             for name in mean.metrics
         },
+        "constant": [result.constant for result in repeats],
         "epochs": [result.details.get("epochs") for result in repeats],
         "of_epochs": [result.details.get("of_epochs") for result in repeats],
         "improving": [result.details.get("improving") for result in repeats],
@@ -114,19 +133,28 @@ def _row(arm: str, budget: str, mean: Result, repeats: Sequence[Result]) -> dict
 
 
 def _difference(
-    arm: str, against: str, budget: str, ours: Result, theirs: Result
+    arm: str, against: str, budget: str, ours: Result, theirs: Result, seeds: PooledSeeds
 ) -> dict[str, Any]:
     """Returns by how much an arm exceeds another, paired over groups and seeds."""
-    gains = {m: paired_difference(ours, theirs, m) for m in ours.metrics if m in theirs.metrics}
+    both = [name for name in ours.metrics if name in theirs.metrics]
+    of_seeds = {name: seeds.of_difference(ours, theirs, name) for name in both}
+    gains = {name: paired_difference(ours, theirs, name, of_seeds[name]) for name in both}
+    main = ours.main
     return {
         "arm": arm,
         "against": against,
         "budget": budget,
         "metrics": {name: _estimate(gain) for name, gain in gains.items()},
-        "verdict": verdict(gains.get(ours.main), ours.groups),
+        "verdict": verdict(gains.get(main), ours.groups),
         "groups": ours.groups,
-        "wilcoxon_p": _number(signed_rank(ours.by_group, theirs.by_group)),
+        "p_value": paired_p_value(ours, theirs, main, of_seeds.get(main)),
+        "seeds_counted": _counted(of_seeds.get(main)),
     }
+
+
+def _counted(seeds: SeedVariance | None) -> bool | None:
+    """Tells whether an interval covers the choice of seeds; None if no seed has an influence."""
+    return seeds.counts if seeds else None
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:

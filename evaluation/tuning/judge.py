@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from ...training.collapse import IMAGES, VIEWS
 from ...training.intervals import Estimate
 from ...training.probe import probe_predict
 from ...training.representation import representation_metrics
+from ..class_counts import main_metric
 from ..pretrained import Pretrained, embed, embed_views
 from ..result import Result
 
@@ -34,14 +34,17 @@ class Judge(ABC):
         domain: Its policies make the views.
         positions: Positions of the images that the judge looks at.
         workers: Number of loading processes; -1 chooses.
-        metric: Name of the metric that candidates are ranked by, the higher the better.
     """
 
     dataset: Dataset
     domain: Domain
     positions: Positions
     workers: int = -1
-    metric: ClassVar[str] = ""
+
+    @property
+    @abstractmethod
+    def metric(self) -> str:
+        """Name of the metric that candidates are ranked by, the higher the better."""
 
     @abstractmethod
     def __call__(self, model: Pretrained) -> Result:
@@ -59,7 +62,11 @@ class LabeledJudge(Judge):
     """
 
     learned: int = 0
-    metric: ClassVar[str] = "accuracy"
+
+    @property
+    def metric(self) -> str:
+        """The accuracy, or the balanced accuracy if the classes are very unequal."""
+        return main_metric(self.dataset.index.labels[self.positions[self.learned :]])
 
     @classmethod
     def of(cls, dataset: Dataset, splits: Splits, domain: Domain, workers: int) -> LabeledJudge:
@@ -89,7 +96,10 @@ def _labeled(dataset: Dataset, part: Positions) -> Positions:
 class LabelFreeJudge(Judge):
     """Measures the effective rank of features of augmented views (RankMe, centered)."""
 
-    metric: ClassVar[str] = "rankme_centered"
+    @property
+    def metric(self) -> str:
+        """The effective rank."""
+        return "rankme_centered"
 
     @classmethod
     def of(cls, dataset: Dataset, pool: Positions, domain: Domain, workers: int) -> LabelFreeJudge:

@@ -14,7 +14,8 @@ import numpy as np
 from ...training.intervals import Estimate
 from ...training.settings import RunConfig, merge
 from ...training.setup import resolve
-from ..result import Result, average_results, paired_difference, verdict
+from ..differences import average_results, paired_difference, verdict
+from ..result import Result
 from .choices import Images
 from .plan import Plan
 from .request import Request
@@ -106,9 +107,9 @@ class Outcome:
             return best
         if not self.images.labeled:
             return best if self.request.trust else 0
+        kept, default = (self.finals[n].jackknife[self.metric] for n in (best, 0))
         gain = self._difference(self.finals[best], self.finals[0])
-        error = (gain.high - gain.low) / 4  # an interval of 95 % has about four of them
-        return best if gain.value > error else 0
+        return best if gain.value > (kept - default).standard_error else 0
 
     @property
     def best_start(self) -> Start:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ... import Dataset, Evaluation, Index, UsageError
 from ...data import grid_neighbors, parse_tile_keys
-from ...evaluation import EvaluationData, Pretrained, Result, choose_epochs_then_refit
+from ...evaluation import EvaluationData, Pretrained, Result, choose_epochs_then_refit, rarest
 from .bag_training import BagPart, BagsConfig, BagTraining
 from .pooling import Bag, Pooling, join
 from .saliency import heat_map, overview, write_map, write_table
@@ -65,6 +65,10 @@ class Bags(Evaluation):
             *(test.labels, probabilities, test.groups, classes),
             fitted.validation,
             options.order(classes),
+            options.positive_class(
+                classes, rarest(np.concatenate([train.labels, val.labels]), classes)
+            ),
+            sensitivity=options.sensitivity,
             pooling=options.pooling,
             epochs=fitted.setting,
             of_epochs=options.epochs,

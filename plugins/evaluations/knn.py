@@ -70,8 +70,7 @@ class KNN(Evaluation):
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Classifies the test images by votes of the training and validation images."""
         features = data.features(model)
-        order = self.config.order(features.classes)
-        return features.result(*self.predict(features), order, k=self.config.k)
+        return features.result(*self.predict(features), self.config, k=self.config.k)
 
     def predict(
         self, data: LabeledFeatures

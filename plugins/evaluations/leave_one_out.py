@@ -104,7 +104,7 @@ class LeaveOneOut(Evaluation):
         """Refuses fewer than two groups to leave out, and a single class."""
         index, tested = data.dataset.index, self.tested(data)
         groups = len(np.unique(index.groups[tested]))
-        self.config.order(index.classes)
+        self.config.check(index.classes, threshold=False)
         if not (index.labels >= 0).any() or not (len(tested) or data.pretrained_on):
             _ = data.parts  # which says why there are no classes
         if groups < 2 and data.pretrained_on:
@@ -149,7 +149,8 @@ class LeaveOneOut(Evaluation):
         if order:
             labels, predictions = in_order(order, classes, labels, predictions)
         pooled = Result.of_classification(
-            labels, predictions, groups, order or classes, None, order
+            *(labels, predictions, groups, order or classes, None, order),
+            self.config.positive_class(classes, features.rarest),
         )
         scores = {
             g: scores_of(labels[groups == g], predictions[groups == g], bool(order))
@@ -164,12 +165,12 @@ class LeaveOneOut(Evaluation):
                 for g in scores
             ],
             "remarks": _remarks(scores),
-            **({"group_score": "quadratic_agreement"} if order else {}),
+            "group_score": "quadratic_agreement" if order else "accuracy",
         }
         return Result(
             {**pooled.metrics, **{f"{m}_per_group": e for m, e in mean.metrics.items()}},
             {**pooled.jackknife, **{f"{m}_per_group": j for m, j in mean.jackknife.items()}},
-            pooled.main if order else "accuracy_per_group",
+            "accuracy_per_group" if pooled.main == "accuracy" else pooled.main,
             pooled.rows,
             pooled.by_group if order else mean.by_group,
             details,

@@ -54,8 +54,7 @@ class Linear(Evaluation):
         """Chooses C on the validation images, then trains on both parts and tests once."""
         features = data.features(model)
         probabilities, validation, strength = self.predict(features)
-        order = self.config.order(features.classes)
-        return features.result(probabilities, validation, order, C=strength)
+        return features.result(probabilities, validation, self.config, C=strength)
 
     def predict(
         self, data: LabeledFeatures

@@ -31,7 +31,8 @@ class RobustnessConfig(Config):
 class Robustness(Evaluation):
     """How accurate is a classifier under each corruption of the domain, at each strength?
 
-    The classifier learns from uncorrupted images; only test images are corrupted.
+    The classifier learns from uncorrupted images; only test images are corrupted. The table of
+    classes is of uncorrupted ones.
     """
 
     Config = RobustnessConfig
@@ -50,14 +51,24 @@ class Robustness(Evaluation):
             groups=np.concatenate([clean.groups, np.tile(clean.groups[clean.test], times)]),
             test=np.concatenate([clean.test, added]),
         )
-        probabilities = self._head().predict(joined)[0]
-        right = probabilities.argmax(axis=1) == joined.labels[joined.test]
-        right = right.reshape(times + 1, n)
-        names = ["clean", *corrupted, "all"]
-        rows = [*right.astype(np.float64), right[1:].mean(axis=0)]
-        values = {f"accuracy@{name}": row for name, row in zip(names, rows, strict=True)}
-        groups = clean.groups[clean.test]
-        return Result.of_means(values, groups, "accuracy@all", head=self.config.head)
+        predictions = self._head().predict(joined)[0].argmax(axis=1).reshape(times + 1, n)
+        results = [clean.result(of_strength) for of_strength in predictions]
+        first, *others = results
+        kept = {
+            f"{first.main}@{name}": result.jackknife[first.main]
+            for name, result in zip(["clean", *corrupted], results, strict=True)
+        }
+        every = np.mean([result.jackknife[first.main].values for result in others], axis=0)
+        kept[f"{first.main}@all"] = replace(first.jackknife[first.main], values=every)
+        return Result(
+            {name: each.estimate() for name, each in kept.items()},
+            kept,
+            f"{first.main}@all",
+            first.rows,
+            np.mean([result.by_group for result in others], axis=0),
+            {"head": self.config.head, "constant": first.constant},
+            n,
+        )
 
     def _head(self) -> KNN | Linear:
         return KNN(KNNConfig()) if self.config.head == "knn" else Linear(LinearConfig())

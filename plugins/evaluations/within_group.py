@@ -100,7 +100,7 @@ class WithinGroup(Evaluation):
         """Refuses images without time or runs, and fewer than two groups that can be split."""
         inner = self.config.chosen()
         if isinstance(inner.config, GradesConfig):
-            inner.config.order(data.dataset.index.classes)
+            inner.config.check(data.dataset.index.classes, threshold=False)
         self._reported(data, self.cut(data)[0])
 
     def tested(self, data: EvaluationData) -> Positions:
@@ -182,6 +182,7 @@ class WithinGroup(Evaluation):
         kept, left_out = self.cut(data)
         reported, options = self._reported(data, kept), self.config
         evaluation = options.chosen()
+        data = replace(data, whole=data.whole or data.splits)
         within = {
             g: evaluation.evaluate(model, replace(data, splits=s)) for g, s in reported.items()
         }

@@ -10,8 +10,9 @@ from statistics import mean
 from typing import Any
 
 from ...core.errors import DataError
+from ..class_words import positive_class
 from ..comparison import answers, budget_words, comparison_notes, mark, shown_pairs
-from ..metrics import direction, is_share
+from ..metrics import at_threshold, direction, is_share
 from ..words import (
     VERDICTS,
     estimate_parts,
@@ -27,7 +28,7 @@ from .charts import Chart, Line, line_chart
 from .facts import rows_of
 
 Json = Mapping[str, Any]
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def context(values: Json) -> dict[str, Any]:
         "matrices": _matrices(values),
         "classes": values["data"]["classes"],
         "remarks": comparison_notes(values),
+        "positive": positive_class(values["data"]["positive"]),
         "leak": leak_statement(values["leak"]["shared"]),
         "leaked": bool(values["leak"]["shared"]),
         "seeds": plural(values["seeds"], "seed"),
@@ -151,7 +153,7 @@ def _pairs(values: Json, budgets: Sequence[str], main: str) -> list[Row]:
     """Returns a row of differences for each pair of arms."""
     cells: dict[tuple[str, str], dict[str, Cell]] = {}
     for difference in shown_pairs(values):
-        verdict, p = VERDICTS[difference["verdict"]], difference["wilcoxon_p"]
+        verdict, p = VERDICTS[difference["verdict"]], difference["p_value"]
         short = short_verdict(difference["verdict"], difference["groups"])
         words = ", ".join([short, *([p_value(p)] if p is not None else [])])
         words += mark(values, difference)
@@ -206,7 +208,7 @@ def _all_metrics(values: Json) -> tuple[list[str], list[tuple[str, str, list[str
         given = result["metrics"]
         texts = [estimate_parts(given.get(name), is_share(name))[0] for name in names]
         rows.append((result["arm"], budget_words(result["budget"]), texts))
-    return [spaced(name) + direction(name) for name in names], rows
+    return [spaced(name) + direction(name) + at_threshold(name) for name in names], rows
 
 
 def _matrices(values: Json) -> list[tuple[str, list[list[int]]]]:

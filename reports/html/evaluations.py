@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from ...evaluation.records import StoredEvaluation
 from ...evaluation.result import Result
-from ..metrics import direction
+from ..metrics import at_threshold, direction
 from ..text import below_table, columns, group_rows, judged, metric_cells
 from ..words import (
     VERDICTS,
     leak_warning,
-    p_value,
     percent_text,
     sentence_case,
     spaced,
@@ -27,7 +26,6 @@ class Section:
         name: Of the evaluation.
         verdict: Whether pre-training helped, as a sentence; "" without a control.
         tone: Of the verdict: "good", "bad" or "".
-        p_value: Of the test over groups, "" if there is none.
         warning: Whether the run was pre-trained on test groups, "" if not.
         stale: Whether the run's encoder has changed since.
         encoders: Column names of `metrics`; the third is the gain if there is a control.
@@ -49,7 +47,6 @@ class Section:
     name: str
     verdict: str
     tone: str
-    p_value: str
     warning: str
     stale: bool
     encoders: list[str]
@@ -77,12 +74,12 @@ def section(stored: StoredEvaluation) -> Section:
         name=results.evaluation,
         verdict=" ".join(judged(results, stored.shared)),
         tone=VERDICTS[results.verdict].tone if results.gain and not stored.shared else "",
-        p_value=p_value(results.p) if results.p is not None else "",
         warning=leak_warning(stored.shared) if stored.shared else "",
         stale=stored.stale,
         encoders=columns(list(results.results), "gain" if results.gains else ""),
         metrics=[
-            (spaced(name) + direction(name), metric_cells(results, name)) for name in first.metrics
+            (spaced(name) + direction(name) + at_threshold(name), metric_cells(results, name))
+            for name in first.metrics
         ],
         columns=headings,
         classes=classes,

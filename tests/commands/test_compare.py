@@ -357,7 +357,7 @@ def test_below_six_groups_there_is_no_verdict(ask, groups):
     values = judged(ask, ours=made_up(0.5, groups=groups), theirs=made_up(0, groups=groups))
     (found,) = values["differences"]
     assert found["verdict"] == ("helps" if groups == 6 else "no verdict")
-    assert (found["wilcoxon_p"] is None) == (groups == 5)
+    assert (found["p_value"] is None) == (groups == 5)
     assert ("No verdict: 5 test groups, six are needed." in table(values)) == (groups == 5)
 
 
@@ -391,7 +391,8 @@ def test_compare_json_is_plain_json_with_everything_a_report_needs(ask, tmp_path
     assert values["data"]["test"] == 6
     row = values["results"][0]
     assert set(row) == {"arm", "budget", "repeats", "metrics", "classes", "confusion", "by_seed",
-                        "epochs", "of_epochs", "improving", "seconds"}  # fmt: skip
+                        "seeds_counted", "constant", "epochs", "of_epochs", "improving",
+                        "seconds"}  # fmt: skip
     assert np.sum(row["confusion"]) == 2 * 6
     assert np.mean(row["by_seed"]["accuracy"]) == pytest.approx(row["metrics"]["accuracy"]["value"])
     assert values["leak"] == {"shared": {}}

@@ -151,12 +151,9 @@ def test_what_a_evaluation_reports_on_counts_too(finished_run, labeled):
     assert refuse_overlap(finished_run, labeled, True, evaluations) > 18
 
 
-def test_a_signed_rank_test_over_groups_goes_with_the_gain(labeled):
-    from scipy.stats import wilcoxon
-
+def test_the_p_value_is_that_of_the_interval_of_the_gain(labeled):
     found = scripted(labeled, 30, 10)
-    scores = [result.by_group for result in found.results.values()]
-    assert found.p == pytest.approx(wilcoxon(*scores).pvalue)
+    assert (found.p < 0.05) == (found.gain.low > 0)
     assert scripted(labeled, 30).p is None
 
 

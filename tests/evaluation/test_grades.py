@@ -13,7 +13,7 @@ from ssl_kit.evaluation import (
     in_order,
     paired_difference,
 )
-from ssl_kit.evaluation.comparing.plan import _with_one_order
+from ssl_kit.evaluation.comparing.plan import _reporting_alike
 from ssl_kit.evaluation.requests import choose
 
 GRADES = ("mild", "none", "severe", "moderate")
@@ -128,7 +128,22 @@ def test_classes_without_an_order_are_refused_before_an_encoder_is_loaded(
 
 
 def test_in_a_comparison_all_arms_have_the_order_that_one_evaluation_has():
-    chosen = _with_one_order(choose(["linear", "finetune"], {"linear.ordinal": True}))
+    chosen = _reporting_alike(choose(["linear", "finetune"], {"linear.ordinal": True}))
     assert chosen["finetune"].config.ordinal
-    plain = _with_one_order(choose(["linear", "finetune"], {"linear.iterations": 7}))
+    positive = _reporting_alike(choose(["linear", "finetune"], {"linear.positive": "none"}))
+    assert positive["finetune"].config.positive == "none"
+    plain = _reporting_alike(choose(["linear", "finetune"], {"linear.iterations": 7}))
     assert not plain["finetune"].config.ordinal
+
+
+@pytest.mark.parametrize(
+    ("classes", "threshold", "message"),
+    [
+        (("a", "b", "c"), True, "the images have 3 classes. Leave it out."),
+        (("a", "b"), False, "none is chosen here. Leave it out."),
+    ],
+)
+def test_a_sensitivity_without_a_threshold_is_refused(classes, threshold, message):
+    with pytest.raises(UsageError, match=message):
+        GradesConfig(sensitivity=0.9).check(classes, threshold)
+    GradesConfig().check(classes, threshold)

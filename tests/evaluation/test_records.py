@@ -52,7 +52,7 @@ def test_the_file_is_plain_json(run):
     values = json.loads(file.read_text(), parse_constant=no_constant)
     assert set(values) == {
         "evaluation", "command", "time", "encoder", "arrays", "data", "overlapping_groups",
-        "models", "gain", "gains", "over_descriptors", "wilcoxon_p", "verdict", "pretraining",
+        "models", "gain", "gains", "over_descriptors", "p_value", "verdict", "pretraining",
     }  # fmt: skip
     assert values["models"]["mine"]["metrics"]["rank"] == {"value": 3.0, "low": None, "high": None}
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ssl_kit.evaluation import Estimate, verdict
-from ssl_kit.reports import comparison, metrics, words
+from ssl_kit.reports import class_words, comparison, metrics, words
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,21 @@ def test_metrics_say_what_they_refer_to():
     assert metrics.direction("ece@10") == " (lower is better)"
     assert metrics.direction("ece_per_group") == metrics.direction("ece_of_others") != ""
     assert metrics.direction("accuracy") == ""
-    points = {"mine": {"positive": "tumor", "threshold": 0.371}}
-    assert "the positive class is 'tumor', predicted from" in words.operating_points(points)
-    assert "0.37 ('mine')" in words.operating_points(points)
+    assert "sensitivity and specificity is 'tumor'." in class_words.positive_class("tumor")
+    assert class_words.at_threshold({"positive": "tumor", "threshold": 0.371}) == "at 0.37"
+    assert metrics.at_threshold("sensitivity@5") == " (at its own threshold)"
     assert words.tested_on(1200, 1) == "Tested on 1,200 images of 1 group."
-    assert words.tested_on(0, 0) == words.operating_points({}) == ""
+    assert (
+        words.tested_on(0, 0) == class_words.positive_class("") == metrics.at_threshold("f1") == ""
+    )
+
+
+def test_the_main_metric_has_its_reason_beside_it():
+    rows = [{"class": "burned", "images": 18}, {"class": "unburned", "images": 95}]
+    reason = class_words.main_metric_reason("balanced_accuracy@5", rows)
+    assert "84 % of the test images are 'unburned'" in reason
+    assert class_words.main_metric_reason("accuracy", rows) == ""
+    assert class_words.main_metric_reason("balanced_accuracy", []) == ""
 
 
 def test_a_pair_is_a_sentence():
@@ -135,3 +145,8 @@ def test_a_gain_without_any_difference_is_no_certainty():
     gain = Estimate(0.0, 0.0, 0.0)
     sentence = words.gain_sentence("no evidence", gain, "accuracy", "start", 7)
     assert "accuracy is the same in each of 7 test groups" in sentence
+
+
+def test_a_sensitivity_that_was_asked_for_is_named():
+    sentence = class_words.positive_class("tumor", 0.95)
+    assert "on the validation images for a sensitivity of at least 95 %;" in sentence

@@ -13,8 +13,8 @@ from ssl_kit.training.intervals import (
     jackknife,
     left_out,
     means,
-    signed_rank,
 )
+from ssl_kit.training.seed_variance import pooled
 
 
 def mean_of(values, groups):
@@ -149,13 +149,37 @@ def test_there_is_no_interval_of_one_group_or_where_one_defines_the_metric(value
     assert np.isnan([estimated.low, estimated.high]).all()
 
 
-def test_signed_rank_agrees_with_scipy_and_needs_six_groups():
-    rng = np.random.default_rng(0)
-    first, second = rng.random((2, 30))
-    assert signed_rank(first, second) == stats.wilcoxon(first - second).pvalue
-    assert signed_rank(first, first) == 1.0
-    assert signed_rank(first[:5], second[:5]) is None
-    assert signed_rank(first, second[:29]) is None
+@pytest.mark.parametrize("gain", [0.0, 0.03, 0.1, -0.5])
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_the_p_value_is_the_level_at_which_the_interval_just_excludes_zero(
+    gain, seeds, monkeypatch
+):
+    table = np.random.default_rng(3).normal(gain, 0.1, (seeds, 12))
+    kept = made([mean_of(row, np.arange(12)).values[0] for row in table], limits=(-1, 1))
+    p, quantile = kept.p_value(), stats.t.ppf
+    for level, excluded in ((p * 1.001, True), (p * 0.999, False)):
+        monkeypatch.setattr(stats.t, "ppf", lambda _, df, level=level: quantile(1 - level / 2, df))
+        estimated = kept.estimate()
+        assert (estimated.low > 0 or estimated.high < 0) == excluded
+
+
+def test_the_p_value_of_two_encoders_that_differ_in_every_image_is_that_of_the_sign_test():
+    ones, zeros = made([1.0] * 7), made([0.0] * 7)
+    assert (ones - zeros).p_value() == pytest.approx(stats.binomtest(6, 6).pvalue)
+    assert (zeros - ones).p_value() == pytest.approx(2 / 2**6)
+    assert (ones - ones).p_value() == 1
+    assert np.isnan((made([1.0, 1.0]) - made([0.0, 0.0])).p_value())
+
+
+def test_two_seeds_alone_are_not_counted_and_pooled_ones_are():
+    table = np.array([[0.5], [0.9]]) + np.random.default_rng(0).normal(0, 0.05, (2, 12))
+    kept = made([mean_of(row, np.arange(12)).values[0] for row in table])
+    alone = made(kept.values.mean(axis=0))
+    assert not kept.seeds.counts
+    assert kept.estimate() == alone.estimate()
+    together = kept.estimate(pooled([kept.seeds] * 2, 2))
+    assert together.low < alone.estimate().low - 0.1
+    assert kept.standard_error > 5 * alone.standard_error
 
 
 def drawn(rng, groups, *, skill, gain=0.3, between=0.5, own=0.3, sizes=0.0, tie=0.0, tied_gain=0.0):

@@ -1,0 +1,57 @@
+"""The variance of seeds at one label budget, pooled over the arms of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from ...training.intervals import Jackknife
+from ...training.seed_variance import SeedVariance, pooled
+from ..result import Result
+
+
+class PooledSeeds:
+    """How much the seeds of labels and weights contribute to the intervals of one label budget.
+
+    A few seeds tell little of their variance. The arms have the same seeds, so that all of them
+    tell of it. Arms that no seed has an influence on do not take part.
+
+    Args:
+        arms: Mean result of each arm.
+    """
+
+    def __init__(self, arms: Sequence[Result]) -> None:
+        self._arms = [arm for arm in arms if _seeds(arm) > 1]
+
+    def of_arm(self, metric: str) -> SeedVariance | None:
+        """Returns the variance of an arm's seeds, with degrees of freedom from each arm."""
+        return _pooled(self._jackknives(metric), len(self._arms))
+
+    def of_difference(self, ours: Result, theirs: Result, metric: str) -> SeedVariance | None:
+        """Returns that of the difference of two arms, paired by seed; None if they have no seeds.
+
+        Of A arms, A - 1 differences are independent. Where these are too few, and where only one
+        of the two arms has several seeds, the variance is the sum of those of the arms, which is
+        too large as far as the same labels move both arms alike.
+        """
+        several, of_arm = sum(_seeds(arm) > 1 for arm in (ours, theirs)), self.of_arm(metric)
+        if several == 0 or of_arm is None:
+            return None
+        if several == 2:
+            pairs = [a - b for a, b in combinations(self._jackknives(metric), 2)]
+            paired = _pooled(pairs, len(self._arms) - 1)
+            if paired and paired.counts:
+                return paired
+        return SeedVariance(several * of_arm.total, several * of_arm.excess, of_arm.freedom)
+
+    def _jackknives(self, metric: str) -> list[Jackknife]:
+        return [arm.jackknife[metric] for arm in self._arms if metric in arm.jackknife]
+
+
+def _seeds(result: Result) -> int:
+    """Returns the number of seeds of a result; 0 if it has no intervals."""
+    return max((len(kept.values) for kept in result.jackknife.values()), default=0)
+
+
+def _pooled(jackknives: Sequence[Jackknife], independent: int) -> SeedVariance | None:
+    return pooled([each.seeds for each in jackknives if each.seeds], independent)

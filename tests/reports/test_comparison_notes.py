@@ -1,0 +1,52 @@
+"""What the notes below a comparison say of seeds, classes and constant predictions."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ssl_kit.reports.comparison import comparison_notes, table
+
+
+@pytest.fixture
+def values():
+    return json.loads((Path(__file__).parent / "test_html_compare.json").read_text())
+
+
+def counted(values, answer):
+    for row in [*values["results"], *values["differences"]]:
+        row["seeds_counted"] = answer
+    return values
+
+
+def test_what_intervals_cover_is_said_in_one_way(values):
+    assert "over test groups and seeds\n" in table(counted(values, True))
+    assert "for these seeds only" not in table(counted(values, True))
+    text = table({**counted(values, False), "seeds": 2})
+    assert "intervals over test groups\n" in text
+    assert "for these seeds only, because 2 seeds of so few arms" in text
+    assert "and seeds\n" not in text
+
+
+def test_one_seed_is_said(values):
+    notes = comparison_notes({**counted(values, None), "seeds": 1})
+    assert "There is one seed: intervals do not cover other draws of labels and weights." in (
+        " ".join(notes)
+    )
+
+
+def test_an_arm_that_predicts_one_class_is_named_with_budget_and_seeds(values):
+    row = values["results"][0]
+    row |= {"repeats": 3, "constant": ["c", "", "c"]}
+    notes = comparison_notes(values)
+    assert (
+        f"'{row['arm']}' predicts 'c' for every test image (10 labels per class, 2 of 3 seeds)."
+        in notes
+    )
+
+
+def test_the_reason_of_the_main_metric_stands_below_the_table(values):
+    classes = [{"class": "a", "images": 1}, {"class": "c", "images": 19}]
+    values["results"][0]["classes"] = classes
+    assert "95 % of the test images are 'c'" in table({**values, "main": "balanced_accuracy"})
+    assert "main metric" not in table({**values, "main": "accuracy"})
