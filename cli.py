@@ -100,7 +100,7 @@ def evaluate(model: str, as_json: bool, **options: Any) -> None:
     "--gradcam",
     type=click.IntRange(min=0),
     default=0,
-    help="Number of test images drawn with their Grad-CAM and file names in gradcam.png.",
+    help="Number of test images drawn with their Grad-CAM in gradcam.png, named in gradcam.csv.",
 )
 @flags.out("New folder for the classifier.", required=True)
 @flags.quiet

@@ -37,7 +37,8 @@ def finetune(
     """Trains a classifier on labeled images, starting from an encoder, and tests it once.
 
     The arguments are the flags of `ssl-kit finetune`; `out` is a new or empty folder. `gradcam` is
-    the number of test images whose Grad-CAM is drawn in `gradcam.png`.
+    the number of test images whose Grad-CAM is drawn in `gradcam.png`; `gradcam.csv` has their
+    names.
 
     Returns:
         The content of metrics.json; printed, it is a text.

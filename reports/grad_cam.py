@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -31,21 +33,36 @@ from .text import GRAD_CAM
 from .words import listed, plural
 
 _COLUMNS = 6
+_COLUMN_NAMES = ("image", "file", "true", "predicted", "probability")
 _OPACITY = 0.6  # of the strongest position
 
 
 def write_grad_cam(run: TunedRun, data: EvaluationData, count: int) -> None:
-    """Writes the sheet of a classifier, `gradcam.png` in its folder; see `grad_cam_sheet`."""
-    write_atomic(run.folder / GRAD_CAM, grad_cam_sheet(*load_classifier(run), data, count))
+    """Writes the sheet of a classifier and the names of its images, which are not in the sheet.
+
+    Args:
+        run: The classifier; gradcam.png and gradcam.csv are written into its folder.
+        data: Labeled images in three parts.
+        count: Number of images.
+
+    Raises:
+        UsageError: If the encoder has no feature map.
+    """
+    sheet, rows = grad_cam_sheet(*load_classifier(run), data, count)
+    table = io.StringIO(newline="")
+    csv.writer(table, lineterminator="\n").writerows([_COLUMN_NAMES, *rows])
+    file = run.folder / GRAD_CAM
+    write_atomic(file.with_suffix(".csv"), table.getvalue().encode(errors="surrogateescape"))
+    write_atomic(file, sheet)
 
 
 def grad_cam_sheet(
     model: Pretrained, classifier: Classifier, data: EvaluationData, count: int
-) -> bytes:
+) -> tuple[bytes, list[tuple[str, ...]]]:
     """Draws test images with the positions that speak for the predicted class.
 
-    Captions have the name of the file, the true and the predicted class. Each class and, within
-    it, wrong predictions get an equal share of the pictures if there are so many.
+    Captions have a number, the true and the predicted class. Each class and, within it, wrong
+    predictions get an equal share of the pictures if there are so many.
 
     Args:
         model: The encoder of the classifier, with its preprocessing.
@@ -54,7 +71,7 @@ def grad_cam_sheet(
         count: Number of images.
 
     Returns:
-        A PNG file.
+        A PNG file, and a row for each image: number, name, true and predicted class, probability.
 
     Raises:
         UsageError: If the encoder has no feature map.
@@ -64,15 +81,15 @@ def grad_cam_sheet(
     index, probabilities = data.dataset.index, torch.from_numpy(logits).softmax(dim=1).numpy()
     predicted, labels = probabilities.argmax(axis=1), index.labels[positions]
     draw, tiles, sizes = _Artist(model, classifier.cpu(), data), [], set()
-    for row in chosen_rows(labels, predicted, count).tolist():
+    table = list[tuple[str, ...]]()
+    for number, row in enumerate(chosen_rows(labels, predicted, count).tolist(), 1):
         position, guess = int(positions[row]), int(predicted[row])
         picture, heat = draw(position, guess)
-        caption = [
-            index.key(position),
-            f"true: {index.label(position)}",
-            f"predicted: {index.classes[guess]}, {probabilities[row, guess]:.0%}"
-            + (" (wrong)" if guess != labels[row] else ""),
-        ]
+        true, name = index.label(position), index.classes[guess]
+        share = float(probabilities[row, guess])
+        caption = [f"image {number}", f"true: {true}", f"predicted: {name}, {share:.0%}"]
+        caption += ["wrong"] if guess != labels[row] else []
+        table.append((str(number), index.key(position), true, name, f"{share:.4f}"))
         tiles.append((Tile(picture, []), Tile(overlay(picture, heat), caption)))
         sizes.add(f"{heat.shape[0]} x {heat.shape[1]}")
     columns = -(-len(tiles) // -(-len(tiles) // _COLUMNS))  # so that all rows are about as long
@@ -80,12 +97,13 @@ def grad_cam_sheet(
     rows = [list(row) for block in blocks for row in zip(*block, strict=True)]
     notes = [
         "Above: the image as the network gets it. Below: what speaks for the predicted class, from "
-        "blue (little) to red (the most in this image); nothing speaks for it where it is gray.",
+        "blue (little) to red (the most in this image); nothing speaks for it where it is gray. "
+        "The names of the images are in gradcam.csv.",
         f"The maps have {listed(sorted(sizes))} positions; a larger --image-size gives finer ones. "
         f"{shown_sentence(data.dataset.channels, draw.curves)}",
     ]
     title = f"Grad-CAM of {plural(len(tiles), 'test image')}"
-    return draw_sheet(rows, title, notes, apart=False)
+    return draw_sheet(rows, title, notes, apart=False), table
 
 
 class _Artist:

@@ -272,7 +272,11 @@ def finetuned(values: Mapping[str, Any], out: Path) -> str:
             f"After {epochs} of fine-tuning, in percent, with 95 % intervals in brackets:",
             *aligned(metrics),
             *(f"  {note}" for note in notes if note),
-            *([f"Grad-CAM of test images is in {out / GRAD_CAM}."] if drawn else []),
+            *(
+                [f"Grad-CAM of test images is in {out / GRAD_CAM}, their names in gradcam.csv."]
+                if drawn
+                else []
+            ),
             f"The classifier is in {out}. {use}",
         ]
     )

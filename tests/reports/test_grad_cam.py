@@ -1,3 +1,4 @@
+import csv
 import json
 
 import cv2
@@ -41,10 +42,15 @@ def tuned(finished_run, tmp_path_factory):
 
 def test_fine_tuning_draws_a_sheet_and_names_it(tuned):
     said, out = tuned
-    assert f"Grad-CAM of test images is in {out}/gradcam.png." in said
+    assert f"Grad-CAM of test images is in {out}/gradcam.png, their names in gradcam.csv." in said
     height, width, _ = cv2.imread(str(out / "gradcam.png")).shape
     assert width > 4 * 136
     assert height > 2 * 136
+    with (out / "gradcam.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ["1", "2", "3", "4"]
+    assert all(row["file"].split("/")[0] == row["true"] for row in rows)
+    assert all(1 / 3 < float(row["probability"]) <= 1 for row in rows)
 
 
 def test_the_report_shows_the_sheet(tuned):
