@@ -96,12 +96,7 @@ def evaluate(model: str, as_json: bool, **options: Any) -> None:
 @flags.overlap
 @flags.strict
 @flags.settings("KEY=VALUE", "Option of 'ssl-kit evaluations finetune', or data.KEY=VALUE.")
-@click.option(
-    "--gradcam",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Number of test images drawn with their Grad-CAM in gradcam.png, named in gradcam.csv.",
-)
+@flags.gradcam
 @flags.out("New folder for the classifier.", required=True)
 @flags.quiet
 @flags.as_json

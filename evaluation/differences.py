@@ -56,7 +56,7 @@ def average_results(results: Sequence[Result]) -> Result:
     """Averages results of several seeds or draws of labels on the same test groups.
 
     The intervals cover both the test groups and the seeds, which must be in the same order in two
-    results whose difference is wanted. A single seed stands for itself only.
+    results whose difference is wanted. One or two seeds stand for themselves only.
 
     Returns:
         The mean of the metrics and of the rows of classes. `details["repeats"]` is the list of
@@ -86,8 +86,10 @@ def _stacked(seeds: Sequence[Jackknife]) -> Jackknife:
 
 
 def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    numbers = {k: np.array([row[k] for row in rows]) for k in rows[0] if k != "class"}
-    return {"class": rows[0]["class"]} | {k: v.mean().item() for k, v in numbers.items()}
+    """Averages shares; the name of the class and its number of images are the same in all rows."""
+    first = rows[0]
+    shares = [key for key, value in first.items() if isinstance(value, float)]
+    return {**first, **{key: float(np.mean([row[key] for row in rows])) for key in shares}}
 
 
 def verdict(gain: Estimate | None, groups: int) -> str:

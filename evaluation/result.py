@@ -59,8 +59,25 @@ class Result:
     @property
     def constant(self) -> str:
         """The class that is predicted for every test image, at every seed; "" if there is none."""
-        predicted = {d.get("constant", "") for d in self.details.get("repeats", [self.details])}
+        predicted = {details.get("constant", "") for details in self._repeats}
         return str(predicted.pop()) if len(predicted) == 1 else ""
+
+    @property
+    def positive(self) -> str:
+        """The positive one of two classes; "" if there are more."""
+        first = self._repeats[0]
+        return str(first.get("operating_point", first).get("positive", ""))
+
+    @property
+    def sensitivity(self) -> float | None:
+        """The sensitivity on the validation images that was asked for; None if none was."""
+        asked: float | None = self._repeats[0].get("operating_point", {}).get("sensitivity")
+        return asked
+
+    @property
+    def _repeats(self) -> Sequence[Mapping[str, Any]]:
+        repeats: Sequence[Mapping[str, Any]] = self.details.get("repeats", [self.details])
+        return repeats
 
     @classmethod
     def of_classification(
@@ -105,28 +122,25 @@ class Result:
         """
         given = np.asarray(predictions)
         require_finite(given, "predictions of test images")
-        ordinal = bool(order)
         if order:
             details["grades"] = list(order)
             validation = in_order(order, classes, *validation) if validation else None
             labels, given = in_order(order, classes, labels, given)
             classes = order
         predicted = given if given.ndim == 1 else given.argmax(axis=1)
-        scored = Predictions(labels, predicted, groups, classes, ordinal)
+        scored = Predictions(labels, predicted, groups, classes, bool(order))
         if given.ndim == 2:
             number = list(classes).index(positive or classes[-1])
             if threshold is None:
                 threshold = _threshold(validation, number, sensitivity)
             scored = ScoredPredictions(
-                *(labels, predicted, groups, classes, ordinal),
+                *(labels, predicted, groups, classes, bool(order)),
                 probabilities=given.astype(np.float64),
                 positive=number,
                 threshold=threshold,
             )
             if len(classes) == 2:
-                asked = {} if sensitivity is None else {"sensitivity": sensitivity}
-                point = {"positive": classes[number], "threshold": threshold, **asked}
-                details["operating_point"] = point
+                details["operating_point"] = _point(classes[number], threshold, sensitivity)
         kept = jackknife(scored, np.bincount(scored.codes[0]), len(labels), scored.limits)
         confusion = scored.confusion().astype(int)
         details |= {"confusion": confusion.tolist(), "constant": constant_class(confusion, classes)}
@@ -250,6 +264,11 @@ class Result:
 def estimates(kept: Mapping[str, Jackknife]) -> dict[str, Estimate]:
     """Returns the estimate of each metric."""
     return {name: each.estimate() for name, each in kept.items()}
+
+
+def _point(positive: str, threshold: float, sensitivity: float | None) -> dict[str, Any]:
+    asked = {} if sensitivity is None else {"sensitivity": sensitivity}
+    return {"positive": positive, "threshold": threshold, **asked}
 
 
 def _threshold(validation: _Validation | None, positive: int, sensitivity: float | None) -> float:

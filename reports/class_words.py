@@ -55,8 +55,8 @@ def positive_class(name: str, sensitivity: float | None = None) -> str:
     otherwise = " (0.5 without them)" if sensitivity is None else ""
     return (
         f"The positive class of AUROC, AUPRC, sensitivity and specificity is '{name}'. Sensitivity "
-        "and specificity have a threshold of its probability that was chosen on the validation "
-        f"images{wanted}{otherwise}; for all other metrics the most probable class is predicted."
+        "and specificity are at a threshold of its probability that was chosen on the validation "
+        f"images{wanted}{otherwise}; accuracies, F1 and kappa are of the most probable class."
     )
 
 

@@ -37,7 +37,7 @@ def table(values: Mapping[str, Any]) -> str:
     """
     budgets = [budget["name"] for budget in values["budgets"]]
     main, seeds = values["main"], plural(values["seeds"], "seed")
-    lines = [f"{main} in percent, mean of {seeds}, with 95 % intervals over {_over(values)}"]
+    lines = [f"{main} in percent, mean of {seeds}, with 95 % intervals over {covered(values)}"]
     if values["leak"]["shared"]:
         lines.append(f"WARNING: {leak_statement(values['leak']['shared'])}")
     rows = [["", *map(_heading, values["budgets"])]]
@@ -83,7 +83,7 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
     return [note for note in notes if note]
 
 
-def _over(values: Json) -> str:
+def covered(values: Json) -> str:
     """Says what the intervals of a comparison cover."""
     counted = any(pair["seeds_counted"] for pair in values["differences"])
     return "test groups and seeds" if counted else "test groups"

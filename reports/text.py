@@ -137,12 +137,11 @@ def evaluation(
 def below_table(evaluation: SideBySide) -> list[str]:
     """Returns sentences: how many images were tested on, and what the metrics refer to."""
     first = evaluation.first
-    point = first.details.get("operating_point", {})
     sentences = [
         tested_on(first.images, first.groups),
         order_of_grades(first.details.get("grades", ())),
         main_metric_reason(first.main, first.rows),
-        positive_class(point.get("positive", ""), point.get("sensitivity")),
+        positive_class(first.positive, first.sensitivity),
         *constant_predictions({n: result.constant for n, result in evaluation.results.items()}),
     ]
     return [sentence for sentence in sentences if sentence]

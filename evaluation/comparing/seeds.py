@@ -25,7 +25,8 @@ class PooledSeeds:
 
     def of_arm(self, metric: str) -> SeedVariance | None:
         """Returns the variance of an arm's seeds, with degrees of freedom from each arm."""
-        return _pooled(self._jackknives(metric), len(self._arms))
+        jackknives = self._jackknives(metric)
+        return _pooled(jackknives, len(jackknives))
 
     def of_difference(self, ours: Result, theirs: Result, metric: str) -> SeedVariance | None:
         """Returns that of the difference of two arms, paired by seed; None if they have no seeds.
@@ -38,14 +39,17 @@ class PooledSeeds:
         if several == 0 or of_arm is None:
             return None
         if several == 2:
-            pairs = [a - b for a, b in combinations(self._jackknives(metric), 2)]
-            paired = _pooled(pairs, len(self._arms) - 1)
+            jackknives = self._jackknives(metric)
+            pairs = [a - b for a, b in combinations(jackknives, 2)]
+            paired = _pooled(pairs, len(jackknives) - 1)
             if paired and paired.counts:
                 return paired
         return SeedVariance(several * of_arm.total, several * of_arm.excess, of_arm.freedom)
 
     def _jackknives(self, metric: str) -> list[Jackknife]:
-        return [arm.jackknife[metric] for arm in self._arms if metric in arm.jackknife]
+        """Returns those of the arms in which the metric is defined."""
+        kept = [arm.jackknife[metric] for arm in self._arms if metric in arm.jackknife]
+        return [each for each in kept if each.seeds]
 
 
 def _seeds(result: Result) -> int:

@@ -18,6 +18,11 @@ from ...evaluation import (
 )
 from .inner import InnerConfig
 
+_FEW_DRAWS = (
+    "Intervals are over test groups only: fewer than three draws of the labels do not tell how "
+    "much draws differ."
+)
+
 
 class BudgetsConfig(InnerConfig):
     """Options that evaluations at several label budgets have in common."""
@@ -48,8 +53,16 @@ def at_budgets(
         )
         used[name] = float(np.mean([len(draw) for draw in draws]))
     main = next(iter(budgets))
-    grades = results[main].details["repeats"][0].get("grades", [])
-    return Result.of_parts(results, main, evaluation=config.evaluation, labels=used, grades=grades)
+    first = results[main]
+    return Result.of_parts(
+        results,
+        main,
+        evaluation=config.evaluation,
+        labels=used,
+        grades=first.details["repeats"][0].get("grades", []),
+        positive=first.positive,
+        remarks=[_FEW_DRAWS] if config.repeats < 3 else [],
+    )
 
 
 class FewLabelsConfig(BudgetsConfig):

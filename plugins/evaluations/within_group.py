@@ -198,7 +198,7 @@ class WithinGroup(Evaluation):
         remarks = _remarks(kept, left_out, len(reported))
         details = {**mean.details, "groups": rows, "remarks": remarks, "grades": grades}
         details["left_out"] = [{"group": g, "reason": why} for g, why in left_out.items()]
-        details["evaluation"] = options.evaluation
+        details |= {"evaluation": options.evaluation, "positive": first.positive}
         mean = replace(mean, details=details)
         if not options.others:
             return mean

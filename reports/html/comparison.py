@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.errors import DataError
 from ..class_words import positive_class
-from ..comparison import answers, budget_words, comparison_notes, mark, shown_pairs
+from ..comparison import answers, budget_words, comparison_notes, covered, mark, shown_pairs
 from ..metrics import at_threshold, direction, is_share
 from ..words import (
     VERDICTS,
@@ -96,6 +96,7 @@ def context(values: Json) -> dict[str, Any]:
         "positive": positive_class(values["data"]["positive"]),
         "leak": leak_statement(values["leak"]["shared"]),
         "leaked": bool(values["leak"]["shared"]),
+        "covered": covered(values),
         "seeds": plural(values["seeds"], "seed"),
         "command": values["command"],
         "settings": list(rows_of(values["settings"])),

@@ -83,3 +83,11 @@ def test_the_p_value_never_contradicts_the_interval(seed):
     gain = paired_difference(*results[:2], "accuracy", seeds)
     p = paired_p_value(*results[:2], "accuracy", seeds)
     assert (p < 0.05) == (gain.low > 0 or gain.high < 0)
+
+
+def test_arms_without_the_metric_do_not_take_part():
+    tables = arms(3, 3)
+    undefined = arm(np.full((3, GROUPS), np.nan))
+    some = PooledSeeds([*map(arm, tables), undefined])
+    assert some.of_arm("accuracy") == PooledSeeds([*map(arm, tables)]).of_arm("accuracy")
+    assert some.of_arm("auroc") is None

@@ -153,6 +153,8 @@ def test_average_is_the_mean_and_its_interval_covers_the_seeds():
     assert computed.rows[1]["recall"] == pytest.approx(
         np.mean([r.rows[1]["recall"] for r in several])
     )
+    assert computed.rows[1]["images"] == several[0].rows[1]["images"]
+    assert isinstance(computed.rows[1]["images"], int)
     kept = np.concatenate([r.jackknife["accuracy"].values for r in several])
     assert (computed.jackknife["accuracy"].values == kept).all()
     one = replace(computed.jackknife["accuracy"], values=kept.mean(axis=0, keepdims=True))
