@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,13 +85,14 @@ def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:
     return [f'timm.create_model("{name}", {arguments}, checkpoint_path="{run.encoder}")']
 
 
-def how_to_use(classifier: Path) -> tuple[str, str]:
+def how_to_use(classifier: Path, architecture: str) -> tuple[str, str]:
     """Returns a sentence and a line of code: how a fine-tuned classifier is loaded or exported.
 
     Args:
         classifier: Its folder.
+        architecture: That of its encoder.
     """
-    if "/" in json.loads((classifier / "encoder.json").read_bytes())["architecture"]:
+    if "/" in architecture:
         export = f"ssl-kit export {classifier} --format onnx --out NEW_FOLDER"
         return "timm lacks its architecture; for other programs, write it as ONNX with", export
     return "Load it with", f'timm.create_model("local-dir:{classifier}", pretrained=True)'
@@ -262,7 +262,7 @@ def finetuned(values: Mapping[str, Any], out: Path) -> str:
         positive_class(point.get("positive", ""), point.get("sensitivity")),
         *constant_predictions({"classifier": values.get("constant", "")}),
     ]
-    drawn, use = (out / GRAD_CAM).is_file(), "\n    ".join(how_to_use(out))
+    drawn, use = (out / GRAD_CAM).is_file(), "\n    ".join(how_to_use(out, values["architecture"]))
     if tested["groups"] < _FEW_GROUPS:
         notes.append("Six test groups are needed to tell this classifier from another.")
     return "\n".join(
