@@ -96,6 +96,7 @@ def evaluate(model: str, as_json: bool, **options: Any) -> None:
 @flags.overlap
 @flags.strict
 @flags.settings("KEY=VALUE", "Option of 'ssl-kit evaluations finetune', or data.KEY=VALUE.")
+@flags.gradcam
 @flags.out("New folder for the classifier.", required=True)
 @flags.quiet
 @flags.as_json

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..evaluation.comparing.arms import FINETUNE
 from ..evaluation.requests import choose, prepare
+from ..evaluation.tuned import TunedRun
+from ..reports.grad_cam import write_grad_cam
 from ..reports.printed import Record
 from ..reports.text import finetuned
 from ..training.progress import Progress
@@ -28,12 +30,15 @@ def finetune(
     allow_overlap: bool = False,
     strict: bool = False,
     set: Mapping[str, Any] | None = None,
+    gradcam: int = 0,
     out: str | PathLike[str],
     quiet: bool = True,
 ) -> Record:
     """Trains a classifier on labeled images, starting from an encoder, and tests it once.
 
-    The arguments are the flags of `ssl-kit finetune`; `out` is a new or empty folder.
+    The arguments are the flags of `ssl-kit finetune`; `out` is a new or empty folder. `gradcam` is
+    the number of test images whose Grad-CAM is drawn in `gradcam.png`; `gradcam.csv` has their
+    names.
 
     Returns:
         The content of metrics.json; printed, it is a text.
@@ -50,4 +55,6 @@ def finetune(
             settings=settings,
         )
         values = tune(prepared, chosen.config, folder, facts, Progress(quiet))
+        if gradcam:
+            write_grad_cam(TunedRun(folder), prepared.data, gradcam)
     return Record(values, folder, finetuned(values, folder))

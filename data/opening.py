@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from numpy.typing import ArrayLike
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
 )
 
@@ -30,6 +31,11 @@ def absolute(path: str) -> str:
 
 
 LocalPath = Annotated[str, AfterValidator(absolute)]
+
+
+def _listed(names: Any) -> Any:
+    """Lets a single name stand for a list of one."""
+    return (names,) if isinstance(names, str) else names
 
 
 class DataConfig(Config):
@@ -57,6 +63,14 @@ class DataConfig(Config):
         Literal["test", "val"],
         Field(description="parts kept out of pre-training: test alone, or val for val and test"),
     ] = "test"
+    classes: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_listed),
+        Field(
+            description="names of the classes to pre-train on, such as ['parasitized']; by default "
+            "all images, labeled or not"
+        ),
+    ] = ()
     layout: Annotated[
         str,
         Field(description="folders of the images, such as {group}/{label}/*; '' to find out"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, did_you_mean
 from ..core.index import SPLITS, Index
 from .targets import strata
 
@@ -174,6 +174,40 @@ def _why_nothing(index: Index, sizes: NDArray[np.int64], groups: int, folds: int
         f"{'t' if larger else 'T'}he evaluation 'leave_one_out' tests each group in turn (give "
         "--allow-overlap if the run was pre-trained on them)."
     )
+
+
+def of_classes(index: Index, positions: Positions, classes: Sequence[str]) -> Positions:
+    """Returns those of some positions whose images are of one of the classes.
+
+    Args:
+        index: Of the dataset.
+        positions: (n,) of the images that may be used.
+        classes: Names of classes; all images are returned if there are none.
+
+    Raises:
+        UsageError: If there is no such class, or none of the images is of one.
+    """
+    if not classes:
+        return positions
+    known = index.classes if index.targets is None else ()
+    if not known:
+        raise UsageError(
+            "data.classes chooses images by their class, and these images have no classes. Put "
+            "them into class folders, or give --labels a CSV with the columns path and label."
+        )
+    if unknown := [name for name in classes if name not in known]:
+        hint = did_you_mean(unknown[0], known)
+        raise UsageError(
+            f"data.classes: the images have no class '{unknown[0]}'. {hint}{' ' * bool(hint)}"
+            f"They have {', '.join(known)}."
+        )
+    kept = positions[np.isin(index.labels[positions], [known.index(name) for name in classes])]
+    if not len(kept):
+        raise UsageError(
+            f"No image of data.classes ({', '.join(classes)}) is outside of the test part. Name "
+            "another class, or choose a smaller --holdout."
+        )
+    return kept
 
 
 def labeled_parts(index: Index, splits: Splits) -> Splits:

@@ -1,4 +1,4 @@
-"""Methods against class imbalance: class weights, focal loss, a balanced sampler."""
+"""Methods against class imbalance: weights, focal loss, logit adjustment, a balanced sampler."""
 
 from __future__ import annotations
 
@@ -26,6 +26,41 @@ def class_weights(labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
     return weights
 
 
+def effective_weights(labels: NDArray[Any], classes: int, beta: float) -> NDArray[np.float64]:
+    """Returns (K,) weights (1 - beta) / (1 - beta^n_k), scaled to a mean of 1 over the images.
+
+    Class-Balanced Loss Based on Effective Number of Samples (Cui et al. 2019,
+    https://arxiv.org/abs/1901.05555), eq. 2; a beta of 0 gives equal weights, and one near 1 those
+    of `class_weights`. A class without images counts as one with a single image.
+
+    Args:
+        labels: (n,) class numbers.
+        classes: Number of classes (K).
+        beta: From 0 to below 1.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    weights = (1 - beta) / (1 - np.float64(beta) ** np.maximum(counts, 1))
+    scaled: NDArray[np.float64] = weights * len(labels) / (weights * counts).sum()
+    return scaled
+
+
+def log_priors(labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """Returns (K,) logarithms of the shares of the classes, log pi.
+
+    Long-Tail Learning via Logit Adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314)
+    adds them to the logits in training (eq. 10 with tau = 1) and leaves them out in prediction,
+    which is consistent for the balanced error. A class without images counts as one with a single
+    image.
+
+    Args:
+        labels: (n,) class numbers.
+        classes: Number of classes (K).
+    """
+    counts = np.bincount(labels, minlength=classes)
+    logarithms: NDArray[np.float64] = np.log(np.maximum(counts, 1) / len(labels))
+    return logarithms
+
+
 def focal_loss(logits: Tensor, labels: Tensor, focus: float = 2.0) -> Tensor:
     """Returns the mean of -(1 - p)^focus log p, where p is the probability of the right class.
 
@@ -36,20 +71,31 @@ def focal_loss(logits: Tensor, labels: Tensor, focus: float = 2.0) -> Tensor:
     return ((1 - torch.exp(-nats)) ** focus * nats).mean()
 
 
-def balanced_loss(balance: str, labels: NDArray[Any], classes: int, device: torch.device) -> Loss:
+def balanced_loss(
+    balance: str, labels: NDArray[Any], classes: int, device: torch.device, beta: float = 0.999
+) -> Loss:
     """Returns the loss function of a method against class imbalance.
 
     Args:
-        balance: "weights", "focal", or anything else for plain cross-entropy.
+        balance: "weights", "effective", "logits", "focal", or anything else for plain
+            cross-entropy.
         labels: (n,) class numbers of the training images.
         classes: Number of classes (K).
         device: Device of the logits.
+        beta: Of `effective_weights`.
     """
     if balance == "focal":
         return focal_loss
-    if balance == "weights":
-        weights = torch.from_numpy(class_weights(labels, classes)).float().to(device)
-        return partial(cross_entropy, weight=weights)
+    if balance == "logits":
+        priors = torch.from_numpy(log_priors(labels, classes)).float().to(device)
+        return lambda logits, labels: cross_entropy(logits + priors, labels)
+    if balance in ("weights", "effective"):
+        of_classes = (
+            class_weights(labels, classes)
+            if balance == "weights"
+            else effective_weights(labels, classes, beta)
+        )
+        return partial(cross_entropy, weight=torch.from_numpy(of_classes).float().to(device))
     return cross_entropy
 
 

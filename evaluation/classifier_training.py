@@ -67,7 +67,9 @@ class _EpochTraining:
         self.steps_per_epoch = len(labels) // self._batch_size
         self._steps, self._step = epochs * self.steps_per_epoch, 0
         self._device = next(net.parameters()).device
-        self._loss = balanced_loss(config.balance, labels, classes, self._device)
+        self._loss = balanced_loss(
+            config.balance, labels, classes, self._device, config.balance_beta
+        )
         self._half = choose_precision(config.precision, net) == "bf16"
 
     def epoch(self) -> float:

@@ -77,7 +77,8 @@ class LabeledFeatures:
             predictions: (n_test, K) probabilities, or (n_test,) class numbers.
             validation: (n_val, K) probabilities of the validation images, from a model that has
                 not learned from them.
-            config: Options: which of two classes is positive, and whether the classes are ordered.
+            config: Options: which of two classes is positive and at which sensitivity, and whether
+                the classes are ordered.
             details: Anything else to keep in the result, as plain values.
         """
         config = config or GradesConfig()
@@ -90,6 +91,7 @@ class LabeledFeatures:
         return Result.of_classification(
             *(labels[test], predictions, self.groups[test], self.classes, chosen_on, order),
             positive=positive,
+            sensitivity=config.sensitivity,
             **details,
         )
 

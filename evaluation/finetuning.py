@@ -91,11 +91,9 @@ def fine_tune(
         fitted = choose_epochs_then_refit(make, epochs, checks, judge, advance=note, chosen=chosen)
         tested, classifier = fitted.model.predict("test"), fitted.model.classifier()
     result = Result.of_classification(
-        *tested,
-        classes,
-        fitted.validation,
-        config.order(classes),
+        *(*tested, classes, fitted.validation, config.order(classes)),
         config.positive_class(classes, data.rarest),
+        sensitivity=config.sensitivity,
         epochs=fitted.setting,
         of_epochs=epochs,
         improving=still_improving(curve),

@@ -58,9 +58,16 @@ class FineTuningConfig(GradesConfig):
         str, Field(description="augmentation policy of the domain for training images")
     ] = "weak"
     balance: Annotated[
-        Literal["none", "sampler", "weights", "focal"],
-        Field(description="method against class imbalance: sampler, class weights or focal loss"),
+        Literal["none", "sampler", "weights", "effective", "logits", "focal"],
+        Field(
+            description="method against class imbalance: sampler, class weights by frequency or by "
+            "the effective number of images, logit adjustment or focal loss"
+        ),
     ] = "none"
+    balance_beta: Annotated[
+        float,
+        Field(ge=0, lt=1, description="parameter of balance=effective, from 0 (off) to 1 (beta)"),
+    ] = 0.999
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], Field(description="number format of the forward pass")
     ] = "auto"

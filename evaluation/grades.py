@@ -30,6 +30,16 @@ class GradesConfig(Config):
         ),
     ] = ""
 
+    sensitivity: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=1,
+            description="lowest sensitivity on the validation images, which sets the threshold of "
+            "two classes; by default the sum of sensitivity and specificity is the largest there",
+        ),
+    ] = None
+
     ordinal: Annotated[
         bool,
         Field(
@@ -45,10 +55,26 @@ class GradesConfig(Config):
         ),
     ] = ()
 
-    def check(self, classes: Sequence[str]) -> None:
-        """Refuses options that do not fit to the classes; see `order` and `positive_class`."""
+    def check(self, classes: Sequence[str], threshold: bool = True) -> None:
+        """Refuses options that do not fit to the classes; see `order` and `positive_class`.
+
+        Args:
+            classes: Their names.
+            threshold: Whether the evaluation chooses a threshold on validation images.
+
+        Raises:
+            UsageError: If they do not.
+        """
         self.order(classes)
         self.positive_class(classes)
+        if self.sensitivity is not None and not (threshold and len(classes) == 2):
+            reason = (
+                f"the images have {len(classes)} classes" if threshold else "none is chosen here"
+            )
+            raise UsageError(
+                f"sensitivity={self.sensitivity:g} sets the threshold between two classes on "
+                f"validation images, and {reason}. Leave it out."
+            )
 
     def order(self, classes: Sequence[str]) -> tuple[str, ...]:
         """Returns the classes from the lowest to the highest grade; () if they are not ordered.

@@ -102,8 +102,12 @@ def calibration(
     return gaps
 
 
-def operating_point(positive: NDArray[np.bool_], scores: NDArray[Any]) -> float:
+def operating_point(
+    positive: NDArray[np.bool_], scores: NDArray[Any], sensitivity: float | None = None
+) -> float:
     """Chooses the threshold with the largest sum of sensitivity and specificity (Youden's J).
+
+    With `sensitivity` it is the highest one that has at least this sensitivity.
 
     It is in the middle between two scores, since either end of the gap is an arbitrary choice.
 
@@ -111,12 +115,14 @@ def operating_point(positive: NDArray[np.bool_], scores: NDArray[Any]) -> float:
         positive: (n,) whether an image belongs to the class; both cases must occur.
         scores: (n,) scores of validation images. An image is predicted positive if its score is
             at least the threshold.
+        sensitivity: Lowest sensitivity, in (0, 1]; None takes Youden's J.
     """
     require_finite(scores, "scores of validation images")
     from sklearn.metrics import roc_curve
 
     false, true, thresholds = roc_curve(positive, scores, drop_intermediate=False)
-    best = 1 + int(np.argmax((true - false)[1:]))  # the first threshold is infinite
+    wanted = true - false if sensitivity is None else true >= sensitivity - 1e-12
+    best = 1 + int(np.argmax(wanted[1:]))  # the first threshold is infinite
     return float(thresholds[best : best + 2].mean())
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.atomic import write_atomic
-from ..core.errors import DataError
+from ..core.errors import DataError, UsageError
 from ..training.finite import require_finite
 from ..training.intervals import Estimate, Floats, Jackknife, jackknife, means
 from .class_counts import main_metric
@@ -69,6 +69,12 @@ class Result:
         return str(first.get("operating_point", first).get("positive", ""))
 
     @property
+    def sensitivity(self) -> float | None:
+        """The sensitivity on the validation images that was asked for; None if none was."""
+        asked: float | None = self._repeats[0].get("operating_point", {}).get("sensitivity")
+        return asked
+
+    @property
     def _repeats(self) -> Sequence[Mapping[str, Any]]:
         repeats: Sequence[Mapping[str, Any]] = self.details.get("repeats", [self.details])
         return repeats
@@ -84,6 +90,7 @@ class Result:
         order: Sequence[str] = (),
         positive: str = "",
         threshold: float | None = None,
+        sensitivity: float | None = None,
         **details: Any,
     ) -> Result:
         """Scores the predictions of a classifier on the test set.
@@ -106,6 +113,8 @@ class Result:
             threshold: Probability of the positive class from which on it is predicted, for
                 sensitivity and specificity. By default it is chosen on the validation images;
                 without them it is 0.5.
+            sensitivity: Lowest sensitivity on the validation images, for which the threshold is
+                chosen; by default the sum of sensitivity and specificity is the largest there.
             details: Anything else worth keeping, as plain values.
 
         Raises:
@@ -113,25 +122,25 @@ class Result:
         """
         given = np.asarray(predictions)
         require_finite(given, "predictions of test images")
-        ordinal = bool(order)
         if order:
             details["grades"] = list(order)
             validation = in_order(order, classes, *validation) if validation else None
             labels, given = in_order(order, classes, labels, given)
             classes = order
         predicted = given if given.ndim == 1 else given.argmax(axis=1)
-        scored = Predictions(labels, predicted, groups, classes, ordinal)
+        scored = Predictions(labels, predicted, groups, classes, bool(order))
         if given.ndim == 2:
             number = list(classes).index(positive or classes[-1])
-            threshold = _threshold(validation, number) if threshold is None else threshold
+            if threshold is None:
+                threshold = _threshold(validation, number, sensitivity)
             scored = ScoredPredictions(
-                *(labels, predicted, groups, classes, ordinal),
+                *(labels, predicted, groups, classes, bool(order)),
                 probabilities=given.astype(np.float64),
                 positive=number,
                 threshold=threshold,
             )
             if len(classes) == 2:
-                details["operating_point"] = {"positive": classes[number], "threshold": threshold}
+                details["operating_point"] = _point(classes[number], threshold, sensitivity)
         kept = jackknife(scored, np.bincount(scored.codes[0]), len(labels), scored.limits)
         confusion = scored.confusion().astype(int)
         details |= {"confusion": confusion.tolist(), "constant": constant_class(confusion, classes)}
@@ -257,10 +266,24 @@ def estimates(kept: Mapping[str, Jackknife]) -> dict[str, Estimate]:
     return {name: each.estimate() for name, each in kept.items()}
 
 
-def _threshold(validation: _Validation | None, positive: int) -> float:
-    """Chooses the threshold on validation images if there are two classes and images of both."""
+def _point(positive: str, threshold: float, sensitivity: float | None) -> dict[str, Any]:
+    asked = {} if sensitivity is None else {"sensitivity": sensitivity}
+    return {"positive": positive, "threshold": threshold, **asked}
+
+
+def _threshold(validation: _Validation | None, positive: int, sensitivity: float | None) -> float:
+    """Chooses the threshold on validation images if there are two classes and images of both.
+
+    Raises:
+        UsageError: If there are none, and a sensitivity is asked for.
+    """
     if validation is None or validation[1].shape[1] != 2 or len(np.unique(validation[0])) < 2:
+        if sensitivity is not None:
+            raise UsageError(
+                f"sensitivity={sensitivity:g} needs validation images of two classes, and there "
+                "are none. Give more labeled images, or leave it out."
+            )
         return 0.5
     labels, probabilities = validation
     scores = np.asarray(probabilities, dtype=np.float64)[:, positive]
-    return operating_point(labels == positive, scores)
+    return operating_point(labels == positive, scores, sensitivity)

@@ -113,6 +113,12 @@ _EVALUATIONS = {
     },
 }
 
+_ATTENTION = {
+    "cbam": ("CBAMEncoder", "A CNN of timm with channel and spatial attention: cbam/resnet18."),
+    "se": ("SEEncoder", "A CNN of timm with squeeze-and-excitation attention: se/resnet18."),
+    "eca": ("ECAEncoder", "A CNN of timm with efficient channel attention: eca/resnet18."),
+}
+
 _FIELDS = {
     "eeg": "EEG and recordings of wearables, as signals or as images.",
     "histopathology": "Whole slides and patches of stained tissue.",
@@ -135,6 +141,8 @@ def register_encoders(register: Callable[..., None]) -> None:
         f"{_HERE}.encoders.handcrafted:HandcraftedEncoder",
         summary="Histograms of color, texture and gradients; a control without weights.",
     )
+    for name, (kind, summary) in _ATTENTION.items():
+        register(name, f"{_HERE}.encoders.with_attention:{kind}", summary=summary)
 
 
 @hookimpl

@@ -40,18 +40,23 @@ def constant_predictions(constant: Mapping[str, str]) -> list[str]:
     ]
 
 
-def positive_class(name: str) -> str:
+def positive_class(name: str, sensitivity: float | None = None) -> str:
     """Says what the metrics of two classes refer to, in sentences; "" if there are more classes.
 
     Args:
         name: The positive class.
+        sensitivity: The sensitivity on the validation images that was asked for; None if none was.
     """
     if not name:
         return ""
+    wanted = (
+        "" if sensitivity is None else f" for a sensitivity of at least {100 * sensitivity:g} %"
+    )
+    otherwise = " (0.5 without them)" if sensitivity is None else ""
     return (
         f"The positive class of AUROC, AUPRC, sensitivity and specificity is '{name}'. Sensitivity "
         "and specificity are at a threshold of its probability that was chosen on the validation "
-        "images (0.5 without them); accuracies, F1 and kappa are of the most probable class."
+        f"images{wanted}{otherwise}; accuracies, F1 and kappa are of the most probable class."
     )
 
 

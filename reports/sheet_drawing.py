@@ -18,7 +18,7 @@ from ..core.dataset import Image
 from ..data.pixels import full_scale
 
 CURVES = 4  # channels of a signal that are drawn
-_CELL, _GAP, _MARGIN, _LINE = 136, 10, 16, 13
+CELL, _GAP, _MARGIN, _LINE = 136, 10, 16, 13
 _SMALL, _LARGE = 10, 17
 _INK, _QUIET = (26, 29, 33), (91, 99, 110)
 _MOST_LINES = 16
@@ -32,18 +32,22 @@ class Tile:
     caption: Sequence[str]
 
 
-def draw_sheet(rows: Sequence[Sequence[Tile]], title: str, notes: Sequence[str]) -> bytes:
+def draw_sheet(
+    rows: Sequence[Sequence[Tile]], title: str, notes: Sequence[str], apart: bool = True
+) -> bytes:
     """Draws rows of pictures with captions below them, and returns a PNG file.
 
     Args:
-        rows: The first picture of each row is set apart from the others.
+        rows: Pictures; a row without captions is close to the next.
         title: Above the pictures.
         notes: Sentences below the title.
+        apart: Whether the first picture of each row is set apart from the others.
     """
-    width = 2 * _MARGIN + len(rows[0]) * (_CELL + _GAP) + _GAP
+    width = 2 * _MARGIN + len(rows[0]) * (CELL + _GAP) + _GAP
     notes = [line for note in notes for line in textwrap.wrap(note, width // 6)]
     captions = [[_wrapped(tile.caption) for tile in row] for row in rows]
-    heights = [_CELL + max(map(len, row)) * _LINE + 2 * _GAP for row in captions]
+    lengths = [max(map(len, row)) for row in captions]
+    heights = [CELL + (n * _LINE + 2 * _GAP if n else _GAP // 2) for n in lengths]
     top = _MARGIN + 28 + len(notes) * (_LINE + 3) + _GAP
     sheet = Pillow.new("RGB", (width, top + sum(heights) + _MARGIN), "white")
     pen = ImageDraw.Draw(sheet)
@@ -52,11 +56,11 @@ def draw_sheet(rows: Sequence[Sequence[Tile]], title: str, notes: Sequence[str])
         pen.text((_MARGIN, _MARGIN + 28 + n * (_LINE + 3)), note, _QUIET, _font(_SMALL + 2))
     for row, lines, height in zip(rows, captions, heights, strict=True):
         for column, tile in enumerate(row):
-            left = _MARGIN + column * (_CELL + _GAP) + (_GAP if column else 0)
+            left = _MARGIN + column * (CELL + _GAP) + (_GAP if column and apart else 0)
             sheet.paste(Pillow.fromarray(_fitted(tile.picture)), (left, top))
             text = "\n".join(lines[column])
-            color = _QUIET if column else _INK
-            pen.multiline_text((left, top + _CELL + 3), text, color, _font(_SMALL), spacing=2)
+            color = _QUIET if column and apart else _INK
+            pen.multiline_text((left, top + CELL + 3), text, color, _font(_SMALL), spacing=2)
         top += height
     out = io.BytesIO()
     sheet.save(out, "PNG")
@@ -90,12 +94,12 @@ def _fitting(text: str) -> Iterator[str]:
 
 
 def _fits(text: str) -> bool:
-    return _font(_SMALL).getlength(text) <= _CELL
+    return _font(_SMALL).getlength(text) <= CELL
 
 
 def _fitted(picture: Image) -> Image:
-    how = cv2.INTER_AREA if picture.shape[0] > _CELL else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(picture, (_CELL, _CELL), interpolation=how), dtype=np.uint8)
+    how = cv2.INTER_AREA if picture.shape[0] > CELL else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(picture, (CELL, CELL), interpolation=how), dtype=np.uint8)
 
 
 def curves(signal: Image, like: Image) -> Image:
@@ -108,9 +112,9 @@ def curves(signal: Image, like: Image) -> Image:
     drawn, whole = (
         part[:, :CURVES] / np.float64(full_scale(part.dtype)) for part in (signal, like)
     )
-    cell = np.full((_CELL, _CELL, 3), 245, np.uint8)
-    height = _CELL / drawn.shape[1]
-    x = np.linspace(0, _CELL - 1, len(drawn))
+    cell = np.full((CELL, CELL, 3), 245, np.uint8)
+    height = CELL / drawn.shape[1]
+    x = np.linspace(0, CELL - 1, len(drawn))
     span = max(float(np.abs(whole - whole.mean(axis=0)).max()), 1e-9)
     for c, values in enumerate((drawn - whole.mean(axis=0)).T):
         y = (c + 0.5 - 0.45 * values / span) * height

@@ -30,6 +30,7 @@ from .words import (
     tested_on,
 )
 
+GRAD_CAM = "gradcam.png"
 _FEW_GROUPS = 6
 _NAME = 17  # characters of the name of an encoder in a table, which is as wide as its numbers
 _NO_NAMES: Mapping[int, str] = {}
@@ -84,6 +85,19 @@ def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:
     return [f'timm.create_model("{name}", {arguments}, checkpoint_path="{run.encoder}")']
 
 
+def how_to_use(classifier: Path, architecture: str) -> tuple[str, str]:
+    """Returns a sentence and a line of code: how a fine-tuned classifier is loaded or exported.
+
+    Args:
+        classifier: Its folder.
+        architecture: That of its encoder.
+    """
+    if "/" in architecture:
+        export = f"ssl-kit export {classifier} --format onnx --out NEW_FOLDER"
+        return "timm lacks its architecture; for other programs, write it as ONNX with", export
+    return "Load it with", f'timm.create_model("local-dir:{classifier}", pretrained=True)'
+
+
 def evaluation_json(evaluations: Sequence[SideBySide], shared: int) -> dict[str, Any]:
     """Returns the results of evaluations as plain values.
 
@@ -127,7 +141,7 @@ def below_table(evaluation: SideBySide) -> list[str]:
         tested_on(first.images, first.groups),
         order_of_grades(first.details.get("grades", ())),
         main_metric_reason(first.main, first.rows),
-        positive_class(first.positive),
+        positive_class(first.positive, first.sensitivity),
         *constant_predictions({n: result.constant for n, result in evaluation.results.items()}),
     ]
     return [sentence for sentence in sentences if sentence]
@@ -245,9 +259,10 @@ def finetuned(values: Mapping[str, Any], out: Path) -> str:
         tested_on(**tested),
         order_of_grades(values.get("grades", ())),
         main_metric_reason(values["main"], values["classes"]),
-        positive_class(point.get("positive", "")),
+        positive_class(point.get("positive", ""), point.get("sensitivity")),
         *constant_predictions({"classifier": values.get("constant", "")}),
     ]
+    drawn, use = (out / GRAD_CAM).is_file(), "\n    ".join(how_to_use(out, values["architecture"]))
     if tested["groups"] < _FEW_GROUPS:
         notes.append("Six test groups are needed to tell this classifier from another.")
     return "\n".join(
@@ -256,7 +271,11 @@ def finetuned(values: Mapping[str, Any], out: Path) -> str:
             f"After {epochs} of fine-tuning, in percent, with 95 % intervals in brackets:",
             *aligned(metrics),
             *(f"  {note}" for note in notes if note),
-            f"The classifier is in {out}. Load it with",
-            f'    timm.create_model("local-dir:{out}", pretrained=True)',
+            *(
+                [f"Grad-CAM of test images is in {out / GRAD_CAM}, their names in gradcam.csv."]
+                if drawn
+                else []
+            ),
+            f"The classifier is in {out}. {use}",
         ]
     )

@@ -44,8 +44,10 @@ class Progress:
         self._line_due = time.monotonic() + _FIRST_LINE
         config, dataset = setup.config, setup.dataset
         held_out = len(setup.splits.test)
+        classes = ", ".join(f"'{name}'" for name in config.data.classes)
         self.say(
             f"{len(setup.pool)} images ({'/'.join(dataset.channels)})"
+            + (f" of {classes}, {setup.left_out} of others left out" if classes else "")
             + (f", {held_out} more held out for testing" if held_out else "")
             + f"; {config.objective.name} on {config.encoder.name} at "
             f"{config.encoder.image_size} px, from {setup.loaded}"

@@ -15,14 +15,15 @@ from ..core.discovery import domains, objectives
 from ..core.domain import Domain
 from ..core.encoder import Encoder
 from ..core.errors import UsageError
+from ..core.index import Index
 from ..core.objective import Objective, TrainingInfo
 from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.earlier import open_like
 from ..data.loader import ViewDataset
-from ..data.opening import partners_of
+from ..data.opening import DataConfig, partners_of
 from ..data.process import prepare_process, seeded
-from ..data.splits import Positions, Splits, split
+from ..data.splits import Positions, Splits, of_classes, split
 from ..data.views import Renderer, changed
 from ..nn.checkpoints import facts_beside, options_beside
 from ..nn.layers import freeze_all_statistics, freeze_first_layers
@@ -67,7 +68,7 @@ class Setup:
         domain: Policies and pairings.
         dataset: All images.
         splits: Which are for training; validation images are trained on too unless `data.keep_out`
-            says otherwise, test images never.
+            says otherwise, test images never; of some classes alone if `data.classes` names them.
         encoder: With its initial weights.
         objective: On top of the encoder, prepared for training.
         statistics: Mean and standard deviation that standardize the images.
@@ -88,7 +89,13 @@ class Setup:
     @property
     def pool(self) -> Positions:
         """Positions of the images to pre-train on, sorted."""
-        return _pool(self.splits, self.config.data.keep_out)
+        return _pool(self.dataset.index, self.splits, self.config.data)
+
+    @property
+    def left_out(self) -> int:
+        """Number of images outside of the parts kept out whose class is not in `data.classes`."""
+        everything = self.config.data.model_copy(update={"classes": ()})
+        return len(_pool(self.dataset.index, self.splits, everything)) - len(self.pool)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -152,7 +159,7 @@ def build(config: RunConfig) -> Setup:
     opened = open_like(domain, config.data, facts_beside(init), init)
     dataset = opened.dataset
     splits = split(dataset.index, config.data.holdout)
-    pool = _pool(splits, config.data.keep_out)
+    pool = _pool(dataset.index, splits, config.data)
     accumulate = config.train.accumulate
     batch_size = divide_batch(config.train.batch_size, len(pool), process_count(), accumulate)
     with seeded(config.seed):
@@ -177,9 +184,9 @@ def build(config: RunConfig) -> Setup:
     return setup
 
 
-def _pool(splits: Splits, keep_out: str) -> Positions:
-    parts = [splits.train] if keep_out == "val" else [splits.train, splits.val]
-    return np.sort(np.concatenate(parts))
+def _pool(index: Index, splits: Splits, config: DataConfig) -> Positions:
+    parts = [splits.train] if config.keep_out == "val" else [splits.train, splits.val]
+    return of_classes(index, np.sort(np.concatenate(parts)), config.classes)
 
 
 def _check(setup: Setup) -> None:

@@ -69,6 +69,7 @@ def tune(
         **tuned.result.to_json(),
         "overlapping_groups": prepared.shared,
         "config": config.model_dump(mode="json"),
+        "architecture": model.encoder.name,
         "initial_weights": model.loaded,
         "data": {"path": prepared.path, "fingerprint": dataset.fingerprint()},
         "versions": environment()["versions"],

@@ -57,6 +57,12 @@ show_groups = click.option(
     is_flag=True,
     help="Print the names of groups, such as subjects; they are never written to a file.",
 )
+gradcam = click.option(
+    "--gradcam",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Number of test images drawn with their Grad-CAM in gradcam.png, named in gradcam.csv.",
+)
 config = click.option("--config", type=PATH, help="TOML file with settings, below flags and --set.")
 label_budgets = click.option(
     "--budgets",

@@ -14,7 +14,7 @@ from ...core.encoder import Encoder
 from ...core.errors import DataError, UsageError
 from ...core.objective import Objective
 from ...data.opening import open_dataset
-from ...data.splits import Splits, split
+from ...data.splits import Splits, of_classes, split
 from ...nn.checkpoints import options_beside
 from ...nn.weights import create_encoder
 from ...training.engine import process_count
@@ -36,12 +36,14 @@ class Images:
         dataset: All images.
         splits: The three parts.
         reason: Why validation labels do not allow to judge candidates; "" if they do.
+        classes: Names of the classes that are pre-trained on; all images are if there are none.
     """
 
     domain: Domain
     dataset: Dataset
     splits: Splits
     reason: str
+    classes: tuple[str, ...] = ()
 
     @property
     def labeled(self) -> bool:
@@ -51,7 +53,7 @@ class Images:
     @property
     def pool(self) -> Any:
         """Positions of the images that candidates are pre-trained on, sorted."""
-        return np.sort(self.splits.train)
+        return of_classes(self.dataset.index, np.sort(self.splits.train), self.classes)
 
 
 def open_images_of(config: RunConfig) -> Images:
@@ -66,7 +68,7 @@ def open_images_of(config: RunConfig) -> Images:
     domain: Domain = domains[config.domain]
     dataset = open_dataset(domain, config.data)
     splits = split(dataset.index, config.data.holdout)
-    return Images(domain, dataset, splits, _why_no_labels(dataset, splits))
+    return Images(domain, dataset, splits, _why_no_labels(dataset, splits), config.data.classes)
 
 
 def _why_no_labels(dataset: Dataset, splits: Splits) -> str:

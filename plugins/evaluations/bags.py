@@ -68,6 +68,7 @@ class Bags(Evaluation):
             options.positive_class(
                 classes, rarest(np.concatenate([train.labels, val.labels]), classes)
             ),
+            sensitivity=options.sensitivity,
             pooling=options.pooling,
             epochs=fitted.setting,
             of_epochs=options.epochs,

@@ -100,7 +100,7 @@ class WithinGroup(Evaluation):
         """Refuses images without time or runs, and fewer than two groups that can be split."""
         inner = self.config.chosen()
         if isinstance(inner.config, GradesConfig):
-            inner.config.check(data.dataset.index.classes)
+            inner.config.check(data.dataset.index.classes, threshold=False)
         self._reported(data, self.cut(data)[0])
 
     def tested(self, data: EvaluationData) -> Positions:

@@ -6,8 +6,10 @@ from typing import Any
 
 from ...evaluation.records import load_evaluations
 from ...evaluation.tuned import RESULT, TunedRun
+from ..text import GRAD_CAM
 from . import evaluations, facts
 from .axes import number
+from .pictures import png
 
 
 def context(run: TunedRun) -> dict[str, Any]:
@@ -35,11 +37,18 @@ def context(run: TunedRun) -> dict[str, Any]:
         "data": metrics["data"]["path"] or "the demo images of the domain",
         "loading": _loading(run, encoder),
         "evaluations": [evaluations.section(evaluation) for evaluation in load_evaluations(run)],
+        "gradcam": _gradcam(run),
         "command": metrics["command"],
         "options": list(facts.rows_of(metrics["config"])),
         "versions": list(facts.rows_of(metrics["versions"])),
         "fingerprint": metrics["data"]["fingerprint"],
     }
+
+
+def _gradcam(run: TunedRun) -> str:
+    """Returns the sheet of Grad-CAM pictures as a data URI; "" if none was drawn."""
+    file = run.folder / GRAD_CAM
+    return png(file.read_bytes()) if file.is_file() else ""
 
 
 def _chance(metrics: facts.Record) -> str:
@@ -54,7 +63,9 @@ def _chance(metrics: facts.Record) -> str:
 
 
 def _loading(run: TunedRun, encoder: facts.Record) -> str:
-    """Returns Python code that loads the classifier and uses it."""
+    """Returns Python code that loads the classifier and uses it; "" if timm cannot."""
+    if "/" in encoder["architecture"]:
+        return ""
     channels, size = len(encoder["channels"]), encoder["image_size"]
     return (
         f'classifier = timm.create_model("local-dir:{run.folder}", pretrained=True).eval()\n'

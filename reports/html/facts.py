@@ -93,8 +93,9 @@ def facts(
         ("Started from", str(manifest.get("initial_weights", config.encoder.init))),
     ]
     if data:
+        of = f", of the classes {', '.join(config.data.classes)}" if config.data.classes else ""
         rows += [
-            ("Images trained on", f"{data['trained_on']:,} of {data['images']:,}"),
+            ("Images trained on", f"{data['trained_on']:,} of {data['images']:,}{of}"),
             ("Groups trained on", f"{len(manifest['groups']):,}"),
         ]
     if encoder:

@@ -41,6 +41,11 @@ def jpeg(image: Image, quality: int = 78) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
 
 
+def png(file: bytes) -> str:
+    """Returns the content of a PNG file as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(file).decode()
+
+
 def sprite(images: Sequence[Image], columns: int = 25) -> Sprite:
     """Arranges pictures of the same size in rows, from left to right."""
     size = images[0].shape[0]

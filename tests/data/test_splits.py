@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import Index, UsageError
-from ssl_kit.data.splits import split
+from ssl_kit.data.splits import of_classes, split
 
 
 def indexed(n=100, classes=4, per_group=1, **columns):
@@ -26,6 +26,31 @@ def test_parts_are_stratified_by_label():
     parts = split(index, 0.2)
     assert np.bincount(index.labels[parts.test]).tolist() == [10] * 4
     assert np.bincount(index.labels[parts.val]).tolist() == [10] * 4
+
+
+def test_classes_choose_among_the_positions_given():
+    index = indexed()
+    chosen = of_classes(index, np.arange(50), ("c1", "c3"))
+    assert chosen.tolist() == [i for i in range(50) if i % 4 in (1, 3)]
+    assert of_classes(index, np.arange(50), ()).tolist() == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (("c33",), r"no class 'c33'. Did you mean 'c3'\? They have c0, c1, c2, c3"),
+        (("c3",), r"No image of data.classes \(c3\) is outside of the test part"),
+    ],
+)
+def test_classes_that_choose_nothing_are_refused(classes, message):
+    with pytest.raises(UsageError, match=message):
+        of_classes(indexed(), np.arange(3), classes)
+
+
+def test_classes_of_unlabeled_images_are_refused():
+    index = Index.build(["a.png", "b.png"])
+    with pytest.raises(UsageError, match="these images have no classes"):
+        of_classes(index, np.arange(2), ("c0",))
 
 
 def test_no_group_is_shared():

@@ -10,7 +10,9 @@ from ssl_kit.evaluation.class_balance import (
     BalancedSampler,
     balanced_loss,
     class_weights,
+    effective_weights,
     focal_loss,
+    log_priors,
 )
 
 LABELS = np.array([0] * 12 + [1] * 3 + [3] * 1)
@@ -54,6 +56,57 @@ def test_weighted_loss_is_the_weighted_mean():
     assert float(loss(logits.float(), labels)) == pytest.approx(
         (weights * each).sum() / weights.sum()
     )
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.999])
+def test_effective_weights_are_those_of_the_paper(beta):
+    effective = []
+    for k in range(4):
+        number, share = 0.0, 1.0  # 1 + beta + beta^2 + ..., a term for each image
+        for _ in range(max(1, int((k == LABELS).sum()))):
+            number, share = number + share, share * beta
+        effective.append(1 / number)
+    scale = len(LABELS) / sum(effective[k] for k in LABELS)
+    expected = [scale * weight for weight in effective]
+    np.testing.assert_allclose(effective_weights(LABELS, 4, beta), expected)
+
+
+def test_effective_weights_end_in_equal_and_in_inverse_frequencies():
+    np.testing.assert_allclose(effective_weights(LABELS, 4, 0.0), 1)
+    nearly = effective_weights(LABELS, 4, 1 - 1e-9)[[0, 1, 3]]
+    np.testing.assert_allclose(nearly, class_weights(LABELS, 4)[[0, 1, 3]], rtol=1e-5)
+
+
+def test_adjusted_logits_give_the_loss_of_the_paper():
+    logits, labels = problem()
+    counts, total = np.bincount(labels.numpy(), minlength=4), 0.0
+    for row, label in zip(logits.numpy(), labels.numpy(), strict=True):
+        odds = [counts[k] / counts[label] * np.exp(row[k] - row[label]) for k in range(4)]
+        total += np.log(sum(odds))  # 1 + sum over the others, eq. 10
+    loss = balanced_loss("logits", labels.numpy(), 4, torch.device("cpu"))
+    assert float(loss(logits, labels)) == pytest.approx(total / len(labels), rel=1e-6)
+
+
+def test_adjusted_logits_stay_finite_for_a_class_without_images():
+    assert log_priors(LABELS, 4)[2] == pytest.approx(np.log(1 / 16))
+
+
+@pytest.mark.parametrize("method", ["weights", "effective", "logits"])
+def test_methods_move_the_boundary_to_the_balanced_one(method):
+    """On features without information the balanced prediction is one half, not the prior."""
+    labels = np.array([0] * 90 + [1] * 10)
+    loss = balanced_loss(method, labels, 2, torch.device("cpu"), 1 - 1e-6)
+    bias = torch.zeros(2, requires_grad=True)
+    optimizer = torch.optim.LBFGS([bias], max_iter=100)
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss(bias.expand(100, 2), torch.from_numpy(labels))
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    assert float(bias.detach().softmax(0)[1]) == pytest.approx(0.5, abs=1e-3)
 
 
 @pytest.mark.parametrize("balance", ["none", "sampler"])

@@ -87,7 +87,7 @@ def test_it_learns_colors(data, model, freeze):
     assert found.metrics["accuracy"].value > 0.8
 
 
-@pytest.mark.parametrize("balance", ["sampler", "weights", "focal"])
+@pytest.mark.parametrize("balance", ["sampler", "weights", "effective", "logits", "focal"])
 def test_it_learns_with_every_balance(data, model, balance):
     found = fine_tune(model, data, config(balance=balance, epochs=6, lr=0.05)).result
     assert found.metrics["accuracy"].value == 1

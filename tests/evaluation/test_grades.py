@@ -134,3 +134,16 @@ def test_in_a_comparison_all_arms_have_the_order_that_one_evaluation_has():
     assert positive["finetune"].config.positive == "none"
     plain = _reporting_alike(choose(["linear", "finetune"], {"linear.iterations": 7}))
     assert not plain["finetune"].config.ordinal
+
+
+@pytest.mark.parametrize(
+    ("classes", "threshold", "message"),
+    [
+        (("a", "b", "c"), True, "the images have 3 classes. Leave it out."),
+        (("a", "b"), False, "none is chosen here. Leave it out."),
+    ],
+)
+def test_a_sensitivity_without_a_threshold_is_refused(classes, threshold, message):
+    with pytest.raises(UsageError, match=message):
+        GradesConfig(sensitivity=0.9).check(classes, threshold)
+    GradesConfig().check(classes, threshold)

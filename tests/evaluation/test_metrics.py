@@ -168,3 +168,18 @@ def test_rows_of_classes_agree_with_scikit_learn():
 def test_without_probabilities_what_needs_scores_is_left_out():
     labels, scores, groups = make()
     assert set(once(Predictions(labels, scores.argmax(1), groups, CLASSES))) == set(METRICS)
+
+
+@pytest.mark.parametrize("wanted", [0.3, 0.5, 0.95, 1.0])
+def test_an_operating_point_of_a_sensitivity_is_the_highest_that_has_it(wanted):
+    rng = np.random.default_rng(3)
+    positive = rng.random(200) < 0.2
+    p = (positive * 0.3 + rng.random(200)).round(2)  # with ties
+    chosen = operating_point(positive, p, wanted)
+
+    def sensitivity(threshold):
+        return sum(s >= threshold for s in p[positive]) / positive.sum()
+
+    assert sensitivity(chosen) >= wanted
+    specificities = [(p[~positive] < t).mean() for t in p if sensitivity(t) >= wanted]
+    assert (p[~positive] < chosen).mean() == max(specificities)

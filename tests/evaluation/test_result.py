@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_kit import DataError
+from ssl_kit import DataError, UsageError
 from ssl_kit.evaluation import (
     Estimate,
     Result,
@@ -225,3 +225,32 @@ def test_what_is_not_finite_is_refused_by_every_metric(bad):
     ):
         with pytest.raises(NotFiniteError, match=r"^1 of \d+ .* NaN or infinite"):
             refused()
+
+
+def test_a_sensitivity_is_chosen_on_validation_images_and_measured_on_test_images():
+    rng = np.random.default_rng(0)
+    labels = (rng.random(400) < 0.2).astype(int)
+    p = (0.3 * labels + rng.random(400)) / 1.3
+    scores = np.column_stack([1 - p, p])
+    val, test = np.arange(200), np.arange(200, 400)
+    result = Result.of_classification(
+        *(labels[test], scores[test], test, ("a", "b"), (labels[val], scores[val])),
+        positive="b",
+        sensitivity=0.9,
+    )
+    point = result.details["operating_point"]
+    assert point == {"positive": "b", "threshold": point["threshold"], "sensitivity": 0.9}
+    called = p >= point["threshold"]
+    assert called[val][labels[val] == 1].mean() >= 0.9
+    estimate = result.metrics["sensitivity"]
+    assert estimate.value == pytest.approx(called[test][labels[test] == 1].mean())
+    assert estimate.low < estimate.value < estimate.high
+    again = Result.of_classification(labels[test], scores[test], test, ("a", "b"), **point)
+    assert again.details["operating_point"] == point  # of a classifier, on other images
+
+
+def test_a_sensitivity_without_validation_images_is_refused():
+    labels = np.array([0, 1] * 8)
+    scores = np.column_stack([1 - labels, labels]).astype(float)
+    with pytest.raises(UsageError, match="needs validation images of two"):
+        Result.of_classification(labels, scores, np.arange(16), ("a", "b"), sensitivity=0.9)

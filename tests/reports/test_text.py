@@ -155,6 +155,7 @@ def test_a_classifier_is_reported_with_its_intervals(tmp_path):
     metrics = {"accuracy": {"value": 0.75, "low": 0.7, "high": 0.8}}
     values = {"metrics": metrics, "epochs": 1, "overlapping_groups": 0}
     values |= {"tested_on": {"images": 40, "groups": 5}, "main": "accuracy", "classes": []}
+    values["architecture"] = "resnet18"
     text = finetuned(values, tmp_path)
     assert "After 1 epoch of" in text
     assert "accuracy *  75.0 [70.0, 80.0]" in text

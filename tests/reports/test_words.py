@@ -145,3 +145,8 @@ def test_a_gain_without_any_difference_is_no_certainty():
     gain = Estimate(0.0, 0.0, 0.0)
     sentence = words.gain_sentence("no evidence", gain, "accuracy", "start", 7)
     assert "accuracy is the same in each of 7 test groups" in sentence
+
+
+def test_a_sensitivity_that_was_asked_for_is_named():
+    sentence = class_words.positive_class("tumor", 0.95)
+    assert "on the validation images for a sensitivity of at least 95 %;" in sentence

@@ -125,6 +125,20 @@ def test_what_does_not_fit_is_refused_before_there_is_a_folder(tiny, tmp_path, r
     assert not (tmp_path / "run").exists()
 
 
+def test_some_classes_alone_are_trained_on_and_no_test_image_is(tiny, tmp_path, capsys):
+    whole = build(resolve(tiny))
+    setup = build(resolve(merge(tiny, {"data": {"classes": "disc"}, "train": {"batch_size": 4}})))
+    index = setup.dataset.index
+    assert {index.label(i) for i in setup.pool} == {"disc"}
+    assert setup.splits.test.tolist() == whole.splits.test.tolist()
+    assert not np.intersect1d(setup.pool, setup.splits.test).size
+    assert len(setup.pool) + setup.left_out == len(whole.pool)
+    assert len(setup.facts["groups"]) == len(setup.pool)
+    Progress().start(setup)
+    said = capsys.readouterr().err
+    assert f"{len(setup.pool)} images (red/green/blue) of 'disc', {setup.left_out} of" in said
+
+
 @pytest.mark.parametrize("exists", [False, True])
 def test_what_only_a_batch_shows_leaves_no_new_folder(tiny, tmp_path, registered, exists):
     out = tmp_path / "run"

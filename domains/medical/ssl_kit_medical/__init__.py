@@ -52,12 +52,3 @@ def register_objectives(register: Callable[..., None]) -> None:
         f"{_HERE}.slice_order:SliceOrder",
         summary="Predicts which of two slices of a volume comes first.",
     )
-
-
-@hookimpl
-def register_encoders(register: Callable[..., None]) -> None:
-    """Attention around any CNN of timm, as in cbam/resnet18."""
-    where = f"{_HERE}.encoders"
-    register("cbam", f"{where}:CBAMEncoder", summary="A CNN with channel and spatial attention.")
-    register("se", f"{where}:SEEncoder", summary="A CNN with squeeze-and-excitation attention.")
-    register("eca", f"{where}:ECAEncoder", summary="A CNN with efficient channel attention.")

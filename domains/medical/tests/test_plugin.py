@@ -4,10 +4,8 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
-
-from ssl_kit.core.discovery import datasets, domains, encoders, objectives
-from ssl_kit.testing import checks_for, parametrize_with_checks
+from ssl_kit.core.discovery import datasets, domains, objectives
+from ssl_kit.testing import parametrize_with_checks
 from ssl_kit_medical.domain import MEDICAL
 
 
@@ -15,7 +13,6 @@ def test_everything_is_found_by_its_name() -> None:
     assert domains["medical"] is MEDICAL
     found = [datasets[n] for n in ("dicom", "nifti", "medical_demo")]
     found += [objectives[n] for n in MEDICAL.objectives]
-    found += [encoders[n] for n in ("cbam", "se", "eca")]
     assert all(thing.__module__.startswith("ssl_kit_medical") for thing in found)
 
 
@@ -51,9 +48,3 @@ def test_models_genesis(check: Any) -> None:
 @parametrize_with_checks("objective", "slice_order")
 def test_slice_order(check: Any) -> None:
     check()
-
-
-@pytest.mark.parametrize("family", ["cbam", "se", "eca"])
-def test_encoders(family: str) -> None:
-    for check in checks_for("encoder", family):
-        check()

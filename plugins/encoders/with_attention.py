@@ -1,4 +1,8 @@
-"""Families of encoders: any CNN of timm with an attention module after each stage."""
+"""Families of encoders: any CNN of timm with an attention module after each stage.
+
+The attention modules of timm (timm.layers) end in a sigmoid, which halves the features of loaded
+weights; those of this package start as the identity.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ssl_kit import Encoder, UsageError
-from ssl_kit.nn import create_encoder
-
+from ... import Encoder, UsageError
+from ...nn import create_encoder
 from .attention import CBAM, ECA, Insert, SqueezeExcitation
 
 
@@ -117,13 +120,16 @@ class AttentionEncoder(Encoder):
 def _stages(body: Any) -> Iterator[tuple[str, int]]:
     """Yields name and channels of the module that ends each stage.
 
-    Single activations and norms, such as those of a stem, are skipped; norms are replaced by
-    synchronized ones when several processes train.
+    The activation of a stem is skipped, and so are the pooling behind the last stage and norms,
+    which are replaced by synchronized ones when several processes train. So are names of modules
+    that the network lacks.
     """
-    for info in getattr(body, "feature_info", ()):
-        stage = body.get_submodule(info["module"])
-        norm = isinstance(stage, nn.modules.batchnorm._BatchNorm)
-        if next(stage.children(), None) is not None and not norm:
+    skipped = (nn.modules.batchnorm._BatchNorm, nn.MaxPool2d)
+    modules = dict(body.named_modules())
+    for number, info in enumerate(getattr(body, "feature_info", ())):
+        stage = modules.get(info["module"])
+        stem = number == 0 and stage is not None and next(stage.children(), None) is None
+        if not (stage is None or stem or isinstance(stage, skipped)):
             yield info["module"], info["num_chs"]
 
 

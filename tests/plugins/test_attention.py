@@ -6,14 +6,15 @@ import pickle
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from torch import nn
 
 from ssl_kit import UsageError
 from ssl_kit.nn import create_encoder, load_initial_weights
 from ssl_kit.nn.batch_norm import sync_batch_norm
-from ssl_kit_medical.attention import CBAM, ECA, SqueezeExcitation, kernel_width
-from ssl_kit_medical.encoders import AttentionEncoder
+from ssl_kit.plugins.encoders.attention import CBAM, ECA, SqueezeExcitation, kernel_width
+from ssl_kit.plugins.encoders.with_attention import AttentionEncoder, _stages
 
 FAMILIES = ("cbam", "se", "eca")
 LITE = "tf_efficientnet_lite0"
@@ -116,6 +117,24 @@ def test_starts_as_the_plain_network(family: str, architecture: str) -> None:
         assert torch.equal(with_attention(x), plain(x))
         both = zip(with_attention.forward_pyramid(x), plain.forward_pyramid(x), strict=True)
         assert all(torch.equal(a, b) for a, b in both)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "stages"),
+    [
+        ("resnest14d", ["layer1", "layer2", "layer3", "layer4"]),
+        ("vgg11", ["features.4", "features.9", "features.14", "features.19"]),
+    ],
+)
+def test_attention_follows_the_stages(architecture: str, stages: list[str]) -> None:
+    with torch.device("meta"):
+        network = timm.create_model(architecture)
+    assert [name for name, _ in _stages(network)] == stages
+
+
+def test_stages_of_several_maps_are_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match="'eca' needs a CNN, and 'hrnet_w18_small' is none"):
+        create_encoder("eca/hrnet_w18_small", 3, 32)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -8,12 +8,13 @@ and pre-trained weights can be used.
 from __future__ import annotations
 
 from math import log2
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from ssl_kit import UsageError
+from ... import UsageError
 
 
 class Insert(nn.Module):
@@ -27,9 +28,9 @@ class Insert(nn.Module):
         super().__init__()
         self.channels = channels
 
-    def after(self, stage: nn.Module, inputs: object, output: Tensor) -> Tensor:
+    def after(self, stage: nn.Module, inputs: object, output: Any) -> Tensor:
         """Applies the module to the output of a stage; it is a forward hook."""
-        if output.ndim != 4 or output.shape[1] != self.channels:
+        if getattr(output, "shape", ())[1:2] != (self.channels,) or output.ndim != 4:
             raise UsageError("attention needs stages whose output is a feature map (B, D, h, w)")
         gated: Tensor = self(output)
         return gated
