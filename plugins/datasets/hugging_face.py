@@ -1,0 +1,86 @@
+"""Datasets of the library `datasets` of Hugging Face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from ...data import LocalPath
+from .image_folder import ImageFolderConfig
+from .named_images import Found, NamedImages
+
+
+class HuggingFaceConfig(ImageFolderConfig):
+    """Options of Hugging Face datasets."""
+
+    subset: Annotated[
+        str, Field(description="name of the configuration, where a dataset has several")
+    ] = ""
+    splits: Annotated[
+        tuple[str, ...], Field(description="names of the splits to read (default: all)")
+    ] = ()
+    image: Annotated[
+        str, Field(description="name of the column of images; '' is the first of this type")
+    ] = ""
+    label: Annotated[
+        str,
+        Field(description="name of the column of classes; '' is the first of this type, or label"),
+    ] = ""
+    group: Annotated[
+        str, Field(description="name of the column of groups, such as patients; '' for none")
+    ] = ""
+    cache: Annotated[
+        LocalPath,
+        Field(description="folder of the library's cache; '' is its default, below HF_HOME"),
+    ] = ""
+    download: Annotated[
+        bool, Field(description="permission to download what is missing, as --download gives")
+    ] = False
+
+
+class HuggingFace(NamedImages):
+    """Hugging Face datasets: --data hf:FOLDER or hf:OWNER/NAME. Needs 'pip install ssl-kit[hf]'.
+
+    A folder was written by save_to_disk, or it holds parquet files or images in the layout
+    imagefolder. A name is looked up in the library's cache; nothing is downloaded without
+    --download. The first time, the library copies parquet files to Arrow files in its cache, which
+    data.options.cache names.
+
+    Columns of images and of classes are found by their types. The splits train, validation and test
+    are the declared splits; other splits join the training images. Where no test image has a
+    label, the validation split is the test part. A dataset of one split is split by --holdout.
+    """
+
+    Config = HuggingFaceConfig
+    options: HuggingFaceConfig
+    takes_folders = True
+
+    @property
+    def title(self) -> str:
+        """Name of the dataset, or of its folder."""
+        return self.path.name if self.path.is_dir() else self.path.as_posix()
+
+    def find_parts(self) -> Found:
+        """Opens the splits by the library, without decoding images.
+
+        Raises:
+            UsageError: If the library is not installed, or a column or split does not exist.
+            DataError: If the dataset cannot be read.
+        """
+        from .hugging_face_sets import find_parts
+
+        return find_parts(self.path, self.title, self.options)
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """Tells whether the path is a folder that save_to_disk has written."""
+        return any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
+
+    @classmethod
+    def example(cls, folder: Path) -> Path | None:
+        """Writes two classes in two splits, as save_to_disk does; None without the library."""
+        from .hugging_face_sets import write_example
+
+        return write_example(folder)
