@@ -149,7 +149,7 @@ def _part(name: str, rows: Any, image: str, label: str) -> Part:
     count = len(rows)
     numbers, classes = _classes(rows, label) if label else (np.full(count, -1), ())
     read = partial(_bytes, rows.select_columns([image]), image)
-    return Part(_usual(name), numbered(name, count), numbers, classes, read)
+    return Part(_usual(name), numbered(name, count), numbers, classes, read, encoded=True)
 
 
 def _usual(name: str) -> str:

@@ -39,6 +39,7 @@ class Part:
         classes: Name of each class number; () if the numbers are the names.
         read: Returns the bytes of image i as a file has them, or the decoded image; it gets i and
             the key, and can be pickled.
+        encoded: Whether `read` returns bytes; all parts of a set are alike in this.
         files: Whether the keys are names of files, and not numbers.
     """
 
@@ -47,6 +48,7 @@ class Part:
     labels: NDArray[np.int64]
     classes: Sequence[str]
     read: Callable[[int, str], Bytes | Pillow.Image]
+    encoded: bool = False
     files: bool = False
 
     @property
@@ -157,8 +159,7 @@ class NamedImages(NamedDataset):
             raise DataError(f"'{self.title}' has no images.")
         self._starts = np.cumsum([0, *(len(part.keys) for part in found.parts)])
         self._reads = [part.read for part in found.parts]
-        encoded = not isinstance(self._stored(0, index.key(0)), Pillow.Image)
-        kind: type[_Encoded | _Decoded] = _Encoded if encoded else _Decoded
+        kind: type[_Encoded | _Decoded] = _Encoded if found.parts[0].encoded else _Decoded
         self._images = kind(index, self._stored, self.options, self._value_range)
         self.index, self.channels = self._images.index, self._images.channels
 
@@ -219,6 +220,7 @@ class _Decoded:
     def _picture(self, i: int) -> Pillow.Image:
         try:
             picture: Pillow.Image = self._stored(i, self.index.key(i))
+            picture.load()  # which closes the file
         except PILLOW_ERRORS as error:
             raise DataError(f"cannot be decoded: {str(error).rstrip('.')}") from error
         return picture

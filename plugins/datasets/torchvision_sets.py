@@ -118,7 +118,7 @@ def open_parts(
         UsageError: If a part or an argument does not exist.
         DataError: If the folder does not hold the whole set.
     """
-    title, options, known = kind.__name__, _options_of(kind), _arguments_of(kind)
+    title, known = kind.__name__, _arguments_of(kind)
     for name in arguments:
         if name not in known:
             raise UnknownNameError(f"argument of {title}", name, known)
@@ -138,7 +138,7 @@ def open_parts(
 
 
 def _arguments_of(kind: Any) -> set[str]:
-    """Returns the arguments of a class that the user may choose; `split` only where it is no part."""
+    """Returns the arguments of a class that the user may choose; `split` where it is no part."""
     options = set(_options_of(kind))
     if kind.__name__ in ARRAYS:
         return set()
@@ -218,7 +218,7 @@ def _of_images(kind: Any, root: Path, name: str, images: Any) -> Part:
     inside = os.path.join(root, "")
     keys = [os.fspath(path).removeprefix(inside).replace(os.sep, "/") for path, _ in pairs]
     labels = _numbers([label for _, label in pairs])
-    return Part(name, keys, labels, classes, partial(_file, root), files=True)
+    return Part(name, keys, labels, classes, partial(_file, root), encoded=True, files=True)
 
 
 def _opened(kind: Any, root: Path, arguments: Mapping[str, Any], download: bool) -> Any:
