@@ -3,41 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
-
-from ...data import LocalPath
-from .image_folder import ImageFolderConfig
+from .hugging_face_sets import HuggingFaceConfig, find_parts, write_example
 from .named_images import Found, NamedImages
-
-
-class HuggingFaceConfig(ImageFolderConfig):
-    """Options of Hugging Face datasets."""
-
-    subset: Annotated[
-        str, Field(description="name of the configuration, where a dataset has several")
-    ] = ""
-    splits: Annotated[
-        tuple[str, ...], Field(description="names of the splits to read (default: all)")
-    ] = ()
-    image: Annotated[
-        str, Field(description="name of the column of images; '' is the first of this type")
-    ] = ""
-    label: Annotated[
-        str,
-        Field(description="name of the column of classes; '' is the first of this type, or label"),
-    ] = ""
-    group: Annotated[
-        str, Field(description="name of the column of groups, such as patients; '' for none")
-    ] = ""
-    cache: Annotated[
-        LocalPath,
-        Field(description="folder of the library's cache; '' is its default, below HF_HOME"),
-    ] = ""
-    download: Annotated[
-        bool, Field(description="permission to download what is missing, as --download gives")
-    ] = False
 
 
 class HuggingFace(NamedImages):
@@ -69,8 +37,6 @@ class HuggingFace(NamedImages):
             UsageError: If the library is not installed, or a column or split does not exist.
             DataError: If the dataset cannot be read.
         """
-        from .hugging_face_sets import find_parts
-
         return find_parts(self.path, self.title, self.options)
 
     @classmethod
@@ -81,6 +47,4 @@ class HuggingFace(NamedImages):
     @classmethod
     def example(cls, folder: Path) -> Path | None:
         """Writes two classes in two splits, as save_to_disk does; None without the library."""
-        from .hugging_face_sets import write_example
-
         return write_example(folder)

@@ -8,21 +8,49 @@ from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import numpy as np
 from huggingface_hub import constants
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+from pydantic import Field
 
 from ... import DataError, UnknownNameError, UsageError
+from ...data import LocalPath
 from .image_files import Bytes
+from .image_folder import ImageFolderConfig
 from .named_images import Found, Part, numbered, read_file
 
-if TYPE_CHECKING:
-    from .hugging_face import HuggingFaceConfig
-
 _LABELS = ("label", "labels", "target", "class")
+
+
+class HuggingFaceConfig(ImageFolderConfig):
+    """Options of Hugging Face datasets."""
+
+    subset: Annotated[
+        str, Field(description="name of the configuration, where a dataset has several")
+    ] = ""
+    splits: Annotated[
+        tuple[str, ...], Field(description="names of the splits to read (default: all)")
+    ] = ()
+    image: Annotated[
+        str, Field(description="name of the column of images; '' is the first of this type")
+    ] = ""
+    label: Annotated[
+        str,
+        Field(description="name of the column of classes; '' is the first of this type, or label"),
+    ] = ""
+    group: Annotated[
+        str, Field(description="name of the column of groups, such as patients; '' for none")
+    ] = ""
+    cache: Annotated[
+        LocalPath,
+        Field(description="folder of the library's cache; '' is its default, below HF_HOME"),
+    ] = ""
+    download: Annotated[
+        bool, Field(description="permission to download what is missing, as --download gives")
+    ] = False
 
 
 def find_parts(path: Path, title: str, options: HuggingFaceConfig) -> Found:
@@ -43,6 +71,8 @@ def find_parts(path: Path, title: str, options: HuggingFaceConfig) -> Found:
         if name not in splits:
             raise UnknownNameError(f"split of {title}", name, splits)
     chosen = {name: splits[name].with_format(None) for name in options.splits or splits}
+    if not chosen:
+        raise DataError(f"'{title}' has no splits. Give another dataset.")
     features = next(iter(chosen.values())).features
     image = _column(options.image, "image", _of_type(features, library.Image), features, title)
     if not image:
