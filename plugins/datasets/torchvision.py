@@ -82,9 +82,11 @@ class Torchvision(NamedImages):
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Tells whether a set has this name; a file or folder has none."""
+        if path.exists():
+            return False
         from .torchvision_sets import names
 
-        return not path.exists() and path.as_posix() in names()
+        return path.as_posix() in names()
 
     @classmethod
     def example(cls, folder: Path) -> Path:
