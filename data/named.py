@@ -27,9 +27,11 @@ class NamedDataset(Dataset):
 
     Attributes:
         takes_folders: Whether the name may be a folder, which a run keeps as an absolute path.
+        of_one_set: Options that are for one set, and left out where a run is used on another one.
     """
 
     takes_folders: ClassVar[bool] = False
+    of_one_set: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def example_options(cls, folder: Path) -> Config:

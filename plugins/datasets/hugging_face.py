@@ -24,6 +24,7 @@ class HuggingFace(NamedImages):
     Config = HuggingFaceConfig
     options: HuggingFaceConfig
     takes_folders = True
+    of_one_set = frozenset({"subset", "splits", "image", "label", "group"})
 
     @property
     def title(self) -> str:

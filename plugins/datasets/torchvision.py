@@ -52,6 +52,7 @@ class Torchvision(NamedImages):
 
     Config = TorchvisionConfig
     options: TorchvisionConfig
+    of_one_set = frozenset({"splits", "arguments"})
 
     @property
     def title(self) -> str:

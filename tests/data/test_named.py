@@ -8,8 +8,10 @@ from click.testing import CliRunner
 import ssl_kit
 from ssl_kit import UsageError
 from ssl_kit.cli import main
+from ssl_kit.data.earlier import for_other_images
 from ssl_kit.data.named import parse_name
 from ssl_kit.data.opening import DataConfig
+from ssl_kit.evaluation.tuning.request import Request
 
 SMALL = {"encoder": "test_resnet", "image_size": 32, "workers": 0}
 
@@ -132,3 +134,23 @@ def test_download_without_a_named_set_is_refused(shared_images):
     code, output = invoke("inspect", "--domain", "natural", "--data", shared_images, "--download")
     assert code == 2
     assert "data.options.download" in output
+
+
+def test_options_of_one_set_are_left_out_for_another_one(eurosat):
+    domain = ssl_kit.core.discovery.domains["natural"]
+    options = {"root": str(eurosat), "splits": ["train"], "arguments": {"partition": 2}}
+    config = DataConfig(path="torchvision:DTD", options=options)
+    other, remarks = for_other_images(domain, config, "torchvision:EuroSAT")
+    assert other.options == {"root": str(eurosat)}
+    assert "splits, arguments" in remarks[0]
+    same, remarks = for_other_images(domain, config, "torchvision:DTD")
+    assert (same.options, remarks) == (options, ())
+    plain, remarks = for_other_images(domain, config, str(eurosat))
+    assert (plain.options, "root, splits" in remarks[0]) == ({}, True)
+
+
+def test_a_search_keeps_absolute_paths(eurosat, monkeypatch):
+    monkeypatch.chdir(eurosat.parent)
+    data = {"path": "torchvision:EuroSAT", "options": {"root": "root"}}
+    asked = Request.of([{"domain": "natural", "data": data}]).asked
+    assert asked["data"] == {"path": "torchvision:EuroSAT", "options": {"root": str(eurosat)}}
