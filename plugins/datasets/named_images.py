@@ -104,12 +104,7 @@ def joined(title: str, found: Found) -> Index:
     )
     names = sorted({name for part in parts for name in _used(part).values()})
     numbers = {name: number for number, name in enumerate(names)}
-    labels = np.full(len(keys), -1, dtype=np.int32)
-    start = 0
-    for part in parts:
-        for number, name in _used(part).items():
-            labels[start : start + len(part.keys)][part.labels == number] = numbers[name]
-        start += len(part.keys)
+    labels = np.concatenate([_renumbered(part, numbers) for part in parts])
     origins = {"label": f"classes of {title}"} if names else {}
     origins |= {"split": f"parts of {title}"} if any(splits.values()) else {}
     origins |= {"group": f"a column of {title}"} if found.groups else {}
@@ -125,6 +120,14 @@ def _used(part: Part) -> dict[int, str]:
     }
     present = np.unique(part.labels).tolist()
     return {number: names.get(number, str(number)) for number in present if number >= 0}
+
+
+def _renumbered(part: Part, numbers: Mapping[str, int]) -> NDArray[np.int32]:
+    """Returns the labels of a part (n,) in the numbers that all parts share, -1 where unlabeled."""
+    table = np.full(part.labels.max(initial=-1) + 2, -1, dtype=np.int32)  # its last entry is for -1
+    for number, name in _used(part).items():
+        table[number] = numbers[name]
+    return table[part.labels]
 
 
 class NamedImages(NamedDataset):
