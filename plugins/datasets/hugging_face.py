@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ... import UsageError
 from .hugging_face_sets import HuggingFaceConfig, find_parts, write_example
 from .named_images import Found, NamedImages
 
@@ -38,6 +39,8 @@ class HuggingFace(NamedImages):
             UsageError: If the library is not installed, or a column or split does not exist.
             DataError: If the dataset cannot be read.
         """
+        if self.path == Path():
+            raise UsageError("Which dataset? Say --data hf:FOLDER or --data hf:OWNER/NAME.")
         return find_parts(self.path, self.title, self.options)
 
     @classmethod

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from ... import DataError, UnknownNameError, UsageError
 from ...data import LocalPath
+from ..hub import network
 from .image_files import Bytes
 from .image_folder import ImageFolderConfig
 from .named_images import Found, Part, numbered, read_file
@@ -122,7 +123,7 @@ def _opened(library: Any, path: Path, options: HuggingFaceConfig) -> Mapping[str
     if path.exists():
         advice = "It reads folders of save_to_disk, parquet files and the layout imagefolder."
     elif options.download:
-        advice = "Give its name at the hub, or a folder."
+        advice = "Give its name at the hub, or download it on another computer and give its folder."
     else:
         advice = "Give a folder, or say --download to ask the hub."
     raise DataError(
@@ -143,17 +144,17 @@ def _load(library: Any, path: Path, options: HuggingFaceConfig) -> Any:
 def _quietly(library: Any, offline: bool) -> Iterator[None]:
     """Lets the library ask the network for nothing, and write nothing to the terminal."""
     config, logging = library.config, library.utils.logging
-    before = constants.HF_HUB_OFFLINE, config.HF_HUB_OFFLINE, logging.get_verbosity()
+    before, verbosity = config.HF_HUB_OFFLINE, logging.get_verbosity()
     bars = library.are_progress_bars_disabled()
-    if offline:
-        constants.HF_HUB_OFFLINE = config.HF_HUB_OFFLINE = True
     logging.set_verbosity_error()
     library.disable_progress_bars()
     try:
-        yield
+        with network(allowed=not offline):
+            config.HF_HUB_OFFLINE = before or constants.HF_HUB_OFFLINE
+            yield
     finally:
-        constants.HF_HUB_OFFLINE, config.HF_HUB_OFFLINE = before[:2]
-        logging.set_verbosity(before[2])
+        config.HF_HUB_OFFLINE = before
+        logging.set_verbosity(verbosity)
         if not bars:
             library.enable_progress_bars()
 

@@ -57,7 +57,7 @@ class Torchvision(NamedImages):
     @property
     def title(self) -> str:
         """Name of the set."""
-        return self.path.as_posix()
+        return self.path.as_posix() if self.path != Path() else ""
 
     def find_parts(self) -> Found:
         """Opens the parts by torchvision, without decoding images.

@@ -154,3 +154,12 @@ def test_a_search_keeps_absolute_paths(eurosat, monkeypatch):
     data = {"path": "torchvision:EuroSAT", "options": {"root": "root"}}
     asked = Request.of([{"domain": "natural", "data": data}]).asked
     assert asked["data"] == {"path": "torchvision:EuroSAT", "options": {"root": str(eurosat)}}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [("torchvision:", "has no set ''.*CIFAR10, CIFAR100"), ("hf:", "Say --data hf:FOLDER")],
+)
+def test_a_reader_without_a_name_is_refused(data, message):
+    with pytest.raises(UsageError, match=message):
+        ssl_kit.open_data(domain="natural", data=data)

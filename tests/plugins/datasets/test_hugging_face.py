@@ -192,6 +192,7 @@ def test_a_download_is_tried_after_the_cache(library, tmp_path, monkeypatch):
         raise ConnectionError("no network\nat all")
 
     monkeypatch.setattr(library.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *address: [])
     monkeypatch.setattr(library, "load_dataset", load)
     with pytest.raises(DataError, match=r"ConnectionError: no network at all\)") as caught:
         opened(Path("owner/pets"), cache=str(tmp_path), download=True)
@@ -231,3 +232,19 @@ def test_a_run_finds_the_dataset_again(library, tmp_path, monkeypatch):
     assert run.config.data.path == f"hf:{tmp_path / 'set'}"
     monkeypatch.chdir("/")
     assert ssl_kit.evaluate(run, evaluation="knn")
+
+
+def test_a_hub_that_is_unknown_is_not_asked_again_and_again(library, tmp_path, monkeypatch):
+    asked = []
+
+    def fail(*address):
+        asked.append(address)
+        raise OSError("no such host")
+
+    monkeypatch.setattr("socket.getaddrinfo", fail)
+    monkeypatch.setattr("ssl_kit.plugins.hub.getproxies", dict)
+    for constants in (library.config, hugging_face_sets.constants):
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(DataError, match="download it on another computer"):
+        opened(Path("owner/pets"), cache=str(tmp_path / "cache"), download=True)
+    assert len(asked) == 1
