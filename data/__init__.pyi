@@ -12,6 +12,8 @@ from .files import walk as walk
 from .in_memory import kept_in_memory as kept_in_memory
 from .layouts import Part as Part
 from .labels import read_table as read_table
+from .named import LocalPath as LocalPath
+from .named import NamedDataset as NamedDataset
 from .matlab import MatFile as MatFile
 from .matlab import read_matlab as read_matlab
 from .matlab import shape_of as shape_of

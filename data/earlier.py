@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ..core.dataset import Dataset
 from ..core.discovery import datasets
 from ..core.domain import Domain
 from ..core.errors import UsageError
+from .named import located, parse_name
 from .opening import DataConfig, open_dataset, reader_of
 
 Range = NDArray[np.float64]
@@ -183,7 +184,9 @@ def for_other_images(
         reader = reader or config.reader
     other = config.model_copy(update={"path": path, "labels": "", "reader": reader})
     name = reader_of(domain, other)
-    options, left_out = _taken(datasets[name], config.options)
+    before, _ = parse_name(config.path)
+    unfit = datasets[before].of_one_set if before and located(path) != config.path else ()
+    options, left_out = _taken(datasets[name], config.options, unfit)
     if left_out:
         remarks.append(
             f"Options of the run's images that the reader {name} does not take are left out: "
@@ -193,11 +196,13 @@ def for_other_images(
 
 
 def _taken(
-    reader: type[Dataset], options: Mapping[str, Any]
+    reader: type[Dataset], options: Mapping[str, Any], unfit: Collection[str]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Returns the options that a reader takes, and the names of the others."""
+    """Returns the options that a reader takes, without unfit ones, and the names of the others."""
     taken: dict[str, Any] = {}
     for name, value in options.items():
+        if name in unfit:
+            continue
         try:
             validate(reader.Config, {**taken, name: value})
         except UsageError:

@@ -6,31 +6,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from numpy.typing import ArrayLike
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from ..core.config import Config, validate
 from ..core.dataset import Dataset
 from ..core.discovery import datasets
 from ..core.domain import Domain
-from ..core.errors import DataError, UnknownNameError, UsageError
+from ..core.errors import DataError, UnknownNameError, UsageError, did_you_mean
 from ..core.index import LabelSource
 from ..core.pairing import Pairing
 from .companions import counted_by_ending
 from .files import walk
+from .named import DataPath, LocalPath, parse_name, with_absolute_paths
 from .pairings import same_group
 from .targets import Kind
-
-
-def absolute(path: str) -> str:
-    """Makes an existing path absolute, so that a run can be resumed from any folder."""
-    return str(Path(path).resolve()) if path and Path(path).exists() else path
-
-
-LocalPath = Annotated[str, AfterValidator(absolute)]
 
 
 def _listed(names: Any) -> Any:
@@ -42,8 +31,11 @@ class DataConfig(Config):
     """Which images, and which of them are kept away from pre-training."""
 
     path: Annotated[
-        LocalPath,
-        Field(description="images: a folder, a file or the name of a dataset; '' is a demo"),
+        DataPath,
+        Field(
+            description="images: a folder, a file or the name of a dataset, such as "
+            "torchvision:CIFAR10; '' is a demo"
+        ),
     ] = ""
     reader: Annotated[
         str, Field(description="dataset class that opens the images; '' is the first that can")
@@ -92,6 +84,11 @@ class DataConfig(Config):
         default={}, description="options of the dataset class; see 'ssl-kit datasets'"
     )
 
+    @field_validator("options")
+    @classmethod
+    def _with_absolute_paths(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        return with_absolute_paths(info.data.get("path", ""), options)
+
 
 def open_dataset(
     domain: Domain, config: DataConfig, value_range: ArrayLike | None = None
@@ -107,7 +104,7 @@ def open_dataset(
         UsageError: If the path or reader does not exist.
         DataError: If nothing in it can be read.
     """
-    path, name = Path(config.path), reader_of(domain, config)
+    path, name = Path(parse_name(config.path)[1]), reader_of(domain, config)
     reader: type[Dataset] = datasets[name]
     options = validate(reader.Config, config.options, "data.options", f"The reader {name} has")
     labels = Path(config.labels) if config.labels else None
@@ -121,17 +118,30 @@ def reader_of(domain: Domain, config: DataConfig) -> str:
     """Returns the name of the dataset class that opens the images of a configuration.
 
     Raises:
-        UsageError: If the path does not exist.
+        UsageError: If the path does not exist, or the name of a set is for another reader.
         DataError: If no reader of the domain accepts it.
     """
     path = Path(config.path)
     if not config.path:
         return config.reader or domain.demo
+    named, _ = parse_name(config.path)
+    if named and config.reader not in ("", named):
+        raise UsageError(
+            f"'{config.path}' is opened by the reader {named}, not by {config.reader}. Leave out "
+            "data.reader."
+        )
     if config.path in datasets and not path.exists():
         return config.path
-    if not path.exists():
-        raise UsageError(f"The data '{config.path}' do not exist. Give --data a folder or a file.")
-    return config.reader or _reader_for(domain, path)
+    if not named and not path.exists():
+        raise UsageError(_no_data(config.path))
+    return named or config.reader or _reader_for(domain, path)
+
+
+def _no_data(path: str) -> str:
+    reader, colon, name = path.partition(":")
+    nearest = did_you_mean(reader, datasets) if colon else ""
+    parts = [f"The data '{path}' do not exist.", nearest.replace("'?", f":{name}'?")]
+    return " ".join([*filter(None, parts), "Give --data a folder or a file."])
 
 
 _ARCHIVES = {

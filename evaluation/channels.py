@@ -11,6 +11,7 @@ from typing import Any
 from ..core.dataset import Dataset
 from ..core.errors import UsageError
 from ..data.file_dataset import FileDataset
+from ..data.named import NamedDataset
 from ..nn.channel_names import listed_channels, spelled_alike
 
 
@@ -54,8 +55,9 @@ def _counted(channels: Sequence[str]) -> str:
 
 def _advice(dataset: Dataset, channels: Sequence[str], origin: str, weights: Path | None) -> str:
     """Says what to do: an option of the reader, another name, or weights that are adapted."""
-    options = dataset.options_for(channels) if isinstance(dataset, FileDataset) else {}
-    if options:
+    if isinstance(dataset, FileDataset | NamedDataset) and (
+        options := dataset.options_for(channels)
+    ):
         listed = " ".join(f"--set {_assignment(*option)}" for option in options.items())
         if set(channels) <= set(dataset.channels):
             return f"Choose these with {listed}."

@@ -175,6 +175,16 @@ def register_datasets(register: Callable[..., None]) -> None:
         f"{here}.digits:Digits",
         summary="1,797 handwritten digits that scikit-learn contains.",
     )
+    register(
+        "torchvision",
+        f"{here}.torchvision:Torchvision",
+        summary="Sets such as CIFAR10, by --data torchvision:NAME; needs data.options.root.",
+    )
+    register(
+        "hf",
+        f"{here}.hugging_face:HuggingFace",
+        summary="Hugging Face datasets, by --data hf:NAME or hf:FOLDER; needs ssl-kit[hf].",
+    )
 
 
 @hookimpl

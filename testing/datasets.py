@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from ..core.dataset import Dataset
 from ..core.errors import SslKitError
 from ..core.index import SPLITS
+from ..data.named import NamedDataset
 from .kit import explaining, require
 
 Kind = type[Dataset]
@@ -77,16 +79,21 @@ def _must_refuse(kind: Kind, folder: Path, what: str) -> None:
 
 
 @contextmanager
-def _example(kind: Kind) -> Iterator[Path | None]:
-    """Yields what the class opens: files of its `example`, an empty folder for a demo, or None."""
+def _example(kind: Kind) -> Iterator[partial[Dataset] | None]:
+    """Yields what opens the files of its `example`, or a demo without files; None for neither."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = kind.example(folder) or folder
         if any(folder.iterdir()):
             require(kind.accepts(path), "it does not accept the files of its `example`")
-            yield path
+            options = kind.Config()
+            if issubclass(kind, NamedDataset):
+                options = kind.example_options(folder)
+            yield partial(kind.open, path, options, None)
         else:
-            yield folder if _is_demo(kind, folder) else None
+            yield (
+                partial(kind.open, folder, kind.Config(), None) if _is_demo(kind, folder) else None
+            )
 
 
 def _is_demo(kind: Kind, folder: Path) -> bool:
@@ -100,10 +107,10 @@ def _is_demo(kind: Kind, folder: Path) -> bool:
 
 def index_is_consistent(kind: Kind) -> str:
     """Names, labels, groups and splits fit together, and are the same when opened again."""
-    with _example(kind) as folder:
-        if folder is None:
+    with _example(kind) as opened:
+        if opened is None:
             return _NOTHING
-        dataset, again = (kind.open(folder, kind.Config()) for _ in range(2))
+        dataset, again = opened(), opened()
         index, n = dataset.index, len(dataset)
         require(n > 0, "there are no images")
         columns = ("labels", "groups", "splits", "positions")
@@ -125,10 +132,10 @@ def index_is_consistent(kind: Kind) -> str:
 
 def images_keep_to_the_contract(kind: Kind) -> str:
     """An image is (H, W, C), uint8 or float32 in [0, 1], and the same when read again."""
-    with _example(kind) as folder:
-        if folder is None:
+    with _example(kind) as opened:
+        if opened is None:
             return _NOTHING
-        dataset = kind.open(folder, kind.Config())
+        dataset = opened()
         require(
             dataset.value_range.shape == (len(dataset.channels), 2),
             f"value_range is {dataset.value_range.shape}, not (C, 2)",
@@ -152,14 +159,14 @@ def images_keep_to_the_contract(kind: Kind) -> str:
 
 def keeps_the_value_range(kind: Kind) -> str:
     """The value range that a run hands back is used instead of being measured again."""
-    with _example(kind) as folder:
-        if folder is None:
+    with _example(kind) as opened:
+        if opened is None:
             return _NOTHING
-        if not kind.accepts(folder):
+        if not kind.accepts(opened.args[0]):
             return "not checked: it opens no files"
-        width = len(kind.open(folder, kind.Config()).channels)
+        width = len(opened().channels)
         asked = np.tile([-3.0, 1234.0], (width, 1))
-        kept = kind.open(folder, kind.Config(), None, asked).value_range
+        kept = opened(asked).value_range
         require(
             np.array_equal(kept, asked),
             "an encoder would see other values than it was "

@@ -30,7 +30,7 @@ COMMANDS = (
 )
 TINY = {"domain": "natural", "encoder": "test_resnet", "image_size": 32, "epochs": 1,
         "batch_size": 8, "workers": 0, "precision": "fp32"}  # fmt: skip
-OF_THE_TERMINAL = {"as_json", "live", "port"}
+OF_THE_TERMINAL = {"as_json", "live", "port", "download"}  # sets data.options.download
 
 
 def parameters(name):

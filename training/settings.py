@@ -17,7 +17,8 @@ from pydantic import (
 
 from ..core.config import Config
 from ..core.errors import UsageError, did_you_mean
-from ..data.opening import DataConfig, LocalPath
+from ..data.named import LocalPath
+from ..data.opening import DataConfig
 from ..data.view_settings import ViewsConfig
 from .durations import Seconds
 from .flags import FLAGS

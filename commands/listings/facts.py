@@ -16,6 +16,7 @@ from .source import Found, NotStatic
 Facts = dict[str, Any]
 _UNREADABLE = (NotStatic, OSError, SyntaxError, TypeError, ValueError, LookupError, AttributeError)
 _PARTS = ("datasets", "demo", "objectives")
+_ATTRIBUTES = ("paper", "needs", "defaults", "example", "takes_folders")
 _MOST_NAMES = 2  # of authors in a listing
 
 
@@ -89,7 +90,7 @@ def _read(entry: Entry) -> Facts:
     facts = _of_class(
         found.doc,
         module_doc,
-        {name: source.attribute(found, name) for name in ("paper", "needs", "defaults", "example")},
+        {name: source.attribute(found, name) for name in _ATTRIBUTES},
     )
     if isinstance(config, Found):
         facts |= {"options": _read_options(config), "about_defaults": config.doc}
@@ -106,6 +107,8 @@ def _of_class(doc: str, module_doc: str, attributes: Mapping[str, Any]) -> Facts
         facts |= {"needs": sorted(needs), "defaults": dict(attributes["defaults"] or {})}
     if isinstance(attributes["example"], tuple):  # an encoder
         facts["example"] = list(attributes["example"])
+    if attributes["takes_folders"] is not None:  # a dataset that is opened by a name
+        facts["named"] = True
     return facts
 
 
@@ -189,7 +192,7 @@ def _imported(entry: Entry) -> Facts:
             for name, c in getattr(thing, "corruptions", {}).items()
         }
         return _of_domain(values)
-    attributes = {n: getattr(thing, n, None) for n in ("paper", "needs", "defaults", "example")}
+    attributes = {name: getattr(thing, name, None) for name in _ATTRIBUTES}
     facts = _of_class(inspect.getdoc(thing) or "", inspect.getdoc(module) or "", attributes)
     config = getattr(thing, "Config", None)
     if config is not None:

@@ -39,6 +39,7 @@ def _row(registry: Registry, name: str) -> dict[str, str]:
         return row | {"reads": ", ".join(known.get("datasets", ()))}
     if registry is datasets:
         openers = [d for d in domains if name in _opened_by(d)]
+        openers += ["every domain"] if known.get("named") else []
         return row | {"domains": ", ".join(openers)}
     return row
 

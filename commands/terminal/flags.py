@@ -141,6 +141,11 @@ class Derived(Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Checks the settings, and runs the command."""
+        if ctx.params.pop("download", False):
+            from ...training.settings import merge
+
+            allowed = {"data": {"options": {"download": True}}}
+            ctx.params["set"] = merge(ctx.params.get("set") or {}, allowed)
         if self._check:
             from . import keys
 
@@ -151,8 +156,14 @@ class Derived(Command):
         """Returns all arguments and options."""
         first = sum(isinstance(param, click.Argument) for param in self.params)
         self.params[first:first] = [_derived(*flag) for flag in self._flags.items()]
+        self.params += [_download()] if "data" in self._flags else []
         self._flags.clear()
         return super().get_params(ctx)
+
+
+def _download() -> click.Option:
+    text = "Permission to download a named set that is missing; sets data.options.download."
+    return click.Option(["--download"], is_flag=True, help=text)
 
 
 def _derived(name: str, source: str) -> click.Option:

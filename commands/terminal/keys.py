@@ -12,6 +12,7 @@ from typing import Any
 from ...core.config import unknown_key, validate
 from ...core.discovery import datasets, domains, evaluations, objectives
 from ...core.registry import Registry
+from ...data.named import parse_name
 from ...data.opening import DataConfig
 from ...training.flags import FLAGS
 from ...training.settings import (
@@ -59,7 +60,8 @@ def check_images(options: Options) -> None:
     for key in given:
         if key != "data":
             raise unknown_key(key, key, ["data"])
-    config = validate(DataConfig, given.get("data", {}), "data")
+    images = {"path": str(options["data"])} if options.get("data") else {}
+    config = validate(DataConfig, {**images, **given.get("data", {})}, "data")
     if options.get("domain"):
         own = facts.read(domains.entry(options["domain"]))
         _check_reader(config, own.get("datasets", ()))
@@ -140,7 +142,8 @@ def _check(
 
 def _check_reader(config: DataConfig, readers: Iterable[str]) -> None:
     """Checks options of the dataset, which may be any that the domain opens."""
-    named = config.reader or (config.path if config.path in datasets else "")
+    in_path = config.path if config.path in datasets else parse_name(config.path)[0]
+    named = config.reader or in_path
     known: set[str] = set()
     for name in [named] if named else readers:
         options = facts.read(datasets.entry(name)).get("options")

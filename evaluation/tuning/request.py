@@ -76,7 +76,7 @@ class Request:
                 f"The search sets train.{settled[0]} itself, from --budget. Leave it out."
             )
         config = resolve(asked)
-        paths = {"path": config.data.path, "labels": config.data.labels}
+        paths = config.data.model_dump(include={"path", "labels", "options"})
         absolute = {"data": {k: v for k, v in paths.items() if v}}
         if value := asked.get("encoder", {}).get("init"):
             absolute["encoder"] = {"init": config.encoder.init or value}

@@ -21,7 +21,7 @@ from .tiff_pages import Storage, storage_of
 Bytes = NDArray[np.uint8]
 
 _UNCHANGED, _GRAY = cv2.IMREAD_UNCHANGED, cv2.IMREAD_GRAYSCALE
-_GRAY_MODES = ("1", "L", "LA", "La", "I", "F")  # of Pillow; I;16 and its kin begin with I
+GRAY_MODES = ("1", "L", "LA", "La", "I", "F")  # of Pillow; I;16 and its kin begin with I
 _PNM = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+\d+){2}(?:\s|#[^\n]*\n)+(\d+)")
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV has it
 _REDUCED = {
@@ -141,7 +141,7 @@ def _is_gray(picture: Pillow.Image) -> bool:
     if picture.mode == "P":
         table = np.array(picture.getpalette("RGB")).reshape(-1, 3)
         return bool((table == table[:, :1]).all())
-    return picture.mode in _GRAY_MODES or picture.mode.startswith("I;")
+    return picture.mode in GRAY_MODES or picture.mode.startswith("I;")
 
 
 def _unknown(head: bytes) -> str:

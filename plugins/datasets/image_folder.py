@@ -28,7 +28,7 @@ from .image_files import Bytes, decode, is_animated
 from .image_sizes import is_reduced
 from .tiff_pages import pages_of, storage_of
 
-_NAMES = {"gray": ("gray",), "rgb": ("red", "green", "blue")}
+NAMES = {"gray": ("gray",), "rgb": ("red", "green", "blue")}
 _EXIF_ORIENTATION = 0x0112
 _LOOKED_AT = 64  # images that decide on channels and number type
 _PIXELS, _LEAST = 100e6, 8  # of these images together; their number all the same
@@ -102,7 +102,7 @@ class ImageFolder(FileDataset):
         grays = sum(kind.gray for kind in kinds)
         chosen, auto = self.options.channels, self.options.channels == "auto"
         kind = chosen if not auto else "gray" if 2 * grays > len(kinds) else "rgb"
-        self.channels = _NAMES[kind]
+        self.channels = NAMES[kind]
         self._flag = cv2.IMREAD_GRAYSCALE if kind == "gray" else cv2.IMREAD_COLOR_RGB
         types = Counter(kind.dtype for kind in kinds)
         self._dtype = np.dtype(self._choose_type(types))
@@ -192,7 +192,7 @@ class ImageFolder(FileDataset):
 
     def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
         """Returns `channels` if gray or RGB images are asked for."""
-        kinds = {names: kind for kind, names in _NAMES.items()}
+        kinds = {names: kind for kind, names in NAMES.items()}
         return {"channels": kinds[tuple(channels)]} if tuple(channels) in kinds else {}
 
     def _look(self) -> list[_Kind]:
@@ -238,8 +238,8 @@ class ImageFolder(FileDataset):
             option = "rgb" if kind == "gray" else "gray"
             remarks.append(
                 f"{others} of the {count} images looked at {_be(others)} {other}, most are {one}: "
-                f"all are read as {', '.join(_NAMES[kind])}; --set "
-                f"data.options.channels={option} reads all as {', '.join(_NAMES[option])}."
+                f"all are read as {', '.join(NAMES[kind])}; --set "
+                f"data.options.channels={option} reads all as {', '.join(NAMES[option])}."
             )
         chosen = self._dtype.name
         for name, number in types.items():

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import timm
-from huggingface_hub import constants
 
 from ... import RunError, UnknownNameError
+from ..hub import network
 
 _HUB = "https://huggingface.co"
 _FILE = "model.safetensors"
@@ -60,33 +56,13 @@ def how_to_copy(identifier: str) -> str:
     )
 
 
-@contextmanager
-def without_retries(name: str) -> Iterator[None]:
-    """Lets a download that cannot work fail at once: the hub's client would retry for a minute.
-
-    Files in the cache are found all the same, and a folder asks nothing of the network.
+def without_retries(name: str) -> AbstractContextManager[None]:
+    """Lets a download that cannot work fail at once; a folder asks nothing of the network.
 
     Args:
         name: Of the encoder whose files are asked for.
     """
-    before = constants.HF_HUB_OFFLINE
-    here = before or name.startswith("local-dir:")
-    constants.HF_HUB_OFFLINE = here or _is_unknown(urlsplit(constants.ENDPOINT).hostname or "")
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def _is_unknown(host: str) -> bool:
-    """Tells whether the network does not know a host; a proxy may know more."""
-    if getproxies():
-        return False
-    try:
-        socket.getaddrinfo(host, 443)
-    except OSError:
-        return True
-    return False
+    return network(allowed=not name.startswith("local-dir:"))
 
 
 def configuration_of(name: str, options: dict[str, Any]) -> tuple[Any, str, dict[str, Any]]:

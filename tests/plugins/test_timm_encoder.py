@@ -5,6 +5,7 @@ from huggingface_hub import constants
 
 from ssl_kit import RunError, UnknownNameError, UsageError
 from ssl_kit.nn.weights import create_encoder
+from ssl_kit.plugins import hub
 from ssl_kit.plugins.encoders import timm_downloads
 from ssl_kit.plugins.encoders.timm import TimmEncoder
 from ssl_kit.plugins.encoders.timm_downloads import how_to_download
@@ -105,7 +106,7 @@ def test_imagenet_weights_that_cannot_be_had_say_what_to_do(monkeypatch):
 
     encoder = TimmEncoder("test_resnet", 3, 32)
     monkeypatch.setattr(timm, "create_model", fail)
-    monkeypatch.setattr(timm_downloads.socket, "getaddrinfo", fail)
+    monkeypatch.setattr("socket.getaddrinfo", fail)
     address = "https://huggingface.co/timm/test_resnet.r160_in1k/resolve/main/model.safetensors"
     with pytest.raises(RunError, match=r"'test_resnet' are unavailable .*--init FILE") as raised:
         encoder.imagenet()
@@ -130,8 +131,8 @@ def test_without_a_network_the_hub_is_not_asked_again_and_again(monkeypatch):
         raise OSError("no network")
 
     seen = []
-    monkeypatch.setattr(timm_downloads.socket, "getaddrinfo", fail)
-    monkeypatch.setattr(timm_downloads, "getproxies", dict)
+    monkeypatch.setattr("socket.getaddrinfo", fail)
+    monkeypatch.setattr(hub, "getproxies", dict)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with timm_downloads.without_retries("resnet18"):
         seen.append(constants.HF_HUB_OFFLINE)
@@ -142,7 +143,7 @@ def test_an_encoder_of_the_hub_says_which_files_to_copy(monkeypatch):
     def fail(*args, **kwargs):
         raise OSError("no network")
 
-    monkeypatch.setattr(timm_downloads.socket, "getaddrinfo", fail)
+    monkeypatch.setattr("socket.getaddrinfo", fail)
     monkeypatch.setattr(timm.models._hub, "load_model_config_from_hf", fail)
     told = r"'config.json' and 'model.safetensors' of https://huggingface.co/o/n/tree/main .*local-"
     with pytest.raises(RunError, match=told):
