@@ -82,6 +82,7 @@ def tune(as_json: bool, **options: Any) -> None:
     "--features", type=flags.PATH, help="Folder that keeps the features for the next time."
 )
 @flags.show_groups
+@flags.quiet
 @flags.as_json
 def evaluate(model: str, as_json: bool, **options: Any) -> None:
     """Measure an encoder on labeled images, beside the weights that it started from."""

@@ -11,6 +11,7 @@ from ..reports.printed import Record
 from ..reports.text import finetuned
 from ..training.progress import Progress
 from ..training.settings import expand
+from ..training.work import Work
 from .exports.classifier import tune
 from .exports.common import new_folder
 from .provenance import command_of, of_images
@@ -41,7 +42,7 @@ def finetune(
     facts = {"encoder": fspath(model), "command": command_of(finetune, locals())}
     images, folder, options = of_images(locals()), Path(out), expand(set)
     settings = {"data": options.pop("data", {})}
-    chosen = choose([FINETUNE], {FINETUNE: options})[FINETUNE]
+    chosen, progress = choose([FINETUNE], {FINETUNE: options})[FINETUNE], Progress(quiet)
     with new_folder(folder):
         prepared = prepare(
             fspath(model),
@@ -49,5 +50,7 @@ def finetune(
             evaluations=[chosen],
             settings=settings,
         )
-        values = tune(prepared, chosen.config, folder, facts, Progress(quiet))
+        with Work(progress) as work:
+            work.begin("fine-tuning")
+            values = tune(prepared, chosen.config, folder, facts, progress)
     return Record(values, folder, finetuned(values, folder))

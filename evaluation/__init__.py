@@ -14,6 +14,7 @@ from ..training.probe import probe_predict as probe_predict
 from ..training.representation import representation_metrics as representation_metrics
 from ..training.step import TrainingStep as TrainingStep
 from ..training.step import mean_loss as mean_loss
+from ..training.work import counted as counted
 from .budgets import draw_labels as draw_labels
 from .calibration import measure_statistics as measure_statistics
 from .confusion import GRADES_APART as GRADES_APART

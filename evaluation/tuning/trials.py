@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from ...training.run import Run
 from ...training.settings import RunConfig, TrainConfig, merge
 from ...training.setup import build
 from ...training.start import go_on
-from ..pretrained import from_run
+from ...training.work import note_progress
+from ..pretrained import Pretrained, from_run
 from ..result import Result
-from .judge import Judge
 
 _RECORD, _RESULT = "trial.json", "validation.npz"
 _LOOP = {"on_collapse": "stop", "keep": "last"}
@@ -137,8 +137,15 @@ class Silent(Progress):
     def warn(self, text: str) -> None:
         """Shows no warning."""
 
+    def step(self, step: int, steps: int, max_time: float | None, elapsed: float) -> None:
+        """Notes the step as progress of the search."""
+        if steps:
+            note_progress(step, steps, "step")
 
-def train_and_judge(config: RunConfig, folder: Path, judge: Judge) -> Measured:
+
+def train_and_judge(
+    config: RunConfig, folder: Path, judge: Callable[[Pretrained], Result]
+) -> Measured:
     """Trains a run, or continues an interrupted one, and judges its encoder.
 
     Raises:

@@ -22,6 +22,7 @@ from ...evaluation import (
     GradesConfig,
     Pretrained,
     Result,
+    counted,
     over_groups,
     paired_difference,
 )
@@ -183,7 +184,8 @@ class WithinGroup(Evaluation):
         reported, options = self._reported(data, kept), self.config
         evaluation = options.chosen()
         within = {
-            g: evaluation.evaluate(model, replace(data, splits=s)) for g, s in reported.items()
+            g: evaluation.evaluate(model, replace(data, splits=s))
+            for g, s in counted(reported.items(), "group")
         }
         first = next(iter(within.values()))
         grades = first.details.get("grades", [])
@@ -203,7 +205,7 @@ class WithinGroup(Evaluation):
             return mean
         general = {
             g: evaluation.evaluate(model, replace(data, splits=_of_others(kept, g)))
-            for g in reported
+            for g in counted(reported, "group")
         }
         values = {g: _values(result) for g, result in general.items()}
         return _beside(mean, over_groups(values, main, limits=limits))
