@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from ...core.atomic import write_atomic
-from ...core.errors import DataError
+from ...core.errors import DataError, UsageError
 from ...data.inspection import AT_START, inspect_dataset
 from ...data.process import show_log
 from ...training.engine import Stopped
 from ...training.locks import exclusive
 from ...training.progress import Progress, clock
-from ...training.run import Run
+from ...training.run import SEARCH, Run
 from ...training.setup import resolve
 from ...training.work import Work
-from ..pretrained import Pretrained, from_init
-from ..result import Result
+from ..pretrained import from_init
 from .choices import Images, choices, open_images_of
 from .judge import Judge, LabeledJudge, LabelFreeJudge
 from .outcome import Outcome, Start
@@ -30,7 +29,7 @@ from .request import Request
 from .sampling import optuna_module
 from .search import Search, interrupted
 from .space import SIZE, START, Space
-from .trials import Record, Trial, as_trial, read_records, train_and_judge
+from .trials import Record, Silent, Trial, as_trial, read_records, train_and_judge
 
 _PLAN, _OUTCOME, _CLOCK = "plan.json", "tune.json", "seconds.txt"
 _MEASURED, _LONGEST = 0.03, 20.0  # share of the budget, and seconds, in which speed is measured
@@ -59,6 +58,12 @@ def search(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
             return _search(request, out, progress)
         except Stopped:  # while the speed was measured
             raise interrupted(out, 0) from None
+        except UsageError:
+            if not (out / _PLAN).is_file():  # nothing was searched: another budget may be tried
+                for name in (SEARCH, _CLOCK):
+                    (out / name).unlink(missing_ok=True)
+                shutil.rmtree(out / "trials", ignore_errors=True)
+            raise
         finally:
             show_log(progress.say, progress.warn)  # runs have silenced it
 
@@ -90,7 +95,7 @@ def _timed(
     work: Work,
 ) -> dict[str, Any]:
     if not (out / _PLAN).is_file():
-        refuse_if_too_short(request.budget, timer.elapsed, 0.0)
+        refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, 0.0))
     work.begin("opening the images")
     images = open_images_of(request.default)
     progress.understood(inspect_dataset(images.dataset, images.splits, AT_START))
@@ -155,24 +160,23 @@ def _measure(request: Request, judge: Judge, folder: Path, timer: Clock) -> Cost
     """Trains the default for a moment, and measures its speed and what comes beside the steps.
 
     Raises:
-        UsageError: If the budget is too short, as soon as this is certain: before the encoder is
-            judged, if all that came before takes too long already.
+        UsageError: If the budget is too short, as soon as a step or the end of the training makes
+            this certain.
     """
     began = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
 
-    def judged(model: Pretrained) -> Result:
-        trained = Run(folder).read_json("manifest.json")["seconds"]
-        beside = time.monotonic() - began - trained
-        refuse_if_too_short(request.budget, timer.elapsed, max(0.0, beside))
-        return judge(model)
+    def check(trained: float) -> None:
+        beside = max(0.0, time.monotonic() - began - trained)
+        refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, beside))
 
     most = min(_MEASURED * request.budget, _LONGEST)
     config = resolve(as_trial(request.asked, max_time=most))
-    measured = train_and_judge(config, folder, judged)
+    measured = train_and_judge(config, folder, judge, Silent(check))
+    steps = Run(folder).read_json("manifest.json")["steps"]
     shutil.rmtree(folder)
     overhead = time.monotonic() - began - measured.seconds
-    return Cost(measured.images / measured.seconds, overhead)
+    return Cost(measured.images / measured.seconds, overhead, measured.seconds / steps)
 
 
 def _say_plan(progress: Progress, plan: Plan, space: Space) -> None:
