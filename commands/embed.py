@@ -10,6 +10,8 @@ import numpy as np
 from ..evaluation.embedding import Embedding, refuse_suffix
 from ..evaluation.requests import load_encoder, open_images
 from ..training.locks import exclusive
+from ..training.progress import Progress
+from ..training.work import Work
 
 
 def embed(
@@ -22,6 +24,7 @@ def embed(
     image_size: int = 0,
     set: Mapping[str, Any] | None = None,
     out: str | PathLike[str] | None = None,
+    quiet: bool = True,
 ) -> Embedding:
     """Computes the features of all images, labeled or not.
 
@@ -31,17 +34,19 @@ def embed(
         Features (n, D), names and labels of the images, and the unreadable ones.
     """
     request = fspath(model), domain, fspath(data), fspath(labels), encoder, image_size, set
+    progress = Progress(quiet)
     if out is None:
-        return _embedding(*request)
+        return _embedding(progress, *request)
     file = Path(out)
     refuse_suffix(file)
     with exclusive(file.parent, f".{file.name}.lock"):
-        embedding = _embedding(*request)
+        embedding = _embedding(progress, *request)
         embedding.save(file)
     return embedding
 
 
 def _embedding(
+    progress: Progress,
     model: str,
     domain: str,
     data: str,
@@ -50,7 +55,9 @@ def _embedding(
     image_size: int,
     settings: Mapping[str, Any] | None,
 ) -> Embedding:
-    field, dataset, _ = open_images(model, domain, data, labels, settings=settings)
-    pool = np.arange(len(dataset))
-    loaded, _ = load_encoder(model, dataset, pool, encoder, image_size)
-    return Embedding.of(loaded, dataset, field)
+    with Work(progress) as work:
+        work.begin("embedding")
+        field, dataset, _ = open_images(model, domain, data, labels, settings=settings)
+        pool = np.arange(len(dataset))
+        loaded, _ = load_encoder(model, dataset, pool, encoder, image_size)
+        return Embedding.of(loaded, dataset, field)
