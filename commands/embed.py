@@ -10,8 +10,7 @@ import numpy as np
 from ..evaluation.embedding import Embedding, refuse_suffix
 from ..evaluation.requests import load_encoder, open_images
 from ..training.locks import exclusive
-from ..training.progress import Progress
-from ..training.work import Work
+from ..training.work import shown
 
 
 def embed(
@@ -34,19 +33,18 @@ def embed(
         Features (n, D), names and labels of the images, and the unreadable ones.
     """
     request = fspath(model), domain, fspath(data), fspath(labels), encoder, image_size, set
-    progress = Progress(quiet)
     if out is None:
-        return _embedding(progress, *request)
+        return _embedding(quiet, *request)
     file = Path(out)
     refuse_suffix(file)
     with exclusive(file.parent, f".{file.name}.lock"):
-        embedding = _embedding(progress, *request)
+        embedding = _embedding(quiet, *request)
         embedding.save(file)
     return embedding
 
 
 def _embedding(
-    progress: Progress,
+    quiet: bool,
     model: str,
     domain: str,
     data: str,
@@ -55,8 +53,7 @@ def _embedding(
     image_size: int,
     settings: Mapping[str, Any] | None,
 ) -> Embedding:
-    with Work(progress) as work:
-        work.begin("embedding")
+    with shown("embedding", quiet):
         field, dataset, _ = open_images(model, domain, data, labels, settings=settings)
         pool = np.arange(len(dataset))
         loaded, _ = load_encoder(model, dataset, pool, encoder, image_size)

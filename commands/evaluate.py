@@ -11,8 +11,7 @@ from ..evaluation.own_predictions import NAME, evaluate_predictions
 from ..evaluation.requests import choose, prepare, run_of
 from ..evaluation.tuned import TunedRun
 from ..reports.printed import Evaluations
-from ..training.progress import Progress
-from ..training.work import Work
+from ..training.work import shown
 from .provenance import command_of, of_images
 
 
@@ -45,8 +44,7 @@ def evaluate(
     command, images = command_of(evaluate, locals()), of_images(locals())
     own = evaluation in ("", NAME) and isinstance(run_of(fspath(model)), TunedRun)
     chosen = {} if own else choose(evaluation or "knn,linear", set)
-    with Work(Progress(quiet)) as work:
-        work.begin("opening the images")
+    with shown("opening the images", quiet):
         prepared = prepare(
             fspath(model),
             **images,
@@ -55,9 +53,8 @@ def evaluate(
             settings=set,
         )
         if own:
-            return Evaluations(
-                [evaluate_predictions(prepared, command)], prepared.shared, prepared.images
-            )
-        results = evaluate_beside_start(prepared, chosen, command)
+            results = [evaluate_predictions(prepared, command)]
+        else:
+            results = evaluate_beside_start(prepared, chosen, command)
     names = names_of_groups(prepared.data.dataset.index) if show_groups else {}
     return Evaluations(results, prepared.shared, prepared.images, names)

@@ -9,9 +9,8 @@ from ..evaluation.comparing.arms import FINETUNE
 from ..evaluation.requests import choose, prepare
 from ..reports.printed import Record
 from ..reports.text import finetuned
-from ..training.progress import Progress
 from ..training.settings import expand
-from ..training.work import Work
+from ..training.work import shown
 from .exports.classifier import tune
 from .exports.common import new_folder
 from .provenance import command_of, of_images
@@ -42,15 +41,13 @@ def finetune(
     facts = {"encoder": fspath(model), "command": command_of(finetune, locals())}
     images, folder, options = of_images(locals()), Path(out), expand(set)
     settings = {"data": options.pop("data", {})}
-    chosen, progress = choose([FINETUNE], {FINETUNE: options})[FINETUNE], Progress(quiet)
-    with new_folder(folder):
+    chosen = choose([FINETUNE], {FINETUNE: options})[FINETUNE]
+    with new_folder(folder), shown("fine-tuning", quiet) as progress:
         prepared = prepare(
             fspath(model),
             **images,
             evaluations=[chosen],
             settings=settings,
         )
-        with Work(progress) as work:
-            work.begin("fine-tuning")
-            values = tune(prepared, chosen.config, folder, facts, progress)
+        values = tune(prepared, chosen.config, folder, facts, progress)
     return Record(values, folder, finetuned(values, folder))

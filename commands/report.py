@@ -4,8 +4,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from ..reports.html.page import write_report
-from ..training.progress import Progress
-from ..training.work import Work
+from ..training.work import shown
 
 
 def report(
@@ -23,6 +22,5 @@ def report(
         out: The file; report.html in the folder if None.
         quiet: Whether to show no progress.
     """
-    with Work(Progress(quiet)) as work:
-        work.begin("writing the report")
+    with shown("writing the report", quiet):
         return write_report(Path(folder), fspath(data), Path(out) if out else None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from types import TracebackType
@@ -47,12 +48,13 @@ class Work:
         parts: Number of parts; 0 if there is one.
 
     Attributes:
+        progress: What it is shown by.
         parts: Number of parts.
         done: Number of parts that are done.
     """
 
     def __init__(self, progress: Progress, parts: int = 0) -> None:
-        self._progress, self.parts, self.done = progress, parts, 0
+        self.progress, self.parts, self.done = progress, parts, 0
         self._name, self._counts = "", dict[str, _Count]()
         self._expected: float | None = None
         self._started = self._began = time.monotonic()
@@ -62,7 +64,7 @@ class Work:
 
     def __enter__(self) -> Work:
         self._token = _UNDER_WAY.set(self)
-        if console := self._progress.terminal:
+        if console := self.progress.terminal:
             self._bar = Bar(SpinnerColumn(), _Line(self), console=console, transient=True)
             self._bar.add_task("")
             self._bar.start()
@@ -128,7 +130,7 @@ class Work:
     def _line(self, now: float) -> None:
         if self._bar is None and now >= self._due:
             self._due = now + LINES
-            self._progress.say(self.text)
+            self.progress.say(self.text)
 
 
 class _Line(ProgressColumn):
@@ -144,6 +146,19 @@ class _Line(ProgressColumn):
 
 
 _UNDER_WAY: ContextVar[Work | None] = ContextVar("work", default=None)
+
+
+@contextmanager
+def shown(name: str, quiet: bool = False) -> Iterator[Progress]:
+    """Shows work of one part, as a context; yields what shows it.
+
+    Args:
+        name: What it is.
+        quiet: Whether to show nothing but warnings.
+    """
+    with Work(Progress(quiet)) as work:
+        work.begin(name)
+        yield work.progress
 
 
 def note_progress(done: int, total: int, noun: str) -> None:
