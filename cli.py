@@ -82,6 +82,7 @@ def tune(as_json: bool, **options: Any) -> None:
     "--features", type=flags.PATH, help="Folder that keeps the features for the next time."
 )
 @flags.show_groups
+@flags.quiet
 @flags.as_json
 def evaluate(model: str, as_json: bool, **options: Any) -> None:
     """Measure an encoder on labeled images, beside the weights that it started from."""
@@ -129,14 +130,14 @@ def compare(arms: tuple[str, ...], as_json: bool, **options: Any) -> None:
     from .commands.compare import compare
 
     values = compare(*arms, **flags.given(options))
-    text = f"{values}\nThe results are in {values.folder}/compare.json"
-    show(values, as_json, lambda: text)
+    show(values, as_json, lambda: f"{values}\nThe results are in {values.folder}/compare.json")
 
 
 @main.command(cls=flags.Derived, flags=flags.EMBED, check="check_images")
 @click.argument("model", metavar="RUN|WEIGHTS")
 @flags.image_setting
 @flags.out("File of features, ending in .npz.", required=True)
+@flags.quiet
 @flags.as_json
 def embed(model: str, as_json: bool, out: Path, **options: Any) -> None:
     """Write the features of images to a file."""
@@ -173,8 +174,8 @@ def views(as_json: bool, **options: Any) -> None:
     sheet = views(**{"domain": "", **flags.given(options)})
     clips = [{"name": n, "clipped": f"clips {100 * c:4.1f} %"} for n, c in sheet.clipped.items()]
     values = {"file": str(sheet.file), "clipped": sheet.clipped}
-    text = f"{columns(clips, 'name', 'clipped')}\nThe sheet is in {sheet.file}"
-    show(values, as_json, lambda: text)
+    table = columns(clips, "name", "clipped")
+    show(values, as_json, lambda: f"{table}\nThe sheet is in {sheet.file}")
 
 
 @main.command()
@@ -204,6 +205,7 @@ def export(run: Path, as_json: bool, **options: Any) -> None:
 @flags.out("HTML file to write.  [default: report.html in the folder]")
 @click.option("--serve", "live", is_flag=True, help="Show a running training, and refresh it.")
 @flags.port
+@flags.quiet
 @flags.as_json
 def report(folder: Path, live: bool, port: int, as_json: bool, **options: Any) -> None:
     """Write a run, a comparison, a classifier or a search as one HTML file."""
@@ -211,10 +213,9 @@ def report(folder: Path, live: bool, port: int, as_json: bool, **options: Any) -
     from .reports.html.page import serve
 
     if live:
-        serve(folder, port, click.echo)
-    else:
-        file = report(folder, **flags.given(options))
-        show({"file": str(file)}, as_json, lambda: f"The report is in {file}")
+        return serve(folder, port, click.echo)
+    file = report(folder, **flags.given(options))
+    show({"file": str(file)}, as_json, lambda: f"The report is in {file}")
 
 
 def _listing(plural: str) -> None:

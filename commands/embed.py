@@ -10,6 +10,7 @@ import numpy as np
 from ..evaluation.embedding import Embedding, refuse_suffix
 from ..evaluation.requests import load_encoder, open_images
 from ..training.locks import exclusive
+from ..training.work import shown
 
 
 def embed(
@@ -22,6 +23,7 @@ def embed(
     image_size: int = 0,
     set: Mapping[str, Any] | None = None,
     out: str | PathLike[str] | None = None,
+    quiet: bool = True,
 ) -> Embedding:
     """Computes the features of all images, labeled or not.
 
@@ -32,16 +34,17 @@ def embed(
     """
     request = fspath(model), domain, fspath(data), fspath(labels), encoder, image_size, set
     if out is None:
-        return _embedding(*request)
+        return _embedding(quiet, *request)
     file = Path(out)
     refuse_suffix(file)
     with exclusive(file.parent, f".{file.name}.lock"):
-        embedding = _embedding(*request)
+        embedding = _embedding(quiet, *request)
         embedding.save(file)
     return embedding
 
 
 def _embedding(
+    quiet: bool,
     model: str,
     domain: str,
     data: str,
@@ -50,7 +53,8 @@ def _embedding(
     image_size: int,
     settings: Mapping[str, Any] | None,
 ) -> Embedding:
-    field, dataset, _ = open_images(model, domain, data, labels, settings=settings)
-    pool = np.arange(len(dataset))
-    loaded, _ = load_encoder(model, dataset, pool, encoder, image_size)
-    return Embedding.of(loaded, dataset, field)
+    with shown("embedding", quiet):
+        field, dataset, _ = open_images(model, domain, data, labels, settings=settings)
+        pool = np.arange(len(dataset))
+        loaded, _ = load_encoder(model, dataset, pool, encoder, image_size)
+        return Embedding.of(loaded, dataset, field)

@@ -11,6 +11,7 @@ from ..evaluation.own_predictions import NAME, evaluate_predictions
 from ..evaluation.requests import choose, prepare, run_of
 from ..evaluation.tuned import TunedRun
 from ..reports.printed import Evaluations
+from ..training.work import shown
 from .provenance import command_of, of_images
 
 
@@ -29,11 +30,13 @@ def evaluate(
     set: Mapping[str, Any] | None = None,
     features: str | PathLike[str] | None = None,
     show_groups: bool = False,
+    quiet: bool = True,
 ) -> Evaluations:
     """Measures a run beside the weights that it started from, or initial weights alone.
 
     The arguments are the flags of `ssl-kit evaluate`. A fine-tuned classifier is tested by its own
-    predictions unless `evaluation` names others. The folder of the run gets evaluations/NAME.json.
+    predictions unless `evaluation` names others. The folder of the run gets the results
+    (evaluations/NAME.json, with a name of the images if they are not those of the training).
 
     Returns:
         The results by name of the evaluation; printed, they are a table.
@@ -41,15 +44,17 @@ def evaluate(
     command, images = command_of(evaluate, locals()), of_images(locals())
     own = evaluation in ("", NAME) and isinstance(run_of(fspath(model)), TunedRun)
     chosen = {} if own else choose(evaluation or "knn,linear", set)
-    prepared = prepare(
-        fspath(model),
-        **images,
-        features=Path(features) if features else None,
-        evaluations=chosen.values(),
-        settings=set,
-    )
-    if own:
-        return Evaluations([evaluate_predictions(prepared, command)], prepared.shared)
-    results = evaluate_beside_start(prepared, chosen, command)
+    with shown("opening the images", quiet):
+        prepared = prepare(
+            fspath(model),
+            **images,
+            features=Path(features) if features else None,
+            evaluations=chosen.values(),
+            settings=set,
+        )
+        if own:
+            results = [evaluate_predictions(prepared, command)]
+        else:
+            results = evaluate_beside_start(prepared, chosen, command)
     names = names_of_groups(prepared.data.dataset.index) if show_groups else {}
-    return Evaluations(results, prepared.shared, names)
+    return Evaluations(results, prepared.shared, prepared.images, names)

@@ -11,8 +11,8 @@ from ..evaluation.tuned import TunedRun
 from ..reports.grad_cam import write_grad_cam
 from ..reports.printed import Record
 from ..reports.text import finetuned
-from ..training.progress import Progress
 from ..training.settings import expand
+from ..training.work import shown
 from .exports.classifier import tune
 from .exports.common import new_folder
 from .provenance import command_of, of_images
@@ -47,14 +47,14 @@ def finetune(
     images, folder, options = of_images(locals()), Path(out), expand(set)
     settings = {"data": options.pop("data", {})}
     chosen = choose([FINETUNE], {FINETUNE: options})[FINETUNE]
-    with new_folder(folder):
+    with new_folder(folder), shown("fine-tuning", quiet) as progress:
         prepared = prepare(
             fspath(model),
             **images,
             evaluations=[chosen],
             settings=settings,
         )
-        values = tune(prepared, chosen.config, folder, facts, Progress(quiet))
+        values = tune(prepared, chosen.config, folder, facts, progress)
         if gradcam:
             write_grad_cam(TunedRun(folder), prepared.data, gradcam)
     return Record(values, folder, finetuned(values, folder))

@@ -4,6 +4,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from ..reports.html.page import write_report
+from ..training.work import shown
 
 
 def report(
@@ -11,6 +12,7 @@ def report(
     *,
     data: str | PathLike[str] = "",
     out: str | PathLike[str] | None = None,
+    quiet: bool = True,
 ) -> Path:
     """Writes a run, a comparison or a classifier as one HTML file; returns the file.
 
@@ -18,5 +20,7 @@ def report(
         folder: Folder of a run, a comparison, a fine-tuned classifier or a search for settings.
         data: Images of the run, where they have moved.
         out: The file; report.html in the folder if None.
+        quiet: Whether to show no progress.
     """
-    return write_report(Path(folder), fspath(data), Path(out) if out else None)
+    with shown("writing the report", quiet):
+        return write_report(Path(folder), fspath(data), Path(out) if out else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -137,8 +138,12 @@ def prepare_worker(worker: int) -> None:
     """Prepares a loading process, which inherits nothing where processes are not forked.
 
     Signals that ask a run to stop often go to all of its processes. This one ignores them, because
-    the training process needs it for the step under way; it ends with that process.
+    the training process needs it for the step under way; it ends with that process. What it
+    inherits is never collected here: iterators of earlier loaders among it would complain that
+    their processes belong to another one.
     """
+    gc.freeze()
+    gc.enable()
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
@@ -153,15 +158,20 @@ def starting_workers() -> Iterator[None]:
     """Protects loading processes that are started here, and this one from their end.
 
     They start with signals blocked until `prepare_worker` ignores them. torch's handler of SIGCHLD
-    is not kept: it would raise an error in the middle of a training step.
+    is not kept: it would raise an error in the middle of a training step. They start without
+    garbage collection, which `prepare_worker` turns on.
     """
+    collecting = gc.isenabled()
     blockable = hasattr(signal, "pthread_sigmask")
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS) if blockable else set()
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") and main else None
+    gc.disable()
     try:
         yield
     finally:
+        if collecting:
+            gc.enable()
         if handler is not None:
             signal.signal(signal.SIGCHLD, handler)
         if blockable:

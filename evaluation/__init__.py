@@ -14,6 +14,7 @@ from ..training.representation import representation_metrics as representation_m
 from ..training.seed_variance import SeedVariance as SeedVariance
 from ..training.step import TrainingStep as TrainingStep
 from ..training.step import mean_loss as mean_loss
+from ..training.work import counted as counted
 from .budgets import draw_labels as draw_labels
 from .calibration import measure_statistics as measure_statistics
 from .class_counts import main_metric as main_metric

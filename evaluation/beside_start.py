@@ -58,15 +58,10 @@ def keep(run: Run, results: Iterable[SideBySide], prepared: Prepared, command: s
         prepared: The images.
         command: What was asked for, for the record.
     """
-    dataset = prepared.data.dataset
-    images = {
-        "path": prepared.path,
-        "fingerprint": dataset.fingerprint(),
-        "domain": prepared.data.domain.name,
-    }
+    data, shared = prepared.images, prepared.shared
     try:
         for result in results:
-            save_evaluation(run, result, command=command, data=images, shared=prepared.shared)
+            save_evaluation(run, result, command=command, data=data, shared=shared)
     except SslKitError as error:
         _log.warning("The results are not kept. %s", error)
 

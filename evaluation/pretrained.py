@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from ..nn.weights import create_encoder, load_initial_weights, load_weights, rea
 from ..training.device import choose_device
 from ..training.finite import require_finite
 from ..training.run import Run
+from ..training.work import note_progress
 from .channels import refuse_other_channels
 
 _BATCH = 256
@@ -130,13 +131,10 @@ def embed(
     positions: Positions,
     domain: Domain,
     workers: int = -1,
-    advance: Callable[[int], None] = lambda n: None,
 ) -> tuple[NDArray[np.float32], Positions, Skipped]:
     """Maps images to features (n, D) with the "eval" view; see `embed_views`."""
     views = (View(model.image_size, policy="eval"),)
-    features, rows, skipped = embed_views(
-        model, dataset, positions, domain, views, workers, advance
-    )
+    features, rows, skipped = embed_views(model, dataset, positions, domain, views, workers)
     return features[:, 0], rows, skipped
 
 
@@ -147,7 +145,6 @@ def embed_views(
     domain: Domain,
     views: Sequence[View],
     workers: int = -1,
-    advance: Callable[[int], None] = lambda n: None,
 ) -> tuple[NDArray[np.float32], Positions, Skipped]:
     """Maps several views of each image to features; the views are the same in every call.
 
@@ -158,7 +155,6 @@ def embed_views(
         domain: Its policies make the views.
         views: q requests of one size.
         workers: Number of loading processes; -1 chooses.
-        advance: Called with the number of images in each batch that is done.
 
     Returns:
         (n, q, D) features, the positions of their images, and the images that cannot be read.
@@ -176,6 +172,7 @@ def embed_views(
     features: list[NDArray[np.float32]] = []
     skipped: Skipped = []
     incomplete: set[str] = set()
+    done = 0
     batches = Once(positions, max(1, _BATCH // len(views)))
     with torch.inference_mode():
         for raw in load(images, batches, choose_workers(workers)):
@@ -184,7 +181,8 @@ def embed_views(
             features.append(rows.view(-1, len(views), rows.shape[1]).numpy())
             skipped += raw.skipped
             incomplete.update(raw.incomplete)
-            advance(len(raw.indices))
+            done += len(raw.indices)
+            note_progress(done, len(positions), "image")
     if incomplete:
         _log.warning(remark_on_incomplete(incomplete))
     reasons = dict(skipped)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from .result import Result
 from .side_by_side import SideBySide
 
 FOLDER = "evaluations"
+_DIGITS, _LONGEST = 8, 40  # of a fingerprint, and characters of a folder, in the name of a file
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class StoredEvaluation:
 def save_evaluation(
     run: Run, results: SideBySide, *, command: str, data: Mapping[str, Any], shared: int
 ) -> Path:
-    """Writes an evaluation below its run; an older one of the same name is replaced.
+    """Writes an evaluation below its run; an older one on the same images is replaced.
+
+    The file is named after the evaluation: `knn.json` for the images that the run was trained on,
+    `knn.tiles-1f3a08c2.json` for others, with the last part of their path and their fingerprint.
 
     Args:
         run: With the encoder that was evaluated.
@@ -62,7 +67,7 @@ def save_evaluation(
         RunError: If the folder cannot be written.
     """
     type(run)(run.folder)  # refuses to make a folder anew that vanished meanwhile
-    file = run.folder / FOLDER / f"{results.evaluation}.json"
+    file = run.folder / FOLDER / _name(run, results.evaluation, data)
     arrays = {
         f"{number}/{name}": array
         for number, result in enumerate(results.results.values())
@@ -82,17 +87,39 @@ def save_evaluation(
     with exclusive(file.parent, wait=60):  # two files that belong together
         write_atomic(file.with_suffix(".npz"), content)
         write_atomic(file, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
+        same = f"{results.evaluation}.*-{data['fingerprint'][:_DIGITS]}.json"
+        for other in file.parent.glob(same):
+            if other != file:  # of the same images, whose folder was called otherwise
+                other.with_suffix(".npz").unlink(missing_ok=True)
+                other.unlink()
     return file
+
+
+def _name(run: Run, evaluation: str, data: Mapping[str, Any]) -> str:
+    """Returns the name of an evaluation's file, which any file system allows."""
+    trained_on = run.read_json("manifest.json").get("data", {}).get("fingerprint")
+    if data["fingerprint"] == trained_on:
+        return f"{evaluation}.json"
+    folder = re.sub(r"[^A-Za-z0-9_]+", "_", name_of_images(data)).strip("_")[:_LONGEST]
+    return f"{evaluation}.{folder or 'images'}-{data['fingerprint'][:_DIGITS]}.json"
+
+
+def name_of_images(data: Mapping[str, Any]) -> str:
+    """Returns a short name of the images of an evaluation: the last part of their path."""
+    return Path(data["path"]).name or f"demo of {data['domain']}"
 
 
 def load_evaluations(run: Run) -> list[StoredEvaluation]:
     """Reads all evaluations that `save_evaluation` wrote below a run, sorted by name.
 
+    Of each evaluation, that on the images that the run was trained on comes first.
+
     Raises:
         DataError: If one of them is damaged.
     """
     encoder = _digest(run.encoder.read_bytes()) if run.encoder.is_file() else ""
-    return [_load(file, encoder) for file in sorted((run.folder / FOLDER).glob("*.json"))]
+    files = sorted((run.folder / FOLDER).glob("*.json"), key=lambda f: f.stem.partition("."))
+    return [_load(file, encoder) for file in files]
 
 
 def _load(file: Path, encoder: str) -> StoredEvaluation:
@@ -117,9 +144,11 @@ def _load(file: Path, encoder: str) -> StoredEvaluation:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        name, _, other = file.stem.partition(".")
+        images = " --data ITS_IMAGES" if other else ""
         raise DataError(
             f"Cannot read the evaluation '{file}': {reason}. Delete the file, or run "
-            f"'ssl-kit evaluate {file.parents[1]} --evaluation {file.stem}' again."
+            f"'ssl-kit evaluate {file.parents[1]} --evaluation {name}{images}' again."
         ) from error
 
 

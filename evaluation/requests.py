@@ -230,6 +230,16 @@ class Prepared:
         """Path of the images."""
         return self.settings.path
 
+    @property
+    def images(self) -> dict[str, str]:
+        """Which images these are: path, fingerprint and domain."""
+        fingerprint = self.data.dataset.fingerprint()
+        return {
+            "path": self.path,
+            "fingerprint": fingerprint,
+            "domain": self.data.domain.name,
+        }
+
 
 def prepare(
     model: str,

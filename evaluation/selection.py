@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..training.finite import require_finite
+from ..training.work import note_progress
 
 S = TypeVar("S")
 M = TypeVar("M")
@@ -135,7 +136,9 @@ def choose_epochs_then_refit(
 
     def train(model: E, epochs: int) -> Iterator[int]:
         for done in range(1, epochs + 1):
-            advance(done, epochs, model.epoch())
+            loss = model.epoch()
+            note_progress(done, epochs, "epoch")
+            advance(done, epochs, loss)
             yield done
 
     def candidates() -> Iterator[tuple[int, Predictions]]:

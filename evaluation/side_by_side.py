@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..training.finite import told_where
 from ..training.intervals import Estimate
+from ..training.work import as_parts
 from .data import EvaluationData
 from .differences import paired_difference, paired_p_value, verdict
 from .evaluation import Evaluation
@@ -93,12 +94,16 @@ def evaluate_side_by_side(
     Raises:
         NotFiniteError: If features or predictions are not finite.
     """
-    comparisons = []
-    for name, evaluation in evaluations.items():
-        results = {}
-        further = [descriptors] if descriptors and evaluation.uses_features else []
-        for model in [*models, *further]:
-            with told_where(f"Evaluation '{name}' of '{model.name}'"):
-                results[model.name] = evaluation.evaluate(model, data)
-        comparisons.append(SideBySide.of(name, results, pretraining))
-    return comparisons
+    pairs = [
+        (name, model)
+        for name, evaluation in evaluations.items()
+        for model in (
+            *models,
+            *([descriptors] if descriptors and evaluation.uses_features else []),
+        )
+    ]
+    results: dict[str, dict[str, Result]] = {name: {} for name in evaluations}
+    for name, model in as_parts(pairs, lambda pair: f"{pair[0]} of {pair[1].name}"):
+        with told_where(f"Evaluation '{name}' of '{model.name}'"):
+            results[name][model.name] = evaluations[name].evaluate(model, data)
+    return [SideBySide.of(name, of, pretraining) for name, of in results.items()]

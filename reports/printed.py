@@ -18,21 +18,27 @@ class Evaluations(dict[str, SideBySide]):
     Args:
         results: One for each evaluation.
         shared: Number of test groups that were pre-trained on.
+        data: Of the labeled images: path, fingerprint and domain.
         names: Names of groups by their number, which are printed and nowhere written.
     """
 
     def __init__(
-        self, results: Sequence[SideBySide], shared: int, names: Mapping[int, str] = _NO_NAMES
+        self,
+        results: Sequence[SideBySide],
+        shared: int,
+        data: Mapping[str, str],
+        names: Mapping[int, str] = _NO_NAMES,
     ) -> None:
         super().__init__({result.evaluation: result for result in results})
-        self.shared, self._names = shared, names
+        self.shared, self.data, self._names = shared, data, names
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything as plain values."""
-        return evaluation_json([*self.values()], self.shared)
+        return {"data": dict(self.data)} | evaluation_json([*self.values()], self.shared)
 
     def __repr__(self) -> str:
-        return evaluation([*self.values()], self.shared, self._names)
+        images = self.data["path"] or f"the demo images of {self.data['domain']}"
+        return f"Images: {images}\n{evaluation([*self.values()], self.shared, self._names)}"
 
 
 class Record(dict[str, Any]):

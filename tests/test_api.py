@@ -114,6 +114,7 @@ def test_evaluations_print_as_the_table_and_are_kept_below_the_run(finished_run,
     run = shutil.copytree(finished_run.folder, tmp_path / "run")
     results = ssl_kit.evaluate(run, evaluation=["knn"], set={"knn.k": 3})
     assert "accuracy *" in str(results)
+    assert str(results).startswith("Images: ")
     assert results["knn"].results["run"].details["k"] == 3
     kept = json.loads((run / "evaluations" / "knn.json").read_text())
     assert (

@@ -180,7 +180,7 @@ class Trainer:
         Where batches are accumulated, the last one of a step takes it.
         """
         objective, optimizer = self.setup.objective, self.setup.config.optimizer
-        steps = self.schedule.length(self.step)
+        steps = self.schedule.length(self.step, coming=True)
         lr = learning_rate(self.step, steps, optimizer, self.setup.images_per_step)
         set_weight_decay(self.optimizer, weight_decay(self.step, steps, optimizer))
         for phase in range(objective.phases):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..data.inspection import Inspection
     from .setup import Setup
 
-_FIRST_LINE, _LINES = 5.0, 60.0  # seconds until the first line of a log, and between lines
+FIRST_LINE, LINES = 5.0, 60.0  # seconds until the first line of a log, and between lines
 
 
 class Progress:
@@ -41,7 +41,7 @@ class Progress:
 
     def start(self, setup: Setup) -> None:
         """Prints the images, the objective, the encoder and its initial weights."""
-        self._line_due = time.monotonic() + _FIRST_LINE
+        self._line_due = time.monotonic() + FIRST_LINE
         config, dataset = setup.config, setup.dataset
         held_out = len(setup.splits.test)
         classes = ", ".join(f"'{name}'" for name in config.data.classes)
@@ -78,10 +78,15 @@ class Progress:
         """Prints a warning, quiet or not."""
         self._console.print(text, style="yellow", soft_wrap=True)
 
+    @property
+    def terminal(self) -> Console | None:
+        """The terminal that a line can be refreshed on; None if there is none, or if quiet."""
+        return self._console if self._console.is_terminal and not self._quiet else None
+
     def __enter__(self) -> Progress:
-        if self._console.is_terminal and not self._quiet:
+        if console := self.terminal:
             columns = (BarColumn(24), TextColumn("{task.description}"))
-            self._bar = Bar(*columns, console=self._console, transient=True)
+            self._bar = Bar(*columns, console=console, transient=True)
             self._task = self._bar.add_task("starting", total=None)
             self._bar.start()
         return self
@@ -108,7 +113,7 @@ class Progress:
         left = (steps - step) * each if steps else (max_time or 0) - elapsed
         if self._bar is None or self._task is None:
             if step != steps and time.monotonic() >= self._line_due:
-                self._line_due = time.monotonic() + _LINES
+                self._line_due = time.monotonic() + LINES
                 end = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left))
                 self.say(f"step {step}/{steps or '?'}  {each:.3g} s per step  end at about {end}")
             return

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..nn.checkpoints import is_whole
 from .settings import RunConfig, read_toml
 
 ENCODER = "encoder.json"
+SEARCH = "settings.json"  # of a search, in whose folder are runs but which is none
 _MEND = (
     "another version of ssl-kit wrote it, or it was changed. 'ssl-kit train --resume RUN' writes "
     "it anew if the checkpoint is there."
@@ -56,6 +57,7 @@ class Run:
         self.config = self._read_config()
 
     def _read_config(self) -> RunConfig:
+        _refuse_search(self.folder)
         if not (self.folder / "config.toml").is_file():
             raise UsageError(
                 f"'{self.folder}' is no run: it has no config.toml. Give the folder of a run."
@@ -229,6 +231,24 @@ class Run:
                 "start this run anew."
             ) from error
         return state
+
+
+def _refuse_search(folder: Path) -> None:
+    """Refuses the folder of a search for settings, which has the config.toml of its winner."""
+    if not ((folder / SEARCH).is_file() and (folder / "trials").is_dir()):
+        return
+    what = f"'{folder}' is a search for settings by 'ssl-kit tune' and no run."
+    if not (folder / "tune.json").is_file():
+        raise UsageError(f"{what} It has not ended: go on with 'ssl-kit tune --resume {folder}'.")
+    trained = sorted(folder.glob("trials/*/encoder.safetensors"))  # those of its final
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        winner = json.loads((folder / "tune.json").read_text(encoding="utf-8"))["winner"]
+        trained = [file for file in trained if file.parent.name.startswith(f"{winner:03d}-")]
+    run = f", or give a run of its winner: '{trained[0].parent}'" if trained else ""
+    raise UsageError(
+        f"{what} Train with the settings that it found, 'ssl-kit train --config "
+        f"{folder / 'config.toml'}'{run}."
+    )
 
 
 class _Facts(dict[str, Any]):

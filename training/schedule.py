@@ -9,13 +9,14 @@ from ..core.errors import RunError
 from .settings import TrainConfig
 
 _DEFAULT_EPOCHS = 100
-_PROVISIONAL_STEPS = 1_000_000  # so many that the first steps are no progress worth mentioning
-_WARM_UP_STEPS = 3  # the first steps are slower than the others
+_PROVISIONAL_STEPS = 100  # the first step is taken as in a training of so many
+_FIRST_STEPS = 3  # slower than the others, so that a plan is made anew after each of them
+_CAUTION = 2.0  # a first plan has progress u * min(1, 2u) where the share u of its steps is done
+_TICK = 1e-6  # seconds; a coarse clock may measure none
 _ENOUGH, _LONGEST = 5, 5.0  # steps that tell a pause; a step counts at most so many mean ones
 
 # Shares of the time:
-_FIRST_PLAN, _FIRST_PLAN_SECONDS = 0.01, 1.0  # measured before the first plan, or so many seconds
-_LONG_WARM_UP = 0.05  # where so few steps fit that the first ones count too
+_FIRST_PLAN, _FIRST_PLAN_SECONDS = 0.01, 1.0  # measured before a plan is final, or so many seconds
 _WINDOW = 0.05  # over which the speed is averaged
 _TOLERANCE = 0.01  # by which the planned end may be off
 _PAUSE = 0.01  # at least, between two corrections
@@ -28,6 +29,11 @@ class Schedule:
     The plan is a list of changes (step, steps): from that step on, the training is to end after
     `steps` steps. Progress, from 0 to 1, rises evenly towards the planned end. A change bends it
     and never makes it jump. It depends on the changes alone, so that a resume repeats them.
+
+    Under `max_time` the plans after each of the first three steps are provisional, because these
+    steps contain start-up costs: what they take for a share of the training may be little of it.
+    So progress is less than this share if that is small. The first plan after them is made from
+    the start, as if the speed had been known all along.
 
     Args:
         config: The `train` section.
@@ -49,7 +55,7 @@ class Schedule:
         self.changes = [(0, self.longest or _PROVISIONAL_STEPS)]
         self.closing, self.repeated_until = 0.0, 0
         self._steps = self._seconds = 0.0  # of the latest steps, earlier ones fade away
-        self._warming_up = _WARM_UP_STEPS
+        self._fastest, self._warming_up = math.inf, _FIRST_STEPS
         for step, steps in changes:
             self.change(step, steps)
         self._corrected_at = -math.inf
@@ -59,40 +65,58 @@ class Schedule:
         return next(steps for at, steps in reversed(self.changes) if at <= step)
 
     def known_steps(self, step: int) -> int:
-        """Returns the number of steps in the plan, 0 as long as the speed was not measured."""
-        steps = self.steps(step)
-        return 0 if steps == _PROVISIONAL_STEPS and self._max_time is not None else steps
+        """Returns the number of steps in the plan, 0 as long as the speed is not known."""
+        steps, plan = self.steps(step), [c for c in self.changes if c[0] <= step]
+        return steps if self._is_final(plan) or step == steps else 0
 
-    def progress(self, step: int) -> float:
-        """Returns the share of the schedule that is done after a step, from 0 to 1."""
-        (begin, end), done = self.changes[0], 0.0
-        for at, steps in self.changes[1:]:
-            if at >= step:
-                break
+    def _is_final(self, plan: Sequence[tuple[int, int]]) -> bool:
+        at, steps = plan[-1]
+        return self._max_time is None or at > _FIRST_STEPS or steps == self.longest
+
+    def progress(self, step: int, coming: bool = False) -> float:
+        """Returns the share of the schedule that is done after a step, from 0 to 1.
+
+        Args:
+            step: Number of steps taken.
+            coming: Whether a change of the plan at this step counts, as it does for the next step.
+        """
+        plan = [c for c in self.changes if c[0] < step + coming] or self.changes[:1]
+        if not self._is_final(plan):
+            share = min(1.0, step / plan[-1][1])
+            return share * min(1.0, _CAUTION * share)
+        final = [n for n in range(len(plan)) if self._is_final(plan[: n + 1])]
+        (_, end), begin, done = plan[final[0]], 0, 0.0
+        for at, steps in plan[final[0] + 1 :]:
             done += (1 - done) * (at - begin) / (end - begin)
             begin, end = at, steps
         return done + (1 - done) * (step - begin) / (end - begin)
 
-    def length(self, step: int) -> int:
+    def length(self, step: int, coming: bool = False) -> int:
         """Returns the length of which `step` is the share `progress`, as a whole number.
 
         Learning rate and momentum are functions of (step, steps). With this length they follow
         the progress, whatever was changed; without changes it is the number of steps.
+
+        Args:
+            step: Number of steps taken.
+            coming: As in `progress`.
         """
-        done = self.progress(step)
+        done = self.progress(step, coming)
         return max(step, round(step / done)) if done else self.steps(step)
 
     def measured(self, seconds: float) -> None:
-        """Notes how long a step took; slow first steps are forgotten."""
+        """Notes how long a step took; of the slow first steps only the fastest counts."""
         if self._max_time is None:
+            return
+        if self._warming_up > 0:
+            self._warming_up -= 1
+            self._fastest = min(self._fastest, seconds)
+            self._steps, self._seconds = 1.0, self._fastest
             return
         if self._steps >= _ENOUGH:  # a single pause says nothing about the steps to come
             seconds = min(seconds, _LONGEST * self._seconds / self._steps)
         kept = math.exp(-seconds / (_WINDOW * self._max_time))
         self._steps, self._seconds = kept * self._steps + 1, kept * self._seconds + seconds
-        self._warming_up -= 1
-        if self._warming_up == 0 and self._seconds < _LONG_WARM_UP * self._max_time:
-            self._steps = self._seconds = 0.0
 
     def correction(self, step: int, elapsed: float) -> int:
         """Returns a number of steps that keeps `max_time`; 0 if the plan does, or none is known.
@@ -102,24 +126,25 @@ class Schedule:
             elapsed: Seconds of training so far.
         """
         time, (planned_at, planned) = self._max_time, self.changes[-1]
-        if time is None or not self._is_measured(time):
+        first = step <= _FIRST_STEPS
+        if time is None or not (first or self._is_measured(time)):
             return 0
-        if not max(planned_at, self.repeated_until) < step < planned:
+        if not max(planned_at, self.repeated_until) < step < planned + first:
             return 0
-        if elapsed - self._corrected_at < min(_PAUSE * time, self._seconds):
+        if not first and elapsed - self._corrected_at < min(_PAUSE * time, self._seconds):
             return 0
-        per_step = self._seconds / self._steps
+        per_step = max(self._seconds / self._steps, _TICK)
         left = (1 - _RESERVE) * time - self.closing - elapsed
-        steps = step + max(1, int(left / per_step))
+        over = step == planned or (first and elapsed >= time)
+        steps = step + max(0 if over else 1, int(left / per_step))
         steps = min(steps, self.longest) if self.longest else steps
-        if self.known_steps(step) and abs(steps - planned) * per_step < _TOLERANCE * time:
-            return 0
-        return steps if steps != planned else 0
+        if first or not self._is_final(self.changes):
+            return steps if steps != planned or not first else 0
+        return steps if abs(steps - planned) * per_step >= _TOLERANCE * time else 0
 
     def _is_measured(self, time: float) -> bool:
-        if self._warming_up > 0:
-            return self._seconds >= _LONG_WARM_UP * time
-        return self._seconds >= min(_FIRST_PLAN_SECONDS, _FIRST_PLAN * time)
+        enough = min(_FIRST_PLAN_SECONDS, _FIRST_PLAN * time)
+        return self._warming_up == 0 and self._seconds >= enough
 
     def asked(self, step: int) -> int:
         """Returns the number of steps that `epochs` now asks for; 0 if the plan agrees.

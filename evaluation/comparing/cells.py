@@ -16,7 +16,9 @@ from ...data.in_memory import kept_in_memory
 from ...training.finite import told_where
 from ...training.locks import exclusive
 from ...training.progress import Progress
+from ...training.work import Work
 from ..result import Result
+from .durations import Durations
 from .models import Models
 from .plan import Cell, Plan
 from .verdicts import summary
@@ -57,10 +59,11 @@ def _compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[st
         labeled = np.flatnonzero(plan.data.dataset.index.labels >= 0)
         dataset = kept_in_memory(plan.data.dataset, labeled)
         plan = replace(plan, data=replace(plan.data, dataset=dataset))
-    progress.say(f"{len(missing)} of {len(cells)} results are still to be computed")
+    progress.say(f"{len(missing)} of {len(cells)} results are still to be computed.")
     models = Models(plan)
     try:
-        results = _results(plan, cells, missing, models, out, progress)
+        with Work(progress, len(cells)) as work:
+            results = _results(plan, cells, models, out, progress, work)
     except KeyboardInterrupt:
         there = sum((out / cell.file).is_file() for cell in cells)
         raise KeyboardInterrupt(
@@ -77,26 +80,33 @@ def _compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[st
 def _results(
     plan: Plan,
     cells: list[Cell],
-    missing: list[Cell],
     models: Models,
     out: Path,
     progress: Progress,
+    work: Work,
 ) -> dict[tuple[str, str, int], Result]:
     """Returns the results by arm, budget and seed, without those of arms that have no weights."""
     results: dict[tuple[str, str, int], Result] = {}
-    started, done = time.monotonic(), 0
-    with progress:
-        for cell in cells:
-            result = _result(plan, cell, models, out / cell.file)
-            if result is None:
-                continue
-            _check_metric(result, next(iter(results.values()), result), cell)
-            results[cell.arm.name, cell.budget, cell.seed] = result
-            if cell in missing:
-                done += 1
-                progress.step(done, len(missing), None, time.monotonic() - started)
-                progress.say(f"{done}/{len(missing)}  {_line(cell, result)}")
-    return results
+    durations = Durations(plan.evaluation)
+    there = [cell for cell in cells if (out / cell.file).is_file()]
+    order = sorted(cells, key=lambda cell: cell not in there)  # they tell how long the others take
+    for number, cell in enumerate(order):
+        if cell not in there:
+            work.begin(cell.text, durations.expected(order[number:]))
+        result = _result(plan, cell, models, out / cell.file)
+        work.end()
+        if result is None:
+            continue
+        _check_metric(result, next(iter(results.values()), result), cell)
+        results[_key(cell)] = result
+        durations.add(cell, result.details["seconds"])
+        if cell not in there:
+            progress.say(f"{work.done}/{work.parts}  {_line(cell, result)}")
+    return {key: results[key] for key in map(_key, cells) if key in results}
+
+
+def _key(cell: Cell) -> tuple[str, str, int]:
+    return cell.arm.name, cell.budget, cell.seed
 
 
 def _check_settings(out: Path, plan: Plan) -> None:
@@ -166,7 +176,4 @@ def _check_metric(result: Result, first: Result, cell: Cell) -> None:
 
 def _line(cell: Cell, result: Result) -> str:
     value = result.metrics[result.main].value if result.main in result.metrics else float("nan")
-    return (
-        f"{cell.arm.name}, budget {cell.budget}, seed {cell.seed}: {result.main} "
-        f"{100 * value:.1f} ({result.details['seconds']:.0f} s)"
-    )
+    return f"{cell.text}: {result.main} {100 * value:.1f} ({result.details['seconds']:.0f} s)"

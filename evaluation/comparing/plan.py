@@ -37,6 +37,11 @@ class Cell:
     seed: int
 
     @property
+    def text(self) -> str:
+        """Arm, budget and seed."""
+        return f"{self.arm.name}, budget {self.budget}, seed {self.seed}"
+
+    @property
     def file(self) -> Path:
         """Where its result is kept, below the folder of the comparison."""
         name = re.sub(r"[^\w.-]+", "_", self.arm.name)

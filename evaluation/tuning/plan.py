@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.errors import UsageError
+from ...training.progress import clock
 
 FINALISTS = 2  # beside the default
 _FACTOR = 3  # by which runs become longer and fewer from rung to rung
 _LEAST_CANDIDATES = 4
-_MOST_RUNGS = 3
+_MOST_RUNGS, _FEWEST_SEEDS = 3, 2
+_MARGIN, _WIDE_MARGIN = (
+    1.3,
+    4.0,
+)  # of what is needed; wide where the cost is not measured to its end
 _USED = 0.9  # share of the time that is planned; the rest is for what takes longer than measured
 _RESERVE, _MOST_RESERVE = 0.03, 15.0  # share of the budget, and seconds, that the outcome takes
 _SHORTEST = 1.0  # seconds of a run, which lasts no shorter than what comes beside it either
@@ -26,10 +32,17 @@ class Cost:
     Attributes:
         speed: Images trained on in a second.
         overhead: Seconds of a trial beside its steps: opening, measuring, judging, writing.
+        step: Seconds of a step, of which a run has at least one.
     """
 
     speed: float
     overhead: float
+    step: float = 0.0
+
+    @property
+    def shortest(self) -> float:
+        """Seconds of the shortest run that is worth what comes beside it."""
+        return max(_SHORTEST, self.overhead, self.step)
 
 
 @dataclass(frozen=True)
@@ -114,16 +127,16 @@ def make_plan(budget: float, spent: float, cost: Cost, images: int) -> Plan:
     for rungs in range(_MOST_RUNGS, 0, -1):
         candidates = tuple(_LEAST_CANDIDATES * _FACTOR**k for k in reversed(range(rungs)))
         lengths = tuple(_FACTOR**k for k in range(rungs))
-        seeds = 2 if rungs < _MOST_RUNGS else 3
+        seeds = _FEWEST_SEEDS if rungs < _MOST_RUNGS else 3
         counts = (*candidates, (FINALISTS + 1) * seeds)
         left = _USED * (budget - spent) - cost.overhead * sum(counts)
         unit = left / sum(
             n * length for n, length in zip(counts, (*lengths, lengths[-1]), strict=True)
         )
-        if unit >= max(_SHORTEST, cost.overhead):
+        if unit >= cost.shortest:
             break
     else:
-        raise _too_short(spent, cost, sum(counts))
+        raise _too_short(budget, spent, cost, sum(counts), _MARGIN)
     lasting = [
         n * (unit * length + cost.overhead) for n, length in zip(candidates, lengths, strict=True)
     ]
@@ -133,12 +146,34 @@ def make_plan(budget: float, spent: float, cost: Cost, images: int) -> Plan:
     return Plan(candidates, runs, epochs, seeds, ends, cost.overhead, budget)
 
 
-def _too_short(spent: float, cost: Cost, runs: int) -> UsageError:
-    shortest = max(_SHORTEST, cost.overhead)
-    needed = spent + runs * (shortest + cost.overhead) / _USED
+def refuse_if_too_short(budget: float, spent: float, cost: Cost) -> None:
+    """Refuses a budget that cannot be enough, whatever else is measured.
+
+    Args:
+        budget: Seconds of everything.
+        spent: Seconds that have passed.
+        cost: What the default costs at least.
+
+    Raises:
+        UsageError: If not even one rung fits; it says what would be enough.
+    """
+    runs = _LEAST_CANDIDATES + (FINALISTS + 1) * _FEWEST_SEEDS
+    if _needed(spent, cost, runs) > budget:
+        raise _too_short(budget, spent, cost, runs, _WIDE_MARGIN)
+
+
+def _needed(spent: float, cost: Cost, runs: int) -> float:
+    return spent + runs * (cost.shortest + cost.overhead) / _USED
+
+
+def _too_short(budget: float, spent: float, cost: Cost, runs: int, margin: float) -> UsageError:
+    needed = _needed(spent, cost, runs)
+    beside = f", and {cost.overhead:.0f} s beside the steps of each," if cost.overhead >= 1 else ""
+    enough = math.ceil(margin * needed / 60)
     return UsageError(
-        f"--budget is too short: {runs} runs of {shortest:.0f} s, and {cost.overhead:.0f} s beside "
-        f"each, need {needed / 60:.1f} minutes. Raise it, or lower the image size."
+        f"--budget of {clock(budget)} is too short: {runs} runs of {cost.shortest:.0f} s at least"
+        f"{beside} take {clock(needed)}. Give --budget {enough}m or more, or lower the image size "
+        "or the batch size."
     )
 
 

@@ -13,10 +13,10 @@ from ...core.atomic import write_atomic
 from ...core.discovery import objectives
 from ...core.errors import DataError, UnknownNameError, UsageError
 from ...training.durations import seconds
+from ...training.run import SEARCH
 from ...training.settings import RunConfig, merge
 from ...training.setup import resolve
 
-SETTINGS = "settings.json"
 BUDGET = "1h"
 BESIDE = ("budget", "objectives", "scratch", "trust_label_free", "out", "config", "set")
 """Arguments of `ssl_kit.tune` that are no settings of a run and are fixed with the search."""
@@ -98,10 +98,10 @@ class Request:
             UsageError: If the folder holds another search, or a run.
         """
         now = json.loads(json.dumps(self._facts()))
-        if not (out / SETTINGS).is_file():
+        if not (out / SEARCH).is_file():
             if (out / "config.toml").exists():
                 raise UsageError(f"'{out}' holds a run. Choose another --out.")
-            write_atomic(out / SETTINGS, (json.dumps(now, indent=1) + "\n").encode())
+            write_atomic(out / SEARCH, (json.dumps(now, indent=1) + "\n").encode())
             return
         before = Request.load(out)._facts()
         for key in now:
@@ -129,9 +129,9 @@ class Request:
             UsageError: If the folder holds none.
             DataError: If its file is damaged.
         """
-        file = out / SETTINGS
+        file = out / SEARCH
         if not file.is_file():
-            raise UsageError(f"'{out}' holds no search: it has no {SETTINGS}.")
+            raise UsageError(f"'{out}' holds no search: it has no {SEARCH}.")
         try:
             values = json.loads(file.read_text(encoding="utf-8"))
             return cls(**{**values, "objectives": tuple(values["objectives"])})

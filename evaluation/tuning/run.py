@@ -11,23 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from ...core.atomic import write_atomic
-from ...core.errors import DataError
+from ...core.errors import DataError, UsageError
 from ...data.inspection import AT_START, inspect_dataset
 from ...data.process import show_log
 from ...training.engine import Stopped
 from ...training.locks import exclusive
 from ...training.progress import Progress, clock
+from ...training.run import SEARCH, Run
 from ...training.setup import resolve
+from ...training.work import Work
 from ..pretrained import from_init
 from .choices import Images, choices, open_images_of
 from .judge import Judge, LabeledJudge, LabelFreeJudge
 from .outcome import Outcome, Start
-from .plan import Clock, Cost, Plan, make_plan
+from .plan import Clock, Cost, Plan, make_plan, refuse_if_too_short
 from .request import Request
 from .sampling import optuna_module
 from .search import Search, interrupted
 from .space import SIZE, START, Space
-from .trials import Record, Trial, as_trial, read_records, train_and_judge
+from .trials import Record, Silent, Trial, as_trial, read_records, train_and_judge
 
 _PLAN, _OUTCOME, _CLOCK = "plan.json", "tune.json", "seconds.txt"
 _MEASURED, _LONGEST = 0.03, 20.0  # share of the budget, and seconds, in which speed is measured
@@ -56,6 +58,12 @@ def search(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
             return _search(request, out, progress)
         except Stopped:  # while the speed was measured
             raise interrupted(out, 0) from None
+        except UsageError:
+            if not (out / _PLAN).is_file():  # nothing was searched: another budget may be tried
+                for name in (SEARCH, _CLOCK):
+                    (out / name).unlink(missing_ok=True)
+                shutil.rmtree(out / "trials", ignore_errors=True)
+            raise
         finally:
             show_log(progress.say, progress.warn)  # runs have silenced it
 
@@ -64,7 +72,8 @@ def _search(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
     records = read_records(out)
     timer = Clock(max(_elapsed(out), *(r.elapsed for r in records.values()), 0.0))
     try:
-        return _timed(request, out, progress, records, timer)
+        with Work(progress) as work:
+            return _timed(request, out, progress, records, timer, work)
     finally:
         write_atomic(out / _CLOCK, f"{timer.elapsed:.1f}\n".encode())
 
@@ -78,25 +87,34 @@ def _elapsed(out: Path) -> float:
 
 
 def _timed(
-    request: Request, out: Path, progress: Progress, records: dict[Trial, Record], timer: Clock
+    request: Request,
+    out: Path,
+    progress: Progress,
+    records: dict[Trial, Record],
+    timer: Clock,
+    work: Work,
 ) -> dict[str, Any]:
+    if not (out / _PLAN).is_file():
+        refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, 0.0))
+    work.begin("opening the images")
     images = open_images_of(request.default)
     progress.understood(inspect_dataset(images.dataset, images.splits, AT_START))
     judge = _judge(images, request)
     if not images.labeled:
         progress.warn(_label_free_warning(images.reason, request.trust))
+    work.begin("measuring the default: its speed, and what its trial takes beside the steps")
     plan = _planned(request, images, judge, timer, out)
     space = Space.around(request.asked, choices(request, images, plan.candidates[0] // 2))
     _say_plan(progress, plan, space)
+    work.begin("judging the untouched start")
     starts = [_start(images, judge, request, *each) for each in _start_settings(space)]
     measure = partial(train_and_judge, judge=judge)
-    work = Search(
+    halving = Search(
         *(out, space, plan, measure, timer, progress, judge.metric),
         seed=request.default.seed,
         records=records,
     )
-    with progress:
-        finalists = work.run()
+    finalists = halving.run()
     outcome = Outcome(request, images, space, plan, starts, records, finalists, judge.metric, out)
     values = outcome.values(timer.elapsed)
     write_atomic(out / "config.toml", outcome.config().to_toml().encode())
@@ -132,22 +150,33 @@ def _planned(request: Request, images: Images, judge: Judge, timer: Clock, out: 
             return Plan.of(json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
-    cost = _measure(request, judge, out / "trials" / "speed")
+    cost = _measure(request, judge, out / "trials" / "speed", timer)
     plan = make_plan(request.budget, timer.elapsed, cost, len(images.pool))
     write_atomic(file, (json.dumps(asdict(plan), indent=1) + "\n").encode())
     return plan
 
 
-def _measure(request: Request, judge: Judge, folder: Path) -> Cost:
-    """Trains the default for a moment, and measures its speed and what comes beside the steps."""
+def _measure(request: Request, judge: Judge, folder: Path, timer: Clock) -> Cost:
+    """Trains the default for a moment, and measures its speed and what comes beside the steps.
+
+    Raises:
+        UsageError: If the budget is too short, as soon as a step or the end of the training makes
+            this certain.
+    """
     began = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
+
+    def check(trained: float) -> None:
+        beside = max(0.0, time.monotonic() - began - trained)
+        refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, beside))
+
     most = min(_MEASURED * request.budget, _LONGEST)
     config = resolve(as_trial(request.asked, max_time=most))
-    measured = train_and_judge(config, folder, judge)
+    measured = train_and_judge(config, folder, judge, Silent(check))
+    steps = Run(folder).read_json("manifest.json")["steps"]
     shutil.rmtree(folder)
     overhead = time.monotonic() - began - measured.seconds
-    return Cost(measured.images / measured.seconds, overhead)
+    return Cost(measured.images / measured.seconds, overhead, measured.seconds / steps)
 
 
 def _say_plan(progress: Progress, plan: Plan, space: Space) -> None:

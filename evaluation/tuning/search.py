@@ -12,6 +12,7 @@ from ...training.engine import Stopped
 from ...training.progress import Progress, clock
 from ...training.settings import RunConfig
 from ...training.setup import resolve
+from ...training.work import begin_part
 from .plan import FINALISTS, Clock, Plan
 from .sampling import suggest
 from .space import OBJECTIVE, Params, Space
@@ -146,6 +147,7 @@ class Search:
         if trial in self.records:
             return
         began, folder = self.clock.elapsed, self.out / trial.folder
+        begin_part(self._name(trial, params), self.plan.budget - began)
         measured, reason = None, ""
         try:
             measured = self.measure(self._config(trial, params), folder)
@@ -168,20 +170,20 @@ class Search:
         settings = as_trial(self.space.settings(params), **length)
         return resolve(settings, {"seed": trial.seed})
 
-    def _show(self, record: Record) -> None:
-        trial, done = record.trial, [r.value for r in self.records.values() if r.value is not None]
+    def _name(self, trial: Trial, params: Params) -> str:
         stage = "final" if trial.stage == self.plan.rungs else f"rung {trial.stage + 1}"
-        elapsed, budget = self.clock.elapsed, self.plan.budget
-        self.progress.step(len(self.records), 0, budget, elapsed)
-        left = clock(budget - elapsed)
+        return f"{stage}, candidate {trial.number} ({described(params, self.space)})"
+
+    def _show(self, record: Record) -> None:
+        done = [r.value for r in self.records.values() if r.value is not None]
+        left = clock(self.plan.budget - self.clock.elapsed)
         found = (
             f"{self.metric} {_value(record):.3g}, best so far {max(done):.3g}"
             if record.value is not None
             else f"failed: {record.reason}"
         )
         self.progress.say(
-            f"{stage}, candidate {trial.number} ({described(record.params, self.space)}): {found}; "
-            f"at most {left} left"
+            f"{self._name(record.trial, record.params)}: {found}; at most {left} left"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ...training.run import Run
 from ...training.settings import RunConfig, TrainConfig, merge
 from ...training.setup import build
 from ...training.start import go_on
+from ...training.work import note_progress
 from ..pretrained import from_run
 from ..result import Result
 from .judge import Judge
@@ -129,28 +130,48 @@ def as_trial(settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 
 class Silent(Progress):
-    """Shows nothing: a search has its own progress, and dozens of runs would repeat themselves."""
+    """Shows nothing but steps: a search has its own progress, and runs would repeat themselves.
 
-    def __init__(self) -> None:
+    Args:
+        check: Is told the seconds of training after each step.
+    """
+
+    def __init__(self, check: Callable[[float], None] = lambda elapsed: None) -> None:
         super().__init__(quiet=True)
+        self._check = check
 
     def warn(self, text: str) -> None:
         """Shows no warning."""
 
+    def step(self, step: int, steps: int, max_time: float | None, elapsed: float) -> None:
+        """Notes the step as progress of the search."""
+        self._check(elapsed)
+        if steps:
+            note_progress(step, steps, "step")
 
-def train_and_judge(config: RunConfig, folder: Path, judge: Judge) -> Measured:
+
+def train_and_judge(
+    config: RunConfig, folder: Path, judge: Judge, progress: Progress | None = None
+) -> Measured:
     """Trains a run, or continues an interrupted one, and judges its encoder.
+
+    Args:
+        config: Of the run.
+        folder: Of the run.
+        judge: Judges its encoder.
+        progress: Is told of the training; a new `Silent` if None.
 
     Raises:
         SslKitError: If it cannot be trained.
     """
+    progress = progress or Silent()
     if (folder / "checkpoints" / "last.pt").is_file():
-        run = go_on(folder, Silent())[0]
+        run = go_on(folder, progress)[0]
     else:
         shutil.rmtree(folder, ignore_errors=True)
         setup = build(config)
         run = create_run(folder, config)
-        train(run, setup, Silent())
+        train(run, setup, progress)
     result = judge(from_run(run))
     result.save(folder / _RESULT)
     manifest = run.read_json("manifest.json")

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 from ... import Evaluation, UsageError
-from ...evaluation import EvaluationData, Pretrained, Result, jackknife, require_finite, seeded
+from ...evaluation import (
+    EvaluationData,
+    Pretrained,
+    Result,
+    counted,
+    jackknife,
+    require_finite,
+    seeded,
+)
 from .annotation_files import read_annotations
 from .annotations import Located
 from .average_precision import AveragePrecision, Floats, Marked, Weights, match
@@ -62,7 +70,7 @@ class Detection(Evaluation):
         train, test = _parts(data, located)
         with seeded(self.config.seed):
             training = DetectorTraining(model, data, located, train, self.config)
-            for _ in range(self.config.epochs):
+            for _ in counted(range(self.config.epochs), "epoch"):
                 loss = training.epoch()
             truth, detections, positions = training.detect(test)
         return detection_result(

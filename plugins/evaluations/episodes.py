@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ... import Config, Evaluation, UsageError
-from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result
+from ...evaluation import EvaluationData, LabeledFeatures, Pretrained, Result, counted
 
 
 def nearest_prototype(
@@ -103,7 +103,10 @@ class Episodes(Evaluation):
         features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
         rng = np.random.default_rng(0)
         with threadpool_limits(1):  # on so few images threads cost more than they give
-            parts = [self._episode(features, rows, ways, rng) for _ in range(options.episodes)]
+            parts = [
+                self._episode(features, rows, ways, rng)
+                for _ in counted(range(options.episodes), "episode")
+            ]
         queries, *right = (np.concatenate(each) for each in zip(*parts, strict=True))
         values = dict(zip(("prototypes", "logistic"), right, strict=True))
         facts = {"episodes": options.episodes, "ways": ways, "shots": options.shots}

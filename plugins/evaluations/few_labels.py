@@ -14,6 +14,7 @@ from ...evaluation import (
     Pretrained,
     Result,
     average_results,
+    counted,
     draw_labels,
 )
 from .inner import InnerConfig
@@ -45,11 +46,11 @@ def at_budgets(
     index, parts = data.dataset.index, data.parts
     known = np.concatenate([parts.train, parts.val])
     results, used = {}, {}
-    for name, budget in budgets.items():
+    for name, budget in counted(budgets.items(), "budget"):
         repeats = 1 if budget == 1.0 and isinstance(budget, float) else config.repeats
         draws = [draw_labels(index, known, budget, seed) for seed in range(repeats)]
         results[name] = average_results(
-            [evaluation.evaluate(model, data.limited(draw)) for draw in draws]
+            [evaluation.evaluate(model, data.limited(draw)) for draw in counted(draws, "draw")]
         )
         used[name] = float(np.mean([len(draw) for draw in draws]))
     main = next(iter(budgets))

@@ -27,6 +27,7 @@ from ...evaluation import (
     Pretrained,
     Result,
     choose,
+    counted,
     in_order,
     over_groups,
 )
@@ -128,7 +129,7 @@ class LeaveOneOut(Evaluation):
         rows, test = features.train, features.test
         predictions = np.zeros((len(features.labels), len(features.classes)))
         chosen: dict[int, float] = {}
-        for fold in self._folds(features):
+        for fold in counted(list(self._folds(features)), "fold"):
             out = np.isin(features.groups[rows], features.groups[fold])
             strength, predictions[fold] = self._test(features, rows[~out], fold)
             chosen |= dict.fromkeys(np.unique(features.groups[fold]).tolist(), strength)

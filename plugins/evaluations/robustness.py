@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ... import Config, Evaluation, UsageError
-from ...evaluation import EvaluationData, Pretrained, Result
+from ...evaluation import EvaluationData, Pretrained, Result, counted
 from .knn import KNN, KNNConfig
 from .linear import Linear, LinearConfig
 
@@ -82,7 +82,7 @@ class Robustness(Evaluation):
                 f"The domain '{data.domain.name}' has no corruptions to test robustness with. "
                 "Leave this evaluation out."
             )
-        for kind, corruption in data.domain.corruptions.items():
+        for kind, corruption in counted(data.domain.corruptions.items(), "corruption"):
             for strength in corruption.strengths:
                 transform = corruption.transform(strength, data.dataset.channels)
                 if transform is None:

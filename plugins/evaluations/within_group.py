@@ -22,6 +22,7 @@ from ...evaluation import (
     GradesConfig,
     Pretrained,
     Result,
+    counted,
     over_groups,
     paired_difference,
 )
@@ -184,7 +185,8 @@ class WithinGroup(Evaluation):
         evaluation = options.chosen()
         data = replace(data, whole=data.whole or data.splits)
         within = {
-            g: evaluation.evaluate(model, replace(data, splits=s)) for g, s in reported.items()
+            g: evaluation.evaluate(model, replace(data, splits=s))
+            for g, s in counted(reported.items(), "group")
         }
         first = next(iter(within.values()))
         grades = first.details.get("grades", [])
@@ -204,7 +206,7 @@ class WithinGroup(Evaluation):
             return mean
         general = {
             g: evaluation.evaluate(model, replace(data, splits=_of_others(kept, g)))
-            for g in reported
+            for g in counted(reported, "group")
         }
         values = {g: _values(result) for g, result in general.items()}
         return _beside(mean, over_groups(values, main, limits=limits))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...evaluation.records import StoredEvaluation
+from ...evaluation.records import StoredEvaluation, name_of_images
 from ...evaluation.result import Result
 from ..metrics import at_threshold, direction
 from ..text import below_table, columns, group_rows, judged, metric_cells
@@ -23,7 +23,7 @@ class Section:
     """A stored evaluation, ready to be shown.
 
     Attributes:
-        name: Of the evaluation.
+        name: Of the evaluation and of its images.
         verdict: Whether pre-training helped, as a sentence; "" without a control.
         tone: Of the verdict: "good", "bad" or "".
         warning: Whether the run was pre-trained on test groups, "" if not.
@@ -71,7 +71,7 @@ def section(stored: StoredEvaluation) -> Section:
     first = next(iter(results.results.values()))
     headings, classes = _classes(first)
     return Section(
-        name=results.evaluation,
+        name=f"{results.evaluation} on {name_of_images(stored.data)}",
         verdict=" ".join(judged(results, stored.shared)),
         tone=VERDICTS[results.verdict].tone if results.gain and not stored.shared else "",
         warning=leak_warning(stored.shared) if stored.shared else "",

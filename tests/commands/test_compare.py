@@ -27,6 +27,7 @@ from ssl_kit.reports.comparison import table
 from ssl_kit.training.intervals import Jackknife
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.start import start
+from ssl_kit.training.work import Work
 
 FAST = {"finetune.epochs": 1, "finetune.batch_size": 8}
 
@@ -81,6 +82,20 @@ def test_each_arm_budget_and_seed_is_one_cell(ask, counted, tmp_path):
     random = [("KNN", "random-frozen", n) for n in (6, 24, 6, 24)]
     assert counted == tiny + scratch + random
     assert [row["repeats"] for row in values["results"]] == [2, 2, 2, 1, 2, 2]
+
+
+def test_the_result_under_way_is_shown_with_the_time_that_is_left(ask, counted, tmp_path):
+    progress, parts, begin = Progress(quiet=True), [], Work.begin
+    said = []
+    progress.say = said.append
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Work, "begin", lambda self, *part: parts.append(part) or begin(self, *part))
+        compute(ask("random-frozen"), tmp_path, "ssl-kit compare", progress)
+    assert parts[0] == ("tiny, budget 2, seed 0", None)
+    assert parts[-1][0] == "random-frozen, budget all, seed 1"
+    assert all(expected >= 0 for _, expected in parts[1:])
+    assert said[0] == "7 of 7 results are still to be computed."
+    assert said[-1].startswith("7/7  random-frozen, budget all, seed 1: accuracy")
 
 
 def test_nothing_is_computed_twice(ask, counted, tmp_path):

@@ -2,6 +2,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from itertools import islice
 
@@ -131,3 +132,32 @@ def test_macos_and_windows_do_not_tell_the_usable_cores(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     assert choose_workers(-1) == 3
+
+
+class Collecting(torch.utils.data.Dataset):
+    """Numbers; each one is preceded by a collection of garbage in the process that loads it."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, number):
+        gc.collect()
+        return number
+
+
+def test_a_loader_that_is_garbage_while_another_one_starts_says_nothing(capfd, monkeypatch):
+    def hook(what):
+        os.write(2, f"Exception ignored: {what.exc_value}".encode())
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)  # pytest's says nothing in other processes
+    gc.disable()
+    try:
+        holder = [iter(WorkerLoader(Collecting(), num_workers=1))]
+        next(holder[0])
+        holder.append(holder)
+        del holder
+        assert len(list(WorkerLoader(Collecting(), num_workers=1))) == 2
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert "Exception ignored" not in capfd.readouterr().err

@@ -25,10 +25,10 @@ def run(finished_run, tmp_path):
     return Run(shutil.copytree(finished_run.folder, tmp_path / "run", ignore=fresh))
 
 
-def save(run, name="probe", **results):
+def save(run, name="probe", data=DATA, **results):
     results = results or {"mine": result(30), "untrained": result(10)}
     evaluation = SideBySide.of(name, results)
-    return save_evaluation(run, evaluation, command="ssl-kit evaluate", data=DATA, shared=2)
+    return save_evaluation(run, evaluation, command="ssl-kit evaluate", data=data, shared=2)
 
 
 def test_what_is_saved_is_loaded_with_its_draws(run):
@@ -61,6 +61,21 @@ def test_evaluations_are_sorted_and_a_newer_one_replaces_an_older_one(run):
     for name in ("probe", "knn", "probe"):
         save(run, name)
     assert [stored.results.evaluation for stored in load_evaluations(run)] == ["knn", "probe"]
+
+
+def test_results_on_other_images_are_kept_beside_those_on_the_images_of_the_training(run):
+    own = DATA | {"fingerprint": run.read_json("manifest.json")["data"]["fingerprint"]}
+    other = DATA | {"path": "in/Dr. Who: tiles/", "fingerprint": "1f3a08c2ffffffff"}
+    names = [save(run, data=data).name for data in (other, own)]
+    assert names == ["probe.Dr_Who_tiles-1f3a08c2.json", "probe.json"]
+    assert [stored.data for stored in load_evaluations(run)] == [own, other]
+
+
+def test_results_on_the_same_images_in_another_folder_replace_older_ones(run):
+    save(run, data=DATA | {"path": "before"})
+    save(run, data=DATA | {"path": "after"})
+    assert [stored.data["path"] for stored in load_evaluations(run)] == ["after"]
+    assert len(list((run.folder / "evaluations").glob("*.npz"))) == 1
 
 
 def test_a_run_without_evaluations_has_none(run):

@@ -6,16 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+import ssl_kit
 from ssl_kit import DataError, RunError, UsageError
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation.pretrained import from_init
+from ssl_kit.evaluation.requests import run_of
 from ssl_kit.evaluation.result import Result
 from ssl_kit.evaluation.tuning.choices import Images, choices
 from ssl_kit.evaluation.tuning.judge import LabeledJudge, LabelFreeJudge
 from ssl_kit.evaluation.tuning.outcome import Outcome, Start
-from ssl_kit.evaluation.tuning.plan import Clock, Cost, make_plan
+from ssl_kit.evaluation.tuning.plan import Clock, Cost, make_plan, refuse_if_too_short
 from ssl_kit.evaluation.tuning.request import Request, refuse_beside_resume
+from ssl_kit.evaluation.tuning.run import search
 from ssl_kit.evaluation.tuning.search import Search
 from ssl_kit.evaluation.tuning.space import Space
 from ssl_kit.evaluation.tuning.trials import Measured, Trial, read_records
@@ -23,6 +26,7 @@ from ssl_kit.reports.html.page import write_report
 from ssl_kit.reports.tuning import tuned
 from ssl_kit.training.intervals import Estimate
 from ssl_kit.training.progress import Progress
+from ssl_kit.training.run import Run
 from ssl_kit.training.setup import resolve
 
 ASKED = {"domain": "natural", "encoder": {"name": "test_resnet", "image_size": 64}}
@@ -79,8 +83,25 @@ def test_a_longer_budget_has_more_rungs_and_is_used_up():
 
 
 def test_a_budget_that_is_too_short_is_refused_with_what_is_needed():
-    with pytest.raises(UsageError, match=r"10 runs of 5 s, and 5 s beside each, need 1\.9 minutes"):
+    said = (
+        r"10 runs of 5 s at least, and 5 s beside the steps of each, take 1:51. Give --budget 3m "
+    )
+    with pytest.raises(UsageError, match=said):
         make_plan(60, 0, Cost(100, 5), 500)
+    make_plan(180, 0, Cost(100, 5), 500)
+
+
+@pytest.mark.parametrize(("spent", "overhead"), [(50, 0), (0, 3)])
+def test_a_budget_is_refused_as_soon_as_it_cannot_be_enough(spent, overhead):
+    refuse_if_too_short(60, spent / 2, Cost(0, overhead / 2))
+    with pytest.raises(UsageError, match="--budget of 1:00 is too short"):
+        refuse_if_too_short(60, spent, Cost(0, overhead))
+
+
+def test_a_run_has_at_least_a_step():
+    assert make_plan(200, 0, Cost(100, 5, 9), 500).seconds[0] > 9
+    with pytest.raises(UsageError, match="10 runs of 20 s at least"):
+        make_plan(200, 0, Cost(100, 5, 20), 500)
 
 
 def test_the_default_is_a_candidate_that_changes_nothing():
@@ -280,3 +301,27 @@ def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / "trials" / "000-0-0" / "trial.json").write_text("{")
     with pytest.raises(DataError, match="the trial is repeated"):
         read_records(tmp_path)
+
+
+def test_a_hopeless_budget_is_refused_before_images_are_opened(tmp_path):
+    request = Request.of([ASKED], budget="10s")
+    for _ in range(2):  # the folder can be used again
+        with pytest.raises(UsageError, match="Give --budget 1m or more"):
+            search(request, tmp_path / "tune", Progress(quiet=True))
+    assert not [*(tmp_path / "tune").glob("*")]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_the_folder_of_a_search_is_no_run(tmp_path, ended):
+    (tmp_path / "trials" / "002-1-1").mkdir(parents=True)
+    (tmp_path / "settings.json").write_text("{}")
+    expected = f"go on with 'ssl-kit tune --resume {tmp_path}'"
+    if ended:
+        (tmp_path / "tune.json").write_text('{"winner": 2}')
+        (tmp_path / "config.toml").write_text('domain = "natural"')
+        (tmp_path / "trials" / "002-1-1" / "encoder.safetensors").write_bytes(b"")
+        expected = f"'ssl-kit train --config {tmp_path / 'config.toml'}', or give a run of its winn"
+    for open_it in (Run, run_of, lambda folder: ssl_kit.train(resume=folder)):
+        with pytest.raises(UsageError, match="is a search for settings") as caught:
+            open_it(str(tmp_path))
+        assert expected in str(caught.value)

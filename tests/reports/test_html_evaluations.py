@@ -30,12 +30,14 @@ def classified(right):
 
 @pytest.fixture(scope="module")
 def evaluated(finished_run, tmp_path_factory):
-    """A run with one stored evaluation."""
+    """A run with an evaluation on its own images, and one on others."""
     run = Run(shutil.copytree(finished_run.folder, tmp_path_factory.mktemp("evaluated") / "tiny"))
     shutil.rmtree(run.folder / "evaluations", ignore_errors=True)
     results = SideBySide.of("knn", {"tiny": classified(30), "untrained": classified(10)})
     command = "ssl-kit evaluate tiny --evaluation knn"
-    save_evaluation(run, results, command=command, data=DATA, shared=0)
+    own = run.read_json("manifest.json")["data"]["fingerprint"]
+    for data in (DATA | {"fingerprint": own}, DATA | {"path": "other/tiles"}):
+        save_evaluation(run, results, command=command, data=data, shared=0)
     return run
 
 
@@ -57,6 +59,11 @@ def test_the_page_shows_the_stored_evaluation(evaluated):
         assert words in text
     assert "Stale" not in text
     assert "has not been evaluated yet" not in text
+
+
+def test_the_page_names_the_images_of_each_evaluation(evaluated):
+    headings = re.findall(r"<h3>(knn .*?)</h3>", page.run_page(evaluated).decode())
+    assert headings == ["knn on demo of natural", "knn on tiles"]
 
 
 def test_the_page_shows_what_the_command_has_stored(finished_run, tmp_path):

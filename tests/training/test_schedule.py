@@ -4,16 +4,22 @@ import pytest
 import torch
 
 from ssl_kit import RunError
+from ssl_kit.training.optim import learning_rate
 from ssl_kit.training.precision import choose_precision
 from ssl_kit.training.schedule import Schedule
-from ssl_kit.training.settings import TrainConfig
+from ssl_kit.training.settings import OptimizerConfig, TrainConfig
+
+OPTIMIZER = OptimizerConfig(lr=1.0)
 
 
-def simulated(max_time, seconds_of_step, epochs=None, per_epoch=10, changes=()):
+def simulated(max_time, seconds_of_step, epochs=None, per_epoch=10, changes=(), rates=None):
     """Trains on a simulated machine; returns the schedule, the steps and the seconds."""
     schedule = Schedule(TrainConfig(max_time=max_time, epochs=epochs), per_epoch, changes)
     step, now = 0, 0.0
     while step < schedule.steps(step):
+        if rates is not None:
+            length = schedule.length(step, coming=True)
+            rates.append(learning_rate(step, length, OPTIMIZER, 256))
         seconds = seconds_of_step(step, now)
         step, now = step + 1, now + seconds
         schedule.measured(seconds)
@@ -32,10 +38,51 @@ def test_the_length_of_an_unchanged_plan_is_its_number_of_steps():
     assert {schedule.length(step) for step in range(2332)} == {2331}
 
 
-def test_the_first_steps_are_no_progress_as_long_as_the_speed_is_not_known():
-    schedule = Schedule(TrainConfig(max_time=60), 10)
-    assert schedule.known_steps(9) == 0
-    assert schedule.progress(50) < 1e-4
+@pytest.mark.parametrize("steps", [2, 5, 20, 200, 1000])
+def test_the_learning_rate_rises_and_falls_in_however_few_steps_fit(steps):
+    rates = []
+    simulated(steps, lambda step, now: 0.98, rates=rates)
+    known = [learning_rate(step, len(rates), OPTIMIZER, 256) for step in range(len(rates))]
+    assert max(rates) > 0.9 * max(known[1:])
+    assert rates[-1] == pytest.approx(known[-1], abs=0.01)
+    peak = rates.index(max(rates))
+    assert peak <= max(4, 0.06 * len(rates))
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+def test_a_slow_first_step_does_not_end_the_warm_up():
+    rates = []
+    _, steps, seconds = simulated(100, lambda step, now: 8 if step == 0 else 0.1, rates=rates)
+    assert seconds > 97
+    known = [learning_rate(step, steps, OPTIMIZER, 256) for step in range(steps)]
+    assert max(rates[:14]) < 0.5
+    assert rates[14:] == pytest.approx(known[14:], abs=0.01)  # 1 % of the time was measured
+
+
+def test_a_slow_first_step_does_not_end_the_training():
+    schedule, steps, seconds = simulated(10, lambda step, now: 6 if step == 0 else 0.05)
+    assert schedule.changes[1] == (1, 2)
+    assert steps > 70
+    assert seconds > 9.5
+
+
+def test_a_first_step_that_takes_all_of_the_time_is_the_last():
+    schedule, steps, _ = simulated(10, lambda step, now: 30)
+    assert (steps, schedule.changes) == (1, [(0, 100), (1, 1)])
+    assert schedule.known_steps(1) == 1
+
+
+def test_the_number_of_steps_is_not_known_as_long_as_only_first_steps_were_measured():
+    schedule = Schedule(TrainConfig(max_time=60), 10, [(1, 20), (2, 90), (10, 100)])
+    assert [schedule.known_steps(step) for step in (0, 1, 2, 9, 10)] == [0, 0, 0, 0, 100]
+    assert Schedule(TrainConfig(max_time=60), 10, [(1, 2)]).known_steps(2) == 2
+
+
+def test_a_first_plan_takes_a_small_share_for_less():
+    schedule = Schedule(TrainConfig(max_time=60), 10, [(1, 10), (2, 4), (4, 40)])
+    assert schedule.progress(1, coming=True) == pytest.approx(0.1 * 0.2)
+    assert schedule.progress(2, coming=True) == 0.5
+    assert schedule.progress(4, coming=True) == 0.1
 
 
 @pytest.mark.parametrize("max_time", [20, 90, 36_000])
