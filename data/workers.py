@@ -91,7 +91,8 @@ class WorkerLoader(DataLoader[_Batch]):
         started = set(multiprocessing.active_children()).difference(others)
         self._own = started or self._own  # those of the first epoch may serve the next ones
         _WORKERS.update(self._own)
-        finalize(batches, _kill, started)  # else torch waits for them where it lies in a cycle
+        # else torch waits for them where the loader lies in a cycle
+        finalize(batches, _kill, started, os.getpid())
         try:
             yield from batches
         except Exception as error:  # it has many faces: what a dead process sent is not there
@@ -113,13 +114,20 @@ class WorkerLoader(DataLoader[_Batch]):
             ) from error
 
 
-def _kill(workers: Iterable[multiprocessing.process.BaseProcess]) -> None:
-    """Ends processes, which ignore SIGTERM; those that have ended already are left alone."""
-    for worker in list(workers):
-        worker.kill()
+def _kill(workers: Iterable[multiprocessing.process.BaseProcess], parent: int) -> None:
+    """Ends processes, which ignore SIGTERM; those that have ended already are left alone.
+
+    Args:
+        workers: The processes.
+        parent: Number of the process that started them. Another one, which was forked from it and
+            inherited them, leaves them alone.
+    """
+    if os.getpid() == parent:
+        for worker in list(workers):
+            worker.kill()
 
 
-atexit.register(_kill, _WORKERS)
+atexit.register(_kill, _WORKERS, os.getpid())
 
 
 def usable_cores() -> int:

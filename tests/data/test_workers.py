@@ -16,7 +16,7 @@ from ssl_kit.core.discovery import domains
 from ssl_kit.data.loader import ViewDataset, load
 from ssl_kit.data.order import Stream
 from ssl_kit.data.views import Renderer
-from ssl_kit.data.workers import StopFlag, WorkerLoader, choose_workers
+from ssl_kit.data.workers import StopFlag, WorkerLoader, _kill, choose_workers
 
 POOL = np.arange(12)
 
@@ -62,6 +62,17 @@ def test_workers_end_where_the_loader_lies_in_a_cycle(views, workers):
     del holder
     gc.collect()
     assert not workers()
+
+
+def test_a_process_that_inherits_workers_leaves_them_alone(views, workers):
+    batches = load(views, order(), 1)
+    next(batches)
+    with multiprocessing_method("fork"):
+        heir = multiprocessing.Process(target=_kill, args=(workers(), os.getpid()))
+    heir.start()
+    heir.join()
+    assert len(list(islice(batches, 6))) == 6
+    batches.close()
 
 
 def test_a_worker_that_was_killed_changes_no_batch(views, workers, caplog):
