@@ -178,8 +178,7 @@ def build(config: RunConfig) -> Setup:
 
 
 def _pool(splits: Splits, keep_out: str) -> Positions:
-    parts = [splits.train] if keep_out == "val" else [splits.train, splits.val]
-    return np.sort(np.concatenate(parts))
+    return np.sort(splits.train) if keep_out == "val" else splits.outside_test
 
 
 def _check(setup: Setup) -> None:
