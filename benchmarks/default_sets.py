@@ -35,6 +35,7 @@ from ssl_kit.evaluation import (
     probe_predict,
 )
 from ssl_kit.nn import create_encoder
+from ssl_kit.training.setup import resolve
 
 METRIC, HOLDOUT, FEW, DRAWS, FOLDS = "balanced_accuracy", 0.2, 10, 5, 5
 Task = Callable[[Path, list[str]], list[str]]
@@ -116,6 +117,17 @@ SETS = {
     "bccd": ImageSet("tissue", "histopathology", prepare=blood_cells),
 }
 """The first set of each field, then the others; blood smears are borrowed for tissue."""
+
+
+def taken_today() -> str:
+    """Returns a section of docs/defaults.md: the objective that `train` takes in each domain."""
+    rows = ["## What `ssl-kit train` takes today", ""]
+    rows += ["| domain | from random weights | from pre-trained weights |", "|---|---|---|"]
+    for name in domains:
+        asked = ({"domain": name, "encoder": {"init": init}} for init in ("scratch", "imagenet"))
+        chosen = (f"`{resolve(each).objective.name}`" for each in asked)
+        rows.append(" | ".join([f"| {name}", *chosen]) + " |")
+    return "\n".join([*rows, ""])
 
 
 class Judge:

@@ -134,6 +134,9 @@ def _facts(facts: Mapping[str, Any]) -> list[Sequence[str]]:
         family = "" if facts["name"] == "timm" else f"{facts['name']}/"
         named = (f"--encoder {family}{name}" for name in facts["example"])
         rows.append(("Tested with", ", ".join(named)))
+    if objectives := facts.get("default_objectives"):
+        words = (f"{name} from {weights}" for weights, name in objectives.items())
+        rows.append(("Trains by default", ", ".join(words)))
     titles = {
         "defaults": "Sets by default",
         "pretrained_defaults": "Sets for pre-trained weights",
