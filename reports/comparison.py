@@ -12,6 +12,7 @@ from .words import (
     OPPOSITE,
     VERDICTS,
     estimate_text,
+    kept_start,
     leak_statement,
     listed,
     no_verdict,
@@ -71,15 +72,25 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
         groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
         notes.append(f"{sentence_case(no_verdict(groups))}.")
     runs = [arm for arm in values["arms"] if arm["kind"] == "run"]
-    if "no evidence" in verdicts:
-        short = {arm["name"]: short_training(arm["pretraining"]) for arm in runs}
-        notes += [f"'{name}': {sentence}" for name, sentence in short.items() if sentence]
+    if any(arm["kind"] == "start" for arm in values["arms"]):
+        kept = (arm["name"] for arm in runs if arm["pretraining"].get("kept") == 0)
+        notes += [kept_start(f"'{name}'") for name in kept]
+    for arm in runs:
+        short = short_training(arm["pretraining"])
+        if short and "no evidence" in _verdicts(values, arm["name"]):
+            notes.append(f"'{arm['name']}': {short}")
     notes += _still_improving(values)
     if runs:
         notes.append("A run stands for one pre-training; another seed of it may differ by more.")
     if values["seeds"] < _FEW_SEEDS:
         notes.append("With fewer than three seeds the intervals hardly cover the choice of seeds.")
     return [note for note in notes if note]
+
+
+def _verdicts(values: Json, arm: str) -> set[str]:
+    """Returns the verdicts of the differences of an arm."""
+    pairs = values["differences"]
+    return {pair["verdict"] for pair in pairs if arm in (pair["arm"], pair["against"])}
 
 
 def shown_pairs(values: Json) -> list[Json]:
