@@ -61,7 +61,7 @@ def listing(kind: str, rows: Sequence[Mapping[str, Any]]) -> str:
     names = {"objective": ("paper", "needs"), "dataset": ("domains",), "domain": ("reads",)}
     columns = ("name", "summary", *names.get(kind, ()))
     headings = [
-        {"summary": "what it is", "domains": "opened by", "needs": "encoder has"}.get(c, c)
+        {"summary": "what it is", "domains": "opened by", "needs": "encoder needs"}.get(c, c)
         for c in columns
     ]
     lines: list[Sequence[str]] = []
