@@ -168,14 +168,14 @@ def inspect(as_json: bool, **options: Any) -> None:
 @flags.image_setting
 @flags.as_json
 def views(as_json: bool, **options: Any) -> None:
-    """Draw augmented views, and tell what each augmentation clips."""
+    """Draw augmented views, and tell which share of the values each clips."""
     from .commands.views import views
 
     sheet = views(**{"domain": "", **flags.given(options)})
-    clips = [{"name": n, "clipped": f"clips {100 * c:4.1f} %"} for n, c in sheet.clipped.items()]
+    clips = [{"augmentation": n, "clips": f"{100 * c:.1f} %"} for n, c in sheet.clipped.items()]
     values = {"file": str(sheet.file), "clipped": sheet.clipped}
-    table = columns(clips, "name", "clipped")
-    show(values, as_json, lambda: f"{table}\nThe sheet is in {sheet.file}")
+    text = f"{columns(clips, 'augmentation', 'clips')}\nThe sheet is in {sheet.file}"
+    show(values, as_json, lambda: text)
 
 
 @main.command()

@@ -37,6 +37,7 @@ from ssl_kit.evaluation import (
 from ssl_kit.nn import create_encoder
 
 METRIC, HOLDOUT, FEW, DRAWS, FOLDS = "balanced_accuracy", 0.2, 10, 5, 5
+KIT = "simclr"  # objective of the kit, where a domain names none
 Task = Callable[[Path, list[str]], list[str]]
 Scores = dict[str, dict[str, Result]]
 """Results by the name of the cut and of the classifier, "probe" or "knn"."""
@@ -116,6 +117,18 @@ SETS = {
     "bccd": ImageSet("tissue", "histopathology", prepare=blood_cells),
 }
 """The first set of each field, then the others; blood smears are borrowed for tissue."""
+
+
+def taken_today() -> str:
+    """Returns a section of docs/defaults.md: the objective that `train` takes in each domain."""
+    rows = ["## What `ssl-kit train` takes today", ""]
+    rows += ["| domain | from random weights | from pre-trained weights |", "|---|---|---|"]
+    for name in domains:
+        domain = domains[name]
+        scratch = domain.defaults.get("objective", {}).get("name", KIT)
+        weights = domain.pretrained_defaults.get("objective", {}).get("name", scratch)
+        rows.append(f"| {name} | `{scratch}` | `{weights}` |")
+    return "\n".join([*rows, ""])
 
 
 class Judge:

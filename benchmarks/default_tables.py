@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from default_sets import taken_today
 from scipy.stats import ConstantInputWarning, rankdata, spearmanr
 
 Run = Mapping[str, Any]
@@ -210,7 +211,7 @@ def defaults_page(lines: Sequence[Run], results: Path) -> str:
         for (encoder, length), n in _images(lengths).items()
     )
     text = f"{images}." if images else ""
-    parts = [RULE.format(results=results, images=text), SCREENING]
+    parts = [RULE.format(results=results, images=text), SCREENING, taken_today()]
     for start, title in STARTS.items():
         of_start = [run for run in runs if run["start"] == start]
         if not of_start:

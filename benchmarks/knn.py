@@ -47,7 +47,7 @@ def ours(bank: Any, labels: Any, queries: Any) -> None:
         rows[:0],
         rows[len(bank) :],
     )
-    kind(kind.Config(k=K, temperature=TEMPERATURE)).answer(parts)
+    kind(kind.Config(k=K, temperature=TEMPERATURE)).predict(parts)
 
 
 def theirs(metric: str) -> Callable[..., None]:

@@ -111,6 +111,7 @@ def page(rows: dict[str, dict[str, Any]], args: argparse.Namespace) -> str:
         "`python benchmarks/objectives.py ../shared/data/rsscn7 --out docs/objectives.md`",
         f"(ssl-kit {version('ssl-kit')}, torch {version('torch')}). Do not edit it.",
         "",
+        *([args.note, ""] if args.note else []),
         f"Every objective was trained from random weights on the same {images:,} images "
         f"({args.epochs} epochs of {args.pool:,}, batches of {args.batch_size}) at {args.size} px "
         f"with its default options, in the domain `{args.domain}`. The columns *kNN* and *linear* "
@@ -123,8 +124,6 @@ def page(rows: dict[str, dict[str, Any]], args: argparse.Namespace) -> str:
         "directions since the start.",
         "",
     ]
-    if args.note:
-        lines += [args.note, ""]
     for encoder in dict.fromkeys(r["encoder"] for r in rows.values()):
         lines += section(encoder, {n: r for n, r in rows.items() if r["encoder"] == encoder})
     return "\n".join(lines)
@@ -168,7 +167,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--holdout", type=float, default=0.5, help="Share of images to test on.")
     parser.add_argument("--pool", type=int, default=700, help="Images of an epoch, for the text.")
-    parser.add_argument("--note", default="", help="Remark above the tables, on stale rows.")
+    parser.add_argument("--note", default="", help="Remark at the top, on stale rows.")
     parser.add_argument(
         "--teacher",
         default="../shared/weights/tf_efficientnet_lite0.imagenet.safetensors",

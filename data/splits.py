@@ -33,6 +33,11 @@ class Splits:
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def outside_test(self) -> Positions:
+        """Positions of the training and the validation part, sorted."""
+        return np.sort(np.concatenate([self.train, self.val]))
+
 
 def split(index: Index, holdout: float) -> Splits:
     """Splits a dataset: as declared where it declares a test part, else by group.

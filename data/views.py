@@ -16,6 +16,7 @@ from ..core.dataset import Image, Transform
 from ..core.domain import Policy
 from ..core.errors import PluginError, UnknownNameError
 from ..core.view import View
+from ..nn.channel_names import listed_channels
 from . import augment
 from .pixels import full_scale
 
@@ -53,9 +54,11 @@ def if_channels(
         return list(transforms)
     if 1 in (len(needed), len(channels)):
         return []
-    names = ", ".join(type(transform).__name__ for transform in transforms)
     _log.info(
-        "Left out for channels %s: %s (needs %s).", "/".join(channels), names, "/".join(needed)
+        "Left out of the augmentations: %s, for images with the channels %s; these have %s.",
+        ", ".join(type(transform).__name__ for transform in transforms),
+        ", ".join(needed),
+        listed_channels(channels),
     )
     return []
 

@@ -43,7 +43,7 @@ def evaluate_beside_start(
     if run is None:
         return evaluate_side_by_side(models, data, evaluations)
     models += _controls(run, prepared)
-    descriptors = handcrafted(prepared.model)
+    descriptors = handcrafted(prepared)
     results = evaluate_side_by_side(models, data, evaluations, pretraining_of(run), descriptors)
     keep(run, results, prepared, command)
     return results
@@ -66,14 +66,18 @@ def keep(run: Run, results: Iterable[SideBySide], prepared: Prepared, command: s
         _log.warning("The results are not kept. %s", error)
 
 
-def handcrafted(model: Pretrained) -> Pretrained:
-    """Makes hand-crafted descriptors that see images at the size and the scale that a model does.
+def handcrafted(prepared: Prepared) -> Pretrained:
+    """Makes hand-crafted descriptors at the image size of a model, as `ssl-kit compare` does.
+
+    Images are standardized by what is measured on them: the ranges of the histograms suit no
+    other values, and the descriptors are then the same beside every run.
 
     Args:
-        model: Gives channels, image size and standardization.
+        prepared: Gives the image size and the images.
     """
-    encoder = create_encoder("handcrafted", len(model.channels), model.image_size)
-    return replace(model, name=HANDCRAFTED, encoder=encoder, loaded="no weights")
+    images, size = prepared.data, prepared.model.image_size
+    model = from_init(SCRATCH, "handcrafted", size, images.dataset, images.splits.outside_test)
+    return replace(model, name=HANDCRAFTED, loaded="no weights")
 
 
 def start_of(run: Run, model: Pretrained) -> Pretrained:
@@ -102,13 +106,11 @@ def start_of(run: Run, model: Pretrained) -> Pretrained:
 def _controls(run: Run, prepared: Prepared) -> list[Pretrained]:
     """Returns the weights that a run started from, and random weights if these are others."""
     model, data, init = prepared.model, prepared.data, run.config.encoder.init
-    images, pool = data.dataset, data.splits.train
-    if init == SCRATCH:
-        random = start_of(run, model)
-    else:
-        name, size, options = model.encoder.name, model.image_size, model.encoder.options
-        random = from_init(SCRATCH, name, size, images, pool, options=options)
-        random = replace(random, name=RANDOM)
+    images, pool = data.dataset, data.splits.outside_test
+    name, size, options = model.encoder.name, model.image_size, model.encoder.options
+    seed = run.config.seed if init == SCRATCH else 0
+    random = from_init(SCRATCH, name, size, images, pool, seed, options)
+    random = random if init == SCRATCH else replace(random, name=RANDOM)
     measure_statistics(random, images, pool, data.domain)
     if init == SCRATCH:
         return [random]

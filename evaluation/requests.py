@@ -281,9 +281,10 @@ def prepare(
     seen = groups_of(None if allow_overlap else run_of(model))
     labeled = EvaluationData(dataset, parts, field, store=features, pretrained_on=seen)
     check_and_say(evaluations, labeled, strict)
-    loaded, run = load_encoder(model, dataset, parts.train, encoder, image_size)
+    pool = parts.outside_test
+    loaded, run = load_encoder(model, dataset, pool, encoder, image_size)
     if model == "scratch":
-        measure_statistics(loaded, dataset, parts.train, field)
+        measure_statistics(loaded, dataset, pool, field)
     origin = run or _run_around(model)
     shared = refuse_overlap(origin, labeled, allow_overlap, evaluations) if origin else 0
     return Prepared(loaded, run, labeled, config, shared)

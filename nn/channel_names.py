@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+import torch
+from torch import Tensor
+
 _LISTED = 20  # names in a message
 
 
@@ -61,3 +64,19 @@ def channels_in_words(source: Sequence[str], target: Sequence[str], width: int) 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).lower()
+
+
+def adapt_channels(weight: Tensor, source: Sequence[str], target: Sequence[str]) -> Tensor:
+    """Adapts the weight (out, N, ...) of an input layer to other channels (out, M, ...).
+
+    A target channel takes the weights of the source channel of that name, or the mean over all
+    channels; the factor N / M keeps the scale of the response.
+    """
+    if tuple(source) == tuple(target) or len(source) != weight.shape[1]:
+        if weight.shape[1] == len(target):
+            return weight
+        source = [""] * weight.shape[1]
+    mean = weight.mean(dim=1)
+    names = list(source)
+    columns = [weight[:, names.index(name)] if name in names else mean for name in target]
+    return torch.stack(columns, dim=1) * (len(names) / len(target))

@@ -51,9 +51,13 @@ class WeightMatch:
             remarks.append(f"{len(self.unexpected)} have no place in the encoder: {listed}")
         return remarks
 
-    def refusal(self) -> str:
-        """Says what does not fit and what to do."""
-        text = f"only {self.count}"
+    def refusal(self, architecture: str = "") -> str:
+        """Says what does not fit and what to do.
+
+        Args:
+            architecture: Name of an architecture that the weights fit, if one is known.
+        """
+        text = f"only {self.count}" if self.missing else self.count
         if self.missing:
             text += f" (first without a match: '{self.missing[0]}')"
         if self.unexpected:
@@ -61,6 +65,8 @@ class WeightMatch:
             text += f"'{self.unexpected[0]}')"
         if self.argument:
             return f"{text}. Build the encoder with --set encoder.arguments.{self.argument}."
+        if architecture:
+            return f"{text}. They fit {architecture}: give --encoder {architecture}."
         return f"{text}. Choose the --encoder the weights were trained for."
 
 

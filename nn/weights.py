@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ..core.discovery import encoders
 from ..core.encoder import Encoder
-from ..core.errors import RunError, UsageError
-from .channel_names import channels_in_words
+from ..core.errors import RunError, SslKitError, UsageError
+from .architectures import architecture_of_weights
+from .channel_names import adapt_channels, channels_in_words
 from .checkpoints import (
     converted,
     facts_beside,
@@ -27,6 +28,7 @@ from .weight_match import WeightMatch
 DEFAULT_FAMILY = "timm"
 
 RGB = ("red", "green", "blue")
+_ENOUGH = 0.9  # of the weights
 
 
 def create_encoder(name: str, channels: int, image_size: int, **options: Any) -> Encoder:
@@ -163,17 +165,12 @@ def load_weights(
         RunError: If less than 90 % match, weights that the encoder lacks included, or if the
             features differ from those of the architecture's own library.
     """
-    encoder_state = encoder.body.state_dict()
-    found, notes = unwrap(checkpoint, encoder_state, encoder.convert)
-    found, left_out = _without_training_parts(found, encoder)
-    state = dict(converted(found, encoder.convert))
-    first, channels = encoder.first_layer, ""
-    if first in state and first in encoder_state and state[first].ndim == encoder_state[first].ndim:
-        channels = channels_in_words(source, target, state[first].shape[1])
-        state[first] = adapt_channels(state[first], source, target)
-    match = WeightMatch(encoder, state)
-    if match.share < 0.9 or match.argument:
-        raise RunError(f"{origin} does not fit the encoder '{encoder.name}': {match.refusal()}")
+    match, found, remarks = _fit(encoder, checkpoint, source, target)
+    if match.share < _ENOUGH or match.argument:
+        other = "" if match.argument else _architecture(origin, checkpoint, encoder, source, target)
+        raise RunError(
+            f"{origin} does not fit the encoder '{encoder.name}': {match.refusal(other)}"
+        )
     broken = [key for key, value in match.matched.items() if not bool(value.isfinite().all())]
     if broken:
         raise RunError(
@@ -183,10 +180,51 @@ def load_weights(
     encoder.body.load_state_dict(match.matched, strict=False)
     if not match.missing and tuple(source) == tuple(target):
         _prove(encoder, found, origin)
+    return "; ".join([f"{origin}: {match.count}", *remarks])
+
+
+def _fit(
+    encoder: Encoder, checkpoint: Mapping[str, Any], source: Sequence[str], target: Sequence[str]
+) -> tuple[WeightMatch, dict[str, Tensor], list[str]]:
+    """Finds the weights of an encoder in a checkpoint; see `load_weights`.
+
+    Returns:
+        How they fit, the weights under the names of the file, and remarks on what was done.
+    """
+    encoder_state = encoder.body.state_dict()
+    unwrapped, notes = unwrap(checkpoint, encoder_state, encoder.convert)
+    found, left_out = _without_training_parts(unwrapped, encoder)
+    state = dict(converted(found, encoder.convert))
+    first, channels = encoder.first_layer, ""
+    if first in state and first in encoder_state and state[first].ndim == encoder_state[first].ndim:
+        channels = channels_in_words(source, target, state[first].shape[1])
+        state[first] = adapt_channels(state[first], source, target)
+    match = WeightMatch(encoder, state)
     remarks = [*match.remarks(), *notes, *filter(None, [channels])]
     if left_out:
         remarks.append(f"{left_out} tensors of a classifier or of pre-training left out")
-    return "; ".join([f"{origin}: {match.count}", *remarks])
+    return match, found, remarks
+
+
+def _architecture(
+    origin: str,
+    checkpoint: Mapping[str, Any],
+    encoder: Encoder,
+    source: Sequence[str],
+    target: Sequence[str],
+) -> str:
+    """Names the architecture of weights that do not fit an encoder, "" if none is found."""
+
+    def share(name: str) -> float:
+        try:
+            with torch.device("meta"):  # shapes alone, without any memory
+                other = create_encoder(name, encoder.channels, encoder.image_size)
+                match = _fit(other, checkpoint, source, target)[0]
+                return 0.0 if match.argument else match.share
+        except (SslKitError, RuntimeError, NotImplementedError):
+            return 0.0  # it cannot be built at this size, or not without memory
+
+    return architecture_of_weights(origin, checkpoint, share)
 
 
 _TRAINING_PARTS = re.compile(
@@ -232,22 +270,6 @@ def _prove(encoder: Encoder, state: Mapping[str, Tensor], origin: str) -> None:
             f"{origin} gives other features in the encoder '{encoder.name}' than its own library "
             f"does (by {gap:.2g}). Please report this architecture."
         )
-
-
-def adapt_channels(weight: Tensor, source: Sequence[str], target: Sequence[str]) -> Tensor:
-    """Adapts the weight (out, N, ...) of an input layer to other channels (out, M, ...).
-
-    A target channel takes the weights of the source channel of that name, or the mean over all
-    channels; the factor N / M keeps the scale of the response.
-    """
-    if tuple(source) == tuple(target) or len(source) != weight.shape[1]:
-        if weight.shape[1] == len(target):
-            return weight
-        source = [""] * weight.shape[1]
-    mean = weight.mean(dim=1)
-    names = list(source)
-    columns = [weight[:, names.index(name)] if name in names else mean for name in target]
-    return torch.stack(columns, dim=1) * (len(names) / len(target))
 
 
 def check_trainable(encoder: Encoder) -> None:

@@ -18,7 +18,7 @@ _OBJECTIVES = {
             "NNCLR",
             "Contrastive learning whose positives are nearest neighbors in a queue.",
         ),
-        "pirl": ("PIRL", "Features of an image and of its jigsaw agree, against a memory bank."),
+        "pirl": ("PIRL", "Contrastive learning of an image and its jigsaw, with a memory bank."),
         "simclr": ("SimCLR", "Contrastive learning against all other images of the batch."),
     },
     "Self-distillation": {
@@ -42,7 +42,7 @@ _OBJECTIVES = {
             "Redundancy reduction by the cross-correlation of two views.",
         ),
         "lejepa": ("LeJEPA", "Invariance with embeddings regularized to an isotropic Gaussian."),
-        "tico": ("TiCo", "Invariance and a contrast with the covariance of embeddings."),
+        "tico": ("TiCo", "Makes two views agree and penalizes the covariance of embeddings."),
         "vicreg": ("VICReg", "Invariance with variance and covariance regularization."),
         "vicregl": ("VICRegL", "VICReg on images and on matched local features."),
         "w_mse": ("WMSE", "Mean squared error of whitened embeddings of two views."),
@@ -50,13 +50,13 @@ _OBJECTIVES = {
     "Masked images": {
         "context_encoder": ("ContextEncoder", "Inpaints a masked region from its surroundings."),
         "data2vec": ("Data2Vec", "Predicts a momentum encoder's features of masked patches."),
-        "ijepa": ("IJEPA", "Predicts a momentum encoder's features of target blocks; ViT."),
-        "mae": ("MAE", "Masked autoencoder: reconstructs masked patches; ViT."),
+        "ijepa": ("IJEPA", "Predicts a momentum encoder's features of target blocks; for ViTs."),
+        "mae": ("MAE", "Masked autoencoder: reconstructs masked patches; for ViTs."),
         "masked_clusters": (
             "MaskedClusters",
             "Predicts the cluster of masked patches, as HuBERT does.",
         ),
-        "simmim": ("SimMIM", "Predicts the pixels of masked patches; CNN and ViT."),
+        "simmim": ("SimMIM", "Predicts the pixels of masked patches; for CNNs and ViTs."),
         "spark": ("SparK", "Masked image modeling for CNNs with sparse convolutions."),
     },
     "Pretext tasks": {
@@ -100,16 +100,19 @@ _EVALUATIONS = {
         "episodes": ("Episodes", "Few-shot episodes of N classes with K images each."),
         "few_labels": (
             "FewLabels",
-            "Another evaluation with k labels per class, drawn several times.",
+            "Runs another evaluation with k labels per class, drawn several times.",
         ),
         "label_fractions": (
             "LabelFractions",
-            "Another evaluation with fractions of the labeled groups.",
+            "Runs another evaluation with fractions of the labeled groups.",
         ),
     },
     "Subjects": {
         "leave_one_out": ("LeaveOneOut", "A linear probe tested on each subject in turn (LOSO)."),
-        "within_group": ("WithinGroup", "Another evaluation within each subject, early to late."),
+        "within_group": (
+            "WithinGroup",
+            "Another evaluation inside each subject, from early to late.",
+        ),
     },
 }
 

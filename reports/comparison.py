@@ -13,6 +13,7 @@ from .words import (
     OPPOSITE,
     VERDICTS,
     estimate_text,
+    kept_start,
     leak_statement,
     listed,
     no_verdict,
@@ -73,14 +74,24 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
         groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
         notes.append(f"{sentence_case(no_verdict(groups))}.")
     runs = [arm for arm in values["arms"] if arm["kind"] == "run"]
-    if "no evidence" in verdicts:
-        short = {arm["name"]: short_training(arm["pretraining"]) for arm in runs}
-        notes += [f"'{name}': {sentence}" for name, sentence in short.items() if sentence]
+    if any(arm["kind"] == "start" for arm in values["arms"]):
+        kept = (arm["name"] for arm in runs if arm["pretraining"].get("kept") == 0)
+        notes += [kept_start(f"'{name}'") for name in kept]
+    for arm in runs:
+        short = short_training(arm["pretraining"])
+        if short and "no evidence" in _verdicts(values, arm["name"]):
+            notes.append(f"'{arm['name']}': {short}")
     notes += _still_improving(values)
     if runs:
         notes.append("A run is one pre-training: intervals do not cover other seeds of it.")
     notes.append(_seeds(values))
     return [note for note in notes if note]
+
+
+def _verdicts(values: Json, arm: str) -> set[str]:
+    """Returns the verdicts of the differences of an arm."""
+    pairs = values["differences"]
+    return {pair["verdict"] for pair in pairs if arm in (pair["arm"], pair["against"])}
 
 
 def covered(values: Json) -> str:

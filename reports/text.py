@@ -23,6 +23,7 @@ from .words import (
     estimate_parts,
     estimate_text,
     gain_sentence,
+    kept_start,
     leak_warning,
     percent_text,
     plural,
@@ -34,7 +35,6 @@ GRAD_CAM = "gradcam.png"
 _FEW_GROUPS = 6
 _NAME = 17  # characters of the name of an encoder in a table, which is as wide as its numbers
 _NO_NAMES: Mapping[int, str] = {}
-_KEPT_START = "The run kept the weights that it started from, so there is nothing to compare."
 _FLATTERED = "The run was pre-trained on test groups, which may make it look better than it is."
 
 
@@ -162,7 +162,7 @@ def judged(evaluation: SideBySide, shared: int) -> list[str]:
     sentence = gain_sentence(key, evaluation.gain, first.main, control, first.groups, evaluation.p)
     sentences = [sentence, *([_FLATTERED] if shared else []), *([short] if short else [])]
     if evaluation.pretraining.get("kept") == 0 and control != RANDOM:
-        sentences = [_KEPT_START]
+        sentences = [kept_start(), *([short] if short else [])]
     if gain:
         words = verdict(gain, first.groups)
         sentences.append(descriptors_sentence(words, gain, first.main, first.groups))

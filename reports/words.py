@@ -200,6 +200,11 @@ def short_training(pretraining: Mapping[str, float]) -> str:
     )
 
 
+def kept_start(name: str = "The run") -> str:
+    """Says that a run kept its start, so that no difference from it can be seen."""
+    return f"{name} kept the weights that it started from, so there is nothing to compare."
+
+
 def barely_trained(steps: int, epochs: float) -> str:
     """Says that less than one epoch was trained, as a sentence; "" if it was more.
 

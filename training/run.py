@@ -58,6 +58,11 @@ class Run:
 
     def _read_config(self) -> RunConfig:
         _refuse_search(self.folder)
+        if self.folder.is_file():
+            raise UsageError(
+                f"'{self.folder}' is a file and no run. Give the folder of a run; 'ssl-kit train "
+                f"--init {self.folder}' makes one that begins from these weights."
+            )
         if not (self.folder / "config.toml").is_file():
             raise UsageError(
                 f"'{self.folder}' is no run: it has no config.toml. Give the folder of a run."

@@ -185,8 +185,8 @@ def build(config: RunConfig) -> Setup:
 
 
 def _pool(index: Index, splits: Splits, config: DataConfig) -> Positions:
-    parts = [splits.train] if config.keep_out == "val" else [splits.train, splits.val]
-    return of_classes(index, np.sort(np.concatenate(parts)), config.classes)
+    outside = np.sort(splits.train) if config.keep_out == "val" else splits.outside_test
+    return of_classes(index, outside, config.classes)
 
 
 def _check(setup: Setup) -> None:

@@ -61,7 +61,7 @@ def listing(kind: str, rows: Sequence[Mapping[str, Any]]) -> str:
     names = {"objective": ("paper", "needs"), "dataset": ("domains",), "domain": ("reads",)}
     columns = ("name", "summary", *names.get(kind, ()))
     headings = [
-        {"summary": "what it is", "domains": "opened by", "needs": "encoder has"}.get(c, c)
+        {"summary": "what it is", "domains": "opened by", "needs": "encoder needs"}.get(c, c)
         for c in columns
     ]
     lines: list[Sequence[str]] = []
@@ -134,6 +134,9 @@ def _facts(facts: Mapping[str, Any]) -> list[Sequence[str]]:
         family = "" if facts["name"] == "timm" else f"{facts['name']}/"
         named = (f"--encoder {family}{name}" for name in facts["example"])
         rows.append(("Tested with", ", ".join(named)))
+    if objectives := facts.get("default_objectives"):
+        words = (f"{name} from {weights}" for weights, name in objectives.items())
+        rows.append(("Trains by default", ", ".join(words)))
     titles = {
         "defaults": "Sets by default",
         "pretrained_defaults": "Sets for pre-trained weights",

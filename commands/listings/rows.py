@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...core.discovery import datasets, domains, objectives
 from ...core.errors import PluginError
 from ...core.registry import Registry
+from ...training.settings import RunConfig, merge
 from . import facts
 
 
@@ -56,4 +58,16 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
         names = [*known["datasets"], known["demo"], *known["objectives"]]
         entries = [r.entry(n) for n in names for r in (datasets, objectives) if n in r]
         known["summaries"] = {entry.name: entry.summary for entry in entries}
+        known["default_objectives"] = _default_objectives(known)
     return known
+
+
+def _default_objectives(known: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the objective that `train` takes by default, by where the weights come from."""
+    name = RunConfig.model_fields["objective"].default.name
+    from_random = merge({"objective": {"name": name}}, known["defaults"])
+    from_weights = merge(from_random, known["pretrained_defaults"])
+    return {
+        "random weights": from_random["objective"]["name"],
+        "pre-trained weights": from_weights["objective"]["name"],
+    }

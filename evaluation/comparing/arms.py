@@ -14,6 +14,7 @@ from ...core.errors import UsageError, did_you_mean
 from ...data.splits import Positions
 from ...nn.checkpoints import facts_beside
 from ...training.run import Run
+from ..beside_start import start_of
 from ..evaluation import Evaluation
 from ..pretrained import Pretrained, from_init, from_run
 from ..records import pretraining_of
@@ -36,6 +37,7 @@ class Arm:
         name: In tables and file names.
         kind: "run", "scratch", "imagenet", "random-frozen", "handcrafted" or "start".
         run: The run of an arm of that kind.
+        origin: The run that began from the weights of "start".
         weights: A file, or the folder of a run, for "imagenet" and "start"; "" for timm's own
             weights.
         shared: Number of test groups that the run was pre-trained on.
@@ -44,6 +46,7 @@ class Arm:
     name: str
     kind: str
     run: Run | None = None
+    origin: Run | None = None
     weights: str = ""
     shared: int = 0
 
@@ -89,6 +92,9 @@ class Arm:
         if self.run:
             model = from_run(self.run)
             model.check(data)
+        elif self.origin:
+            trained = replace(from_run(self.origin), image_size=image_size)
+            model = start_of(self.origin, trained)
         else:
             fixed = self.kind == HANDCRAFTED
             init = SCRATCH if self.is_random or fixed else self.weights or IMAGENET
@@ -185,7 +191,7 @@ def _start(arms: Sequence[Arm]) -> Arm:
         raise UsageError(
             "The arm start is for a run that began from weights. Compare with random-frozen."
         )
-    return Arm(START, START, weights="" if init == IMAGENET else init)
+    return Arm(START, START, origin=run, weights="" if init == IMAGENET else init)
 
 
 def with_controls(arms: Sequence[Arm], asked: str, evaluation: Evaluation) -> list[Arm]:

@@ -52,15 +52,17 @@ def compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str
 
 
 def _compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str, Any]:
-    _check_settings(out, plan)
     cells = list(plan.cells())
     missing = [cell for cell in cells if not (out / cell.file).is_file()]
     if missing:
         labeled = np.flatnonzero(plan.data.dataset.index.labels >= 0)
         dataset = kept_in_memory(plan.data.dataset, labeled)
         plan = replace(plan, data=replace(plan.data, dataset=dataset))
-    progress.say(f"{len(missing)} of {len(cells)} results are still to be computed.")
     models = Models(plan)
+    for arm in dict.fromkeys(cell.arm for cell in missing if cell.arm.weights):
+        models.load(arm, 0)  # what does not fit is refused before anything is computed
+    _check_settings(out, plan)
+    progress.say(f"{len(missing)} of {len(cells)} results are still to be computed.")
     try:
         with Work(progress, len(cells)) as work:
             results = _results(plan, cells, models, out, progress, work)

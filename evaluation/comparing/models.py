@@ -41,7 +41,7 @@ class Models:
         if kept == key:
             return model
         plan = self._plan
-        size, dataset, pool = plan.image_size, plan.data.dataset, plan.data.splits.train
+        size, dataset, pool = plan.image_size, plan.data.dataset, plan.data.splits.outside_test
         try:
             model = arm.load(key, plan.architecture, size, dataset, pool, plan.arguments(arm))
         except RunError as error:

@@ -82,7 +82,7 @@ def blur(sigma: float, channels: Sequence[str]) -> augment.Transform | None:
 
 
 def contrast(percent: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Lower contrast; `percent` of it are left."""
+    """Lower contrast, of which some percent are left."""
     return Contrast(percent / 100)
 
 

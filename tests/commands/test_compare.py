@@ -228,6 +228,18 @@ def test_the_start_of_a_run_is_added_unless_it_is_an_arm(continued, tmp_path):
     assert [arm.name for arm in same.arms] == ["continued", "imagenet", "handcrafted"]
 
 
+def test_weights_of_another_architecture_are_refused_before_anything_is_computed(
+    finished_run, tmp_path, counted
+):
+    file, out = tmp_path / "test_vit.safetensors", tmp_path / "out"
+    save_file(create_encoder("test_vit", 3, 32).body.state_dict(), file)
+    asked = plan([str(finished_run.folder), "imagenet"], imagenet_weights=str(file))
+    with pytest.raises(RunError, match="give --encoder test_vit"):
+        run_it(asked, out)
+    assert not counted
+    assert not (out / "settings.json").exists()
+
+
 def test_a_start_that_is_gone_is_not_compared(continued, caplog):
     run, file = continued
     file.unlink()

@@ -1,13 +1,17 @@
 """Listings and pages, which are read from source and never import torch."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from ssl_kit.commands.listing import entries
 from ssl_kit.commands.listings import facts, page, source
+from ssl_kit.commands.listings.rows import describe
 from ssl_kit.core import discovery
+from ssl_kit.training.setup import resolve
 
+ROOT = Path(__file__).parents[2]
 REGISTRIES = [getattr(discovery, name) for name in
               ("objectives", "evaluations", "datasets", "encoders", "domains")]  # fmt: skip
 NAMES = [(registry, name) for registry in REGISTRIES for name in registry]
@@ -72,3 +76,19 @@ def test_what_is_not_written_in_the_source_is_imported(tmp_path, monkeypatch):
 def test_a_name_in_no_source_is_not_static():
     with pytest.raises(source.NotStatic):
         source.find("ssl_kit.core.view", "no_such_name")
+
+
+@pytest.mark.parametrize("name", list(discovery.domains))
+def test_a_domain_says_everywhere_which_objective_is_trained_by_default(name):
+    taken = [
+        resolve({"domain": name, "encoder": {"init": init}}).objective.name
+        for init in ("scratch", "imagenet")
+    ]
+    known = page.page("domain", describe(discovery.domains, name))
+    words = f"{taken[0]} from random weights, {taken[1]} from pre-trained weights"
+    assert words in " ".join(known.split())
+    assert f"| {name} | `{taken[0]}` | `{taken[1]}` |" in (ROOT / "docs/defaults.md").read_text()
+    readme = ROOT / "domains" / name / "README.md"
+    if readme.exists():  # that of photographs is built in
+        sentence = f"takes `{taken[0]}` from random weights and `{taken[1]}` from pre-trained"
+        assert sentence in " ".join(readme.read_text(encoding="utf-8").split())

@@ -117,7 +117,10 @@ def test_only_with_logs_what_it_leaves_out(caplog):
         assert if_channels(("r", "g"), ("vv", "vh"), A.ToGray(p=1), A.HorizontalFlip()) == []
         assert if_channels(("r", "g"), ("gray",), A.ToGray(p=1)) == []
         assert if_channels(("gray",), ("r", "g"), A.RandomBrightnessContrast()) == []
-    assert caplog.messages == ["Left out for channels vv/vh: ToGray, HorizontalFlip (needs r/g)."]
+    assert caplog.messages == [
+        "Left out of the augmentations: ToGray, HorizontalFlip, for images with the channels r, g; "
+        "these have vv, vh."
+    ]
 
 
 def test_a_view_of_another_size_is_the_plugins_fault():

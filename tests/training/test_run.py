@@ -103,6 +103,13 @@ def test_a_folder_that_is_no_run(tmp_path):
         Run(tmp_path)
 
 
+def test_a_weights_file_is_no_run(tmp_path):
+    file = tmp_path / "resnet18.pth"
+    file.touch()
+    with pytest.raises(UsageError, match=r"'ssl-kit train --init .*resnet18.pth' makes one"):
+        Run(file)
+
+
 def test_a_configuration_of_another_version_names_the_key(run):
     with (run.folder / "config.toml").open("a") as file:
         file.write("[train2]\n")

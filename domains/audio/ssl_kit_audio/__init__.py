@@ -50,7 +50,7 @@ def register_objectives(register: Callable[..., None]) -> None:
     register(
         "hubert",
         f"{_HERE}.hubert:Hubert",
-        summary="Masked frames predict their cluster, of cepstra and then of features (HuBERT).",
+        summary="Predicts the cluster of masked frames: of MFCCs, then of features (HuBERT).",
     )
 
 

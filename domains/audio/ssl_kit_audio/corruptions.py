@@ -122,12 +122,12 @@ def reverberation(seconds: float, channels: Sequence[str]) -> augment.Transform 
 
 
 def low_pass(hertz: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Nothing above a frequency, as on a telephone; not for pictures in files."""
+    """Low-pass filter at a frequency, as on a telephone; not for pictures in files."""
     return LowPass(hertz) if _is_audio(channels) else None
 
 
 def clipping(percent: float, channels: Sequence[str]) -> augment.Transform | None:
-    """The loudest samples cut off, as by an overdriven amplifier; not for pictures in files."""
+    """Clips the loudest samples, as an overdriven amplifier does; not for pictures in files."""
     return Clipping(percent) if _is_audio(channels) else None
 
 

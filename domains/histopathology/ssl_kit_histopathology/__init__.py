@@ -35,7 +35,7 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "histopathology_demo",
         f"{_HERE}.demo:Demo",
-        summary="588 simulated tiles of five tissues on twelve slides, from the law of absorption.",
+        summary="588 simulated tiles of five tissues on twelve slides, by the Beer-Lambert law.",
     )
 
 

@@ -13,7 +13,7 @@ _RGB = ("red", "green", "blue")
 
 
 def stain(scale: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Relative change of each stain by up to `scale`, as between laboratories; for RGB."""
+    """Relative change of each stain by up to this share, as between laboratories; for RGB."""
     return StainJitter(scale, shift=0, p=1) if tuple(channels) == _RGB else None
 
 
@@ -41,7 +41,7 @@ def jpeg(quality: float, channels: Sequence[str]) -> augment.Transform | None:
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {
-    "stain": Corruption(stain, (0.05, 0.1, 0.2, 0.4), "of a dye"),
+    "stain": Corruption(stain, (0.05, 0.1, 0.2, 0.4), "of a stain"),
     "defocus": Corruption(defocus, (0.5, 1, 2, 4), "px"),
     "lamp": Corruption(lamp, (10, 25, 50, 75), "% darker"),
     "resolution": Corruption(resolution, (1.5, 2, 4, 8), "times coarser"),

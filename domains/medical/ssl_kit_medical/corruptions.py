@@ -80,12 +80,12 @@ def rician(percent: float, channels: Sequence[str]) -> augment.Transform | None:
 
 
 def photons(count: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Poisson noise with `count` photons in a white pixel."""
+    """Poisson noise with this many photons in a white pixel."""
     return Photons(count)
 
 
 def shading(times: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Bias field with a largest factor of `times`."""
+    """Bias field, smooth shading with this largest factor."""
     return Shading(math.log(times), p=1)
 
 
@@ -101,7 +101,7 @@ def motion(pixels: float, channels: Sequence[str]) -> augment.Transform | None:
 
 
 def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Lower resolution: pixels are `times` larger, and the image is upsampled again."""
+    """Lower resolution: pixels are this many times larger, and the image is upsampled again."""
     return augment.Downscale(times)
 
 

@@ -20,7 +20,7 @@ _LEAST = 0.4  # share of the area that a large crop keeps, because a finding may
 
 
 def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """Crop, pose, deformation, display, shading, focus and noise; symmetries and stain of cells."""
+    """Crop, rotation, deformation, contrast, shading, blur, noise; for cells symmetry, stain."""
     return [
         *weak(view, channels),
         augment.Affine(rotate=(-10, 10), p=0.5),
@@ -34,12 +34,12 @@ def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
 
 
 def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """Crop, and the eight symmetries of cells."""
+    """Crop; for cells the eight symmetries of a square too."""
     return [crop(view), *if_channels(_RGB, channels, Symmetries())]
 
 
 def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """Crop, and horizontal flip of cells only, because the heart is on the left."""
+    """Crop; horizontal flip for cells only, because the heart is on the left."""
     return [crop(view), *if_channels(_RGB, channels, Symmetries(("e", "h")))]
 
 

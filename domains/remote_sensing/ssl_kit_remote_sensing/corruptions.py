@@ -144,7 +144,7 @@ def noise(decibels: float, channels: Sequence[str]) -> augment.Transform | None:
 
 
 def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Lower resolution: pixels are `times` longer, and the image is upsampled again."""
+    """Lower resolution: pixels are this many times longer, and the image is upsampled again."""
     return augment.Downscale(times)
 
 

@@ -14,7 +14,8 @@ REMOTE_SENSING = Domain(
     datasets=("geotiff", "image_folder", "arrays", "matlab"),
     demo="remote_sensing_demo",
     policies={"default": default, "weak": weak, "upright": upright},
-    defaults={"objective": {"name": "descriptors"}},  # best from scratch: README.md
+    defaults={"objective": {"name": "descriptors"}},  # README.md says why
+    pretrained_defaults={"objective": {"name": "tico"}},
     pairings={"neighbor": neighbor, "neighbors": neighbors, "seasons": seasons},
     corruptions=CORRUPTIONS,
 )

@@ -16,7 +16,7 @@ _log = logging.getLogger("ssl_kit")
 
 
 def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
-    """Crop, the eight symmetries of a square, light, air and sensor."""
+    """Crop, eight symmetries of a square, brightness and contrast, haze, dropped bands, blur."""
     _ask_about_names(tuple(channels))
     return [
         resized_crop(view),

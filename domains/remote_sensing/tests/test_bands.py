@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ssl_kit import UsageError
-from ssl_kit.nn.weights import adapt_channels
+from ssl_kit.nn.channel_names import adapt_channels
 from ssl_kit_remote_sensing.bands import (
     SENSORS,
     VOCABULARY,

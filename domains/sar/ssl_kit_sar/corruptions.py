@@ -138,17 +138,17 @@ def speckle(looks: float, channels: Sequence[str]) -> augment.Transform | None:
 
 
 def noise(decibels: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Thermal noise at a ratio of mean powers."""
+    """Thermal noise at a signal-to-noise ratio of mean powers."""
     return ThermalNoise(tuple(channels), decibels)
 
 
 def resolution(times: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Resolution cells that are `times` longer and wider."""
+    """Lower resolution: cells are this many times longer and wider."""
     return Resolution(tuple(channels), times)
 
 
 def defocus(pixels: float, channels: Sequence[str]) -> augment.Transform | None:
-    """Points spread over some pixels in azimuth."""
+    """Blur in azimuth, which spreads a point over some pixels."""
     return Defocus(tuple(channels), pixels)
 
 
