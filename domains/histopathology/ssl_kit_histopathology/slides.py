@@ -62,7 +62,7 @@ class Slides(FileDataset):
             plans = list(pool.map(self._plan, range(len(self.files))))
         plans = _one_of_each(plans)
         patients = [plan.patient for plan in plans]
-        self.files = group_by_names(self.files, "slides", parts=False, identifiers=patients)
+        self.files = group_by_names(self.files, "slides", identifiers=patients)
         self.faults = {file: plan.fault for file, plan in enumerate(plans) if plan.fault}
         self._report(plans)
         self._tilings = [plan.tiling for plan in plans]
