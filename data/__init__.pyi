@@ -64,6 +64,7 @@ from .signals import SignFlip as SignFlip
 from .registries import datasets as datasets
 from .registries import domains as domains
 from .splits import Splits as Splits
+from .splits import can_leave_one_out as can_leave_one_out
 from .splits import split as split
 
 # Policies

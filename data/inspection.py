@@ -18,7 +18,7 @@ from .copies import Copies, find_copies
 from .file_dataset import FileDataset
 from .files import table_in
 from .looking import Channel, Sample, channels_of, look_at, outside_of_window
-from .splits import Splits
+from .splits import Splits, more_groups
 from .table import MAY_BE_GROUPS
 
 SAMPLE = 1024
@@ -210,7 +210,7 @@ def _remarks(
     if 0 < groups < _FEW:
         yield (
             f"The test part has {groups} {'group' if groups == 1 else 'groups'}; a verdict needs "
-            f"at least {_FEW}. Declare more, smaller groups, or choose a larger --holdout."
+            f"at least {_FEW}. {more_groups(dataset.index, _FEW)}"
         )
 
 

@@ -19,6 +19,7 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from ... import Evaluation, UsageError
+from ...data import can_leave_one_out
 from ...evaluation import (
     GRADES_APART,
     EvaluationData,
@@ -121,6 +122,11 @@ class LeaveOneOut(Evaluation):
             )
         if len(np.unique(index.labels[tested])) < 2:
             raise UsageError("An evaluation needs labels of at least two classes to learn from.")
+        if not self.config.folds and not can_leave_one_out(index, tested):
+            raise UsageError(
+                "Without one of the groups all labeled images are of one class, so that a probe "
+                "cannot be trained. Label more groups: two classes are needed without any of them."
+            )
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Tests each group once."""
