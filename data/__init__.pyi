@@ -60,6 +60,10 @@ from .signals import Scale as Scale
 from .signals import SignalDataset as SignalDataset
 from .signals import SignFlip as SignFlip
 
+# Messages
+from .counting import agree as agree
+from .counting import plural as plural
+
 # Registries and splits
 from .registries import datasets as datasets
 from .registries import domains as domains

@@ -87,6 +87,13 @@ class FileDataset(Dataset):
         """
         return {}
 
+    def details(self) -> Sequence[Sequence[str]]:
+        """Returns a table of the files for 'ssl-kit inspect', its heading first; [] for none.
+
+        It may name files, and so it is printed only, and never written to a folder of a run.
+        """
+        return []
+
     def path_of(self, file: int) -> Path:
         """Returns the path of a file."""
         return file_path(self.path, self.files.key(file))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..core.errors import UsageError
 from ..core.index import Index
 from .companions import counted_by_ending
 from .copies import Copies, find_copies
+from .counting import plural
 from .file_dataset import FileDataset
 from .files import table_in
 from .looking import Channel, Sample, channels_of, look_at, outside_of_window
@@ -54,6 +55,7 @@ class Inspection:
         part_groups: Number of groups in each part.
         part_classes: Number of images by class in each part.
         copies: Equal and nearly equal images.
+        details: Table of the files, its heading first; empty if the reader tells nothing of them.
         remarks: What was assumed and left out while indexing and splitting.
         warnings: What looks wrong, one sentence each.
     """
@@ -77,6 +79,7 @@ class Inspection:
     part_groups: Mapping[str, int]
     part_classes: Mapping[str, Mapping[str, int]]
     copies: Copies
+    details: Sequence[Sequence[str]]
     remarks: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -132,6 +135,7 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
         part_groups={name: _distinct(index.groups[part]) for name, part in parts.items()},
         part_classes={name: _counts(index.take(part)) for name, part in parts.items()},
         copies=copies,
+        details=dataset.details() if isinstance(dataset, FileDataset) else (),
         remarks=tuple(r for r in _remarks(dataset, splits, channels, gray) if r not in warnings),
         warnings=tuple(warnings),
     )
@@ -209,7 +213,7 @@ def _remarks(
     groups = _distinct(dataset.index.groups[splits.test])
     if 0 < groups < _FEW:
         yield (
-            f"The test part has {groups} {'group' if groups == 1 else 'groups'}; a verdict needs "
+            f"The test part has {plural(groups, 'group')}; a verdict needs "
             f"at least {_FEW}. {more_groups(dataset.index, _FEW)}"
         )
 

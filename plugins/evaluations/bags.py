@@ -22,6 +22,7 @@ from .saliency import heat_map, overview, write_map, write_table
 
 Positions = NDArray[np.int64]
 
+_POSITION = re.compile(r"([\W_]+(r|row|c|col|column|x|y))?[\W_]*\d*$", re.IGNORECASE)
 _PATIENCE = 20  # epochs without a higher likelihood
 
 
@@ -207,7 +208,7 @@ def _slides(index: Index, images: Positions) -> list[tuple[str, Positions]]:
     if len(names) == len(images):
         keys = sorted(index.key(i) for i in images.tolist())
         pairs = takewhile(lambda pair: pair[0] == pair[1], zip(keys[0], keys[-1], strict=False))
-        name = re.sub(r"[\W_]*\d*$", "", "".join(letter for letter, _ in pairs))
+        name = _POSITION.sub("", "".join(letter for letter, _ in pairs))
         return [(name or "images", np.arange(len(images)))]
     shown = [name.decode(errors="replace") for name in names.tolist()]
     return [(name, np.flatnonzero(numbers == number)) for number, name in enumerate(shown)]

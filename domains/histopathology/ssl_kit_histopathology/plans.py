@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ssl_kit import DataError, Image
-from ssl_kit.data import write_atomic
+from ssl_kit.data import plural, write_atomic
 
 from .options import SlidesConfig
 from .outlines import Frame, outlines_of, read_outlines, write_outlines
@@ -56,7 +56,7 @@ class Plan:
                 "pixel"
             )
         if self.inked:
-            return f"has tissue with the color of ink only, {counted(self.inked, 'tile')}"
+            return f"has tissue with the color of ink only, {plural(self.inked, 'tile')}"
         return (
             f"has too little tissue: at most {100 * self.most:.0f} % of a tile, and "
             f"data.options.min_tissue is {100 * options.min_tissue:g} %"
