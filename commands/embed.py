@@ -10,6 +10,9 @@ import numpy as np
 from ..evaluation.embedding import Embedding, refuse_suffix
 from ..evaluation.requests import load_encoder, open_images
 from ..training.locks import exclusive
+from .config_file import below_flags
+
+_REQUEST = ("domain", "data", "labels", "encoder", "image_size", "set")
 
 
 def embed(
@@ -20,6 +23,7 @@ def embed(
     labels: str | PathLike[str] = "",
     encoder: str = "",
     image_size: int = 0,
+    config: str | PathLike[str] | None = None,
     set: Mapping[str, Any] | None = None,
     out: str | PathLike[str] | None = None,
 ) -> Embedding:
@@ -30,7 +34,8 @@ def embed(
     Returns:
         Features (n, D), names and labels of the images, and the unreadable ones.
     """
-    request = fspath(model), domain, fspath(data), fspath(labels), encoder, image_size, set
+    given = below_flags(locals(), [model])
+    request = fspath(model), *(given[name] for name in _REQUEST)
     if out is None:
         return _embedding(*request)
     file = Path(out)
@@ -50,7 +55,7 @@ def _embedding(
     image_size: int,
     settings: Mapping[str, Any] | None,
 ) -> Embedding:
-    field, dataset, _ = open_images(model, domain, data, labels, settings=settings)
+    field, dataset, _ = open_images(model, domain, fspath(data), fspath(labels), settings=settings)
     pool = np.arange(len(dataset))
     loaded, _ = load_encoder(model, dataset, pool, encoder, image_size)
     return Embedding.of(loaded, dataset, field)

@@ -11,6 +11,7 @@ from ..evaluation.own_predictions import NAME, evaluate_predictions
 from ..evaluation.requests import choose, prepare, run_of
 from ..evaluation.tuned import TunedRun
 from ..reports.printed import Evaluations
+from .config_file import below_flags
 from .provenance import command_of, of_images
 
 
@@ -24,6 +25,7 @@ def evaluate(
     encoder: str = "",
     image_size: int = 0,
     holdout: float | None = None,
+    config: str | PathLike[str] | None = None,
     allow_overlap: bool = False,
     strict: bool = False,
     set: Mapping[str, Any] | None = None,
@@ -38,7 +40,8 @@ def evaluate(
     Returns:
         The results by name of the evaluation; printed, they are a table.
     """
-    command, images = command_of(evaluate, locals()), of_images(locals())
+    given = below_flags(locals(), [model])
+    command, images = command_of(evaluate, locals()), of_images(given)
     own = evaluation in ("", NAME) and isinstance(run_of(fspath(model)), TunedRun)
     chosen = {} if own else choose(evaluation or "knn,linear", set)
     prepared = prepare(
@@ -46,7 +49,7 @@ def evaluate(
         **images,
         features=Path(features) if features else None,
         evaluations=chosen.values(),
-        settings=set,
+        settings=given["set"],
     )
     if own:
         return Evaluations([evaluate_predictions(prepared, command)], prepared.shared)

@@ -24,8 +24,11 @@ def _nested(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...])
 
 
 def settings(metavar: str, text: str) -> Callable[[Any], Any]:
-    """Makes the option --set."""
-    return click.option("--set", multiple=True, metavar=metavar, callback=_nested, help=text)
+    """Makes the options --config and --set."""
+    values = click.option("--set", multiple=True, metavar=metavar, callback=_nested, help=text)
+    file = "TOML file with settings, as a run has, below flags and --set."
+    config = click.option("--config", type=PATH, help=file)
+    return lambda command: config(values(command))
 
 
 def out(text: str, **more: Any) -> Callable[[Any], Any]:
@@ -55,7 +58,6 @@ show_groups = click.option(
     is_flag=True,
     help="Print the names of groups, such as subjects; they are never written to a file.",
 )
-config = click.option("--config", type=PATH, help="TOML file with settings, below flags and --set.")
 label_budgets = click.option(
     "--budgets",
     default="10,50,all",
