@@ -1,6 +1,7 @@
 """Tells what was understood of images and their labels."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -9,6 +10,8 @@ from ..data.opening import open_dataset
 from ..data.splits import split
 from ..evaluation.data import EvaluationData
 from ..evaluation.requests import refusals
+from ..nn.channel_names import spelled_alike
+from ..nn.checkpoints import facts_beside
 from ..reports.inspection import Understood
 from .open_data import settings_of
 
@@ -18,6 +21,7 @@ def inspect(
     domain: str = "",
     data: str | PathLike[str] = "",
     labels: str | PathLike[str] = "",
+    init: str | PathLike[str] = "",
     layout: str = "",
     holdout: float | None = None,
     config: str | PathLike[str] | None = None,
@@ -25,14 +29,29 @@ def inspect(
 ) -> Understood:
     """Tells what was understood of images: channels, values, labels, groups, parts, copies.
 
-    The arguments are the flags of `ssl-kit inspect`. Pixels of up to 1,024 images are looked at.
+    The arguments are the flags of `ssl-kit inspect`; channels are compared with those of the
+    weights that `init` names. Pixels of up to 1,024 images are looked at.
 
     Returns:
         Facts as a dictionary of plain values; printed, they are a text.
     """
-    texts = {"domain": domain, "data": data, "labels": labels, "layout": layout}
+    texts = {"domain": domain, "data": data, "labels": labels, "layout": layout, "init": init}
     kind, settings = settings_of({**texts, "holdout": holdout}, config, set)
     dataset = open_dataset(kind, settings.data)
     splits = split(dataset.index, settings.data.holdout)
     reasons = refusals(EvaluationData(dataset, splits, kind))
-    return Understood(inspect_dataset(dataset, splits), reasons)
+    facts = inspect_dataset(dataset, splits)
+    slips = _slips(settings.encoder.init, dataset.channels)
+    return Understood(replace(facts, warnings=(*facts.warnings, *slips)), reasons)
+
+
+def _slips(init: str, channels: Sequence[str]) -> Iterator[str]:
+    """Asks about channels that are spelled almost like a channel of the weights to start from."""
+    known = [name for name in facts_beside(init).get("channels", ()) if name not in channels]
+    for name in channels:
+        other = spelled_alike(name, known)
+        if other:
+            yield (
+                f"The channel '{name}' is not among those of '{init}', which has '{other}': is it "
+                "a slip? Weights are matched by name."
+            )

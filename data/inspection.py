@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..core.dataset import Dataset
 from ..core.errors import UsageError
 from ..core.index import Index
+from .channel_spellings import MAY_BE_A_SLIP
 from .companions import counted_by_ending
 from .copies import Copies, find_copies
 from .counting import plural
@@ -112,7 +113,7 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
         *outside_of_window(dataset, channels),
         *_of_copies(copies, sample),
         *splits.warnings,
-        *(remark for remark in index.remarks if MAY_BE_GROUPS in remark),
+        *(r for r in index.remarks if MAY_BE_GROUPS in r or MAY_BE_A_SLIP in r),
     ]
     gray = len(channels) > 1 and not sample.colored
     return Inspection(

@@ -194,6 +194,7 @@ INSPECT = {
     "domain": "",
     "data": "the domain's demo",
     "labels": "",
+    "init": "the domain's",
     "layout": "",
     "holdout": "the domain's",
 }

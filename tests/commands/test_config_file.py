@@ -94,3 +94,16 @@ def test_evaluate_embed_and_compare_take_the_file(shared_images, tmp_path):
     assert compared["settings"]["encoder"] == "test_resnet"
     assert compared["settings"]["image_size"] == 32
     assert np.isclose(compared["settings"]["holdout"], 0.3)
+
+
+def test_inspect_asks_about_channels_that_are_spelled_almost_as_those_of_the_weights(
+    finished_run, tmp_path
+):
+    known = finished_run.read_json("encoder.json")["channels"]
+    names = [known[0].upper(), *known[1:]]
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 255, (8, 9, 9, 3), np.uint8))
+    facts = ssl_kit.inspect(
+        domain="natural", data=tmp_path / "a.npy", init=finished_run.folder,
+        set={"data.options.channels": names},
+    )  # fmt: skip
+    assert f"The channel '{names[0]}' is not among those of" in " ".join(facts["warnings"])

@@ -45,7 +45,7 @@ class GeoTiff(FileDataset):
     suffixes = (".tif", ".tiff", ".jp2")
     rivals = (".jpg", ".jpeg", ".png")
     kind = "TIFF files"
-    naming = "band_names"
+    naming = "channels"
 
     def prepare(self) -> None:
         """Reads the header of each file and decides on its tiles."""
@@ -72,14 +72,14 @@ class GeoTiff(FileDataset):
         self._keep(scenes)
 
     def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
-        """Returns `bands` and `indices` if there are these, `band_names` if bands have no names."""
+        """Returns `bands` and `indices` if there are these, `channels` if bands have no names."""
         bands = [name for name in channels if name not in INDICES]
         indices = [name for name in channels if name in INDICES]
         if set(channels) <= set(self.channels):
             fits = [*bands, *indices] == list(channels)
             return ({"bands": bands} | ({"indices": indices} if indices else {})) if fits else {}
         numbered = all(re.fullmatch(r"band\d+", name) for name in self.channels)
-        named = {"band_names": channels} if numbered and not indices else {}
+        named = {"channels": channels} if numbered and not indices else {}
         return named if len(channels) == len(self.channels) else {}
 
     @classmethod
