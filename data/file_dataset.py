@@ -94,6 +94,13 @@ class FileDataset(Dataset):
         """
         return []
 
+    def warnings(self) -> Iterable[str]:
+        """Returns what looks wrong in files or options, a sentence each; asked once at the start.
+
+        'ssl-kit inspect' and a training print it, and `--strict` refuses it.
+        """
+        return ()
+
     def path_of(self, file: int) -> Path:
         """Returns the path of a file."""
         return file_path(self.path, self.files.key(file))

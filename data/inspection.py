@@ -111,6 +111,7 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
     warnings = [
         *_of_pixels(sample, channels, constant, unreadable),
         *outside_of_window(dataset, channels),
+        *(dataset.warnings() if isinstance(dataset, FileDataset) else ()),
         *_of_copies(copies, sample),
         *splits.warnings,
         *(r for r in index.remarks if MAY_BE_GROUPS in r or MAY_BE_A_SLIP in r),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -202,10 +203,13 @@ class Dicom(Volumes):
     def _choose(self, table: NDArray[Any]) -> None:
         """Decides on channels and scaling from what most images are."""
         table = table[table["frames"] > 0]
-        color = table["color"]
+        color, self._ct = table["color"], table["ct"].tolist()
         self._choose_channels(np.repeat(color, table["frames"]))
         plain, units = table["plain"].all(), table["ct"].all() and not color.any()
         self._scale_by("bytes" if self._rgb or plain else "dataset" if units else "volume")
+
+    def _are_ct(self) -> tuple[Sequence[bool], bool]:
+        return self._ct, True
 
     def _say_what_is_assumed(self, table: NDArray[Any]) -> None:
         """Adds remarks on headers that can be understood in two ways."""
