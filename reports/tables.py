@@ -37,7 +37,8 @@ def in_blocks(rows: Sequence[Sequence[object]]) -> list[str]:
     lines: list[str] = []
     for block in blocks:
         part = [[row[i] for i in (0, *block) if i < len(row)] for row in texts]
-        lines += [*([""] if lines else []), *aligned(part)]
+        shown = [row for row in part if any(row)]  # of headings that others have more lines of
+        lines += [*([""] if lines else []), *aligned(shown)]
     return lines
 
 

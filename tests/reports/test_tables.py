@@ -48,3 +48,9 @@ def test_a_long_first_column_is_folded():
     assert lines[1].endswith("+1.0 [0.5, 1.5]")
     assert " ".join(line[:42].strip() for line in lines[1:3]).replace("_ ", "_") == name
     assert lines[-1].startswith("b ")
+
+
+def test_blocks_have_no_empty_lines_of_other_headings():
+    rows = [["", "a_very_long_heading_of_three_lines_or_more", "b"], ["x", "1" * 60, "2" * 30]]
+    assert "" not in in_blocks(rows)[-2:]
+    assert in_blocks(rows).count("") == 1
