@@ -141,8 +141,9 @@ class FileDataset(Dataset):
     def refuse_if_all_fail(self, usable: Collection[int]) -> None:
         """Raises DataError if there are faults and no file is usable."""
         if self.faults and not usable:
+            count = f"{len(self.faults)} " if len(self.faults) > 1 else ""
             raise DataError(
-                f"None of the {len(self.faults)} {self.kind} in '{self.path}' can be used; "
+                f"None of the {count}{self.kind} in '{self.path}' can be used; "
                 f"{self.listed_faults()}."
             )
 

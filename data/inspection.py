@@ -16,7 +16,7 @@ from ..core.index import Index
 from .channel_spellings import MAY_BE_A_SLIP
 from .companions import counted_by_ending
 from .copies import Copies, find_copies
-from .counting import plural
+from .counting import agree, plural
 from .file_dataset import FileDataset
 from .files import table_in
 from .looking import Channel, Sample, channels_of, look_at, outside_of_window
@@ -147,11 +147,11 @@ def summary(facts: Inspection) -> str:
     """Says in a line how images were read, and where labels and groups come from."""
     kinds = ", ".join(facts.types)
     size = next(iter(facts.sizes)) if len(facts.sizes) == 1 else f"{len(facts.sizes)} sizes"
-    labels = f"{len(facts.classes)} classes" if facts.classes else "labels"
+    labels = plural(len(facts.classes), "class") if facts.classes else "labels"
     origin = facts.origins.get("label", "")
     named = f"{labels} from {origin}" if origin else labels if facts.classes else "no labels"
     by = facts.origins.get("group", "")
-    groups = "each image is a group" if facts.single else f"{facts.groups} groups"
+    groups = "each image is a group" if facts.single else plural(facts.groups, "group")
     return f"Read as {kinds}, {size}; {named}; {groups}{f' from {by}' if by else ''}."
 
 
@@ -215,8 +215,8 @@ def _remarks(
     groups = _distinct(dataset.index.groups[splits.test])
     if 0 < groups < _FEW:
         yield (
-            f"The test part has {plural(groups, 'group')}; a verdict needs "
-            f"at least {_FEW}. {more_groups(dataset.index, _FEW)}"
+            f"The test part has {plural(groups, 'group')}; a verdict needs at least {_FEW}. "
+            f"{more_groups(dataset.index, _FEW)}"
         )
 
 
@@ -239,14 +239,16 @@ def _of_pixels(
         example = f", such as '{key}'" if key else ""
         yield f"Unreadable: {count} of the files or images{example}: {reason.rstrip('.')}."
     if len(unreadable) > _RARE:
-        yield f"Unreadable for {len(unreadable) - _RARE} other reasons, each of fewer files."
+        others = plural(len(unreadable) - _RARE, "other reason")
+        yield f"Unreadable for {others}, each of fewer files."
     if len(sample.types) > 1:
         listed = ", ".join(f"{n} {name}" for name, n in sample.types.most_common())
         yield f"The images have several number types: {listed}."
     for channel in channels:
         yield from _of_channel(channel)
     if constant:
-        yield f"{constant} of {len(sample.positions)} images looked at are constant."
+        looked = plural(len(sample.positions), "image")
+        yield f"{constant} of {looked} looked at {agree(constant, 'is', 'are')} constant."
     yield from _unlike_scales(sample)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.index import SPLITS
+from .counting import agree, plural
 from .key_finder import KeyFinder
 from .label_values import is_missing
 from .layouts import Labeling, Part, Row, split_named
@@ -57,8 +58,10 @@ def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = Fal
     rows, parts = _collect(table, columns, indicators, keys_of_lines)
     if parts:
         table.remarks.append(
-            f"{len(parts)} rows of '{path.name}' have x and y: they label the part of a file at "
-            "this place, and not the file. Rename these columns if they label whole files."
+            f"{plural(len(parts), 'row')} of '{path.name}' {agree(len(parts), 'has', 'have')} x "
+            "and y and "
+            f"{agree(len(parts), 'labels', 'label')} the part of a file at this place, not the "
+            "file. Rename these columns if they label whole files."
         )
     origins = {
         kind: f"column {table.header[column].strip()} of {path.name}"
@@ -66,10 +69,14 @@ def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = Fal
         if column is not None
     }
     if indicators:
-        origins["label"] = f"{len(indicators)} columns of 0 and 1 of {path.name}"
+        origins["label"] = f"{plural(len(indicators), 'column')} of 0 and 1 of {path.name}"
     absent_rows = len(keys) - len(rows)
     if absent_rows:
-        table.remarks.append(f"{absent_rows} of {len(keys)} files have no row in '{path.name}'.")
+        table.remarks.append(
+            f"{absent_rows} of {plural(len(keys), 'file')} {agree(absent_rows, 'has', 'have')} "
+            "no row in "
+            f"'{path.name}'."
+        )
     return Labeling(rows, (*table.remarks, *key_of.remarks), tuple(parts), origins)
 
 
@@ -83,7 +90,7 @@ def _found(path: Path, key_of: KeyFinder, names: Sequence[str]) -> list[str]:
     absent = [name.strip() for name, key in zip(names, keys, strict=True) if key is None]
     if absent:
         raise UsageError(
-            f"'{path}' names {len(absent)} files that are not there, the first '{absent[0]}'; "
+            f"'{path}' names {plural(len(absent), 'file')} not there, the first '{absent[0]}'; "
             "paths are relative to the data folder, or absolute."
         )
     return [key or "" for key in keys]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import UsageError
 from ..core.index import SPLITS, Index
+from .counting import agree, plural
 from .targets import strata
 
 Positions = NDArray[np.int64]
@@ -63,7 +64,8 @@ def split(index: Index, holdout: float) -> Splits:
     shared = np.intersect1d(index.groups[test], index.groups[~test])
     if len(shared):
         raise UsageError(
-            f"{len(shared)} groups are in the test part and outside of it. Correct the split "
+            f"{plural(len(shared), 'group')} {agree(len(shared), 'is', 'are')} in the test part "
+            "and outside of it. Correct the split "
             "column, or leave it out to have groups kept together."
         )
     remarks += [doubt for doubt in doubts if doubt not in remarks]
@@ -82,7 +84,7 @@ def _only_in_test(index: Index, test: NDArray[np.bool_]) -> list[str]:
     labeled = int((index.labels[test] >= 0).sum())
     return [
         f"{_named(index, lonely)} in the test part only and cannot be learned: at most "
-        f"{labeled - count} of its {labeled} images can be classified correctly."
+        f"{labeled - count} of its {plural(labeled, 'image')} can be classified correctly."
     ]
 
 
@@ -96,9 +98,9 @@ def _untested(index: Index, test: NDArray[np.bool_], holdout: float) -> list[str
     missing = [k for k, size in enumerate(sizes.tolist()) if size >= least and k not in tested]
     if not missing or not tested - {-1}:
         return []
-    groups = len(np.unique(index.groups[np.isin(index.labels, missing)]))
+    groups = plural(len(np.unique(index.groups[np.isin(index.labels, missing)])), "group")
     return [
-        f"{_named(index, missing)} in {groups} {'group' if groups == 1 else 'groups'} and not in "
+        f"{_named(index, missing)} in {groups} and not in "
         "the test part, so that no result tells how well it is recognized."
     ]
 

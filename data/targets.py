@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import UsageError
 from ..core.index import Index
+from .counting import agree, plural
 
 Kind = Literal["auto", "classes", "numbers", "several"]
 NONE = "|"
@@ -95,7 +96,9 @@ def _as_numbers(labels: Sequence[str], numbers: Sequence[float | None]) -> Label
     wrong = [label for label, number in zip(labels, numbers, strict=True) if number is None]
     if wrong:
         raise UsageError(
-            f"data.targets=numbers, but {len(wrong)} labels are no numbers, the first '{wrong[0]}'."
+            f"data.targets=numbers, but {plural(len(wrong), 'label')} "
+            f"{agree(len(wrong), 'is', 'are')} no number, "
+            f"the first '{wrong[0]}'."
         )
     remark = (
         "The labels are numbers (a regression target) and no classes; evaluations of classes "
@@ -118,7 +121,7 @@ def _as_several(labels: Sequence[str]) -> Labels:
     example = next((label for label, each in zip(labels, sets, strict=True) if len(each) > 1), "")
     none = sum(label != "" and not each for label, each in zip(labels, sets, strict=True))
     remark = (
-        f"{several} images have several labels"
+        f"{plural(several, 'image')} {agree(several, 'has', 'have')} several labels"
         + (f", such as '{example}'" if example else "")
         + (f", and {none} have none of them" if none else "")
         + ". Evaluations with one label per image cannot use them: these images count as "

@@ -19,7 +19,7 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from ... import Evaluation, UsageError
-from ...data import can_leave_one_out
+from ...data import agree, can_leave_one_out, plural
 from ...evaluation import (
     GRADES_APART,
     EvaluationData,
@@ -252,8 +252,10 @@ def _remarks(scores: Mapping[int, Mapping[str, float]]) -> list[str]:
         return []
     named = ", ".join(single[:10]) + (", ..." if len(single) > 10 else "")
     return [
-        f"{len(single)} of {len(scores)} groups have a single class and count for the accuracy "
-        f"only (groups {named}).",
+        f"{len(single)} of {plural(len(scores), 'group')} {agree(len(single), 'has', 'have')} a "
+        "single "
+        f"class and {agree(len(single), 'counts', 'count')} for the accuracy only (groups "
+        f"{named}).",
     ]
 
 
@@ -266,6 +268,7 @@ def _of_pretrained(data: EvaluationData, tested: int) -> list[str]:
     if not seen:
         return []
     return [
-        f"{tested} of {groups} labeled groups are left out in turn. The run was pre-trained on "
+        f"{tested} of {plural(groups, 'labeled group')} {agree(tested, 'is', 'are')} left out in "
+        "turn. The run was pre-trained on "
         f"{seen} of the others, without their labels; the probe learns from all others."
     ]

@@ -183,7 +183,7 @@ def test_unlabeled_images_of_a_test_group_are_not_trained_on():
 
 def test_a_declared_leak_is_refused():
     index = indexed(n=4, groups=["p1", "p1", "p2", "p3"], splits=["train", "test", "", ""])
-    with pytest.raises(UsageError, match="1 groups are in the test part and outside"):
+    with pytest.raises(UsageError, match="1 group is in the test part and outside"):
         split(index, 0.2)
 
 

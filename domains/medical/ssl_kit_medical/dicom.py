@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ssl_kit import DataError, Image, Index
-from ssl_kit.data import file_path, index_files, walk
+from ssl_kit.data import agree, file_path, index_files, plural, walk
 
 from .dicom_files import read_frame, read_header
 from .dicom_headers import Header, code
@@ -139,7 +139,10 @@ class Dicom(Volumes):
                 self._frames[file] = header
         no_images = int((table["frames"] == 0).sum())
         if no_images:
-            self._remark(f"{no_images} files without an image of the kind asked for are left out.")
+            self._remark(
+                f"{plural(no_images, 'file')} without an image of the kind asked for "
+                f"{agree(no_images, 'is', 'are')} left out."
+            )
         usable = [file for file, header in headers.items() if header is not None]
         self.refuse_if_all_fail(usable)
         if not usable:
@@ -161,14 +164,16 @@ class Dicom(Volumes):
         table["frames"][masks] = 0
         if masks.any():
             self._remark(
-                f"{masks.sum()} segmentations beside the images are left out; "
+                f"{plural(int(masks.sum()), 'segmentation')} beside the images "
+                f"{agree(int(masks.sum()), 'is', 'are')} left out; "
                 "--set data.masks=true includes them."
             )
         alone = int((table["labels"] & ~masks).sum())
         if alone:
             self._remark(
-                f"{alone} files are segmentations, and are read as images because no image of "
-                "their study or patient is there; data.options.modality chooses the images."
+                f"{plural(alone, 'segmentation')} {agree(alone, 'is', 'are')} read as images "
+                "because no image of "
+                "the same study or patient is there; data.options.modality chooses the images."
             )
 
     def _cut(self, table: NDArray[Any]) -> Parts:
@@ -221,7 +226,9 @@ class Dicom(Volumes):
             options = ["photometric", "shape"]
             chosen = options.index(self.options.polarity)
             self._remark(
-                f"{count} files contradict themselves on which values are bright, such as "
+                f"{plural(count, 'file')} "
+                f"{agree(count, 'contradicts itself', 'contradict themselves')} on which values "
+                "are bright, such as "
                 f"MONOCHROME2 with PresentationLUTShape INVERSE: {names[chosen]} is followed; "
                 f"--set data.options.polarity={options[1 - chosen]} follows {names[1 - chosen]}."
             )

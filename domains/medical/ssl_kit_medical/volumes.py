@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from ssl_kit import Config, DataError, Image, Index, UsageError
-from ssl_kit.data import FileDataset, evenly_spaced
+from ssl_kit.data import FileDataset, agree, evenly_spaced, plural
 
 from .modality import doubts_on_slices, doubts_on_window, is_like_ct
 
@@ -151,7 +151,9 @@ class Volumes(FileDataset):
             those, others_are = ("gray", "rgb") if self._rgb else ("in color", "gray")
             other = "gray" if self._rgb else "rgb"
             self._remark(
-                f"{others} of {len(color)} images are {those} and become {others_are} as the "
+                f"{others} of {plural(len(color), 'image')} {agree(others, 'is', 'are')} {those} "
+                "and "
+                f"{agree(others, 'becomes', 'become')} {others_are} as the "
                 f"others are; --set data.options.channels={other} makes all of them {other}."
             )
 

@@ -165,7 +165,7 @@ def test_a_group_of_one_class_counts_for_the_accuracy_alone(problem):
     labels[groups == 2] = 1
     found = evaluate(problem(labels, groups))
     assert found.details["remarks"] == [
-        "1 of 4 groups have a single class and count for the accuracy only (groups 2).",
+        "1 of 4 groups has a single class and counts for the accuracy only (groups 2).",
     ]
     assert "auroc" not in found.details["groups"][2]
     assert found.details["between_groups"]["auroc"]["groups"] == 3
