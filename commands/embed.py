@@ -38,8 +38,7 @@ def embed(
     request = fspath(model), *(given[name] for name in _REQUEST)
     if out is None:
         return _embedding(*request)
-    file = Path(out)
-    refuse_suffix(file)
+    refuse_suffix(file := Path(out))
     with exclusive(file.parent, f".{file.name}.lock"):
         embedding = _embedding(*request)
         embedding.save(file)

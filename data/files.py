@@ -61,11 +61,9 @@ def index_files(
     masks = set() if source.masks else masks_among([key for key, _ in files])
     if 0 < len(masks) < len(files):
         files = [entry for entry in files if entry[0] not in masks]
+        are = f"{plural(len(masks), 'mask')} beside the images {agree(len(masks), 'is', 'are')}"
         remarks.append(
-            f"{plural(len(masks), 'mask')} beside the images {agree(len(masks), 'is', 'are')} "
-            "left out, "
-            f"such as '{min(masks)}'; "
-            "--set data.masks=true includes them."
+            f"{are} left out, such as '{min(masks)}'; --set data.masks=true includes them."
         )
     keys = [key for key, _ in files]
     table = source.table or table_in(root)

@@ -57,12 +57,7 @@ def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = Fal
     keys_of_lines = _found(path, key_of, [line[files] for line in table.lines])
     rows, parts = _collect(table, columns, indicators, keys_of_lines)
     if parts:
-        table.remarks.append(
-            f"{plural(len(parts), 'row')} of '{path.name}' {agree(len(parts), 'has', 'have')} x "
-            "and y and "
-            f"{agree(len(parts), 'labels', 'label')} the part of a file at this place, not the "
-            "file. Rename these columns if they label whole files."
-        )
+        table.remarks.append(_of_parts(len(parts), path.name))
     origins = {
         kind: f"column {table.header[column].strip()} of {path.name}"
         for kind, column in columns.items()
@@ -72,12 +67,17 @@ def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = Fal
         origins["label"] = f"{plural(len(indicators), 'column')} of 0 and 1 of {path.name}"
     absent_rows = len(keys) - len(rows)
     if absent_rows:
-        table.remarks.append(
-            f"{absent_rows} of {plural(len(keys), 'file')} {agree(absent_rows, 'has', 'have')} "
-            "no row in "
-            f"'{path.name}'."
-        )
+        have = f"{plural(len(keys), 'file')} {agree(absent_rows, 'has', 'have')}"
+        table.remarks.append(f"{absent_rows} of {have} no row in '{path.name}'.")
     return Labeling(rows, (*table.remarks, *key_of.remarks), tuple(parts), origins)
+
+
+def _of_parts(rows: int, table: str) -> str:
+    return (
+        f"{plural(rows, 'row')} of '{table}' {agree(rows, 'has', 'have')} x and y: the label is of "
+        "the part of a file at this place, and not of the file. Rename these columns if whole "
+        "files are labeled."
+    )
 
 
 def _found(path: Path, key_of: KeyFinder, names: Sequence[str]) -> list[str]:
