@@ -29,7 +29,11 @@ _HOW = (
 
 
 def group_by_names(
-    index: Index, kind: str, slides: Sequence[str] | None = None, identifiers: Sequence[str] = ()
+    index: Index,
+    kind: str,
+    slides: Sequence[str] | None = None,
+    identifiers: Sequence[str] = (),
+    are_placed: bool = False,
 ) -> Index:
     """Returns an index whose groups are patients, or slides, where names of files tell them.
 
@@ -43,6 +47,7 @@ def group_by_names(
             files are slides.
         identifiers: Patient of each file according to its header, "" where it does not say. They
             come before the names, unless all are the same.
+        are_placed: Whether names have rows and columns, each once on a slide.
     """
     files = [_file_of(index, i) for i in range(len(index))]
     if len(set(files)) < 2 or not all(files):
@@ -54,7 +59,7 @@ def group_by_names(
     rest = [i for i, group in enumerate(groups) if not group]
     parts = slides is not None
     named_slides = [slides[i] if slides else "" for i in rest]
-    if _are_several(named_slides) and not _are_classes(index, rest, named_slides):
+    if _are_several(named_slides) and not _are_classes(index, rest, named_slides, are_placed):
         for i, slide in zip(rest, named_slides, strict=True):
             groups[i] = slide
     remarks = _remarks(kind, parts, files, groups, patients)
@@ -102,13 +107,21 @@ def _are_several(slides: Sequence[str]) -> bool:
     return len(counts) > 1 and sum(counts.values()) >= 2 * len(counts)
 
 
-def _are_classes(index: Index, rows: Sequence[int], slides: Sequence[str]) -> bool:
-    """Tells whether what was taken for slides are the classes: tumor_patch_1, fat_patch_1."""
+def _are_classes(
+    index: Index, rows: Sequence[int], slides: Sequence[str], are_placed: bool
+) -> bool:
+    """Tells whether what was taken for slides are the classes: tumor_patch_1, fat_patch_1.
+
+    Patches with rows and columns are of slides, unless the slides are called as the classes.
+    """
     labels: defaultdict[str, set[str]] = defaultdict(set)
     for i, slide in zip(rows, slides, strict=True):
         labels[index.label(i)].add(slide)
     of_class = [names for label, names in labels.items() if label]
-    return bool(of_class) and all(len(names) == 1 for names in of_class)
+    if not of_class or any(len(names) > 1 for names in of_class):
+        return False
+    called = (k.lower() in name.lower() for k, names in labels.items() if k for name in names)
+    return not are_placed or any(called)
 
 
 def _crosses_splits(index: Index, groups: Sequence[str]) -> bool:

@@ -50,7 +50,9 @@ class Patches(FileDataset):
         index = self._images.index
         rows_first = self.options.numbers == "row_column"
         names = read_names([index.key(i) for i in range(len(index))], rows_first)
-        self.index = place_patches(group_by_names(index, "patches", names.slides), names)
+        placed = names.places is not None
+        grouped = group_by_names(index, "patches", names.slides, are_placed=placed)
+        self.index = place_patches(grouped, names)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:

@@ -83,6 +83,15 @@ def test_names_that_are_the_classes_tell_no_slides() -> None:
     assert groups(grouped(names)) == 2
 
 
+@pytest.mark.parametrize(("slides", "number"), [(("S1", "S2"), 2), (("fat_1", "tumor_1"), 24)])
+def test_two_slides_of_one_class_each_are_slides(slides: tuple[str, str], number: int) -> None:
+    names = [f"{slide}_r{r}_c{c}.png" for slide in slides for r in range(4) for c in range(3)]
+    index = indexed(names, labels=["fat"] * 12 + ["tumor"] * 12)
+    read = read_names(names)
+    index = group_by_names(index, "patches", read.slides, are_placed=read.places is not None)
+    assert groups(index) == number
+
+
 def test_declared_groups_stay() -> None:
     names = [f"s{slide}_{row}_{col}.png" for slide in "12" for row in "012" for col in "012"]
     declared = [name[-5] for name in names]
