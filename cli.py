@@ -30,7 +30,6 @@ def main() -> None:
 
 @main.command(cls=flags.Derived, flags=flags.TRAIN, check="check_run")
 @flags.out("Folder of the run.  [default: runs/NAME-TIME]")
-@flags.config
 @flags.setting
 @click.option("--resume", type=flags.PATH, help="Folder of a run to continue; takes no settings.")
 @flags.strict
@@ -52,7 +51,6 @@ def train(**options: Any) -> None:
 @main.command(cls=flags.Derived, flags=flags.TUNE, check="check_run")
 @flags.tuning
 @flags.out("Folder of the search.  [default: runs/tune-NAME-TIME]")
-@flags.config
 @flags.setting
 @click.option("--resume", type=flags.PATH, help="Folder of a search to continue.")
 @flags.quiet
@@ -156,7 +154,7 @@ def inspect(as_json: bool, **options: Any) -> None:
     """Tell what was understood of images: values, labels, groups, parts and copies."""
     from .commands.inspect import inspect
 
-    facts = inspect(**{"domain": "", **flags.given(options)})
+    facts = inspect(**flags.given(options))
     show(facts, as_json, lambda: facts)
 
 
@@ -171,7 +169,7 @@ def views(as_json: bool, **options: Any) -> None:
     """Draw augmented views, and tell which share of the values each clips."""
     from .commands.views import views
 
-    sheet = views(**{"domain": "", **flags.given(options)})
+    sheet = views(**flags.given(options))
     clips = [{"augmentation": n, "clips": f"{100 * c:.1f} %"} for n, c in sheet.clipped.items()]
     values = {"file": str(sheet.file), "clipped": sheet.clipped}
     text = f"{columns(clips, 'augmentation', 'clips')}\nThe sheet is in {sheet.file}"

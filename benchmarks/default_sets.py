@@ -112,7 +112,7 @@ SETS = {
     ),
     "chest_xray": ImageSet("radiology", "medical"),
     "eeg_delhi": ImageSet("EEG", "eeg", {"data.options.rate": 200.0}),
-    "s2_burn": ImageSet("scenes", "remote_sensing", {"data.options.band_names": _BURN_BANDS}),
+    "s2_burn": ImageSet("scenes", "remote_sensing", {"data.options.channels": _BURN_BANDS}),
     "tsx_slc": ImageSet("radar", "sar"),
     "bccd": ImageSet("tissue", "histopathology", prepare=blood_cells),
 }

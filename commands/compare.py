@@ -10,6 +10,7 @@ from ..evaluation.comparing.plan import plan
 from ..reports.comparison import table
 from ..reports.printed import Record
 from ..training.progress import Progress
+from .config_file import below_flags
 from .provenance import command_of, of_images
 
 
@@ -25,6 +26,7 @@ def compare(
     encoder: str = "",
     image_size: int = 0,
     holdout: float | None = None,
+    config: str | PathLike[str] | None = None,
     allow_overlap: bool = False,
     strict: bool = False,
     controls: bool = True,
@@ -39,7 +41,8 @@ def compare(
     Returns:
         The content of compare.json, which is in its `folder`; printed, it is a table.
     """
-    command, images = command_of(compare, locals()), of_images(locals())
+    given = below_flags(locals(), arms)
+    command, images = command_of(compare, locals()), of_images(given)
     planned = plan(
         [fspath(arm) for arm in arms],
         evaluation=evaluation,
@@ -48,7 +51,7 @@ def compare(
         imagenet_weights=fspath(imagenet_weights),
         controls=controls,
         **images,
-        settings=set,
+        settings=given["set"],
     )
     folder = Path(out) if out else planned.folder
     values = compute(planned, folder, command, Progress(quiet))

@@ -11,6 +11,9 @@ from ..evaluation.embedding import Embedding, refuse_suffix
 from ..evaluation.requests import load_encoder, open_images
 from ..training.locks import exclusive
 from ..training.work import shown
+from .config_file import below_flags
+
+_REQUEST = ("domain", "data", "labels", "encoder", "image_size", "set")
 
 
 def embed(
@@ -21,6 +24,7 @@ def embed(
     labels: str | PathLike[str] = "",
     encoder: str = "",
     image_size: int = 0,
+    config: str | PathLike[str] | None = None,
     set: Mapping[str, Any] | None = None,
     out: str | PathLike[str] | None = None,
     quiet: bool = True,
@@ -32,11 +36,11 @@ def embed(
     Returns:
         Features (n, D), names and labels of the images, and the unreadable ones.
     """
-    request = fspath(model), domain, fspath(data), fspath(labels), encoder, image_size, set
+    given = below_flags(locals(), [model])
+    request = fspath(model), *(given[name] for name in _REQUEST)
     if out is None:
         return _embedding(quiet, *request)
-    file = Path(out)
-    refuse_suffix(file)
+    refuse_suffix(file := Path(out))
     with exclusive(file.parent, f".{file.name}.lock"):
         embedding = _embedding(quiet, *request)
         embedding.save(file)
@@ -54,7 +58,9 @@ def _embedding(
     settings: Mapping[str, Any] | None,
 ) -> Embedding:
     with shown("embedding", quiet):
-        field, dataset, _ = open_images(model, domain, data, labels, settings=settings)
+        field, dataset, _ = open_images(
+            model, domain, fspath(data), fspath(labels), settings=settings
+        )
         pool = np.arange(len(dataset))
         loaded, _ = load_encoder(model, dataset, pool, encoder, image_size)
         return Embedding.of(loaded, dataset, field)

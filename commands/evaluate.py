@@ -12,6 +12,7 @@ from ..evaluation.requests import choose, prepare, run_of
 from ..evaluation.tuned import TunedRun
 from ..reports.printed import Evaluations
 from ..training.work import shown
+from .config_file import below_flags
 from .provenance import command_of, of_images
 
 
@@ -25,6 +26,7 @@ def evaluate(
     encoder: str = "",
     image_size: int = 0,
     holdout: float | None = None,
+    config: str | PathLike[str] | None = None,
     allow_overlap: bool = False,
     strict: bool = False,
     set: Mapping[str, Any] | None = None,
@@ -41,7 +43,8 @@ def evaluate(
     Returns:
         The results by name of the evaluation; printed, they are a table.
     """
-    command, images = command_of(evaluate, locals()), of_images(locals())
+    given = below_flags(locals(), [model])
+    command, images = command_of(evaluate, locals()), of_images(given)
     own = evaluation in ("", NAME) and isinstance(run_of(fspath(model)), TunedRun)
     chosen = {} if own else choose(evaluation or "knn,linear", set)
     with shown("opening the images", quiet):
@@ -50,7 +53,7 @@ def evaluate(
             **images,
             features=Path(features) if features else None,
             evaluations=chosen.values(),
-            settings=set,
+            settings=given["set"],
         )
         if own:
             results = [evaluate_predictions(prepared, command)]

@@ -13,6 +13,7 @@ from ..reports.printed import Record
 from ..reports.text import finetuned
 from ..training.settings import expand
 from ..training.work import shown
+from .config_file import below_flags
 from .exports.classifier import tune
 from .exports.common import new_folder
 from .provenance import command_of, of_images
@@ -27,6 +28,7 @@ def finetune(
     encoder: str = "",
     image_size: int = 0,
     holdout: float | None = None,
+    config: str | PathLike[str] | None = None,
     allow_overlap: bool = False,
     strict: bool = False,
     set: Mapping[str, Any] | None = None,
@@ -44,7 +46,8 @@ def finetune(
         The content of metrics.json; printed, it is a text.
     """
     facts = {"encoder": fspath(model), "command": command_of(finetune, locals())}
-    images, folder, options = of_images(locals()), Path(out), expand(set)
+    given = below_flags(locals(), [model])
+    images, folder, options = of_images(given), Path(out), expand(given["set"])
     settings = {"data": options.pop("data", {})}
     chosen = choose([FINETUNE], {FINETUNE: options})[FINETUNE]
     with new_folder(folder), shown("fine-tuning", quiet) as progress:

@@ -8,8 +8,12 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.view import View
+from ..data.opening import open_dataset
 from ..reports.sheet import contact_sheet
-from .open_data import opened
+from .config_file import below_flags
+from .open_data import settings_of
+
+_SIZE = 64  # pixels
 
 
 @dataclass(frozen=True)
@@ -30,24 +34,27 @@ class ContactSheet:
 
 def views(
     *,
-    domain: str,
+    domain: str = "",
     data: str | PathLike[str] = "",
     policy: str = "default",
-    image_size: int = 64,
-    seed: int = 0,
+    image_size: int | None = None,
+    seed: int | None = None,
     out: str | PathLike[str] = "views.png",
+    config: str | PathLike[str] | None = None,
     set: Mapping[str, Any] | None = None,
 ) -> ContactSheet:
     """Draws augmented views of a few images, and measures what each augmentation clips.
 
     The arguments are the flags of `ssl-kit views`; without `data`, images are the domain's demo.
     """
+    given = below_flags(locals())
     if data and Path(data).is_dir() and Path(out).resolve().is_relative_to(Path(data).resolve()):
         raise UsageError(
             f"'{out}' lies in the folder of the images and would be taken for one of them. Choose "
             "another --out."
         )
-    field, dataset = opened(domain, data, "", set)
-    request = View(image_size, policy=policy)
-    clips = contact_sheet(field, dataset, request, Path(out), seed=seed)
+    field, settings = settings_of({"domain": domain, "data": data}, config, set)
+    request = View(given["image_size"] or _SIZE, policy=policy)
+    dataset = open_dataset(field, settings.data)
+    clips = contact_sheet(field, dataset, request, Path(out), seed=given["seed"] or 0)
     return ContactSheet(Path(out), {clip.transform: clip.clipped for clip in clips})

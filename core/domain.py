@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .index import Index
     from .pairing import Pairing
 
-
 Policy = Callable[[View, Sequence[str]], "list[Transform]"]
 """Makes the transforms of a view from the request and the channel names. They get uint8 or float32
 in [0, 1], (H, W, C), and the last of them returns an image of `view.size`."""
@@ -27,8 +26,7 @@ class Corruption:
     """A corruption typical of the domain, used to measure how robust features are.
 
     Attributes:
-        transform: Makes the transform from a strength and the channel names; it gets what
-            policies get. None where the corruption does not occur in such images.
+        transform: Makes the transform from a strength and the channel names; None for others.
         strengths: Strengths to test, from mild to severe, in the unit that is usual in the field.
         unit: Unit of the strengths: "dB", "quality", ...
     """
@@ -53,6 +51,7 @@ class Domain:
         pairings: Rules that find positives that are not augmentations, by name.
         objectives: Names of the objectives that come with the domain.
         corruptions: Corruptions that are typical of its images, by name.
+        channel_names: Its names of channels by spellings, in lower case without marks.
     """
 
     name: str
@@ -65,3 +64,4 @@ class Domain:
     pairings: Mapping[str, PairingRule] = field(default_factory=dict)
     objectives: tuple[str, ...] = ()
     corruptions: Mapping[str, Corruption] = field(default_factory=dict)
+    channel_names: Mapping[str, str] = field(default_factory=dict)

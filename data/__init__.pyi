@@ -62,10 +62,15 @@ from .signals import Scale as Scale
 from .signals import SignalDataset as SignalDataset
 from .signals import SignFlip as SignFlip
 
+# Messages
+from .counting import agree as agree
+from .counting import plural as plural
+
 # Registries and splits
 from .registries import datasets as datasets
 from .registries import domains as domains
 from .splits import Splits as Splits
+from .splits import can_leave_one_out as can_leave_one_out
 from .splits import split as split
 
 # Policies

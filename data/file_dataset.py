@@ -87,6 +87,20 @@ class FileDataset(Dataset):
         """
         return {}
 
+    def details(self) -> Sequence[Sequence[str]]:
+        """Returns a table of the files for 'ssl-kit inspect', its heading first; [] for none.
+
+        It may name files, and so it is printed only, and never written to a folder of a run.
+        """
+        return []
+
+    def warnings(self) -> Iterable[str]:
+        """Returns what looks wrong in files or options, a sentence each; asked once at the start.
+
+        'ssl-kit inspect' and a training print it, and `--strict` refuses it.
+        """
+        return ()
+
     def path_of(self, file: int) -> Path:
         """Returns the path of a file."""
         return file_path(self.path, self.files.key(file))
@@ -127,8 +141,9 @@ class FileDataset(Dataset):
     def refuse_if_all_fail(self, usable: Collection[int]) -> None:
         """Raises DataError if there are faults and no file is usable."""
         if self.faults and not usable:
+            count = f"{len(self.faults)} " if len(self.faults) > 1 else ""
             raise DataError(
-                f"None of the {len(self.faults)} {self.kind} in '{self.path}' can be used; "
+                f"None of the {count}{self.kind} in '{self.path}' can be used; "
                 f"{self.listed_faults()}."
             )
 

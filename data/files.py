@@ -13,6 +13,7 @@ from ..core.index import Index
 from ..core.index import LabelSource as LabelSource
 from ..core.index import evenly_spaced as evenly_spaced
 from .companions import counted_by_ending, masks_among
+from .counting import agree, plural
 from .label_values import joined_by_bars, spelled_alike
 from .labels import read_table
 from .layouts import Labeling, Row, from_folders, from_layout
@@ -60,9 +61,9 @@ def index_files(
     masks = set() if source.masks else masks_among([key for key, _ in files])
     if 0 < len(masks) < len(files):
         files = [entry for entry in files if entry[0] not in masks]
+        are = f"{plural(len(masks), 'mask')} beside the images {agree(len(masks), 'is', 'are')}"
         remarks.append(
-            f"{len(masks)} masks beside the images are left out, such as '{min(masks)}'; "
-            "--set data.masks=true includes them."
+            f"{are} left out, such as '{min(masks)}'; --set data.masks=true includes them."
         )
     keys = [key for key, _ in files]
     table = source.table or table_in(root)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from ..core.dataset import Dataset
 from ..core.errors import UsageError
 from ..core.index import Index
+from .channel_spellings import MAY_BE_A_SLIP
 from .companions import counted_by_ending
 from .copies import Copies, find_copies
+from .counting import agree, plural
 from .file_dataset import FileDataset
 from .files import table_in
 from .looking import Channel, Sample, channels_of, look_at, outside_of_window
-from .splits import Splits
+from .splits import Splits, more_groups
 from .table import MAY_BE_GROUPS
 
 SAMPLE = 1024
@@ -54,6 +56,7 @@ class Inspection:
         part_groups: Number of groups in each part.
         part_classes: Number of images by class in each part.
         copies: Equal and nearly equal images.
+        details: Table of the files, its heading first; empty if the reader tells nothing of them.
         remarks: What was assumed and left out while indexing and splitting.
         warnings: What looks wrong, one sentence each.
     """
@@ -77,6 +80,7 @@ class Inspection:
     part_groups: Mapping[str, int]
     part_classes: Mapping[str, Mapping[str, int]]
     copies: Copies
+    details: Sequence[Sequence[str]]
     remarks: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -107,9 +111,10 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
     warnings = [
         *_of_pixels(sample, channels, constant, unreadable),
         *outside_of_window(dataset, channels),
+        *(dataset.warnings() if isinstance(dataset, FileDataset) else ()),
         *_of_copies(copies, sample),
         *splits.warnings,
-        *(remark for remark in index.remarks if MAY_BE_GROUPS in remark),
+        *(r for r in index.remarks if MAY_BE_GROUPS in r or MAY_BE_A_SLIP in r),
     ]
     gray = len(channels) > 1 and not sample.colored
     return Inspection(
@@ -132,6 +137,7 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
         part_groups={name: _distinct(index.groups[part]) for name, part in parts.items()},
         part_classes={name: _counts(index.take(part)) for name, part in parts.items()},
         copies=copies,
+        details=dataset.details() if isinstance(dataset, FileDataset) else (),
         remarks=tuple(r for r in _remarks(dataset, splits, channels, gray) if r not in warnings),
         warnings=tuple(warnings),
     )
@@ -141,11 +147,11 @@ def summary(facts: Inspection) -> str:
     """Says in a line how images were read, and where labels and groups come from."""
     kinds = ", ".join(facts.types)
     size = next(iter(facts.sizes)) if len(facts.sizes) == 1 else f"{len(facts.sizes)} sizes"
-    labels = f"{len(facts.classes)} classes" if facts.classes else "labels"
+    labels = plural(len(facts.classes), "class") if facts.classes else "labels"
     origin = facts.origins.get("label", "")
     named = f"{labels} from {origin}" if origin else labels if facts.classes else "no labels"
     by = facts.origins.get("group", "")
-    groups = "each image is a group" if facts.single else f"{facts.groups} groups"
+    groups = "each image is a group" if facts.single else plural(facts.groups, "group")
     return f"Read as {kinds}, {size}; {named}; {groups}{f' from {by}' if by else ''}."
 
 
@@ -209,8 +215,8 @@ def _remarks(
     groups = _distinct(dataset.index.groups[splits.test])
     if 0 < groups < _FEW:
         yield (
-            f"The test part has {groups} {'group' if groups == 1 else 'groups'}; a verdict needs "
-            f"at least {_FEW}. Declare more, smaller groups, or choose a larger --holdout."
+            f"The test part has {plural(groups, 'group')}; a verdict needs at least {_FEW}. "
+            f"{more_groups(dataset.index, _FEW)}"
         )
 
 
@@ -233,14 +239,16 @@ def _of_pixels(
         example = f", such as '{key}'" if key else ""
         yield f"Unreadable: {count} of the files or images{example}: {reason.rstrip('.')}."
     if len(unreadable) > _RARE:
-        yield f"Unreadable for {len(unreadable) - _RARE} other reasons, each of fewer files."
+        others = plural(len(unreadable) - _RARE, "other reason")
+        yield f"Unreadable for {others}, each of fewer files."
     if len(sample.types) > 1:
         listed = ", ".join(f"{n} {name}" for name, n in sample.types.most_common())
         yield f"The images have several number types: {listed}."
     for channel in channels:
         yield from _of_channel(channel)
     if constant:
-        yield f"{constant} of {len(sample.positions)} images looked at are constant."
+        looked = plural(len(sample.positions), "image")
+        yield f"{constant} of {looked} looked at {agree(constant, 'is', 'are')} constant."
     yield from _unlike_scales(sample)
 
 

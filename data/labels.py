@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.index import SPLITS
+from .counting import agree, plural
 from .key_finder import KeyFinder
 from .label_values import is_missing
 from .layouts import Labeling, Part, Row, split_named
@@ -56,21 +57,27 @@ def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = Fal
     keys_of_lines = _found(path, key_of, [line[files] for line in table.lines])
     rows, parts = _collect(table, columns, indicators, keys_of_lines)
     if parts:
-        table.remarks.append(
-            f"{len(parts)} rows of '{path.name}' have x and y: they label the part of a file at "
-            "this place, and not the file. Rename these columns if they label whole files."
-        )
+        table.remarks.append(_of_parts(len(parts), path.name))
     origins = {
         kind: f"column {table.header[column].strip()} of {path.name}"
         for kind, column in columns.items()
         if column is not None
     }
     if indicators:
-        origins["label"] = f"{len(indicators)} columns of 0 and 1 of {path.name}"
+        origins["label"] = f"{plural(len(indicators), 'column')} of 0 and 1 of {path.name}"
     absent_rows = len(keys) - len(rows)
     if absent_rows:
-        table.remarks.append(f"{absent_rows} of {len(keys)} files have no row in '{path.name}'.")
+        have = f"{plural(len(keys), 'file')} {agree(absent_rows, 'has', 'have')}"
+        table.remarks.append(f"{absent_rows} of {have} no row in '{path.name}'.")
     return Labeling(rows, (*table.remarks, *key_of.remarks), tuple(parts), origins)
+
+
+def _of_parts(rows: int, table: str) -> str:
+    return (
+        f"{plural(rows, 'row')} of '{table}' {agree(rows, 'has', 'have')} x and y: the label is of "
+        "the part of a file at this place, and not of the file. Rename these columns if whole "
+        "files are labeled."
+    )
 
 
 def _found(path: Path, key_of: KeyFinder, names: Sequence[str]) -> list[str]:
@@ -83,7 +90,7 @@ def _found(path: Path, key_of: KeyFinder, names: Sequence[str]) -> list[str]:
     absent = [name.strip() for name, key in zip(names, keys, strict=True) if key is None]
     if absent:
         raise UsageError(
-            f"'{path}' names {len(absent)} files that are not there, the first '{absent[0]}'; "
+            f"'{path}' names {plural(len(absent), 'file')} not there, the first '{absent[0]}'; "
             "paths are relative to the data folder, or absolute."
         )
     return [key or "" for key in keys]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 
 from ..core.errors import UsageError
+from .counting import agree, plural
 
 _SPLITS = {
     **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
@@ -109,7 +110,10 @@ def _without_common(paths: list[list[str]]) -> list[list[str]]:
 
 
 def _loose(count: int) -> tuple[str, ...]:
-    text = f"{count} files lie in no class folder and have no label."
+    text = (
+        f"{plural(count, 'file')} {agree(count, 'lies', 'lie')} in no class folder, without a "
+        "label."
+    )
     return (text,) if count else ()
 
 
@@ -192,7 +196,10 @@ def from_layout(keys: Sequence[str], layout: str) -> Labeling:
             "test."
         )
     unmatched = len(keys) - len(rows)
-    remarks = (f"{unmatched} files do not fit --layout '{layout}' and have no label.",)
+    remarks = (
+        f"{plural(unmatched, 'file')} {agree(unmatched, 'does', 'do')} not fit --layout '{layout}' "
+        "and so no label is known.",
+    )
     origins = dict.fromkeys(_FIELD.findall(layout), f"--layout {layout}")
     return Labeling(rows, remarks if unmatched else (), origins=origins)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from ..core.domain import Domain
 from ..core.errors import DataError, UnknownNameError, UsageError, did_you_mean
 from ..core.index import LabelSource
 from ..core.pairing import Pairing
+from .channel_spellings import unknown_names, with_standard_names
 from .companions import counted_by_ending
 from .files import walk
 from .named import DataPath, LocalPath, parse_name, with_absolute_paths
@@ -106,12 +108,18 @@ def open_dataset(
     """
     path, name = Path(parse_name(config.path)[1]), reader_of(domain, config)
     reader: type[Dataset] = datasets[name]
-    options = validate(reader.Config, config.options, "data.options", f"The reader {name} has")
+    given, remarks = with_standard_names(domain, reader, config.options)
+    options = validate(reader.Config, given, "data.options", f"The reader {name} has")
     labels = Path(config.labels) if config.labels else None
     if labels and not labels.is_file():
         raise UsageError(f"The labels '{labels}' do not exist. Give --labels a CSV file.")
     source = LabelSource(labels, config.layout, config.masks, config.targets)
-    return reader.open(path, options, source, value_range)
+    dataset = reader.open(path, options, source, value_range)
+    remarks += unknown_names(domain, dataset)
+    if remarks:
+        every = (*dataset.index.remarks, *remarks)
+        dataset.index = replace(dataset.index, remarks=every)
+    return dataset
 
 
 def reader_of(domain: Domain, config: DataConfig) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UsageError, did_you_mean
+from ..core.errors import UsageError
 from ..core.index import SPLITS, Index
+from .counting import agree, plural
 from .targets import strata
 
 Positions = NDArray[np.int64]
@@ -56,7 +57,8 @@ def split(index: Index, holdout: float) -> Splits:
     labels = strata(index)
     remarks: list[str] = []
     if not declared and holdout > 0:
-        drawn, remarks = _draw(index, labels, labels >= 0, holdout)
+        drawn, rare = _draw(index, labels, labels >= 0, holdout)
+        remarks = _lacking(index, drawn, rare, _folds(holdout))
         test = np.isin(index.groups, index.groups[drawn])  # with what is unlabeled of its groups
     val = (index.splits == SPLITS.index("val")) & ~test
     if not val.any():
@@ -67,7 +69,8 @@ def split(index: Index, holdout: float) -> Splits:
     shared = np.intersect1d(index.groups[test], index.groups[~test])
     if len(shared):
         raise UsageError(
-            f"{len(shared)} groups are in the test part and outside of it. Correct the split "
+            f"{plural(len(shared), 'group')} {agree(len(shared), 'is', 'are')} in the test part "
+            "and outside of it. Correct the split "
             "column, or leave it out to have groups kept together."
         )
     remarks += [doubt for doubt in doubts if doubt not in remarks]
@@ -86,7 +89,7 @@ def _only_in_test(index: Index, test: NDArray[np.bool_]) -> list[str]:
     labeled = int((index.labels[test] >= 0).sum())
     return [
         f"{_named(index, lonely)} in the test part only and cannot be learned: at most "
-        f"{labeled - count} of its {labeled} images can be classified correctly."
+        f"{labeled - count} of its {plural(labeled, 'image')} can be classified correctly."
     ]
 
 
@@ -100,9 +103,9 @@ def _untested(index: Index, test: NDArray[np.bool_], holdout: float) -> list[str
     missing = [k for k, size in enumerate(sizes.tolist()) if size >= least and k not in tested]
     if not missing or not tested - {-1}:
         return []
-    groups = len(np.unique(index.groups[np.isin(index.labels, missing)]))
+    groups = plural(len(np.unique(index.groups[np.isin(index.labels, missing)])), "group")
     return [
-        f"{_named(index, missing)} in {groups} {'group' if groups == 1 else 'groups'} and not in "
+        f"{_named(index, missing)} in {groups} and not in "
         "the test part, so that no result tells how well it is recognized."
     ]
 
@@ -113,106 +116,129 @@ def _named(index: Index, classes: Sequence[int]) -> str:
     return f"The class {listed} is" if len(names) == 1 else f"The classes {listed} are"
 
 
+def holdout_for(index: Index, groups: int) -> float | None:
+    """Returns a share that holds out some number of groups and leaves two classes to learn.
+
+    Returns:
+        The smallest of 0.2, 0.25, 0.33 and 0.5 that does; None if none does.
+    """
+    labels = strata(index)
+    for share in (0.2, 0.25, 0.33, 0.5):
+        drawn, _ = _draw(index, labels, labels >= 0, share)
+        enough = len(np.unique(index.groups[drawn])) >= groups
+        if enough and len(np.unique(labels[~drawn & (labels >= 0)])) > 1:
+            return share
+    return None
+
+
+def more_groups(index: Index, least: int) -> str:
+    """Says how the test part gets some number of groups."""
+    if (index.splits == SPLITS.index("test")).any():
+        return "Declare more groups as test."
+    share = holdout_for(index, least)
+    if share:
+        return f"Choose --holdout {share:g}, or declare more, smaller groups."
+    labeled = len(np.unique(index.groups[strata(index) >= 0]))
+    in_turn = labeled >= least and index.targets is None and can_leave_one_out(index)
+    advice = f"the evaluation 'leave_one_out' tests each of the {labeled} groups in turn"
+    return f"No --holdout gives so many: {advice if in_turn else 'label more groups'}."
+
+
+def can_leave_one_out(index: Index, left_out: Positions | None = None) -> bool:
+    """Tells whether two classes remain to learn from when any one group is left out.
+
+    Args:
+        index: Of the dataset.
+        left_out: Images whose groups are left out in turn; None for all.
+    """
+    labeled = index.labels >= 0
+    pairs = np.unique(np.stack([index.labels[labeled], index.groups[labeled]]), axis=1)
+    classes, where, counts = np.unique(pairs[0], return_inverse=True, return_counts=True)
+    alone = counts[where] == 1  # classes that are in a single group
+    if left_out is not None:
+        alone &= np.isin(pairs[1], index.groups[left_out])
+    _, lost = np.unique(pairs[1][alone], return_counts=True)
+    return len(np.unique(pairs[1])) > 1 and len(classes) - int(lost.max(initial=0)) > 1
+
+
+def _folds(share: float) -> int:
+    return max(2, round(1 / min(share, 1 - share)))
+
+
 def _draw(
     index: Index, labels: NDArray[np.int32], among: NDArray[np.bool_], share: float
-) -> tuple[NDArray[np.bool_], list[str]]:
+) -> tuple[NDArray[np.bool_], list[int]]:
     """Draws about `share` of the groups among some images, stratified by label.
 
     Classes with fewer images than folds are not drawn from; they stay where they are.
 
     Returns:
-        (n,) whether each image is drawn, none if there are too few, and remarks on what is rare.
+        (n,) whether each image is drawn, none if there are too few, and the classes that are rare.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     drawn = np.zeros(len(index), dtype=bool)
-    folds = max(2, round(1 / min(share, 1 - share)))
+    folds = _folds(share)
     sizes = np.bincount(labels[among], minlength=len(index.classes))
     rare = np.flatnonzero((sizes > 0) & (sizes < folds)).tolist()
     usual = int((sizes >= folds).sum())
     chosen = np.flatnonzero(among & ~np.isin(labels, rare))
     groups = index.groups[chosen]
     count = len(np.unique(groups))
-    if not sizes.any():
-        return drawn, []
     if usual < (2 if rare else 1) or count < folds:
-        return drawn, [_why_nothing(index, sizes, count, folds)]
+        return drawn, rare
     splitter = StratifiedKFold if count == len(groups) else StratifiedGroupKFold  # slow at 10^6
     folded = splitter(n_splits=folds, shuffle=True, random_state=0).split(
         chosen, labels[chosen], None if count == len(groups) else groups
     )
     part = np.isin(np.arange(len(chosen)), next(iter(folded))[1])
     drawn[chosen[part if share <= 0.5 else ~part]] = True
-    if not rare or index.targets is not None:
-        return drawn, []
-    return drawn, [
-        f"{_named(index, rare)} too rare to be tested (fewer than {folds} images)"
-        " and part of the training images."
-    ]
+    return drawn, rare
 
 
-def _why_nothing(index: Index, sizes: NDArray[np.int64], groups: int, folds: int) -> str:
-    """Says why nothing is held out, and what to do.
-
-    Args:
-        index: Of the dataset.
-        sizes: Number of images of each class.
-        groups: Number of groups of the classes that are not rare.
-        folds: Number of groups, and of images of each class, that are needed.
-    """
-    labeled = len(np.unique(index.groups[strata(index) >= 0]))
-    if groups < folds and labeled < folds:
-        lacking = f"{folds} groups are needed, and the labeled images have {labeled}"
-        enough = labeled
+def _lacking(index: Index, drawn: NDArray[np.bool_], rare: Sequence[int], folds: int) -> list[str]:
+    """Says which classes are too rare to be tested, or why nothing is held out and what to do."""
+    labels = strata(index)
+    if drawn.any() and rare and index.targets is None:
+        return [
+            f"{_named(index, rare)} too rare to be tested (fewer than {folds} images)"
+            " and part of the training images."
+        ]
+    if drawn.any() or not (labels >= 0).any():
+        return []
+    groups = len(np.unique(index.groups[labels >= 0]))
+    if groups < folds:
+        lacking = f"{folds} groups are needed, and the labeled images have {groups}"
     else:
-        rare = np.flatnonzero((sizes > 0) & (sizes < folds)).tolist()
+        sizes = np.bincount(labels[labels >= 0])
         counts = f" ({', '.join(str(sizes[k]) for k in rare[:5])})" if index.targets is None else ""
         names = ", ".join(f"'{index.classes[k]}'" for k in rare[:5]) if counts else "the labels"
         lacking = (
             f"a class needs {folds} images to be tested, and {names} "
             f"{'has' if len(rare) == 1 else 'have'} fewer{counts}"
         )
-        enough = int(min(labeled, np.sort(sizes[sizes > 0])[-2:].min()))
-    larger = f"--holdout {1 / enough:.2g} needs {enough} of them, and " if enough > 1 else ""
-    return (
-        f"{_NOTHING}: {lacking}. {larger}"
-        f"{'t' if larger else 'T'}he evaluation 'leave_one_out' tests each group in turn (give "
-        "--allow-overlap if the run was pre-trained on them)."
+    return [f"{_NOTHING}: {lacking}. {_advice(index, groups)}"]
+
+
+def _advice(index: Index, groups: int) -> str:
+    """Says what tests the labels of these groups; each share is tried before it is advised."""
+    shares = (0.25, 0.33, 0.5)
+    share = holdout_for(index, 1)
+    larger = f"--holdout {share:g} needs {_folds(share)} of them" if share in shares else ""
+    in_turn = (
+        "the evaluation 'leave_one_out' tests each group in turn (give --allow-overlap if the run "
+        "was pre-trained on them)"
     )
-
-
-def of_classes(index: Index, positions: Positions, classes: Sequence[str]) -> Positions:
-    """Returns those of some positions whose images are of one of the classes.
-
-    Args:
-        index: Of the dataset.
-        positions: (n,) of the images that may be used.
-        classes: Names of classes; all images are returned if there are none.
-
-    Raises:
-        UsageError: If there is no such class, or none of the images is of one.
-    """
-    if not classes:
-        return positions
-    known = index.classes if index.targets is None else ()
-    if not known:
-        raise UsageError(
-            "data.classes chooses images by their class, and these images have no classes. Put "
-            "them into class folders, or give --labels a CSV with the columns path and label."
-        )
-    if unknown := [name for name in classes if name not in known]:
-        hint = did_you_mean(unknown[0], known)
-        raise UsageError(
-            f"data.classes: the images have no class '{unknown[0]}'. {hint}{' ' * bool(hint)}"
-            f"They have {', '.join(known)}."
-        )
-    kept = positions[np.isin(index.labels[positions], [known.index(name) for name in classes])]
-    if not len(kept):
-        raise UsageError(
-            f"No image of data.classes ({', '.join(classes)}) is outside of the test part. Name "
-            "another class, or choose a smaller --holdout."
-        )
-    return kept
+    if index.targets is None and can_leave_one_out(index):
+        advice = f"{larger}, and {in_turn}." if larger else f"{in_turn}."
+        return advice[:1].upper() + advice[1:]
+    if larger:
+        return f"{larger}."
+    return (
+        f"{'So few groups' if groups > 1 else 'One group'} cannot be tested: two classes are "
+        "needed that are each in two groups or more, one to learn from and one to test on. Label "
+        "more groups; pre-training, 'ssl-kit embed' and the evaluation 'spectrum' need no labels."
+    )
 
 
 def labeled_parts(index: Index, splits: Splits) -> Splits:

@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, did_you_mean
 from ..core.index import Index
+from .counting import agree, plural
 
 Kind = Literal["auto", "classes", "numbers", "several"]
 NONE = "|"
@@ -95,7 +96,9 @@ def _as_numbers(labels: Sequence[str], numbers: Sequence[float | None]) -> Label
     wrong = [label for label, number in zip(labels, numbers, strict=True) if number is None]
     if wrong:
         raise UsageError(
-            f"data.targets=numbers, but {len(wrong)} labels are no numbers, the first '{wrong[0]}'."
+            f"data.targets=numbers, but {plural(len(wrong), 'label')} "
+            f"{agree(len(wrong), 'is', 'are')} no number, "
+            f"the first '{wrong[0]}'."
         )
     remark = (
         "The labels are numbers (a regression target) and no classes; evaluations of classes "
@@ -118,7 +121,7 @@ def _as_several(labels: Sequence[str]) -> Labels:
     example = next((label for label, each in zip(labels, sets, strict=True) if len(each) > 1), "")
     none = sum(label != "" and not each for label, each in zip(labels, sets, strict=True))
     remark = (
-        f"{several} images have several labels"
+        f"{plural(several, 'image')} {agree(several, 'has', 'have')} several labels"
         + (f", such as '{example}'" if example else "")
         + (f", and {none} have none of them" if none else "")
         + ". Evaluations with one label per image cannot use them: these images count as "
@@ -146,3 +149,39 @@ def strata(index: Index) -> NDArray[np.int32]:
     )
     codes[known] = np.where(counts[combinations] < 10, len(counts), combinations)
     return codes
+
+
+def of_classes(
+    index: Index, positions: NDArray[np.int64], classes: Sequence[str]
+) -> NDArray[np.int64]:
+    """Returns those of some positions whose images are of one of the classes.
+
+    Args:
+        index: Of the dataset.
+        positions: (n,) of the images that may be used.
+        classes: Names of classes; all images are returned if there are none.
+
+    Raises:
+        UsageError: If there is no such class, or none of the images is of one.
+    """
+    if not classes:
+        return positions
+    known = index.classes if index.targets is None else ()
+    if not known:
+        raise UsageError(
+            "data.classes chooses images by their class, and these images have no classes. Put "
+            "them into class folders, or give --labels a CSV with the columns path and label."
+        )
+    if unknown := [name for name in classes if name not in known]:
+        hint = did_you_mean(unknown[0], known)
+        raise UsageError(
+            f"data.classes: the images have no class '{unknown[0]}'. {hint}{' ' * bool(hint)}"
+            f"They have {', '.join(known)}."
+        )
+    kept = positions[np.isin(index.labels[positions], [known.index(name) for name in classes])]
+    if not len(kept):
+        raise UsageError(
+            f"No image of data.classes ({', '.join(classes)}) is outside of the test part. Name "
+            "another class, or choose a smaller --holdout."
+        )
+    return kept

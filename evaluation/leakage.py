@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..core.dataset import Dataset
 from ..core.errors import UsageError
+from ..data.counting import agree, plural
 from ..training.run import Run
 from .data import EvaluationData
 from .evaluation import Evaluation
@@ -39,14 +40,16 @@ def refuse_overlap(
     shared = trained & index.group_hashes(data.splits.test)
     if shared and not allow:
         raise UsageError(
-            f"{len(shared)} groups of the test part were pre-trained on, so its result would "
+            f"{plural(len(shared), 'group')} of the test part "
+            f"{agree(len(shared), 'was', 'were')} pre-trained on, so its result would "
             "flatter the run. Pre-train with the same --data (its test part is then left out), or "
             "say --allow-overlap."
         )
     reported = shared.union(*(trained & index.group_hashes(p.tested(data)) for p in evaluations))
     if len(reported) > len(shared) and not allow:
         raise UsageError(
-            f"{len(reported)} groups that an evaluation reports on were pre-trained on, without "
+            f"{plural(len(reported), 'group')} that an evaluation reports on "
+            f"{agree(len(reported), 'was', 'were')} pre-trained on, without "
             "their labels, so its result would flatter the run. Pre-train on other groups, set the "
             "evaluation to report on the test part alone where it can, or say --allow-overlap."
         )

@@ -31,7 +31,7 @@ class Understood(dict[str, Any]):
 
 def _lines(facts: Inspection, refusals: Mapping[str, str]) -> Iterator[str]:
     yield from aligned(list(fact_rows(facts)))
-    for table in (channel_rows(facts), class_rows(facts)):
+    for table in (channel_rows(facts), class_rows(facts), _detail_rows(facts)):
         if table:
             yield ""
             yield from aligned(table)
@@ -153,6 +153,11 @@ def class_rows(facts: Inspection) -> list[list[str]]:
     more = len(facts.classes) - _MOST
     rows += [[f"and {more} more"]] if more > 0 else []
     return [["class", "images", *(names[part] for part in parts)], *rows]
+
+
+def _detail_rows(facts: Inspection) -> list[Sequence[str]]:
+    more = len(facts.details) - 1 - _MOST
+    return [*facts.details[: _MOST + 1], *([[f"and {more} more"]] if more > 0 else [])]
 
 
 def evaluation_sentences(refusals: Mapping[str, str]) -> Sequence[str]:

@@ -33,7 +33,6 @@ from .words import (
 
 GRAD_CAM = "gradcam.png"
 _FEW_GROUPS = 6
-_NAME = 17  # characters of the name of an encoder in a table, which is as wide as its numbers
 _NO_NAMES: Mapping[int, str] = {}
 _FLATTERED = "The run was pre-trained on test groups, which may make it look better than it is."
 
@@ -171,10 +170,8 @@ def judged(evaluation: SideBySide, shared: int) -> list[str]:
 
 def _table(evaluation: SideBySide) -> list[str]:
     first = evaluation.first
-    names = [name[:_NAME] for name in evaluation.results]
-    rows: list[list[str]] = [
-        [evaluation.evaluation, *columns(names, "gain" if evaluation.gains else "")]
-    ]
+    names = columns(list(evaluation.results), "gain" if evaluation.gains else "")
+    rows: list[list[str]] = [[evaluation.evaluation, *names]]
     for metric in main_metrics(first):
         mark = " *" if metric == first.main else ""
         cells = [" ".join(filter(None, parts)) for parts in metric_cells(evaluation, metric)]
@@ -213,7 +210,7 @@ def _groups(evaluation: SideBySide, names: Mapping[int, str]) -> list[str]:
         if names:
             column = ["name", *(names[int(g)] for g, *_ in groups)]
             rows = [[row[0], name, *row[1:]] for row, name in zip(rows, column, strict=True)]
-        lines += [f"  {score} of each test group in percent", *aligned(rows)]
+        lines += [f"  {score} of each test group in percent", *in_blocks(rows)]
     return lines
 
 

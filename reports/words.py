@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..data.counting import plural as plural
+
 if TYPE_CHECKING:
     from ..training.intervals import Estimate
 
@@ -56,11 +58,6 @@ _SHORT_SECONDS, _SHORT_EPOCHS, _LONG_SECONDS = 300, 5, 3600
 def sentence_case(text: str) -> str:
     """Makes the first letter of a text a capital and leaves the others as they are."""
     return text[:1].upper() + text[1:]
-
-
-def plural(count: int, word: str) -> str:
-    """Writes a count with its noun: "1 image", "1,204 images"."""
-    return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
 def listed(items: Sequence[str]) -> str:

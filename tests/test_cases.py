@@ -102,7 +102,7 @@ ROWS = [
     ("mixed_depth", "natural", {}, {"images": 6, **WHOLE}, "1 of the 6 .* uint16"),
     ("nodata_undeclared_float", "remote_sensing", {}, {"images": 4}, "-3.4028"),
     ("nodata_undeclared_int16", "remote_sensing", {}, {"images": 4}, "-9999"),
-    ("nodata_whole_chip", "remote_sensing", {}, {"images": 7}, "1 tiles hold too little"),
+    ("nodata_whole_chip", "remote_sensing", {}, {"images": 7}, "1 tile with too little"),
     ("palette_raster", "remote_sensing", {}, {"names": "red green blue"}, "color table"),
     ("nan_and_infinity", "remote_sensing", {}, {"images": 4}, ""),
     ("sar_decibels", "sar", {}, {"images": 4}, "stored=db"),

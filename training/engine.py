@@ -14,6 +14,7 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
 
 from ..core.errors import RunError, UsageError
+from ..data.counting import plural
 from ..data.process import STOP_SIGNALS, prepare_process
 from .run import Run
 from .settings import RunConfig
@@ -76,7 +77,9 @@ def divide_batch(batch_size: int, images: int, processes: int, accumulate: int =
     """
     size = min(batch_size, images // (processes * accumulate) * processes)
     if size < 2:
-        raise UsageError(f"There are {images} images to train on. Give --data more of them.")
+        raise UsageError(
+            f"Only {plural(images, 'image')} to train on: a batch needs two. Give --data more."
+        )
     if size % processes:
         raise UsageError(f"--batch-size {size} is no multiple of the {processes} processes.")
     return size

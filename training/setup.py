@@ -23,7 +23,8 @@ from ..data.earlier import open_like
 from ..data.loader import ViewDataset
 from ..data.opening import DataConfig, partners_of
 from ..data.process import prepare_process, seeded
-from ..data.splits import Positions, Splits, of_classes, split
+from ..data.splits import Positions, Splits, split
+from ..data.targets import of_classes
 from ..data.views import Renderer, changed
 from ..nn.checkpoints import facts_beside, options_beside
 from ..nn.layers import freeze_all_statistics, freeze_first_layers

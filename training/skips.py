@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import RunError
+from ..data.counting import plural
 from ..data.loader import Skipped
 from .run import Run
 
@@ -36,7 +37,8 @@ class Skips:
         if skipped and len(self.keys) > self._share * self._images:
             key, reason = skipped[0]
             raise RunError(
-                f"{len(self.keys)} of {self._images} images are unreadable, more than --max-skip "
+                f"{len(self.keys)} of {plural(self._images, 'image')} are unreadable, more than "
+                "--max-skip "
                 f"{self._share:g} allows; the first: '{key}': {reason}. All are listed in "
                 f"{self._run.skipped}. Repair or remove them, or raise --max-skip."
             )

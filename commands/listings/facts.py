@@ -154,7 +154,11 @@ def _read_domain(found: Found) -> Facts:
     call: Any = found.node
     if ast.unparse(call.func) != "Domain" or call.args:
         raise NotStatic(ast.unparse(call.func))
-    values = {word.arg: source.evaluate(word.value, found.module) for word in call.keywords}
+    values = {
+        word.arg: source.evaluate(word.value, found.module)
+        for word in call.keywords
+        if word.arg != "channel_names"  # a page has no need of it
+    }
     return _of_domain(values)
 
 

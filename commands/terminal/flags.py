@@ -26,8 +26,11 @@ def _nested(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...])
 
 
 def settings(metavar: str, text: str) -> Callable[[Any], Any]:
-    """Makes the option --set."""
-    return click.option("--set", multiple=True, metavar=metavar, callback=_nested, help=text)
+    """Makes the options --config and --set."""
+    values = click.option("--set", multiple=True, metavar=metavar, callback=_nested, help=text)
+    file = "TOML file with settings, as a run has, below flags and --set."
+    config = click.option("--config", type=PATH, help=file)
+    return lambda command: config(values(command))
 
 
 def out(text: str, **more: Any) -> Callable[[Any], Any]:
@@ -63,7 +66,6 @@ gradcam = click.option(
     default=0,
     help="Number of test images drawn with their Grad-CAM in gradcam.png, named in gradcam.csv.",
 )
-config = click.option("--config", type=PATH, help="TOML file with settings, below flags and --set.")
 label_budgets = click.option(
     "--budgets",
     default="10,50,all",
@@ -211,6 +213,7 @@ INSPECT = {
     "domain": "",
     "data": "the domain's demo",
     "labels": "",
+    "init": "the domain's",
     "layout": "",
     "holdout": "the domain's",
 }

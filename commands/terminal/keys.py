@@ -23,6 +23,7 @@ from ...training.settings import (
     read_toml,
     refuse_strays,
 )
+from ..config_file import read_config
 from ..listings import facts
 
 Options = Mapping[str, Any]
@@ -56,14 +57,16 @@ def check_images(options: Options) -> None:
     Raises:
         UsageError: At the first wrong name, key or value.
     """
-    given = options.get("set") or {}
+    given, file = options.get("set") or {}, read_config(options.get("config"))
     for key in given:
         if key != "data":
             raise unknown_key(key, key, ["data"])
     images = {"path": str(options["data"])} if options.get("data") else {}
-    config = validate(DataConfig, {**images, **given.get("data", {})}, "data")
-    if options.get("domain"):
-        own = facts.read(domains.entry(options["domain"]))
+    below = {"data": {**file.get("data", {}), **images}}
+    config = validate(DataConfig, merge(below, given).get("data", {}), "data")
+    domain = options.get("domain") or file.get("domain")
+    if domain:
+        own = facts.read(domains.entry(domain))
         _check_reader(config, own.get("datasets", ()))
 
 

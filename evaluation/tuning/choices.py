@@ -14,7 +14,8 @@ from ...core.encoder import Encoder
 from ...core.errors import DataError, UsageError
 from ...core.objective import Objective
 from ...data.opening import open_dataset
-from ...data.splits import Splits, of_classes, split
+from ...data.splits import Splits, split
+from ...data.targets import of_classes
 from ...nn.checkpoints import options_beside
 from ...nn.weights import create_encoder
 from ...training.engine import process_count

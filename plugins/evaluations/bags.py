@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ... import Dataset, Evaluation, Index, UsageError
-from ...data import grid_neighbors, parse_tile_keys
+from ...data import agree, grid_neighbors, parse_tile_keys, plural
 from ...evaluation import EvaluationData, Pretrained, Result, choose_epochs_then_refit, rarest
 from .bag_training import BagPart, BagsConfig, BagTraining
 from .pooling import Bag, Pooling, join
@@ -22,6 +22,7 @@ from .saliency import heat_map, overview, write_map, write_table
 
 Positions = NDArray[np.int64]
 
+_POSITION = re.compile(r"([\W_]+(r|row|c|col|column|x|y))?[\W_]*\d*$", re.IGNORECASE)
 _PATIENCE = 20  # epochs without a higher likelihood
 
 
@@ -134,8 +135,10 @@ def _check_labels(index: Index, chosen: Positions) -> None:
     mixed = int((labels > 1).sum())
     if mixed:
         raise UsageError(
-            f"{mixed} of {len(labels)} bags hold images of several labels, but a bag is a group "
-            "and has one. Let the column 'group' of --labels name what the labels belong to, or "
+            f"{mixed} of {plural(len(labels), 'bag')} {agree(mixed, 'holds', 'hold')} images of "
+            "several "
+            "labels, but a bag is a group and has one. Let the column 'group' of --labels name "
+            "what the labels belong to, or "
             "evaluate single images, with --evaluation linear."
         )
 
@@ -151,8 +154,10 @@ def _check_positions(index: Index, chosen: Positions) -> None:
     twice = len(np.unique(names[counts > 1, 0]))
     if twice:
         raise UsageError(
-            f"{twice} bags hold several images at one position, so a graph cannot tell which "
-            "images are neighbors. Let the column 'group' of --labels name each slide or scene on "
+            f"{plural(twice, 'bag')} {agree(twice, 'holds', 'hold')} several images at one "
+            "position, so "
+            "that a graph cannot tell which images are neighbors. Let the column 'group' of "
+            "--labels name each slide or scene on "
             "its own, or choose bags.pooling mean, max or attention."
         )
     if not grid_neighbors(positions).size:
@@ -211,7 +216,7 @@ def _slides(index: Index, images: Positions) -> list[tuple[str, Positions]]:
     if len(names) == len(images):
         keys = sorted(index.key(i) for i in images.tolist())
         pairs = takewhile(lambda pair: pair[0] == pair[1], zip(keys[0], keys[-1], strict=False))
-        name = re.sub(r"[\W_]*\d*$", "", "".join(letter for letter, _ in pairs))
+        name = _POSITION.sub("", "".join(letter for letter, _ in pairs))
         return [(name or "images", np.arange(len(images)))]
     shown = [name.decode(errors="replace") for name in names.tolist()]
     return [(name, np.flatnonzero(numbers == number)) for number, name in enumerate(shown)]
@@ -219,9 +224,12 @@ def _slides(index: Index, images: Positions) -> list[tuple[str, Positions]]:
 
 def _remark(maps: str, bags: int, pictures: int) -> str:
     drawn = (
-        f"{pictures} pictures" if pictures else "no picture, since there are no rows and columns"
+        plural(pictures, "picture")
+        if pictures
+        else "no picture, since there are no rows and columns"
     )
     return (
-        f"The saliency of the images of {bags} test bags is in '{maps}', in a folder for each "
+        f"The saliency of the images of {plural(bags, 'test bag')} is in '{maps}', in a folder "
+        "for each "
         f"encoder: saliency.csv and {drawn}."
     )

@@ -19,6 +19,7 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from ... import Evaluation, UsageError
+from ...data import agree, can_leave_one_out, plural
 from ...evaluation import (
     GRADES_APART,
     EvaluationData,
@@ -122,6 +123,11 @@ class LeaveOneOut(Evaluation):
             )
         if len(np.unique(index.labels[tested])) < 2:
             raise UsageError("An evaluation needs labels of at least two classes to learn from.")
+        if not self.config.folds and not can_leave_one_out(index, tested):
+            raise UsageError(
+                "Without one of the groups all labeled images are of one class, so that a probe "
+                "cannot be trained. Label more groups: two classes are needed without any of them."
+            )
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Tests each group once."""
@@ -248,8 +254,10 @@ def _remarks(scores: Mapping[int, Mapping[str, float]]) -> list[str]:
         return []
     named = ", ".join(single[:10]) + (", ..." if len(single) > 10 else "")
     return [
-        f"{len(single)} of {len(scores)} groups have a single class and count for the accuracy "
-        f"only (groups {named}).",
+        f"{len(single)} of {plural(len(scores), 'group')} {agree(len(single), 'has', 'have')} a "
+        "single "
+        f"class and {agree(len(single), 'counts', 'count')} for the accuracy only (groups "
+        f"{named}).",
     ]
 
 
@@ -262,6 +270,7 @@ def _of_pretrained(data: EvaluationData, tested: int) -> list[str]:
     if not seen:
         return []
     return [
-        f"{tested} of {groups} labeled groups are left out in turn. The run was pre-trained on "
+        f"{tested} of {plural(groups, 'labeled group')} {agree(tested, 'is', 'are')} left out in "
+        "turn. The run was pre-trained on "
         f"{seen} of the others, without their labels; the probe learns from all others."
     ]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from ... import Evaluation, Index, UsageError
+from ...data import agree, plural
 from ...evaluation import (
     EvaluationData,
     GradesConfig,
@@ -253,11 +254,13 @@ def _remarks(kept: Mapping[int, Any], left_out: Mapping[int, str], reported: int
         total = len(kept) + len(left_out)
         named = [f"{group} {why}" for group, why in list(left_out.items())[:3]]
         more = "; ..." if len(left_out) > 3 else ""
-        remarks.append(f"{len(left_out)} of {total} groups are left out: {'; '.join(named)}{more}.")
+        are = agree(len(left_out), "is", "are")
+        out = f"{len(left_out)} of {plural(total, 'group')} {are} left out"
+        remarks.append(f"{out}: {'; '.join(named)}{more}.")
     if reported < len(kept):
         remarks.append(
-            f"{len(kept) - reported} groups were pre-trained on: nothing is reported of them, and "
-            "the models of others learn from them."
+            f"{plural(len(kept) - reported, 'group')} that the run was pre-trained on: nothing is "
+            "reported there, and the models of others learn from the labels."
         )
     return remarks
 

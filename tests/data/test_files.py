@@ -103,11 +103,11 @@ def test_a_given_csv_wins_and_needs_only_some_columns(folder, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,label\ngone.png,cat\n", "names 1 files that are not there, the first 'gone.png'"),
+        ("path,label\ngone.png,cat\n", "names 1 file not there, the first 'gone.png'"),
         ("path,split\na.png,trian\n", "line 2: split is train, val or test, not 'trian'"),
         ("name,label\na.png,cat\n", "needs a column of paths, .* it has name, label"),
         ("", "needs a header with path"),
-        ("label,path\ncat\n", "names 1 files that are not there"),
+        ("label,path\ncat\n", "names 1 file not there"),
     ],
 )
 def test_a_wrong_csv_says_what_is_wrong(folder, tmp_path, text, message):

@@ -172,7 +172,7 @@ def test_many_whole_numbers_are_classes_and_it_is_said(folder):
 
 def test_numbers_that_are_none_are_refused(folder):
     write(folder, pets(folder))
-    with pytest.raises(UsageError, match="12 labels are no numbers, the first 'cat'"):
+    with pytest.raises(UsageError, match="12 labels are no number, the first 'cat'"):
         index_files(folder, [".png"], LabelSource(targets="numbers"))
 
 
@@ -271,7 +271,7 @@ def test_folders_below_classes_may_be_groups_and_a_loose_file_is_unlabeled(tmp_p
     names = [f"{c}/{c}{p}/{i}.png" for c in "ab" for p in range(3) for i in range(2)]
     index = index_files(files(tmp_path, *names, "0.png"), [".png"])
     assert index.classes == ("a", "b")
-    assert "1 files lie in no class folder" in index.remarks[0]
+    assert "1 file lies in no class folder" in index.remarks[0]
     (tmp_path / "0.png").unlink()
     assert '--layout "{label}/{group}/*"' in index_files(tmp_path, [".png"]).remarks[0]
 

@@ -1,10 +1,12 @@
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ssl_kit import Index, UsageError
-from ssl_kit.data.splits import of_classes, split
+from ssl_kit.data.splits import more_groups, split
+from ssl_kit.data.targets import of_classes
 
 
 def indexed(n=100, classes=4, per_group=1, **columns):
@@ -120,6 +122,37 @@ def test_too_few_groups_name_the_share_that_works():
     assert len(split(index, 0.25).test) == 10
 
 
+@pytest.mark.parametrize("slides", [1, 2])
+def test_shares_that_lead_nowhere_are_not_advised(slides):
+    labels = [f"class{i % slides % 2}" for i in range(30)]
+    index = Index.build(
+        [str(i) for i in range(30)], labels=labels, groups=[str(i % slides) for i in range(30)]
+    )
+    (warning,) = split(index, 0.2).warnings
+    assert "--holdout" not in warning
+    assert "leave_one_out" not in warning
+    assert "Label more groups; pre-training, 'ssl-kit embed'" in warning
+
+
+def test_the_share_that_is_advised_leaves_two_classes_to_learn_from():
+    index = indexed(80, labels=[f"c{i // 20 % 2}" for i in range(80)], per_group=20)
+    (warning,) = split(index, 0.2).warnings
+    share = float(re.search(r"--holdout ([\d.]+)", warning).group(1))
+    parts = split(index, share)
+    assert len(parts.test)
+    assert len(set(index.labels[~np.isin(np.arange(80), parts.test)].tolist())) == 2
+
+
+def test_more_groups_are_advised_with_a_share_that_gives_them():
+    index = indexed(200, classes=2, per_group=10)
+    assert more_groups(index, 6) == "Choose --holdout 0.33, or declare more, smaller groups."
+    assert len(np.unique(index.groups[split(index, 0.33).test])) >= 6
+    assert "'leave_one_out' tests each of the 8 groups" in more_groups(
+        indexed(80, classes=2, per_group=10), 6
+    )
+    assert "label more groups" in more_groups(indexed(40, classes=2, per_group=10), 6)
+
+
 def test_small_classes_are_named_with_the_share_that_works():
     labels = ["cat"] * 10 + ["dog"] * 3 + ["fox"] * 4
     index = indexed(17, labels=labels)
@@ -176,7 +209,7 @@ def test_unlabeled_images_of_a_test_group_are_not_trained_on():
 
 def test_a_declared_leak_is_refused():
     index = indexed(n=4, groups=["p1", "p1", "p2", "p3"], splits=["train", "test", "", ""])
-    with pytest.raises(UsageError, match="1 groups are in the test part and outside"):
+    with pytest.raises(UsageError, match="1 group is in the test part and outside"):
         split(index, 0.2)
 
 

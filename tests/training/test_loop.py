@@ -409,7 +409,7 @@ def test_a_batch_is_no_larger_than_the_images(tiny, tmp_path):
 
 def test_one_image_is_too_few(tiny, image_folder, tmp_path):
     more = {"data": {"path": str(image_folder / "disc" / "0.png")}}
-    with pytest.raises(UsageError, match=r"There are 1 images to train on. Give --data more"):
+    with pytest.raises(UsageError, match=r"Only 1 image to train on: .* Give --data more"):
         train(merge(tiny, more), tmp_path / "run")
 
 

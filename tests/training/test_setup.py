@@ -150,7 +150,7 @@ def test_what_only_a_batch_shows_leaves_no_new_folder(tiny, tmp_path, registered
 
 
 def test_too_few_images_are_refused_before_there_is_a_folder(tiny, shared_images, tmp_path):
-    with pytest.raises(UsageError, match="There are 1 images to train on"):
+    with pytest.raises(UsageError, match="Only 1 image to train on"):
         start([one_image(tiny, shared_images)], tmp_path / "run", Progress(quiet=True))
     assert not (tmp_path / "run").exists()
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from scipy.signal import resample_poly
 
 from ssl_kit import DataError
-from ssl_kit.data import FileDataset, evenly_spaced, parents_of
+from ssl_kit.data import FileDataset, agree, evenly_spaced, parents_of, plural
 
 from .spectra import Reals
 from .windows import WindowConfig, Windows
@@ -155,17 +155,19 @@ class AudioFiles(Windows, FileDataset):
         if slow:
             count = sum(each.rate < options.rate for each in facts)
             yield (
-                f"{count} of {len(facts)} files have fewer samples a second ({slow[0]:,}) than "
+                f"{count} of {plural(len(facts), 'file')} {agree(count, 'has', 'have')} fewer "
+                f"samples a second ({slow[0]:,}) than "
                 f"data.options.rate ({options.rate:,}), so they have no sound above "
                 f"{slow[0] // 2:,} Hz."
             )
         several = sum(each.channels > 1 for each in facts)
         if several and options.channel < 0:
-            yield f"The channels of {several} files are averaged (data.options.channel)."
+            yield f"The channels of {plural(several, 'file')} are averaged (data.options.channel)."
         short = sum(each.samples < options.window * each.rate for each in facts)
         if short:
             filled = {"silence": "filled with silence", "repeat": "repeated"}[options.short]
-            yield f"{short} files are shorter than {options.window:g} s and are {filled}."
+            be, them = agree(short, "is", "are"), plural(short, "file")
+            yield f"{them} {be} shorter than {options.window:g} s and {be} {filled}."
 
     def signal(self, i: int) -> Reals:
         """Returns window i, (1, n), full scale is 1.

@@ -21,39 +21,33 @@ _BARCODES = re.compile(
     r")(?![a-z0-9])",
     re.IGNORECASE,
 )
-_GAP = r"[ _.,;-]*"
-_POSITIONS = tuple(
-    re.compile(rf"(.*?[a-z0-9)\]]){pattern}(?![a-z]).*", re.IGNORECASE)
-    for pattern in (
-        r"[ _.,;-]*\[(?:[^\]]*,)?x=-?\d+,y=-?\d+[^\]]*\]",  # QuPath
-        rf"[ _.,;-]+\(?x{_GAP}=?\d+{_GAP}y{_GAP}=?\d+",
-        rf"[ _.,;-]+\(?(?:row|r){_GAP}=?\d+{_GAP}(?:column|col|c){_GAP}=?\d+",
-        r"[ _.,;-]+(?:tile|patch)(?:[ _-]?(?:no|nr|id|idx))?[ _-]?\d+",
-    )
-)
-_PAIR = re.compile(r"(.*[^ _.,;()-])[ _.,;-]*[ _.,;(-](\d+)[ _.,;-]+(\d+)\)?")
 _LAST_NUMBER = re.compile(r"(.*[^ _.,;()-])[ _.,;(-]+\d+\)?")
-_MOST = 0.8  # share of the names that must have a position
-_REPEATED = 0.75  # in a grid, ratio of different rows, or columns, to tiles; it is lower
-_STEP, _FAR = 16, 100  # pixels between positions, and largest position, that tell a grid of pixels
 _HOW = (
     "If that is wrong, declare the groups: a labels.csv with the columns path and group, or "
     '--set data.layout="{group}/*" for folders.'
 )
 
 
-def group_by_names(index: Index, kind: str, parts: bool, identifiers: Sequence[str] = ()) -> Index:
+def group_by_names(
+    index: Index,
+    kind: str,
+    slides: Sequence[str] | None = None,
+    identifiers: Sequence[str] = (),
+    are_placed: bool = False,
+) -> Index:
     """Returns an index whose groups are patients, or slides, where names of files tell them.
 
     It does nothing where a group is declared. Barcodes of TCGA and similar archives, and names
-    such as patient_12, tell patients. Positions in the names of patches tell their slides.
+    such as patient_12, tell patients.
 
     Args:
         index: Of the files, or of their pages.
         kind: What a file is called in remarks, in the plural.
-        parts: Whether files may be parts of slides.
+        slides: Slide of each file that is a part of one, "" if its name tells none; None where
+            files are slides.
         identifiers: Patient of each file according to its header, "" where it does not say. They
             come before the names, unless all are the same.
+        are_placed: Whether names have rows and columns, each once on a slide.
     """
     files = [_file_of(index, i) for i in range(len(index))]
     if len(set(files)) < 2 or not all(files):
@@ -63,11 +57,11 @@ def group_by_names(index: Index, kind: str, parts: bool, identifiers: Sequence[s
     groups = [patient or _patient_in(f) for patient, f in zip(known, files, strict=True)]
     patients = len({group for group in groups if group})
     rest = [i for i, group in enumerate(groups) if not group]
-    slides = _slides_of([files[i] for i in rest]) if parts else [""] * len(rest)
-    if _are_classes(index, rest, slides):
-        slides = [""] * len(rest)
-    for i, slide in zip(rest, slides, strict=True):
-        groups[i] = slide
+    parts = slides is not None
+    named_slides = [slides[i] if slides else "" for i in rest]
+    if _are_several(named_slides) and not _are_classes(index, rest, named_slides, are_placed):
+        for i, slide in zip(rest, named_slides, strict=True):
+            groups[i] = slide
     remarks = _remarks(kind, parts, files, groups, patients)
     same = [patient for patient in identifiers if patient]
     if len(same) > 1 and len(set(same)) == 1:
@@ -107,57 +101,27 @@ def _without_patients_as_classes(index: Index) -> Index:
     return replace(index, remarks=(*index.remarks, remark))
 
 
-def _slides_of(files: Sequence[str]) -> list[str]:
-    """Returns the slide of each patch from positions in the names; "" where there are none."""
-    stems = _without_common_end([re.sub(r"\.\w{1,5}$", "", f.rpartition("/")[2]) for f in files])
-    for pattern in _POSITIONS:
-        matches = [pattern.fullmatch(stem) for stem in stems]
-        slides = [match.group(1) if match else "" for match in matches]
-        if _are_several(slides):
-            return slides
-    pairs = [_PAIR.fullmatch(stem) for stem in stems]
-    slides = [match.group(1) if match else "" for match in pairs]
-    places = [(int(m.group(2)), int(m.group(3))) if m else (0, 0) for m in pairs]
-    return slides if _are_several(slides) and _are_grids(slides, places) else [""] * len(files)
-
-
-def _without_common_end(stems: list[str]) -> list[str]:
-    """Cuts off last numbers that all names share, such as the size of the tiles."""
-    while len(stems) > 1:
-        ends = {match.group() if (match := re.search(r"[ _-]\d+$", s)) else "" for s in stems}
-        if len(ends) != 1 or "" in ends:
-            break
-        stems = [stem[: -len(next(iter(ends)))] for stem in stems]
-    return stems
-
-
 def _are_several(slides: Sequence[str]) -> bool:
-    """Tells whether most names have a slide, and slides have several patches."""
+    """Tells whether there are several slides, of several patches each on average."""
     counts = Counter(slide for slide in slides if slide)
-    named = sum(counts.values())
-    return len(counts) > 1 and named >= _MOST * len(slides) and named >= 2 * len(counts)
+    return len(counts) > 1 and sum(counts.values()) >= 2 * len(counts)
 
 
-def _are_grids(slides: Sequence[str], places: Sequence[tuple[int, int]]) -> bool:
-    """Tells whether pairs of numbers are rows and columns of tiles, not dates or counts."""
-    chosen = [(s, *place) for s, place in zip(slides, places, strict=True) if s]
-    if len(set(chosen)) < len(chosen):
-        return False
-    values = np.array([place for _, *place in chosen])
-    steps = np.gcd.reduce(values - values[0], axis=0)
-    if (steps >= _STEP).all() and (values.max(0) > _FAR).all():
-        return True
-    distinct = (len({(s, rc[axis]) for s, *rc in chosen}) for axis in (0, 1))
-    return all(count <= _REPEATED * len(chosen) for count in distinct)
+def _are_classes(
+    index: Index, rows: Sequence[int], slides: Sequence[str], are_placed: bool
+) -> bool:
+    """Tells whether what was taken for slides are the classes: tumor_patch_1, fat_patch_1.
 
-
-def _are_classes(index: Index, rows: Sequence[int], slides: Sequence[str]) -> bool:
-    """Tells whether what was taken for slides are the classes: tumor_patch_1, fat_patch_1."""
+    Patches with rows and columns are of slides, unless the slides are called as the classes.
+    """
     labels: defaultdict[str, set[str]] = defaultdict(set)
     for i, slide in zip(rows, slides, strict=True):
         labels[index.label(i)].add(slide)
     of_class = [names for label, names in labels.items() if label]
-    return bool(of_class) and all(len(names) == 1 for names in of_class)
+    if not of_class or any(len(names) > 1 for names in of_class):
+        return False
+    called = (k.lower() in name.lower() for k, names in labels.items() if k for name in names)
+    return not are_placed or any(called)
 
 
 def _crosses_splits(index: Index, groups: Sequence[str]) -> bool:

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_kit import DataError, Image
+from ssl_kit.data import plural
 
+from .legend import with_legend
 from .slide_files import Header, on_white, read_rgba
 from .tiles import Ints, Tiling
 from .tissue import Tissue
@@ -98,7 +100,8 @@ def draw_tiles(
         size: (H, W) of the slide in pixels of the finest level.
 
     Returns:
-        The picture, enlarged up to eight times: tiles green, tissue orange, pen marks blue.
+        The picture, enlarged up to eight times, with a legend below: tiles green, tissue orange,
+        pen marks blue.
     """
     enlarged = int(np.clip(_DRAWN // max(picture.shape[:2]), 1, 8))
     shape = picture.shape[1] * enlarged, picture.shape[0] * enlarged
@@ -114,4 +117,5 @@ def draw_tiles(
             ((np.array(tiling.corner(row, col)) + tiling.pixels) * scale).round().astype(int) - 1
         ).tolist()
         cv2.rectangle(drawn, (left, top), (right, bottom), _TILE, 1)
-    return drawn
+    legend = [(f"{plural(len(places), 'tile')} used", _TILE), ("edge of the tissue", _TISSUE)]
+    return with_legend(drawn, [*legend, *([("pen marks", _PEN)] if tissue.pen.any() else [])])

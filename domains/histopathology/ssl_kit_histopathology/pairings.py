@@ -17,9 +17,11 @@ def neighbors(index: Index) -> Pairing:
     if index.positions.shape[1] != 2:
         raise UsageError(_NONE)
     places = index.positions.astype(np.int64)
-    apart = np.ptp(places[:, 0]) + 2  # slides are below each other, with an empty row between them
-    _, slides, _ = parse_tile_keys(index.keys)
-    edges = grid_neighbors(places + np.outer(slides * apart, [1, 0]))
+    names, slides, _ = parse_tile_keys(index.keys)
+    if (names[slides] != index.keys).any():  # tiles of slides, and no files of their own
+        apart = np.ptp(places[:, 0]) + 2  # slides are below each other, an empty row between them
+        places += np.outer(slides * apart, [1, 0])
+    edges = grid_neighbors(places)
     if not edges.size:
         raise UsageError(_NONE)
     return pair_edges(edges, len(index))
@@ -27,5 +29,6 @@ def neighbors(index: Index) -> Pairing:
 
 _NONE = (
     "No two images are tiles side by side, so data.pair_by 'neighbors' finds no pairs. It needs "
-    "whole slides; 'group' pairs the patches of a slide by the groups that a labels.csv declares."
+    "whole slides, or patches whose names have a row and a column, such as slide_r3_c12.png; "
+    "'group' pairs the patches of a slide by the groups that a labels.csv declares."
 )

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from ssl_kit import Image
 from ssl_kit.data import FileDataset, datasets
 
 from .names import group_by_names
+from .positions import place_patches, read_names
+
+
+class PatchesConfig(datasets["image_folder"].Config):  # type: ignore[misc]
+    """Options of the image folder, and of the names of patches."""
+
+    numbers: Annotated[
+        Literal["row_column", "x_y"],
+        Field(description="order of the two numbers in names such as slide_3_12.png"),
+    ] = "row_column"
 
 
 class Patches(FileDataset):
     """JPEG, PNG, TIFF and other image files, each a patch of a slide.
 
     The files are read by `image_folder` and its options. Where no group is declared, patches whose
-    names hold the barcode of a patient, or the name of a slide and a position, are grouped.
+    names hold the barcode of a patient, or the name of a slide and a position, are grouped. Rows
+    and columns in the names (r3_c12, x1024_y512, [x=10,y=20] or 3_12) are positions.
     """
 
-    Config = datasets["image_folder"].Config
+    Config = PatchesConfig
+    options: PatchesConfig
     suffixes = datasets["image_folder"].suffixes
     kind = "patches"
 
@@ -31,10 +44,15 @@ class Patches(FileDataset):
         super().__init__(*settings, **named)
 
     def prepare(self) -> None:
-        """Takes the images of the folder, and groups them by patient or slide."""
+        """Takes the images of the folder; patients, slides and positions are in their names."""
         self.files, self.faults = self._images.files, self._images.faults
         self.channels = self._images.channels
-        self.index = group_by_names(self._images.index, "patches", parts=True)
+        index = self._images.index
+        rows_first = self.options.numbers == "row_column"
+        names = read_names([index.key(i) for i in range(len(index))], rows_first)
+        placed = names.places is not None
+        grouped = group_by_names(index, "patches", names.slides, are_placed=placed)
+        self.index = place_patches(grouped, names)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:

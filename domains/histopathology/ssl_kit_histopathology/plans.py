@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ssl_kit import DataError, Image
-from ssl_kit.data import write_atomic
+from ssl_kit.data import plural, write_atomic
 
 from .options import SlidesConfig
 from .outlines import Frame, outlines_of, read_outlines, write_outlines
@@ -30,6 +30,8 @@ class Plan:
         identity: Identifier that all files of one DICOM slide share; "" for other formats.
         fault: Reason why the slide has no tiles, "" if it has.
         inked: Number of tiles that are left out because of pen marks.
+        shape: Numbers of rows and columns of tiles, those without tissue included.
+        most: Largest share of tissue in a tile, from 0 to 1.
         outlined: Whether the tissue is that of a GeoJSON file.
         patient: Patient according to the header, "" if it does not say.
     """
@@ -39,8 +41,26 @@ class Plan:
     identity: str = ""
     fault: str = ""
     inked: int = 0
+    shape: tuple[int, int] = (0, 0)
+    most: float = 1.0
     outlined: bool = False
     patient: str = ""
+
+    def why_empty(self, options: SlidesConfig) -> str:
+        """Says why a slide has no tiles; "" if it has some."""
+        if self.fault or len(self.places):
+            return self.fault
+        if not all(self.shape):
+            return (
+                f"is smaller than a tile of {options.tile} pixels at {options.mpp:g} microns per "
+                "pixel"
+            )
+        if self.inked:
+            return f"has tissue with the color of ink only, {plural(self.inked, 'tile')}"
+        return (
+            f"has too little tissue: at most {100 * self.most:.0f} % of a tile, and "
+            f"data.options.min_tissue is {100 * options.min_tissue:g} %"
+        )
 
     @classmethod
     def empty(cls) -> Plan:
@@ -97,11 +117,13 @@ def _cut(slide: Any, options: SlidesConfig) -> tuple[Header, Tiling]:
 
 def _plan(slide: Any, header: Header, tiling: Tiling, key: str, options: SlidesConfig) -> Plan:
     size = (header.height, header.width)
-    kept = np.ones(tiling.shape(*size), bool)
+    shape = tiling.shape(*size)
+    kept = np.ones(shape, bool)
     if not kept.size or not (options.min_tissue or options.overviews):
-        return Plan(np.argwhere(kept), tiling)
+        return Plan(np.argwhere(kept), tiling, shape=shape)
     picture, tissue, outlined = _tissue(slide, header, tiling, key, options)
-    kept = shares(tissue.mask, size, tiling) >= options.min_tissue
+    of_tissue = shares(tissue.mask, size, tiling)
+    kept = of_tissue >= options.min_tissue
     with_ink = shares(tissue.mask | tissue.pen, size, tiling) >= options.min_tissue
     places = np.argwhere(kept)
     if options.overviews:
@@ -111,7 +133,8 @@ def _plan(slide: Any, header: Header, tiling: Tiling, key: str, options: SlidesC
         write_atomic(target.with_name(f"{target.name}.png"), _png(drawn))
         write_atomic(target.with_name(f"{target.name}.geojson"), write_outlines(tissue, frame))
     inked = int(with_ink.sum() - kept.sum())
-    return Plan(places, tiling, inked=inked, outlined=outlined)
+    most = float(of_tissue.max())
+    return Plan(places, tiling, inked=inked, outlined=outlined, shape=shape, most=most)
 
 
 def _tissue(

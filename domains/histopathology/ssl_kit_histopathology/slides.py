@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -16,8 +17,10 @@ from ssl_kit import DataError, Image, UsageError
 from ssl_kit.data import (
     FileDataset,
     Part,
+    agree,
     evenly_spaced,
     parents_of,
+    plural,
     read_table,
     table_in,
     tile_key,
@@ -62,9 +65,10 @@ class Slides(FileDataset):
             plans = list(pool.map(self._plan, range(len(self.files))))
         plans = _one_of_each(plans)
         patients = [plan.patient for plan in plans]
-        self.files = group_by_names(self.files, "slides", parts=False, identifiers=patients)
+        self.files = group_by_names(self.files, "slides", identifiers=patients)
         self.faults = {file: plan.fault for file, plan in enumerate(plans) if plan.fault}
         self._report(plans)
+        self._details = [*self._rows(plans)]
         self._tilings = [plan.tiling for plan in plans]
         self._cut([plan.places for plan in plans])
         self._label()
@@ -99,6 +103,10 @@ class Slides(FileDataset):
     def _plan(self, file: int) -> Plan:
         return make_plan(self.path_of(file), self.files.key(file), self.options)
 
+    def details(self) -> list[tuple[str, ...]]:
+        """Returns a table of the slides with their tiles and positions, those without any first."""
+        return [("slide", "tiles", "of rows x columns", "why none"), *self._details]
+
     def _report(self, plans: list[Plan]) -> None:
         """Logs which slides have no tiles; refuses if most slides cannot be used."""
         broken = self.faults
@@ -106,46 +114,67 @@ class Slides(FileDataset):
         empty = sum(not len(plan.places) for plan in plans if plan.tiling)
         if broken and 2 * len(broken) > slides:
             raise DataError(
-                f"{len(broken)} of {slides} slides in '{self.path}' cannot be used; "
+                f"{len(broken)} of {plural(slides, 'slide')} in '{self.path}' cannot be used; "
                 f"{self.listed_faults()}."
             )
         if empty + len(broken) == slides:
             inked = sum(plan.inked for plan in plans)
-            ink = f" {inked} tiles have the color of ink; data.options.pen=keep keeps them."
+            ink = (
+                f" {plural(inked, 'tile')} {agree(inked, 'has', 'have')} the color of ink; "
+                "data.options.pen=keep keeps them."
+            )
+            first, *others = [row for row in self._rows(plans) if row[1] == "0"]
             raise DataError(
-                f"No tile of the slides in '{self.path}' holds enough tissue, or they are smaller "
-                f"than one.{ink if inked else ''} Lower data.options.min_tissue (0 keeps all "
+                f"No slide in '{self.path}' has a tile with enough tissue: '{first[0]}'"
+                f"{f' (and {len(others)} more)' if others else ''} {first[-1]}."
+                f"{ink if inked else ''} Lower data.options.min_tissue (0 keeps all "
                 "tiles), data.options.tissue_threshold (the saturation of pale tissue, 4 to 11 of "
                 "255 if it is not set) or data.options.tile; "
                 "--set data.options.overviews=FOLDER draws what is found."
             )
         if broken:
             reasons = self.listed_faults()
-            _log.warning("%d of %d slides cannot be used: %s.", len(broken), slides, reasons)
+            count = plural(slides, "slide")
+            _log.warning("%d of %s cannot be used: %s.", len(broken), count, reasons)
         self._remark(plans, slides, empty)
+
+    def _rows(self, plans: list[Plan]) -> Iterator[tuple[str, ...]]:
+        reasons = {file: plan.why_empty(self.options) for file, plan in enumerate(plans)}
+        for file in sorted(reasons, key=lambda file: not reasons[file]):
+            plan, reason = plans[file], reasons[file]
+            if plan.tiling or plan.fault:
+                grid = " x ".join(map(str, plan.shape)) if plan.tiling else ""
+                count = 0 if reason else len(plan.places)
+                yield self.files.key(file), f"{count:,}", grid, reason
 
     def _remark(self, plans: list[Plan], slides: int, empty: int) -> None:
         """Adds to the remarks which tissue was found, and how."""
         remarks = []
         if empty:
-            remarks.append(f"{empty} of {slides} slides have no tile with enough tissue.")
+            remarks.append(
+                f"{empty} of {plural(slides, 'slide')} {agree(empty, 'has', 'have')} no tile; "
+                "'ssl-kit inspect' says why."
+            )
         inked = [plan.inked for plan in plans if plan.inked]
         if inked:
             remarks.append(
-                f"{sum(inked)} tiles of {len(inked)} slides have the color of blue, green or red "
-                "ink and are left out; --set data.options.pen=keep keeps them."
+                f"{plural(sum(inked), 'tile')} of {plural(len(inked), 'slide')} "
+                f"{agree(sum(inked), 'has', 'have')} the color of blue, green or red ink and "
+                f"{agree(sum(inked), 'is', 'are')} left out; --set "
+                "data.options.pen=keep keeps them."
             )
         outlined = sum(plan.outlined for plan in plans)
         if self.options.outlines and self.options.min_tissue and outlined < slides:
             remarks.append(
-                f"{slides - outlined} of {slides} slides have no file of outlines in "
-                f"'{self.options.outlines}'; their tissue is detected."
+                f"{slides - outlined} of {plural(slides, 'slide')} "
+                f"{agree(slides - outlined, 'has', 'have')} no file of outlines in "
+                f"'{self.options.outlines}'; the tissue there is detected."
             )
         beside = sum(key.lower().endswith(".geojson") for key in walk(self.path))
         if beside and not self.options.outlines:
             remarks.append(
-                f"{beside} .geojson files are not read; --set data.options.outlines={self.path} "
-                "takes their areas for the tissue."
+                f"{plural(beside, '.geojson file')} {agree(beside, 'is', 'are')} not read; "
+                f"--set data.options.outlines={self.path} takes their areas for the tissue."
             )
         self.files = replace(self.files, remarks=(*self.files.remarks, *remarks))
 
@@ -183,8 +212,8 @@ class Slides(FileDataset):
                 label[at], hits = part.label, hits + 1
         if not hits:
             raise UsageError(
-                f"None of the {len(parts)} places in '{table}' is on a tile; x and y are pixels of "
-                "the slide's finest level."
+                f"No tile is at any of {plural(len(parts), 'place')} in '{table}'; x and y are "
+                "pixels of the slide's finest level."
             )
         self.index = self.index.expand(np.arange(len(label)), labels=label)
 

@@ -10,6 +10,7 @@ import pytest
 from ssl_kit import Index
 from ssl_kit_histopathology.names import group_by_names
 from ssl_kit_histopathology.patches import Patches
+from ssl_kit_histopathology.positions import read_names
 
 
 def indexed(names: list[str], **declared: list[str]) -> Index:
@@ -17,7 +18,7 @@ def indexed(names: list[str], **declared: list[str]) -> Index:
 
 
 def grouped(names: list[str], **declared: list[str]) -> Index:
-    return group_by_names(indexed(names, **declared), "patches", parts=True)
+    return group_by_names(indexed(names, **declared), "patches", read_names(names).slides)
 
 
 def groups(index: Index) -> int:
@@ -82,6 +83,15 @@ def test_names_that_are_the_classes_tell_no_slides() -> None:
     assert groups(grouped(names)) == 2
 
 
+@pytest.mark.parametrize(("slides", "number"), [(("S1", "S2"), 2), (("fat_1", "tumor_1"), 24)])
+def test_two_slides_of_one_class_each_are_slides(slides: tuple[str, str], number: int) -> None:
+    names = [f"{slide}_r{r}_c{c}.png" for slide in slides for r in range(4) for c in range(3)]
+    index = indexed(names, labels=["fat"] * 12 + ["tumor"] * 12)
+    read = read_names(names)
+    index = group_by_names(index, "patches", read.slides, are_placed=read.places is not None)
+    assert groups(index) == number
+
+
 def test_declared_groups_stay() -> None:
     names = [f"s{slide}_{row}_{col}.png" for slide in "12" for row in "012" for col in "012"]
     declared = [name[-5] for name in names]
@@ -106,10 +116,10 @@ def test_folders_of_patients_are_no_classes() -> None:
 
 def test_patients_in_headers_are_groups_unless_all_are_the_same() -> None:
     index = indexed(["a.dcm", "b.dcm", "c.dcm", "TCGA-XX-0001-01.svs"])
-    by_header = group_by_names(index, "slides", parts=False, identifiers=["7", "7", "8", ""])
+    by_header = group_by_names(index, "slides", identifiers=["7", "7", "8", ""])
     assert by_header.groups[0] == by_header.groups[1]
     assert groups(by_header) == 3
-    same = group_by_names(index, "slides", parts=False, identifiers=["anon"] * 3 + [""])
+    same = group_by_names(index, "slides", identifiers=["anon"] * 3 + [""])
     assert groups(same) == 4
     assert any("have the same patient in their header" in remark for remark in same.remarks)
 

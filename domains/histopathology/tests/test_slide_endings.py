@@ -51,7 +51,7 @@ def test_tiles_of_ink_are_left_out_and_counted(write: Write, tissue: Make, glass
     path = write(image)
     data = opened(path, tile=64)
     assert data.index.positions[:, 0].tolist() == [0] * 4 + [1] * 4
-    assert any("4 tiles of 1 slides have the color of" in remark for remark in data.index.remarks)
+    assert any("4 tiles of 1 slide have the color of" in remark for remark in data.index.remarks)
     assert len(opened(path, tile=64, pen="keep")) == 12
 
 

@@ -58,7 +58,7 @@ def test_rows_with_a_place_label_one_tile(tmp_path: Path, two_slides: Path) -> N
 def test_places_that_are_off_all_tiles_are_an_error(tmp_path: Path, two_slides: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("path,x,y,label\na.tif,5000,5000,tumor\n")
-    with pytest.raises(UsageError, match="None of the 1 places"):
+    with pytest.raises(UsageError, match="No tile is at any of 1 place in"):
         opened(two_slides, table, tile=64)
 
 

@@ -149,8 +149,30 @@ def test_only_tiles_with_tissue_are_kept(write: Write, half_tissue: np.ndarray) 
 
 
 def test_an_empty_slide_says_so(write: Write, glass: Make) -> None:
-    with pytest.raises(DataError, match=r"No tile .*Lower data\.options\.min_tissue"):
+    with pytest.raises(
+        DataError,
+        match=r"No slide .* at most 0 % of a tile.*Lower data\.options",
+    ):
         opened(write(glass(256, 256)))
+
+
+def test_the_table_of_slides_names_those_without_tiles_and_why(
+    write: Write, tissue: Make, glass: Make
+) -> None:
+    half = glass(128, 128)
+    half[:16] = tissue(16, 128)
+    write(half, "in/a_pale.tif")
+    write(tissue(32, 32), "in/b_small.tif")
+    folder = write(tissue(256, 128), "in/c.tif").parent
+    heading, *rows = opened(folder, tile=64).details()
+    assert heading == ("slide", "tiles", "of rows x columns", "why none")
+    assert [row[:3] for row in rows] == [
+        ("a_pale.tif", "0", "2 x 2"),
+        ("b_small.tif", "0", "0 x 0"),
+        ("c.tif", "8", "4 x 2"),
+    ]
+    assert "at most 25 % of a tile, and data.options.min_tissue is 50 %" in rows[0][3]
+    assert "smaller than a tile of 64 pixels at 0.5 microns per pixel" in rows[1][3]
 
 
 def test_tiles_may_overlap(write: Write, tissue: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ssl_kit import DataError, Image, Index
-from ssl_kit.data import file_path, index_files, walk
+from ssl_kit.data import agree, file_path, index_files, plural, walk
 
 from .dicom_files import read_frame, read_header
 from .dicom_headers import Header, code
@@ -138,7 +139,10 @@ class Dicom(Volumes):
                 self._frames[file] = header
         no_images = int((table["frames"] == 0).sum())
         if no_images:
-            self._remark(f"{no_images} files without an image of the kind asked for are left out.")
+            self._remark(
+                f"{plural(no_images, 'file')} without an image of the kind asked for "
+                f"{agree(no_images, 'is', 'are')} left out."
+            )
         usable = [file for file, header in headers.items() if header is not None]
         self.refuse_if_all_fail(usable)
         if not usable:
@@ -160,14 +164,16 @@ class Dicom(Volumes):
         table["frames"][masks] = 0
         if masks.any():
             self._remark(
-                f"{masks.sum()} segmentations beside the images are left out; "
+                f"{plural(int(masks.sum()), 'segmentation')} beside the images "
+                f"{agree(int(masks.sum()), 'is', 'are')} left out; "
                 "--set data.masks=true includes them."
             )
         alone = int((table["labels"] & ~masks).sum())
         if alone:
             self._remark(
-                f"{alone} files are segmentations, and are read as images because no image of "
-                "their study or patient is there; data.options.modality chooses the images."
+                f"{plural(alone, 'segmentation')} {agree(alone, 'is', 'are')} read as images "
+                "because no image of "
+                "the same study or patient is there; data.options.modality chooses the images."
             )
 
     def _cut(self, table: NDArray[Any]) -> Parts:
@@ -202,10 +208,13 @@ class Dicom(Volumes):
     def _choose(self, table: NDArray[Any]) -> None:
         """Decides on channels and scaling from what most images are."""
         table = table[table["frames"] > 0]
-        color = table["color"]
+        color, self._ct = table["color"], table["ct"].tolist()
         self._choose_channels(np.repeat(color, table["frames"]))
         plain, units = table["plain"].all(), table["ct"].all() and not color.any()
         self._scale_by("bytes" if self._rgb or plain else "dataset" if units else "volume")
+
+    def _are_ct(self) -> tuple[Sequence[bool], bool]:
+        return self._ct, True
 
     def _say_what_is_assumed(self, table: NDArray[Any]) -> None:
         """Adds remarks on headers that can be understood in two ways."""
@@ -217,7 +226,9 @@ class Dicom(Volumes):
             options = ["photometric", "shape"]
             chosen = options.index(self.options.polarity)
             self._remark(
-                f"{count} files contradict themselves on which values are bright, such as "
+                f"{plural(count, 'file')} "
+                f"{agree(count, 'contradicts itself', 'contradict themselves')} on which values "
+                "are bright, such as "
                 f"MONOCHROME2 with PresentationLUTShape INVERSE: {names[chosen]} is followed; "
                 f"--set data.options.polarity={options[1 - chosen]} follows {names[1 - chosen]}."
             )

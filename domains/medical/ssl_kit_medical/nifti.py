@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ssl_kit import DataError, Image, Index
-from ssl_kit.data import file_path, index_files, keep_open, parents_of, walk
+from ssl_kit.data import (
+    agree,
+    file_path,
+    index_files,
+    keep_open,
+    parents_of,
+    plural,
+    walk,
+)
 
 from . import itk_files
 from .dicom_headers import code
@@ -124,8 +132,9 @@ class Nifti(Volumes):
                 nothing = np.full_like(self.files.labels, -1)
                 self.files = replace(self.files, labels=nothing, classes=())
             self._remark(
-                f"{len(masks)} segmentations beside the images, known by their few whole numbers, "
-                "are left out; --set data.masks=true includes them."
+                f"{plural(len(masks), 'segmentation')} beside the images, known by few whole "
+                "numbers, "
+                f"{agree(len(masks), 'is', 'are')} left out; --set data.masks=true includes them."
             )
         if not all_kinds:
             self._remark(
@@ -154,13 +163,15 @@ class Nifti(Volumes):
         unknown = sum(not facts.oriented for facts in usable)
         if unknown:
             self._remark(
-                f"{unknown} volumes do not say how the body lies in them: their axes are taken for "
+                f"{plural(unknown, 'volume')} {agree(unknown, 'does', 'do')} not say how the "
+                "body lies: the axes are taken for "
                 "left, front and top in this order; data.options.plane chooses another."
             )
         other = sum(not facts.in_plane for facts in usable)
         if other:
             self._remark(
-                f"{other} files have a single slice that is not {self.options.plane}; it is taken "
+                f"{plural(other, 'file')} {agree(other, 'has', 'have')} a single slice that is "
+                f"not {self.options.plane}; it is taken "
                 "as it is."
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from ssl_kit import Config, DataError, Image, Index, UsageError
-from ssl_kit.data import FileDataset, evenly_spaced
+from ssl_kit.data import FileDataset, agree, evenly_spaced, plural
+
+from .modality import doubts_on_slices, doubts_on_window, is_like_ct
 
 STUDY, VOLUME, PLACE = range(3)  # columns of Index.positions
 UNIT, BYTES = (0.0, 1.0), (0.0, 255.0)
@@ -32,6 +34,7 @@ _NO_CLASSES = (
     "Each folder holds the images of one patient only, so that folders are not taken for classes; "
     "give --labels a table if they are."
 )
+_VOLUMES = 16  # of which values tell whether they are CT
 _SAMPLED = 8  # slices that the range of a volume is measured on
 _PIXELS = 2**14  # of each of them
 
@@ -108,6 +111,19 @@ class Volumes(FileDataset):
     options: VolumeConfig
     _identity: ClassVar[str] = "names of files and folders"  # tells groups if none are declared
 
+    def warnings(self) -> Iterable[str]:
+        """Warns of a window of CT for other images, and of neighbors where there are none."""
+        window = self.options.window
+        sizes = (self._stop - self._first).tolist()
+        yield from doubts_on_slices(self.options.slices, sizes)
+        if window in WINDOWS and not self._rgb:
+            yield from doubts_on_window(window, *self._are_ct())
+
+    def _are_ct(self) -> tuple[Sequence[bool], bool]:
+        """Tells which volumes may be CT by their values, or by their headers (then True)."""
+        volumes = evenly_spaced(len(self._ends), _VOLUMES).tolist()
+        return [is_like_ct(*map(float, self._ends_of(volume))) for volume in volumes], False
+
     def _remark(self, sentence: str) -> None:
         """Adds what was assumed or left out to the remarks of the index."""
         self.files = replace(self.files, remarks=(*self.files.remarks, sentence))
@@ -135,7 +151,9 @@ class Volumes(FileDataset):
             those, others_are = ("gray", "rgb") if self._rgb else ("in color", "gray")
             other = "gray" if self._rgb else "rgb"
             self._remark(
-                f"{others} of {len(color)} images are {those} and become {others_are} as the "
+                f"{others} of {plural(len(color), 'image')} {agree(others, 'is', 'are')} {those} "
+                "and "
+                f"{agree(others, 'becomes', 'become')} {others_are} as the "
                 f"others are; --set data.options.channels={other} makes all of them {other}."
             )
 

@@ -221,20 +221,20 @@ def test_segmentations_beside_their_images_are_left_out(write_dicom, tmp_path: P
     write_dicom(ramp(dtype="uint8"), "seg.dcm", Modality="SEG", SeriesInstanceUID="9")
     data = opened(tmp_path)
     assert len(data) == 1
-    assert "1 segmentations beside the images are left out" in remarks(data)
+    assert "1 segmentation beside the images is left out" in remarks(data)
     assert len(opened(tmp_path, modality="SEG")) == 1
 
 
 def test_segmentations_alone_are_images(write_dicom, tmp_path: Path) -> None:
     write_dicom(ramp(dtype="uint8"), "seg.dcm", Modality="SEG")
-    assert "1 files are segmentations" in remarks(opened(tmp_path))
+    assert "1 segmentation is read as images" in remarks(opened(tmp_path))
 
 
 def test_colors_among_gray_are_said(write_dicom, tmp_path: Path) -> None:
     for name in "ab":
         write_dicom(ramp(), f"{name}.dcm", Modality="MR")
     write_dicom(np.zeros((6, 10, 3), "uint8"), "c.dcm", Modality="US", SeriesInstanceUID="9")
-    assert "1 of 3 images are in color" in remarks(opened(tmp_path))
+    assert "1 of 3 images is in color" in remarks(opened(tmp_path))
 
 
 def test_a_folder_of_volumes_with_one_dicom_file_is_of_volumes(write_dicom, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_half_a_pair_is_no_volume(tmp_path: Path) -> None:
 
 def test_analyze_files_do_not_say_how_the_body_lies(tmp_path: Path) -> None:
     nib.save(nib.AnalyzeImage(VOXELS, None), tmp_path / "a.img")
-    assert "1 volumes do not say how the body lies" in remarks(opened(tmp_path))
+    assert "1 volume does not say how the body lies" in remarks(opened(tmp_path))
 
 
 def test_a_slice_is_an_image_whatever_its_plane(write_nifti) -> None:

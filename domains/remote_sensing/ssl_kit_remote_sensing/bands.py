@@ -64,6 +64,15 @@ _ALIASES = {
     "panchromatic": "pan",
 }
 
+# What users call channels, in lower case without marks. Sentinel-2 alone has bands 12 and 8A; other
+# numbers mean different bands of different sensors.
+SPELLINGS: Mapping[str, str] = {
+    **{name.replace("_", ""): name for name in (*_NANOMETERS, *INDICES)},
+    **{alias.replace("_", ""): name for alias, name in _ALIASES.items()},
+    **dict.fromkeys(("b12", "band12"), "swir_2"),
+    **dict.fromkeys(("b8a", "b08a", "band8a"), "nir_narrow"),
+}
+
 # Bands of a product in their order, by the number they are known by.
 _TM = {
     "1": "blue",
@@ -169,7 +178,7 @@ def name_bands(described: Sequence[str], sensor: str, asked: bool) -> tuple[str,
         names_in_file = ", ".join(name or "?" for name in described)
         raise UsageError(
             f"The files have {len(described)} bands ({names_in_file}); stacks of {sensor} have "
-            f"{counts} in their usual order. Name them with data.options.band_names."
+            f"{counts} in their usual order. Name them with data.options.channels."
         )
     if len(set(filter(None, named))) < sum(map(bool, named)):
         named = [""] * len(named)  # two of one role: their own names tell them apart

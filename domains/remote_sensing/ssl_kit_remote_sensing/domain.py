@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ssl_kit import Domain
 
+from .bands import SPELLINGS
 from .corruptions import CORRUPTIONS
 from .pairings import neighbor, neighbors, seasons
 from .policies import default, upright, weak
@@ -18,4 +19,5 @@ REMOTE_SENSING = Domain(
     pretrained_defaults={"objective": {"name": "tico"}},
     pairings={"neighbor": neighbor, "neighbors": neighbors, "seasons": seasons},
     corruptions=CORRUPTIONS,
+    channel_names=SPELLINGS,
 )

@@ -15,7 +15,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from ssl_kit import DataError, Image
-from ssl_kit.data import FileDataset
+from ssl_kit.data import FileDataset, agree, plural
 
 from .bands import INDICES
 from .cutting import Cutter, grouped, index_of
@@ -45,7 +45,7 @@ class GeoTiff(FileDataset):
     suffixes = (".tif", ".tiff", ".jp2")
     rivals = (".jpg", ".jpeg", ".png")
     kind = "TIFF files"
-    naming = "band_names"
+    naming = "channels"
 
     def prepare(self) -> None:
         """Reads the header of each file and decides on its tiles."""
@@ -72,14 +72,14 @@ class GeoTiff(FileDataset):
         self._keep(scenes)
 
     def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
-        """Returns `bands` and `indices` if there are these, `band_names` if bands have no names."""
+        """Returns `bands` and `indices` if there are these, `channels` if bands have no names."""
         bands = [name for name in channels if name not in INDICES]
         indices = [name for name in channels if name in INDICES]
         if set(channels) <= set(self.channels):
             fits = [*bands, *indices] == list(channels)
             return ({"bands": bands} | ({"indices": indices} if indices else {})) if fits else {}
         numbered = all(re.fullmatch(r"band\d+", name) for name in self.channels)
-        named = {"band_names": channels} if numbered and not indices else {}
+        named = {"channels": channels} if numbered and not indices else {}
         return named if len(channels) == len(self.channels) else {}
 
     @classmethod
@@ -119,7 +119,12 @@ class GeoTiff(FileDataset):
         unreadable = np.flatnonzero(self._tile < 0).tolist()
         self._unreadable = {i: reasons[self.index.key(i)] for i in unreadable}
         if cutter.empty:
-            remark = _EMPTY.format(cutter.empty, cutter.empty_files, options.max_nodata)
+            remark = _EMPTY.format(
+                plural(cutter.empty, "tile"),
+                agree(cutter.empty, "is", "are"),
+                plural(cutter.empty_files, "scene"),
+                options.max_nodata,
+            )
             self.index = replace(self.index, remarks=(*self.index.remarks, remark))
 
     def _keep(self, scenes: list[Scene]) -> None:
@@ -207,7 +212,7 @@ _NO_TILES = (
 
 
 _EMPTY = (
-    "{} tiles hold too little data and are left out, and with them all tiles of {} scenes; --set "
+    "{} with too little data {} left out, and with that all tiles of {}; --set "
     "data.options.max_nodata, now {:g}, is the largest share of missing pixels."
 )
 
@@ -220,12 +225,14 @@ def _remarks(headers: Iterable[Header]) -> list[str]:
     remarks = []
     if tables:
         remarks.append(
-            f"{tables} files hold numbers with a color table; their colors are read. --set "
+            f"{plural(tables, 'file')} {agree(tables, 'holds', 'hold')} numbers with a color "
+            "table; the colors are read. --set "
             "data.options.palette=numbers reads the numbers as one band."
         )
     if stacks:
         remarks.append(
-            f"{stacks} TIFF files have several pages, of which only the first is used; --set "
+            f"{plural(stacks, 'TIFF file')} {agree(stacks, 'has', 'have')} several pages, of "
+            "which only the first is used; --set "
             "data.reader=image_folder reads every page of gray and RGB images."
         )
     return remarks

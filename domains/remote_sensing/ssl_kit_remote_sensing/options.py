@@ -71,7 +71,7 @@ class GeoTiffConfig(Config):
         tuple[Annotated[int, Field(ge=1)] | str, ...],
         Field(description="names or numbers, from 1, of the bands to use (default: all)"),
     ] = ()
-    band_names: Annotated[
+    channels: Annotated[
         tuple[str, ...],
         Field(description="names of these bands, or of all bands if bands are chosen by name"),
     ] = ()

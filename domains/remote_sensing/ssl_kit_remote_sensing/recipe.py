@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ssl_kit import Image, UnknownNameError, UsageError
 
-from .bands import THERMAL, canonical, name_bands
+from .bands import THERMAL, canonical, name_bands, role
 from .indices import bands_of, compute
 from .options import GeoTiffConfig
 from .products import sensor_of
@@ -25,7 +25,7 @@ _PAN: Mapping[str, Mapping[str, float]] = {
 }
 
 
-_HOW_TO_NAME = "Name bands with data.options.sensor or band_names."
+_HOW_TO_NAME = "Name bands with data.options.sensor or data.options.channels."
 
 
 class Recipe:
@@ -125,7 +125,7 @@ def brovey(
 def _choose(scene: Scene, sensor: str, options: GeoTiffConfig) -> tuple[dict[str, int], list[str]]:
     """Returns the places of all bands by name, and the names of those to use."""
     by_name = any(isinstance(band, str) for band in options.bands)
-    asked = options.band_names
+    asked = [role(name, sensor) or name for name in options.channels]
     if asked and (by_name or not options.bands):
         _check_names(asked, list(range(1, len(scene.names) + 1)))
         names: Sequence[str] = asked
@@ -155,7 +155,7 @@ def _choose(scene: Scene, sensor: str, options: GeoTiffConfig) -> tuple[dict[str
 def _check_names(names: Sequence[str], bands: Sequence[object]) -> None:
     if len(names) != len(bands) or len(set(names)) < len(names):
         raise UsageError(
-            f"data.options.band_names has {len(names)} names for {len(bands)} bands: "
+            f"data.options.channels has {len(names)} names for {len(bands)} bands: "
             f"{list(bands)}; each needs one of its own."
         )
 
@@ -172,5 +172,5 @@ def _check(needed: Sequence[str], bands: Mapping[str, int]) -> None:
     if absent:
         raise UsageError(
             f"The indices or the sharpening need the bands {', '.join(absent)}, but the files "
-            f"have {', '.join(bands)}. Name them with data.options.sensor or band_names."
+            f"have {', '.join(bands)}. Name them with data.options.sensor or data.options.channels."
         )

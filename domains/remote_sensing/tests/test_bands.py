@@ -7,6 +7,7 @@ from ssl_kit import UsageError
 from ssl_kit.nn.channel_names import adapt_channels
 from ssl_kit_remote_sensing.bands import (
     SENSORS,
+    SPELLINGS,
     VOCABULARY,
     canonical,
     name_bands,
@@ -52,7 +53,7 @@ def test_a_number_of_bands_that_the_sensor_does_not_have_says_so() -> None:
 
 
 def test_colors_in_another_order_are_not_overruled() -> None:
-    with pytest.raises(UsageError, match="band_names"):
+    with pytest.raises(UsageError, match="channels"):
         name_bands(["red", "green", "blue", ""], "sentinel2", asked=True)
     assert name_bands(["red", "green", "blue", ""], "naip", asked=True)[3] == "nir"
 
@@ -103,3 +104,12 @@ def test_a_first_layer_moves_from_landsat_to_sentinel_2_by_name() -> None:
     moved = adapt_channels(weight, landsat, sentinel) * 13 / 7
     for name in set(landsat):
         assert moved[0, sentinel.index(name)].item() == pytest.approx(landsat.index(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "standard"),
+    [("swir2", "swir_2"), ("b12", "swir_2"), ("b8a", "nir_narrow"), ("rededge1", "red_edge_1")],
+)
+def test_spellings_of_users_are_known(name: str, standard: str) -> None:
+    assert SPELLINGS[name] == standard
+    assert "b11" not in SPELLINGS  # SWIR of Sentinel-2, thermal of Landsat

@@ -86,7 +86,7 @@ def test_a_file_without_data_is_left_out(
         write_tif(empty if i == 2 else image, f"{i}.tif", nodata=nodata)
     data = opened(tmp_path)
     assert [data.index.key(i) for i in range(len(data))] == ["0.tif", "1.tif", "3.tif"]
-    assert any("1 tiles hold too little data" in remark for remark in data.index.remarks)
+    assert any("1 tile with too little data is left out" in remark for remark in data.index.remarks)
     assert len(opened(tmp_path, max_nodata=1)) == 4
 
 
@@ -110,7 +110,7 @@ def test_a_color_table_gives_colors(write_tif, tmp_path: Path) -> None:
     assert data.channels == ("red", "green", "blue")
     table = np.array(list(COLORS.values()), np.uint8)
     assert np.array_equal(data.read(0), table[image[..., 0], :3])
-    assert "1 files hold numbers with a color table" in data.index.remarks[0]
+    assert "1 file holds numbers with a color table" in data.index.remarks[0]
     assert np.array_equal(opened(tmp_path, bands=["blue"]).read(0), table[image, 2])
 
 

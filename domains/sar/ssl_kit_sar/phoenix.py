@@ -39,7 +39,7 @@ class Phoenix(SarImages, FileDataset):
         n = len(self.files)
         headers = [self._header_or_none(file) for file in range(n)]
         if not any(headers):
-            raise DataError(f"None of the {n} files in '{self.path}' is a Phoenix chip.")
+            raise DataError(f"None of the files in '{self.path}' is a Phoenix chip.")
         types = [(header or {}).get("TargetType", "") for header in headers]
         self.index = self.files.expand(
             np.arange(n),

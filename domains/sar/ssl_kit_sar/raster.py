@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from ssl_kit import DataError, UsageError
 from ssl_kit.data import (
     FileDataset,
+    agree,
     evenly_spaced,
     grid,
     most_frequent_kind,
     parents_of,
+    plural,
     tile_key,
     tile_starts,
     walk,
@@ -198,7 +200,9 @@ class SarRaster(SarImages, FileDataset):
         self._size = np.concatenate(windows).astype(np.int32)
         if empty:
             self._remarks.append(
-                f"{empty} tiles hold too little data and are left out (data.options.max_nodata)."
+                f"{plural(empty, 'tile')} with too little data {agree(empty, 'is', 'are')} left "
+                "out "
+                "(data.options.max_nodata)."
             )
         index = self.files.expand(self._file, keys, self._corner + self._size / 2)
         self.index = index

@@ -159,7 +159,8 @@ def _prevailing(samples: Mapping[int, Sample], values: Mapping[int, Floats]) -> 
     counts = Counter(reading.unit == "db" for reading in readings).most_common()
     if len(counts) > 1 and counts[0][1] == counts[1][1]:
         raise DataError(
-            f"{counts[0][1]} files hold decibels and as many do not, and one encoder takes one "
+            f"As many files hold decibels as do not ({counts[0][1]} each), and one encoder takes "
+            "one "
             "kind. Give --data a folder for each kind, or set data.options.stored."
         )
     linear = [reading for reading in readings if (reading.unit == "db") == counts[0][0]]

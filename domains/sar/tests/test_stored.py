@@ -239,7 +239,7 @@ def test_a_file_without_data_is_no_image(write_tif) -> None:
         path = write_tif(image, name=f"chips/{name}.tif")
     data = opened(path.parent)
     assert [data.index.key(i) for i in range(len(data))] == ["a.tif", "c.tif"]
-    assert "1 tiles hold too little data" in remarks(data)
+    assert "1 tile with too little data is left out" in remarks(data)
     assert len(opened(path.parent, max_nodata=1)) == 3
 
 
@@ -271,7 +271,7 @@ def test_digital_numbers_among_calibrated_values_are_unreadable(write_tif) -> No
 def test_two_units_in_equal_shares_are_refused(write_tif) -> None:
     write_tif(linear(), name="mixed/a.tif")
     path = write_tif(backscatter(), name="mixed/b.tif")
-    with pytest.raises(DataError, match=r"1 files hold decibels and as many do not"):
+    with pytest.raises(DataError, match=r"As many files hold decibels as do not \(1 each\)"):
         opened(path.parent)
 
 

@@ -208,7 +208,7 @@ def test_a_graph_needs_images_side_by_side(problem, change, said):
 def test_a_bag_of_several_labels_is_a_plain_error(problem):
     data = problem(nothing)
     data.dataset.index.labels[:3] = 1
-    with pytest.raises(UsageError, match="1 of 120 bags hold images of several labels"):
+    with pytest.raises(UsageError, match="1 of 120 bags holds images of several labels"):
         evaluate(data)
 
 

@@ -164,7 +164,7 @@ def test_a_group_of_one_class_counts_for_the_accuracy_alone(problem):
     labels[groups == 2] = 1
     found = evaluate(problem(labels, groups))
     assert found.details["remarks"] == [
-        "1 of 4 groups have a single class and count for the accuracy only (groups 2).",
+        "1 of 4 groups has a single class and counts for the accuracy only (groups 2).",
     ]
     assert "auroc" not in found.details["groups"][2]
     assert found.details["between_groups"]["auroc"]["groups"] == 3
@@ -243,7 +243,11 @@ def test_images_without_label_or_with_labels_taken_away_are_left_alone(problem, 
         ([0, 1] * 10, [0] * 20, "labeled images of at least two groups are needed, not of 1"),
         ([-1] * 20, [0, 1] * 10, "An evaluation needs labeled images"),
         ([0] * 20, [0, 1] * 10, "labels of at least two classes"),
-        ([0] * 10 + [0, 1] * 5, [0] * 10 + [1] * 10, "Without group 1 all images are of one class"),
+        (
+            [0] * 10 + [0, 1] * 5,
+            [0] * 10 + [1] * 10,
+            "Without one of the groups all labeled images are of one class",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_plainly(problem, labels, groups, said):

@@ -151,7 +151,7 @@ def test_groups_that_were_pretrained_on_are_learned_from_and_not_reported_on(pro
     data = replace(data, pretrained_on=frozenset(known))
     found = evaluate(data)
     assert [row["group"] for row in found.details["groups"]] == [3, 4, 5]
-    assert "3 groups were pre-trained on" in found.details["remarks"][-1]
+    assert "3 groups that the run was pre-trained on" in found.details["remarks"][-1]
     assert set(index.groups[WithinGroup(WithinGroupConfig()).tested(data)]) == {3, 4, 5}
     assert set(index.groups[trainings[-1].train]) == {0, 1, 2, 3, 4}
     known = index.group_hashes(np.flatnonzero(index.groups < 5))
@@ -210,7 +210,7 @@ def test_a_group_with_too_few_of_a_class_is_left_out_by_number(problem):
     found = evaluate(problem(s1=0), others=False)
     assert found.details["left_out"] == [{"group": 1, "reason": "has images of a single class"}]
     assert found.details["remarks"] == [
-        "1 of 6 groups are left out: 1 has images of a single class.",
+        "1 of 6 groups is left out: 1 has images of a single class.",
     ]
     assert len(found.by_group) == SUBJECTS - 1
 
