@@ -12,6 +12,7 @@ import click
 from .commands.terminal import flags
 from .commands.terminal.group import Cli, plugins_dir
 from .commands.terminal.printing import columns, show
+from .commands.terminal.recipes import recipes
 
 
 @click.group(
@@ -128,8 +129,7 @@ def compare(arms: tuple[str, ...], as_json: bool, **options: Any) -> None:
     from .commands.compare import compare
 
     values = compare(*arms, **flags.given(options))
-    text = f"{values}\nThe results are in {values.folder}/compare.json"
-    show(values, as_json, lambda: text)
+    show(values, as_json, lambda: f"{values}\nThe results are in {values.folder}/compare.json")
 
 
 @main.command(cls=flags.Derived, flags=flags.EMBED, check="check_images")
@@ -142,9 +142,9 @@ def embed(model: str, as_json: bool, out: Path, **options: Any) -> None:
     from .commands.embed import embed
 
     features = embed(model, out=out, **flags.given(options))
-    count, skipped = len(features.keys), features.skipped
-    values = {"images": count, "file": str(out), "skipped": skipped}
-    show(values, as_json, lambda: f"{count} images embedded in {out}, {len(skipped)} skipped")
+    values = {"images": len(features.keys), "file": str(out), "skipped": features.skipped}
+    text = f"{values['images']} images embedded in {out}, {len(features.skipped)} skipped"
+    show(values, as_json, lambda: text)
 
 
 @main.command(cls=flags.Derived, flags=flags.INSPECT, check="check_images")
@@ -236,6 +236,7 @@ def _listing(plural: str) -> None:
 
 for _plural in ("domains", "objectives", "encoders", "datasets", "evaluations"):
     _listing(_plural)
+main.add_command(recipes)
 
 
 @main.command()
