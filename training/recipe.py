@@ -95,7 +95,9 @@ class Comparison(Config):
         tuple[str, ...], Field(description="arms beside the runs, such as scratch and imagenet")
     ] = ()
     evaluation: Annotated[str, Field(description="name of the evaluation")] = "linear"
-    budgets: Annotated[str, Field(description="label budgets, such as 10,50,all")] = "10,50,all"
+    budgets: Annotated[
+        str, Field(coerce_numbers_to_str=True, description="label budgets, such as 10,50,all")
+    ] = "10,50,all"
     seeds: Annotated[int, Field(ge=1, description="number of draws of labels and weights")] = 3
     options: Table = Field(default={}, description="options of the evaluations, a table for each")
 
