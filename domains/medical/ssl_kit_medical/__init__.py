@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from ssl_kit import hookimpl
 
@@ -61,3 +62,13 @@ def register_encoders(register: Callable[..., None]) -> None:
     register("cbam", f"{where}:CBAMEncoder", summary="A CNN with channel and spatial attention.")
     register("se", f"{where}:SEEncoder", summary="A CNN with squeeze-and-excitation attention.")
     register("eca", f"{where}:ECAEncoder", summary="A CNN with efficient channel attention.")
+
+
+@hookimpl
+def register_recipes(register: Callable[..., None]) -> None:
+    """Experiments of papers."""
+    register(
+        "medical-guidelines",
+        Path(__file__).parent / "recipes" / "medical-guidelines.toml",
+        summary="Minimum report of a review: four strategies, three initializations.",
+    )
