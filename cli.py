@@ -198,14 +198,14 @@ def export(run: Path, as_json: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("folder", metavar="RUN|COMPARISON|CLASSIFIER|SEARCH", type=flags.PATH)
+@click.argument("folder", metavar="RUN|COMPARISON|CLASSIFIER|SEARCH|RECIPE", type=flags.PATH)
 @click.option("--data", help="Images of the run, where they have moved.")
 @flags.out("HTML file to write.  [default: report.html in the folder]")
 @click.option("--serve", "live", is_flag=True, help="Show a running training, and refresh it.")
 @flags.port
 @flags.as_json
 def report(folder: Path, live: bool, port: int, as_json: bool, **options: Any) -> None:
-    """Write a run, a comparison, a classifier or a search as one HTML file."""
+    """Write a run, a comparison, a classifier, a search or a recipe as one HTML file."""
     from .commands.report import report
     from .reports.html.page import serve
 
@@ -267,7 +267,7 @@ def plugin() -> None:
 
 
 @plugin.command()
-@click.argument("kind", metavar="objective|domain|dataset|evaluation")
+@click.argument("kind", metavar="objective|domain|dataset|evaluation|recipe")
 @click.argument("name")
 @flags.out("Folder to put it into.  [default: here]", default=Path())
 def new(kind: str, name: str, out: Path) -> None:

@@ -70,9 +70,10 @@ def _judged(name: str, judged: Json) -> tuple[str, str]:
     metric, verdict = judged["metric"], judged["verdict"]
     if judged["reason"]:
         return f"{name}: the pretext task was {verdict}: {judged['reason']}.", ""
+    collapsed = " The representation has collapsed." if judged["collapsed"] else ""
     sentence = (
-        f"{name}: the pretext task was {verdict}. {metric} was {judged['last']:.3g} in the last "
-        f"epoch ({judged['first']:.3g} at the first record); the reference is "
+        f"{name}: the pretext task was {verdict}.{collapsed} {metric} was {judged['last']:.3g} in "
+        f"the last epoch ({judged['first']:.3g} at the first record); the reference is "
         f"{judged['reference']:.3g} ({judged['about']}), and {judged['learned_at']:.3g} counts as "
         "learned."
     )

@@ -11,6 +11,7 @@ from .recipe import Pretext
 from .run import Run
 
 LEARNED, NOT_LEARNED, NOT_JUDGED = "learned", "not learned", "not judged"
+_COLLAPSED = "COLLAPSED"  # verdict of the collapse watch
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Judgement:
         about: What the reference is.
         verdict: "learned", "not learned" or "not judged".
         reason: Why it was not judged, "" if it was.
+        collapsed: Whether the representation has collapsed; then nothing was learned.
     """
 
     metric: str
@@ -36,6 +38,7 @@ class Judgement:
     about: str
     verdict: str
     reason: str = ""
+    collapsed: bool = False
 
 
 def judge_pretext(run: Run, pretext: Pretext) -> Judgement:
@@ -48,7 +51,9 @@ def judge_pretext(run: Run, pretext: Pretext) -> Judgement:
     records = [r for r in run.lines(run.metrics) if isinstance(r.get(pretext.metric), int | float)]
     first = float(records[0][pretext.metric]) if records else None
     last = _of_last_epoch(records, pretext.metric) if records else None
-    verdict, reason = _verdict(pretext, last), _why_not(run, pretext, last)
+    collapsed = run.verdict == _COLLAPSED
+    verdict = NOT_LEARNED if collapsed else _verdict(pretext, last)
+    reason = _why_not(run, pretext, last)
     return Judgement(
         pretext.metric,
         first,
@@ -58,6 +63,7 @@ def judge_pretext(run: Run, pretext: Pretext) -> Judgement:
         pretext.about,
         NOT_JUDGED if reason else verdict,
         reason,
+        collapsed,
     )
 
 
