@@ -29,6 +29,11 @@ def _row(name: str) -> dict[str, str]:
     return {"name": name, "paper": paper, "domain": recipe.domain, "needs": recipe.needs}
 
 
+def of_domain(domain: str) -> dict[str, str]:
+    """Returns the paper of each recipe of a domain, by the name of the recipe."""
+    return {row["name"]: row["paper"] for row in rows() if row["domain"] == domain}
+
+
 def listing(known: Sequence[dict[str, str]]) -> str:
     """Returns the table of all recipes.
 

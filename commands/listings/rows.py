@@ -7,7 +7,7 @@ from typing import Any
 from ...core.discovery import datasets, domains, objectives
 from ...core.errors import PluginError
 from ...core.registry import Registry
-from . import facts
+from . import facts, recipes
 
 
 def entries(registry: Registry) -> list[dict[str, str]]:
@@ -55,4 +55,5 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
         names = [*known["datasets"], known["demo"], *known["objectives"]]
         entries = [r.entry(n) for n in names for r in (datasets, objectives) if n in r]
         known["summaries"] = {entry.name: entry.summary for entry in entries}
+        known["recipes"] = recipes.of_domain(name)
     return known
