@@ -57,3 +57,9 @@ def test_slice_order(check: Any) -> None:
 def test_encoders(family: str) -> None:
     for check in checks_for("encoder", family):
         check()
+
+
+@pytest.mark.slow  # five networks are built
+@parametrize_with_checks("recipe", "medical-guidelines")
+def test_recipe(check: Any) -> None:
+    check()
