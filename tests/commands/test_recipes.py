@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +15,7 @@ from ssl_kit.commands.recipes import run_recipe
 from ssl_kit.core.discovery import recipes
 from ssl_kit.evaluation import recipes as running
 
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "recipes.py"
 RECIPE = """
 claim = "Rotations teach <b>shapes</b>."
 domain = "natural"
@@ -189,3 +193,19 @@ def test_a_folder_with_other_settings_is_refused(copied):
 def test_the_python_call_is_on_record(ran):
     assert ran["command"].startswith("ssl_kit.commands.recipes.run_recipe('")
     assert "small=True" in ran["command"]
+
+
+@pytest.mark.skipif(not SCRIPT.is_file(), reason="no benchmarks/")
+def test_the_page_of_results_is_written_from_the_folders(ran, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n")
+    for _ in range(2):  # what stands there is replaced
+        subprocess.run([sys.executable, SCRIPT, ran.folder, "--page", page], check=True)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    assert text.count("| **turned** (A et al. 2018), on `demo`") == 1
+    assert "probe: accuracy by `knn`" in text
+    assert "random-frozen, budget 5: " in text
+    assert "chance among four rotations" in text
