@@ -12,6 +12,7 @@ import click
 from .commands.terminal import flags
 from .commands.terminal.group import Cli, plugins_dir
 from .commands.terminal.printing import columns, show
+from .commands.terminal.recipes import recipes
 
 
 @click.group(
@@ -142,9 +143,9 @@ def embed(model: str, as_json: bool, out: Path, **options: Any) -> None:
     from .commands.embed import embed
 
     features = embed(model, out=out, **flags.given(options))
-    count, skipped = len(features.keys), features.skipped
-    values = {"images": count, "file": str(out), "skipped": skipped}
-    show(values, as_json, lambda: f"{count} images embedded in {out}, {len(skipped)} skipped")
+    values = {"images": len(features.keys), "file": str(out), "skipped": features.skipped}
+    text = f"{values['images']} images embedded in {out}, {len(features.skipped)} skipped"
+    show(values, as_json, lambda: text)
 
 
 @main.command(cls=flags.Derived, flags=flags.INSPECT, check="check_images")
@@ -171,9 +172,8 @@ def views(as_json: bool, **options: Any) -> None:
 
     sheet = views(**flags.given(options))
     clips = [{"augmentation": n, "clips": f"{100 * c:.1f} %"} for n, c in sheet.clipped.items()]
-    values = {"file": str(sheet.file), "clipped": sheet.clipped}
     text = f"{columns(clips, 'augmentation', 'clips')}\nThe sheet is in {sheet.file}"
-    show(values, as_json, lambda: text)
+    show({"file": str(sheet.file), "clipped": sheet.clipped}, as_json, lambda: text)
 
 
 @main.command()
@@ -198,7 +198,7 @@ def export(run: Path, as_json: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("folder", metavar="RUN|COMPARISON|CLASSIFIER|SEARCH", type=flags.PATH)
+@click.argument("folder", metavar="RUN|COMPARISON|CLASSIFIER|SEARCH|RECIPE", type=flags.PATH)
 @click.option("--data", help="Images of the run, where they have moved.")
 @flags.out("HTML file to write.  [default: report.html in the folder]")
 @click.option("--serve", "live", is_flag=True, help="Show a running training, and refresh it.")
@@ -206,7 +206,7 @@ def export(run: Path, as_json: bool, **options: Any) -> None:
 @flags.quiet
 @flags.as_json
 def report(folder: Path, live: bool, port: int, as_json: bool, **options: Any) -> None:
-    """Write a run, a comparison, a classifier or a search as one HTML file."""
+    """Write a run, a comparison, a classifier, a search or a recipe as one HTML file."""
     from .commands.report import report
     from .reports.html.page import serve
 
@@ -236,6 +236,7 @@ def _listing(plural: str) -> None:
 
 for _plural in ("domains", "objectives", "encoders", "datasets", "evaluations"):
     _listing(_plural)
+main.add_command(recipes)
 
 
 @main.command()
@@ -266,7 +267,7 @@ def plugin() -> None:
 
 
 @plugin.command()
-@click.argument("kind", metavar="objective|domain|dataset|evaluation")
+@click.argument("kind", metavar="objective|domain|dataset|evaluation|recipe")
 @click.argument("name")
 @flags.out("Folder to put it into.  [default: here]", default=Path())
 def new(kind: str, name: str, out: Path) -> None:

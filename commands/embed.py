@@ -13,8 +13,6 @@ from ..training.locks import exclusive
 from ..training.work import shown
 from .config_file import below_flags
 
-_REQUEST = ("domain", "data", "labels", "encoder", "image_size", "set")
-
 
 def embed(
     model: str | PathLike[str],
@@ -37,30 +35,19 @@ def embed(
         Features (n, D), names and labels of the images, and the unreadable ones.
     """
     given = below_flags(locals(), [model])
-    request = fspath(model), *(given[name] for name in _REQUEST)
     if out is None:
-        return _embedding(quiet, *request)
+        return _embedding(given)
     refuse_suffix(file := Path(out))
     with exclusive(file.parent, f".{file.name}.lock"):
-        embedding = _embedding(quiet, *request)
+        embedding = _embedding(given)
         embedding.save(file)
     return embedding
 
 
-def _embedding(
-    quiet: bool,
-    model: str,
-    domain: str,
-    data: str,
-    labels: str,
-    encoder: str,
-    image_size: int,
-    settings: Mapping[str, Any] | None,
-) -> Embedding:
-    with shown("embedding", quiet):
-        field, dataset, _ = open_images(
-            model, domain, fspath(data), fspath(labels), settings=settings
-        )
+def _embedding(given: Mapping[str, Any]) -> Embedding:
+    model, data, labels = (fspath(given[name]) for name in ("model", "data", "labels"))
+    with shown("embedding", given["quiet"]):
+        field, dataset, _ = open_images(model, given["domain"], data, labels, settings=given["set"])
         pool = np.arange(len(dataset))
-        loaded, _ = load_encoder(model, dataset, pool, encoder, image_size)
+        loaded, _ = load_encoder(model, dataset, pool, given["encoder"], given["image_size"])
         return Embedding.of(loaded, dataset, field)

@@ -37,8 +37,7 @@ def evaluate(
     """Measures a run beside the weights that it started from, or initial weights alone.
 
     The arguments are the flags of `ssl-kit evaluate`. A fine-tuned classifier is tested by its own
-    predictions unless `evaluation` names others. The folder of the run gets the results
-    (evaluations/NAME.json, with a name of the images if they are not those of the training).
+    predictions unless `evaluation` names others. The folder of the run gets evaluations/NAME.json.
 
     Returns:
         The results by name of the evaluation; printed, they are a table.
@@ -48,13 +47,8 @@ def evaluate(
     own = evaluation in ("", NAME) and isinstance(run_of(fspath(model)), TunedRun)
     chosen = {} if own else choose(evaluation or "knn,linear", set)
     with shown("opening the images", quiet):
-        prepared = prepare(
-            fspath(model),
-            **images,
-            features=Path(features) if features else None,
-            evaluations=chosen.values(),
-            settings=given["set"],
-        )
+        images |= {"features": Path(features) if features else None, "settings": given["set"]}
+        prepared = prepare(fspath(model), **images, evaluations=chosen.values())
         if own:
             results = [evaluate_predictions(prepared, command)]
         else:

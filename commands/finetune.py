@@ -51,12 +51,7 @@ def finetune(
     settings = {"data": options.pop("data", {})}
     chosen = choose([FINETUNE], {FINETUNE: options})[FINETUNE]
     with new_folder(folder), shown("fine-tuning", quiet) as progress:
-        prepared = prepare(
-            fspath(model),
-            **images,
-            evaluations=[chosen],
-            settings=settings,
-        )
+        prepared = prepare(fspath(model), **images, evaluations=[chosen], settings=settings)
         values = tune(prepared, chosen.config, folder, facts, progress)
         if gradcam:
             write_grad_cam(TunedRun(folder), prepared.data, gradcam)

@@ -11,7 +11,7 @@ def new(kind: str, name: str, out: Path) -> str:
     """Writes the package of a new plugin; returns what to do with it.
 
     Args:
-        kind: "objective", "domain", "dataset" or "evaluation".
+        kind: "objective", "domain", "dataset", "evaluation" or "recipe".
         name: What users will type: lower case, a Python identifier.
         out: Folder to put it into.
     """

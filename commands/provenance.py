@@ -12,12 +12,15 @@ TYPED: ContextVar[str] = ContextVar("TYPED", default="")
 """The command line that is running; "" in Python."""
 
 
-def command_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
+def command_of(
+    function: Callable[..., Any], arguments: Mapping[str, Any], module: str = "ssl_kit"
+) -> str:
     """Returns the command as it was typed, or else the call of a function of `ssl_kit`.
 
     Args:
         function: The function.
         arguments: Its arguments by name; those that have their default are left out.
+        module: Where users import the function from.
     """
     if TYPED.get():
         return TYPED.get()
@@ -30,7 +33,7 @@ def command_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> st
             parts += [f"{name}={_text(value)}"] if value != parameter.default else []
         else:
             parts.append(_text(value))
-    return f"ssl_kit.{function.__name__}({', '.join(parts)})"
+    return f"{module}.{function.__name__}({', '.join(parts)})"
 
 
 def of_images(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,11 @@ def report(
     out: str | PathLike[str] | None = None,
     quiet: bool = True,
 ) -> Path:
-    """Writes a run, a comparison or a classifier as one HTML file; returns the file.
+    """Writes a run, a comparison, a classifier, a search or a recipe as one HTML file.
 
     Args:
-        folder: Folder of a run, a comparison, a fine-tuned classifier or a search for settings.
+        folder: Folder of a run, a comparison, a fine-tuned classifier, a search for settings or a
+            recipe that was run.
         data: Images of the run, where they have moved.
         out: The file; report.html in the folder if None.
         quiet: Whether to show no progress.

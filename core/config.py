@@ -35,7 +35,7 @@ def validate(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         *parents, key = [str(part) for part in first["loc"]] or ["configuration"]
         name = ".".join([*filter(None, [where]), *parents, key])
         if first["type"] == "extra_forbidden":

@@ -211,16 +211,12 @@ def _failed_plugins() -> str:
     return f"These plugins failed to load: {'; '.join(names)}." if names else ""
 
 
-encoders = Registry("encoder", _fill, _failed_plugins)
-objectives = Registry("objective", _fill, _failed_plugins)
-datasets = Registry("dataset", _fill, _failed_plugins)
-domains = Registry("domain", _fill, _failed_plugins)
-evaluations = Registry("evaluation", _fill, _failed_plugins)
+encoders, objectives, datasets, domains, evaluations, recipes = (
+    Registry(kind, _fill, _failed_plugins)
+    for kind in ("encoder", "objective", "dataset", "domain", "evaluation", "recipe")
+)
 
 REGISTRIES = {
-    "register_encoders": encoders,
-    "register_objectives": objectives,
-    "register_datasets": datasets,
-    "register_domains": domains,
-    "register_evaluations": evaluations,
+    f"register_{registry.kind}s": registry
+    for registry in (encoders, objectives, datasets, domains, evaluations, recipes)
 }

@@ -49,5 +49,10 @@ def register_evaluations(register: Register) -> None:
 
 
 @hookspec
+def register_recipes(register: Register) -> None:
+    """Register recipes: the paths of TOML files, as `Path(__file__).with_name("recipe.toml")`."""
+
+
+@hookspec
 def register_commands(cli: click.Group) -> Any:
     """Add commands to the command line with `@cli.command()`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from .. import hookimpl
 
@@ -130,6 +131,15 @@ _FIELDS = {
     "sar": "Radar images, complex or detected: MSTAR, Sentinel-1.",
 }
 
+_RECIPES = {
+    "amdim": "Mutual information of global and local features, by a linear probe.",
+    "inpainting": "Context encoder: a missing region is filled, then transfer.",
+    "jigsaw": "Permutations of tiles are recognized, then transfer.",
+    "moco": "Contrast with a queue of keys (MoCo v2), by a linear probe.",
+    "relative-patch": "Relative positions of patches are recognized, then transfer.",
+    "simclr": "Contrast with the images of the batch, by a linear probe.",
+}
+
 
 @hookimpl
 def register_encoders(register: Callable[..., None]) -> None:
@@ -206,6 +216,13 @@ def register_domains(register: Callable[..., None]) -> None:
 def register_evaluations(register: Callable[..., None]) -> None:
     """Registers the evaluations."""
     _register_groups(register, f"{_HERE}.evaluations", _EVALUATIONS)
+
+
+@hookimpl
+def register_recipes(register: Callable[..., None]) -> None:
+    """Registers experiments of papers on photographs."""
+    for name, summary in _RECIPES.items():
+        register(name, Path(__file__).parent / "recipes" / f"{name}.toml", summary=summary)
 
 
 def _register_groups(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.discovery import datasets, domains, encoders, evaluations, objectives
+from ..core.discovery import datasets, domains, encoders, evaluations, objectives, recipes
 from ..core.errors import PluginError, SslKitError, UnknownNameError
 from ..core.registry import Registry
 
@@ -25,6 +25,7 @@ REGISTRIES: dict[str, Registry] = {
     "dataset": datasets,
     "encoder": encoders,
     "evaluation": evaluations,
+    "recipe": recipes,
 }
 
 
@@ -148,7 +149,10 @@ def _text(error: BaseException) -> str:
 
 def _where(error: BaseException, check: Check) -> str:
     """Names the last line of the plugin's module in the traceback of an error, if there is one."""
-    module = sys.modules.get(getattr(REGISTRIES[check.kind][check.name], "__module__", ""))
+    plugin = REGISTRIES[check.kind][check.name]
+    if isinstance(plugin, Path):  # a recipe has no code
+        return ""
+    module = sys.modules.get(getattr(plugin, "__module__", ""))
     file = getattr(module, "__file__", None) or ""
     frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == file]

@@ -179,13 +179,13 @@ class Trainer:
 
         Where batches are accumulated, the last one of a step takes it.
         """
-        objective, optimizer = self.setup.objective, self.setup.config.optimizer
+        phases, optimizer = range(self.setup.objective.phases), self.setup.config.optimizer
         steps = self.schedule.length(self.step, coming=True)
         lr = learning_rate(self.step, steps, optimizer, self.setup.images_per_step)
         set_weight_decay(self.optimizer, weight_decay(self.step, steps, optimizer))
-        for phase in range(objective.phases):
-            output = self.take_step(lr, partial(self.model, batch, phase))
-        self.recorder.tally.add(output, batch.keys, self.step + 1)
+        outputs = [self.take_step(lr, partial(self.model, batch, phase)) for phase in phases]
+        metrics = {name: value for each in outputs for name, value in each.metrics.items()}
+        self.recorder.tally.add(outputs[-1]._replace(metrics=metrics), batch.keys, self.step + 1)
 
     def save(self) -> None:
         """Writes the checkpoint and the encoder so far."""

@@ -203,6 +203,7 @@ def _domain_parts(facts: Mapping[str, Any]) -> list[str]:
             facts["policies"].items(),
         ),
         "Pairings, for --pair-by": (("", ""), facts["pairings"].items()),
+        "Recipes, for 'ssl-kit recipes show'": (("", ""), facts["recipes"].items()),
         "Corruptions of the evaluation 'robustness'": (
             ("name", "strengths", "unit", "what it is"),
             corruptions,

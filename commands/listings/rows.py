@@ -9,7 +9,7 @@ from ...core.discovery import datasets, domains, objectives
 from ...core.errors import PluginError
 from ...core.registry import Registry
 from ...training.settings import RunConfig, merge
-from . import facts
+from . import facts, recipes
 
 
 def entries(registry: Registry) -> list[dict[str, str]]:
@@ -59,6 +59,7 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
         entries = [r.entry(n) for n in names for r in (datasets, objectives) if n in r]
         known["summaries"] = {entry.name: entry.summary for entry in entries}
         known["default_objectives"] = _default_objectives(known)
+        known["recipes"] = recipes.of_domain(name)
     return known
 
 

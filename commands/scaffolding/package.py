@@ -11,7 +11,7 @@ import re
 import shlex
 from pathlib import Path
 
-from ...core.discovery import datasets, domains, evaluations, objectives
+from ...core.discovery import datasets, domains, evaluations, objectives, recipes
 from ...core.errors import UnknownNameError, UsageError, explain_write_errors
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -20,12 +20,14 @@ _REGISTRIES = {
     "domain": domains,
     "dataset": datasets,
     "evaluation": evaluations,
+    "recipe": recipes,
 }
 _FIRST_USE = {
     "objective": "ssl-kit train --domain natural --objective {name} --epochs 5",
     "domain": "ssl-kit train --domain {name} --epochs 5",
     "dataset": "ssl-kit train --domain natural --data FOLDER --set data.reader={name}",
     "evaluation": "ssl-kit evaluate scratch --domain natural --evaluation {name}",
+    "recipe": "ssl-kit recipes run {name} --small",
 }
 
 
@@ -33,7 +35,7 @@ def create(kind: str, name: str, out: Path) -> Path:
     """Writes the package `ssl-kit-NAME` of a new plugin.
 
     Args:
-        kind: "objective", "domain", "dataset" or "evaluation".
+        kind: "objective", "domain", "dataset", "evaluation" or "recipe".
         name: What users will type: lower case, a Python identifier.
         out: Folder to put it into; made where it does not exist.
 

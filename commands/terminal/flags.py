@@ -217,4 +217,5 @@ INSPECT = {
     "layout": "",
     "holdout": "the domain's",
 }
+RECIPE = {"data": "the domain's demo", "labels": "", "seed": "", "max_time": ""}
 VIEWS = {"domain": "", "data": "the domain's demo", "image_size": "", "seed": ""}

@@ -81,6 +81,7 @@ def context(values: Json) -> dict[str, Any]:
     budgets = [b["name"] for b in values["budgets"]]
     main = values["main"] or next((name for r in values["results"] for name in r["metrics"]), "")
     return {
+        "anchor": "",
         "facts": _facts(values),
         "headings": [_heading(b) for b in values["budgets"]],
         "metric": spaced(main),

@@ -16,12 +16,13 @@ from ...core.errors import SslKitError
 from ...data.splits import Splits, split
 from ...evaluation.data import EvaluationData
 from ...evaluation.pretrained import from_run
+from ...evaluation.recipes import OUTCOME
 from ...evaluation.records import load_evaluations
 from ...evaluation.requests import open_images
 from ...evaluation.tuned import TunedRun, open_run
 from ...training.run import Run
 from ..text import selected
-from . import classifier, comparison, curves, evaluations, facts, kept, sections, tuning
+from . import classifier, comparison, curves, evaluations, facts, kept, recipe, sections, tuning
 from .embedding import embed_sample
 from .serve import make_server
 from .understood import understood
@@ -160,7 +161,12 @@ def _unavailable(error: SslKitError) -> str:
 def comparison_page(folder: Path) -> bytes:
     """Makes the report of a comparison from its compare.json."""
     name = folder.resolve().name
-    return render("comparison.html", name=name, **comparison.context(comparison.read(folder)))
+    return render("comparison.html", name=name, c=comparison.context(comparison.read(folder)))
+
+
+def recipe_page(folder: Path) -> bytes:
+    """Makes the report of a recipe from its recipe.json and the comparisons below it."""
+    return render("recipe.html", name=folder.resolve().name, **recipe.context(folder))
 
 
 def tuning_page(folder: Path) -> bytes:
@@ -170,7 +176,7 @@ def tuning_page(folder: Path) -> bytes:
 
 
 def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
-    """Writes the report of a run, a comparison, a fine-tuned classifier or a search.
+    """Writes the report of a run, a comparison, a classifier, a search or a recipe.
 
     Args:
         folder: Of one of them.
@@ -185,6 +191,8 @@ def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
         page = comparison_page(folder)
     elif (folder / "tune.json").is_file():
         page = tuning_page(folder)
+    elif (folder / OUTCOME).is_file():
+        page = recipe_page(folder)
     elif isinstance(run := open_run(folder), TunedRun):
         page = classifier_page(run, data)
     else:

@@ -15,7 +15,7 @@ from ssl_kit import UnknownNameError, UsageError
 from ssl_kit.cli import main
 from ssl_kit.commands.scaffolding.package import create, next_steps
 
-KINDS = ("objective", "domain", "dataset", "evaluation")
+KINDS = ("objective", "domain", "dataset", "evaluation", "recipe")
 ROOT = Path(__file__).parents[2]
 
 
@@ -48,8 +48,9 @@ def test_its_parts_are_named_after_it(kind, tmp_path):
     assert {"README.md", "ssl_kit_mirror_ball/py.typed", "tests/test_mirror_ball.py"} < set(written)
     assert 'name = "ssl-kit-mirror-ball"' in written["pyproject.toml"]
     assert 'mirror_ball = "ssl_kit_mirror_ball"' in written["pyproject.toml"]
-    word = "MIRROR_BALL = Domain(" if kind == "domain" else "class MirrorBall("
-    assert word in written[f"ssl_kit_mirror_ball/{kind}.py"]
+    word = {"domain": "MIRROR_BALL = Domain(", "recipe": "[comparisons.linear-probe]"}
+    file = "recipe.toml" if kind == "recipe" else f"{kind}.py"
+    assert word.get(kind, "class MirrorBall(") in written[f"ssl_kit_mirror_ball/{file}"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

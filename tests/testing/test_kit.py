@@ -45,7 +45,8 @@ def careless(kind):
 
 def test_each_rule_has_a_sentence_that_says_what_must_hold():
     for kind, plugin in (("objective", "simclr"), ("domain", "natural"), ("dataset", "digits"),
-                         ("encoder", "timm"), ("evaluation", "knn")):  # fmt: skip
+                         ("encoder", "timm"), ("evaluation", "knn"),
+                         ("recipe", "moco")):  # fmt: skip
         checks = checks_for(kind, plugin)
         assert len({check.rule for check in checks}) == len(checks)
         assert all(check.rule.endswith(".") for check in checks)
@@ -115,7 +116,7 @@ def test_rules_are_counted(rules):
 
 def test_everything_is_found_by_kind_and_name():
     kinds = [kind for kind, _ in itertools.groupby(everything(), key=lambda pair: pair[0])]
-    assert kinds == ["objective", "domain", "dataset", "encoder", "evaluation"]
+    assert kinds == ["objective", "domain", "dataset", "encoder", "evaluation", "recipe"]
     assert find("knn") == [("evaluation", "knn")]
 
 

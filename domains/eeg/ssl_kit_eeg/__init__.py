@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from ssl_kit import hookimpl
 
@@ -71,4 +72,14 @@ def register_encoders(register: Callable[..., None]) -> None:
         "resnet1d",
         f"{_HERE}.resnet1d:ResNet1dEncoder",
         summary="Residual networks along time: tiny, small, base.",
+    )
+
+
+@hookimpl
+def register_recipes(register: Callable[..., None]) -> None:
+    """Experiments of papers."""
+    register(
+        "eeg-transformations",
+        Path(__file__).parent / "recipes" / "eeg-transformations.toml",
+        summary="Recognition of six transformations, then a new head on frozen convolutions.",
     )

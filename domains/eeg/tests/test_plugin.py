@@ -62,3 +62,8 @@ def test_forecasting(check: Any) -> None:
 def test_encoder() -> None:
     for check in checks_for("encoder", "resnet1d"):
         check()
+
+
+@parametrize_with_checks("recipe", "eeg-transformations")
+def test_recipe(check: Any) -> None:
+    check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from ssl_kit import hookimpl
 
@@ -51,4 +52,14 @@ def register_objectives(register: Callable[..., None]) -> None:
         "cross_stain",
         f"{_HERE}.cross_stain:CrossStain",
         summary="Predicts the concentration of one stain from an image of the other.",
+    )
+
+
+@hookimpl
+def register_recipes(register: Callable[..., None]) -> None:
+    """Experiments of papers."""
+    register(
+        "wsi-context",
+        Path(__file__).parent / "recipes" / "wsi-context.toml",
+        summary="Graph, attention, mean and max pooling of slides, with and without pre-training.",
     )

@@ -93,3 +93,8 @@ def test_magnification(check: Any) -> None:
 @parametrize_with_checks("objective", "cross_stain")
 def test_cross_stain(check: Any) -> None:
     check()
+
+
+@parametrize_with_checks("recipe", "wsi-context")
+def test_recipe(check: Any) -> None:
+    check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from ssl_kit import hookimpl
 
@@ -51,4 +52,14 @@ def register_objectives(register: Callable[..., None]) -> None:
         "slice_order",
         f"{_HERE}.slice_order:SliceOrder",
         summary="Predicts which of two slices of a volume comes first.",
+    )
+
+
+@hookimpl
+def register_recipes(register: Callable[..., None]) -> None:
+    """Experiments of papers."""
+    register(
+        "medical-guidelines",
+        Path(__file__).parent / "recipes" / "medical-guidelines.toml",
+        summary="Minimum report of a review: four strategies, three initializations.",
     )

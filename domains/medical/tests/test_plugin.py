@@ -4,6 +4,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from ssl_kit.core.discovery import datasets, domains, objectives
 from ssl_kit.testing import parametrize_with_checks
 from ssl_kit_medical.domain import MEDICAL
@@ -47,4 +49,10 @@ def test_models_genesis(check: Any) -> None:
 
 @parametrize_with_checks("objective", "slice_order")
 def test_slice_order(check: Any) -> None:
+    check()
+
+
+@pytest.mark.slow  # five networks are built
+@parametrize_with_checks("recipe", "medical-guidelines")
+def test_recipe(check: Any) -> None:
     check()

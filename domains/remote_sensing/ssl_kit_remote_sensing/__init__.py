@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from ssl_kit import hookimpl
 
@@ -31,4 +32,14 @@ def register_datasets(register: Callable[..., None]) -> None:
         "remote_sensing_demo",
         f"{_HERE}.demo:Demo",
         summary="480 simulated 4-band tiles of six land covers, from sensor physics.",
+    )
+
+
+@hookimpl
+def register_recipes(register: Callable[..., None]) -> None:
+    """Experiments of papers."""
+    register(
+        "rs-fewshot",
+        Path(__file__).parent / "recipes" / "rs-fewshot.toml",
+        summary="BYOL at low resolution, then fine-tuning from few labels.",
     )

@@ -41,3 +41,8 @@ def test_reader(check: Any) -> None:
 @parametrize_with_checks("dataset", "remote_sensing_demo")
 def test_demo(check: Any) -> None:
     check()
+
+
+@parametrize_with_checks("recipe", "rs-fewshot")
+def test_recipe(check: Any) -> None:
+    check()

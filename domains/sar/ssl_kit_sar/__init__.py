@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from ssl_kit import hookimpl
 
@@ -56,4 +57,14 @@ def register_objectives(register: Callable[..., None]) -> None:
         "azimuth",
         f"{_HERE}.azimuth:Azimuth",
         summary="Predicts the azimuth of a target, or the rotation of its chip.",
+    )
+
+
+@hookimpl
+def register_recipes(register: Callable[..., None]) -> None:
+    """Experiments of papers."""
+    register(
+        "sar-dca",
+        Path(__file__).parent / "recipes" / "sar-dca.toml",
+        summary="DCA with speckle views, against scratch with the same views.",
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from ssl_kit import Batch, UsageError
+from ssl_kit import Batch, UsageError, train
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit_sar.dca import (
     DCA,
@@ -146,3 +147,11 @@ def test_alignment_waits_for_the_ramp() -> None:
     objective.after_step(30, 100)
     half = objective(data, 3)
     assert half.loss.item() == pytest.approx(0.5 * half.metrics["alignment"].item())
+
+
+def test_a_run_records_the_metrics_of_all_phases(tmp_path: Path) -> None:
+    options = {"objective.num_views": 2, "train.workers": 0}
+    sizes = {"encoder": "test_resnet", "image_size": 32, "batch_size": 128, "epochs": 1}
+    run = train(domain="sar", objective="dca", **sizes, set=options, out=tmp_path / "run")
+    last = run.lines(run.metrics)[-1]
+    assert {"instance_accuracy", "alignment"} <= set(last)

@@ -60,3 +60,8 @@ def test_despeckle(check: Any) -> None:
 @parametrize_with_checks("objective", "azimuth")
 def test_azimuth(check: Any) -> None:
     check()
+
+
+@parametrize_with_checks("recipe", "sar-dca")
+def test_recipe(check: Any) -> None:
+    check()

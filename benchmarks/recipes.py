@@ -1,0 +1,108 @@
+"""Writes the table of docs/recipes.md from the folders of recipes that were run.
+
+    ssl-kit recipes run sar-dca --small --data ../shared/data/mstar10
+    python benchmarks/recipes.py runs/recipe-*-small
+
+A folder has recipe.json and, below comparisons/, a compare.json for each comparison. What stands
+between the two markers of the page is replaced; a recipe that was not run has no row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+HEADINGS = ("recipe and claim", "pretext task", "comparison", "our number", "baselines", "cost")
+Json = Mapping[str, Any]
+
+
+def read(file: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return values
+
+
+def estimate(values: Json | None) -> str:
+    """Writes "60.0 [55.0, 65.0]" in percent."""
+    if not values or values["value"] is None:
+        return "-"
+    value, low, high = (values[key] for key in ("value", "low", "high"))
+    interval = "" if low is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * value:.1f}{interval}"
+
+
+def pretext(values: Json) -> str:
+    """Says of each run what its pretext task came to, against the reference."""
+    texts = []
+    for name, run in values["runs"].items():
+        judged = run["pretext"]
+        last = "-" if judged["last"] is None else f"{judged['last']:.3g}"
+        texts.append(
+            f"{name}: {judged['metric']} {last}, reference {judged['reference']:.3g} "
+            f"({judged['about']}): {judged['verdict']}"
+        )
+    return "<br>".join(texts)
+
+
+def arms(compared: Json, runs: bool) -> str:
+    """Lists the main metric of the runs, or of the other arms, at each label budget."""
+    kinds = {arm["name"]: arm["kind"] == "run" for arm in compared["arms"]}
+    lines = []
+    for budget in compared["budgets"]:
+        for row in compared["results"]:
+            if row["budget"] == budget["name"] and kinds[row["arm"]] == runs:
+                text = estimate(row["metrics"].get(compared["main"]))
+                lines.append(f"{row['arm']}, budget {budget['name']}: {text}")
+    return "<br>".join(lines)
+
+
+def rows(folder: Path) -> Iterator[list[str]]:
+    """Yields a row for each comparison; what holds for the recipe stands in the first."""
+    values = read(folder / "recipe.json")
+    paper = values["paper"]
+    data = Path(next(iter(values["runs"].values()))["data"]).name or "demo"
+    cost = f"{values['seconds'] / 60:.0f} min, {values['peak_memory_mib']:,} MiB"
+    first = f"**{values['recipe']}** ({paper['authors'].split(',')[0]} et al. {paper['year']}), "
+    first += f"on `{data}`: {values['claim']}"
+    shared = [first, pretext(values)]
+    for name, asked in values["comparisons"].items():
+        compared = read(folder / asked["folder"] / "compare.json")
+        metric = f"{name}: {compared['main']} by `{compared['evaluation']}`"
+        yield [*shared, metric, arms(compared, True), arms(compared, False), cost]
+        shared, cost = ["", ""], ""
+
+
+def command(folder: Path) -> str:
+    """Returns the command without --out, and with shared data where they are for a reader."""
+    text = str(read(folder / "recipe.json")["command"])
+    text = re.sub(r" --out \S+", "", text)
+    shared = os.environ.get("SSL_KIT_TEST_DATA", "")
+    return text.replace(str(Path(shared).parent), "../shared") if shared else text
+
+
+def results(folders: list[Path]) -> str:
+    """Returns the table and the commands behind it."""
+    lines = [HEADINGS, ["---"] * len(HEADINGS), *(row for f in folders for row in rows(f))]
+    table = [f"| {' | '.join(cells)} |" for cells in lines]
+    return "\n".join([*table, "", "```", *map(command, folders), "```"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--page", type=Path, default=PAGE)
+    asked = parser.parse_args()
+    before, _, rest = asked.page.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    text = f"{before}{BEGIN}\n\n{results(asked.folders)}\n\n{END}{after}"
+    asked.page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+"""Runs a recipe: its pre-trainings, then its comparisons, each step kept and done once."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.atomic import write_atomic
+from ..core.errors import DataError, RunError, UsageError
+from ..data.process import show_log
+from ..data.splits import split
+from ..training.engine import Stopped
+from ..training.locks import exclusive
+from ..training.pretext import judge_pretext
+from ..training.progress import Progress
+from ..training.recipe import Recipe
+from ..training.resources import peak_memory
+from ..training.run import Run
+from ..training.settings import RunConfig
+from ..training.setup import resolve
+from ..training.start import go_on, start
+from .comparing.arms import IMAGENET, KINDS, START, evaluations_of
+from .comparing.cells import compute
+from .comparing.plan import parse_budgets, plan
+from .data import EvaluationData
+from .records import pretraining_of
+from .requests import check_and_say, choose, open_images
+
+OUTCOME, _REQUEST, _USED = "recipe.json", "request.json", "used.json"
+FORMAT = 1
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Request:
+    """A recipe that is to be run on some images.
+
+    Attributes:
+        name: Name of the recipe.
+        recipe: The recipe with all overrides.
+        small: Whether its overrides for a small machine hold.
+        layer: Settings from the command line, above those of the recipe: images, seed, time.
+        imagenet_weights: File of ImageNet weights; "" for timm's.
+        command: What was asked for, for the record.
+    """
+
+    name: str
+    recipe: Recipe
+    small: bool
+    layer: Mapping[str, Any]
+    imagenet_weights: str
+    command: str
+
+    def config_of(self, run: str) -> RunConfig:
+        """Returns the resolved settings of a pre-training.
+
+        Raises:
+            UsageError: At the first wrong name, key or value.
+        """
+        config = resolve(self.recipe.settings_of(run, self.layer))
+        if config.encoder.init == IMAGENET and self.imagenet_weights:
+            encoder = config.encoder.model_copy(update={"init": self.imagenet_weights})
+            config = config.model_copy(update={"encoder": encoder})
+        return config
+
+    def check(self) -> None:
+        """Refuses what cannot be run before anything is trained.
+
+        Raises:
+            UsageError: If settings, options, budgets, arms or labels do not fit together.
+        """
+        configs = {run: self.config_of(run) for run in self.recipe.runs}
+        for name, comparison in self.recipe.comparisons.items():
+            odd = [arm for arm in comparison.arms if arm not in KINDS]
+            if odd:
+                raise UsageError(
+                    f"The comparison '{name}' has the arm '{odd[0]}'; arms beside the runs are "
+                    f"{', '.join(KINDS)}."
+                )
+            parse_budgets(comparison.budgets)
+            chosen = choose(evaluations_of(comparison.evaluation), comparison.options)
+            data = configs[self.recipe.runs_of(name)[0]].data
+            images = {"data": data.model_dump(), **comparison.options}
+            domain, dataset, _ = open_images("", self.recipe.domain, "", "", None, images)
+            labeled = EvaluationData(dataset, split(dataset.index, data.holdout), domain)
+            check_and_say([chosen[comparison.evaluation]], labeled)
+
+    def save(self, out: Path) -> None:
+        """Notes what was asked for in a new folder, and refuses a folder of something else.
+
+        Raises:
+            UsageError: If the folder holds a run, or was made with other settings.
+            DataError: If its note is damaged.
+        """
+        file = out / _REQUEST
+        now = {
+            "recipe": self.name,
+            "small": self.small,
+            "settings": {
+                run: self.config_of(run).model_dump(mode="json") for run in self.recipe.runs
+            },
+            "comparisons": self.recipe.model_dump(mode="json")["comparisons"],
+        }
+        if not file.is_file():
+            if (out / "config.toml").exists():
+                raise UsageError(f"'{out}' holds a run. Choose another --out.")
+            write_atomic(file, (json.dumps(now, indent=1) + "\n").encode())
+            return
+        before = _read(file)
+        for key, value in now.items():
+            if json.loads(json.dumps(value)) != before.get(key):
+                raise UsageError(
+                    f"'{out}' holds a recipe with other {key}. Repeat its command to go on, or "
+                    "choose another --out."
+                )
+
+
+def run_recipe(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
+    """Runs a recipe, or goes on with it; one process at a time works in the folder.
+
+    Args:
+        request: What was asked for.
+        out: Folder with runs/, comparisons/ and recipe.json.
+        progress: Shows what happens.
+
+    Returns:
+        The content of recipe.json; docs/recipes.md describes it.
+
+    Raises:
+        UsageError: If something does not fit together.
+        RunError: If no pre-training has the weights that it starts from.
+        KeyboardInterrupt: If it is interrupted; the message says how to go on.
+    """
+    with exclusive(out):
+        request.save(out)
+        with _measured(out / _USED):
+            request.check()
+            runs, missing = _pretrain(request, out, progress)
+            if not runs:
+                raise RunError(next(iter(missing.values())))
+            compared = _compare(request, runs, out, progress)
+        values = _outcome(request, runs, missing, compared, out)
+        write_atomic(out / OUTCOME, (json.dumps(values, indent=1) + "\n").encode())
+        return values
+
+
+@contextmanager
+def _measured(file: Path) -> Iterator[None]:
+    """Adds the wall time inside to that of earlier attempts, and notes the peak memory."""
+    before, started = _read(file) if file.is_file() else {}, time.monotonic()
+    try:
+        yield
+    finally:
+        seconds = before.get("seconds", 0.0) + time.monotonic() - started
+        memory = max(before.get("peak_memory_mib", 0), round(peak_memory() / _MIB))
+        used = {"seconds": round(seconds, 1), "peak_memory_mib": memory}
+        write_atomic(file, (json.dumps(used) + "\n").encode())
+
+
+def _pretrain(
+    request: Request, out: Path, progress: Progress
+) -> tuple[dict[str, Run], dict[str, str]]:
+    """Returns the runs by their names, and why others have no weights to start from."""
+    runs, missing = {}, {}
+    for name in request.recipe.runs:
+        progress.say(f"Pre-training '{name}'")
+        try:
+            runs[name] = _trained(request, name, out / "runs" / name, progress)
+        except RunError as error:
+            config = request.config_of(name)
+            if config.encoder.init != IMAGENET or (out / "runs" / name).exists():
+                raise
+            missing[name] = str(error)
+            progress.warn(f"'{name}' is left out. {error}")
+        except Stopped:
+            raise KeyboardInterrupt(_go_on(out)) from None
+        finally:
+            show_log(progress.say, progress.warn)
+    return runs, missing
+
+
+def _trained(request: Request, name: str, folder: Path, progress: Progress) -> Run:
+    """Returns a run whose training has ended: it is read, continued or started."""
+    if not (folder / "config.toml").is_file():
+        settings = request.config_of(name).model_dump()
+        return start([settings], folder, progress, request.command)[0]
+    run = Run(folder)
+    ended = (folder / "manifest.json").is_file() and "seconds" in run.read_json("manifest.json")
+    return run if ended else go_on(folder, progress)[0]
+
+
+def _compare(
+    request: Request, runs: Mapping[str, Run], out: Path, progress: Progress
+) -> dict[str, str]:
+    """Computes the comparisons; returns their folders, below `out`, by their names."""
+    folders = {}
+    for name, asked in request.recipe.comparisons.items():
+        folder = Path("comparisons") / name
+        own = [str(runs[run].folder) for run in request.recipe.runs_of(name) if run in runs]
+        if not own:
+            progress.warn(f"The comparison '{name}' is left out: none of its runs has weights.")
+            continue
+        progress.say(f"Comparison '{name}': {asked.about}")
+        planned = plan(
+            [*own, *asked.arms],
+            evaluation=asked.evaluation,
+            budgets=asked.budgets,
+            seeds=asked.seeds,
+            imagenet_weights=request.imagenet_weights if IMAGENET in asked.arms else "",
+            controls=START not in asked.arms,
+            settings=asked.options,
+        )
+        try:
+            compute(planned, out / folder, request.command, progress)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_go_on(out)) from None
+        folders[name] = folder.as_posix()
+    return folders
+
+
+def _go_on(out: Path) -> str:
+    return f"Interrupted; what is done is in '{out}'. The same command goes on."
+
+
+def _outcome(
+    request: Request,
+    runs: Mapping[str, Run],
+    missing: Mapping[str, str],
+    compared: Mapping[str, str],
+    out: Path,
+) -> dict[str, Any]:
+    """Returns the content of recipe.json."""
+    recipe = request.recipe.model_dump(mode="json")
+    return {
+        "format": FORMAT,
+        "recipe": request.name,
+        "small": request.small,
+        "command": request.command,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        **{key: recipe[key] for key in ("claim", "domain", "paper", "images", "unknown")},
+        "runs": {
+            name: _of_run(run, request.recipe) | {"folder": f"runs/{name}"}
+            for name, run in runs.items()
+        },
+        "missing": dict(missing),
+        "comparisons": {
+            name: {"about": request.recipe.comparisons[name].about, "folder": folder}
+            for name, folder in compared.items()
+        },
+        **_read(out / _USED),
+    }
+
+
+def _of_run(run: Run, recipe: Recipe) -> dict[str, Any]:
+    config = run.config
+    return {
+        "objective": config.objective.name,
+        "encoder": config.encoder.name,
+        "image_size": config.encoder.image_size,
+        "data": config.data.path,
+        **pretraining_of(run),
+        "pretext": asdict(judge_pretext(run, recipe.runs[run.folder.name].pretext)),
+    }
+
+
+def read_outcome(folder: Path) -> dict[str, Any]:
+    """Reads recipe.json of a folder.
+
+    Raises:
+        DataError: If it is damaged or has another format.
+    """
+    values = _read(folder / OUTCOME)
+    if values.get("format") != FORMAT:
+        raise DataError(
+            f"'{folder / OUTCOME}' does not have format {FORMAT}, which this version reads. Run "
+            "'ssl-kit recipes run' again."
+        )
+    return values
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
+    if not isinstance(values, dict):
+        raise DataError(f"'{file}' is damaged. Choose another --out.")
+    return values

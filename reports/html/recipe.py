@@ -1,0 +1,53 @@
+"""The page of a recipe: its claim, whether the pretext task was learned, its comparisons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...evaluation.recipes import read_outcome
+from ..recipes import pretext_sentences, title, used
+from ..words import sentence_case
+from . import comparison
+
+
+def context(folder: Path) -> dict[str, Any]:
+    """Returns the values of the template.
+
+    Args:
+        folder: Of a recipe that was run.
+
+    Raises:
+        DataError: If its files are damaged.
+    """
+    values = read_outcome(folder)
+    compared = [
+        {
+            "title": sentence_case(name),
+            "about": asked["about"],
+            **comparison.context(comparison.read(folder / asked["folder"])),
+            "anchor": f"-{name}",
+        }
+        for name, asked in values["comparisons"].items()
+    ]
+    return {
+        "title": title(values),
+        "recipe": values,
+        "pretext": pretext_sentences(values),
+        "used": used(values),
+        "compared": compared,
+        "facts": _facts(values),
+    }
+
+
+def _facts(values: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        (f"Run {name}", f"{run['objective']}, {run['encoder']}, {run['image_size']} px")
+        for name, run in values["runs"].items()
+    ]
+    return [
+        *rows,
+        ("Images of the paper", values["images"]["paper"]),
+        ("Images here", values["images"]["here"]),
+        ("Run at", values["time"].replace("T", " ")),
+    ]

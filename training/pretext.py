@@ -1,0 +1,106 @@
+"""Tells whether a run has learned its pretext task, from the metrics that it recorded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .recipe import Pretext
+from .run import Run
+
+LEARNED, NOT_LEARNED, NOT_JUDGED = "learned", "not learned", "not judged"
+_COLLAPSED = "COLLAPSED"  # verdict of the collapse watch
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a run has learned of its pretext task.
+
+    Attributes:
+        metric: Name of the metric.
+        first: Its value at the first record.
+        last: Its mean over the last epoch, on augmented training images.
+        reference: Value of the reference.
+        learned_at: Value from which on the task counts as learned.
+        about: What the reference is.
+        verdict: "learned", "not learned" or "not judged".
+        reason: Why it was not judged, "" if it was.
+        collapsed: Whether the representation has collapsed; then nothing was learned.
+    """
+
+    metric: str
+    first: float | None
+    last: float | None
+    reference: float
+    learned_at: float
+    about: str
+    verdict: str
+    reason: str = ""
+    collapsed: bool = False
+
+
+def judge_pretext(run: Run, pretext: Pretext) -> Judgement:
+    """Compares the metric of the last epoch with the reference.
+
+    Args:
+        run: A run whose training has ended.
+        pretext: The measure and its reference.
+    """
+    records = [r for r in run.lines(run.metrics) if isinstance(r.get(pretext.metric), int | float)]
+    first = float(records[0][pretext.metric]) if records else None
+    last = _of_last_epoch(records, pretext.metric) if records else None
+    collapsed = run.verdict == _COLLAPSED
+    verdict = NOT_LEARNED if collapsed else _verdict(pretext, last)
+    reason = _why_not(run, pretext, last)
+    return Judgement(
+        pretext.metric,
+        first,
+        last,
+        pretext.reference,
+        pretext.learned,
+        pretext.about,
+        NOT_JUDGED if reason else verdict,
+        reason,
+        collapsed,
+    )
+
+
+def _verdict(pretext: Pretext, last: float | None) -> str:
+    sign = 1 if pretext.better == "higher" else -1
+    reached = last is not None and sign * last >= sign * pretext.learned
+    return LEARNED if reached else NOT_LEARNED
+
+
+def _of_last_epoch(records: list[dict[str, Any]], metric: str) -> float:
+    """Returns the mean over the steps of the last epoch; a record is a mean over its steps."""
+    begin = math.ceil(records[-1]["epoch"]) - 1
+    steps, total, before = 0, 0.0, 0
+    for record in records:
+        if record["epoch"] > begin:
+            steps += record["step"] - before
+            total += (record["step"] - before) * record[metric]
+        before = record["step"]
+    return float(total / steps)
+
+
+def _why_not(run: Run, pretext: Pretext, last: float | None) -> str:
+    """Returns why a run cannot be judged, "" if it can."""
+    if last is None:
+        return f"the run has recorded no {pretext.metric}"
+    config = run.config.model_dump()
+    config["train"]["batch_size"] = run.read_json("manifest.json")["batch_size"]
+    for key, wanted in pretext.holds_for.items():
+        value = _at(config, key)
+        if value != wanted:
+            return f"the reference holds for {key} = {wanted}, this run has {value}"
+    return ""
+
+
+def _at(settings: Mapping[str, Any], key: str) -> Any:
+    """Returns the value at a dotted key, None if there is none."""
+    value: Any = settings
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
