@@ -20,21 +20,24 @@ from ..provenance import TYPED
 
 
 class Command(click.Command):
-    """Refuses an option that is given twice, of which click would take the last."""
+    """Refuses an option for several names that is given twice: click would take the last.
+
+    Of other options the last one counts, so that a script can append one to those it has.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parses the arguments.
 
         Raises:
-            UsageError: If an option that takes one value is given more than once.
+            UsageError: If an option for names with commas is given more than once.
         """
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for option in given:
-            single = isinstance(option, click.Option) and not (option.multiple or option.is_flag)
-            if single and given.count(option) > 1:
-                joined = "commas" in (getattr(option, "help", None) or "")
-                several = ", several names with commas between them" if joined else ""
-                raise click.UsageError(f"{option.opts[0]} is given twice. Give it once{several}.")
+            several = "commas" in (getattr(option, "help", None) or "")
+            if several and given.count(option) > 1:
+                raise click.UsageError(
+                    f"{option.opts[0]} is given twice. Give it once, with commas between the names."
+                )
         return super().parse_args(ctx, args)
 
 

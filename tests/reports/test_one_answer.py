@@ -65,7 +65,7 @@ def comparison(kept, verdicts):
         "seeds": 3,
         "budgets": [{"name": "all", "labels": [30]}],
         "leak": {"shared": {}},
-        "data": {"test": 30, "test_groups": 30},
+        "data": {"test": 30, "test_groups": 30, "grades": [], "positive": ""},
         "results": [],
         "arms": [
             {"name": name, "kind": kind, "evaluation": "knn", "unavailable": "",
@@ -74,6 +74,7 @@ def comparison(kept, verdicts):
         ],
         "differences": [
             {"arm": a, "against": b, "budget": "all", "verdict": verdict, "groups": 30,
+             "seeds_counted": True,
              "metrics": {"accuracy": {"value": 0.0, "low": -0.1, "high": 0.1}}}
             for (a, b), verdict in zip(pairs, verdicts, strict=True)
         ],

@@ -174,6 +174,7 @@ def test_less_than_an_epoch_is_said_beside_the_verdict(finished_run, tmp_path):
 def test_a_classifier_that_predicts_one_class_is_named_with_class_and_threshold(tmp_path):
     estimate = {"value": 0.5, "low": 0.4, "high": 0.6}
     values = {
+        "architecture": "resnet18",
         "main": "balanced_accuracy",
         "metrics": {"balanced_accuracy": estimate, "sensitivity": estimate},
         "classes": [{"class": "burned", "images": 1}, {"class": "unburned", "images": 9}],
