@@ -88,7 +88,7 @@ def test_evaluate_embed_and_compare_take_the_file(shared_images, tmp_path):
     features = ssl_kit.embed("scratch", config=file)
     assert features.features.shape[0] == 30
     compared = ssl_kit.compare(
-        "scratch", config=file, evaluation="knn", seeds=1, budgets="all", controls=False,
+        "random-frozen", config=file, evaluation="knn", seeds=1, budgets="all", controls=False,
         out=tmp_path / "out",
     )  # fmt: skip
     assert compared["settings"]["encoder"] == "test_resnet"

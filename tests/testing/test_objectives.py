@@ -44,6 +44,7 @@ def test_there_is_a_broken_plugin_for_each_rule():
     assert list(BROKEN) == [rule.__name__ for rule in RULES]
 
 
+@pytest.mark.slow  # as the conformance tests of all objectives do
 def test_a_sound_plugin_breaks_none(check):
     assert check(RULES, broken.Sound) == {}
 
