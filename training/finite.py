@@ -26,7 +26,7 @@ def require_finite(values: NDArray[Any], what: str) -> None:
     Raises:
         NotFiniteError: If a row is not finite.
     """
-    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    finite = np.isfinite(values).all(axis=tuple(range(1, np.ndim(values))))
     if not finite.all():
         count = len(finite) - np.count_nonzero(finite)
         raise NotFiniteError(
