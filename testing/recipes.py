@@ -76,13 +76,13 @@ def _sizes(file: Path) -> Iterator[Recipe]:
 
 
 def _on_demo(recipe: Recipe, run: str) -> RunConfig:
-    """Returns the settings of a run on the demo of its domain, whose reader has other options."""
+    """Returns the settings of a run on the demo of its domain, with other options and classes."""
     config = resolve(recipe.settings_of(run))
     domain: Domain = domains[config.domain]
     known = datasets[domain.demo].Config.model_fields
     options = {key: value for key, value in config.data.options.items() if key in known}
     values: dict[str, Any] = {**config.data.model_dump(), "path": "", "labels": ""}
-    data = {**values, "reader": "", "options": options}
+    data = {**values, "reader": "", "layout": "", "classes": (), "options": options}
     return validate(RunConfig, {**config.model_dump(), "data": data})
 
 

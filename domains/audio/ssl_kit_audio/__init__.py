@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from ssl_kit import hookimpl
 
@@ -66,4 +67,20 @@ def register_evaluations(register: Callable[..., None]) -> None:
         "transcription",
         f"{_HERE}.transcription:Transcription",
         summary="Speech to text by CTC, fine-tuned from the encoder: character error rate.",
+    )
+
+
+@hookimpl
+def register_recipes(register: Callable[..., None]) -> None:
+    """Experiments of papers."""
+    folder = Path(__file__).parent / "recipes"
+    register(
+        "hubert-academic",
+        folder / "hubert-academic.toml",
+        summary="HuBERT in two iterations; the quality of its targets, and few labels.",
+    )
+    register(
+        "torchaudio-ssl",
+        folder / "torchaudio-ssl.toml",
+        summary="HuBERT, then speech to text by CTC: frozen at first, or trained at once.",
     )

@@ -33,3 +33,13 @@ def test_domain(check: Any) -> None:
 def test_datasets(name: str) -> None:
     for check in checks_for("dataset", name):
         check()
+
+
+@parametrize_with_checks("recipe", "hubert-academic")
+def test_hubert_academic(check: Any) -> None:
+    check()
+
+
+@parametrize_with_checks("recipe", "torchaudio-ssl")
+def test_torchaudio_ssl(check: Any) -> None:
+    check()

@@ -63,3 +63,8 @@ def register_recipes(register: Callable[..., None]) -> None:
         Path(__file__).parent / "recipes" / "medical-guidelines.toml",
         summary="Minimum report of a review: four strategies, three initializations.",
     )
+    register(
+        "plasmodium-attention",
+        Path(__file__).parent / "recipes" / "plasmodium-attention.toml",
+        summary="Pre-training on the positive images, attention, and an operating point.",
+    )

@@ -56,3 +56,8 @@ def test_slice_order(check: Any) -> None:
 @parametrize_with_checks("recipe", "medical-guidelines")
 def test_recipe(check: Any) -> None:
     check()
+
+
+@parametrize_with_checks("recipe", "plasmodium-attention")
+def test_recipe_of_rare_classes(check: Any) -> None:
+    check()
