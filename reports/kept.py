@@ -54,6 +54,11 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
     ]
     if selection["gain"]["low"] is None or selection["gain"]["low"] <= 0:
         sentences.append("The interval includes zero: the gain may be due to chance.")
+    if manifest["config"].get("data", {}).get("keep_out") != "val":
+        sentences.append(
+            "Pre-training saw these images, without their labels: 'ssl-kit evaluate' measures the "
+            "gain on images that it did not see."
+        )
     return [*sentences, *_end(selection)]
 
 

@@ -42,10 +42,17 @@ def test_a_training_of_few_steps_is_said_to_have_changed_nothing():
 
 def test_a_gain_is_told_with_its_interval():
     better = selection((0, 0, 0), kept=("interpolation", 0.5), gain=(0.041, 0.01, 0.072))
-    first, second = kept_sentences(better, MANIFEST)
+    first, seen, second = kept_sentences(better, MANIFEST)
     assert first.startswith("Kept: halfway from start to end (interpolated weights); +4.1 points")
     assert "[+1.0, +7.2]" in first
+    assert "Pre-training saw these images" in seen
     assert "end.safetensors" in second
+
+
+def test_images_that_were_kept_out_of_the_training_are_not_called_seen():
+    better = selection((0, 0, 0), kept=("interpolation", 0.5), gain=(0.041, 0.01, 0.072))
+    out = {**MANIFEST, "config": {**MANIFEST["config"], "data": {"keep_out": "val"}}}
+    assert "saw these images" not in " ".join(kept_sentences(better, out))
 
 
 def test_what_was_not_judged_is_told_with_its_drift():
