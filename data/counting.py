@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def plural(count: int, word: str) -> str:
-    """Writes a count with its noun: "1 image", "1,204 images", "2 classes", "3 copies"."""
+    """Writes a count with its noun: "1 image", "1,204 images", "2 classes", "3 epochs"."""
     return f"{count:,} {word if count == 1 else _many(word)}"
 
 
@@ -14,7 +14,7 @@ def agree(count: int, one: str, many: str) -> str:
 
 
 def _many(word: str) -> str:
-    if word.endswith(("s", "x", "ch")):
+    if word.endswith(("s", "x", "ch")) and not word.endswith("och"):
         return f"{word}es" if word != "series" else word
     if word.endswith("y") and word[-2] not in "aeiou":
         return f"{word[:-1]}ies"

@@ -120,10 +120,10 @@ def holdout_for(index: Index, groups: int) -> float | None:
     """Returns a share that holds out some number of groups and leaves two classes to learn.
 
     Returns:
-        The smallest of 0.2, 0.25, 0.33 and 0.5 that does; None if none does.
+        The smallest of 0.2, 0.25, 0.33, 0.5, 0.67 and 0.75 that does; None if none does.
     """
     labels = strata(index)
-    for share in (0.2, 0.25, 0.33, 0.5):
+    for share in (0.2, 0.25, 0.33, 0.5, 0.67, 0.75):
         drawn, _ = _draw(index, labels, labels >= 0, share)
         enough = len(np.unique(index.groups[drawn])) >= groups
         if enough and len(np.unique(labels[~drawn & (labels >= 0)])) > 1:

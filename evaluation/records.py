@@ -187,16 +187,16 @@ def side_by_side_json(results: SideBySide) -> dict[str, Any]:
         "verdict": results.verdict if results.gain else None,
         "pretraining": dict(results.pretraining),
     }
-    plain: dict[str, Any] = _without_nan(values)
+    plain: dict[str, Any] = without_nan(values)
     return plain
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """Replaces numbers that JSON does not have, NaN and infinities, by None."""
     if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -8,6 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+LEARNED_SINCE = (
+    "The threshold is that of a network that had not learned from the validation images; the "
+    "classifier that was written has, so that its probabilities may lie elsewhere. Check the "
+    "threshold on new images."
+)
+
 
 def main_metric_reason(main: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """Says why the balanced accuracy is the main metric, as a sentence; "" if another one is.

@@ -104,7 +104,7 @@ def _reasons(selection: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[
             "changed are at most the statistics of batch normalization. Give more time, or a "
             "smaller --batch-size."
         )
-    elif gain["high"] is not None and gain["value"] + gain["high"] < 0:  # about a standard error
+    elif gain["high"] is not None and gain["high"] < 0:
         sentences.append(
             "Likely reason: the training replaced what the start knew. Lower optimizer.lr (it is "
             f"{lr:g}; try {lr / 4:.2g}), weaken the views, or choose another objective."

@@ -12,8 +12,8 @@ from ..evaluation.records import side_by_side_json
 from ..evaluation.result import Result
 from ..evaluation.side_by_side import SideBySide
 from ..training.run import Run
+from .class_words import LEARNED_SINCE, constant_predictions, main_metric_reason, positive_class
 from .class_words import at_threshold as threshold_text
-from .class_words import constant_predictions, main_metric_reason, positive_class
 from .kept import kept_sentences
 from .metrics import at_threshold, direction, is_share, order_of_grades
 from .tables import aligned, in_blocks
@@ -257,6 +257,7 @@ def finetuned(values: Mapping[str, Any], out: Path) -> str:
         order_of_grades(values.get("grades", ())),
         main_metric_reason(values["main"], values["classes"]),
         positive_class(point.get("positive", ""), point.get("sensitivity")),
+        LEARNED_SINCE if point else "",
         *constant_predictions({"classifier": values.get("constant", "")}),
     ]
     drawn, use = (out / GRAD_CAM).is_file(), "\n    ".join(how_to_use(out, values["architecture"]))

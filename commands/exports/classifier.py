@@ -76,6 +76,8 @@ def tune(
         **facts,
     }
     encoder = _encoder_facts(prepared)
+    if point := tuned.result.details.get("operating_point"):
+        encoder["operating_point"] = point
     write_classifier(out, model, tuned.classifier, encoder)
     write_json(out / "encoder.json", encoder)
     write_json(out / "manifest.json", _manifest(prepared, values))

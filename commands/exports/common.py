@@ -23,6 +23,7 @@ from ...core.discovery import domains
 from ...core.encoder import Encoder
 from ...core.errors import RunError, UsageError
 from ...evaluation.pretrained import Pretrained, from_run
+from ...evaluation.records import without_nan
 from ...evaluation.tuned import TunedRun, load_classifier
 from ...training.locks import LOCK, exclusive
 from ...training.run import Run
@@ -162,7 +163,7 @@ def timm_config(facts: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Writes values to a new file."""
-    write_atomic(path, (json.dumps(values, indent=2) + "\n").encode())
+    write_atomic(path, (json.dumps(without_nan(values), indent=2) + "\n").encode())
 
 
 def view_size(encoder: Encoder) -> tuple[int, int]:

@@ -68,6 +68,12 @@ def scores_of(
     }
 
 
+_ALONE = (
+    "No subjects are declared: every image is a group of its own, so that this is not leaving one "
+    "subject out. Name subjects by the column 'group' of --labels, or by options of the reader."
+)
+
+
 class LeaveOneOutConfig(LinearConfig):
     """Options of the linear probe and of the groups that are left out."""
 
@@ -140,7 +146,9 @@ class LeaveOneOut(Evaluation):
             strength, predictions[fold] = self._test(features, rows[~out], fold)
             chosen |= dict.fromkeys(np.unique(features.groups[fold]).tolist(), strength)
         result = self._result(features, predictions[test], chosen)
-        remarks = [*result.details["remarks"], *_of_pretrained(data, len(chosen))]
+        alone = _ALONE if len(chosen) == len(test) else ""
+        known = _of_pretrained(data, len(chosen))
+        remarks = [*filter(None, [alone]), *result.details["remarks"], *known]
         return replace(result, details={**result.details, "remarks": remarks})
 
     def _result(

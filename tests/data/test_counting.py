@@ -17,6 +17,7 @@ from ssl_kit.data.counting import agree, plural
         (2, "day", "2 days"),
         (2, "series", "2 series"),
         (2, "patch", "2 patches"),
+        (2, "epoch", "2 epochs"),
     ],
 )
 def test_a_noun_agrees_with_its_count(count, word, text):

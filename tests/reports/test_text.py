@@ -189,3 +189,4 @@ def test_a_classifier_that_predicts_one_class_is_named_with_class_and_threshold(
     assert "sensitivity          50.0 [40.0, 60.0] at 0.31" in text
     assert "90 % of the test images are 'unburned'" in text
     assert "sensitivity and specificity is 'burned'" in text
+    assert "a network that had not learned from the validation images" in text

@@ -270,3 +270,10 @@ def test_interval_over_groups_is_about_the_normal_one():
     found = over_groups({g: {"auroc": v} for g, v in enumerate(values)}, "auroc")
     half = 1.96 * values.std() / 10
     assert found.metrics["auroc"].low == pytest.approx(values.mean() - half, abs=half / 5)
+
+
+def test_images_without_subjects_are_not_called_subjects(problem):
+    alone = problem(np.arange(24) % 2, np.arange(24))
+    assert "No subjects are declared" in evaluate(alone, folds=4).details["remarks"][0]
+    together = problem(np.arange(24) % 2, np.arange(24) // 2 % 6)
+    assert not any("declared" in each for each in evaluate(together).details["remarks"])
