@@ -147,9 +147,11 @@ def test_more_groups_are_advised_with_a_share_that_gives_them():
     index = indexed(200, classes=2, per_group=10)
     assert more_groups(index, 6) == "Choose --holdout 0.33, or declare more, smaller groups."
     assert len(np.unique(index.groups[split(index, 0.33).test])) >= 6
-    assert "'leave_one_out' tests each of the 8 groups" in more_groups(
-        indexed(80, classes=2, per_group=10), 6
-    )
+    eight = indexed(80, classes=2, per_group=10)
+    assert more_groups(eight, 6) == "Choose --holdout 0.75, or declare more, smaller groups."
+    assert len(np.unique(eight.groups[split(eight, 0.75).test])) >= 6
+    six = indexed(60, classes=2, per_group=10)
+    assert "'leave_one_out' tests each of the 6 groups" in more_groups(six, 6)
     assert "label more groups" in more_groups(indexed(40, classes=2, per_group=10), 6)
 
 
