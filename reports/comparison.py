@@ -13,6 +13,7 @@ from .words import (
     OPPOSITE,
     VERDICTS,
     estimate_text,
+    is_start,
     kept_start,
     leak_statement,
     listed,
@@ -74,9 +75,9 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
         groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
         notes.append(f"{sentence_case(no_verdict(groups))}.")
     runs = [arm for arm in values["arms"] if arm["kind"] == "run"]
-    if any(arm["kind"] == "start" for arm in values["arms"]):
-        kept = (arm["name"] for arm in runs if arm["pretraining"].get("kept") == 0)
-        notes += [kept_start(f"'{name}'") for name in kept]
+    start = any(arm["kind"] == "start" for arm in values["arms"])
+    for name in (arm["name"] for arm in runs if arm["pretraining"].get("kept") == 0):
+        notes.append(kept_start(f"'{name}'") if start else is_start(f"'{name}'"))
     for arm in runs:
         short = short_training(arm["pretraining"])
         if short and "no evidence" in _verdicts(values, arm["name"]):

@@ -29,8 +29,21 @@ def finished(folder: Path) -> str:
     lines += [f"'{name}' is left out. {reason}" for name, reason in values["missing"].items()]
     for name, asked in values["comparisons"].items():
         lines += ["", f"{sentence_case(name)}: {asked['about']}"]
-        lines += [table(comparison.read(folder / asked["folder"])).rstrip()]
+        shown = table(comparison.read(folder / asked["folder"])).rstrip()
+        lines += [in_recipe(shown, name)]
     return "\n".join([*lines, "", used(values)])
+
+
+def in_recipe(advice: str, name: str) -> str:
+    """Rewrites the flags of `ssl-kit compare` in an advice as settings of `ssl-kit recipes run`.
+
+    Args:
+        advice: Text on a comparison.
+        name: Of the comparison in the recipe.
+    """
+    where = f"--set comparisons.{name}"
+    longer = advice.replace("--set finetune.", f"{where}.options.finetune.")
+    return longer.replace("Give --seeds 3", f"Give {where}.seeds=3")
 
 
 def title(values: Json) -> str:

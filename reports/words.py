@@ -202,6 +202,14 @@ def kept_start(name: str = "The run") -> str:
     return f"{name} kept the weights that it started from, so there is nothing to compare."
 
 
+def is_start(name: str) -> str:
+    """Says that a run kept its start, so that differences from others are those of the start."""
+    return (
+        f"{name} kept the weights that it started from: what is better or worse about it is due to "
+        "these and not to its pre-training."
+    )
+
+
 def barely_trained(steps: int, epochs: float) -> str:
     """Says that less than one epoch was trained, as a sentence; "" if it was more.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...evaluation.recipes import read_outcome
-from ..recipes import pretext_sentences, title, used
+from ..recipes import in_recipe, pretext_sentences, title, used
 from ..words import sentence_case
 from . import comparison
 
@@ -21,15 +21,12 @@ def context(folder: Path) -> dict[str, Any]:
         DataError: If its files are damaged.
     """
     values = read_outcome(folder)
-    compared = [
-        {
-            "title": sentence_case(name),
-            "about": asked["about"],
-            **comparison.context(comparison.read(folder / asked["folder"])),
-            "anchor": f"-{name}",
-        }
-        for name, asked in values["comparisons"].items()
-    ]
+    compared = []
+    for name, asked in values["comparisons"].items():
+        shown = comparison.context(comparison.read(folder / asked["folder"]))
+        remarks = [in_recipe(remark, name) for remark in shown["remarks"]]
+        heading = {"title": sentence_case(name), "about": asked["about"], "anchor": f"-{name}"}
+        compared.append({**shown, **heading, "remarks": remarks})
     return {
         "title": title(values),
         "recipe": values,

@@ -97,3 +97,9 @@ def test_a_comparison_says_that_a_run_kept_its_start(kept):
     said = "'run' kept the weights that it started from, so there is nothing to compare."
     text = table(comparison(kept, ["no evidence"] * 3))
     assert (said in text) == (kept == 0)
+
+
+def test_where_the_start_is_no_arm_the_merit_of_a_run_that_kept_it_is_told():
+    values = comparison(0.0, ["helps"] * 3)
+    values["arms"] = [arm for arm in values["arms"] if arm["kind"] != "start"]
+    assert "is due to these and not to its pre-training" in " ".join(table(values).split())

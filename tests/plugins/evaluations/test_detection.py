@@ -81,8 +81,8 @@ def training(model, data, config):
 
 
 def test_training_lowers_the_loss(model, data, config):
-    fit = training(model, data, config(epochs=4, lr=2e-3))
-    losses = [fit.epoch() for _ in range(4)]
+    fit = training(model, data, config(epochs=3, lr=2e-3))
+    losses = [fit.epoch() for _ in range(3)]
     assert losses[-1] < 0.8 * losses[0]
 
 
