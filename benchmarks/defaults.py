@@ -128,8 +128,7 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
     """Trains a cell, and returns its line."""
     pool = len(judge.parts.train)  # the validation part judges
-    batch = min(cell.settings.get("train.batch_size", BATCH), pool)
-    epoch = pool // batch * batch
+    epoch = pool // (batch := min(cell.settings.get("train.batch_size", BATCH), pool)) * batch
     epochs = max(1, round(MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] / epoch))
     apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
     began, used = time.monotonic(), time.process_time()
@@ -149,9 +148,8 @@ def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
             out=Path(folder) / "run",
         )
         seconds, cpu = time.monotonic() - began, time.process_time() - used
-        state = run.load_checkpoint()
         after = run.lines(run.metrics)[-1]
-        before = state["watch"]["initial"] if state else {}
+        before = (run.load_checkpoint() or {"watch": {"initial": {}}})["watch"]["initial"]
         scores = judge.scores(load(run).model)
     return {
         "kind": "run",

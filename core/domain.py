@@ -26,7 +26,7 @@ class Corruption:
     """A corruption typical of the domain, used to measure how robust features are.
 
     Attributes:
-        transform: Makes the transform from a strength and the channel names; None for others.
+        transform: Makes the transform from strength and channel names; None where it cannot occur.
         strengths: Strengths to test, from mild to severe, in the unit that is usual in the field.
         unit: Unit of the strengths: "dB", "quality", ...
     """
