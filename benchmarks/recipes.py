@@ -67,7 +67,8 @@ def rows(folder: Path) -> Iterator[list[str]]:
     values = read(folder / "recipe.json")
     paper = values["paper"]
     data = Path(next(iter(values["runs"].values()))["data"]).name or "demo"
-    cost = f"{values['seconds'] / 60:.0f} min, {values['peak_memory_mib']:,} MiB"
+    wall, processor = values["seconds"] / 60, values["cpu_seconds"] / 60
+    cost = f"{wall:.0f} min ({processor:.0f}), {values['peak_memory_mib']:,.0f} MiB"
     first = f"**{values['recipe']}** ({paper['authors'].split(',')[0]} et al. {paper['year']}), "
     first += f"on `{data}`: {values['claim']}"
     shared = [first, pretext(values)]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,12 @@ from ..training.locks import exclusive
 from ..training.pretext import judge_pretext
 from ..training.progress import Progress
 from ..training.recipe import Recipe
-from ..training.resources import peak_memory
+from ..training.resources import measured
 from ..training.run import Run
 from ..training.settings import RunConfig
 from ..training.setup import resolve
 from ..training.start import go_on, start
+from .checklist import fill_in
 from .comparing.arms import IMAGENET, KINDS, START, evaluations_of
 from .comparing.cells import compute
 from .comparing.plan import parse_budgets, plan
@@ -33,7 +33,7 @@ from .requests import check_and_say, choose, open_images
 
 OUTCOME, _REQUEST, _USED = "recipe.json", "request.json", "used.json"
 FORMAT = 1
-_MIB = 2**20
+_COMPARISONS = "comparisons"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def run_recipe(request: Request, out: Path, progress: Progress) -> dict[str, Any
     """
     with exclusive(out):
         request.save(out)
-        with _measured(out / _USED):
+        with measured(out / _USED):
             request.check()
             runs, missing = _pretrain(request, out, progress)
             if not runs:
@@ -147,19 +147,6 @@ def run_recipe(request: Request, out: Path, progress: Progress) -> dict[str, Any
         values = _outcome(request, runs, missing, compared, out)
         write_atomic(out / OUTCOME, (json.dumps(values, indent=1) + "\n").encode())
         return values
-
-
-@contextmanager
-def _measured(file: Path) -> Iterator[None]:
-    """Adds the wall time inside to that of earlier attempts, and notes the peak memory."""
-    before, started = _read(file) if file.is_file() else {}, time.monotonic()
-    try:
-        yield
-    finally:
-        seconds = before.get("seconds", 0.0) + time.monotonic() - started
-        memory = max(before.get("peak_memory_mib", 0), round(peak_memory() / _MIB))
-        used = {"seconds": round(seconds, 1), "peak_memory_mib": memory}
-        write_atomic(file, (json.dumps(used) + "\n").encode())
 
 
 def _pretrain(
@@ -196,11 +183,10 @@ def _trained(request: Request, name: str, folder: Path, progress: Progress) -> R
 
 def _compare(
     request: Request, runs: Mapping[str, Run], out: Path, progress: Progress
-) -> dict[str, str]:
-    """Computes the comparisons; returns their folders, below `out`, by their names."""
-    folders = {}
+) -> dict[str, Mapping[str, Any]]:
+    """Computes the comparisons; returns the content of their compare.json by their names."""
+    compared = {}
     for name, asked in request.recipe.comparisons.items():
-        folder = Path("comparisons") / name
         own = [str(runs[run].folder) for run in request.recipe.runs_of(name) if run in runs]
         if not own:
             progress.warn(f"The comparison '{name}' is left out: none of its runs has weights.")
@@ -216,11 +202,11 @@ def _compare(
             settings=asked.options,
         )
         try:
-            compute(planned, out / folder, request.command, progress)
+            folder = out / _COMPARISONS / name
+            compared[name] = compute(planned, folder, request.command, progress)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_go_on(out)) from None
-        folders[name] = folder.as_posix()
-    return folders
+    return compared
 
 
 def _go_on(out: Path) -> str:
@@ -231,12 +217,12 @@ def _outcome(
     request: Request,
     runs: Mapping[str, Run],
     missing: Mapping[str, str],
-    compared: Mapping[str, str],
+    compared: Mapping[str, Mapping[str, Any]],
     out: Path,
 ) -> dict[str, Any]:
     """Returns the content of recipe.json."""
     recipe = request.recipe.model_dump(mode="json")
-    return {
+    values = {
         "format": FORMAT,
         "recipe": request.name,
         "small": request.small,
@@ -249,11 +235,16 @@ def _outcome(
         },
         "missing": dict(missing),
         "comparisons": {
-            name: {"about": request.recipe.comparisons[name].about, "folder": folder}
-            for name, folder in compared.items()
+            name: {
+                "about": request.recipe.comparisons[name].about,
+                "folder": f"{_COMPARISONS}/{name}",
+            }
+            for name in compared
         },
         **_read(out / _USED),
     }
+    checked = fill_in(request.recipe.checklist, values, list(compared.values()))
+    return values | {"checklist": [asdict(each) for each in checked]}
 
 
 def _of_run(run: Run, recipe: Recipe) -> dict[str, Any]:
@@ -261,6 +252,7 @@ def _of_run(run: Run, recipe: Recipe) -> dict[str, Any]:
     return {
         "objective": config.objective.name,
         "encoder": config.encoder.name,
+        "start": config.encoder.init,
         "image_size": config.encoder.image_size,
         "data": config.data.path,
         **pretraining_of(run),

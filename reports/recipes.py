@@ -31,6 +31,11 @@ def finished(folder: Path) -> str:
         lines += ["", f"{sentence_case(name)}: {asked['about']}"]
         shown = table(comparison.read(folder / asked["folder"])).rstrip()
         lines += [in_recipe(shown, name)]
+    if values["checklist"]:
+        lines += ["", "Checklist"]
+        lines += [
+            f"  {each['verdict']}: {each['text']} {each['answer']}" for each in values["checklist"]
+        ]
     return "\n".join([*lines, "", used(values)])
 
 
@@ -58,7 +63,8 @@ def title(values: Json) -> str:
 def used(values: Json) -> str:
     """Says how much time and memory a recipe took."""
     return (
-        f"Wall time {duration(values['seconds'])}, peak memory {values['peak_memory_mib']:,} MiB."
+        f"Wall time {duration(values['seconds'])}, of processor time "
+        f"{duration(values['cpu_seconds'])}; peak memory {values['peak_memory_mib']:,.0f} MiB."
     )
 
 

@@ -49,6 +49,30 @@ class Unknown(Config):
     choice: Annotated[str, Field(min_length=1, description="choice made here, and its reason")]
 
 
+class Recommendation(Config):
+    """One line of a guideline that an experiment is checked against."""
+
+    text: Annotated[str, Field(min_length=1, description="what the guideline recommends")]
+    check: Annotated[
+        Literal[
+            "",
+            "strategies",
+            "references",
+            "natural-weights",
+            "adaptation",
+            "label-shares",
+            "repeats",
+            "metrics",
+            "groups-apart",
+            "record",
+        ],
+        Field(description="what the kit looks up in the results; '' if only a reader can tell"),
+    ] = ""
+    advice: Annotated[
+        str, Field(min_length=1, description="how a reader checks it, or what to do to keep it")
+    ]
+
+
 class Pretext(Config):
     """How one sees that the pretext task was learned: a metric of the training, and a reference."""
 
@@ -123,6 +147,9 @@ class Recipe(Config):
     ]
     unknown: Annotated[
         tuple[Unknown, ...], Field(description="details that the paper leaves open")
+    ] = ()
+    checklist: Annotated[
+        tuple[Recommendation, ...], Field(description="a guideline to check the results against")
     ] = ()
 
     def settings_of(self, run: str, *further: Mapping[str, Any]) -> Table:
@@ -201,15 +228,17 @@ def _overrides(recipe: Recipe, settings: Mapping[str, Any] | None) -> Table:
 
 def _checked(values: Mapping[str, Any]) -> Recipe:
     """Checks the tables one by one, so that a message names the key, and then the whole."""
-    parts: dict[str, type[BaseModel]] = {"runs": Pretraining, "comparisons": Comparison}
+    parts: dict[str, type[BaseModel]] = {
+        "runs": Pretraining,
+        "comparisons": Comparison,
+        "unknown": Unknown,
+        "checklist": Recommendation,
+    }
     for part, model in parts.items():
         for name, table in _tables(values.get(part)):
             if not _NAME.fullmatch(name):
                 raise UsageError(f"'{part}.{name}' is no name: use a-z, 0-9, '-' and '_'.")
             validate(model, table, f"{part}.{name}")
-    unknowns = values.get("unknown")
-    for number, table in enumerate(unknowns if isinstance(unknowns, list) else (), start=1):
-        validate(Unknown, table, f"unknown.{number}")
     recipe = validate(Recipe, values)
     for name, comparison in recipe.comparisons.items():
         for run in comparison.runs:
@@ -219,4 +248,7 @@ def _checked(values: Mapping[str, Any]) -> Recipe:
 
 
 def _tables(part: Any) -> list[tuple[str, Any]]:
+    """Returns the tables of a part by their names; those of a list are numbered."""
+    if isinstance(part, list):
+        return [(str(number), table) for number, table in enumerate(part, start=1)]
     return list(part.items()) if isinstance(part, Mapping) else []

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
-_KIB = 1024
+from ..core.atomic import write_atomic
+from ..core.errors import DataError
+
+_KIB, _MIB = 1024, 2**20
 
 
 def peak_memory() -> int:
@@ -20,3 +28,38 @@ def peak_memory() -> int:
 
     unit = 1 if sys.platform == "darwin" else _KIB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def processor_seconds() -> float:
+    """Returns the processor time of this process and of its ended children so far, in seconds."""
+    times = psutil.Process().cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+@contextmanager
+def measured(file: Path) -> Iterator[None]:
+    """Adds the time inside to that of earlier attempts, and keeps the peak memory.
+
+    Args:
+        file: JSON with seconds, cpu_seconds and peak_memory_mib.
+
+    Raises:
+        DataError: If the file is damaged.
+    """
+    try:
+        before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        seconds, busy = float(before.get("seconds", 0)), float(before.get("cpu_seconds", 0))
+        memory = float(before.get("peak_memory_mib", 0))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"'{file}' is damaged: {error}. Delete it to go on.") from error
+    seconds, busy = seconds - time.monotonic(), busy - processor_seconds()
+    try:
+        yield
+    finally:
+        now = {
+            "seconds": seconds + time.monotonic(),
+            "cpu_seconds": busy + processor_seconds(),
+            "peak_memory_mib": max(memory, peak_memory() / _MIB),
+        }
+        rounded = {name: round(value, 1) for name, value in now.items()}
+        write_atomic(file, (json.dumps(rounded) + "\n").encode())

@@ -75,6 +75,9 @@ def page(name: str) -> str:
     if recipe.unknown:
         open_points = [(each.what, each.choice) for each in recipe.unknown]
         parts.append(f"What the paper leaves open\n{table(('', ''), open_points, 2)}")
+    if recipe.checklist:
+        texts = [(each.text, each.check or "for the reader") for each in recipe.checklist]
+        parts.append(f"Checklist, and what the kit looks up\n{table(('', ''), texts, 2)}")
     return "\n\n".join(parts)
 
 

@@ -23,6 +23,7 @@ needs = "images"
 paper = { title = "Rotations", authors = "A, B, C", year = 2018, url = "https://example.org" }
 images = { paper = "ImageNet", here = "digits" }
 unknown = [{ what = "length", choice = "one epoch" }]
+checklist = [{ text = "Repeat it.", check = "repeats", advice = "Give more seeds." }]
 
 [settings]
 objective = { name = "rotation" }
@@ -129,6 +130,7 @@ def test_a_recipe_trains_compares_and_judges_the_pretext_task(ran):
     assert set(values["comparisons"]) == {"probe", "again"}
     assert values["seconds"] > 0
     assert values["peak_memory_mib"] > 100
+    assert values["cpu_seconds"] > 0
     compared = json.loads((ran.folder / "comparisons" / "probe" / "compare.json").read_text())
     assert {arm["name"] for arm in compared["arms"]} == {"turned", "random-frozen", "handcrafted"}
     assert len(list((ran.folder / "comparisons" / "probe").glob("cells/*/*.npz"))) == 6
@@ -151,6 +153,8 @@ def test_one_report_has_the_claim_at_its_top_and_all_comparisons(ran):
     assert html.index("Does it help?") < html.index("Does it help more?")
     assert "the pretext task was" in html
     assert "What the paper leaves open" in html
+    assert "Repeat it." in html
+    assert "not kept" in html
     anchors = [part.split('"')[0] for part in html.split(' id="')[1:]]
     assert len(set(anchors)) == len(anchors)
 
