@@ -9,15 +9,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby, islice
-from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from blood_cells import blood_cells
 from numpy.typing import NDArray
-from PIL import Image
 
 from ssl_kit import open_data
 from ssl_kit.data import domains, kept_in_memory, split
@@ -57,22 +55,6 @@ def column(name: str) -> Task:
 def folders(classes: Mapping[str, str]) -> Task:
     """Joins classes: the new name of each folder."""
     return lambda folder, keys: [classes[key.partition("/")[0]] for key in keys]
-
-
-def blood_cells(folder: Path, out: Path) -> None:
-    """Crops the cells of blood smears; of the frequent red cells three of each image."""
-    with (folder / "boxes.csv").open(newline="") as file:
-        kind = itemgetter("image", "label")
-        boxes = sorted(csv.DictReader(file), key=kind)
-    rows = []
-    for (name, label), of_kind in groupby(boxes, kind):
-        image = Image.open(folder / "JPEGImages" / name)
-        for number, box in enumerate(islice(of_kind, 3)):
-            path = f"{label}-{number}-{Path(name).stem}.png"
-            image.crop([int(box[k]) for k in ("xmin", "ymin", "xmax", "ymax")]).save(out / path)
-            rows.append((path, label, Path(name).stem))
-    with (out / "labels.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("path", "label", "group"), *rows])
 
 
 @dataclass(frozen=True)
