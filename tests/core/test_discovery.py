@@ -1,4 +1,4 @@
-"""Each test runs the command line with plugins of its own; that takes about 0.2 s."""
+"""Each test runs the command line with plugins of its own; that takes about 0.3 s."""
 
 import json
 import os
