@@ -45,6 +45,13 @@ def create_encoder(name: str, channels: int, image_size: int, **options: Any) ->
         UnknownNameError: If there is no such family or architecture.
         UsageError: If the architecture does not take the options.
     """
+    encoder = _build(name, channels, image_size, options)
+    _refuse_size(name, encoder, channels, image_size)
+    return encoder
+
+
+def _build(name: str, channels: int, image_size: int, options: Mapping[str, Any]) -> Encoder:
+    """Builds an encoder, which the image size may be wrong for."""
     family, slash, architecture = name.partition("/")
     if ":" in family or (not slash and name not in encoders):
         family, architecture = DEFAULT_FAMILY, name
@@ -56,7 +63,6 @@ def create_encoder(name: str, channels: int, image_size: int, **options: Any) ->
         raise UsageError(
             f"The encoder '{name}' does not take the arguments {listed(options)}: {error}."
         ) from error
-    _refuse_size(name, encoder, channels, image_size)
     return encoder
 
 
@@ -218,9 +224,11 @@ def _architecture(
     def share(name: str) -> float:
         try:
             with torch.device("meta"):  # shapes alone, without any memory
-                other = create_encoder(name, encoder.channels, encoder.image_size)
+                other = _build(name, encoder.channels, encoder.image_size, {})
                 match = _fit(other, checkpoint, source, target)[0]
-                return 0.0 if match.argument else match.share
+                if fits := match.share >= _ENOUGH and not match.argument:
+                    _refuse_size(name, other, encoder.channels, encoder.image_size)  # slow
+                return match.share if fits else 0.0
         except (SslKitError, RuntimeError, NotImplementedError):
             return 0.0  # it cannot be built at this size, or not without memory
 

@@ -106,7 +106,7 @@ def _width(images: Sequence[Any]) -> int:
     return next(image.shape[2] for image in images if not isinstance(image, str))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def memory_dataset() -> type[MemoryDataset]:
     """The class `MemoryDataset`: a dataset made of arrays."""
     return MemoryDataset

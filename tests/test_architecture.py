@@ -37,13 +37,20 @@ MODULES = {module_of(file): file for file in FILES}
 
 
 @cache
+def import_nodes(file):
+    """Returns the import statements of a file."""
+    kinds = ast.Import | ast.ImportFrom
+    return [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, kinds)]
+
+
+@cache
 def imports(file):
     """Returns the dotted names, below the package, of the modules that a file imports."""
     package = module_of(file).split(".")
     if file.name != "__init__.py":
         package = package[:-1]
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in import_nodes(file):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1]
             name = ".".join([*base, *filter(None, [node.module])])
@@ -101,7 +108,7 @@ def test_plugins_use_public_names_only():
 def test_domains_use_public_names_only(folder):
     inner = set()
     for file in folder.glob("ssl_kit_*/**/*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in import_nodes(file):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ssl_kit."):
                 inner.add(node.module.removeprefix("ssl_kit."))
     assert inner <= PUBLIC
@@ -109,7 +116,7 @@ def test_domains_use_public_names_only(folder):
 
 @pytest.mark.parametrize("file", sorted(ROOT.glob("benchmarks/*.py")), ids=lambda file: file.name)
 def test_benchmarks_use_public_names_only(file):
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in import_nodes(file):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
@@ -132,13 +139,19 @@ def test_every_import_is_a_declared_dependency(folder):
         wanted += own["dependencies"]
     declared = {_normal(re.match(r"[\w.-]+", text).group()) for text in wanted}
     files = FILES if folder == ROOT else list(folder.glob("ssl_kit_*/**/*.py"))
-    distributions = packages_distributions()
+    distributions = homes_of_packages()
     undeclared = set()
     for name in set().union(*map(_top_imports, files)):
         homes = {_normal(home) for home in distributions.get(name, [name])}
         if name != folder_name(folder) and not homes & declared:
             undeclared.add(name)
     assert undeclared == set()
+
+
+@cache
+def homes_of_packages():
+    """Returns the installed distributions of each package, which takes a while to read."""
+    return packages_distributions()
 
 
 def folder_name(folder):
@@ -152,7 +165,7 @@ def _normal(name):
 def _top_imports(file):
     """Names the packages beside the standard library that a file imports."""
     names = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in import_nodes(file):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:

@@ -44,13 +44,29 @@ def over(limit, files):
     return {name: size for name, size in sizes.items() if size > limit}
 
 
+@cache
+def parsed(file):
+    return [*ast.walk(ast.parse(file.read_text()))]
+
+
+def nodes(file, kind):
+    """Returns the nodes of a source that are of some kind."""
+    return [node for node in parsed(file) if isinstance(node, kind)]
+
+
+def calls(file, *names):
+    """Yields the calls of functions and methods that have one of these last names."""
+    for call in nodes(file, ast.Call):
+        if getattr(call.func, "id", getattr(call.func, "attr", "")) in names:
+            yield ast.unparse(call.func), call
+
+
 def functions(file):
     """Yields name and number of lines, without the docstring, of each function."""
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            docstring = node.body[0] if ast.get_docstring(node, clean=False) else None
-            lines = docstring.end_lineno - docstring.lineno + 1 if docstring else 0
-            yield node.name, node.end_lineno - node.lineno + 1 - lines
+    for node in nodes(file, ast.FunctionDef | ast.AsyncFunctionDef):
+        docstring = node.body[0] if ast.get_docstring(node, clean=False) else None
+        lines = docstring.end_lineno - docstring.lineno + 1 if docstring else 0
+        yield node.name, node.end_lineno - node.lineno + 1 - lines
 
 
 def built_in(registry):
@@ -94,16 +110,6 @@ def test_no_function_is_over_40_lines_without_its_docstring():
     assert {name: size for name, size in sizes.items() if size > 40} == {}
 
 
-@cache
-def parsed(file):
-    return [*ast.walk(ast.parse(file.read_text()))]
-
-
-def nodes(file, kind):
-    """Returns the nodes of a source that are of some kind."""
-    return [node for node in parsed(file) if isinstance(node, kind)]
-
-
 def test_no_source_switches_the_formatter_off():
     assert [name_of(file) for file in SOURCES if "# fmt: " + "skip" in file.read_text()] == []
 
@@ -130,8 +136,8 @@ def test_a_command_has_a_file_of_at_most_60_lines():
 def test_only_commands_print():
     """Progress goes to stderr; what a command found is printed by cli.py and its parts."""
     others = [f for f in SOURCES if f != ROOT / "cli.py" and f.parent.name != "terminal"]
-    calls = {name_of(f): {ast.unparse(call.func) for call in nodes(f, ast.Call)} for f in others}
-    assert [name for name, called in calls.items() if {"print", "click.echo"} & called] == []
+    called = {name_of(f): {name for name, _ in calls(f, "print", "echo")} for f in others}
+    assert [file for file, names in called.items() if {"print", "click.echo"} & names] == []
 
 
 @pytest.mark.parametrize("file", CORE, ids=lambda file: file.name)
@@ -189,8 +195,8 @@ def unpickles(file):
         names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
         if {"pickle", "dill", "joblib", "shelve", "marshal"} & set(names):
             return True
-    for node in nodes(file, ast.Call):
-        word, value = safe.get(ast.unparse(node.func), ("", None))
+    for name, node in calls(file, "load"):
+        word, value = safe.get(name, ("", None))
         given = {word.arg: ast.unparse(word.value) for word in node.keywords}
         if word and given.get(word) != value:
             return True

@@ -30,7 +30,7 @@ NO_NOUN = (
     "''", "0", "-1", "auto",
 )  # fmt: skip
 BRITISH = re.compile(
-    r"(?i)colour|grey|centre|metre|labell|modell|neighbour|behaviour|favour|honour|flavour"
+    r"colour|grey|centre|metre|labell|modell|neighbour|behaviour|favour|honour|flavour"
     r"|catalogue|programme|artefact|defence|(normal|initial|standard|optim|regular|visual|organ"
     r"|quant|token|random|factor|serial|vector|binar|summar|special|util|minim|maxim|local|general"
     r"|parallel|synchron|color|discret|penal|memor|custom|recogn|equal|real)is(e|ing|ation)"
@@ -90,11 +90,13 @@ def test_every_option_of_a_plugin_has_a_text(name, text):
 def test_names_are_american():
     assert BRITISH.search("normalise_all")
     assert not BRITISH.search("normalize_all")
+    texts = {file: file.read_text() for file in SOURCES}
     names = {
         f"{file.relative_to(ROOT)}: {token.string}"
-        for file in SOURCES
-        for token in tokenize.generate_tokens(io.StringIO(file.read_text()).readline)
-        if token.type == tokenize.NAME and BRITISH.search(token.string)
+        for file, text in texts.items()
+        if BRITISH.search(text.lower())  # telling names from comments takes long
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.NAME and BRITISH.search(token.string.lower())
     }
     assert names == set()
 

@@ -8,8 +8,7 @@ from typing import Any
 from ...core.discovery import datasets, domains, objectives
 from ...core.errors import PluginError
 from ...core.registry import Registry
-from ...training.settings import RunConfig, merge
-from . import facts, recipes
+from . import facts
 
 
 def entries(registry: Registry) -> list[dict[str, str]]:
@@ -55,6 +54,8 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
     """Returns all that is known of one name: paper, documentation, options, defaults, parts."""
     known = facts.describe(registry.entry(name))
     if registry is domains:
+        from . import recipes  # imports pydantic and numpy, which no list needs
+
         names = [*known["datasets"], known["demo"], *known["objectives"]]
         entries = [r.entry(n) for n in names for r in (datasets, objectives) if n in r]
         known["summaries"] = {entry.name: entry.summary for entry in entries}
@@ -65,6 +66,8 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
 
 def _default_objectives(known: Mapping[str, Any]) -> dict[str, str]:
     """Returns the objective that `train` takes by default, by where the weights come from."""
+    from ...training.settings import RunConfig, merge
+
     name = RunConfig.model_fields["objective"].default.name
     from_random = merge({"objective": {"name": name}}, known["defaults"])
     from_weights = merge(from_random, known["pretrained_defaults"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,12 +17,9 @@ class Digits(Dataset):
 
     def prepare(self) -> None:
         """Loads the digits."""
-        from sklearn.datasets import load_digits
-
-        digits = load_digits()
-        self._images: Image = digits.images.astype(np.float32)[..., None]
+        self._images, labels = _read()
         keys = [f"digit{i:04d}" for i in range(len(self._images))]
-        self.index = Index.build(keys, labels=[str(label) for label in digits.target])
+        self.index = Index.build(keys, labels=labels)
 
     def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
         """Returns 0 and 16, the range of all digits."""
@@ -30,3 +29,12 @@ class Digits(Dataset):
         """Returns digit i, (8, 8, 1), 0 to 16."""
         image: Image = self._images[i]
         return image
+
+
+@cache
+def _read() -> tuple[Image, list[str]]:
+    """Returns images (1797, 8, 8, 1) and labels; they are in a text file, which is slow to read."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return digits.images.astype(np.float32)[..., None], [str(label) for label in digits.target]

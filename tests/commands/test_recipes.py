@@ -52,7 +52,7 @@ seeds = 1
 [small.settings]
 encoder = { name = "test_resnet", image_size = 32 }
 train = { epochs = 1, batch_size = 64, workers = 0, precision = "fp32" }
-data = { holdout = 0.4 }
+data = { holdout = 0.4, classes = ["0", "1", "2"] }
 """
 
 

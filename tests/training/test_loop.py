@@ -316,18 +316,25 @@ def test_no_readable_image_at_all_is_one_line(tiny, image_folder, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.fixture
-def _clock(monkeypatch):
-    """A clock on which each step takes 20 ms, however busy the machine is."""
-    steps = []
-    monkeypatch.setattr(SimCLR, "after_step", lambda *args: steps.append(args))
+@pytest.fixture(scope="module")
+def timed(finished_run, tmp_path_factory):
+    """A training of a second, on a clock where a step takes 20 ms, and the warnings of it."""
+    steps, warnings = [], []
+    progress = Progress(quiet=True)
+    progress.warn = warnings.append
     clock = SimpleNamespace(monotonic=lambda: len(steps) / 50)
-    monkeypatch.setattr("ssl_kit.training.loop.time", clock)
+    config = finished_run.config.model_dump(mode="json", exclude_none=True)
+    settings = merge(config, {"train": {"max_time": 1, "epochs": 100_000}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SimCLR, "after_step", lambda *args: steps.append(args))
+        for module in ("loop", "checkpoint"):
+            patch.setattr(f"ssl_kit.training.{module}.time", clock)
+        run = train(settings, tmp_path_factory.mktemp("timed") / "run", progress=progress)
+    return run, warnings
 
 
-@pytest.mark.usefixtures("_clock")
-def test_a_time_ends_the_run_in_good_order(tiny, tmp_path):
-    run = train(tiny, tmp_path / "run", {"train": {"max_time": 1, "epochs": 100_000}})
+def test_a_time_ends_the_run_in_good_order(timed):
+    run, _ = timed
     assert 0.8 < run.read_json("manifest.json")["seconds"] < 1.2
     last = lines(run.metrics)[-1]
     peak = run.config.optimizer.lr * 8 / 256
@@ -354,16 +361,10 @@ def test_a_resume_repeats_the_recorded_schedule(tiny, tmp_path, monkeypatch):
     assert weights[0] == weights[1]
 
 
-@pytest.mark.usefixtures("_clock")
-def test_an_end_by_the_time_is_said(tiny, tmp_path):
-    said = []
-    progress = Progress(quiet=True)
-    progress.warn = said.append
-    run = train(
-        tiny, tmp_path / "run", {"train": {"max_time": 1, "epochs": 999}}, progress=progress
-    )
+def test_an_end_by_the_time_is_said(timed):
+    run, warnings = timed
     epochs = run.read_json("manifest.json")["epochs"]
-    assert said == [f"--max-time ended the training after {epochs:g} of 999 epochs."]
+    assert warnings == [f"--max-time ended the training after {epochs:g} of 100000 epochs."]
 
 
 def test_the_end_of_all_workers_saves_the_run_and_is_one_line(tiny, tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ MODEL = object()
 STRENGTHS = (0.01, 1.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def problem(memory_dataset):
     """Makes the data of some subjects, whose features know something of the class."""
 
@@ -47,11 +47,15 @@ def problem(memory_dataset):
     return make
 
 
-@pytest.fixture
-def data(problem):
+def two_classes(problem):
     """160 images of 8 subjects, 2 classes."""
     rng = np.random.default_rng(1)
     return problem(rng.integers(2, size=160), rng.permutation(np.arange(160) % 8))
+
+
+@pytest.fixture
+def data(problem):
+    return two_classes(problem)
 
 
 def evaluate(data, **options):
@@ -59,9 +63,8 @@ def evaluate(data, **options):
     return LeaveOneOut(config).evaluate(MODEL, data)
 
 
-@pytest.fixture
-def fits(monkeypatch):
-    """Rows of every training: learned from, asked, and C."""
+def spied(monkeypatch):
+    """Returns a list that gets the rows of every training: learned from, asked, and C."""
     seen, original = [], Linear.predict
 
     def spy(self, found):
@@ -70,6 +73,20 @@ def fits(monkeypatch):
 
     monkeypatch.setattr(Linear, "predict", spy)
     return seen
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Rows of every training of a test."""
+    return spied(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def evaluated(problem):
+    """What an evaluation finds in `two_classes`, and its trainings, for all tests that read it."""
+    with pytest.MonkeyPatch.context() as patch:
+        seen = spied(patch)
+        return evaluate(two_classes(problem)), seen
 
 
 def restated(features, labels, groups):
@@ -94,8 +111,8 @@ def restated(features, labels, groups):
     return said, chosen
 
 
-def test_it_is_what_plain_scikit_learn_gives(data):
-    found = evaluate(data)
+def test_it_is_what_plain_scikit_learn_gives(data, evaluated):
+    found, _ = evaluated
     index, (_, features, _) = data.dataset.index, data._embedded[id(MODEL)]
     labels, groups = index.labels, index.groups
     said, chosen = restated(features, labels, groups)
@@ -119,8 +136,8 @@ def test_it_is_what_plain_scikit_learn_gives(data):
         assert found.metrics[name].value == pytest.approx(value, abs=1e-6), name
 
 
-def test_nobody_is_learned_from_before_being_tested(data, fits):
-    evaluate(data)
+def test_nobody_is_learned_from_before_being_tested(data, evaluated):
+    _, fits = evaluated
     groups = data.dataset.index.groups
     finals = [(known, test) for known, test, _ in fits if len(np.unique(groups[known])) == 7]
     assert sorted(np.concatenate([test for _, test in finals]).tolist()) == list(range(160))
@@ -128,8 +145,8 @@ def test_nobody_is_learned_from_before_being_tested(data, fits):
         assert not set(groups[known]) & set(groups[test])
 
 
-def test_inner_folds_never_hold_the_one_left_out(data, fits):
-    evaluate(data)
+def test_inner_folds_never_hold_the_one_left_out(data, evaluated):
+    _, fits = evaluated
     groups = data.dataset.index.groups
     per_group = len(STRENGTHS) * 5 + 1
     assert len(fits) == 8 * per_group
@@ -139,8 +156,8 @@ def test_inner_folds_never_hold_the_one_left_out(data, fits):
             assert not set(groups[out]) & (set(groups[known]) | set(groups[asked]))
 
 
-def test_rows_of_groups_add_up_to_the_pooled_figure(data):
-    found = evaluate(data)
+def test_rows_of_groups_add_up_to_the_pooled_figure(evaluated):
+    found, _ = evaluated
     rows = found.details["groups"]
     right = sum(row["accuracy"] * row["images"] for row in rows)
     assert right / 160 == pytest.approx(found.metrics["accuracy"].value)
@@ -172,8 +189,8 @@ def test_a_group_of_one_class_counts_for_the_accuracy_alone(problem):
     assert np.isfinite(found.metrics["auroc_per_group"].value)
 
 
-def test_two_encoders_are_paired_by_group(data, problem):
-    first = evaluate(data)
+def test_two_encoders_are_paired_by_group(data, evaluated):
+    first, _ = evaluated
     data._embedded[id(MODEL)][1][:] = np.random.default_rng(9).normal(size=(160, 6))
     second = evaluate(data)
     gain = paired_difference(first, second, first.main)
