@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.recipes import read_outcome
+from ..evaluation.recipe_outcome import read_outcome
 from ..training.pretext import LEARNED
 from .citations import citation
 from .comparison import table

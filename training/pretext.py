@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .recipe import Pretext
@@ -65,6 +65,29 @@ def judge_pretext(run: Run, pretext: Pretext) -> Judgement:
         reason,
         collapsed,
     )
+
+
+def judge_pretexts(runs: Sequence[Run], pretext: Pretext) -> Judgement:
+    """Judges runs of one group each together: by the mean of their metrics, groups alike.
+
+    Args:
+        runs: At least one run whose training has ended.
+        pretext: The measure and its reference.
+    """
+    each = [judge_pretext(run, pretext) for run in runs]
+    first, last = _mean([j.first for j in each]), _mean([j.last for j in each])
+    collapsed = any(j.collapsed for j in each)
+    reason = next((j.reason for j in each if j.reason), "")
+    verdict = NOT_LEARNED if collapsed else _verdict(pretext, last)
+    verdict = NOT_JUDGED if reason else verdict
+    return replace(
+        each[0], first=first, last=last, verdict=verdict, reason=reason, collapsed=collapsed
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def _verdict(pretext: Pretext, last: float | None) -> str:

@@ -82,6 +82,13 @@ class Pretraining(Config):
     settings: Table = Field(
         default={}, description="settings of this run, above those of the recipe"
     )
+    each: Annotated[
+        Literal["", "group"],
+        Field(
+            description="group makes a run for each labeled group, and comparisons within groups "
+            "test each group with its own run; '' is one run for all"
+        ),
+    ] = ""
 
 
 class Comparison(Config):
