@@ -63,6 +63,13 @@ class Pretext(Config):
     learned: Annotated[
         float, Field(description="value that must be reached for the task to count as learned")
     ]
+    measured_on: Annotated[
+        Literal["training", "later"],
+        Field(
+            description="images that the metric is measured on: those of the last epoch, or those "
+            "after data.until, which tell whether the task was learned beyond the training images"
+        ),
+    ] = "training"
     holds_for: Table = Field(
         default={}, description="settings of the run that the reference holds for"
     )
