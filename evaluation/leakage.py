@@ -33,6 +33,11 @@ def until_of(*runs: Run | None) -> dict[str, Sequence[float]]:
     return latest
 
 
+def seen_by(*runs: Run | None) -> tuple[frozenset[str], dict[str, Sequence[float]]]:
+    """Returns what some runs were pre-trained on: see `groups_of` and `until_of`."""
+    return groups_of(*runs), until_of(*runs)
+
+
 def refuse_overlap(
     run: Run, data: EvaluationData, allow: bool, evaluations: Iterable[Evaluation] = ()
 ) -> int:

@@ -21,7 +21,7 @@ from ..channels import refuse_other_channels
 from ..data import EvaluationData
 from ..evaluation import Evaluation
 from ..grades import GradesConfig
-from ..leakage import groups_of, refuse_overlap, until_of
+from ..leakage import refuse_overlap, seen_by
 from ..requests import check_and_say, choose, open_images
 from .arms import Arm, architecture_of, evaluations_of, parse_arms, with_controls
 
@@ -201,13 +201,11 @@ def plan(
     chosen = _reporting_alike(choose(evaluations_of(evaluation), settings))
     rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
     architecture, size = architecture_of(rows, encoder, image_size)
-    runs = [arm.run for arm in rows if arm.run]
+    runs = [run for arm in rows for run in arm.all_runs]
     first = str(runs[0].folder) if runs else imagenet_weights
     field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
-    trained = () if allow_overlap else [run for arm in rows for run in arm.all_runs]
-    seen, until = groups_of(*trained), until_of(*trained)
-    parts = split(dataset.index, config.holdout)
-    labeled = EvaluationData(dataset, parts, field, pretrained_on=seen, until=until)
+    seen = seen_by(*([] if allow_overlap else runs))
+    labeled = EvaluationData(dataset, split(dataset.index, config.holdout), field, -1, None, *seen)
     check_and_say([chosen[evaluation]], labeled, strict)
     return Plan(
         tuple(_checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows),
