@@ -9,6 +9,8 @@ from .files import file_path as file_path
 from .files import index_files as index_files
 from .files import table_in as table_in
 from .files import walk as walk
+from .in_time import apart_in_time as apart_in_time
+from .in_time import cut_in_time as cut_in_time
 from .in_memory import kept_in_memory as kept_in_memory
 from .layouts import Part as Part
 from .labels import read_table as read_table

@@ -26,7 +26,7 @@ from .targets import Kind
 
 def _listed(names: Any) -> Any:
     """Lets a single name stand for a list of one."""
-    return (names,) if isinstance(names, str) else names
+    return (names,) if isinstance(names, str | int) else names
 
 
 class DataConfig(Config):
@@ -65,6 +65,32 @@ class DataConfig(Config):
             "all images, labeled or not"
         ),
     ] = ()
+    groups: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...],
+        BeforeValidator(_listed),
+        Field(
+            description="numbers of the groups to pre-train on, as results within groups have "
+            "them; all by default"
+        ),
+    ] = ()
+    until: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="share of each group's images (of the labeled ones, if there are any), the "
+            "earliest, to pre-train on; no group is left out for testing then; 1 is off",
+        ),
+    ] = 1.0
+    gap: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="minimum time between images that until chooses and later ones, in units "
+            "of the last column of positions (seconds); at least a window's length if windows "
+            "overlap",
+        ),
+    ] = 60.0
     layout: Annotated[
         str,
         Field(description="folders of the images, such as {group}/{label}/*; '' to find out"),

@@ -185,3 +185,34 @@ def of_classes(
             "another class, or choose a smaller --holdout."
         )
     return kept
+
+
+def of_groups(
+    index: Index, positions: NDArray[np.int64], groups: Sequence[int]
+) -> NDArray[np.int64]:
+    """Returns those of some positions whose images are of one of the groups.
+
+    Args:
+        index: Of the dataset.
+        positions: (n,) of the images that may be used.
+        groups: Numbers of groups; all images are returned if there are none.
+
+    Raises:
+        UsageError: If there is no such group, or none of the images is of one.
+    """
+    if not groups:
+        return positions
+    count = len(index.group_names)
+    if max(groups) >= count:
+        raise UsageError(
+            f"data.groups: there is no group {max(groups)}; the {plural(count, 'group')} "
+            f"{agree(count, 'has', 'have')} the numbers 0 to {count - 1}."
+        )
+    kept = positions[np.isin(index.groups[positions], list(groups))]
+    if not len(kept):
+        raise UsageError(
+            f"No image of data.groups ({', '.join(map(str, groups))}) may be pre-trained on: they "
+            "are in the test part, or too late. Name another group, choose a smaller --holdout, or "
+            "a larger data.until."
+        )
+    return kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,6 +16,7 @@ from ..core.dataset import Dataset
 from ..core.domain import Domain, Policy
 from ..core.index import Index
 from ..core.view import View
+from ..data.in_time import is_later
 from ..data.splits import Positions, Splits, labeled_parts
 from ..data.views import whole_image
 from ..training.finite import require_finite
@@ -108,6 +109,8 @@ class EvaluationData:
         store: Folder that keeps the features of labeled images; None keeps them in memory only.
         pretrained_on: Hashes of the groups that an encoder was pre-trained on, which evaluations
             that make parts of their own do not report on.
+        until: Positions of the first images that come after those that an encoder was pre-trained
+            on, by the hash of the group, of groups whose earlier images alone it has seen.
         whole: The parts of which `splits` are a selection; None if they are not.
     """
 
@@ -117,6 +120,7 @@ class EvaluationData:
     workers: int = -1
     store: Path | None = None
     pretrained_on: frozenset[str] = frozenset()
+    until: Mapping[str, Sequence[float]] = field(default_factory=dict)
     whole: Splits | None = None
     _embedded: dict[int, _Embedded] = field(default_factory=dict, repr=False)
 
@@ -138,9 +142,16 @@ class EvaluationData:
         parts, index = self.whole or self.splits, self.dataset.index
         return rarest(index.labels[np.concatenate([parts.train, parts.val])], index.classes)
 
-    def unseen(self, positions: Positions) -> Positions:
-        """Returns those of some positions whose groups were not pre-trained on."""
-        return positions[~in_groups(self.dataset.index, positions, self.pretrained_on)]
+    def unseen(self, positions: Positions, later: bool = False) -> Positions:
+        """Returns those of some positions whose groups were not pre-trained on.
+
+        Args:
+            positions: Of the images.
+            later: Whether to add images after those of their group that were pre-trained on.
+        """
+        index = self.dataset.index
+        seen = in_groups(index, positions, self.pretrained_on)
+        return positions[~seen | (after(index, positions, self.until) if later else False)]
 
     def features(self, model: Pretrained) -> LabeledFeatures:
         """Embeds all labeled images, once per encoder, and sorts them into parts."""
@@ -229,6 +240,22 @@ def in_groups(index: Index, positions: Positions, hashes: AbstractSet[str]) -> N
     )
     known = [bool(hashes & index.group_hashes(positions[i : i + 1])) for i in first]
     return np.array(known, dtype=bool)[inverse] if len(groups) else np.zeros(0, dtype=bool)
+
+
+def after(
+    index: Index, positions: Positions, until: Mapping[str, Sequence[float]]
+) -> NDArray[np.bool_]:
+    """Tells which images (n,) come after those of their group that were pre-trained on.
+
+    Args:
+        index: Of the dataset.
+        positions: Of the images.
+        until: See `EvaluationData.until`.
+    """
+    groups, first = np.unique(index.groups[positions], return_index=True)
+    hashes = [index.group_hashes(positions[i : i + 1]).pop() for i in first.tolist()]
+    named = zip(groups.tolist(), hashes, strict=True)
+    return is_later(index, positions, {g: until[name] for g, name in named if name in until})
 
 
 def _after(

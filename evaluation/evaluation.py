@@ -24,11 +24,15 @@ class Evaluation(ABC):
         Config: Its options; `--set NAME.option=value` sets them.
         uses_features: Whether it needs only pooled features of an encoder, which is not trained.
             Hand-crafted descriptors are then a control.
+        within_groups: Whether it tests the later images of a group after learning from its earlier
+            ones. A run may be pre-trained on the earlier ones (`data.until`), and each group may
+            have a run of its own.
         quick: Options that `ssl-kit plugin check` runs it with, where its defaults take long.
     """
 
     Config: ClassVar[type[Config]] = Config
     uses_features: ClassVar[bool] = False
+    within_groups: ClassVar[bool] = False
     quick: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, config: Any) -> None:

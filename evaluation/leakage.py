@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..core.dataset import Dataset
 from ..core.errors import UsageError
 from ..data.counting import agree, plural
 from ..training.run import Run
-from .data import EvaluationData
+from .data import EvaluationData, after
 from .evaluation import Evaluation
 
 
 def groups_of(*runs: Run | None) -> frozenset[str]:
     """Returns hashes of the groups that any of some runs was pre-trained on."""
     return frozenset(g for run in runs if run for g in run.read_json("manifest.json")["groups"])
+
+
+def until_of(*runs: Run | None) -> dict[str, Sequence[float]]:
+    """Returns where what no run was pre-trained on begins, by the group's hash.
+
+    Groups that a run was pre-trained on as a whole are left out.
+    """
+    manifests = [run.read_json("manifest.json") for run in runs if run]
+    pairs = [(manifest["groups"], manifest.get("until", {})) for manifest in manifests]
+    whole = {group for groups, until in pairs for group in groups if group not in until}
+    latest: dict[str, Sequence[float]] = {}
+    for _, until in pairs:
+        for group in until.keys() - whole:
+            latest[group] = max(latest.get(group, until[group]), until[group])
+    return latest
+
+
+def seen_by(*runs: Run | None) -> tuple[frozenset[str], dict[str, Sequence[float]]]:
+    """Returns what some runs were pre-trained on: see `groups_of` and `until_of`."""
+    return groups_of(*runs), until_of(*runs)
 
 
 def refuse_overlap(
@@ -27,17 +47,19 @@ def refuse_overlap(
         run: Its manifest has hashes of the groups.
         data: Its test part counts always.
         allow: Do not refuse.
-        evaluations: Which evaluations will be run.
+        evaluations: Which evaluations will be run. Those within groups may test on images after
+            those of a group that the run was pre-trained on.
 
     Raises:
         UsageError: If there are any, or none can be found because the groups of the same images
             were declared in another way, and that was not allowed.
     """
-    trained = groups_of(run)
+    trained, until, asked = groups_of(run), until_of(run), list(evaluations)
     index = data.dataset.index
     if not allow:
         _refuse_other_groups(run, data.dataset)
-    shared = trained & index.group_hashes(data.splits.test)
+    in_time = bool(asked) and all(each.within_groups for each in asked)
+    shared = (trained - until.keys() if in_time else trained) & index.group_hashes(data.splits.test)
     if shared and not allow:
         raise UsageError(
             f"{plural(len(shared), 'group')} of the test part "
@@ -45,7 +67,12 @@ def refuse_overlap(
             "flatter the run. Pre-train with the same --data (its test part is then left out), or "
             "say --allow-overlap."
         )
-    reported = shared.union(*(trained & index.group_hashes(p.tested(data)) for p in evaluations))
+    reported = set(shared)
+    for each in asked:
+        tested = each.tested(data)
+        if each.within_groups:
+            tested = tested[~after(index, tested, until)]
+        reported |= trained & index.group_hashes(tested)
     if len(reported) > len(shared) and not allow:
         raise UsageError(
             f"{plural(len(reported), 'group')} that an evaluation reports on "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..core.dataset import Dataset
 from ..core.domain import Domain, Policy
 from ..core.encoder import Encoder
+from ..core.errors import UsageError
 from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.loader import Skipped, ViewDataset, load, remark_on_incomplete
@@ -48,6 +49,8 @@ class Pretrained:
         statistics: Mean and standard deviation that standardize images.
         image_size: Height and width of its images, in pixels.
         loaded: A sentence on the weights.
+        by_group: Encoders that were each pre-trained on one group, by its hash, for evaluations
+            within groups; empty if this one is for all groups.
     """
 
     name: str
@@ -56,6 +59,23 @@ class Pretrained:
     statistics: Statistics
     image_size: int
     loaded: str
+    by_group: Mapping[str, Pretrained] = field(default_factory=dict)
+
+    def for_group(self, group: str) -> Pretrained:
+        """Returns the encoder for a group.
+
+        Args:
+            group: Its hash.
+
+        Raises:
+            UsageError: If each group has an encoder of its own, and this one has none.
+        """
+        if self.by_group and group not in self.by_group:
+            raise UsageError(
+                f"'{self.name}' has a run for each group, and none for a group that is tested. "
+                "Pre-train on this group as well (data.groups)."
+            )
+        return self.by_group.get(group, self)
 
     def check(self, dataset: Dataset) -> None:
         """Raises UsageError if a dataset has other channels than the encoder."""

@@ -9,18 +9,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core.atomic import write_atomic
-from ..core.errors import DataError, RunError, UsageError
+from ..core.discovery import domains
+from ..core.errors import RunError, UsageError
+from ..data.opening import open_dataset
 from ..data.process import show_log
 from ..data.splits import split
 from ..training.engine import Stopped
 from ..training.locks import exclusive
-from ..training.pretext import judge_pretext
 from ..training.progress import Progress
 from ..training.recipe import Recipe
 from ..training.resources import measured
 from ..training.run import Run
-from ..training.settings import RunConfig
+from ..training.settings import RunConfig, merge
 from ..training.setup import resolve
 from ..training.start import go_on, start
 from .checklist import fill_in
@@ -28,11 +31,10 @@ from .comparing.arms import IMAGENET, KINDS, START, evaluations_of
 from .comparing.cells import compute
 from .comparing.plan import parse_budgets, plan
 from .data import EvaluationData
-from .records import pretraining_of
+from .recipe_outcome import OUTCOME, outcome_of, read_json
 from .requests import check_and_say, choose, open_images
 
-OUTCOME, _REQUEST, _USED = "recipe.json", "request.json", "used.json"
-FORMAT = 1
+_REQUEST, _USED = "request.json", "used.json"
 _COMPARISONS = "comparisons"
 
 
@@ -56,17 +58,32 @@ class Request:
     imagenet_weights: str
     command: str
 
-    def config_of(self, run: str) -> RunConfig:
-        """Returns the resolved settings of a pre-training.
+    def config_of(self, run: str, group: int | None = None) -> RunConfig:
+        """Returns the resolved settings of a pre-training, of one group if one is given.
 
         Raises:
             UsageError: At the first wrong name, key or value.
         """
-        config = resolve(self.recipe.settings_of(run, self.layer))
+        own = {} if group is None else {"data": {"groups": [group]}}
+        config = resolve(self.recipe.settings_of(run, merge(self.layer, own)))
         if config.encoder.init == IMAGENET and self.imagenet_weights:
             encoder = config.encoder.model_copy(update={"init": self.imagenet_weights})
             config = config.model_copy(update={"encoder": encoder})
         return config
+
+    def trainings(self, run: str) -> dict[str, RunConfig]:
+        """Returns the settings of each training of a run, by folder: one, or one a group."""
+        config = self.config_of(run)
+        if not self.recipe.runs[run].each:
+            return {run: config}
+        index = open_dataset(domains[config.domain], config.data).index
+        groups = np.unique(index.groups[index.labels >= 0]).tolist()
+        if not groups:
+            raise UsageError(
+                f"The recipe makes a run '{run}' for each labeled group, and no image has a label. "
+                "Give --labels, or the option of the reader that the recipe names."
+            )
+        return {f"{run}/{group}": self.config_of(run, group) for group in groups}
 
     def check(self) -> None:
         """Refuses what cannot be run before anything is trained.
@@ -111,7 +128,7 @@ class Request:
                 raise UsageError(f"'{out}' holds a run. Choose another --out.")
             write_atomic(file, (json.dumps(now, indent=1) + "\n").encode())
             return
-        before = _read(file)
+        before = read_json(file)
         for key, value in now.items():
             if json.loads(json.dumps(value)) != before.get(key):
                 raise UsageError(
@@ -144,20 +161,23 @@ def run_recipe(request: Request, out: Path, progress: Progress) -> dict[str, Any
             if not runs:
                 raise RunError(next(iter(missing.values())))
             compared = _compare(request, runs, out, progress)
-        values = _outcome(request, runs, missing, compared, out)
+        values = _outcome(request, runs, missing, compared) | read_json(out / _USED)
         write_atomic(out / OUTCOME, (json.dumps(values, indent=1) + "\n").encode())
         return values
 
 
 def _pretrain(
     request: Request, out: Path, progress: Progress
-) -> tuple[dict[str, Run], dict[str, str]]:
+) -> tuple[dict[str, list[Run]], dict[str, str]]:
     """Returns the runs by their names, and why others have no weights to start from."""
-    runs, missing = {}, {}
+    runs, missing = dict[str, list[Run]](), dict[str, str]()
     for name in request.recipe.runs:
         progress.say(f"Pre-training '{name}'")
         try:
-            runs[name] = _trained(request, name, out / "runs" / name, progress)
+            runs[name] = [
+                _trained(request, config, out / "runs" / folder, progress)
+                for folder, config in request.trainings(name).items()
+            ]
         except RunError as error:
             config = request.config_of(name)
             if config.encoder.init != IMAGENET or (out / "runs" / name).exists():
@@ -171,23 +191,22 @@ def _pretrain(
     return runs, missing
 
 
-def _trained(request: Request, name: str, folder: Path, progress: Progress) -> Run:
+def _trained(request: Request, config: RunConfig, folder: Path, progress: Progress) -> Run:
     """Returns a run whose training has ended: it is read, continued or started."""
     if not (folder / "config.toml").is_file():
-        settings = request.config_of(name).model_dump()
-        return start([settings], folder, progress, request.command)[0]
+        return start([config.model_dump()], folder, progress, request.command)[0]
     run = Run(folder)
     ended = (folder / "manifest.json").is_file() and "seconds" in run.read_json("manifest.json")
     return run if ended else go_on(folder, progress)[0]
 
 
 def _compare(
-    request: Request, runs: Mapping[str, Run], out: Path, progress: Progress
+    request: Request, runs: Mapping[str, list[Run]], out: Path, progress: Progress
 ) -> dict[str, Mapping[str, Any]]:
     """Computes the comparisons; returns the content of their compare.json by their names."""
     compared = {}
     for name, asked in request.recipe.comparisons.items():
-        own = [str(runs[run].folder) for run in request.recipe.runs_of(name) if run in runs]
+        own = [str(out / "runs" / run) for run in request.recipe.runs_of(name) if run in runs]
         if not own:
             progress.warn(f"The comparison '{name}' is left out: none of its runs has weights.")
             continue
@@ -215,24 +234,14 @@ def _go_on(out: Path) -> str:
 
 def _outcome(
     request: Request,
-    runs: Mapping[str, Run],
+    runs: Mapping[str, list[Run]],
     missing: Mapping[str, str],
     compared: Mapping[str, Mapping[str, Any]],
-    out: Path,
 ) -> dict[str, Any]:
-    """Returns the content of recipe.json."""
-    recipe = request.recipe.model_dump(mode="json")
+    """Returns the content of recipe.json, without time and memory."""
+    about = {"recipe": request.name, "small": request.small, "command": request.command}
     values = {
-        "format": FORMAT,
-        "recipe": request.name,
-        "small": request.small,
-        "command": request.command,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
-        **{key: recipe[key] for key in ("claim", "domain", "paper", "images", "unknown")},
-        "runs": {
-            name: _of_run(run, request.recipe) | {"folder": f"runs/{name}"}
-            for name, run in runs.items()
-        },
+        **outcome_of(request.recipe, runs, about),
         "missing": dict(missing),
         "comparisons": {
             name: {
@@ -241,45 +250,6 @@ def _outcome(
             }
             for name in compared
         },
-        **_read(out / _USED),
     }
     checked = fill_in(request.recipe.checklist, values, list(compared.values()))
     return values | {"checklist": [asdict(each) for each in checked]}
-
-
-def _of_run(run: Run, recipe: Recipe) -> dict[str, Any]:
-    config = run.config
-    return {
-        "objective": config.objective.name,
-        "encoder": config.encoder.name,
-        "start": config.encoder.init,
-        "image_size": config.encoder.image_size,
-        "data": config.data.path,
-        **pretraining_of(run),
-        "pretext": asdict(judge_pretext(run, recipe.runs[run.folder.name].pretext)),
-    }
-
-
-def read_outcome(folder: Path) -> dict[str, Any]:
-    """Reads recipe.json of a folder.
-
-    Raises:
-        DataError: If it is damaged or has another format.
-    """
-    values = _read(folder / OUTCOME)
-    if values.get("format") != FORMAT:
-        raise DataError(
-            f"'{folder / OUTCOME}' does not have format {FORMAT}, which this version reads. Run "
-            "'ssl-kit recipes run' again."
-        )
-    return values
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
-    if not isinstance(values, dict):
-        raise DataError(f"'{file}' is damaged. Choose another --out.")
-    return values

@@ -24,7 +24,7 @@ from .calibration import measure_statistics
 from .channels import refuse_other_channels
 from .data import EvaluationData
 from .evaluation import Evaluation
-from .leakage import groups_of, refuse_overlap
+from .leakage import refuse_overlap, seen_by
 from .pretrained import Pretrained, from_init, from_run
 from .tuned import RESULT, open_run
 
@@ -278,8 +278,8 @@ def prepare(
     """
     field, dataset, config = open_images(model, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
-    seen = groups_of(None if allow_overlap else run_of(model))
-    labeled = EvaluationData(dataset, parts, field, store=features, pretrained_on=seen)
+    trained = None if allow_overlap else run_of(model)
+    labeled = EvaluationData(dataset, parts, field, -1, features, *seen_by(trained))
     check_and_say(evaluations, labeled, strict)
     pool = parts.outside_test
     loaded, run = load_encoder(model, dataset, pool, encoder, image_size)

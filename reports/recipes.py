@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.recipes import read_outcome
-from ..training.pretext import LEARNED
+from ..evaluation.recipe_outcome import read_outcome
+from ..training.pretext import LEARNED, TRAINING
 from .citations import citation
 from .comparison import table
 from .html import comparison
@@ -15,6 +15,7 @@ from .words import sentence_case
 
 Json = Mapping[str, Any]
 _MINUTE = 60
+_LATER = "on images after those of pre-training"
 
 
 def finished(folder: Path) -> str:
@@ -90,9 +91,10 @@ def _judged(name: str, judged: Json) -> tuple[str, str]:
     if judged["reason"]:
         return f"{name}: the pretext task was {verdict}: {judged['reason']}.", ""
     collapsed = " The representation has collapsed." if judged["collapsed"] else ""
+    where = "in the last epoch" if judged.get("measured_on", TRAINING) == TRAINING else _LATER
     sentence = (
-        f"{name}: the pretext task was {verdict}.{collapsed} {metric} was {judged['last']:.3g} in "
-        f"the last epoch ({judged['first']:.3g} at the first record); the reference is "
+        f"{name}: the pretext task was {verdict}.{collapsed} {metric} was {judged['last']:.3g} "
+        f"{where} ({judged['first']:.3g} at the first record); the reference is "
         f"{judged['reference']:.3g} ({judged['about']}), and {judged['learned_at']:.3g} counts as "
         "learned."
     )

@@ -82,7 +82,7 @@ def _on_demo(recipe: Recipe, run: str) -> RunConfig:
     known = datasets[domain.demo].Config.model_fields
     options = {key: value for key, value in config.data.options.items() if key in known}
     values: dict[str, Any] = {**config.data.model_dump(), "path": "", "labels": ""}
-    data = {**values, "reader": "", "layout": "", "classes": (), "options": options}
+    data = {**values, "reader": "", "layout": "", "classes": (), "until": 1, "options": options}
     return validate(RunConfig, {**config.model_dump(), "data": data})
 
 

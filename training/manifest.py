@@ -89,6 +89,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             **outcome,
             "groups_from": setup.dataset.index.origins.get("group", ""),
             "groups": images["groups"],
+            **({"until": images["until"]} if images["until"] else {}),
         },
     )
 

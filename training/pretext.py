@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .later import metric_later
 from .recipe import Pretext
 from .run import Run
 
 LEARNED, NOT_LEARNED, NOT_JUDGED = "learned", "not learned", "not judged"
+TRAINING, _LATER = "training", "later"
 _COLLAPSED = "COLLAPSED"  # verdict of the collapse watch
 
 
@@ -21,12 +23,14 @@ class Judgement:
     Attributes:
         metric: Name of the metric.
         first: Its value at the first record.
-        last: Its mean over the last epoch, on augmented training images.
+        last: Its mean over the last epoch, on augmented training images, or its value on later
+            ones.
         reference: Value of the reference.
         learned_at: Value from which on the task counts as learned.
         about: What the reference is.
         verdict: "learned", "not learned" or "not judged".
         reason: Why it was not judged, "" if it was.
+        measured_on: "training" or "later", the images that `last` is of.
         collapsed: Whether the representation has collapsed; then nothing was learned.
     """
 
@@ -39,6 +43,7 @@ class Judgement:
     verdict: str
     reason: str = ""
     collapsed: bool = False
+    measured_on: str = TRAINING
 
 
 def judge_pretext(run: Run, pretext: Pretext) -> Judgement:
@@ -50,7 +55,10 @@ def judge_pretext(run: Run, pretext: Pretext) -> Judgement:
     """
     records = [r for r in run.lines(run.metrics) if isinstance(r.get(pretext.metric), int | float)]
     first = float(records[0][pretext.metric]) if records else None
-    last = _of_last_epoch(records, pretext.metric) if records else None
+    if pretext.measured_on == _LATER:
+        last = metric_later(run, pretext.metric)
+    else:
+        last = _of_last_epoch(records, pretext.metric) if records else None
     collapsed = run.verdict == _COLLAPSED
     verdict = NOT_LEARNED if collapsed else _verdict(pretext, last)
     reason = _why_not(run, pretext, last)
@@ -64,7 +72,31 @@ def judge_pretext(run: Run, pretext: Pretext) -> Judgement:
         NOT_JUDGED if reason else verdict,
         reason,
         collapsed,
+        pretext.measured_on,
     )
+
+
+def judge_pretexts(runs: Sequence[Run], pretext: Pretext) -> Judgement:
+    """Judges runs of one group each together: by the mean of their metrics, groups alike.
+
+    Args:
+        runs: At least one run whose training has ended.
+        pretext: The measure and its reference.
+    """
+    each = [judge_pretext(run, pretext) for run in runs]
+    first, last = _mean([j.first for j in each]), _mean([j.last for j in each])
+    collapsed = any(j.collapsed for j in each)
+    reason = next((j.reason for j in each if j.reason), "")
+    verdict = NOT_LEARNED if collapsed else _verdict(pretext, last)
+    verdict = NOT_JUDGED if reason else verdict
+    return replace(
+        each[0], first=first, last=last, verdict=verdict, reason=reason, collapsed=collapsed
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def _verdict(pretext: Pretext, last: float | None) -> str:
@@ -87,6 +119,8 @@ def _of_last_epoch(records: list[dict[str, Any]], metric: str) -> float:
 
 def _why_not(run: Run, pretext: Pretext, last: float | None) -> str:
     """Returns why a run cannot be judged, "" if it can."""
+    if last is None and pretext.measured_on == _LATER:
+        return f"there are no images after data.until, or no {pretext.metric} of them"
     if last is None:
         return f"the run has recorded no {pretext.metric}"
     config = run.config.model_dump()

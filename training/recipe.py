@@ -87,6 +87,13 @@ class Pretext(Config):
     learned: Annotated[
         float, Field(description="value that must be reached for the task to count as learned")
     ]
+    measured_on: Annotated[
+        Literal["training", "later"],
+        Field(
+            description="images that the metric is measured on: those of the last epoch, or those "
+            "after data.until, which tell whether the task was learned beyond the training images"
+        ),
+    ] = "training"
     holds_for: Table = Field(
         default={}, description="settings of the run that the reference holds for"
     )
@@ -106,6 +113,13 @@ class Pretraining(Config):
     settings: Table = Field(
         default={}, description="settings of this run, above those of the recipe"
     )
+    each: Annotated[
+        Literal["", "group"],
+        Field(
+            description="group makes a run for each labeled group, and comparisons within groups "
+            "test each group with its own run; '' is one run for all"
+        ),
+    ] = ""
 
 
 class Comparison(Config):

@@ -20,11 +20,12 @@ from ..core.objective import Objective, TrainingInfo
 from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.earlier import open_like
+from ..data.in_time import is_later, later_starts
 from ..data.loader import ViewDataset
 from ..data.opening import DataConfig, partners_of
 from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
-from ..data.targets import of_classes
+from ..data.targets import of_classes, of_groups
 from ..data.views import Renderer, changed
 from ..nn.checkpoints import facts_beside, options_beside
 from ..nn.layers import freeze_all_statistics, freeze_first_layers
@@ -101,13 +102,15 @@ class Setup:
     @property
     def facts(self) -> dict[str, Any]:
         """What the manifest says of the images: counts, fingerprint, and groups as hashes."""
+        index, pool = self.dataset.index, self.pool
         return {
             "data": {
                 "fingerprint": self.dataset.fingerprint(),
                 "images": len(self.dataset),
-                "trained_on": len(self.pool),
+                "trained_on": len(pool),
             },
-            "groups": sorted(self.dataset.index.group_hashes(self.pool)),
+            "groups": sorted(index.group_hashes(pool)),
+            "until": _until(index, pool, self.config.data),
         }
 
     @property
@@ -187,7 +190,21 @@ def build(config: RunConfig) -> Setup:
 
 def _pool(index: Index, splits: Splits, config: DataConfig) -> Positions:
     outside = np.sort(splits.train) if config.keep_out == "val" else splits.outside_test
-    return of_classes(index, outside, config.classes)
+    if config.until < 1:  # what is tested is later, and of all groups
+        everything = np.arange(len(index))
+        starts = later_starts(index, config.until)
+        outside = everything[~is_later(index, everything, starts, config.gap)]
+    return of_groups(index, of_classes(index, outside, config.classes), config.groups)
+
+
+def _until(index: Index, pool: Positions, config: DataConfig) -> dict[str, list[float]]:
+    """Returns where what was not pre-trained on begins in each group, by the group's hash."""
+    if config.until == 1:
+        return {}
+    starts = later_starts(index, config.until)
+    places = dict(zip(index.groups[pool].tolist(), pool.tolist(), strict=True))
+    hashes = {group: index.group_hashes(np.array([place])) for group, place in places.items()}
+    return {hashes[group].pop(): list(starts[group]) for group in places if group in starts}
 
 
 def _check(setup: Setup) -> None:

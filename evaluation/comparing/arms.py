@@ -17,8 +17,8 @@ from ...training.run import Run
 from ..beside_start import start_of
 from ..evaluation import Evaluation
 from ..pretrained import Pretrained, from_init, from_run
-from ..records import pretraining_of
 from ..tuned import TunedRun, open_run
+from .group_runs import from_runs, pretraining_of_all, runs_of_groups
 
 FINETUNE, LINEAR = "finetune", "linear"
 SCRATCH, IMAGENET, RANDOM = "scratch", "imagenet", "random-frozen"
@@ -36,7 +36,8 @@ class Arm:
     Attributes:
         name: In tables and file names.
         kind: "run", "scratch", "imagenet", "random-frozen", "handcrafted" or "start".
-        run: The run of an arm of that kind.
+        run: The run of an arm of that kind; the first one if there are several.
+        runs: The runs of an arm that has one for each group.
         origin: The run that began from the weights of "start".
         weights: A file, or the folder of a run, for "imagenet" and "start"; "" for timm's own
             weights.
@@ -46,6 +47,7 @@ class Arm:
     name: str
     kind: str
     run: Run | None = None
+    runs: tuple[Run, ...] = ()
     origin: Run | None = None
     weights: str = ""
     shared: int = 0
@@ -56,8 +58,21 @@ class Arm:
         return self.kind in _RANDOM_WEIGHTS
 
     @property
+    def folder(self) -> Path:
+        """The folder of its run, or that with its runs of one group each."""
+        return self.runs[0].folder.parent if self.runs else self.run.folder if self.run else Path()
+
+    @property
+    def all_runs(self) -> tuple[Run, ...]:
+        """Its run, or its runs of one group each; () if it is of another kind."""
+        return self.runs or ((self.run,) if self.run else ())
+
+    @property
     def identity(self) -> str:
         """Tells its weights from others."""
+        if self.runs:
+            digests = [hashlib.sha256(run.encoder.read_bytes()).digest() for run in self.runs]
+            return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
         file = self.run.encoder if self.run else Path(self.weights) if self.weights else None
         if file is None:
             return IMAGENET if self.kind == START else self.kind
@@ -90,7 +105,7 @@ class Arm:
             RunError: If its weights are unavailable.
         """
         if self.run:
-            model = from_run(self.run)
+            model = from_runs(self.runs, image_size) if self.runs else from_run(self.run)
             model.check(data)
         elif self.origin:
             trained = replace(from_run(self.origin), image_size=image_size)
@@ -145,17 +160,18 @@ class Arm:
             "name": self.name,
             "kind": self.kind,
             "evaluation": self.evaluation_name(asked),
-            "source": str(self.run.folder) if self.run else self.weights,
+            "source": str(self.folder) if self.run else self.weights,
             "weights": loaded,
             "unavailable": unavailable,
             "shared_test_groups": self.shared,
-            "pretraining": pretraining_of(self.run) if self.run else {},
+            "pretraining": pretraining_of_all(self.all_runs),
         }
 
 
 def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
     """Reads the arms from the command line: runs, and the names in `KINDS`.
 
+    A folder with a run for each group is one arm.
     A run is called like its folder; by its whole path where another arm is called so.
 
     Raises:
@@ -168,7 +184,9 @@ def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
             arms.append(Arm(text, text, weights=imagenet_weights if text == IMAGENET else ""))
         elif Path(text).is_dir():
             taken = names.count(name) > 1 or name in KINDS
-            arms.append(Arm(text.strip("/") if taken else name, "run", _run(text)))
+            runs = runs_of_groups(Path(text))
+            run = runs[0] if runs else _run(text)
+            arms.append(Arm(text.strip("/") if taken else name, "run", run, runs))
         else:
             meant = did_you_mean(text, KINDS)
             raise UsageError(

@@ -21,7 +21,7 @@ from ..channels import refuse_other_channels
 from ..data import EvaluationData
 from ..evaluation import Evaluation
 from ..grades import GradesConfig
-from ..leakage import groups_of, refuse_overlap
+from ..leakage import refuse_overlap, seen_by
 from ..requests import check_and_say, choose, open_images
 from .arms import Arm, architecture_of, evaluations_of, parse_arms, with_controls
 
@@ -129,7 +129,7 @@ class Plan:
     def folder(self) -> Path:
         """Where it is kept if nobody says: below the first run, a folder for each settings."""
         text = json.dumps(self.settings, sort_keys=True)
-        runs = [arm.run.folder for arm in self.arms if arm.run]
+        runs = [arm.folder for arm in self.arms if arm.run]
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return next(iter(runs), Path()) / "comparisons" / digest
 
@@ -201,11 +201,11 @@ def plan(
     chosen = _reporting_alike(choose(evaluations_of(evaluation), settings))
     rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
     architecture, size = architecture_of(rows, encoder, image_size)
-    runs = [arm.run for arm in rows if arm.run]
+    runs = [run for arm in rows for run in arm.all_runs]
     first = str(runs[0].folder) if runs else imagenet_weights
     field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
-    seen, parts = groups_of(*([] if allow_overlap else runs)), split(dataset.index, config.holdout)
-    labeled = EvaluationData(dataset, parts, field, pretrained_on=seen)
+    seen = seen_by(*([] if allow_overlap else runs))
+    labeled = EvaluationData(dataset, split(dataset.index, config.holdout), field, -1, None, *seen)
     check_and_say([chosen[evaluation]], labeled, strict)
     return Plan(
         tuple(_checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows),
@@ -243,7 +243,13 @@ def _checked(arm: Arm, data: EvaluationData, allow: bool, evaluation: Evaluation
         return arm
     refuse_other_channels(data.dataset, arm.run.read_json("encoder.json")["channels"], arm.name)
     _check_scaling(arm.name, arm.run.read_json("encoder.json")["value_range"], data.dataset)
-    return replace(arm, shared=refuse_overlap(arm.run, data, allow, [evaluation]))
+    if arm.runs and not evaluation.within_groups:
+        raise UsageError(
+            f"'{arm.name}' has a run for each group, and this evaluation tests one encoder. Choose "
+            "--evaluation within_group, or compare one of the runs."
+        )
+    shared = sum(refuse_overlap(run, data, allow, [evaluation]) for run in arm.all_runs)
+    return replace(arm, shared=shared)
 
 
 def _check_scaling(name: str, value_range: Any, dataset: Dataset) -> None:

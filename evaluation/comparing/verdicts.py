@@ -76,7 +76,8 @@ def _arm(arm: Arm, evaluation: str, models: Models) -> dict[str, Any]:
 
 def _data(asked: Plan) -> dict[str, Any]:
     data, index = asked.data, asked.data.dataset.index
-    parts = data.parts
+    parts, tested = data.parts, asked.chosen[asked.evaluation].tested(data)
+    tested = tested[index.labels[tested] >= 0]
     return {
         "path": asked.config.path,
         "domain": data.domain.name,
@@ -87,8 +88,8 @@ def _data(asked: Plan) -> dict[str, Any]:
         "positive": asked.positive,
         "train": len(parts.train),
         "val": len(parts.val),
-        "test": len(parts.test),
-        "test_groups": len(np.unique(index.groups[parts.test])),
+        "test": len(tested),
+        "test_groups": len(np.unique(index.groups[tested])),
     }
 
 

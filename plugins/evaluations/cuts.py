@@ -1,37 +1,17 @@
-"""Splits the images of one group into parts: in the order of time, or by runs."""
+"""Splits the images of one group into parts by runs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import UsageError
+from ...data import apart_in_time
 
 Positions = NDArray[np.int64]
-
-
-def cut_in_time(
-    positions: NDArray[Any], train: float, val: float, gap: float
-) -> tuple[Positions, Positions, Positions]:
-    """Splits images into three parts in the order of time.
-
-    Args:
-        positions: (n, P) the recording, in P - 1 columns, and the time in it.
-        train: Share of the images, the earliest.
-        val: Share of the images, next in time.
-        gap: Minimum time between images of two parts of a recording. Images of the earlier part
-            that are closer to the later part are left out.
-
-    Returns:
-        Rows of the three parts, in the order of time.
-    """
-    order = np.lexsort(positions.T[::-1])
-    ends = np.round(np.cumsum([train, val]) * len(order)).astype(int)
-    return _apart(np.split(order, ends), positions, gap)
 
 
 def cut_by_run(
@@ -57,24 +37,7 @@ def cut_by_run(
     last = len(names) - tested if len(names) > 1 else 1
     order = np.lexsort((*positions.T[::-1], codes))
     ends = np.searchsorted(codes[order], [last - chosen, last])
-    return _apart(np.split(order, ends), positions, gap)
-
-
-def _apart(
-    parts: Sequence[Positions], positions: NDArray[Any], gap: float
-) -> tuple[Positions, Positions, Positions]:
-    """Leaves out images of earlier parts that are closer in time than `gap` to a later part."""
-    first, second, third = parts
-
-    def before(rows: Positions, later: Positions) -> Positions:
-        if not len(later) or not positions.shape[1]:
-            return rows
-        start = positions[later[0]]
-        elsewhere = (positions[rows, :-1] != start[:-1]).any(axis=1)
-        distant: Positions = rows[elsewhere | (positions[rows, -1] + gap <= start[-1])]
-        return distant
-
-    return before(before(first, second), third), before(second, third), third
+    return apart_in_time(np.split(order, ends), positions, gap)
 
 
 def run_of(key: str, pattern: str) -> str:

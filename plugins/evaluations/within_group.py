@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from ... import Evaluation, Index, UsageError
-from ...data import agree, plural
+from ...data import agree, cut_in_time, plural
 from ...evaluation import (
     EvaluationData,
     GradesConfig,
@@ -27,7 +27,7 @@ from ...evaluation import (
     over_groups,
     paired_difference,
 )
-from .cuts import Positions, cut_by_run, cut_in_time, natural, run_of
+from .cuts import Positions, cut_by_run, natural, run_of
 from .inner import InnerConfig
 
 
@@ -91,11 +91,12 @@ class WithinGroup(Evaluation):
     "_of_others" are of models that were trained on the earlier images of all other groups. All
     labeled groups take part, whichever part of the data they are in, unless one of their parts has
     too few images of a class; groups are named by number. The encoder is not trained here: no
-    metric is reported of groups that a run was pre-trained on, and the models of others learn from
-    them.
+    metric is reported of groups whose test images, or later ones, a run was pre-trained on, and the
+    models of others learn from them.
     """
 
     Config = WithinGroupConfig
+    within_groups = True
     quick: ClassVar[Mapping[str, Any]] = {"gap": 1.0, "minimum": 1, "others": False}
 
     def check(self, data: EvaluationData) -> None:
@@ -116,12 +117,16 @@ class WithinGroup(Evaluation):
         Raises:
             UsageError: If there are fewer than two.
         """
-        unseen = {g: parts for g, parts in kept.items() if len(data.unseen(parts.test[:1]))}
+        unseen = {
+            g: parts
+            for g, parts in kept.items()
+            if len(data.unseen(parts.test, later=True)) == len(parts.test)
+        }
         if len(unseen) < 2:
             raise UsageError(
                 f"Two groups that can be split and that the run was not pre-trained on are needed, "
-                f"not {len(unseen)}. Pre-train with a larger --holdout, or say --allow-overlap to "
-                "test on the others too."
+                f"not {len(unseen)}. Pre-train with a larger --holdout or a smaller data.until, or "
+                "say --allow-overlap to test on the others too."
             )
         return unseen
 
@@ -186,7 +191,7 @@ class WithinGroup(Evaluation):
         evaluation = options.chosen()
         data = replace(data, whole=data.whole or data.splits)
         within = {
-            g: evaluation.evaluate(model, replace(data, splits=s))
+            g: evaluation.evaluate(_model_for(model, data, s), replace(data, splits=s))
             for g, s in counted(reported.items(), "group")
         }
         first = next(iter(within.values()))
@@ -206,11 +211,19 @@ class WithinGroup(Evaluation):
         if not options.others:
             return mean
         general = {
-            g: evaluation.evaluate(model, replace(data, splits=_of_others(kept, g)))
+            g: evaluation.evaluate(
+                _model_for(model, data, kept[g]), replace(data, splits=_of_others(kept, g))
+            )
             for g in counted(reported, "group")
         }
         values = {g: _values(result) for g, result in general.items()}
         return _beside(mean, over_groups(values, main, limits=limits))
+
+
+def _model_for(model: Pretrained, data: EvaluationData, parts: Any) -> Pretrained:
+    """Returns the encoder for a group: its own, where each group has one."""
+    [group] = data.dataset.index.group_hashes(parts.test)
+    return model.for_group(group)
 
 
 def _lacking(

@@ -16,7 +16,7 @@ from ...core.errors import SslKitError
 from ...data.splits import Splits, split
 from ...evaluation.data import EvaluationData
 from ...evaluation.pretrained import from_run
-from ...evaluation.recipes import OUTCOME
+from ...evaluation.recipe_outcome import OUTCOME
 from ...evaluation.records import load_evaluations
 from ...evaluation.requests import open_images
 from ...evaluation.tuned import TunedRun, open_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...evaluation.recipes import read_outcome
+from ...evaluation.recipe_outcome import read_outcome
 from ..recipes import in_recipe, pretext_sentences, title, used
 from ..words import sentence_case
 from . import comparison

@@ -9,12 +9,12 @@ from ssl_kit.core.config import Config
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData, Result, load_evaluations
-from ssl_kit.evaluation.leakage import refuse_overlap
+from ssl_kit.evaluation.leakage import refuse_overlap, until_of
 from ssl_kit.evaluation.pretrained import embed, from_init
 from ssl_kit.evaluation.requests import choose, open_images
 from ssl_kit.evaluation.side_by_side import evaluate_side_by_side
 from ssl_kit.training.run import Run
-from ssl_kit.training.settings import parse_set
+from ssl_kit.training.settings import RunConfig, parse_set
 
 
 class Model:
@@ -149,6 +149,53 @@ def test_what_a_evaluation_reports_on_counts_too(finished_run, labeled):
     ):
         refuse_overlap(finished_run, labeled, False, evaluations)
     assert refuse_overlap(finished_run, labeled, True, evaluations) > 18
+
+
+class Later(OnEverything):
+    """Tests the later images of all groups."""
+
+    within_groups = True
+
+    def tested(self, data):
+        return np.flatnonzero(data.dataset.index.positions[:, 0] >= 3)
+
+
+@pytest.fixture
+def in_time(memory_dataset, tmp_path):
+    """Four groups of five images, and runs that were pre-trained on all before some time."""
+    dataset = memory_dataset(
+        [np.zeros((8, 8, 1), np.uint8)] * 20,
+        labels=["a", "b"] * 10,
+        groups=[f"g{i % 4}" for i in range(20)],
+        positions=np.arange(20)[:, None] // 4,
+    )
+
+    def make(name, until):
+        run = Run.create(tmp_path / name, RunConfig(domain="natural"))
+        hashes = sorted(dataset.index.group_hashes())
+        starts = {} if until is None else {key: [until] for key in hashes}
+        run.write_json("manifest.json", {"groups": hashes, "until": starts})
+        return run
+
+    return EvaluationData(dataset, split(dataset.index, 0.5), domains["natural"]), make
+
+
+def test_later_images_of_pretrained_groups_may_be_tested_within_groups_alone(in_time):
+    data, run = in_time
+    assert len(data.splits.test)
+    assert refuse_overlap(run("early", 3.0), data, False, [Later(Config())]) == 0
+    for name, until, evaluation in (("late", 4.0, Later), ("whole", None, Later)):
+        with pytest.raises(UsageError, match=r"groups? (of the test part|that an evaluation)"):
+            refuse_overlap(run(name, until), data, False, [evaluation(Config())])
+    with pytest.raises(UsageError, match="of the test part"):
+        refuse_overlap(run("other", 3.0), data, False, [Later(Config()), Scripted(Config())])
+
+
+def test_of_several_runs_the_latest_time_counts(in_time):
+    _, run = in_time
+    early, late, whole = run("early", 1.0), run("late", 3.0), run("whole", None)
+    assert set(map(tuple, until_of(early, late).values())) == {(3.0,)}
+    assert until_of(early, whole) == {}
 
 
 def test_the_p_value_is_that_of_the_interval_of_the_gain(labeled):

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from ssl_kit.training.pretext import judge_pretext
+from ssl_kit.training import pretext
+from ssl_kit.training.pretext import judge_pretext, judge_pretexts
 from ssl_kit.training.recipe import Pretext
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import RunConfig
@@ -65,3 +66,23 @@ def test_a_collapsed_representation_has_learned_nothing(run):
                                      "verdict": "COLLAPSED"})  # fmt: skip
     judged = judge_pretext(run, accuracy())
     assert (judged.verdict, judged.collapsed) == ("not learned", True)
+
+
+def test_runs_of_one_group_each_are_judged_by_their_mean(run, tmp_path):
+    other = Run.create(tmp_path / "other", RunConfig(domain="natural"))
+    other.append(other.metrics, {"epoch": 1.0, "step": 1, "accuracy": 0.4})
+    other.write_json("manifest.json", {"batch_size": 64, "verdict": "OK"})
+    judged = judge_pretexts([run, other], accuracy())
+    assert (judged.first, judged.last) == (pytest.approx(0.25), pytest.approx(0.55))
+    assert judged.verdict == "learned"
+    other.write_json("manifest.json", {"batch_size": 64, "verdict": "COLLAPSED"})
+    assert judge_pretexts([run, other], accuracy()).verdict == "not learned"
+    assert judge_pretexts([run, other], accuracy(metric="skill")).verdict == "not judged"
+
+
+def test_a_task_that_was_learned_by_heart_is_not_learned_on_later_images(run, monkeypatch):
+    monkeypatch.setattr(pretext, "metric_later", lambda run, metric: 0.2)
+    judged = judge_pretext(run, accuracy(measured_on="later"))
+    assert (judged.last, judged.verdict, judged.measured_on) == (0.2, "not learned", "later")
+    monkeypatch.setattr(pretext, "metric_later", lambda run, metric: None)
+    assert "no images after data.until" in judge_pretext(run, accuracy(measured_on="later")).reason

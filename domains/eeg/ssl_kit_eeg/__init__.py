@@ -83,3 +83,8 @@ def register_recipes(register: Callable[..., None]) -> None:
         Path(__file__).parent / "recipes" / "eeg-transformations.toml",
         summary="Recognition of six transformations, then a new head on frozen convolutions.",
     )
+    register(
+        "sim-cnn-stress",
+        Path(__file__).parent / "recipes" / "sim-cnn-stress.toml",
+        summary="Forecasting of each subject's signals, then fine-tuning for this subject.",
+    )

@@ -63,6 +63,15 @@ class EmpaticaConfig(Config):
             "session, because skin and pulse differ between persons; none: physical units"
         ),
     ] = "session"
+    scale_until: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="share of a session, from its start, that mean and deviation are measured "
+            "on; below 1 an image tells nothing of later ones",
+        ),
+    ] = 1.0
     intervals: Annotated[
         str,
         Field(
@@ -227,6 +236,7 @@ class Empatica(FileDataset):
         """Returns mean and deviation of each channel of a session, (2, C), measured once."""
         if number not in self._moments:
             starts = self._start[self._number == number]
+            starts = starts[: max(1, round(self.options.scale_until * len(starts)))]
             chosen = starts[evenly_spaced(len(starts), _SAMPLED)]
             values = np.concatenate([self._window(number, start) for start in chosen], axis=1)
             spread = np.maximum(values.std(axis=1), 1e-3)

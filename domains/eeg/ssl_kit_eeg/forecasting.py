@@ -1,4 +1,4 @@
-"""Forecasting: prediction of the next values of a signal from its past.
+"""Forecasting: prediction of the next values of a signal from its past, as changes.
 
 SIM-CNN: Self-Supervised Individualized Multimodal Learning for Stress Prediction on Nurses Using
 Biosignals, Eom, Eom, Washington, 2023. https://doi.org/10.1101/2023.08.25.23294640
@@ -58,12 +58,14 @@ class ForecastingConfig(Config):
 
 
 class Forecasting(Objective):
-    """Next-step forecasting: a linear layer predicts the next values from pooled features.
+    """Next-step forecasting: a linear layer predicts changes from the last value of the past.
 
-    https://doi.org/10.1101/2023.08.25.23294640, with the loss mean_c (x^_{c,t+1} - x_{c,t+1})^2.
-    The skill is 1 - error / error of persistence, which predicts the last value. The paper predicts
-    one step; at the sampling rates of EEG the next sample is close to the last one, so that more
-    steps teach more.
+    https://doi.org/10.1101/2023.08.25.23294640, with the loss mean_c (x^_{c,t+1} - x_{c,t+1})^2 and
+    x^_{c,t+1} = x_{c,t} + W h, where h are pooled features and W starts at zero: training starts at
+    persistence, which predicts the last value. Without x_{c,t}, features that are averages over
+    time must hold the last value of each channel, and do worse than persistence. The skill is
+    1 - error / error of persistence. The paper predicts one step; where a signal is sampled much
+    faster than it changes, the next sample is the last one, so that more steps teach more.
     """
 
     paper = "https://doi.org/10.1101/2023.08.25.23294640"
@@ -77,6 +79,8 @@ class Forecasting(Objective):
                 "that a view has."
             )
         self.head = nn.Linear(encoder.num_features, encoder.channels * config.bands * config.steps)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
     @classmethod
     def views(cls, config: ForecastingConfig, size: int) -> tuple[View, ...]:
@@ -87,9 +91,10 @@ class Forecasting(Objective):
         """Computes the forecast loss, and its skill against persistence."""
         x, config = batch.views[0], self.config
         past, future, last = split(x, config.steps, config.bands)
-        predicted = self.head(self.encoder(past))
-        predicted = predicted.view(len(x), x.shape[1], config.bands, config.steps)
-        loss = forecast_loss(predicted[:, :, : future.shape[2]], future)
+        change = self.head(self.encoder(past))
+        change = change.view(len(x), x.shape[1], config.bands, config.steps)
+        predicted = last + change[:, :, : future.shape[2]]
+        loss = forecast_loss(predicted, future)
         with torch.no_grad():
             persistence = mse_loss(last.expand_as(future).float(), future.float())
             skill = 1 - loss.detach() / persistence.clamp(min=1e-9)

@@ -68,6 +68,18 @@ def test_a_session_has_mean_0_and_deviation_1(session: Path) -> None:
     assert data.value_range.tolist() == [[-6, 6]] * 6
 
 
+def test_the_scale_of_the_start_of_a_session_tells_nothing_of_later_time(tmp_path: Path) -> None:
+    early = np.random.default_rng(0).normal(5, 2, 400)
+    for name, later in (("S1", 0), ("S2", 1000)):
+        values = np.concatenate([early, early[:200] + later])
+        write(tmp_path / name, "EDA", 0.0, 4, values)
+        write(tmp_path / name, "TEMP", 0.0, 4, values)
+    data = opened(tmp_path, signals=["eda", "temp"], window=10, scale_until=0.5)
+    first, second = ([data.read(k * len(data) // 2 + i) for i in range(9)] for k in (0, 1))
+    np.testing.assert_array_equal(first, second)
+    assert np.concatenate(first, axis=1).std() == pytest.approx(1, abs=0.1)
+
+
 def test_intervals_label_windows_by_subject(session: Path, tmp_path: Path) -> None:
     table = tmp_path / "tasks.csv"
     table.write_text("subject,start,end,label\nS01,1000,1062,rest\nS01,1062,1100,stroop\nX,0,9,y\n")

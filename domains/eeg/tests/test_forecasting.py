@@ -58,14 +58,24 @@ def batch(x: torch.Tensor) -> Batch:
 
 def test_skill_is_0_for_persistence_and_1_for_the_truth() -> None:
     made, x = objective(), torch.randn(4, 2, 1, 64)
-    made.encoder.forward = lambda past: torch.cat([past[:, :, 0, -1], torch.zeros(4, 62)], dim=1)
-    torch.nn.init.zeros_(made.head.weight)
-    torch.nn.init.zeros_(made.head.bias)
+    assert made(batch(x)).metrics["skill"].item() == 0
+    change = x[:, :, 0, -1] - x[:, :, 0, -2]
+    made.encoder.forward = lambda past: torch.cat([change, torch.zeros(4, 62)], dim=1)
     made.head.weight.data[0, 0] = made.head.weight.data[8, 1] = 1
-    output = made(batch(x))
-    assert output.metrics["skill"].item() == pytest.approx(0, abs=1e-6)
-    made.encoder.forward = lambda past: torch.cat([x[:, :, 0, -1], torch.zeros(4, 62)], dim=1)
     assert made(batch(x)).metrics["skill"].item() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_slow_signal_is_forecast_better_than_by_persistence() -> None:
+    start, slope = torch.randn(2, 64, 2, 1, 1)
+    x = 10 * start + slope / 8 * torch.arange(64)  # levels differ far more than they change
+    made = objective(steps=8)
+    optimizer = torch.optim.AdamW(made.parameters(), lr=3e-3)
+    for _ in range(12):
+        output = made(batch(x))
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+    assert output.metrics["skill"].item() > 0.3
 
 
 def test_more_than_half_of_a_view_is_refused() -> None:

@@ -64,6 +64,11 @@ def test_encoder() -> None:
         check()
 
 
+@parametrize_with_checks("recipe", "sim-cnn-stress")
+def test_recipe_of_each_subject(check: Any) -> None:
+    check()
+
+
 @parametrize_with_checks("recipe", "eeg-transformations")
 def test_recipe(check: Any) -> None:
     check()

@@ -2,16 +2,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from torch import nn
 
 from ssl_kit import UnknownNameError, UsageError, validate
 from ssl_kit.core.discovery import domains
+from ssl_kit.data import cut_in_time
+from ssl_kit.data.channel_statistics import Statistics
+from ssl_kit.data.in_time import later_starts
 from ssl_kit.data.splits import split
-from ssl_kit.evaluation import EvaluationData
-from ssl_kit.plugins.evaluations.cuts import cut_by_run, cut_in_time, natural
+from ssl_kit.evaluation import EvaluationData, Pretrained
+from ssl_kit.plugins.evaluations.cuts import cut_by_run, natural
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
 from ssl_kit.plugins.evaluations.within_group import WithinGroup, WithinGroupConfig
 
-MODEL = object()
+MODEL = Pretrained("toy", nn.Identity(), ("gray",), Statistics([0.0], [1.0]), 8, "")
 SUBJECTS, WINDOWS, STRIDE, LENGTH = 6, 60, 15.0, 60.0
 
 
@@ -157,6 +161,45 @@ def test_groups_that_were_pretrained_on_are_learned_from_and_not_reported_on(pro
     known = index.group_hashes(np.flatnonzero(index.groups < 5))
     with pytest.raises(UsageError, match=r"not 1\. Pre-train with a larger --holdout"):
         evaluate(replace(data, pretrained_on=frozenset(known)))
+
+
+def seen_until(data, share):
+    index = data.dataset.index
+    starts = {
+        index.group_hashes(np.flatnonzero(index.groups == g)).pop(): start
+        for g, start in later_starts(index, share).items()
+    }
+    return replace(data, pretrained_on=frozenset(starts), until=starts)
+
+
+def test_groups_are_reported_on_if_their_test_images_are_later_than_what_was_pretrained_on(problem):
+    data = problem()
+    found = evaluate(seen_until(data, 0.6), train=0.6, others=False)
+    assert [row["group"] for row in found.details["groups"]] == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(UsageError, match="not 0"):
+        evaluate(seen_until(data, 0.9), train=0.6, others=False)
+
+
+def test_each_group_is_tested_with_its_own_encoder(problem, monkeypatch):
+    data, used = problem(), []
+    index = data.dataset.index
+    own = {
+        index.group_hashes(np.flatnonzero(index.groups == g)).pop(): replace(MODEL, name=f"own-{g}")
+        for g in range(SUBJECTS)
+    }
+
+    def note(self, model, data):
+        used.append((int(index.groups[data.parts.test[0]]), model.name))
+        return original(self, MODEL, data)
+
+    original = Linear.evaluate
+    monkeypatch.setattr(Linear, "evaluate", note)
+    within = WithinGroup(WithinGroupConfig(others=False))
+    within.evaluate(replace(MODEL, by_group=own), data)
+    assert used == [(g, f"own-{g}") for g in range(SUBJECTS)]
+    own.popitem()
+    with pytest.raises(UsageError, match="none for a group that is tested"):
+        within.evaluate(replace(MODEL, by_group=own), data)
 
 
 def test_each_group_is_the_evaluation_on_its_own_time(problem):
