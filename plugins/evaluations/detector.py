@@ -104,6 +104,7 @@ def detector(
     mean: Sequence[float],
     std: Sequence[float],
     masks: bool,
+    detections: int = 100,
 ) -> nn.Module:
     """Returns a Faster R-CNN, or a Mask R-CNN; all weights but the encoder's are random.
 
@@ -117,6 +118,7 @@ def detector(
         mean: Mean of each channel, of values in [0, 1].
         std: Standard deviation of each channel.
         masks: Whether masks are predicted too.
+        detections: Largest number of detections in an image.
     """
     anchors = tuple((max(4, size * 2**n // 32),) for n in range(len(STRIDES) + 1))
     kind = MaskRCNN if masks else FasterRCNN
@@ -130,5 +132,6 @@ def detector(
         rpn_anchor_generator=AnchorGenerator(anchors, ((0.5, 1.0, 2.0),) * len(anchors)),
         rpn_post_nms_top_n_test=_PROPOSALS,
         box_batch_size_per_image=_REGIONS,
+        box_detections_per_img=detections,
     )
     return network
