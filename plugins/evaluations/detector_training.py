@@ -59,6 +59,9 @@ class DetectionConfig(Config):
             ge=1, description="largest number of detections in an image; masks of many take long"
         ),
     ] = 100
+    regions: Annotated[
+        int, Field(ge=4, description="number of regions of an image that the heads are trained on")
+    ] = 128
     frame: Annotated[
         Frame,
         Field(
@@ -101,6 +104,7 @@ class DetectorTraining:
             model.statistics.mean,
             model.statistics.std,
             located.have_masks,
+            config.regions,
             config.detections,
         )
         self._net: nn.Module = net.to(self._device)
