@@ -115,7 +115,7 @@ def test_detectors_are_compared(ask, tmp_path):
     assert values["main"] == "AP"
     assert values["data"]["classes"] == ["square"]
     assert [values["data"][part] for part in ("train", "val", "test", "test_groups")][2:] == [4, 2]
-    assert [budget["labels"] for budget in values["budgets"]] == [[3, 3], [12, 12]]
+    assert [budget["labels"] for budget in values["budgets"]] == [[3], [12]]
     assert {arm["evaluation"] for arm in values["arms"]} == {"detection"}
     assert "3 labeled images" in table(values)
     assert {d["budget"] for d in values["differences"] if "AP" in d["metrics"]} == {"3", "all"}
