@@ -19,7 +19,7 @@ class InMemory(Dataset):
 
     def __init__(self, dataset: Dataset, positions: Positions) -> None:
         super().__init__(value_range=dataset.value_range)
-        self.index, self.channels = dataset.index, dataset.channels
+        self.path, self.index, self.channels = dataset.path, dataset.index, dataset.channels
         self._dataset = dataset
         self._kept: dict[int, Sample] = {}
         for position in positions.tolist():
@@ -31,6 +31,11 @@ class InMemory(Dataset):
     def __getitem__(self, i: int) -> Sample:
         """Returns image i, from memory if it is kept there."""
         return self._kept[i] if i in self._kept else self._dataset[i]
+
+    def orientation(self, i: int) -> int:
+        """Returns the EXIF orientation that was applied to image i; 1 if none was."""
+        apply = getattr(self._dataset, "orientation", None)
+        return int(apply(i)) if apply else 1
 
     def read(self, i: int) -> Image:
         """Returns image i as stored."""

@@ -12,7 +12,9 @@ from ..core.index import Index
 from ..data.splits import Positions
 
 
-def draw_labels(index: Index, among: Positions, budget: float, seed: int) -> Positions:
+def draw_labels(
+    index: Index, among: Positions, budget: float, seed: int, by_class: bool = True
+) -> Positions:
     """Draws the images whose labels are bought. A larger budget of the same seed holds a smaller.
 
     Args:
@@ -22,6 +24,8 @@ def draw_labels(index: Index, among: Positions, budget: float, seed: int) -> Pos
             and all of a class that has fewer. A float is a share of the groups of each class, at
             least one, with all their images; a group belongs to the class that most of it has.
         seed: Of the draw.
+        by_class: Whether each class has its own draw; otherwise all images are drawn as one class,
+            and need none.
 
     Returns:
         Sorted positions.
@@ -35,7 +39,8 @@ def draw_labels(index: Index, among: Positions, budget: float, seed: int) -> Pos
             f"0.1, not {budget!r}."
         )
     among = np.sort(among)
-    labels, groups = index.labels[among], index.groups[among]
+    groups = index.groups[among]
+    labels = index.labels[among] if by_class else np.zeros(len(among), dtype=np.int32)
     rng = np.random.default_rng(seed)
     if isinstance(budget, int):
         rows = _of_each_class(labels, groups, budget, rng)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..core.config import Config
-from ..data.splits import Positions
+from ..data.splits import Positions, Splits
+from .budgets import draw_labels
 from .data import EvaluationData
 from .grades import GradesConfig
 from .pretrained import Pretrained
@@ -27,12 +28,17 @@ class Evaluation(ABC):
         within_groups: Whether it tests the later images of a group after learning from its earlier
             ones. A run may be pre-trained on the earlier ones (`data.until`), and each group may
             have a run of its own.
+        trains_encoder: Whether it trains the encoder, so that `compare` puts random weights to it
+            as well; otherwise they are fine-tuned.
+        budget_unit: What an integer budget of `compare` counts; see `draw`.
         quick: Options that `ssl-kit plugin check` runs it with, where its defaults take long.
     """
 
     Config: ClassVar[type[Config]] = Config
     uses_features: ClassVar[bool] = False
     within_groups: ClassVar[bool] = False
+    trains_encoder: ClassVar[bool] = False
+    budget_unit: ClassVar[str] = "labels per class"
     quick: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, config: Any) -> None:
@@ -67,6 +73,29 @@ class Evaluation(ABC):
     @abstractmethod
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Evaluates one encoder, without changing it."""
+
+    def classes(self, data: EvaluationData) -> tuple[str, ...]:
+        """Returns the names of the classes that it tells apart."""
+        return data.dataset.index.classes
+
+    def labeled(self, data: EvaluationData) -> Splits:
+        """Returns the positions of the images of each part whose labels it uses.
+
+        Raises:
+            UsageError: If there are none to learn from or to test on.
+        """
+        return data.parts
+
+    def draw(self, data: EvaluationData, budget: float, seed: int) -> Positions:
+        """Draws the training and validation images whose labels a budget of `compare` buys.
+
+        Args:
+            data: Images in three parts.
+            budget: An int is a number of images of each class, a float a share of the groups.
+            seed: Of the draw; a larger budget of the same seed holds a smaller one.
+        """
+        known = self.labeled(data).outside_test
+        return draw_labels(data.dataset.index, known, budget, seed)
 
     def tested(self, data: EvaluationData) -> Positions:
         """Returns the positions of the images that it reports on.

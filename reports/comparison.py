@@ -42,7 +42,7 @@ def table(values: Mapping[str, Any]) -> str:
     lines = [f"{main} in percent, mean of {seeds}, with 95 % intervals over {covered(values)}"]
     if values["leak"]["shared"]:
         lines.append(f"WARNING: {leak_statement(values['leak']['shared'])}")
-    rows = [["", *map(_heading, values["budgets"])]]
+    rows = [["", *(_heading(values, budget) for budget in values["budgets"])]]
     estimates = {(row["arm"], row["budget"]): row["metrics"].get(main) for row in values["results"]}
     for arm in values["arms"]:
         cells = [estimate_text(estimates.get((arm["name"], budget))) for budget in budgets]
@@ -112,7 +112,7 @@ def _seeds(values: Json) -> str:
     budgets = dict.fromkeys(e["budget"] for e in both if e["seeds_counted"] is False)
     if not budgets:
         return ""
-    at = listed([budget_words(budget) for budget in budgets])
+    at = listed([budget_words(values, budget) for budget in budgets])
     return (
         f"Some intervals with {at} are for these seeds only, because {values['seeds']} seeds of so "
         "few arms do not tell how much seeds differ. Give --seeds 3 or more."
@@ -132,7 +132,8 @@ def _constant(values: Json) -> list[str]:
         for predicted in sorted({*row["constant"]} - {""}):
             seeds, of = row["constant"].count(predicted), plural(row["repeats"], "seed")
             [sentence] = constant_predictions({row["arm"]: predicted})
-            at = budget_words(row["budget"]) + (f", {seeds} of {of}" if row["repeats"] > 1 else "")
+            several = f", {seeds} of {of}" if row["repeats"] > 1 else ""
+            at = budget_words(values, row["budget"]) + several
             notes.append(f"{sentence.removesuffix('.')} ({at}).")
     return notes
 
@@ -167,7 +168,7 @@ def answers(values: Json) -> dict[tuple[str, str], tuple[str, str]]:
             arm, against, verdict = against, arm, OPPOSITE[verdict]
         if kinds[arm] == "run":
             budgets = pairs.setdefault((arm, against), {})
-            words = budget_words(difference["budget"]) + mark(values, difference)
+            words = budget_words(values, difference["budget"]) + mark(values, difference)
             budgets.setdefault(verdict, []).append(words)
     groups = values["data"]["test_groups"]
     return {
@@ -215,7 +216,7 @@ def _still_improving(values: Json) -> list[str]:
         arms.setdefault(arm, {})[budget] = epochs
     notes = []
     for arm, budgets in arms.items():
-        lengths = listed([f"{n} epochs with {budget_words(b)}" for b, n in budgets.items()])
+        lengths = listed([f"{n} epochs with {budget_words(values, b)}" for b, n in budgets.items()])
         longer = _LONGER * max(budgets.values())
         notes.append(
             f"*: '{arm}' was still improving at its last epoch ({lengths}), so that it may be "
@@ -224,9 +225,9 @@ def _still_improving(values: Json) -> list[str]:
     return notes
 
 
-def _heading(budget: Mapping[str, Any]) -> str:
+def _heading(values: Json, budget: Json) -> str:
     labels = budget["labels"]
-    words = budget_words(budget["name"])
+    words = budget_words(values, budget["name"])
     return f"{words} ({mean(labels):,.0f})" if labels else words
 
 
@@ -248,8 +249,14 @@ def pair_sentence(arm: str, against: str, budgets: Mapping[str, Sequence[str]], 
     return f"{arm} is {'; '.join(parts)}{reason}."
 
 
-def budget_words(name: str) -> str:
-    """Writes a label budget: "10 labels per class", "50 % of the labels", "all labels"."""
+def budget_words(values: Json, name: str) -> str:
+    """Writes a label budget: "10 labels per class", "50 % of the labels", "all labels".
+
+    Args:
+        values: Content of compare.json, whose `budget_unit` says what a number counts.
+        name: The budget.
+    """
     if name == "all":
         return "all labels"
-    return f"{100 * float(name):g} % of the labels" if "." in name else f"{name} labels per class"
+    unit = values.get("budget_unit", "labels per class")
+    return f"{100 * float(name):g} % of the labels" if "." in name else f"{name} {unit}"

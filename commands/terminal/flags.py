@@ -70,7 +70,8 @@ label_budgets = click.option(
     "--budgets",
     default="10,50,all",
     show_default=True,
-    help="Numbers of labeled images per class, or shares of the groups such as 0.1, with commas.",
+    help="Numbers of labeled images, per class in evaluations of classes, or shares of the groups "
+    "such as 0.1, with commas.",
 )
 seeds = click.option(
     "--seeds",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.dataset import Dataset
+from ...core.discovery import evaluations
 from ...core.errors import UsageError, did_you_mean
 from ...data.splits import Positions
 from ...nn.checkpoints import facts_beside
@@ -121,21 +122,23 @@ class Arm:
     def evaluation(self, asked: str, chosen: Mapping[str, Evaluation], seed: int) -> Evaluation:
         """Returns the evaluation of this arm at a seed.
 
-        "scratch" is always fine-tuned as a whole, with the options of fine-tuning, and for four
-        times as long where no number of epochs is set, because random weights need it. Under
-        fine-tuning "random-frozen" has its head trained only, and "handcrafted", which has nothing
-        to train, is put to the linear probe.
+        "scratch" is always trained as a whole: by the evaluation if that trains encoders, else by
+        fine-tuning, which has four times as many images where no number of epochs is set, because
+        random weights need it. Under fine-tuning "random-frozen" has its head trained only, and
+        "handcrafted", which has nothing to train, is put to the linear probe.
 
         Args:
             asked: Name of the evaluation.
-            chosen: That evaluation and fine-tuning, with the options that were set.
+            chosen: The evaluations of all arms, with the options that were set.
             seed: For evaluations that have one.
         """
         evaluation = chosen[self.evaluation_name(asked)]
         changes: dict[str, Any] = {}
         if self.kind == SCRATCH:
-            images = _LONGER * chosen[FINETUNE].config.images
-            changes = {"freeze": "none", "layer_decay": 1.0, "images": images}
+            changes = {"freeze": "none"}
+            if "images" in type(evaluation.config).model_fields:
+                images = _LONGER * evaluation.config.images
+                changes |= {"layer_decay": 1.0, "images": images}
         elif self.kind == RANDOM and asked == FINETUNE:
             changes = {"freeze": "all"}
         if "seed" in type(evaluation.config).model_fields:
@@ -146,7 +149,7 @@ class Arm:
         """Returns the name of the evaluation it is put to."""
         if self.kind == HANDCRAFTED and asked == FINETUNE:
             return LINEAR
-        return FINETUNE if self.kind == SCRATCH else asked
+        return asked if self.kind != SCRATCH or _trains_encoder(asked) else FINETUNE
 
     def to_json(self, asked: str, loaded: str, unavailable: str) -> dict[str, Any]:
         """Returns plain values.
@@ -256,7 +259,37 @@ def _run(text: str) -> Run:
 
 def evaluations_of(asked: str) -> list[str]:
     """Returns the evaluations that a comparison has options of: its own and those of some arms."""
-    return list(dict.fromkeys([asked, FINETUNE, *([LINEAR] if asked == FINETUNE else [])]))
+    if asked == FINETUNE:
+        return [FINETUNE, LINEAR]
+    return [asked] if _trains_encoder(asked) else [asked, FINETUNE]
+
+
+def _trains_encoder(name: str) -> bool:
+    kind: type[Evaluation] = evaluations[name]
+    return kind.trains_encoder
+
+
+def refuse_frozen(arms: Sequence[Arm], asked: str, evaluation: Evaluation) -> None:
+    """Refuses arms that have nothing to train where the evaluation trains the encoder.
+
+    Under fine-tuning they have a counterpart; see `Arm.evaluation`.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    if asked == FINETUNE or not evaluation.trains_encoder:
+        return
+    kinds = {arm.kind for arm in arms}
+    if HANDCRAFTED in kinds:
+        raise UsageError(
+            f"The evaluation '{asked}' trains an encoder, and the arm handcrafted has none. Leave "
+            "it out."
+        )
+    if RANDOM in kinds and getattr(evaluation.config, "freeze", "none") != "all":
+        raise UsageError(
+            f"The evaluation '{asked}' trains the encoder, so that random-frozen would not be "
+            f"frozen. Compare with scratch, or freeze all arms with --set {asked}.freeze=all."
+        )
 
 
 def architecture_of(arms: Sequence[Arm], encoder: str, image_size: int) -> tuple[str, int]:

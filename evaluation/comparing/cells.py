@@ -55,7 +55,8 @@ def _compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[st
     cells = list(plan.cells())
     missing = [cell for cell in cells if not (out / cell.file).is_file()]
     if missing:
-        labeled = np.flatnonzero(plan.data.dataset.index.labels >= 0)
+        parts = plan.asked.labeled(plan.data)
+        labeled = np.concatenate([parts.outside_test, parts.test])
         dataset = kept_in_memory(plan.data.dataset, labeled)
         plan = replace(plan, data=replace(plan.data, dataset=dataset))
     models = Models(plan)
@@ -149,7 +150,7 @@ def _result(plan: Plan, cell: Cell, models: Models, file: Path) -> Result | None
         result = evaluation.evaluate(model, data)
     facts = {
         "weights": models.loaded[arm.name],
-        "labels": len(data.parts.train) + len(data.parts.val),
+        "labels": len(plan.asked.labeled(data).outside_test),
         "seconds": round(time.monotonic() - started, 1),
     }
     result = replace(result, details={**result.details, **facts})

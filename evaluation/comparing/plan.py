@@ -15,15 +15,21 @@ import numpy as np
 from ...core.dataset import Dataset
 from ...core.errors import UsageError
 from ...data.opening import DataConfig
-from ...data.splits import Positions, split
-from ..budgets import draw_labels
+from ...data.splits import split
 from ..channels import refuse_other_channels
 from ..data import EvaluationData
 from ..evaluation import Evaluation
 from ..grades import GradesConfig
 from ..leakage import refuse_overlap, seen_by
 from ..requests import check_and_say, choose, open_images
-from .arms import Arm, architecture_of, evaluations_of, parse_arms, with_controls
+from .arms import (
+    Arm,
+    architecture_of,
+    evaluations_of,
+    parse_arms,
+    refuse_frozen,
+    with_controls,
+)
 
 ALL = "all"
 
@@ -55,14 +61,13 @@ class Plan:
     Attributes:
         arms: Its rows.
         evaluation: Name of the evaluation.
-        chosen: That evaluation and fine-tuning, with their options.
-        budgets: Label budgets: images a class, shares, or "all".
+        chosen: The evaluations of all arms, with their options.
+        budgets: Label budgets: numbers of images, shares, or "all".
         seeds: How many draws of labels and weights.
         architecture: Name of the encoder.
         image_size: Pixels.
         config: Which images.
-        data: Labeled images in three parts.
-        known: Positions of those outside of the test part.
+        data: Images in three parts.
     """
 
     arms: tuple[Arm, ...]
@@ -74,7 +79,11 @@ class Plan:
     image_size: int
     config: DataConfig
     data: EvaluationData
-    known: Positions
+
+    @property
+    def asked(self) -> Evaluation:
+        """The evaluation that was asked for, which says what a budget buys for all arms."""
+        return self.chosen[self.evaluation]
 
     def arguments(self, arm: Arm) -> dict[str, Any]:
         """Returns further arguments of an arm's architecture, from the first run.
@@ -94,14 +103,14 @@ class Plan:
     @property
     def grades(self) -> tuple[str, ...]:
         """The classes from the lowest to the highest grade; () if they are not ordered."""
-        config = self.chosen[self.evaluation].config
+        config = self.asked.config
         classes = self.data.dataset.index.classes
         return config.order(classes) if isinstance(config, GradesConfig) else ()
 
     @property
     def positive(self) -> str:
         """The positive one of two classes; "" if there are more, or none is needed."""
-        config, data = self.chosen[self.evaluation].config, self.data
+        config, data = self.asked.config, self.data
         if not isinstance(config, GradesConfig):
             return ""
         return config.positive_class(data.dataset.index.classes, data.rarest)
@@ -153,7 +162,7 @@ class Plan:
         if budget == ALL:
             return self.data
         amount = float(budget) if "." in budget else int(budget)
-        return self.data.limited(draw_labels(self.data.dataset.index, self.known, amount, seed))
+        return self.data.limited(self.asked.draw(self.data, amount, seed))
 
 
 def plan(
@@ -178,8 +187,9 @@ def plan(
 
     Args:
         arms: Run folders, and names in `KINDS`.
-        evaluation: Name of the evaluation; "scratch" is always fine-tuned.
-        budgets: "10,50,all" (images a class) or "0.01,0.1,1.0" (shares).
+        evaluation: Name of the evaluation; "scratch" is always trained as a whole.
+        budgets: "10,50,all" (numbers in the `budget_unit` of the evaluation, such as images of
+            each class) or "0.01,0.1,1.0" (shares).
         seeds: Number of draws of labels, and of random weights.
         imagenet_weights: File for "imagenet"; timm's own weights if empty.
         encoder: Architecture, where there is no run.
@@ -199,6 +209,7 @@ def plan(
     """
     rows = parse_arms(arms, imagenet_weights)
     chosen = _reporting_alike(choose(evaluations_of(evaluation), settings))
+    refuse_frozen(rows, evaluation, chosen[evaluation])
     rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
     architecture, size = architecture_of(rows, encoder, image_size)
     runs = [run for arm in rows for run in arm.all_runs]
@@ -217,7 +228,6 @@ def plan(
         size,
         config,
         labeled,
-        np.concatenate([labeled.parts.train, labeled.parts.val]),
     )
 
 
@@ -272,7 +282,7 @@ def parse_budgets(text: str) -> tuple[str, ...]:
         budget = part.strip()
         if budget != ALL and not re.fullmatch(r"[1-9]\d*|0\.\d*[1-9]\d*|1\.0*", budget):
             raise UsageError(
-                f"A label budget is a number of images a class, like 10, a share up to 1.0, like "
+                f"A label budget is a number of images, like 10, a share up to 1.0, like "
                 f"0.1, or all, not '{budget}'."
             )
         budgets.append(ALL if budget.startswith("1.") else budget)

@@ -52,6 +52,7 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
         "encoder": asked.architecture,
         "image_size": asked.image_size,
         "evaluation": asked.evaluation,
+        "budget_unit": asked.asked.budget_unit,
         "main": next((result.main for result in means.values()), ""),
         "seeds": asked.seeds,
         "budgets": [_budget(results, budget) for budget in asked.budgets],
@@ -76,14 +77,14 @@ def _arm(arm: Arm, evaluation: str, models: Models) -> dict[str, Any]:
 
 def _data(asked: Plan) -> dict[str, Any]:
     data, index = asked.data, asked.data.dataset.index
-    parts, tested = data.parts, asked.chosen[asked.evaluation].tested(data)
-    tested = tested[index.labels[tested] >= 0]
+    parts, tested = asked.asked.labeled(data), asked.asked.tested(data)
+    tested = tested[(index.labels[tested] >= 0) | np.isin(tested, parts.test)]
     return {
         "path": asked.config.path,
         "domain": data.domain.name,
         "fingerprint": data.dataset.fingerprint(),
         "channels": list(data.dataset.channels),
-        "classes": list(asked.grades or index.classes),
+        "classes": list(asked.grades or asked.asked.classes(data)),
         "grades": list(asked.grades),
         "positive": asked.positive,
         "train": len(parts.train),

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 from ... import Evaluation, UsageError
+from ...data import Splits
 from ...evaluation import (
     EvaluationData,
     Pretrained,
     Result,
     counted,
+    draw_labels,
     jackknife,
     require_finite,
     seeded,
@@ -36,10 +38,13 @@ class Detection(Evaluation):
     """How well does a detector find objects after training from the encoder's weights?
 
     If the dataset declares no test part and has no labels, a fifth of the annotated groups is the
-    test part. If every object has an outline, masks are predicted too.
+    test part. If every object has an outline, masks are predicted too. `compare` draws annotated
+    images of whatever class, because an image has objects of several.
     """
 
     Config = DetectionConfig
+    trains_encoder = True
+    budget_unit = "labeled images"
     quick: ClassVar[Mapping[str, Any]] = {"epochs": 1, "size": 32}
 
     @classmethod
@@ -58,7 +63,7 @@ class Detection(Evaluation):
 
     def check(self, data: EvaluationData) -> None:
         """Refuses annotations that leave nothing to train or to test on."""
-        self.tested(data)
+        self.labeled(data)
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Trains on the annotated images outside of the test part, and tests once.
@@ -67,7 +72,8 @@ class Detection(Evaluation):
         """
         model.check(data.dataset)
         located = self._located(data)
-        train, test = _parts(data, located)
+        parts = _parts(data, located)
+        train, test = parts.outside_test, parts.test
         with seeded(self.config.seed):
             training = DetectorTraining(model, data, located, train, self.config)
             for _ in counted(range(self.config.epochs), "epoch"):
@@ -84,32 +90,59 @@ class Detection(Evaluation):
             remarks=training.remarks(),
         )
 
+    def classes(self, data: EvaluationData) -> tuple[str, ...]:
+        """Returns the names of the classes of the objects."""
+        return self._located(data).classes
+
+    def labeled(self, data: EvaluationData) -> Splits:
+        """Returns the positions of the annotated images of each part."""
+        return _parts(data, self._located(data))
+
+    def draw(self, data: EvaluationData, budget: float, seed: int) -> Positions:
+        """Draws annotated images outside of the test part, of all classes together."""
+        known = self.labeled(data).outside_test
+        return draw_labels(data.dataset.index, known, budget, seed, by_class=False)
+
     def tested(self, data: EvaluationData) -> Positions:
         """Returns the positions of the annotated images that are tested on."""
-        return _parts(data, self._located(data))[1]
+        return self.labeled(data).test
 
     def _located(self, data: EvaluationData) -> Located:
-        located = read_annotations(Path(self.config.annotations)).located(data.dataset.index)
+        file = _found(self.config.annotations, data.dataset.path)
+        located = read_annotations(file).located(data.dataset.index)
         return in_frame(located, data.dataset, self.config.frame)
 
 
-def _parts(data: EvaluationData, located: Located) -> tuple[Positions, Positions]:
-    """Returns the positions of the annotated images to train and to test on."""
-    splits, groups = data.splits, data.dataset.index.groups
+def _found(name: str, images: Path) -> Path:
+    """Returns the path of the annotations, which may be relative to the folder of the images."""
+    beside = images / name
+    return beside if not Path(name).exists() and beside.exists() else Path(name)
+
+
+def _parts(data: EvaluationData, located: Located) -> Splits:
+    """Returns the positions of the annotated images to train and to test on.
+
+    The images that are tested on are the same for any selection of training images.
+    """
+    whole, groups = data.whole or data.splits, data.dataset.index.groups
     annotated = np.array(sorted(located.objects))
-    train = np.intersect1d(np.concatenate([splits.train, splits.val]), annotated)
-    test = np.intersect1d(splits.test, annotated)
-    if not len(splits.test) and len(np.unique(groups[train])) > 1:
+    test = np.intersect1d(whole.test, annotated)
+    known = np.intersect1d(whole.outside_test, annotated)
+    if not len(whole.test) and len(np.unique(groups[known])) > 1:
         drawn = GroupShuffleSplit(1, test_size=_TEST, random_state=0)
-        train_rows, test_rows = next(drawn.split(train, groups=groups[train]))
-        train, test = train[train_rows], train[test_rows]
-    if len(train) < 2 or not len(test):
+        test = known[next(drawn.split(known, groups=groups[known]))[1]]
+    train, val = (
+        np.setdiff1d(np.intersect1d(part, annotated), test)
+        for part in (data.splits.train, data.splits.val)
+    )
+    count = len(train) + len(val)
+    if count < 2 or not len(test):
         raise UsageError(
             f"Detection needs annotated images to train and to test on; there are "
-            f"{len(train)} and {len(test)}. Annotate more, or give --labels a CSV with path and "
+            f"{count} and {len(test)}. Annotate more, or give --labels a CSV with path and "
             "split."
         )
-    return train, test
+    return Splits(train, val, test)
 
 
 def detection_result(

@@ -21,7 +21,6 @@ from ... import Encoder, UsageError
 STRIDES = (4, 8, 16, 32)  # pixels
 _PROBE = (64, 96)  # pixels, height and width
 _WIDTH = 128  # half of the usual width, for a quarter of the computation
-_REGIONS = 128  # regions of an image that the heads are trained on; torchvision has 512
 _PROPOSALS = 300  # proposals of an image in a test, as in the paper; torchvision has 1000
 
 
@@ -104,6 +103,8 @@ def detector(
     mean: Sequence[float],
     std: Sequence[float],
     masks: bool,
+    regions: int = 128,
+    detections: int = 100,
 ) -> nn.Module:
     """Returns a Faster R-CNN, or a Mask R-CNN; all weights but the encoder's are random.
 
@@ -117,6 +118,8 @@ def detector(
         mean: Mean of each channel, of values in [0, 1].
         std: Standard deviation of each channel.
         masks: Whether masks are predicted too.
+        regions: Number of regions of an image that the heads are trained on; torchvision has 512.
+        detections: Largest number of detections in an image.
     """
     anchors = tuple((max(4, size * 2**n // 32),) for n in range(len(STRIDES) + 1))
     kind = MaskRCNN if masks else FasterRCNN
@@ -129,6 +132,7 @@ def detector(
         image_std=list(std),
         rpn_anchor_generator=AnchorGenerator(anchors, ((0.5, 1.0, 2.0),) * len(anchors)),
         rpn_post_nms_top_n_test=_PROPOSALS,
-        box_batch_size_per_image=_REGIONS,
+        box_batch_size_per_image=regions,
+        box_detections_per_img=detections,
     )
     return network

@@ -35,7 +35,11 @@ class DetectionConfig(Config):
 
     annotations: Annotated[
         str,
-        Field(min_length=1, description="COCO JSON file, or folder of Pascal VOC XML files"),
+        Field(
+            min_length=1,
+            description="COCO JSON file, or folder of Pascal VOC XML files; its path, or its "
+            "name in the folder of the images",
+        ),
     ]
     size: Annotated[
         int, Field(ge=32, description="length in pixels of the longer side of an image")
@@ -49,6 +53,15 @@ class DetectionConfig(Config):
         Literal["none", "all"],
         Field(description="encoder layers whose weights and batch statistics are not trained"),
     ] = "none"
+    detections: Annotated[
+        int,
+        Field(
+            ge=1, description="largest number of detections in an image; masks of many take long"
+        ),
+    ] = 100
+    regions: Annotated[
+        int, Field(ge=4, description="number of regions of an image that the heads are trained on")
+    ] = 128
     frame: Annotated[
         Frame,
         Field(
@@ -91,6 +104,8 @@ class DetectorTraining:
             model.statistics.mean,
             model.statistics.std,
             located.have_masks,
+            config.regions,
+            config.detections,
         )
         self._net: nn.Module = net.to(self._device)
         self._batches = self._load(train, training=True)

@@ -13,6 +13,7 @@ class FineTune(Evaluation):
     """How accurate is a classifier that was fine-tuned from the encoder's weights?"""
 
     Config = FineTuningConfig
+    trains_encoder = True
     quick: ClassVar[Mapping[str, Any]] = {"epochs": 1}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:

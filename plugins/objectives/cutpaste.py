@@ -19,12 +19,11 @@ from ... import Batch, Config, Encoder, Objective, Output, View
 from ...nn import accuracy, all_gather, full_precision, mlp, rand_per_sample
 
 Kind = Literal["none", "rectangle", "scar", "ellipse", "several", "other"]
-_JITTER = 0.1
 
 
 @torch.no_grad()
 def paste(
-    x: Tensor, source: Tensor, size: Tensor, rotate: bool = False, ellipse: bool = False
+    x: Tensor, source: Tensor, size: Tensor, jitter: float, turn: bool = False, oval: bool = False
 ) -> Tensor:
     """Cuts a patch out of `source` and pastes it, with color jitter, at a random position into x.
 
@@ -32,8 +31,9 @@ def paste(
         x: (B, C, H, W) standardized images.
         source: (B, C, H, W) images that the patches are cut from.
         size: (B, 2) height and width of the patches in pixels.
-        rotate: Whether patches are rotated by up to 45 degrees in either direction.
-        ellipse: Whether patches are ellipses instead of rectangles.
+        jitter: Largest change of contrast and brightness of the patches, in standard deviations.
+        turn: Whether patches are rotated by up to 45 degrees in either direction.
+        oval: Whether patches are ellipses instead of rectangles.
     """
     b, channels, *shape = x.shape
     drawn = rand_per_sample(b, 5 + 2 * channels, like=x)
@@ -43,15 +43,14 @@ def paste(
     shift = (cut - to).round()  # whole pixels, because interpolation blurs
     axes = [torch.arange(n, device=x.device, dtype=size.dtype) + 0.5 for n in shape]
     away = torch.cartesian_prod(*axes).view(*shape, 2) - to[:, None, None]  # (B, H, W, 2)
-    angle = rotate * (2 * drawn[:, 4] - 1) * pi / 4
-    cos, sin = angle.cos(), angle.sin()
-    rotation = torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 1, 2, 2)
-    local = away @ rotation
+    angle = turn * (2 * drawn[:, 4:5] - 1) * pi / 4
+    rotation = torch.cat([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1)
+    local = away @ rotation.view(-1, 1, 2, 2)
     relative = local / half[:, None, None]
-    inside = relative.square().sum(dim=3) <= 1 if ellipse else relative.abs().amax(dim=3) <= 1
+    inside = relative.square().sum(dim=3) <= 1 if oval else relative.abs().amax(dim=3) <= 1
     grid = 2 * ((to + shift)[:, None, None] + local) / extent - 1
     piece = grid_sample(source, grid.flip(3), "nearest", "border", align_corners=False)
-    color = (_JITTER * (2 * drawn[:, 5:] - 1)).view(b, 2, channels, 1, 1)
+    color = (jitter * (2 * drawn[:, 5:] - 1)).view(b, 2, channels, 1, 1)
     return torch.where(inside[:, None], piece * (1 + color[:, 0]) + color[:, 1], x)
 
 
@@ -70,23 +69,23 @@ def scar_size(x: Tensor) -> Tensor:
     return scale * (drawn.new_tensor([10, 2]) + drawn.new_tensor([15, 14]) * drawn)
 
 
-def _rectangle(x: Tensor) -> Tensor:
-    return paste(x, x, patch_size(x))
-
-
-def _other(x: Tensor) -> Tensor:
+def _other(x: Tensor, jitter: float) -> Tensor:
     """Pastes a patch of a random image of the joint batch."""
     joint = all_gather(x)
     source = joint[(rand_per_sample(len(x), like=x) * len(joint)).long()]
-    return paste(x, source, patch_size(x))
+    return paste(x, source, patch_size(x), jitter)
 
 
-CORRUPTIONS: dict[Kind, Callable[[Tensor], Tensor]] = {
-    "none": lambda x: x,
+def _rectangle(x: Tensor, jitter: float) -> Tensor:
+    return paste(x, x, patch_size(x), jitter)
+
+
+CORRUPTIONS: dict[Kind, Callable[[Tensor, float], Tensor]] = {
+    "none": lambda x, _: x,
     "rectangle": _rectangle,
-    "scar": lambda x: paste(x, x, scar_size(x), rotate=True),
-    "ellipse": lambda x: paste(x, x, patch_size(x), rotate=True, ellipse=True),
-    "several": lambda x: _rectangle(_rectangle(x)),
+    "scar": lambda x, jitter: paste(x, x, scar_size(x), jitter, turn=True),
+    "ellipse": lambda x, jitter: paste(x, x, patch_size(x), jitter, turn=True, oval=True),
+    "several": lambda x, jitter: _rectangle(_rectangle(x, jitter), jitter),
     "other": _other,
 }
 
@@ -108,6 +107,7 @@ class CutPasteConfig(Config):
     kinds: Annotated[
         tuple[Kind, ...], Field(min_length=2, description="kinds of corruption that are classified")
     ] = ("none", "rectangle", "scar", "ellipse", "other")
+    jitter: Annotated[float, Field(ge=0, description="strength of the patches' color jitter")] = 0.1
     hidden_dim: Annotated[int, Field(ge=1, description="hidden dimension of the head")] = 512
 
 
@@ -132,8 +132,8 @@ class CutPaste(Objective):
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Computes the loss of each image with each kind of corruption."""
         x, kinds = batch.views[0], self.config.kinds
-        corrupted = torch.cat([CORRUPTIONS[kind](x) for kind in kinds])
+        corrupted = torch.cat([CORRUPTIONS[kind](x, self.config.jitter) for kind in kinds])
         labels = torch.arange(len(kinds), device=x.device).repeat_interleave(len(x))
         logits = self.head(self.encoder(corrupted))
-        metrics = {"cutpaste_accuracy": accuracy(logits, labels)}
-        return Output(cutpaste_loss(logits, labels), metrics)
+        loss = cutpaste_loss(logits, labels)
+        return Output(loss, {"cutpaste_accuracy": accuracy(logits, labels)})

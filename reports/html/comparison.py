@@ -83,7 +83,7 @@ def context(values: Json) -> dict[str, Any]:
     return {
         "anchor": "",
         "facts": _facts(values),
-        "headings": [_heading(b) for b in values["budgets"]],
+        "headings": [_heading(values, b) for b in values["budgets"]],
         "metric": spaced(main),
         "arms": [_arm(values, arm, budgets, main) for arm in values["arms"]],
         "notes": [(arm["name"], _note(arm)) for arm in values["arms"]],
@@ -121,10 +121,11 @@ def _facts(values: Json) -> list[tuple[str, str]]:
     ]
 
 
-def _heading(budget: Json) -> tuple[str, str]:
+def _heading(values: Json, budget: Json) -> tuple[str, str]:
     """Returns a budget in words, and its number of labels, "" if nothing was computed."""
     labels = budget["labels"]
-    return budget_words(budget["name"]), f"{mean(labels):,.0f} labels" if labels else ""
+    words = budget_words(values, budget["name"])
+    return words, f"{mean(labels):,.0f} labels" if labels else ""
 
 
 def _arm(values: Json, arm: Json, budgets: Sequence[str], main: str) -> Row:
@@ -209,7 +210,7 @@ def _all_metrics(values: Json) -> tuple[list[str], list[tuple[str, str, list[str
     for result in values["results"]:
         given = result["metrics"]
         texts = [estimate_parts(given.get(name), is_share(name))[0] for name in names]
-        rows.append((result["arm"], budget_words(result["budget"]), texts))
+        rows.append((result["arm"], budget_words(values, result["budget"]), texts))
     return [spaced(name) + direction(name) + at_threshold(name) for name in names], rows
 
 

@@ -66,6 +66,15 @@ def test_the_order_of_the_candidates_does_not_matter():
     assert (drawn == again).all()
 
 
+def test_without_classes_a_number_counts_images_and_a_share_counts_groups():
+    unlabeled = Index.build([str(i) for i in range(30)], groups=[f"g{i // 3}" for i in range(30)])
+    few, more, half = (draw_labels(unlabeled, np.arange(30), b, 0, False) for b in (4, 9, 0.5))
+    assert [len(few), len(more), len(half)] == [4, 9, 15]
+    assert set(few) < set(more)
+    assert len(set(unlabeled.groups[few])) == 4
+    assert len(set(unlabeled.groups[half])) == 5
+
+
 def test_only_candidates_are_drawn():
     among = EVERYTHING[::2]
     assert set(draw_labels(index(), among, 9, 0)) <= set(among)

@@ -89,22 +89,24 @@ def test_gradient_is_that_of_the_loss(logits):
 def test_a_rectangle_is_copied_pixel_by_pixel(images, drawn):
     drawn.append(places((0, 0), (1, 1)))  # from the top left corner to the bottom right one
     size = torch.tensor([[10.0, 6.0]]).expand(8, 2)
-    made = paste(images, images, size)
+    made = paste(images, images, size, 0.1)
     expected = images.clone()
     expected[:, :, 30:, 34:] = images[:, :, :10, :6]
     assert torch.equal(made, expected)
 
 
-def test_the_piece_is_recolored_by_a_tenth_at_most(images, drawn):
+@pytest.mark.parametrize("jitter", [0.1, 1.0])
+def test_the_piece_is_recolored_by_the_jitter_at_most(images, drawn, jitter):
     drawn.append(places((0, 0), (1, 1), color=1.0))
-    made = paste(images, images, torch.full((8, 2), 10.0))
-    torch.testing.assert_close(made[:, :, 30:, 30:], images[:, :, :10, :10] * 1.1 + 0.1)
+    made = paste(images, images, torch.full((8, 2), 10.0), jitter)
+    expected = images[:, :, :10, :10] * (1 + jitter) + jitter
+    torch.testing.assert_close(made[:, :, 30:, 30:], expected)
 
 
 def test_an_ellipse_has_the_area_of_an_ellipse(drawn):
     drawn.append(places((0.5, 0.5), (0.5, 0.5), color=1.0, channels=1))
     x = torch.zeros(1, 1, 100, 100)
-    changed = paste(x, x, torch.tensor([[60.0, 20.0]]), ellipse=True) != 0
+    changed = paste(x, x, torch.tensor([[60.0, 20.0]]), 0.1, oval=True) != 0
     assert changed.sum().item() == pytest.approx(math.pi * 30 * 10, rel=0.03)
     assert changed[..., 45:55, 41:59].all()
     assert not changed[..., 21:25, 40:45].any()  # a corner of the rectangle around it
@@ -114,7 +116,7 @@ def test_an_ellipse_has_the_area_of_an_ellipse(drawn):
 def test_a_turned_piece_lies_along_its_angle(drawn, turn, angle):
     drawn.append(places((0.5, 0.5), (0.5, 0.5), turn, color=1.0, channels=1))
     x = torch.zeros(1, 1, 101, 101)
-    changed = paste(x, x, torch.tensor([[60.0, 5.0]]), rotate=True)[0, 0] != 0
+    changed = paste(x, x, torch.tensor([[60.0, 5.0]]), 0.1, turn=True)[0, 0] != 0
     y, x = (axis.double() - 50 for axis in changed.nonzero(as_tuple=True))
     assert len(y) == pytest.approx(60 * 5, rel=0.05)
     along = 0.5 * torch.atan2(2 * (x * y).sum(), (y * y - x * x).sum())  # the principal axis
@@ -123,7 +125,7 @@ def test_a_turned_piece_lies_along_its_angle(drawn, turn, angle):
 
 def test_turned_pieces_are_copied_whole(images, drawn):
     drawn.append(places((0.5, 0.5), (0.5, 0.5), turn=0.9))
-    made = paste(images, images, torch.full((8, 2), 20.0), rotate=True)
+    made = paste(images, images, torch.full((8, 2), 20.0), 0.1, turn=True)
     values = set(images[0, 0, 9:31, 9:31].flatten().tolist())
     changed = made[0, 0] != images[0, 0]
     assert changed.any()
@@ -131,14 +133,14 @@ def test_turned_pieces_are_copied_whole(images, drawn):
 
 
 def test_pieces_come_from_the_source(images):
-    made = paste(images, images + 1000, torch.full((8, 2), 10.0))
+    made = paste(images, images + 1000, torch.full((8, 2), 10.0), 0.1)
     changed = made > 500
     assert changed.flatten(1).sum(dim=1).tolist() == [300] * 8
 
 
 def test_a_piece_larger_than_a_signal_is_cut_to_it():
     x = torch.randn(4, 2, 1, 90)
-    made = CORRUPTIONS["rectangle"](x)
+    made = CORRUPTIONS["rectangle"](x, 0.1)
     assert made.shape == x.shape
     assert (made != x).any()
 
@@ -163,19 +165,19 @@ def test_scars_have_the_papers_sizes_scaled(pixels, scale):
 
 @pytest.mark.parametrize("way", [way for way in CORRUPTIONS if way != "none"])
 def test_each_way_alters_every_image_in_part(images, way):
-    share = (CORRUPTIONS[way](images) != images).any(dim=1).flatten(1).float().mean(dim=1)
+    share = (CORRUPTIONS[way](images, 0.1) != images).any(dim=1).flatten(1).float().mean(dim=1)
     assert (share > 0).all()
     assert (share < 0.5).all()
 
 
 def test_none_alters_nothing(images):
-    assert CORRUPTIONS["none"](images) is images
+    assert CORRUPTIONS["none"](images, 0.1) is images
 
 
 def test_other_takes_its_piece_from_another_image(drawn):
     x = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 20, 20)
     drawn += [0.5, 0.5, places((0.5, 0.5), (0.5, 0.5), channels=1)]  # image 2 of 4
-    made = CORRUPTIONS["other"](x)
+    made = CORRUPTIONS["other"](x, 0.1)
     assert made[:, 0, 10, 10].tolist() == [2, 2, 2, 2]
     assert made[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
 

@@ -19,6 +19,12 @@ def counted(values, answer):
     return values
 
 
+def test_a_budget_is_in_the_unit_of_the_evaluation(values):
+    values["budgets"][0]["name"] = "10"
+    assert "10 labels per class" in table(values)
+    assert "10 labeled images" in table({**values, "budget_unit": "labeled images"})
+
+
 def test_what_intervals_cover_is_said_in_one_way(values):
     assert "over test groups and seeds\n" in table(counted(values, True))
     assert "for these seeds only" not in table(counted(values, True))

@@ -68,3 +68,8 @@ def register_recipes(register: Callable[..., None]) -> None:
         Path(__file__).parent / "recipes" / "sar-dca.toml",
         summary="DCA with speckle views, against scratch with the same views.",
     )
+    register(
+        "ss-rcnn-ships",
+        Path(__file__).parent / "recipes" / "ss-rcnn-ships.toml",
+        summary="CutPaste on clean sea, then Mask R-CNN for ships from few labeled images.",
+    )

@@ -65,3 +65,8 @@ def test_azimuth(check: Any) -> None:
 @parametrize_with_checks("recipe", "sar-dca")
 def test_recipe(check: Any) -> None:
     check()
+
+
+@parametrize_with_checks("recipe", "ss-rcnn-ships")
+def test_recipe_of_ships(check: Any) -> None:
+    check()
