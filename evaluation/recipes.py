@@ -201,7 +201,7 @@ def _trained(request: Request, config: RunConfig, folder: Path, progress: Progre
 
 def _compare(
     request: Request, runs: Mapping[str, list[Run]], out: Path, progress: Progress
-) -> dict[str, Mapping[str, Any]]:
+) -> dict[str, dict[str, Any]]:
     """Computes the comparisons; returns the content of their compare.json by their names."""
     compared = {}
     for name, asked in request.recipe.comparisons.items():

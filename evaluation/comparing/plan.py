@@ -22,14 +22,8 @@ from ..evaluation import Evaluation
 from ..grades import GradesConfig
 from ..leakage import refuse_overlap, seen_by
 from ..requests import check_and_say, choose, open_images
-from .arms import (
-    Arm,
-    architecture_of,
-    evaluations_of,
-    parse_arms,
-    refuse_frozen,
-    with_controls,
-)
+from .arms import Arm, evaluations_of
+from .chosen_arms import architecture_of, parse_arms, refuse_frozen, with_controls
 
 ALL = "all"
 

@@ -14,8 +14,9 @@ from scipy import stats
 from ssl_kit import DataError, RunError, UsageError
 from ssl_kit.cli import main
 from ssl_kit.evaluation import Result
-from ssl_kit.evaluation.comparing.arms import Arm, architecture_of, parse_arms
+from ssl_kit.evaluation.comparing.arms import Arm
 from ssl_kit.evaluation.comparing.cells import compute
+from ssl_kit.evaluation.comparing.chosen_arms import architecture_of, parse_arms
 from ssl_kit.evaluation.comparing.models import Models
 from ssl_kit.evaluation.comparing.plan import parse_budgets, plan
 from ssl_kit.evaluation.comparing.verdicts import summary

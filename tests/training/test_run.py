@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 from ssl_kit import RunError, UsageError
 from ssl_kit.core.atomic import write_atomic
-from ssl_kit.evaluation.comparing.arms import parse_arms
+from ssl_kit.evaluation.comparing.chosen_arms import parse_arms
 from ssl_kit.evaluation.pretrained import from_run
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import RunConfig

@@ -1,0 +1,150 @@
+"""Which arms a comparison has: those that were asked for, and the controls beside them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...core.errors import UsageError, did_you_mean
+from ...nn.checkpoints import facts_beside
+from ...training.run import Run
+from ..evaluation import Evaluation
+from ..tuned import TunedRun, open_run
+from .arms import FINETUNE, HANDCRAFTED, IMAGENET, KINDS, RANDOM, SCRATCH, START, Arm
+from .group_runs import runs_of_groups
+
+_log = logging.getLogger("ssl_kit")
+
+
+def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
+    """Reads the arms from the command line: runs, and the names in `KINDS`.
+
+    A folder with a run for each group is one arm.
+    A run is called like its folder; by its whole path where another arm is called so.
+
+    Raises:
+        UsageError: If an arm is none of these, or is given twice.
+    """
+    names = [text if text in KINDS else Path(text).resolve().name for text in texts]
+    arms = []
+    for text, name in zip(texts, names, strict=True):
+        if text in KINDS:
+            arms.append(Arm(text, text, weights=imagenet_weights if text == IMAGENET else ""))
+        elif Path(text).is_dir():
+            taken = names.count(name) > 1 or name in KINDS
+            runs = runs_of_groups(Path(text))
+            run = runs[0] if runs else _run(text)
+            arms.append(Arm(text.strip("/") if taken else name, "run", run, runs))
+        else:
+            meant = did_you_mean(text, KINDS)
+            raise UsageError(
+                f"An arm is a run folder, {', '.join(KINDS)}; '{text}' is none. {meant}".rstrip()
+            )
+    if len({arm.name for arm in arms}) < len(arms):
+        raise UsageError("An arm is given twice. Name each once.")
+    return [_start(arms) if arm.kind == START else arm for arm in arms]
+
+
+def _start(arms: Sequence[Arm]) -> Arm:
+    """Returns the arm of the weights that the first run began from.
+
+    Raises:
+        UsageError: If there is none, or it began from random weights.
+    """
+    run = next((arm.run for arm in arms if arm.run), None)
+    init = run.config.encoder.init if run else SCRATCH
+    if init == SCRATCH:
+        raise UsageError(
+            "The arm start is for a run that began from weights. Compare with random-frozen."
+        )
+    return Arm(START, START, origin=run, weights="" if init == IMAGENET else init)
+
+
+def with_controls(arms: Sequence[Arm], asked: str, evaluation: Evaluation) -> list[Arm]:
+    """Adds the controls that are missing: the start of the first run, and hand-crafted descriptors.
+
+    A start that is one of the arms already is not added. Neither are descriptors where an
+    evaluation needs more than features, fine-tuning excepted.
+
+    Args:
+        arms: As they were asked for.
+        asked: Name of the evaluation.
+        evaluation: That evaluation.
+    """
+    added, kinds = list(arms), {arm.kind for arm in arms}
+    if START not in kinds:
+        try:
+            start = _start(arms)
+            if start.identity not in {arm.identity for arm in arms}:
+                added.append(start)
+        except UsageError as error:
+            if any(arm.run and arm.run.config.encoder.init != SCRATCH for arm in arms):
+                _log.warning("The start is not compared. %s", error)
+    if HANDCRAFTED not in kinds and (evaluation.uses_features or asked == FINETUNE):
+        added.append(Arm(HANDCRAFTED, HANDCRAFTED))
+    return added
+
+
+def _run(text: str) -> Run:
+    """Opens an arm.
+
+    Raises:
+        UsageError: If it is a classifier, whose encoder has learned from all labels already.
+        RunError: If the run has no encoder yet.
+    """
+    run = open_run(text)
+    if isinstance(run, TunedRun):
+        raise UsageError(
+            f"'{text}' is a fine-tuned classifier, which learned from labels that the budgets of a "
+            "comparison hold back. Compare the run that it was fine-tuned from."
+        )
+    run.require_encoder()
+    return run
+
+
+def refuse_frozen(arms: Sequence[Arm], asked: str, evaluation: Evaluation) -> None:
+    """Refuses arms that have nothing to train where the evaluation trains the encoder.
+
+    Under fine-tuning they have a counterpart; see `Arm.evaluation`.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    if asked == FINETUNE or not evaluation.trains_encoder:
+        return
+    kinds = {arm.kind for arm in arms}
+    if HANDCRAFTED in kinds:
+        raise UsageError(
+            f"The evaluation '{asked}' trains an encoder, and the arm handcrafted has none. Leave "
+            "it out."
+        )
+    if RANDOM in kinds and getattr(evaluation.config, "freeze", "none") != "all":
+        raise UsageError(
+            f"The evaluation '{asked}' trains the encoder, so that random-frozen would not be "
+            f"frozen. Compare with scratch, or freeze all arms with --set {asked}.freeze=all."
+        )
+
+
+def architecture_of(arms: Sequence[Arm], encoder: str, image_size: int) -> tuple[str, int]:
+    """Returns the encoder and image size of all arms: those of the runs, if there are any.
+
+    Raises:
+        UsageError: If they differ.
+    """
+    runs = [arm.run for arm in arms if arm.run]
+    names = {run.config.encoder.name for run in runs} | ({encoder} if encoder else set())
+    beside = [facts_beside(arm.weights) for arm in arms if arm.weights]
+    names |= {facts["architecture"] for facts in beside if facts}
+    if len(names) > 1:
+        raise UsageError(
+            f"All arms must have one architecture, not {', '.join(sorted(names))}. Compare runs of "
+            "the same encoder, and leave out --encoder."
+        )
+    sizes = {run.config.encoder.image_size for run in runs}
+    if len(sizes) > 1 and not image_size:
+        raise UsageError(
+            f"The runs were trained at {', '.join(map(str, sorted(sizes)))} px. Give --image-size."
+        )
+    sizes = sizes or {facts["image_size"] for facts in beside if facts}
+    return min(names, default="resnet18"), image_size or min(sizes, default=64)
