@@ -8,24 +8,31 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, mse_loss
+from torch.nn.functional import adaptive_avg_pool2d
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ssl_kit.nn import full_precision
+from ssl_kit.nn import all_gather, full_precision
+
+_LEAST = 1e-4  # error of persistence, in variances of the signal: one that does not change
 
 
 @full_precision
-def forecast_loss(predicted: Tensor, future: Tensor) -> Tensor:
-    """Computes the mean squared error over channels and steps.
+def relative_errors(predicted: Tensor, future: Tensor, last: Tensor) -> Tensor:
+    """Computes the error of a forecast of each channel as a share of that of persistence.
 
     Args:
         predicted: (B, C, bands, steps) predicted values.
         future: (B, C, bands, steps) true values.
+        last: (B, C, bands, 1) last values of the past, which persistence repeats.
+
+    Returns:
+        (C,) mean squared errors over the batch, bands and steps, divided by those of persistence.
+        With several processes these are over the batches of all.
     """
-    return mse_loss(predicted, future)
+    persistence = all_gather((last - future).square().mean(dim=(2, 3))).mean(dim=0)
+    return (predicted - future).square().mean(dim=(0, 2, 3)) / persistence.clamp(min=_LEAST)
 
 
 def split(x: Tensor, steps: int, bands: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -60,12 +67,12 @@ class ForecastingConfig(Config):
 class Forecasting(Objective):
     """Next-step forecasting: a linear layer predicts changes from the last value of the past.
 
-    https://doi.org/10.1101/2023.08.25.23294640, with the loss mean_c (x^_{c,t+1} - x_{c,t+1})^2 and
-    x^_{c,t+1} = x_{c,t} + W h, where h are pooled features and W starts at zero: training starts at
-    persistence, which predicts the last value. Without x_{c,t}, features that are averages over
-    time must hold the last value of each channel, and do worse than persistence. The skill is
-    1 - error / error of persistence. The paper predicts one step; where a signal is sampled much
-    faster than it changes, the next sample is the last one, so that more steps teach more.
+    https://doi.org/10.1101/2023.08.25.23294640 with x^_{c,t+1} = x_{c,t} + W h, where h are the
+    pooled features of the past minus its last value, and W starts at zero: training starts at
+    persistence, which repeats the last value. So the level of a signal, which drifts, is neither
+    needed nor seen, as in NLinear (Zeng et al. 2023, https://arxiv.org/abs/2205.13504). The loss is
+    mean_c (x^_{c,t+1} - x_{c,t+1})^2 / (x_{c,t} - x_{c,t+1})^2 with both squares averaged over the
+    batch, so that slow channels count as much as fast ones; the skill is 1 minus this.
     """
 
     paper = "https://doi.org/10.1101/2023.08.25.23294640"
@@ -88,14 +95,10 @@ class Forecasting(Objective):
         return (View(size, policy="weak"),)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Computes the forecast loss, and its skill against persistence."""
+        """Computes the loss, and the skill against persistence, at most 1."""
         x, config = batch.views[0], self.config
         past, future, last = split(x, config.steps, config.bands)
-        change = self.head(self.encoder(past))
+        change = self.head(self.encoder(past - past[..., -1:]))
         change = change.view(len(x), x.shape[1], config.bands, config.steps)
-        predicted = last + change[:, :, : future.shape[2]]
-        loss = forecast_loss(predicted, future)
-        with torch.no_grad():
-            persistence = mse_loss(last.expand_as(future).float(), future.float())
-            skill = 1 - loss.detach() / persistence.clamp(min=1e-9)
-        return Output(loss, {"skill": skill})
+        loss = relative_errors(last + change[:, :, : future.shape[2]], future, last).mean()
+        return Output(loss, {"skill": 1 - loss.detach()})

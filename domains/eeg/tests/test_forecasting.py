@@ -7,7 +7,7 @@ from torch.autograd import gradcheck
 
 from ssl_kit import Batch, UsageError
 from ssl_kit.nn.weights import create_encoder
-from ssl_kit_eeg.forecasting import Forecasting, ForecastingConfig, forecast_loss, split
+from ssl_kit_eeg.forecasting import Forecasting, ForecastingConfig, relative_errors, split
 
 
 @pytest.fixture(autouse=True)
@@ -15,20 +15,29 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def test_loss_is_the_mean_over_channels_and_steps() -> None:
-    a, b = torch.randn(2, 3, 2, 1, 4, dtype=torch.float64)
-    total = 0.0
-    for row in range(3):
-        for channel in range(2):
-            for step in range(4):
-                total += float(a[row, channel, 0, step] - b[row, channel, 0, step]) ** 2
-    assert forecast_loss(a, b).item() == pytest.approx(total / 24, abs=1e-9)
+def test_errors_are_shares_of_those_of_persistence() -> None:
+    a, b, last = (torch.randn(2, 3, 2, n, dtype=torch.float64) for n in (4, 4, 1))
+    for channel in range(3):
+        error = persistence = 0.0
+        for row in range(2):
+            for band in range(2):
+                for step in range(4):
+                    true = float(b[row, channel, band, step])
+                    error += (float(a[row, channel, band, step]) - true) ** 2
+                    persistence += (float(last[row, channel, band, 0]) - true) ** 2
+        wanted = pytest.approx(error / persistence, abs=1e-9)
+        assert relative_errors(a, b, last)[channel].item() == wanted
+
+
+def test_a_signal_that_does_not_change_gives_finite_errors() -> None:
+    still = torch.ones(2, 1, 1, 1)
+    assert relative_errors(still, still, still).tolist() == [0]
 
 
 def test_gradient_is_that_of_the_loss() -> None:
     predicted = torch.randn(2, 2, 1, 3, dtype=torch.float64, requires_grad=True)
-    future = torch.randn(2, 2, 1, 3, dtype=torch.float64)
-    assert gradcheck(lambda p: forecast_loss(p, future), (predicted,))
+    future, last = (torch.randn(2, 2, 1, n, dtype=torch.float64) for n in (3, 1))
+    assert gradcheck(lambda p: relative_errors(p, future, last), (predicted,))
 
 
 def test_the_past_does_not_hold_the_future() -> None:
@@ -76,6 +85,13 @@ def test_a_slow_signal_is_forecast_better_than_by_persistence() -> None:
         output.loss.backward()
         optimizer.step()
     assert output.metrics["skill"].item() > 0.3
+
+
+def test_the_level_of_a_signal_changes_nothing() -> None:
+    made, x = objective(), torch.randn(4, 2, 1, 64, dtype=torch.float64)
+    made.double().head.weight.data.normal_()
+    losses = [made(batch(each)).loss.item() for each in (x, x + torch.randn(4, 2, 1, 1).double())]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-9)
 
 
 def test_more_than_half_of_a_view_is_refused() -> None:
