@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_max_pool1d
 
 from ssl_kit import Encoder, UsageError
 from ssl_kit.evaluation import EvaluationData, Pretrained
@@ -33,6 +34,22 @@ def check_level(encoder: Encoder, level: int) -> None:
 def frames_of(encoder: Encoder, x: Tensor, level: int) -> Tensor:
     """Returns the columns of a map, averaged over frequencies: (B, T', D)."""
     return encoder.forward_pyramid(x)[level].mean(dim=2).mT
+
+
+def heard(x: Tensor, frames: int) -> Tensor:
+    """Tells which frames hold a signal: in the others the input is constant.
+
+    Recordings that are shorter than a window are filled up with zeros, which say nothing.
+
+    Args:
+        x: (B, C, H, T) waveforms or pictures.
+        frames: Number of frames that T is divided into.
+
+    Returns:
+        (B, frames), True where a value differs from the one before it.
+    """
+    differs = (x.diff(dim=3) != 0).flatten(1, 2).any(dim=1)
+    return adaptive_max_pool1d(differs.to(x.dtype), frames) > 0
 
 
 class _Flat(nn.Module):

@@ -25,6 +25,7 @@ from ssl_kit.nn import (
 )
 
 from .cepstra import COEFFICIENTS, mfcc
+from .frames import heard
 
 _FEWEST = 8  # frames of a view
 
@@ -55,7 +56,8 @@ class Hubert(Objective):
     iteration for each number of clusters. In the first, clusters are those of cepstra of the views;
     in later ones, of the frames of the encoder at the end of the previous iteration. Unlike the
     paper's, the encoder is kept from iteration to iteration, and masked frames are replaced before
-    the front end.
+    the front end. Frames without a signal, with which short recordings are filled up, count neither
+    for the clusters nor for the loss.
     """
 
     paper = "https://arxiv.org/abs/2106.07447"
@@ -106,7 +108,8 @@ class Hubert(Objective):
         """Returns the clusters (B, frames); the first batch of an iteration computes them."""
         centers = self.get_buffer(f"centers{int(self.iteration)}")
         if not self.fitted:
-            self._fit(all_gather(self.describe(x)).flatten(0, 1), centers)
+            rows, known = all_gather(self.describe(x)), all_gather(heard(x, self.frames))
+            self._fit(rows[known] if known.any() else rows.flatten(0, 1), centers)
         rows = self.describe(x).flatten(0, 1)
         return torch.cdist(rows.to(centers), centers).argmin(dim=1).view(len(x), -1)
 
@@ -120,15 +123,18 @@ class Hubert(Objective):
         self.fitted.fill_(True)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
-        """Computes loss and accuracy, and the entropy of the clusters, at most log K nats."""
+        """Computes loss and accuracy, and the entropy and the largest share of the clusters."""
         x, c = batch.views[0], self.config
         targets, codes = self.targets(x), self.codes[: c.clusters[int(self.iteration)]]
+        known = heard(x, self.frames)
         mask = span_mask(len(x), self.frames, c.start, c.span, like=x)
         level = self.cover.forward_pyramid(self.encoder, x, mask[:, None])[-1]
         predicted = self.head(level.mean(dim=2).mT).reshape(len(x), self.frames, c.out_dim)
-        loss, accuracy = masked_prediction_loss(predicted, codes, targets, mask, c.temperature)
-        share = targets.flatten().bincount(minlength=len(codes)) / targets.numel()
-        return Output(loss, {"masked_accuracy": accuracy, "cluster_entropy": entr(share).sum()})
+        counted = torch.where((mask & known).any(dim=1, keepdim=True), mask & known, mask)
+        loss, accuracy = masked_prediction_loss(predicted, codes, targets, counted, c.temperature)
+        share = targets[known].bincount(minlength=len(codes)) / known.sum().clamp(min=1)
+        measured = {"cluster_entropy": entr(share).sum(), "largest_cluster": share.max()}
+        return Output(loss, {"masked_accuracy": accuracy, **measured})
 
     def after_step(self, step: int, steps: int) -> None:
         """Starts the next iteration at its share of the training."""

@@ -7,6 +7,7 @@ https://arxiv.org/abs/2106.07447
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
@@ -30,7 +31,7 @@ from ssl_kit.evaluation import (
 from ssl_kit.nn import kmeans
 
 from .cepstra import mfcc
-from .frames import Rows, check_level, embed_frames, frames_of
+from .frames import Rows, check_level, embed_frames, frames_of, heard
 
 _CHUNK = 2**16  # frames
 
@@ -77,12 +78,24 @@ def agreement(counts: Floats) -> dict[str, Floats]:
     }
 
 
+def _marked(describe: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Describes frames, with a last column that is 1 where there is a signal: (B, T', D + 1)."""
+    rows = describe(x)
+    return torch.cat([rows, heard(x, rows.shape[1])[..., None].to(rows)], dim=2)
+
+
+def _of_signal(frames: Tensor) -> Tensor:
+    """Returns the rows (n, D) of frames (B, T', D + 1) with a signal."""
+    return frames[frames[..., -1] > 0][:, :-1]
+
+
 class TargetQuality(Evaluation):
     """How well do clusters of the encoder's frames agree with the classes, beside cepstra?
 
     The k-means clusters are those of frames of the training windows, and test frames are counted.
-    All frames of a window have its class. Metrics that end in "_of_cepstra" are of clusters of the
-    cepstra of the same frames, the targets of HuBERT's first iteration.
+    All frames of a window have its class; those without a signal, with which short recordings are
+    filled up, are left out. Metrics that end in "_of_cepstra" are of clusters of the cepstra of the
+    same frames, the targets of HuBERT's first iteration.
     """
 
     Config = TargetQualityConfig
@@ -95,9 +108,9 @@ class TargetQuality(Evaluation):
         if len(known) > options.windows:
             rng = np.random.default_rng(options.seed)
             known = np.sort(rng.choice(known, options.windows, replace=False))
-        features = partial(frames_of, model.encoder, level=options.level)
         count = model.encoder.pyramid_shapes(model.image_size)[options.level][2]
-        cepstra = partial(mfcc, frames=count, rate=options.rate)
+        features = partial(_marked, partial(frames_of, model.encoder, level=options.level))
+        cepstra = partial(_marked, partial(mfcc, frames=count, rate=options.rate))
         tables, groups = self._count(model, data, known, features)
         others, _ = self._count(model, data, known, cepstra)
 
@@ -125,18 +138,20 @@ class TargetQuality(Evaluation):
         """Returns (G, classes, K) numbers of test frames, and the groups of the test windows."""
         index, options = data.dataset.index, self.config
         train, _ = embed_frames(model, data, known, describe)
-        rows = torch.from_numpy(train).flatten(0, 1)
+        rows = _of_signal(torch.from_numpy(train))
         mean, scale = rows.mean(dim=0), rows.std(dim=0).clamp(min=1e-6)
         with seeded(options.seed):
             distinct = torch.unique(((rows - mean) / scale).round(decimals=5), dim=0)
             centers = kmeans(distinct, options.clusters)
         test, positions = embed_frames(model, data, data.parts.test, describe)
-        frames = (torch.from_numpy(test).flatten(0, 1) - mean) / scale
+        signal = test[..., -1].astype(bool)
+        frames = (_of_signal(torch.from_numpy(test)) - mean) / scale
         starts = range(0, len(frames), _CHUNK)
         nearest = [torch.cdist(frames[i : i + _CHUNK], centers).argmin(dim=1) for i in starts]
         clusters = torch.cat(nearest).numpy()
         groups, codes = np.unique(index.groups[positions], return_inverse=True)
         table = np.zeros((len(groups), len(index.classes), options.clusters))
-        each = [np.repeat(x, test.shape[1]) for x in (codes, index.labels[positions])]
+        counts = signal.sum(axis=1)
+        each = [np.repeat(x, counts) for x in (codes, index.labels[positions])]
         np.add.at(table, (*each, clusters), 1)
         return table, index.groups[positions]

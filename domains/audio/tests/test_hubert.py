@@ -11,6 +11,7 @@ from ssl_kit import Batch, UsageError
 from ssl_kit.nn import create_encoder, span_mask
 from ssl_kit.testing import checks_for
 from ssl_kit_audio.cepstra import deltas, mfcc
+from ssl_kit_audio.frames import heard
 from ssl_kit_audio.hubert import Hubert, HubertConfig
 from ssl_kit_audio.spectra import mel_filters
 from ssl_kit_audio.waveform_encoder import WaveformEncoder
@@ -141,3 +142,25 @@ def test_conformance(check: Any) -> None:
 def test_encoder() -> None:
     for check in checks_for("encoder", "waveform"):
         check()
+
+
+def test_frames_are_heard_where_the_signal_changes() -> None:
+    x = torch.full((2, 1, 1, 80), 0.3)
+    x[0, 0, 0, 20:45] = torch.randn(25)
+    assert heard(x, 8).tolist() == [
+        [False, True, True, True, True, False, False, False],
+        [False] * 8,
+    ]
+
+
+def test_what_fills_a_recording_up_counts_neither_for_loss_nor_clusters() -> None:
+    batch = waves()
+    batch.views[0][..., 800:] = 0.3
+    made = make()
+    predicted = {}
+    made.head.register_forward_hook(lambda *args: predicted.update(x=args[2]))
+    output = made(batch)
+    assert 0 < output.metrics["largest_cluster"] < 0.6  # with the filling: more than half
+    gradient = torch.autograd.grad(output.loss, predicted["x"])[0]
+    assert gradient[:, 11:].abs().max() == 0
+    assert gradient[:, :10].abs().max() > 0
