@@ -122,8 +122,8 @@ class DenseCL(Objective):
             positive = take(t, most_similar(f1, f2))
         temperature, weight = self.config.temperature, self.config.dense_weight
         r, positive = (normalize(x.flatten(0, 1), dim=1) for x in (r, positive))
-        whole = info_nce(q, k, self.queue(), temperature)
-        dense = info_nce(r, positive, self.dense_queue(), temperature)
+        whole, _ = info_nce(q, k, self.queue(), temperature)
+        dense, _ = info_nce(r, positive, self.dense_queue(), temperature)
         self.queue.push(k)
         self.dense_queue.push(normalize(t.mean(dim=1), dim=1))
         metrics = {"global_loss": whole.detach(), "dense_loss": dense.detach()}

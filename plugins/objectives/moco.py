@@ -19,6 +19,7 @@ from ... import Batch, Config, Encoder, Objective, Output, View
 from ...nn import (
     FeatureQueue,
     Teacher,
+    accuracy,
     batch_norm_groups,
     full_precision,
     mlp,
@@ -28,7 +29,7 @@ from ...nn import (
 
 
 @full_precision
-def info_nce(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
+def info_nce(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """Computes InfoNCE, eq. 1 of MoCo, of each query against its key and the queue.
 
     Args:
@@ -38,11 +39,12 @@ def info_nce(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
         temperature: Temperature of the softmax (tau).
 
     Returns:
-        Scalar mean over the queries.
+        Mean loss of the queries, and the share of queries that are nearest to their key.
     """
     positive = (q * k).sum(dim=1, keepdim=True)  # (B, 1)
     logits = torch.cat([positive, q @ queue.T], dim=1) / temperature  # (B, 1 + Q)
-    return cross_entropy(logits, torch.zeros(len(q), dtype=torch.long, device=q.device))
+    key = torch.zeros(len(q), dtype=torch.long, device=q.device)
+    return cross_entropy(logits, key), accuracy(logits, key)
 
 
 class MoCoConfig(Config):
@@ -97,9 +99,9 @@ class MoCo(Objective):
             q = normalize(self.projector(self.encoder(query)), dim=1)
         with batch_norm_groups(self.teacher, random_groups(key, self.config.group_size)):
             k = normalize(self.teacher(key), dim=1)
-        loss = info_nce(q, k, self.queue(), self.config.temperature)
+        loss, nearest = info_nce(q, k, self.queue(), self.config.temperature)
         self.queue.push(k)
-        return Output(loss)
+        return Output(loss, {"contrast_accuracy": nearest})
 
     def after_step(self, step: int, steps: int) -> None:
         """Updates the teacher, eq. 2."""

@@ -172,7 +172,7 @@ class Guarded:
 
     def __init__(self, dataset, forbidden):
         self._dataset, self._forbidden, self.seen = dataset, set(forbidden), set()
-        self.index, self.channels = dataset.index, dataset.channels
+        self.path, self.index, self.channels = dataset.path, dataset.index, dataset.channels
         self.value_range = dataset.value_range
 
     def __len__(self):

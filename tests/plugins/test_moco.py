@@ -50,31 +50,37 @@ def slow_info_nce(q, k, queue, temperature):
 
 
 @pytest.mark.parametrize("temperature", [0.07, 0.2, 1.0])
+def test_accuracy_is_the_share_of_queries_that_are_nearest_to_their_key():
+    q, queue = torch.eye(4), torch.tensor([[0.9, 0.0, 0.0, 0.1], [0.0, 0.0, 0.0, -1.0]])
+    k = torch.stack([q[0], q[1], q[2], -q[3]])  # the last is nearer to a key of the queue
+    assert info_nce(q, k, queue, 0.2)[1].item() == 0.75
+
+
 def test_loss_agrees_with_equation_1(rows, temperature):
-    found = info_nce(*rows, temperature).item()
+    found = info_nce(*rows, temperature)[0].item()
     assert found == pytest.approx(slow_info_nce(*rows, temperature), abs=1e-9)
 
 
 def test_loss_of_equal_views_with_an_orthogonal_queue():
     q, queue = torch.tensor([[1.0, 0.0, 0.0]]).double(), torch.eye(3, dtype=torch.float64)[1:]
-    assert info_nce(q, q, queue, 1.0).item() == pytest.approx(math.log((math.e + 2) / math.e))
+    assert info_nce(q, q, queue, 1.0)[0].item() == pytest.approx(math.log((math.e + 2) / math.e))
 
 
 def test_loss_of_equal_rows_is_that_of_guessing():
     z = normalize(torch.ones(9, 3, dtype=torch.float64), dim=1)
-    assert info_nce(z[:2], z[:2], z[2:], 0.2).item() == pytest.approx(math.log(8), abs=1e-9)
+    assert info_nce(z[:2], z[:2], z[2:], 0.2)[0].item() == pytest.approx(math.log(8), abs=1e-9)
 
 
 def test_images_may_be_permuted_together_but_not_apart(rows):
     (q, k, queue), order = rows, torch.tensor([3, 0, 5, 1, 4, 2])
-    loss = info_nce(q, k, queue, 0.2)
-    torch.testing.assert_close(info_nce(q[order], k[order], queue.flip(0), 0.2), loss)
-    assert not torch.isclose(info_nce(q, k[order], queue, 0.2), loss)
+    loss = info_nce(q, k, queue, 0.2)[0]
+    torch.testing.assert_close(info_nce(q[order], k[order], queue.flip(0), 0.2)[0], loss)
+    assert not torch.isclose(info_nce(q, k[order], queue, 0.2)[0], loss)
 
 
 def test_gradient_is_that_of_the_loss(rows):
     q, k, queue = rows
-    assert gradcheck(lambda q: info_nce(q, k, queue, 0.2), (q.clone().requires_grad_(),))
+    assert gradcheck(lambda q: info_nce(q, k, queue, 0.2)[0], (q.clone().requires_grad_(),))
 
 
 def test_keys_come_from_the_teacher_and_their_negatives_from_the_queue(objective, batch):
@@ -82,7 +88,7 @@ def test_keys_come_from_the_teacher_and_their_negatives_from_the_queue(objective
     queue = objective.queue().clone()
     q = normalize(objective.projector(objective.encoder(query)), dim=1)
     k = normalize(objective.teacher.projector(objective.teacher.encoder(key)), dim=1)
-    torch.testing.assert_close(objective(batch).loss, info_nce(q, k, queue, 0.2))
+    torch.testing.assert_close(objective(batch).loss, info_nce(q, k, queue, 0.2)[0])
 
 
 def test_a_batch_is_not_told_by_its_statistics(objective, batch, monkeypatch):
@@ -107,7 +113,8 @@ def test_a_batch_is_not_told_by_its_statistics(objective, batch, monkeypatch):
     torch.testing.assert_close(objective.queue()[:8], normalize(k, dim=1))
     torch.manual_seed(0)
     queue = MoCo(create_encoder("test_resnet", 3, 32), objective.config).queue()
-    torch.testing.assert_close(loss, info_nce(*(normalize(z, dim=1) for z in (q, k)), queue, 0.2))
+    wanted, _ = info_nce(*(normalize(z, dim=1) for z in (q, k)), queue, 0.2)
+    torch.testing.assert_close(loss, wanted)
 
 
 def test_keys_join_the_queue_after_the_loss_newest_first(objective, batch):

@@ -104,7 +104,12 @@ def test_a_pair_without_verdict_is_a_sentence():
     [("10", "10 labels per class"), ("0.01", "1 % of the labels"), ("all", "all labels")],
 )
 def test_budgets_are_in_words(name, text):
-    assert comparison.budget_words(name) == text
+    assert comparison.budget_words({}, name) == text
+
+
+def test_a_budget_may_count_something_else():
+    values = {"budget_unit": "labeled images"}
+    assert comparison.budget_words(values, "10") == "10 labeled images"
 
 
 @pytest.mark.parametrize(

@@ -52,12 +52,10 @@ class HubertConfig(Config):
 class Hubert(Objective):
     """HuBERT: masked frames predict the cluster that they belong to.
 
-    https://arxiv.org/abs/2106.07447, eq. 1 and 3 with alpha = 1. The training is divided into one
-    iteration for each number of clusters. In the first, clusters are those of cepstra of the views;
-    in later ones, of the frames of the encoder at the end of the previous iteration. Unlike the
-    paper's, the encoder is kept from iteration to iteration, and masked frames are replaced before
-    the front end. Frames without a signal, with which short recordings are filled up, count neither
-    for the clusters nor for the loss.
+    https://arxiv.org/abs/2106.07447, eq. 1 and 3 with alpha = 1. Each number of clusters has an
+    iteration of the training. In the first, clusters are those of cepstra of the views; in later
+    ones, of the encoder's frames at the end of the one before. Unlike the paper's, the encoder is
+    kept, and frames are masked before the front end. Those without a signal do not count.
     """
 
     paper = "https://arxiv.org/abs/2106.07447"
@@ -67,20 +65,19 @@ class Hubert(Objective):
     trains = "map"
     iteration: Tensor
     fitted: Tensor
-    scale: Tensor  # of the cepstra
+    scale: Tensor
 
     def __init__(self, encoder: Encoder, config: HubertConfig) -> None:
         super().__init__(encoder, config)
-        size = encoder.image_size
-        shapes = encoder.pyramid_shapes(size)
+        shapes = encoder.pyramid_shapes(size := encoder.image_size)
         if not -len(shapes) <= config.layer < len(shapes):
             raise UsageError(f"'{encoder.name}' has only {len(shapes)} levels; set layer.")
         dim, height, width = shapes[-1]
         self.parts = 2 ** max(0, math.ceil(math.log2(_FEWEST / width)))  # of a frame
         self.frames = width * self.parts
         self.patch = math.ceil(size / self.frames)
-        tall = 1 if height == shapes[0][1] == 1 else size
-        self.cover = MaskPatch(encoder, self.patch, height=tall)
+        flat = height == shapes[0][1] == 1
+        self.cover = MaskPatch(encoder, self.patch, height=1 if flat else size)
         self.head = nn.Linear(dim, config.out_dim * self.parts)
         self.codes = nn.Parameter(torch.randn(max(config.clusters), config.out_dim))
         self.frozen = frozen_copy(encoder)
@@ -110,31 +107,28 @@ class Hubert(Objective):
         if not self.fitted:
             rows, known = all_gather(self.describe(x)), all_gather(heard(x, self.frames))
             self._fit(rows[known] if known.any() else rows.flatten(0, 1), centers)
-        rows = self.describe(x).flatten(0, 1)
-        return torch.cdist(rows.to(centers), centers).argmin(dim=1).view(len(x), -1)
+        rows = self.describe(x).to(centers)
+        return torch.cdist(rows, centers.expand(len(x), -1, -1)).argmin(dim=2)
 
     def _fit(self, rows: Tensor, centers: Tensor) -> None:
         """Computes the centers from rows (n, D'); each cepstral coefficient has the same weight."""
         if self.iteration == 0:
-            self.scale.copy_(1 / rows.std(dim=0).clamp(min=1e-6))
-            rows = rows * self.scale
-        distinct = torch.unique(rows.round(decimals=5), dim=0)  # silence counts once
-        centers.copy_(kmeans(distinct, len(centers)))
+            rows = rows * self.scale.copy_(1 / rows.std(dim=0).clamp(min=1e-6))
+        centers.copy_(kmeans(torch.unique(rows.round(decimals=5), dim=0), len(centers)))
         self.fitted.fill_(True)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Computes loss and accuracy, and the entropy and the largest share of the clusters."""
         x, c = batch.views[0], self.config
         targets, codes = self.targets(x), self.codes[: c.clusters[int(self.iteration)]]
-        known = heard(x, self.frames)
-        mask = span_mask(len(x), self.frames, c.start, c.span, like=x)
+        mask, known = span_mask(len(x), self.frames, c.start, c.span, like=x), heard(x, self.frames)
         level = self.cover.forward_pyramid(self.encoder, x, mask[:, None])[-1]
         predicted = self.head(level.mean(dim=2).mT).reshape(len(x), self.frames, c.out_dim)
         counted = torch.where((mask & known).any(dim=1, keepdim=True), mask & known, mask)
         loss, accuracy = masked_prediction_loss(predicted, codes, targets, counted, c.temperature)
         share = targets[known].bincount(minlength=len(codes)) / known.sum().clamp(min=1)
-        measured = {"cluster_entropy": entr(share).sum(), "largest_cluster": share.max()}
-        return Output(loss, {"masked_accuracy": accuracy, **measured})
+        clusters = {"cluster_entropy": entr(share).sum(), "largest_cluster": share.max()}
+        return Output(loss, {"masked_accuracy": accuracy, **clusters})
 
     def after_step(self, step: int, steps: int) -> None:
         """Starts the next iteration at its share of the training."""
