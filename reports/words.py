@@ -244,12 +244,16 @@ def leak_warning(groups: int) -> str:
     return f"{used}: results on them are too optimistic."
 
 
-def leak_statement(shared: Mapping[str, int]) -> str:
+def leak_statement(shared: Mapping[str, int], earlier: Sequence[str] = ()) -> str:
     """Says which runs of a comparison were pre-trained on test groups.
 
     Args:
         shared: Number of test groups that a run was pre-trained on, by its name.
+        earlier: Runs that were pre-trained on the earlier time of groups alone.
     """
+    if not shared and earlier:
+        names = listed([f"'{name}'" for name in earlier])
+        return f"Of groups of the test set, only earlier images were used by {names}."
     if not shared:
         return "No run was pre-trained on a group of the test set."
     counts = [f"{plural(count, 'test group')} by '{name}'" for name, count in shared.items()]

@@ -65,6 +65,11 @@ class Arm:
         return self.runs or ((self.run,) if self.run else ())
 
     @property
+    def is_earlier(self) -> bool:
+        """Whether its runs were pre-trained on the earlier time of groups alone."""
+        return any(run.config.data.until < 1 for run in self.all_runs)
+
+    @property
     def identity(self) -> str:
         """Tells its weights from others."""
         if self.runs:

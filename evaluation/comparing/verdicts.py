@@ -66,7 +66,10 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
             for budget in asked.budgets
             for a, b in itertools.combinations(compared, 2)
         ],
-        "leak": {"shared": {arm.name: arm.shared for arm in asked.arms if arm.shared}},
+        "leak": {
+            "shared": {arm.name: arm.shared for arm in asked.arms if arm.shared},
+            "earlier": [arm.name for arm in asked.arms if arm.is_earlier],
+        },
     }
 
 

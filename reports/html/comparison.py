@@ -95,7 +95,7 @@ def context(values: Json) -> dict[str, Any]:
         "classes": values["data"]["classes"],
         "remarks": comparison_notes(values),
         "positive": positive_class(values["data"]["positive"]),
-        "leak": leak_statement(values["leak"]["shared"]),
+        "leak": leak_statement(values["leak"]["shared"], values["leak"].get("earlier", ())),
         "leaked": bool(values["leak"]["shared"]),
         "covered": covered(values),
         "seeds": plural(values["seeds"], "seed"),

@@ -423,7 +423,7 @@ def test_compare_json_is_plain_json_with_everything_a_report_needs(ask, tmp_path
                         "seconds"}  # fmt: skip
     assert np.sum(row["confusion"]) == 2 * 6
     assert np.mean(row["by_seed"]["accuracy"]) == pytest.approx(row["metrics"]["accuracy"]["value"])
-    assert values["leak"] == {"shared": {}}
+    assert values["leak"] == {"shared": {}, "earlier": []}
 
 
 @pytest.mark.parametrize(

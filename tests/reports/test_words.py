@@ -131,6 +131,7 @@ def test_leaks_are_said_in_numbers():
     assert words.leak_warning(1).startswith("1 test group was also used for pre-training")
     assert words.leak_statement({}).startswith("No run was pre-trained on a group of the test set")
     assert "3 test groups by 'a' and 1 test group by 'b'" in words.leak_statement({"a": 3, "b": 1})
+    assert "only earlier images were used by 'own'" in words.leak_statement({}, ["own"])
     assert words.held_out_statement(2, 1, 0).endswith("was used for pre-training.")
     assert words.held_out_statement(2, 1, 1) == words.leak_warning(1)
     assert words.held_out_statement(0, 0, 0).startswith("No image is held out")

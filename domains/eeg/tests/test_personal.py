@@ -76,6 +76,7 @@ def test_the_recipe_makes_a_run_for_each_subject_that_ends_before_its_later_time
     [arm] = [arm for arm in compared["arms"] if arm["kind"] == "run"]
     assert (arm["name"], Path(arm["source"])) == ("own", out / "runs" / "own")
     assert not compared["leak"]["shared"]
+    assert compared["leak"]["earlier"] == ["own"]
     assert compared["data"]["test_groups"] == 2
     with pytest.raises(UsageError, match="has a run for each group"):
         compare(out / "runs" / "own", evaluation="knn", out=tmp_path / "knn")
