@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...evaluation.checklist import KEPT, NOT_KEPT, UNDECIDED
 from ...evaluation.recipe_outcome import read_outcome
 from ..recipes import in_recipe, pretext_sentences, title, used
 from ..words import sentence_case
@@ -34,6 +35,7 @@ def context(folder: Path) -> dict[str, Any]:
         "used": used(values),
         "compared": compared,
         "facts": _facts(values),
+        "tones": {KEPT: "good", NOT_KEPT: "bad", UNDECIDED: ""},
     }
 
 

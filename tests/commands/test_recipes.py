@@ -23,7 +23,10 @@ needs = "images"
 paper = { title = "Rotations", authors = "A, B, C", year = 2018, url = "https://example.org" }
 images = { paper = "ImageNet", here = "digits" }
 unknown = [{ what = "length", choice = "one epoch" }]
-checklist = [{ text = "Repeat it.", check = "repeats", advice = "Give more seeds." }]
+checklist = [
+    { text = "Repeat it.", check = "repeats", advice = "Give more seeds." },
+    { text = "Look.", advice = "With care." },
+]
 
 [settings]
 objective = { name = "rotation" }
@@ -154,7 +157,8 @@ def test_one_report_has_the_claim_at_its_top_and_all_comparisons(ran):
     assert "the pretext task was" in html
     assert "What the paper leaves open" in html
     assert "Repeat it." in html
-    assert "not kept" in html
+    assert "Not kept. At least 1 draw" in html
+    assert "For you to judge. With care." in html
     anchors = [part.split('"')[0] for part in html.split(' id="')[1:]]
     assert len(set(anchors)) == len(anchors)
 
