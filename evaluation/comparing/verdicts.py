@@ -66,10 +66,15 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
             for budget in asked.budgets
             for a, b in itertools.combinations(compared, 2)
         ],
-        "leak": {
-            "shared": {arm.name: arm.shared for arm in asked.arms if arm.shared},
-            "earlier": [arm.name for arm in asked.arms if arm.is_earlier],
-        },
+        "leak": _leak(asked.arms),
+    }
+
+
+def _leak(arms: Sequence[Arm]) -> dict[str, Any]:
+    """Says which arms have seen test groups, and which the earlier time of them alone."""
+    return {
+        "shared": {arm.name: arm.shared for arm in arms if arm.shared},
+        "earlier": [arm.name for arm in arms if arm.is_earlier],
     }
 
 

@@ -18,8 +18,7 @@ BROKEN = [
     (rules.names_what_exists, TEXT.replace('= "linear"', '= "liner"'), "Did you mean 'linear'"),
     (rules.names_what_exists, TEXT.replace('"scratch"', '"scrach"'), "has the arm scrach"),
     (rules.names_what_exists, TEXT.replace("temperature", "temprature"), "objective.temprature"),
-    (rules.small_runs_can_be_built, TEXT.replace('better = "lower"', 'better = "lower"\n'
-                                                 'metric = "skill"'), "no 'skill'"),
+    (rules.small_runs_can_be_built, TEXT.replace("contrast_accuracy", "skill"), "no 'skill'"),
 ]  # fmt: skip
 
 
