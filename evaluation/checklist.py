@@ -11,6 +11,7 @@ from .comparing.arms import FINETUNE, IMAGENET, KINDS, RANDOM, SCRATCH
 
 KEPT, NOT_KEPT, UNDECIDED = "kept", "not kept", "for you to judge"
 _SHARES, _SEEDS = 3, 3
+_OF_UNEQUAL = {"balanced_accuracy", "macro_f1", "auroc", "auprc", "kappa"}  # classes
 
 Json = Mapping[str, Any]
 Answer = tuple[bool, str]
@@ -40,13 +41,14 @@ def fill_in(
     Args:
         checklist: Of the recipe.
         outcome: Content of recipe.json; its runs are looked at.
-        compared: Contents of the compare.json of its comparisons.
+        compared: Contents of the compare.json of its comparisons; without any, all is left to the
+            reader.
     """
     return [_checked(each, outcome, compared) for each in checklist]
 
 
 def _checked(asked: Recommendation, outcome: Json, compared: Sequence[Json]) -> Checked:
-    if not asked.check:
+    if not asked.check or not compared:
         return Checked(asked.text, UNDECIDED, asked.advice)
     kept, found = CHECKS[asked.check](outcome, compared)
     return Checked(asked.text, *((KEPT, found) if kept else (NOT_KEPT, f"{found} {asked.advice}")))
@@ -97,10 +99,10 @@ def _repeats(outcome: Json, compared: Sequence[Json]) -> Answer:
 
 
 def _metrics(outcome: Json, compared: Sequence[Json]) -> Answer:
-    """More than accuracy."""
+    """Metrics that say something where classes are unequal."""
     names = {m for each in compared for row in each["results"] for m in row["metrics"]}
     words = ", ".join(sorted(name.replace("_", " ") for name in names))
-    return bool(names - {"accuracy"}), f"Metrics: {words}."
+    return bool(names & _OF_UNEQUAL), f"Metrics: {words}."
 
 
 def _groups_apart(outcome: Json, compared: Sequence[Json]) -> Answer:
@@ -115,11 +117,12 @@ def _groups_apart(outcome: Json, compared: Sequence[Json]) -> Answer:
 
 
 def _record(outcome: Json, compared: Sequence[Json]) -> Answer:
-    """Settings, versions, machine and time are kept."""
+    """Settings, versions, machine and time are kept: always, so that this tells where."""
     seconds = sum(run["seconds"] for run in outcome["runs"].values())
     return True, (
-        "Settings, versions, the machine, splits, weights and predictions are in the folder of the "
-        f"recipe; pre-training took {seconds:,.0f} s."
+        "Settings, versions, the machine, weights and the result of each draw are in the folder of "
+        "the recipe. The split follows from labels and settings; no list of it is written. "
+        f"Pre-training took {seconds:,.0f} s."
     )
 
 

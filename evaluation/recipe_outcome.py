@@ -15,7 +15,7 @@ from ..training.recipe import Recipe
 from ..training.run import Run
 from .comparing.group_runs import pretraining_of_all
 
-OUTCOME, FORMAT = "recipe.json", 1
+OUTCOME, FORMAT = "recipe.json", 2
 
 
 def outcome_of(

@@ -55,7 +55,7 @@ BREAKING = {
     "adaptation": ([run()], compared(arm("scratch", "finetune"))),
     "label-shares": ([run()], compared(labels=((10, 10), (10, 10), (20, 20)))),
     "repeats": ([run()], compared(seeds=2)),
-    "metrics": ([run()], compared(metrics=("accuracy",))),
+    "metrics": ([run()], compared(metrics=("accuracy", "ece"))),
     "groups-apart": ([run()], compared(shared=1)),
 }
 
@@ -76,6 +76,10 @@ def test_an_image_each_is_no_group():
 
 def test_without_a_check_the_reader_decides():
     assert verdict("", [run()], compared()) == UNDECIDED
+
+
+def test_without_a_comparison_the_reader_decides():
+    assert {verdict(check, [run()]) for check in CHECKS} == {UNDECIDED}
 
 
 def test_what_is_not_kept_says_what_to_do():
