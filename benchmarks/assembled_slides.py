@@ -1,14 +1,16 @@
 """Does context tell a slide's label? Slides of real tiles whose label is how four of them lie.
 
     python benchmarks/assembled_slides.py ../shared/data/lc25000_lung slides
+    python benchmarks/assembled_slides.py ../shared/data/oral_oscc oral_slides \
+        --kinds oscc normal --only magnification=400x
     ssl-kit evaluate WEIGHTS --encoder tf_efficientnet_lite0 --domain histopathology --data slides \
         --evaluation bags --set bags.pooling=graph --set bags.maps=maps
 
-No set of whole slides with labels is at hand, so these are assembled, not scanned: 6 x 6 tiles of
-LC25000, four of squamous carcinoma among benign ones, as a square in the class "nest" and no two
-side by side in the class "apart". What a slide is made of says nothing about its class. 120 slides
-are for training, 40 for validation and 60 for testing; no original image is in two of these parts.
-About 1.1 GB.
+No set of whole slides with labels is at hand, so these are assembled, not scanned: 6 x 6 tiles,
+four of carcinoma among benign ones, as a square in the class "nest" and no two side by side in the
+class "apart". What a slide is made of says nothing about its class. 120 slides are for training, 40
+for validation and 60 for testing; no original image is in two of these parts, as far as the set
+names them (the column "group"). About 1.1 GB.
 """
 
 from __future__ import annotations
@@ -23,17 +25,28 @@ import cv2
 import numpy as np
 import tifffile
 
-ODD, COMMON = "lung_scc", "lung_n"
 SIDE, TILE, MPP = 6, 224, 0.5
 SLIDES = {"train": 120, "val": 40, "test": 60}
 
 
-def tiles_of_parts(folder: Path, rng: np.random.Generator) -> dict[tuple[str, str], list[Path]]:
-    """Returns the tiles of each class and part; a group is in one part."""
+def tiles_of_parts(
+    folder: Path, kinds: list[str], only: str, rng: np.random.Generator
+) -> dict[tuple[str, str], list[Path]]:
+    """Returns the tiles of each class and part; a group is in one part.
+
+    Args:
+        folder: Tiles with labels.csv (path, label, and group if tiles belong together).
+        kinds: Class of the four tiles, class of the others.
+        only: COLUMN=VALUE of the tiles that are taken, "" for all.
+        rng: Draws the parts.
+    """
+    column, _, value = only.partition("=")
     with (folder / "labels.csv").open() as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if not only or row[column] == value]
+    for row in rows:
+        row.setdefault("group", row["path"])
     found = defaultdict(list)
-    for kind in (ODD, COMMON):
+    for kind in kinds:
         groups = sorted({row["group"] for row in rows if row["label"] == kind})
         order = [groups[i] for i in rng.permutation(len(groups))]
         bounds = {"train": 0.6, "val": 0.8, "test": 1.0}
@@ -62,13 +75,15 @@ def places(nest: bool, rng: np.random.Generator) -> set[tuple[int, int]]:
 
 
 def assemble(
-    odd: set[tuple[int, int]], tiles: dict[str, list[Path]], rng: np.random.Generator
+    chosen: set[tuple[int, int]], odd: list[Path], common: list[Path], rng: np.random.Generator
 ) -> np.ndarray[Any, Any]:
-    """Returns a slide, (H, W, 3) RGB."""
+    """Returns a slide, (H, W, 3) RGB, with odd tiles at some places and common ones elsewhere."""
     slide = np.zeros((SIDE * TILE, SIDE * TILE, 3), np.uint8)
     for row, column in np.ndindex(SIDE, SIDE):
-        drawn = tiles[ODD if (row, column) in odd else COMMON]
+        drawn = odd if (row, column) in chosen else common
         tile = np.asarray(cv2.imread(str(drawn[rng.choice(len(drawn))])))[..., ::-1]
+        if tile.shape[:2] != (TILE, TILE):
+            tile = cv2.resize(tile, (TILE, TILE), interpolation=cv2.INTER_AREA)
         slide[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE] = tile
     return slide
 
@@ -90,18 +105,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("tiles", type=Path, help="LC25000 lung, with labels.csv")
+    parser.add_argument("tiles", type=Path, help="tiles with labels.csv")
     parser.add_argument("out", type=Path, help="new folder")
+    parser.add_argument(
+        "--kinds", nargs=2, default=["lung_scc", "lung_n"], help="class of the four, of the others"
+    )
+    parser.add_argument("--only", default="", help="COLUMN=VALUE of the tiles to take")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    tiles = tiles_of_parts(asked.tiles, rng)
+    tiles = tiles_of_parts(asked.tiles, asked.kinds, asked.only, rng)
     table = [("path", "label", "group", "split")]
     for part, count in SLIDES.items():
-        mine = {kind: tiles[kind, part] for kind in (ODD, COMMON)}
+        odd, common = (tiles[kind, part] for kind in asked.kinds)
         for i in range(count):
             nest, name = i % 2 == 1, f"s{len(table) - 1:03}.tif"
-            write(asked.out / name, assemble(places(nest, rng), mine, rng))
+            write(asked.out / name, assemble(places(nest, rng), odd, common, rng))
             table.append((name, "nest" if nest else "apart", name, part))
     with (asked.out / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows(table)

@@ -42,9 +42,11 @@ def pretext(values: Json) -> str:
     texts = []
     for name, run in values["runs"].items():
         judged = run["pretext"]
-        last = "-" if judged["last"] is None else f"{judged['last']:.3g}"
+        last, reference = (
+            "-" if judged[key] is None else f"{judged[key]:.3g}" for key in ("last", "reference")
+        )
         texts.append(
-            f"{name}: {judged['metric']} {last}, reference {judged['reference']:.3g} "
+            f"{name}: {judged['metric']} {last}, reference {reference} "
             f"({judged['about']}): {judged['verdict']}"
         )
     return "<br>".join(texts)

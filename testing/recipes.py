@@ -64,8 +64,10 @@ def small_runs_can_be_built(file: Path) -> str:
             config = config.model_copy(update={"encoder": encoder})
         with explaining(f"see runs.{run} and settings"):
             recorded = {"loss", *_metrics(config)}
-        metric = recipe.runs[run].pretext.metric
-        require(metric in recorded, f"runs.{run} records {sorted(recorded)} and no '{metric}'")
+        pretext = recipe.runs[run].pretext
+        for metric in (pretext.metric, pretext.reference):
+            known = not isinstance(metric, str) or metric in recorded
+            require(known, f"runs.{run} records {sorted(recorded)} and no '{metric}'")
     return "; ".join(remarks)
 
 

@@ -25,7 +25,7 @@ class Judgement:
         first: Its value at the first record.
         last: Its mean over the last epoch, on augmented training images, or its value on later
             ones.
-        reference: Value of the reference.
+        reference: Value of the reference; None if it is a metric that was not recorded.
         learned_at: Value from which on the task counts as learned.
         about: What the reference is.
         verdict: "learned", "not learned" or "not judged".
@@ -37,7 +37,7 @@ class Judgement:
     metric: str
     first: float | None
     last: float | None
-    reference: float
+    reference: float | None
     learned_at: float
     about: str
     verdict: str
@@ -53,20 +53,19 @@ def judge_pretext(run: Run, pretext: Pretext) -> Judgement:
         run: A run whose training has ended.
         pretext: The measure and its reference.
     """
-    records = [r for r in run.lines(run.metrics) if isinstance(r.get(pretext.metric), int | float)]
+    records = _records(run, pretext.metric)
     first = float(records[0][pretext.metric]) if records else None
-    if pretext.measured_on == _LATER:
-        last = metric_later(run, pretext.metric)
-    else:
-        last = _of_last_epoch(records, pretext.metric) if records else None
+    last = _last(run, pretext, pretext.metric)
+    named = pretext.reference
+    reference = _last(run, pretext, named) if isinstance(named, str) else named
     collapsed = run.verdict == _COLLAPSED
-    verdict = NOT_LEARNED if collapsed else _verdict(pretext, last)
-    reason = _why_not(run, pretext, last)
+    verdict = NOT_LEARNED if collapsed else _verdict(pretext, last, reference)
+    reason = _why_not(run, pretext, last, reference)
     return Judgement(
         pretext.metric,
         first,
         last,
-        pretext.reference,
+        reference,
         pretext.learned,
         pretext.about,
         NOT_JUDGED if reason else verdict,
@@ -85,12 +84,19 @@ def judge_pretexts(runs: Sequence[Run], pretext: Pretext) -> Judgement:
     """
     each = [judge_pretext(run, pretext) for run in runs]
     first, last = _mean([j.first for j in each]), _mean([j.last for j in each])
+    reference = _mean([j.reference for j in each])
     collapsed = any(j.collapsed for j in each)
     reason = next((j.reason for j in each if j.reason), "")
-    verdict = NOT_LEARNED if collapsed else _verdict(pretext, last)
+    verdict = NOT_LEARNED if collapsed else _verdict(pretext, last, reference)
     verdict = NOT_JUDGED if reason else verdict
     return replace(
-        each[0], first=first, last=last, verdict=verdict, reason=reason, collapsed=collapsed
+        each[0],
+        first=first,
+        last=last,
+        reference=reference,
+        verdict=verdict,
+        reason=reason,
+        collapsed=collapsed,
     )
 
 
@@ -99,10 +105,25 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if len(known) == len(values) else None
 
 
-def _verdict(pretext: Pretext, last: float | None) -> str:
+def _verdict(pretext: Pretext, last: float | None, reference: float | None) -> str:
+    """Returns whether a value is beyond the reference, and as good as `learned`."""
     sign = 1 if pretext.better == "higher" else -1
-    reached = last is not None and sign * last >= sign * pretext.learned
-    return LEARNED if reached else NOT_LEARNED
+    if last is None or reference is None:
+        return NOT_LEARNED
+    learned = sign * last >= sign * pretext.learned and sign * last > sign * reference
+    return LEARNED if learned else NOT_LEARNED
+
+
+def _records(run: Run, metric: str) -> list[dict[str, Any]]:
+    return [r for r in run.lines(run.metrics) if isinstance(r.get(metric), int | float)]
+
+
+def _last(run: Run, pretext: Pretext, metric: str) -> float | None:
+    """Returns a metric at the end of a run, None if it was not recorded."""
+    if pretext.measured_on == _LATER:
+        return metric_later(run, metric)
+    records = _records(run, metric)
+    return _of_last_epoch(records, metric) if records else None
 
 
 def _of_last_epoch(records: list[dict[str, Any]], metric: str) -> float:
@@ -117,12 +138,14 @@ def _of_last_epoch(records: list[dict[str, Any]], metric: str) -> float:
     return float(total / steps)
 
 
-def _why_not(run: Run, pretext: Pretext, last: float | None) -> str:
+def _why_not(run: Run, pretext: Pretext, last: float | None, reference: float | None) -> str:
     """Returns why a run cannot be judged, "" if it can."""
     if last is None and pretext.measured_on == _LATER:
         return f"there are no images after data.until, or no {pretext.metric} of them"
     if last is None:
         return f"the run has recorded no {pretext.metric}"
+    if reference is None:
+        return f"the run has recorded no {pretext.reference}, which is the reference"
     config = run.config.model_dump()
     config["train"]["batch_size"] = run.read_json("manifest.json")["batch_size"]
     for key, wanted in pretext.holds_for.items():

@@ -81,7 +81,11 @@ class Pretext(Config):
         Literal["higher", "lower"], Field(description="direction of better values of the metric")
     ] = "higher"
     reference: Annotated[
-        float, Field(description="value of the reference: chance, persistence or the mean image")
+        float | str,
+        Field(
+            description="value of the reference: chance, persistence or the mean image; or the "
+            "name of a metric of the same run, such as the accuracy of a constant guess"
+        ),
     ]
     about: Annotated[str, Field(min_length=1, description="description of the reference")]
     learned: Annotated[
@@ -101,7 +105,8 @@ class Pretext(Config):
     @model_validator(mode="after")
     def _beyond_the_reference(self) -> Pretext:
         sign = 1 if self.better == "higher" else -1
-        if sign * self.learned <= sign * self.reference:
+        known = not isinstance(self.reference, str)
+        if known and sign * self.learned <= sign * float(self.reference):
             raise ValueError("'learned' must be better than 'reference'")
         return self
 

@@ -97,11 +97,11 @@ def _pretext(recipe: Recipe, small: Recipe) -> str:
     lines = []
     for name, run in small.runs.items():
         task, paper = run.pretext, recipe.runs[name].pretext if name in recipe.runs else run.pretext
-        references = (
-            f"{task.reference:g}"
-            if task == paper
-            else (f"{paper.reference:g}, with --small {task.reference:g}")
+        theirs, ours = (
+            t.reference if isinstance(t.reference, str) else f"{t.reference:g}"
+            for t in (paper, task)
         )
+        references = ours if task == paper else f"{theirs}, with --small {ours}"
         lines.append((name, task.metric, f"{references}: {task.about}", f"{task.learned:g}"))
     return table(("run", "metric", "reference", "learned at"), lines, 2)
 

@@ -49,6 +49,20 @@ def test_a_loss_is_better_when_it_is_lower(run):
     assert judge_pretext(run, accuracy(**loss, learned=0.5)).verdict == "not learned"
 
 
+def test_a_reference_can_be_a_metric_of_the_same_run(run):
+    run.append(run.metrics, {"epoch": 3.0, "step": 6, "accuracy": 0.7, "constant_guess": 0.6})
+    judged = judge_pretext(run, accuracy(reference="constant_guess"))
+    assert (judged.reference, judged.verdict) == (0.6, "learned")
+    below = judge_pretext(run, accuracy(metric="constant_guess", reference="accuracy"))
+    assert below.verdict == "not learned"
+
+
+def test_a_reference_that_was_not_recorded_is_not_judged_by(run):
+    judged = judge_pretext(run, accuracy(reference="constant_guess"))
+    assert judged.verdict == "not judged"
+    assert judged.reason == "the run has recorded no constant_guess, which is the reference"
+
+
 def test_a_reference_of_other_settings_is_not_judged_by(run):
     judged = judge_pretext(run, accuracy(holds_for={"train.batch_size": 128}))
     assert judged.verdict == "not judged"
