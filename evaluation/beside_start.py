@@ -14,7 +14,7 @@ from ..nn.weights import create_encoder, load_initial_weights
 from ..training.run import Run
 from .calibration import measure_statistics
 from .evaluation import Evaluation
-from .pretrained import Pretrained, from_init
+from .pretrained import Pretrained, from_init, handcrafted
 from .records import pretraining_of, save_evaluation
 from .requests import Prepared
 from .side_by_side import HANDCRAFTED, SideBySide, evaluate_side_by_side
@@ -43,7 +43,8 @@ def evaluate_beside_start(
     if run is None:
         return evaluate_side_by_side(models, data, evaluations)
     models += _controls(run, prepared)
-    descriptors = handcrafted(prepared)
+    descriptors = handcrafted(prepared.model.image_size, data.dataset, data.splits.outside_test)
+    descriptors = replace(descriptors, name=HANDCRAFTED)
     results = evaluate_side_by_side(models, data, evaluations, pretraining_of(run), descriptors)
     keep(run, results, prepared, command)
     return results
@@ -64,20 +65,6 @@ def keep(run: Run, results: Iterable[SideBySide], prepared: Prepared, command: s
             save_evaluation(run, result, command=command, data=data, shared=shared)
     except SslKitError as error:
         _log.warning("The results are not kept. %s", error)
-
-
-def handcrafted(prepared: Prepared) -> Pretrained:
-    """Makes hand-crafted descriptors at the image size of a model, as `ssl-kit compare` does.
-
-    Images are standardized by what is measured on them: the ranges of the histograms suit no
-    other values, and the descriptors are then the same beside every run.
-
-    Args:
-        prepared: Gives the image size and the images.
-    """
-    images, size = prepared.data, prepared.model.image_size
-    model = from_init(SCRATCH, "handcrafted", size, images.dataset, images.splits.outside_test)
-    return replace(model, name=HANDCRAFTED, loaded="no weights")
 
 
 def start_of(run: Run, model: Pretrained) -> Pretrained:

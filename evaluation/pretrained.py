@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from ..core.dataset import Dataset
 from ..core.domain import Domain, Policy
 from ..core.encoder import Encoder
-from ..core.errors import UsageError
+from ..core.errors import DataError, UsageError
 from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.loader import Skipped, ViewDataset, load, remark_on_incomplete
@@ -143,6 +144,30 @@ def from_init(
     loaded = "; ".join(filter(None, [loaded, statistics.origin]))
     name = {"scratch": "untrained", "imagenet": "ImageNet"}.get(init, Path(init).name)
     return Pretrained(name, encoder, tuple(dataset.channels), statistics, image_size, loaded)
+
+
+def handcrafted(image_size: int, dataset: Dataset, pool: Positions) -> Pretrained:
+    """Returns hand-crafted descriptors: those of signals if images have a height of 1.
+
+    They are standardized by what is measured on the images, because the ranges of histograms suit
+    no other values.
+
+    Args:
+        image_size: Height and width of the images, in pixels; the length of signals.
+        dataset: The images.
+        pool: Positions that statistics may be measured on.
+    """
+    kind = "statistics" if _are_signals(dataset, pool) else "descriptors"
+    model = from_init("scratch", f"handcrafted/{kind}", image_size, dataset, pool)
+    return replace(model, loaded=f"{kind} without weights")
+
+
+def _are_signals(dataset: Dataset, pool: Positions) -> bool:
+    """Tells whether the first image that can be read has a height of 1."""
+    for i in pool:
+        with suppress(DataError):
+            return bool(dataset[int(i)].image.shape[0] == 1)
+    return False
 
 
 def embed(

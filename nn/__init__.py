@@ -20,6 +20,8 @@ from .decoders import transformer_decoder as transformer_decoder
 from .decoders import up_decoder as up_decoder
 from .descriptors import image_descriptors as image_descriptors
 from .descriptors import number_of_descriptors as number_of_descriptors
+from .descriptors import number_of_statistics as number_of_statistics
+from .descriptors import signal_descriptors as signal_descriptors
 from .distributed import all_gather as all_gather
 from .distributed import all_reduce as all_reduce
 from .distributed import rand_per_sample as rand_per_sample

@@ -1,6 +1,6 @@
-"""Hand-crafted image descriptors: histograms of color, local binary patterns and gradients.
+"""Hand-crafted descriptors of images (color, texture, gradients) and of signals (statistics).
 
-All of them are invariant to mirroring and to rotations by multiples of 90 degrees.
+Those of images are invariant to mirroring and to rotations by multiples of 90 degrees.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from .losses import full_precision
 
 _SCALES = (1, 2, 4)  # pixels that are averaged
 _COLOR_BINS, _PATTERN_BINS, _GRADIENT_BINS = 16, 10, 10
+_OCTAVES = 6  # bands of the spectrum below the Nyquist frequency
+_LEAST = 1e-12  # variance or power of a signal that does not change
 # the eight neighbors clockwise: (row, column) in a window of 3 x 3 pixels
 _NEIGHBORS = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 
@@ -95,3 +97,55 @@ def image_descriptors(x: Tensor) -> Tensor:
         log_gradients = torch.log2(gradient_magnitudes(y) + 2**-6)
         parts.append(histogram(log_gradients, -6, 3, _GRADIENT_BINS))
     return torch.cat(parts, dim=1).sqrt()
+
+
+def number_of_statistics(channels: int) -> int:
+    """Returns D of `signal_descriptors`: 11 C."""
+    return (5 + _OCTAVES) * channels
+
+
+@full_precision
+def signal_descriptors(x: Tensor) -> Tensor:
+    """Computes statistics of each channel of a signal, as a classifier of signals is given them.
+
+    They are the mean, the slope of the least-squares line (its rise over the window), the decimal
+    logarithms of activity, mobility and complexity (Hjorth 1970,
+    https://doi.org/10.1016/0013-4694(70)90143-4), and those of the share of the power in six
+    octaves below the Nyquist frequency, the highest first, after the line was taken away.
+
+    Args:
+        x: (B, C, H, T) standardized views of at least 3 columns; the rows of a signal, mostly one,
+            are averaged over.
+
+    Returns:
+        (B, D), see `number_of_statistics`.
+    """
+    length = x.shape[-1]
+    time = torch.linspace(-0.5, 0.5, length, dtype=x.dtype, device=x.device)
+    mean = x.mean(dim=-1)
+    slope = (x * time).sum(dim=-1) / time.square().sum()
+    first, second = x.diff(dim=-1), x.diff(n=2, dim=-1)
+    activity, faster, fastest = (_variance(y) for y in (x, first, second))
+    mobility = (faster / activity).sqrt()
+    complexity = (fastest / faster).sqrt() / mobility
+    moments = [torch.log10(y) for y in (activity, mobility, complexity)]
+    flat = x - mean[..., None] - slope[..., None] * time
+    parts = [mean, slope, *moments, *_octaves(flat)]
+    return torch.stack(parts, dim=-1).mean(dim=2).flatten(1)
+
+
+def _variance(y: Tensor) -> Tensor:
+    return y.var(dim=-1, correction=0).clamp(min=_LEAST)
+
+
+def _octaves(x: Tensor) -> list[Tensor]:
+    """Returns the logarithms of the shares (B, C, H) of the power of x in each octave."""
+    window = torch.hann_window(x.shape[-1], dtype=x.dtype, device=x.device)
+    power = torch.fft.rfft(x * window).abs().square()
+    bins = torch.linspace(0, 1, power.shape[-1], device=x.device)  # 1 is the Nyquist frequency
+    total = power.sum(dim=-1).clamp(min=_LEAST)
+    shares = [
+        power[..., (bins > 2.0**-n / 2) & (bins <= 2.0**-n)].sum(dim=-1) / total
+        for n in range(_OCTAVES)
+    ]
+    return [torch.log10(share.clamp(min=1e-6)) for share in shares]

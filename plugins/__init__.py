@@ -152,7 +152,7 @@ def register_encoders(register: Callable[..., None]) -> None:
     register(
         "handcrafted",
         f"{_HERE}.encoders.handcrafted:HandcraftedEncoder",
-        summary="Histograms of color, texture and gradients; a control without weights.",
+        summary="Histograms of images, statistics of signals; controls without weights.",
     )
     for name, (kind, summary) in _ATTENTION.items():
         register(name, f"{_HERE}.encoders.with_attention:{kind}", summary=summary)

@@ -15,7 +15,7 @@ from ...data.splits import Positions
 from ...training.run import Run
 from ..beside_start import start_of
 from ..evaluation import Evaluation
-from ..pretrained import Pretrained, from_init, from_run
+from ..pretrained import Pretrained, from_init, from_run, handcrafted
 from .group_runs import from_runs, pretraining_of_all
 
 FINETUNE, LINEAR = "finetune", "linear"
@@ -112,13 +112,12 @@ class Arm:
         elif self.origin:
             trained = replace(from_run(self.origin), image_size=image_size)
             model = start_of(self.origin, trained)
+        elif self.kind == HANDCRAFTED:
+            model = handcrafted(image_size, data, pool)
         else:
-            fixed = self.kind == HANDCRAFTED
-            init = SCRATCH if self.is_random or fixed else self.weights or IMAGENET
-            architecture = HANDCRAFTED if fixed else architecture
+            init = SCRATCH if self.is_random else self.weights or IMAGENET
             model = from_init(init, architecture, image_size, data, pool, seed, options)
-        loaded = "descriptors without weights" if self.kind == HANDCRAFTED else model.loaded
-        return replace(model, name=self.name, image_size=image_size, loaded=loaded)
+        return replace(model, name=self.name, image_size=image_size)
 
     def evaluation(self, asked: str, chosen: Mapping[str, Evaluation], seed: int) -> Evaluation:
         """Returns the evaluation of this arm at a seed.
