@@ -61,6 +61,11 @@ def freeze_first_layers(encoder: Encoder, count: int) -> None:
             freeze_statistics(module)
 
 
+def has_batch_norm(encoder: Encoder) -> bool:
+    """Tells whether an encoder has batch normalization."""
+    return any(isinstance(module, _BatchNorm) for module in encoder.body.modules())
+
+
 def freeze_all_statistics(encoder: Encoder) -> None:
     """Keeps the statistics of every batch normalization, so that training uses those of the start.
 

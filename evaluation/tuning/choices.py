@@ -17,11 +17,12 @@ from ...data.opening import open_dataset
 from ...data.splits import Splits, split
 from ...data.targets import of_classes
 from ...nn.checkpoints import options_beside
+from ...nn.layers import has_batch_norm
 from ...nn.weights import create_encoder
 from ...training.engine import process_count
 from ...training.settings import RunConfig
 from .request import Request
-from .space import OBJECTIVE, POLICY, SIZE, START
+from .space import OBJECTIVE, POLICY, SIZE, START, STATISTICS
 
 _COMMON = ("simclr", "byol", "vicreg", "descriptors", "mae")
 _LARGER = (1.5, 2.0)  # image sizes beside the default, as multiples of it
@@ -99,7 +100,15 @@ def choices(request: Request, images: Images, most: int) -> dict[str, tuple[Any,
         START: tuple(dict.fromkeys(starts)),
         POLICY: ("default", *dict.fromkeys(["weak", *policies])),
         SIZE: _sizes(default.encoder.image_size, images.dataset),
+        STATISTICS: _statistics(default, images.dataset),
     }
+
+
+def _statistics(default: RunConfig, dataset: Dataset) -> tuple[bool, ...]:
+    """Returns whether statistics of batch normalization stay those of the initial weights."""
+    own = default.encoder.frozen_statistics
+    other = default.encoder.init != "scratch" and has_batch_norm(encoder_of(default, dataset))
+    return (own, not own) if other else (own,)
 
 
 def _objectives(request: Request, images: Images, most: int) -> tuple[str, ...]:

@@ -10,11 +10,12 @@ from typing import Any
 from ...training.settings import RunConfig, expand, merge
 from ...training.setup import resolve
 
-OBJECTIVE, START, SIZE, POLICY = (
+OBJECTIVE, START, SIZE, POLICY, STATISTICS = (
     "objective.name",
     "encoder.init",
     "encoder.image_size",
     "views.policy",
+    "encoder.frozen_statistics",
 )
 _SPANS = {"optimizer.lr": (1 / 32, 4.0), "optimizer.weight_decay": (0.1, 10.0)}
 _CHOICES: Mapping[str, tuple[Any, ...]] = {"views.min_area": (0.1, 0.4, 0.7)}
@@ -23,6 +24,7 @@ _OF_WEIGHTS: Mapping[str, tuple[Any, ...]] = {
     "optimizer.anchor": (0.1, 1.0, 10.0),
 }
 """Choices beside the default of settings that only make sense for pre-trained weights."""
+_NOT_FROM_SCRATCH = {*_OF_WEIGHTS, STATISTICS}
 
 Params = Mapping[str, Any]
 """A candidate: by key, a choice, or the factor that multiplies the default of a number."""
@@ -90,7 +92,7 @@ class Space:
         keys = {d.key: d for d in self.dimensions}
         chosen = {k: v for k, v in params.items() if keys[k].choices and v is not None}
         if chosen.get(START) == "scratch":
-            chosen = {k: v for k, v in chosen.items() if k not in _OF_WEIGHTS}
+            chosen = {k: v for k, v in chosen.items() if k not in _NOT_FROM_SCRATCH}
         layer = merge(self.asked, expand(chosen))
         below = resolve(layer).model_dump()
         numbers = {k: v * value_at(below, k) for k, v in params.items() if not keys[k].choices}

@@ -272,6 +272,28 @@ def test_choices_suit_domain_encoder_and_images(images):
     assert found["views.policy"] == ("default", "weak")
 
 
+@pytest.mark.parametrize(
+    ("name", "init", "found"),
+    [
+        ("test_resnet", "scratch", (False,)),
+        ("test_resnet", "imagenet", (False, True)),
+        ("test_vit", "imagenet", (False,)),
+    ],
+)
+def test_statistics_are_frozen_only_where_weights_have_some(images, name, init, found):
+    request = Request.of([{**ASKED, "encoder": {"name": name, "image_size": 16, "init": init}}])
+    searched = Images(domains["natural"], images, split(images.index, 0.2), "")
+    assert choices(request, searched, 4)["encoder.frozen_statistics"] == found
+
+
+def test_a_candidate_from_scratch_has_no_setting_of_weights():
+    kinds = {**CHOICES, "encoder.init": ("imagenet", "scratch")}
+    space = Space.around(ASKED, {**kinds, "encoder.frozen_statistics": (False, True)})
+    params = {**space.default, "encoder.init": "scratch", "encoder.frozen_statistics": True}
+    assert not space.config(params).encoder.frozen_statistics
+    assert space.config({**params, "encoder.init": "imagenet"}).encoder.frozen_statistics
+
+
 def test_a_request_is_kept_and_another_one_is_refused(tmp_path):
     request = Request.of([ASKED], "byol,simclr", "10m")
     request.save(tmp_path)
