@@ -14,7 +14,8 @@ class PooledSeeds:
     """How much the seeds of labels and weights contribute to the intervals of one label budget.
 
     A few seeds tell little of their variance. The arms have the same seeds, so that all of them
-    tell of it. Arms that no seed has an influence on do not take part.
+    tell of it. Arms that no seed has an influence on do not take part, and of arms with the same
+    values, such as a run that kept the weights of its start and that start, one does.
 
     Args:
         arms: Mean result of each arm.
@@ -47,9 +48,10 @@ class PooledSeeds:
         return SeedVariance(several * of_arm.total, several * of_arm.excess, of_arm.freedom)
 
     def _jackknives(self, metric: str) -> list[Jackknife]:
-        """Returns those of the arms in which the metric is defined."""
+        """Returns those of the arms in which the metric is defined, each of equal ones once."""
         kept = [arm.jackknife[metric] for arm in self._arms if metric in arm.jackknife]
-        return [each for each in kept if each.seeds]
+        values = {each.values.tobytes(): each for each in kept if each.seeds}
+        return list(values.values())
 
 
 def _seeds(result: Result) -> int:

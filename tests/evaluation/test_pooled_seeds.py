@@ -85,6 +85,14 @@ def test_the_p_value_never_contradicts_the_interval(seed):
     assert (p < 0.05) == (gain.low > 0 or gain.high < 0)
 
 
+def test_equal_arms_count_once():
+    results = [arm(table) for table in arms(3, 2)]
+    once, twice = PooledSeeds(results), PooledSeeds([*results, results[0]])
+    assert twice.of_arm("accuracy") == once.of_arm("accuracy")
+    differences = [seeds.of_difference(*results[:2], "accuracy") for seeds in (once, twice)]
+    assert differences[0] == differences[1]
+
+
 def test_arms_without_the_metric_do_not_take_part():
     tables = arms(3, 3)
     undefined = arm(np.full((3, GROUPS), np.nan))
