@@ -196,6 +196,14 @@ def test_an_option_for_several_names_that_is_given_twice_is_refused():
     assert "--evaluation is given twice. Give it once, with commas" in text
 
 
+def test_an_option_of_all_commands_after_a_command_is_explained():
+    result = CliRunner().invoke(main, ["train", "--plugins-dir", "mine"])
+    expected = (
+        "Error: '--plugins-dir' stands before the command: 'ssl-kit --plugins-dir ... COMMAND'."
+    )
+    assert result.output.strip() == expected
+
+
 def test_version_and_help():
     assert "version" in works("--version")
     assert "train" in works("-h")

@@ -76,8 +76,7 @@ class Cli(Group):
             error.show()
             sys.exit(error.exit_code)
         except (SslKitError, click.ClickException) as error:
-            text = error.format_message() if isinstance(error, click.ClickException) else error
-            click.echo(f"Error: {text}", err=True)
+            click.echo(f"Error: {self._text_of(error)}", err=True)
             sys.exit(error.exit_code)
         except click.Abort as error:
             reason = str(error.__cause__ or "") or "Interrupted."
@@ -92,6 +91,14 @@ class Cli(Group):
         finally:
             TYPED.reset(typed)
         sys.exit(code if isinstance(code, int) else 0)
+
+    def _text_of(self, error: Exception) -> str:
+        """Returns the message, or why an option of this group is not one of a command."""
+        ours = {name for option in self.params for name in option.opts}
+        if isinstance(error, click.NoSuchOption) and error.option_name in ours:
+            name = error.option_name
+            return f"'{name}' stands before the command: 'ssl-kit {name} ... COMMAND'."
+        return error.format_message() if isinstance(error, click.ClickException) else str(error)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names all commands, those of plugins included."""
