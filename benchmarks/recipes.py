@@ -64,15 +64,24 @@ def arms(compared: Json, runs: bool) -> str:
     return "<br>".join(lines)
 
 
-def rows(folder: Path) -> Iterator[list[str]]:
-    """Yields a row for each comparison; what holds for the recipe stands in the first."""
+def rows(folder: Path, before: Path | None) -> Iterator[list[str]]:
+    """Yields a row for each comparison; what holds for the recipe stands in the first.
+
+    Args:
+        folder: Of a recipe.
+        before: The folder whose rows stand above; the claim of the same recipe is not repeated.
+    """
     values = read(folder / "recipe.json")
     paper = values["paper"]
     data = Path(next(iter(values["runs"].values()))["data"]).name or "demo"
     wall, processor = values["seconds"] / 60, values["cpu_seconds"] / 60
     cost = f"{wall:.0f} min ({processor:.0f}), {values['peak_memory_mib']:,.0f} MiB"
-    first = f"**{values['recipe']}** ({paper['authors'].split(',')[0]} et al. {paper['year']}), "
-    first += f"on `{data}`: {values['claim']}"
+    first = f"**{values['recipe']}**"
+    if before and read(before / "recipe.json")["recipe"] == values["recipe"]:
+        first += f", on `{data}`"
+    else:
+        author = paper["authors"].split(",")[0]
+        first += f" ({author} et al. {paper['year']}), on `{data}`: {values['claim']}"
     shared = [first, pretext(values)]
     for name, asked in values["comparisons"].items():
         compared = read(folder / asked["folder"] / "compare.json")
@@ -92,7 +101,8 @@ def command(folder: Path) -> str:
 
 def results(folders: list[Path]) -> str:
     """Returns the table and the commands behind it."""
-    lines = [HEADINGS, ["---"] * len(HEADINGS), *(row for f in folders for row in rows(f))]
+    pairs = zip(folders, [None, *folders[:-1]], strict=True)
+    lines = [HEADINGS, ["---"] * len(HEADINGS), *(row for pair in pairs for row in rows(*pair))]
     table = [f"| {' | '.join(cells)} |" for cells in lines]
     return "\n".join([*table, "", "```", *map(command, folders), "```"])
 
