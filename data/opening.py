@@ -73,6 +73,15 @@ class DataConfig(Config):
             "them; all by default"
         ),
     ] = ()
+    share: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="share of the groups to pre-train on, drawn, to see how much unlabeled "
+            "images gain; a larger share holds a smaller one",
+        ),
+    ] = 1.0
     until: Annotated[
         float,
         Field(

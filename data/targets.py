@@ -187,6 +187,21 @@ def of_classes(
     return kept
 
 
+def of_share(index: Index, positions: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """Returns the positions of a share of the groups, at least of one; a larger share holds them.
+
+    Args:
+        index: Of the dataset.
+        positions: (n,) of the images that may be used.
+        share: From 0 to 1, which returns all.
+    """
+    if share == 1:
+        return positions
+    groups = np.random.default_rng(0).permutation(np.unique(index.groups[positions]))
+    kept = groups[: max(1, round(share * len(groups)))]
+    return positions[np.isin(index.groups[positions], kept)]
+
+
 def of_groups(
     index: Index, positions: NDArray[np.int64], groups: Sequence[int]
 ) -> NDArray[np.int64]:

@@ -48,6 +48,7 @@ class Progress:
         self.say(
             f"{len(setup.pool)} images ({'/'.join(dataset.channels)})"
             + (f" of {classes}, {setup.left_out} of others left out" if classes else "")
+            + (f", a share of {config.data.share:g} of the groups" if config.data.share < 1 else "")
             + (f", {held_out} more held out for testing" if held_out else "")
             + f"; {config.objective.name} on {config.encoder.name} at "
             f"{config.encoder.image_size} px, from {setup.loaded}"

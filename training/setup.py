@@ -25,7 +25,7 @@ from ..data.loader import ViewDataset
 from ..data.opening import DataConfig, partners_of
 from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
-from ..data.targets import of_classes, of_groups
+from ..data.targets import of_classes, of_groups, of_share
 from ..data.views import Renderer, changed
 from ..nn.checkpoints import facts_beside, options_beside
 from ..nn.layers import freeze_all_statistics, freeze_first_layers
@@ -96,8 +96,10 @@ class Setup:
     @property
     def left_out(self) -> int:
         """Number of images outside of the parts kept out whose class is not in `data.classes`."""
-        everything = self.config.data.model_copy(update={"classes": ()})
-        return len(_pool(self.dataset.index, self.splits, everything)) - len(self.pool)
+        whole, every = {"share": 1.0}, {"share": 1.0, "classes": ()}
+        pools = (self.config.data.model_copy(update=update) for update in (every, whole))
+        both, chosen = (len(_pool(self.dataset.index, self.splits, data)) for data in pools)
+        return both - chosen
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -194,7 +196,8 @@ def _pool(index: Index, splits: Splits, config: DataConfig) -> Positions:
         everything = np.arange(len(index))
         starts = later_starts(index, config.until)
         outside = everything[~is_later(index, everything, starts, config.gap)]
-    return of_groups(index, of_classes(index, outside, config.classes), config.groups)
+    asked = of_groups(index, of_classes(index, outside, config.classes), config.groups)
+    return of_share(index, asked, config.share)
 
 
 def _until(index: Index, pool: Positions, config: DataConfig) -> dict[str, list[float]]:

@@ -15,7 +15,7 @@ from ...core.errors import DataError, UsageError
 from ...core.objective import Objective
 from ...data.opening import open_dataset
 from ...data.splits import Splits, split
-from ...data.targets import of_classes
+from ...data.targets import of_classes, of_share
 from ...nn.checkpoints import options_beside
 from ...nn.layers import has_batch_norm
 from ...nn.weights import create_encoder
@@ -39,6 +39,7 @@ class Images:
         splits: The three parts.
         reason: Why validation labels do not allow to judge candidates; "" if they do.
         classes: Names of the classes that are pre-trained on; all images are if there are none.
+        share: Share of the groups that are pre-trained on.
     """
 
     domain: Domain
@@ -46,6 +47,7 @@ class Images:
     splits: Splits
     reason: str
     classes: tuple[str, ...] = ()
+    share: float = 1.0
 
     @property
     def labeled(self) -> bool:
@@ -55,7 +57,10 @@ class Images:
     @property
     def pool(self) -> Any:
         """Positions of the images that candidates are pre-trained on, sorted."""
-        return of_classes(self.dataset.index, np.sort(self.splits.train), self.classes)
+        index = self.dataset.index
+        return of_share(
+            index, of_classes(index, np.sort(self.splits.train), self.classes), self.share
+        )
 
 
 def open_images_of(config: RunConfig) -> Images:
@@ -70,7 +75,8 @@ def open_images_of(config: RunConfig) -> Images:
     domain: Domain = domains[config.domain]
     dataset = open_dataset(domain, config.data)
     splits = split(dataset.index, config.data.holdout)
-    return Images(domain, dataset, splits, _why_no_labels(dataset, splits), config.data.classes)
+    reason, data = _why_no_labels(dataset, splits), config.data
+    return Images(domain, dataset, splits, reason, data.classes, data.share)
 
 
 def _why_no_labels(dataset: Dataset, splits: Splits) -> str:

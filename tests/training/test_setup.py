@@ -139,6 +139,19 @@ def test_some_classes_alone_are_trained_on_and_no_test_image_is(tiny, tmp_path, 
     assert f"{len(setup.pool)} images (red/green/blue) of 'disc', {setup.left_out} of" in said
 
 
+def test_a_larger_share_of_the_groups_holds_a_smaller_one(tiny, capsys):
+    shares = {"train": {"batch_size": 4}}
+    whole, half, quarter = (
+        build(resolve(merge(tiny, {**shares, "data": {"share": share}})))
+        for share in (1.0, 0.5, 0.25)
+    )
+    assert len(half.facts["groups"]) == round(len(whole.facts["groups"]) / 2)
+    assert set(quarter.pool) < set(half.pool) < set(whole.pool)
+    assert half.left_out == 0
+    Progress().start(half)
+    assert f"{len(half.pool)} images (red/green/blue), a share of 0.5 of" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("exists", [False, True])
 def test_what_only_a_batch_shows_leaves_no_new_folder(tiny, tmp_path, registered, exists):
     out = tmp_path / "run"
