@@ -188,12 +188,12 @@ def of_classes(
 
 
 def of_share(index: Index, positions: NDArray[np.int64], share: float) -> NDArray[np.int64]:
-    """Returns the positions of a share of the groups, at least of one; a larger share holds them.
+    """Returns those of some positions whose groups are drawn; a larger share holds a smaller one.
 
     Args:
         index: Of the dataset.
         positions: (n,) of the images that may be used.
-        share: From 0 to 1, which returns all.
+        share: Of the groups, above 0 and up to 1; at least one group is drawn.
     """
     if share == 1:
         return positions

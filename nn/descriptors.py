@@ -142,7 +142,7 @@ def _octaves(x: Tensor) -> list[Tensor]:
     """Returns the logarithms of the shares (B, C, H) of the power of x in each octave."""
     window = torch.hann_window(x.shape[-1], dtype=x.dtype, device=x.device)
     power = torch.fft.rfft(x * window).abs().square()
-    bins = torch.linspace(0, 1, power.shape[-1], device=x.device)  # 1 is the Nyquist frequency
+    bins = torch.arange(power.shape[-1], device=x.device) * 2 / x.shape[-1]  # 1: Nyquist frequency
     total = power.sum(dim=-1).clamp(min=_LEAST)
     shares = [
         power[..., (bins > 2.0**-n / 2) & (bins <= 2.0**-n)].sum(dim=-1) / total

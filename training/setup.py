@@ -91,14 +91,14 @@ class Setup:
     @property
     def pool(self) -> Positions:
         """Positions of the images to pre-train on, sorted."""
-        return _pool(self.dataset.index, self.splits, self.config.data)
+        return pool_of(self.dataset.index, self.splits, self.config.data)
 
     @property
     def left_out(self) -> int:
         """Number of images outside of the parts kept out whose class is not in `data.classes`."""
         whole, every = {"share": 1.0}, {"share": 1.0, "classes": ()}
         pools = (self.config.data.model_copy(update=update) for update in (every, whole))
-        both, chosen = (len(_pool(self.dataset.index, self.splits, data)) for data in pools)
+        both, chosen = (len(pool_of(self.dataset.index, self.splits, data)) for data in pools)
         return both - chosen
 
     @property
@@ -165,7 +165,7 @@ def build(config: RunConfig) -> Setup:
     opened = open_like(domain, config.data, facts_beside(init), init)
     dataset = opened.dataset
     splits = split(dataset.index, config.data.holdout)
-    pool = _pool(dataset.index, splits, config.data)
+    pool = pool_of(dataset.index, splits, config.data)
     accumulate = config.train.accumulate
     batch_size = divide_batch(config.train.batch_size, len(pool), process_count(), accumulate)
     with seeded(config.seed):
@@ -190,7 +190,17 @@ def build(config: RunConfig) -> Setup:
     return setup
 
 
-def _pool(index: Index, splits: Splits, config: DataConfig) -> Positions:
+def pool_of(index: Index, splits: Splits, config: DataConfig) -> Positions:
+    """Returns the positions of the images to pre-train on, sorted.
+
+    Args:
+        index: Of all images.
+        splits: Their parts.
+        config: Says what is left out.
+
+    Raises:
+        UsageError: If no image is left.
+    """
     outside = np.sort(splits.train) if config.keep_out == "val" else splits.outside_test
     if config.until < 1:  # what is tested is later, and of all groups
         everything = np.arange(len(index))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,14 @@ from ...core.domain import Domain
 from ...core.encoder import Encoder
 from ...core.errors import DataError, UsageError
 from ...core.objective import Objective
-from ...data.opening import open_dataset
+from ...data.opening import DataConfig, open_dataset
 from ...data.splits import Splits, split
-from ...data.targets import of_classes, of_share
 from ...nn.checkpoints import options_beside
 from ...nn.layers import has_batch_norm
 from ...nn.weights import create_encoder
 from ...training.engine import process_count
 from ...training.settings import RunConfig
+from ...training.setup import pool_of
 from .request import Request
 from .space import OBJECTIVE, POLICY, SIZE, START, STATISTICS
 
@@ -38,16 +38,14 @@ class Images:
         dataset: All images.
         splits: The three parts.
         reason: Why validation labels do not allow to judge candidates; "" if they do.
-        classes: Names of the classes that are pre-trained on; all images are if there are none.
-        share: Share of the groups that are pre-trained on.
+        data: Says which of them are pre-trained on.
     """
 
     domain: Domain
     dataset: Dataset
     splits: Splits
     reason: str
-    classes: tuple[str, ...] = ()
-    share: float = 1.0
+    data: DataConfig = field(default_factory=DataConfig)
 
     @property
     def labeled(self) -> bool:
@@ -57,10 +55,8 @@ class Images:
     @property
     def pool(self) -> Any:
         """Positions of the images that candidates are pre-trained on, sorted."""
-        index = self.dataset.index
-        return of_share(
-            index, of_classes(index, np.sort(self.splits.train), self.classes), self.share
-        )
+        data = self.data.model_copy(update={"keep_out": "val"})
+        return pool_of(self.dataset.index, self.splits, data)
 
 
 def open_images_of(config: RunConfig) -> Images:
@@ -75,8 +71,7 @@ def open_images_of(config: RunConfig) -> Images:
     domain: Domain = domains[config.domain]
     dataset = open_dataset(domain, config.data)
     splits = split(dataset.index, config.data.holdout)
-    reason, data = _why_no_labels(dataset, splits), config.data
-    return Images(domain, dataset, splits, reason, data.classes, data.share)
+    return Images(domain, dataset, splits, _why_no_labels(dataset, splits), config.data)
 
 
 def _why_no_labels(dataset: Dataset, splits: Splits) -> str:
