@@ -1,6 +1,7 @@
 """Runs recipes: complete experiments of papers."""
 
 from collections.abc import Mapping
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,12 +44,13 @@ def run_recipe(
     from ..reports.printed import Record
     from ..reports.recipes import finished
     from ..training.progress import Progress
+    from .finetune import draw_grad_cam
 
     flags = {"seed": seed, "max_time": max_time, "data": data or None, "labels": labels or None}
     layer, weights = from_flags(flags), absolute(fspath(imagenet_weights))
     request = Request(Path(name).stem, recipe, small, layer, weights, command)
     default = "-".join(["recipe", request.name, *(["small"] if small else [])])
     folder = Path(out) if out else Path("runs") / default
-    values = run(request, folder, Progress(quiet))
+    values = run(request, folder, partial(draw_grad_cam, quiet), Progress(quiet))
     write_report(folder)
     return Record(values, folder, finished(folder))

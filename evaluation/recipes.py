@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ from ..data.splits import split
 from ..training.engine import Stopped
 from ..training.locks import exclusive
 from ..training.progress import Progress
-from ..training.recipe import Recipe
+from ..training.recipe import Comparison, Recipe
 from ..training.resources import measured
 from ..training.run import Run
 from ..training.settings import RunConfig, merge
 from ..training.setup import resolve
 from ..training.start import go_on, start
 from .checklist import fill_in
-from .comparing.arms import IMAGENET, KINDS, START, evaluations_of
+from .comparing.arms import FINETUNE, IMAGENET, KINDS, START, evaluations_of
 from .comparing.cells import compute
 from .comparing.plan import parse_budgets, plan
 from .data import EvaluationData
@@ -34,7 +34,9 @@ from .recipe_outcome import OUTCOME, outcome_of, read_json
 from .requests import check_and_say, choose, open_images
 
 _REQUEST, _USED = "request.json", "used.json"
-_COMPARISONS = "comparisons"
+_COMPARISONS, _CLASSIFIERS = "comparisons", "classifiers"
+Draw = Callable[[Path, Comparison, Path], None]
+"""Fine-tunes a run as a comparison does, and draws Grad-CAM, in a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,11 @@ class Request:
         configs = {run: self.config_of(run) for run in self.recipe.runs}
         for name, comparison in self.recipe.comparisons.items():
             odd = [arm for arm in comparison.arms if arm not in KINDS]
+            if comparison.gradcam and comparison.evaluation != FINETUNE:
+                raise UsageError(
+                    f"The comparison '{name}' asks for Grad-CAM, which is that of a fine-tuned "
+                    f'classifier. Give evaluation = "{FINETUNE}", or gradcam = 0.'
+                )
             if odd:
                 raise UsageError(
                     f"The comparison '{name}' has the arm '{odd[0]}'; arms beside the runs are "
@@ -136,12 +143,13 @@ class Request:
                 )
 
 
-def run_recipe(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
+def run_recipe(request: Request, out: Path, draw: Draw, progress: Progress) -> dict[str, Any]:
     """Runs a recipe, or goes on with it; one process at a time works in the folder.
 
     Args:
         request: What was asked for.
-        out: Folder with runs/, comparisons/ and recipe.json.
+        out: Folder with runs/, comparisons/, classifiers/ and recipe.json.
+        draw: Writes a classifier and its pictures, unless they are there.
         progress: Shows what happens.
 
     Returns:
@@ -160,7 +168,8 @@ def run_recipe(request: Request, out: Path, progress: Progress) -> dict[str, Any
             if not runs:
                 raise RunError(next(iter(missing.values())))
             compared = _compare(request, runs, out, progress)
-        values = _outcome(request, runs, missing, compared) | read_json(out / _USED)
+            drawn = _draw(request, runs, out, draw, progress)
+        values = _outcome(request, runs, missing, compared, drawn) | read_json(out / _USED)
         write_atomic(out / OUTCOME, (json.dumps(values, indent=1) + "\n").encode())
         return values
 
@@ -227,6 +236,23 @@ def _compare(
     return compared
 
 
+def _draw(
+    request: Request, runs: Mapping[str, list[Run]], out: Path, draw: Draw, progress: Progress
+) -> dict[str, dict[str, str]]:
+    """Makes the classifiers with Grad-CAM; returns folders by comparison and run."""
+    drawn = dict[str, dict[str, str]]()
+    for name, asked in request.recipe.comparisons.items():
+        own = [run for run in request.recipe.runs_of(name) if run in runs] if asked.gradcam else []
+        drawn[name] = {run: f"{_CLASSIFIERS}/{name}/{run}" for run in own}
+        for run, folder in drawn[name].items():
+            progress.say(f"Grad-CAM of '{name}', from '{run}'")
+            try:
+                draw(out / "runs" / run, asked, out / folder)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(_go_on(out)) from None
+    return drawn
+
+
 def _go_on(out: Path) -> str:
     return f"Interrupted; what is done is in '{out}'. The same command goes on."
 
@@ -236,6 +262,7 @@ def _outcome(
     runs: Mapping[str, list[Run]],
     missing: Mapping[str, str],
     compared: Mapping[str, Mapping[str, Any]],
+    drawn: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     """Returns the content of recipe.json, without time and memory."""
     about = {"recipe": request.name, "small": request.small, "command": request.command}
@@ -246,6 +273,7 @@ def _outcome(
             name: {
                 "about": request.recipe.comparisons[name].about,
                 "folder": f"{_COMPARISONS}/{name}",
+                "classifiers": dict(drawn[name]),
             }
             for name in compared
         },

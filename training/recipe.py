@@ -143,6 +143,14 @@ class Comparison(Config):
     ] = "10,50,all"
     seeds: Annotated[int, Field(ge=1, description="number of draws of labels and weights")] = 3
     options: Table = Field(default={}, description="options of the evaluations, a table for each")
+    gradcam: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="number of test images whose Grad-CAM is drawn: each run is fine-tuned "
+            "once more, on all labels, with the options of the comparison",
+        ),
+    ] = 0
 
 
 class Recipe(Config):

@@ -37,7 +37,7 @@ def context(run: TunedRun) -> dict[str, Any]:
         "data": metrics["data"]["path"] or "the demo images of the domain",
         "loading": _loading(run, encoder),
         "evaluations": [evaluations.section(evaluation) for evaluation in load_evaluations(run)],
-        "gradcam": _gradcam(run),
+        "gradcam": grad_cam_of(run),
         "command": metrics["command"],
         "options": list(facts.rows_of(metrics["config"])),
         "versions": list(facts.rows_of(metrics["versions"])),
@@ -45,7 +45,7 @@ def context(run: TunedRun) -> dict[str, Any]:
     }
 
 
-def _gradcam(run: TunedRun) -> str:
+def grad_cam_of(run: TunedRun) -> str:
     """Returns the sheet of Grad-CAM pictures as a data URI; "" if none was drawn."""
     file = run.folder / GRAD_CAM
     return png(file.read_bytes()) if file.is_file() else ""

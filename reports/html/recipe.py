@@ -7,9 +7,11 @@ from typing import Any
 
 from ...evaluation.checklist import KEPT, NOT_KEPT, UNDECIDED
 from ...evaluation.recipe_outcome import read_outcome
+from ...evaluation.tuned import TunedRun
 from ..recipes import in_recipe, pretext_sentences, title, used
 from ..words import sentence_case
 from . import comparison
+from .classifier import grad_cam_of
 
 
 def context(folder: Path) -> dict[str, Any]:
@@ -27,7 +29,11 @@ def context(folder: Path) -> dict[str, Any]:
         shown = comparison.context(comparison.read(folder / asked["folder"]))
         remarks = [in_recipe(remark, name) for remark in shown["remarks"]]
         heading = {"title": sentence_case(name), "about": asked["about"], "anchor": f"-{name}"}
-        compared.append({**shown, **heading, "remarks": remarks})
+        drawn = {
+            run: (folder / tuned, grad_cam_of(TunedRun(folder / tuned)))
+            for run, tuned in asked.get("classifiers", {}).items()
+        }
+        compared.append({**shown, **heading, "remarks": remarks, "gradcam": drawn})
     return {
         "title": title(values),
         "recipe": values,

@@ -52,6 +52,14 @@ evaluation = "knn"
 budgets = "5"
 seeds = 1
 
+[comparisons.tuned]
+about = "What does it look at?"
+evaluation = "finetune"
+budgets = "5"
+seeds = 1
+gradcam = 2
+options = { finetune = { images = 60 } }
+
 [small.settings]
 encoder = { name = "test_resnet", image_size = 32 }
 train = { epochs = 1, batch_size = 64, workers = 0, precision = "fp32" }
@@ -117,7 +125,8 @@ def test_wrong_settings_are_refused_in_one_line(recipe):
 def test_what_cannot_be_compared_is_refused_before_training(recipe, tmp_path):
     out = tmp_path / "out"
     for setting in ({"comparisons.probe.evaluation": "kn"}, {"comparisons.probe.arms": ["imgnet"]},
-                    {"comparisons.probe.options.knn.kk": 2}, {"objective.temp": 2}):  # fmt: skip
+                    {"comparisons.probe.options.knn.kk": 2}, {"objective.temp": 2},
+                    {"comparisons.probe.gradcam": 3}):  # fmt: skip
         with pytest.raises(UsageError):
             run_recipe(recipe, small=True, set=setting, out=tmp_path / "out")
         assert not (out / "runs").exists()
@@ -130,7 +139,7 @@ def test_a_recipe_trains_compares_and_judges_the_pretext_task(ran):
     pretext = values["runs"]["turned"]["pretext"]
     assert pretext["reference"] == 0.25
     assert 0 < pretext["last"] <= 1
-    assert set(values["comparisons"]) == {"probe", "again"}
+    assert set(values["comparisons"]) == {"probe", "again", "tuned"}
     assert values["seconds"] > 0
     assert values["peak_memory_mib"] > 100
     assert values["cpu_seconds"] > 0
@@ -170,13 +179,32 @@ def test_the_same_command_computes_nothing_anew(ran, copied, monkeypatch):
     monkeypatch.setattr(running, "start", never)
     monkeypatch.setattr(running, "go_on", never)
     cell = next(copied.glob("comparisons/probe/cells/turned/*.npz"))
-    before = cell.stat().st_mtime_ns
+    pictures = copied / "classifiers" / "tuned" / "turned" / "gradcam.png"
+    before, drawn = cell.stat().st_mtime_ns, pictures.stat().st_mtime_ns
     file = copied.parent / "turned.toml"
     file.write_text(RECIPE)
     again = run_recipe(str(file), small=True, out=copied)
     assert cell.stat().st_mtime_ns == before
+    assert pictures.stat().st_mtime_ns == drawn
     assert again["runs"] == ran["runs"]
     assert again["seconds"] > ran["seconds"]  # of both attempts
+
+
+def test_a_comparison_can_draw_what_its_classifiers_look_at(ran):
+    folder = ran.folder / ran["comparisons"]["tuned"]["classifiers"]["turned"]
+    assert len((folder / "gradcam.csv").read_text().splitlines()) == 3
+    html = (ran.folder / "report.html").read_text()
+    assert "of the classifier from turned" in html
+    assert str(folder / "gradcam.csv") in html
+
+
+def test_pictures_that_were_interrupted_are_drawn_anew(ran, copied):
+    folder = copied / "classifiers" / "tuned" / "turned"
+    (folder / "gradcam.png").unlink()
+    file = copied.parent / "turned.toml"
+    file.write_text(RECIPE)
+    run_recipe(str(file), small=True, out=copied)
+    assert (folder / "gradcam.png").is_file()
 
 
 def test_an_interrupted_training_goes_on(copied, monkeypatch):
