@@ -37,8 +37,8 @@ from pre-trained weights (`Domain.pretrained_defaults`). The rule was stated bef
    the labels allow. So a choice that suits one task of one set is seen.
 5. For each set, length and cut the candidates are ranked by the gain. Ranks are averaged over the
    cuts of a set, then over lengths, then over sets. The lowest mean rank wins.
-6. From pre-trained weights a candidate is out if it hurts on any set: if the 95 % interval of its
-   gain on all classes lies below 0.
+6. From pre-trained weights a candidate is out if it hurts on any set of the field: if the 95 %
+   interval of its gain on all classes lies below 0. It is not trained on further sets or for longer.
 7. Mean ranks that differ by less than 0.5 are a tie. Of tied candidates the one with fewer settings
    is chosen, then the one that takes less time.
 
@@ -88,6 +88,16 @@ def name_of(settings: Mapping[str, Any]) -> str:
             text = f"{value:.3g}" if isinstance(value, float) else value
             parts.append(f"{key.partition('.')[2]} {text}")
     return ", ".join(parts)
+
+
+def candidate(run: Run) -> tuple[str, str, str]:
+    """Returns what is kept or dropped as one: field, start, and settings."""
+    return run["field"], run["start"], name_of(run["settings"])
+
+
+def hurts(run: Run) -> bool:
+    """Returns whether a candidate is out because of a run from pre-trained weights."""
+    return bool(run["start"] == "imagenet" and _high(run) < 0)
 
 
 def grouped(runs: Iterable[Run], key: Callable[[Run], Any]) -> dict[Any, list[Run]]:

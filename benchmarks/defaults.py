@@ -41,6 +41,8 @@ SCREENED = (
     ("descriptors", 4), ("byol", 4), ("vicreg", 4), ("tico", 4), ("descriptors", 16),
     ("densecl", 4), ("barlow_twins", 4), ("dino", 4), ("moco_v3", 4), ("byol", 16),
 )  # fmt: skip
+FIXED = ("tico", "vicreg", "moco_v3", "barlow_twins", "densecl", "dino", "byol")
+"""Objectives beside SimCLR that are also trained with fixed statistics of batch normalization."""
 GENTLE: tuple[Mapping[str, Any], ...] = (
     {"optimizer.layer_decay": 0.75},
     {"optimizer.anchor": 30.0},
@@ -94,8 +96,12 @@ def queue() -> Iterator[Cell]:
         for scaling in ("linear", "sqrt", "none")
     ]
     fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4)]
+    others_fixed = [{**at_rate(name, 1), **GENTLE[-1]} for name in FIXED]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
         *((sets, "imagenet", "1 minute", [screened[0], *fixed]) for sets in (first, second)),
+        (first, "imagenet", "5 minutes", [fixed[0], screened[0]]),
+        (names[:10], "imagenet", "1 minute", others_fixed),
+        (others, "imagenet", "1 minute", [screened[0], *fixed, *others_fixed]),
         *((sets, "imagenet", "1 minute", screened) for sets in (first, second, others)),
         (names, "imagenet", "1 minute", gentle),
         (first, "imagenet", "1 minute", scaled),
@@ -202,7 +208,9 @@ def run(args: argparse.Namespace) -> None:
                 append(args.out, line)
         return judge
 
-    for cell in waiting(args):
+    failed = set[str]()
+    while left := [cell for cell in waiting(args) if cell.key not in failed]:
+        cell = left[0]
         if time.monotonic() > end:
             break
         try:
@@ -210,6 +218,7 @@ def run(args: argparse.Namespace) -> None:
         except SslKitError as error:  # the others can still be computed
             if "by a signal" in str(error):
                 raise
+            failed.add(cell.key)
             print(f"failed: {cell.key}: {error}", flush=True)
             continue
         append(args.out, line)
@@ -218,14 +227,20 @@ def run(args: argparse.Namespace) -> None:
 
 
 def waiting(args: argparse.Namespace) -> list[Cell]:
-    """Returns the cells of the queue that are not done."""
+    """Returns the cells of the queue that are not done, without candidates that are out."""
     names = Cell.__dataclass_fields__
-    done = {
-        Cell(**{name: r[name] for name in names}).key for r in lines(args.out) if r["kind"] == "run"
-    }
+    runs = [line for line in lines(args.out) if line["kind"] == "run"]
+    done = {Cell(**{name: run[name] for name in names}).key for run in runs}
+    out = {default_tables.candidate(run) for run in runs if default_tables.hurts(run)}
     chosen = args.sets.split(",") if args.sets else list(SETS)
     cells = {cell.key: cell for cell in queue()}
-    return [each for key, each in cells.items() if key not in done and each.set in chosen]
+    return [
+        each
+        for key, each in cells.items()
+        if key not in done
+        and each.set in chosen
+        and default_tables.candidate({**vars(each), "field": SETS[each.set].field}) not in out
+    ]
 
 
 def main() -> None:

@@ -99,7 +99,7 @@ def grad_cam_sheet(
         "Above: the image as the network gets it. Below: what speaks for the predicted class, from "
         "blue (little) to red (the most in this image); nothing speaks for it where it is gray. "
         "The names of the images are in gradcam.csv.",
-        f"The maps have {listed(sorted(sizes))} positions; a larger --image-size gives finer ones. "
+        f"The maps have {listed(sorted(sizes))} positions; a larger image size gives finer ones. "
         f"{shown_sentence(data.dataset.channels, draw.curves)}",
     ]
     title = f"Grad-CAM of {plural(len(tiles), 'test image')}"

@@ -48,7 +48,9 @@ def fact_rows(facts: Inspection) -> Iterator[tuple[str, str]]:
     """Yields names and texts of the facts on all images."""
     looked = facts.looked_at == facts.images
     pixels = "" if looked else f"; the pixels of {facts.looked_at:,} were looked at"
-    yield "Images", f"{facts.images:,}{pixels}"
+    bad, least = sum(facts.unreadable.values()), "" if looked else "at least "
+    unreadable = f", of which {least}{bad:,} cannot be read" if bad else ""
+    yield "Images", f"{facts.images:,}{unreadable}{pixels}"
     if facts.files:
         yield "Files", facts.files
     yield "Read as", ", ".join(facts.types) if len(facts.types) == 1 else _counts(facts.types)

@@ -12,6 +12,7 @@ from ssl_kit.data.inspection import inspect_dataset
 from ssl_kit.data.looking import look_at
 from ssl_kit.data.pixels import suspected_fills
 from ssl_kit.data.splits import split
+from ssl_kit.reports.inspection import fact_rows
 
 rng = np.random.default_rng(0)
 
@@ -77,6 +78,7 @@ def test_what_cannot_be_read_is_named(inspect):
     found = inspect([*pictures(5), "cut off"])
     assert found.unreadable == {"cut off": 1}
     assert found.warnings == ("Unreadable: 1 of the files or images, such as 'image5': cut off.",)
+    assert dict(fact_rows(found))["Images"] == "6, of which 1 cannot be read"
 
 
 def test_nothing_that_can_be_read_is_an_error(memory_dataset):
