@@ -33,6 +33,8 @@ from ssl_kit.evaluation import (
     probe_predict,
 )
 from ssl_kit.nn import create_encoder
+from ssl_kit.training.defaults import domain_defaults
+from ssl_kit.training.settings import merge
 
 METRIC, HOLDOUT, FEW, DRAWS, FOLDS = "balanced_accuracy", 0.2, 10, 5, 5
 KIT = "simclr"  # objective of the kit, where a domain names none
@@ -102,15 +104,22 @@ SETS = {
 
 
 def taken_today() -> str:
-    """Returns a section of docs/defaults.md: the objective that `train` takes in each domain."""
+    """Returns a section of docs/defaults.md: what `train` takes in each domain."""
     rows = ["## What `ssl-kit train` takes today", ""]
     rows += ["| domain | from random weights | from pre-trained weights |", "|---|---|---|"]
     for name in domains:
-        domain = domains[name]
-        scratch = domain.defaults.get("objective", {}).get("name", KIT)
-        weights = domain.pretrained_defaults.get("objective", {}).get("name", scratch)
-        rows.append(f"| {name} | `{scratch}` | `{weights}` |")
+        cells = [_taken(name, start) for start in ("scratch", "imagenet")]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*rows, ""])
+
+
+def _taken(domain: str, start: str) -> str:
+    """Returns the default objective from a start, and settings that the start changes."""
+    asked = {"domain": domain, "encoder": {"init": start}}
+    settings = merge(*domain_defaults(domains[domain], asked).values())
+    objective = settings.get("objective", {}).get("name", KIT)
+    frozen = settings.get("encoder", {}).get("frozen_statistics", False)
+    return f"`{objective}`" + (", statistics of batch normalization frozen" if frozen else "")
 
 
 class Judge:

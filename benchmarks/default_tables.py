@@ -38,7 +38,7 @@ from pre-trained weights (`Domain.pretrained_defaults`). The rule was stated bef
 5. For each set, length and cut the candidates are ranked by the gain. Ranks are averaged over the
    cuts of a set, then over lengths, then over sets. The lowest mean rank wins.
 6. From pre-trained weights a candidate is out if it hurts on any set of the field: if the 95 %
-   interval of its gain on all classes lies below 0. It is not trained on further sets or for longer.
+   interval of its gain on all classes lies below 0. It is not trained on further sets of the field.
 7. Mean ranks that differ by less than 0.5 are a tie. Of tied candidates the one with fewer settings
    is chosen, then the one that takes less time.
 

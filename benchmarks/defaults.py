@@ -17,7 +17,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
@@ -95,11 +95,11 @@ def queue() -> Iterator[Cell]:
         for batch in (32, 512)
         for scaling in ("linear", "sqrt", "none")
     ]
-    fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4)]
+    fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4, 16)]
     others_fixed = [{**at_rate(name, 1), **GENTLE[-1]} for name in FIXED]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
         *((sets, "imagenet", "1 minute", [screened[0], *fixed]) for sets in (first, second)),
-        (first, "imagenet", "5 minutes", [fixed[0], screened[0]]),
+        (first, "imagenet", "5 minutes", [fixed[1], fixed[0], screened[0]]),
         (names[:10], "imagenet", "1 minute", others_fixed),
         (others, "imagenet", "1 minute", [screened[0], *fixed, *others_fixed]),
         *((sets, "imagenet", "1 minute", screened) for sets in (first, second, others)),
@@ -131,11 +131,11 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
-def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
-    """Trains a cell, and returns its line."""
+def trained(cell: Cell, judge: Judge, weights: str, images: int) -> dict[str, Any]:
+    """Trains a cell on about so many images, in whole epochs, and returns its line."""
     pool = len(judge.parts.train)  # the validation part judges
     epoch = pool // (batch := min(cell.settings.get("train.batch_size", BATCH), pool)) * batch
-    epochs = max(1, round(MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] / epoch))
+    epochs = max(1, round(images / epoch))
     apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
     began, used = time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -194,10 +194,8 @@ def references(name: str, judge: Judge, encoder: str) -> list[dict[str, Any]]:
     ]
 
 
-def run(args: argparse.Namespace) -> None:
-    """Works through the queue."""
-    torch.set_num_threads(1)
-    end = time.monotonic() + 60 * args.minutes
+def judges(args: argparse.Namespace) -> Callable[[str, str], Judge]:
+    """Returns what makes the judge of a set and an encoder, once, and notes what starts know."""
 
     @cache
     def judge_of(name: str, encoder: str) -> Judge:
@@ -208,13 +206,23 @@ def run(args: argparse.Namespace) -> None:
                 append(args.out, line)
         return judge
 
+    return judge_of
+
+
+def run(args: argparse.Namespace) -> None:
+    """Works through the queue."""
+    torch.set_num_threads(1)
+    end = time.monotonic() + 60 * args.minutes
+
+    judge_of = judges(args)
     failed = set[str]()
     while left := [cell for cell in waiting(args) if cell.key not in failed]:
         cell = left[0]
         if time.monotonic() > end:
             break
+        images = MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder]
         try:
-            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights))
+            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights), images)
         except SslKitError as error:  # the others can still be computed
             if "by a signal" in str(error):
                 raise

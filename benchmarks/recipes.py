@@ -3,8 +3,9 @@
     ssl-kit recipes run sar-dca --small --data ../shared/data/mstar10
     python benchmarks/recipes.py runs/recipe-*-small
 
-A folder has recipe.json and, below comparisons/, a compare.json for each comparison. What stands
-between the two markers of the page is replaced; a recipe that was not run has no row.
+A folder has recipe.json and, below comparisons/, a compare.json for each comparison. Rows between
+the two markers of the page whose command is that of a folder are replaced, those of other commands
+are kept, and new ones come behind those of the same recipe. A recipe that was not run has no row.
 """
 
 from __future__ import annotations
@@ -64,25 +65,17 @@ def arms(compared: Json, runs: bool) -> str:
     return "<br>".join(lines)
 
 
-def rows(folder: Path, before: Path | None) -> Iterator[list[str]]:
-    """Yields a row for each comparison; what holds for the recipe stands in the first.
-
-    Args:
-        folder: Of a recipe.
-        before: The folder whose rows stand above; the claim of the same recipe is not repeated.
-    """
+def rows(folder: Path) -> Iterator[list[str]]:
+    """Yields a row for each comparison; what holds for the recipe stands in the first."""
     values = read(folder / "recipe.json")
-    paper = values["paper"]
-    data = Path(next(iter(values["runs"].values()))["data"]).name or "demo"
+    paper, run = values["paper"], next(iter(values["runs"].values()))
+    data = Path(run["data"]).name or "demo"
     wall, processor = values["seconds"] / 60, values["cpu_seconds"] / 60
     cost = f"{wall:.0f} min ({processor:.0f}), {values['peak_memory_mib']:,.0f} MiB"
-    first = f"**{values['recipe']}**"
-    if before and read(before / "recipe.json")["recipe"] == values["recipe"]:
-        first += f", on `{data}`"
-    else:
-        author = paper["authors"].split(",")[0]
-        first += f" ({author} et al. {paper['year']}), on `{data}`: {values['claim']}"
-    shared = [first, pretext(values)]
+    author = paper["authors"].split(",")[0]
+    first = f"**{values['recipe']}** ({author} et al. {paper['year']}), on `{data}`"
+    first += f" with `{run['encoder']}`" if "encoder.name=" in values["command"] else ""
+    shared = [f"{first}: {values['claim']}", pretext(values)]
     for name, asked in values["comparisons"].items():
         compared = read(folder / asked["folder"] / "compare.json")
         metric = f"{name}: {compared['main']} by `{compared['evaluation']}`"
@@ -99,12 +92,49 @@ def command(folder: Path) -> str:
     return re.sub(r"(?<=[ =])/\S*/", "", text)
 
 
-def results(folders: list[Path]) -> str:
-    """Returns the table and the commands behind it."""
-    pairs = zip(folders, [None, *folders[:-1]], strict=True)
-    lines = [HEADINGS, ["---"] * len(HEADINGS), *(row for pair in pairs for row in rows(*pair))]
-    table = [f"| {' | '.join(cells)} |" for cells in lines]
-    return "\n".join([*table, "", "```", *map(command, folders), "```"])
+def blocks(text: str) -> dict[str, list[str]]:
+    """Returns the rows of a table by the commands below it, which have the same order."""
+    lines = text.split("\n")
+    found: list[list[str]] = []
+    for row in [line for line in lines if line.startswith("| ")][2:]:
+        if row.startswith("| **"):
+            found.append([])
+        found[-1].append(row)
+    return dict(zip([line for line in lines if line.startswith("ssl-kit ")], found, strict=True))
+
+
+def name_of(block: list[str]) -> str:
+    """Returns the name of the recipe of some rows."""
+    return block[0].split("**")[1]
+
+
+def merged(before: dict[str, list[str]], folders: list[Path]) -> dict[str, list[str]]:
+    """Returns rows by their commands: those of before, and those of folders in their place."""
+    found = dict(before)
+    for folder in folders:
+        block = [f"| {' | '.join(cells)} |" for cells in rows(folder)]
+        if (key := command(folder)) in found:
+            found[key] = block
+            continue
+        pairs = list(found.items())
+        same = [n for n, (_, each) in enumerate(pairs) if name_of(each) == name_of(block)]
+        pairs.insert(same[-1] + 1 if same else len(pairs), (key, block))
+        found = dict(pairs)
+    return found
+
+
+def results(found: dict[str, list[str]]) -> str:
+    """Returns the table, where the claim of a recipe stands once, and the commands behind it."""
+    lines, above = [" | ".join(HEADINGS), " | ".join(["---"] * len(HEADINGS))], ""
+    lines = [f"| {line} |" for line in lines]
+    for block in found.values():
+        first = block[0]
+        if name_of(block) == above:
+            first = re.sub(r"\*\* \([^)]*\), on|\*\*, on", "**, on", first, count=1)
+            first = re.sub(r"(on `[^`]*`(?: with `[^`]*`)?)(?:: .*?)? \|", r"\1 |", first, count=1)
+        lines += [first, *block[1:]]
+        above = name_of(block)
+    return "\n".join([*lines, "", "```", *found, "```"])
 
 
 def main() -> None:
@@ -113,8 +143,9 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=PAGE)
     asked = parser.parse_args()
     before, _, rest = asked.page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    text = f"{before}{BEGIN}\n\n{results(asked.folders)}\n\n{END}{after}"
+    known, _, after = rest.partition(END)
+    found = merged(blocks(known), asked.folders)
+    text = f"{before}{BEGIN}\n\n{results(found)}\n\n{END}{after}"
     asked.page.write_text(text, encoding="utf-8")
 
 

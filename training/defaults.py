@@ -15,6 +15,8 @@ _SECTIONS = ("objective.", "optimizer.", "encoder.")
 _ALWAYS = ("objective.name", "optimizer.lr")
 _WORDS = {"objective.name": "objective {}", "optimizer.lr": "learning rate {:g}"}
 
+_PRETRAINED = {"encoder": {"frozen_statistics": True}}
+
 Layers = dict[str, Mapping[str, Any]]
 
 
@@ -31,6 +33,7 @@ def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
     encoder = merge(domain.defaults, asked).get("encoder", {})
     init = encoder.get("init", "scratch")
     if init != "scratch":
+        layers["ssl-kit for pre-trained weights"] = _PRETRAINED
         layers[f"domain {domain.name} for pre-trained weights"] = domain.pretrained_defaults
     if facts := facts_beside(init) if isinstance(init, str) else {}:
         known = {"name": facts.get("architecture"), "image_size": facts.get("image_size")}
@@ -66,8 +69,12 @@ def explain_defaults(asked: Mapping[str, Any], config: RunConfig) -> str:
     texts = [
         f"{', '.join(p)}: default{'s'[: len(p) - 1]} of {origin}" for origin, p in parts.items()
     ]
+    if not texts:
+        return ""
     sentence = "; ".join(texts)
-    return f"{sentence[0].upper()}{sentence[1:]} ({_PAGE})." if sentence else ""
+    word = sentence.split()[0]
+    first = word if "." in word else word.capitalize()  # a key has no capital
+    return f"{first}{sentence[len(word) :]} ({_PAGE})."
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:

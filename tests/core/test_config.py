@@ -54,6 +54,9 @@ def test_a_domain_has_other_defaults_for_pretrained_weights(two_defaults):
     assert (pretrained.objective.name, pretrained.optimizer.lr) == ("dino", 5e-4)
     assert "hidden_dim" in scratch.objective.options
     assert resolve(WEIGHTS, {"objective": "simclr"}).objective.name == "simclr"
+    assert pretrained.encoder.frozen_statistics
+    assert not scratch.encoder.frozen_statistics
+    assert not resolve(WEIGHTS, {"encoder": {"frozen_statistics": False}}).encoder.frozen_statistics
 
 
 @pytest.mark.parametrize(
@@ -67,14 +70,21 @@ def test_a_domain_has_other_defaults_for_pretrained_weights(two_defaults):
         (
             WEIGHTS,
             "Objective dino, learning rate 0.0005: defaults of domain natural for pre-trained "
-            "weights (docs/defaults.md).",
+            "weights; encoder.frozen_statistics=True: default of ssl-kit for pre-trained weights "
+            "(docs/defaults.md).",
         ),
         (
             {**WEIGHTS, "objective": "mae"},
-            "Learning rate 0.0005: default of domain natural for pre-trained weights "
+            "Learning rate 0.0005: default of domain natural for pre-trained weights; "
+            "encoder.frozen_statistics=True: default of ssl-kit for pre-trained weights "
             "(docs/defaults.md).",
         ),
-        ({**WEIGHTS, "objective": "mae", "optimizer": {"lr": 1.0}}, ""),
+        (
+            {**WEIGHTS, "objective": "mae", "optimizer": {"lr": 1.0}},
+            "encoder.frozen_statistics=True: default of ssl-kit for pre-trained weights "
+            "(docs/defaults.md).",
+        ),
+        ({**NATURAL, "objective": "mae", "optimizer": {"lr": 1.0}}, ""),
     ],
 )
 def test_a_run_says_which_defaults_it_takes(two_defaults, asked, sentence):

@@ -276,8 +276,8 @@ def test_choices_suit_domain_encoder_and_images(images):
     ("name", "init", "found"),
     [
         ("test_resnet", "scratch", (False,)),
-        ("test_resnet", "imagenet", (False, True)),
-        ("test_vit", "imagenet", (False,)),
+        ("test_resnet", "imagenet", (True, False)),
+        ("test_vit", "imagenet", (True,)),  # it has no batch normalization
     ],
 )
 def test_statistics_are_frozen_only_where_weights_have_some(images, name, init, found):
