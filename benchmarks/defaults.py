@@ -59,7 +59,7 @@ class Cell:
         set: Name of the data set.
         start: "imagenet" or "scratch".
         length: Of `MINUTES`.
-        settings: Beside the defaults; "objective" is always among them.
+        settings: Beside the defaults from random weights; "objective" is always among them.
         encoder: Architecture.
         seed: Of all random numbers.
     """
@@ -81,8 +81,12 @@ def at_rate(objective: str, divisor: int) -> dict[str, Any]:
     """Returns the settings of an objective at a fraction of its default learning rate."""
     if divisor == 1:
         return {"objective": objective}
-    rate = objectives[objective].defaults.get("optimizer", {}).get("lr", LR) / divisor
-    return {"objective": objective, "optimizer.lr": rate}
+    return {"objective": objective, "optimizer.lr": rate_of(objective) / divisor}
+
+
+def rate_of(objective: str) -> float:
+    """Returns the learning rate of an objective from random weights."""
+    return float(objectives[objective].defaults.get("optimizer", {}).get("lr", LR))
 
 
 def queue() -> Iterator[Cell]:
@@ -96,12 +100,12 @@ def queue() -> Iterator[Cell]:
         for scaling in ("linear", "sqrt", "none")
     ]
     fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4, 16)]
-    others_fixed = [{**at_rate(name, 1), **GENTLE[-1]} for name in FIXED]
+    others_fixed = [{**at_rate(name, 4), **GENTLE[-1]} for name in FIXED]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
         *((sets, "imagenet", "1 minute", [screened[0], *fixed]) for sets in (first, second)),
         (first, "imagenet", "5 minutes", [fixed[1], fixed[0], screened[0]]),
-        (names[:10], "imagenet", "1 minute", others_fixed),
-        (others, "imagenet", "1 minute", [screened[0], *fixed, *others_fixed]),
+        (others, "imagenet", "1 minute", [fixed[1], screened[0], fixed[0]]),
+        (names, "imagenet", "1 minute", others_fixed),
         *((sets, "imagenet", "1 minute", screened) for sets in (first, second, others)),
         (names, "imagenet", "1 minute", gentle),
         (first, "imagenet", "1 minute", scaled),
@@ -131,8 +135,18 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
-def trained(cell: Cell, judge: Judge, weights: str, images: int) -> dict[str, Any]:
-    """Trains a cell on about so many images, in whole epochs, and returns its line."""
+def trained(
+    cell: Cell, judge: Judge, weights: str, images: int, below: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Trains a cell on about so many images, in whole epochs, and returns its line.
+
+    Args:
+        cell: What is trained.
+        judge: Of its set.
+        weights: File of ImageNet weights.
+        images: Number of images.
+        below: Settings in place of defaults; those of the cell are above them.
+    """
     pool = len(judge.parts.train)  # the validation part judges
     epoch = pool // (batch := min(cell.settings.get("train.batch_size", BATCH), pool)) * batch
     epochs = max(1, round(images / epoch))
@@ -150,7 +164,7 @@ def trained(cell: Cell, judge: Judge, weights: str, images: int) -> dict[str, An
             seed=cell.seed,
             precision="fp32",  # the same on every machine
             workers=0,
-            set={**judge.set.options, **cell.settings, **apart},
+            set={**judge.set.options, **below, **cell.settings, **apart},
             out=Path(folder) / "run",
         )
         seconds, cpu = time.monotonic() - began, time.process_time() - used
@@ -221,8 +235,11 @@ def run(args: argparse.Namespace) -> None:
         if time.monotonic() > end:
             break
         images = MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder]
+        rate = rate_of(cell.settings["objective"])
+        below = {"encoder.frozen_statistics": False, "optimizer.lr": rate}
+        judge = judge_of(cell.set, cell.encoder)
         try:
-            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights), images)
+            line = trained(cell, judge, str(args.weights), images, below)
         except SslKitError as error:  # the others can still be computed
             if "by a signal" in str(error):
                 raise

@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> None:
             own, other = (seconds(args.out, each, cell) for each in (name, REFERENCE))
             images = round(images * other / own)
         try:
-            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights), images)
+            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights), images, {})
         except SslKitError as error:  # the others can still be computed
             if "by a signal" in str(error):
                 raise

@@ -94,13 +94,14 @@ def command(folder: Path) -> str:
 
 def blocks(text: str) -> dict[str, list[str]]:
     """Returns the rows of a table by the commands below it, which have the same order."""
-    lines = text.split("\n")
+    table, _, below = text.partition("```\n")
+    commands = below.partition("\n```")[0].splitlines()
     found: list[list[str]] = []
-    for row in [line for line in lines if line.startswith("| ")][2:]:
+    for row in [line for line in table.split("\n") if line.startswith("| ")][2:]:
         if row.startswith("| **"):
             found.append([])
         found[-1].append(row)
-    return dict(zip([line for line in lines if line.startswith("ssl-kit ")], found, strict=True))
+    return dict(zip(commands, found, strict=True))
 
 
 def name_of(block: list[str]) -> str:

@@ -7,17 +7,40 @@ from typing import Any
 
 from ..core.discovery import domains, objectives
 from ..core.domain import Domain
+from ..core.objective import Objective
 from ..nn.checkpoints import facts_beside
-from .settings import RunConfig, merge
+from .settings import OptimizerConfig, RunConfig, merge
 
 _PAGE = "docs/defaults.md"
 _SECTIONS = ("objective.", "optimizer.", "encoder.")
 _ALWAYS = ("objective.name", "optimizer.lr")
 _WORDS = {"objective.name": "objective {}", "optimizer.lr": "learning rate {:g}"}
 
-_PRETRAINED = {"encoder": {"frozen_statistics": True}}
+_SLOWER = 4  # from pre-trained weights; docs/defaults.md
 
 Layers = dict[str, Mapping[str, Any]]
+
+
+def objective_defaults(objective: type[Objective], name: str, init: str) -> Layers:
+    """Returns the settings of an objective and of the kit, by where they come from.
+
+    An encoder that starts from weights has a lower learning rate and keeps the statistics of batch
+    normalization.
+
+    Args:
+        objective: The class.
+        name: Of the objective.
+        init: Initial weights; "scratch" for random ones.
+    """
+    layers: Layers = {f"objective {name}": objective.defaults}
+    if init != "scratch":
+        usual = OptimizerConfig.model_fields["lr"].default
+        lr = objective.defaults.get("optimizer", {}).get("lr", usual) / _SLOWER
+        layers["ssl-kit for pre-trained weights"] = {
+            "encoder": {"frozen_statistics": True},
+            "optimizer": {"lr": lr},
+        }
+    return layers
 
 
 def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
@@ -33,7 +56,6 @@ def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
     encoder = merge(domain.defaults, asked).get("encoder", {})
     init = encoder.get("init", "scratch")
     if init != "scratch":
-        layers["ssl-kit for pre-trained weights"] = _PRETRAINED
         layers[f"domain {domain.name} for pre-trained weights"] = domain.pretrained_defaults
     if facts := facts_beside(init) if isinstance(init, str) else {}:
         known = {"name": facts.get("architecture"), "image_size": facts.get("image_size")}
@@ -44,23 +66,20 @@ def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
 def explain_defaults(asked: Mapping[str, Any], config: RunConfig) -> str:
     """Returns a sentence on the defaults that a run takes, "" if the user has set all.
 
-    It names objective and learning rate, and what else the domain sets of objective, optimizer and
-    encoder, each with where it comes from.
+    It names objective and learning rate, and what else the domain, or the start from weights, sets
+    of objective, optimizer and encoder, each with where it comes from.
 
     Args:
         asked: What the user has set, nested.
         config: What was resolved from it.
     """
-    given, taken = _flat(asked), _flat(config.model_dump())
-    layers = {
-        "ssl-kit": _flat(RunConfig(domain=config.domain).model_dump()),
-        f"objective {config.objective.name}": _flat(objectives[config.objective.name].defaults),
-    }
-    origins = {key: origin for origin, values in layers.items() for key in values}
-    origins = {key: origins[key] for key in _ALWAYS}
-    for origin, settings in domain_defaults(domains[config.domain], asked).items():
+    given, taken, name = _flat(asked), _flat(config.model_dump()), config.objective.name
+    own, *gentle = objective_defaults(objectives[name], name, config.encoder.init).items()
+    origins = dict.fromkeys(_ALWAYS, "ssl-kit")
+    for origin, settings in (own, *gentle, *domain_defaults(domains[config.domain], asked).items()):
         flat = _flat(settings)  # options of an objective that was not chosen have no effect
-        chosen = [key for key in flat if key.startswith(_SECTIONS) and taken.get(key) == flat[key]]
+        wanted = _ALWAYS if origin == own[0] else _SECTIONS
+        chosen = [key for key in flat if key.startswith(wanted) and taken.get(key) == flat[key]]
         origins |= dict.fromkeys(chosen, origin)
     parts: dict[str, list[str]] = {}
     for key, origin in origins.items():

@@ -30,7 +30,7 @@ from ..data.views import Renderer, changed
 from ..nn.checkpoints import facts_beside, options_beside
 from ..nn.layers import freeze_all_statistics, freeze_first_layers
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
-from .defaults import domain_defaults
+from .defaults import domain_defaults, objective_defaults
 from .engine import divide_batch, process_count
 from .settings import RunConfig, lead_of_objective, merge
 
@@ -52,9 +52,11 @@ def resolve(*layers: Mapping[str, Any]) -> RunConfig:
         )
     ours = {"objective": RunConfig.model_fields["objective"].default.model_dump()}
     below = merge(ours, *domain_defaults(domains[name], asked).values())
-    chosen = validate(RunConfig, merge(below, asked)).objective
+    checked = validate(RunConfig, merge(below, asked))
+    chosen, init = checked.objective, checked.encoder.init
     objective: type[Objective] = objectives[chosen.name]
-    config = validate(RunConfig, merge(objective.defaults, below, asked))
+    lowest = objective_defaults(objective, chosen.name, init).values()
+    config = validate(RunConfig, merge(*lowest, below, asked))
     lead = lead_of_objective(chosen.name, name, asked)
     options = validate(objective.Config, config.objective.options, "objective", lead)
     named = {"name": chosen.name, **options.model_dump()}

@@ -235,7 +235,7 @@ def test_the_python_call_is_on_record(ran):
 def test_the_page_of_results_is_written_from_the_folders(ran, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n")
-    for _ in range(2):  # what stands there is replaced
+    for _ in range(2):  # rows of the same command are replaced
         subprocess.run([sys.executable, SCRIPT, ran.folder, "--page", page], check=True)
     text = page.read_text()
     assert text.startswith("before\n")
@@ -245,3 +245,17 @@ def test_the_page_of_results_is_written_from_the_folders(ran, tmp_path):
     assert "probe: accuracy by `knn`" in text
     assert "random-frozen, budget 5: " in text
     assert "chance among four rotations" in text
+
+
+@pytest.mark.skipif(not SCRIPT.is_file(), reason="no benchmarks/")
+def test_rows_of_other_commands_are_kept(ran, tmp_path):
+    page = tmp_path / "page.md"
+    rows = "| recipe |\n| --- |\n| **turned** (A et al. 2018), on `other`: It. | 1 |\n| | 2 |\n"
+    rows += "| **zebra** (Z et al. 2018), on `other`: It. | 3 |\n"
+    commands = "```\nssl-kit recipes run turned --data other\nssl-kit recipes run zebra\n```\n"
+    page.write_text(f"<!-- results -->\n{rows}\n{commands}<!-- end of results -->\n")
+    subprocess.run([sys.executable, SCRIPT, ran.folder, "--page", page], check=True)
+    text = page.read_text()
+    assert "It. | 1 |\n| | 2 |\n| **turned**, on `demo` | turned:" in text
+    assert text.index("on `demo`") < text.index("**zebra** (Z et al. 2018), on `other`: It. | 3 |")
+    assert "--data other\nssl_kit.commands.recipes.run_recipe(" in text

@@ -48,15 +48,22 @@ def two_defaults(monkeypatch):
 WEIGHTS = {**NATURAL, "encoder": {"init": "imagenet"}}
 
 
+@pytest.mark.parametrize("objective", ["simclr", "tico", "mae"])
+def test_from_weights_the_rate_is_lower_and_statistics_stay(objective):
+    scratch, weights = (resolve(each, {"objective": objective}) for each in (NATURAL, WEIGHTS))
+    assert weights.optimizer.lr == scratch.optimizer.lr / 4
+    assert (weights.encoder.frozen_statistics, scratch.encoder.frozen_statistics) == (True, False)
+    asked = {"encoder": {"frozen_statistics": False}, "optimizer": {"lr": 1e-3}}
+    config = resolve(WEIGHTS, {"objective": objective}, asked)
+    assert (config.encoder.frozen_statistics, config.optimizer.lr) == (False, 1e-3)
+
+
 def test_a_domain_has_other_defaults_for_pretrained_weights(two_defaults):
     scratch, pretrained = resolve(NATURAL), resolve(WEIGHTS)
     assert (scratch.objective.name, scratch.optimizer.lr) == ("byol", 2e-3)
     assert (pretrained.objective.name, pretrained.optimizer.lr) == ("dino", 5e-4)
     assert "hidden_dim" in scratch.objective.options
     assert resolve(WEIGHTS, {"objective": "simclr"}).objective.name == "simclr"
-    assert pretrained.encoder.frozen_statistics
-    assert not scratch.encoder.frozen_statistics
-    assert not resolve(WEIGHTS, {"encoder": {"frozen_statistics": False}}).encoder.frozen_statistics
 
 
 @pytest.mark.parametrize(
