@@ -25,8 +25,8 @@ A domain has defaults for training from random weights (`Domain.defaults`) and o
 from pre-trained weights (`Domain.pretrained_defaults`). The rule was stated before the experiments:
 
 1. Candidates are settings of `ssl-kit train`: objective and learning rate, and for pre-trained
-   weights also `optimizer.layer_decay`, `optimizer.anchor` and `encoder.frozen_layers`. The start
-   without any training is always a candidate; its gain is 0.
+   weights also `encoder.frozen_statistics`, `encoder.frozen_layers`, `optimizer.layer_decay` and
+   `optimizer.anchor`. The start without any training is always a candidate; its gain is 0.
 2. Each candidate is trained on every set of its field, at several lengths. A length is a number of
    images, not a time. A field with a single set borrows sets of neighboring fields.
 3. A classifier of frozen features (ridge regression, `ssl_kit.evaluation.probe_predict`) learns
@@ -46,8 +46,10 @@ To compute what is missing, run `python benchmarks/defaults.py run --out {result
 on where it was ended. {images}
 """
 SCREENING = """
-**First screening.** The tables below hold what has been computed so far. No default has been chosen
-from them yet.
+**What is chosen so far.** The tables below hold what has been computed. From pre-trained weights
+the statistics of batch normalization are frozen and the learning rate is a quarter of that from
+random weights, in every domain. Other objectives, random weights and longer trainings have not been
+compared on all sets yet, and nothing is chosen from them.
 """
 CANDIDATES = """Gains are points of balanced accuracy over the start, means over sets, cuts and
 lengths. *helps* and *hurts* count the sets where the interval of the gain on all classes lies above
@@ -274,7 +276,7 @@ def label_free_page(lines: Sequence[Run], results: Path) -> str:
     """Returns the text of docs/label_free.md."""
     runs = [line for line in lines if line["kind"] == "run"]
     measures = list(dict.fromkeys(name for run in runs for name in run["after"]))
-    parts = [MEASURES.format(results=results, across=LEAST_ACROSS, within=LEAST_WITHIN), SCREENING]
+    parts = [MEASURES.format(results=results, across=LEAST_ACROSS, within=LEAST_WITHIN)]
     kinds = {
         "Across objectives": (lambda r: (r["set"], r["start"], r["length"]), LEAST_ACROSS),
         "Within an objective": (
