@@ -101,8 +101,8 @@ SETS = {
 """The first set of each field, then the others; blood smears are borrowed for tissue."""
 
 
-TODAY = """From pre-trained weights the learning rate is a quarter of the objective's, and the statistics of
-batch normalization are frozen, in every domain.
+TODAY = """From pre-trained weights the learning rate is a quarter of the objective's, and the
+statistics of batch normalization are frozen, in every domain.
 """
 
 
