@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -61,6 +62,21 @@ KNOWN = """## What the starts know without training
 
 Balanced accuracies in percent of the probe (kNN in parentheses) on the validation part.
 *Descriptors* are hand-crafted histograms of color, texture and gradients, without a network.
+"""
+HANDED_BACK = """## What `train` hands back, on the test part
+
+Written by `python benchmarks/handed_back.py train --out {results}`. Each row is one training from
+ImageNet weights with the defaults of the domain. The figures are those of a linear probe on the
+**test part**, with 10 labels a class and with all: of the start, of the encoder that the run hands
+back, and the difference in points with its 95 % interval over groups and draws of labels. *kept* is
+what was chosen on training images: the start, a checkpoint or an interpolation with so much of the
+end.
+"""
+TUNED = """## What `tune` gains, on the test part
+
+Written by `python benchmarks/handed_back.py tune --out {results}`. The search had the time of its
+row on one core. Its settings and the defaults were then trained for the same number of epochs; the
+differences are those of a linear probe on the test part.
 """
 MEASURES = """# How far measures without labels can be trusted
 
@@ -214,6 +230,47 @@ def starts(lines: Sequence[Run]) -> list[str]:
     return [*rows, ""]
 
 
+def kept_of(line: Run) -> str:
+    """Writes what a run handed back, and how much of the training is in it."""
+    kept = line["kept"]
+    return "start" if kept["share"] == 0 else f"{kept['kind']} {100 * kept['share']:.0f} %"
+
+
+def pair(numbers: Sequence[float]) -> str:
+    """Writes start, arm and their difference in percent and points."""
+    arm, against, gain, low, high = (100 * number for number in numbers)
+    verdict = " **hurts**" if high < 0 else " **helps**" if low > 0 else ""
+    return f"{against:.1f} to {arm:.1f}: {gain:+.1f} [{low:.1f}, {high:.1f}]{verdict}"
+
+
+def handed_back(lines: Sequence[Run], results: Path) -> list[str]:
+    """Returns the sections on the test parts."""
+    rows = {kind: [line for line in lines if line["kind"] == kind] for kind in ("train", "tune")}
+    parts = list[str]()
+    if rows["train"]:
+        parts += [HANDED_BACK.format(results=results)]
+        parts += ["| set | length | kept | 10 labels a class | all labels | test groups |"]
+        parts += ["|---" * 6 + "|"]
+        for line in rows["train"]:
+            cells = [line["set"], line["length"], kept_of(line)]
+            cells += [pair(line["start"][budget]) for budget in ("10", "all")]
+            parts.append(f"| {' | '.join(cells)} | {line['groups']} |")
+    if rows["tune"]:
+        parts += ["", TUNED.format(results=results)]
+        parts += [
+            "| set | search | found | over the default, 10 labels | all labels | over the start |"
+        ]
+        parts += ["|---" * 6 + "|"]
+        for line in rows["tune"]:
+            found = f"`{line['objective']}`, lr {line['lr']:.2g}, {line['epochs']} epochs"
+            cells = [pair(line["default"][budget]) for budget in ("10", "all")]
+            start = pair(line["start"]["10"])
+            parts.append(
+                f"| {line['set']} | {line['length']} | {found} | {' | '.join(cells)} | {start} |"
+            )
+    return [*parts, ""]
+
+
 def defaults_page(lines: Sequence[Run], results: Path) -> str:
     """Returns the text of docs/defaults.md."""
     runs = [line for line in lines if line["kind"] == "run"]
@@ -232,6 +289,10 @@ def defaults_page(lines: Sequence[Run], results: Path) -> str:
         for field, of_field in grouped(of_start, lambda run: run["field"]).items():
             parts.append("\n".join([f"### {field}", "", *candidates(of_field), *by_set(of_field)]))
     parts.append("\n".join(starts([line for line in lines if line["kind"] == "start"])))
+    other = results.parent / "handed_back.jsonl"
+    if other.is_file():
+        known = [json.loads(line) for line in other.read_text().splitlines()]
+        parts.append("\n".join(handed_back(known, other)))
     return "\n".join(parts)
 
 
