@@ -26,7 +26,7 @@ from ..training.settings import RunConfig, merge
 from ..training.setup import resolve
 from ..training.start import go_on, start
 from .checklist import fill_in
-from .comparing.arms import FINETUNE, IMAGENET, KINDS, START, evaluations_of
+from .comparing.arms import IMAGENET, KINDS, START, evaluations_of
 from .comparing.cells import compute
 from .comparing.plan import parse_budgets, plan
 from .data import EvaluationData
@@ -95,11 +95,6 @@ class Request:
         configs = {run: self.config_of(run) for run in self.recipe.runs}
         for name, comparison in self.recipe.comparisons.items():
             odd = [arm for arm in comparison.arms if arm not in KINDS]
-            if comparison.gradcam and comparison.evaluation != FINETUNE:
-                raise UsageError(
-                    f"The comparison '{name}' asks for Grad-CAM, which is that of a fine-tuned "
-                    f'classifier. Give evaluation = "{FINETUNE}", or gradcam = 0.'
-                )
             if odd:
                 raise UsageError(
                     f"The comparison '{name}' has the arm '{odd[0]}'; arms beside the runs are "

@@ -152,6 +152,12 @@ class Comparison(Config):
         ),
     ] = 0
 
+    @model_validator(mode="after")
+    def _of_a_classifier(self) -> Comparison:
+        if self.gradcam and self.evaluation != "finetune":
+            raise ValueError("'gradcam' is that of a classifier; it needs evaluation = 'finetune'")
+        return self
+
 
 class Recipe(Config):
     """A complete experiment of a paper."""

@@ -125,8 +125,7 @@ def test_wrong_settings_are_refused_in_one_line(recipe):
 def test_what_cannot_be_compared_is_refused_before_training(recipe, tmp_path):
     out = tmp_path / "out"
     for setting in ({"comparisons.probe.evaluation": "kn"}, {"comparisons.probe.arms": ["imgnet"]},
-                    {"comparisons.probe.options.knn.kk": 2}, {"objective.temp": 2},
-                    {"comparisons.probe.gradcam": 3}):  # fmt: skip
+                    {"comparisons.probe.options.knn.kk": 2}, {"objective.temp": 2}):  # fmt: skip
         with pytest.raises(UsageError):
             run_recipe(recipe, small=True, set=setting, out=tmp_path / "out")
         assert not (out / "runs").exists()

@@ -75,6 +75,11 @@ def test_what_is_set_changes_all_runs_or_a_comparison(written):
         ("learned = 0.5", "learned = 0.2", "must be better than 'reference'"),
         ('arms = ["random-frozen"]', 'runs = ["rotate"]', "Did you mean 'rotation'?"),
         ("[comparisons.probe]", '[comparisons."my probe"]', "is no name"),
+        (
+            "[comparisons.probe]",
+            "[comparisons.probe]\ngradcam = 3",
+            "needs evaluation = 'finetune'",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_file_and_the_nearest_right_thing(written, old, new, message):
