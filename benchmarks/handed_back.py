@@ -46,6 +46,7 @@ class Comparison:
         self.folder, self.images = folder, root / name
         if self.set.prepare is not None:
             self.images = folder / "images"
+            self.images.mkdir()
             self.set.prepare(root / name, self.images)
         self.given = {"domain": self.set.domain, "data": self.images, "init": weights, **SETTINGS}
 

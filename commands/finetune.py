@@ -1,6 +1,5 @@
 """Fine-tunes an encoder and writes the classifier, so that plain timm loads it."""
 
-import shutil
 from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path
@@ -11,8 +10,7 @@ from ..evaluation.requests import choose, prepare
 from ..evaluation.tuned import TunedRun
 from ..reports.grad_cam import write_grad_cam
 from ..reports.printed import Record
-from ..reports.text import GRAD_CAM, finetuned
-from ..training.recipe import Comparison
+from ..reports.text import finetuned
 from ..training.settings import expand
 from ..training.work import shown
 from .config_file import below_flags
@@ -58,13 +56,3 @@ def finetune(
         if gradcam:
             write_grad_cam(TunedRun(folder), prepared.data, gradcam)
     return Record(values, folder, finetuned(values, folder))
-
-
-def draw_grad_cam(quiet: bool, run: Path, comparison: Comparison, folder: Path) -> None:
-    """Fine-tunes a run with the options of a comparison, and draws Grad-CAM, unless it was done."""
-    if (folder / GRAD_CAM).is_file():  # it is written last
-        return
-    shutil.rmtree(folder, ignore_errors=True)  # an interrupted attempt
-    tables = comparison.options
-    options = {**tables.get(FINETUNE, {}), "data": tables.get("data", {})}
-    finetune(run, set=options, gradcam=comparison.gradcam, out=folder, quiet=quiet)

@@ -44,7 +44,7 @@ def run_recipe(
     from ..reports.printed import Record
     from ..reports.recipes import finished
     from ..training.progress import Progress
-    from .finetune import draw_grad_cam
+    from .exports.drawn import draw_grad_cam
 
     flags = {"seed": seed, "max_time": max_time, "data": data or None, "labels": labels or None}
     layer, weights = from_flags(flags), absolute(fspath(imagenet_weights))
