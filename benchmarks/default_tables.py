@@ -40,8 +40,8 @@ from pre-trained weights (`Domain.pretrained_defaults`). The rule was stated bef
    cuts of a set, then over lengths, then over sets. The lowest mean rank wins.
 6. From pre-trained weights a candidate is out if it hurts on any set of the field: if the 95 %
    interval of its gain on all classes lies below 0. It is not trained on further sets of the field.
-7. Mean ranks that differ by less than 0.5 are a tie. Of tied candidates the one with fewer settings
-   is chosen, then the one that takes less time.
+7. Mean ranks that differ by less than 0.5 are a tie. Of tied candidates the default of the kit is
+   chosen, then the one with fewer settings, then the one that takes less time.
 
 To compute what is missing, run `python benchmarks/defaults.py run --out {results}`: it goes
 on where it was ended. {images}
@@ -54,9 +54,10 @@ compared on all sets yet, and nothing is chosen from them.
 """
 CANDIDATES = """Gains are points of balanced accuracy over the start, means over sets, cuts and
 lengths. *helps* and *hurts* count the sets where the interval of the gain on all classes lies above
-or below 0. A candidate without a mean rank lacks some of the sets. CPU seconds are those of one
-thread on a machine that did other work. The second table has the gains on all classes with 95 %
-intervals over groups of the validation part.
+or below 0. A candidate without a mean rank lacks some of the sets; sets and lengths with a single
+candidate are in the second table only. CPU seconds are those of one thread on a machine that did
+other work. The second table has the gains on all classes with 95 % intervals over groups of the
+validation part.
 """
 KNOWN = """## What the starts know without training
 
@@ -154,9 +155,11 @@ def candidates(runs: Sequence[Run]) -> list[str]:
     """Returns the table of the candidates of a field from one start."""
     by_block = grouped(runs, lambda run: (run["set"], run["length"]))
     blocks = {k: grouped(v, lambda run: name_of(run["settings"])) for k, v in by_block.items()}
-    mean_ranks = ranks(blocks)
+    blocks = {k: v for k, v in blocks.items() if len(v) > 1}  # one alone is compared with nothing
+    mean_ranks = ranks(blocks) if blocks else {}
+    compared = [run for of_set in blocks.values() for each in of_set.values() for run in each]
     rows = []
-    for name, of_name in grouped(runs, lambda run: name_of(run["settings"])).items():
+    for name, of_name in grouped(compared, lambda run: name_of(run["settings"])).items():
         cuts = [(run, cut) for run in of_name for cut in run["scores"]]
         whole = grouped(of_name, lambda run: run["set"])
         hurts = [s for s, each in whole.items() if any(_high(run) < 0 for run in each)]
@@ -167,8 +170,9 @@ def candidates(runs: Sequence[Run]) -> list[str]:
         row = f"| {name} | {rank} | {values[0]:+.1f} | {values[1]:+.1f} | {len(helps)} | "
         row += f"{len(hurts)} | {len(whole)} | {seconds:.0f} |"
         rows.append((mean_ranks.get(name, float("inf")), -values[0], row))
+    whole_sets = {name for name, _ in blocks}
     if len(mean_ranks) > 1:
-        row = f"| {UNTOUCHED} | {mean_ranks[UNTOUCHED]:.1f} | 0 | 0 | | | {len(by_block)} | |"
+        row = f"| {UNTOUCHED} | {mean_ranks[UNTOUCHED]:.1f} | 0 | 0 | | | {len(whole_sets)} | |"
         rows.append((mean_ranks[UNTOUCHED], 0.0, row))
     return [
         "| candidate | mean rank | gain, probe | gain, kNN | helps | hurts | sets | CPU seconds |",
