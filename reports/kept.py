@@ -99,10 +99,11 @@ def _reasons(selection: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[
     if manifest["verdict"] != "OK":
         sentences.append(f"The collapse watch says {manifest['verdict']}; see its remedy.")
     if selection["weights_changed"] < _UNTRAINED:
+        frozen = manifest["config"]["encoder"].get("frozen_statistics", False)
+        moved = "; what changed are at most the statistics of batch normalization"
         sentences.append(
-            f"Likely reason: {plural(manifest['steps'], 'step')} hardly changed the weights; what "
-            "changed are at most the statistics of batch normalization. Give more time, or a "
-            "smaller --batch-size."
+            f"Likely reason: {plural(manifest['steps'], 'step')} hardly changed the weights"
+            f"{'' if frozen else moved}. Give more time, or a smaller --batch-size."
         )
     elif gain["high"] is not None and gain["high"] < 0:
         sentences.append(

@@ -4,7 +4,7 @@ from ssl_kit.reports.kept import candidate_words, kept_sentences
 
 MANIFEST = {
     "verdict": "OK", "seconds": 9000, "epochs": 90, "steps": 2,
-    "config": {"optimizer": {"lr": 0.002}, "train": {"keep": "best"}},
+    "config": {"optimizer": {"lr": 0.002}, "train": {"keep": "best"}, "encoder": {}},
 }  # fmt: skip
 
 
@@ -38,7 +38,11 @@ def test_a_run_that_gained_nothing_says_why_that_may_be(end, cka, reason):
 
 def test_a_training_of_few_steps_is_said_to_have_changed_nothing():
     values = {**selection((-0.08, -0.3, 0.1), 0.93), "weights_changed": 2e-7}
-    assert "2 steps hardly changed the weights" in " ".join(kept_sentences(values, MANIFEST))
+    text = " ".join(kept_sentences(values, MANIFEST))
+    assert "2 steps hardly changed the weights; what changed are at most the statistics" in text
+    config = {**MANIFEST["config"], "encoder": {"frozen_statistics": True}}
+    text = " ".join(kept_sentences(values, {**MANIFEST, "config": config}))
+    assert "2 steps hardly changed the weights. Give more time" in text
 
 
 def test_a_gain_is_told_with_its_interval():
