@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import default_tables
+import label_free_tables
 import torch
 from default_sets import HOLDOUT, SETS, Judge, plain
 
@@ -41,6 +42,10 @@ SCREENED = (
     ("descriptors", 4), ("byol", 4), ("vicreg", 4), ("tico", 4), ("descriptors", 16),
     ("densecl", 4), ("barlow_twins", 4), ("dino", 4), ("moco_v3", 4), ("byol", 16),
 )  # fmt: skip
+PAGES = {
+    "defaults.md": default_tables.defaults_page,
+    "label_free.md": label_free_tables.label_free_page,
+}
 FIXED = ("tico", "vicreg", "moco_v3", "barlow_twins", "densecl", "dino", "byol")
 """Objectives beside SimCLR that are also trained with fixed statistics of batch normalization."""
 GENTLE: tuple[Mapping[str, Any], ...] = (
@@ -89,6 +94,12 @@ def rate_of(objective: str) -> float:
     return float(objectives[objective].defaults.get("optimizer", {}).get("lr", LR))
 
 
+def from_random(cell: Cell) -> dict[str, Any]:
+    """Returns the defaults from random weights of settings that differ from pre-trained weights."""
+    rate = rate_of(cell.settings["objective"])
+    return {"encoder.frozen_statistics": False, "optimizer.lr": rate}
+
+
 def queue() -> Iterator[Cell]:
     """Yields all cells, the most urgent first: every part of the queue can be compared."""
     names, screened = list(SETS), [at_rate(*each) for each in SCREENED]
@@ -135,21 +146,11 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
-def trained(
-    cell: Cell, judge: Judge, weights: str, images: int, below: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Trains a cell on about so many images, in whole epochs, and returns its line.
-
-    Args:
-        cell: What is trained.
-        judge: Of its set.
-        weights: File of ImageNet weights.
-        images: Number of images.
-        below: Settings in place of defaults; those of the cell are above them.
-    """
+def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
+    """Trains a cell, and returns its line."""
     pool = len(judge.parts.train)  # the validation part judges
     epoch = pool // (batch := min(cell.settings.get("train.batch_size", BATCH), pool)) * batch
-    epochs = max(1, round(images / epoch))
+    epochs = max(1, round(MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] / epoch))
     apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
     began, used = time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -164,7 +165,7 @@ def trained(
             seed=cell.seed,
             precision="fp32",  # the same on every machine
             workers=0,
-            set={**judge.set.options, **below, **cell.settings, **apart},
+            set={**judge.set.options, **from_random(cell), **cell.settings, **apart},
             out=Path(folder) / "run",
         )
         seconds, cpu = time.monotonic() - began, time.process_time() - used
@@ -234,12 +235,8 @@ def run(args: argparse.Namespace) -> None:
         cell = left[0]
         if time.monotonic() > end:
             break
-        images = MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder]
-        rate = rate_of(cell.settings["objective"])
-        below = {"encoder.frozen_statistics": False, "optimizer.lr": rate}
-        judge = judge_of(cell.set, cell.encoder)
         try:
-            line = trained(cell, judge, str(args.weights), images, below)
+            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights))
         except SslKitError as error:  # the others can still be computed
             if "by a signal" in str(error):
                 raise
@@ -287,7 +284,9 @@ def main() -> None:
     elif args.action == "queue":
         print("\n".join(cell.key for cell in waiting(args)))
     else:
-        default_tables.write(lines(args.out), args.out)
+        for name, page in PAGES.items():
+            text = page(lines(args.out), args.out).rstrip("\n")
+            (args.out.parent / name).write_text(f"{text}\n")
 
 
 if __name__ == "__main__":

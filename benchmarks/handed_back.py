@@ -1,14 +1,11 @@
-r"""What `train` hands back from ImageNet weights, and what `tune` gains, on the test parts.
+"""What `train` hands back from ImageNet weights, against the start, on the test parts.
 
-    python benchmarks/handed_back.py train --out docs/handed_back.jsonl
-    python benchmarks/handed_back.py tune --budget 15m --out docs/handed_back.jsonl
+    python benchmarks/handed_back.py --out docs/handed_back.jsonl
     python benchmarks/defaults.py table --out docs/defaults.jsonl
 
-`train` trains on each set with the defaults of its domain, and compares the encoder that the run
-hands back with the start. `tune` searches settings first, trains with what it found and, for as
-many epochs, with the defaults, and compares the two. Only the objective, its options and those of
-training differ from the defaults of the kit; the encoder and the size of the images do not. A set
-whose line is there is left out. The last command writes the tables into docs/defaults.md.
+Each set is trained on with the defaults of its domain. Encoder, image size and length are those of
+benchmarks/defaults.py. A set whose line is there is left out. The second command writes the table
+into docs/defaults.md.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ import torch
 from default_sets import HOLDOUT, SETS, ImageSet
 from defaults import BATCH, ENCODER, IMAGES_A_MINUTE, MINUTES, SIZE, append, lines
 
-from ssl_kit import compare, open_data, train, tune
+from ssl_kit import compare, open_data, train
 from ssl_kit.data import split
 
 ESTIMATE = ("value", "low", "high")
@@ -58,10 +55,10 @@ class Comparison:
         batch = min(BATCH, pool)
         return batch, pool // batch * batch
 
-    def train(self, name: str, **settings: Any) -> Any:
-        """Trains with what is given, and returns the run."""
-        given = {**self.given, "holdout": HOLDOUT, **settings, "out": self.folder / name}
-        return train(**given, set=self.set.options)
+    def train(self, epochs: int, batch_size: int) -> Any:
+        """Trains by default, and returns the run."""
+        given = {**self.given, "epochs": epochs, "batch_size": batch_size, "holdout": HOLDOUT}
+        return train(**given, set=self.set.options, out=self.folder / "run")
 
     def differences(self, *arms: str | Path) -> dict[str, Any]:
         """Returns main metric and difference of the first arm from the others, by label budget."""
@@ -89,7 +86,7 @@ def by_default(comparison: Comparison, length: str) -> dict[str, Any]:
     """Trains by default for a length of `MINUTES`, and compares with the start."""
     batch, epoch = comparison.batches()
     epochs = max(1, round(MINUTES[length] * IMAGES_A_MINUTE[ENCODER] / epoch))
-    run = comparison.train("run", epochs=epochs, batch_size=batch)
+    run = comparison.train(epochs, batch)
     return {
         "objective": run.config.objective.name,
         "images": epochs * epoch,
@@ -98,32 +95,9 @@ def by_default(comparison: Comparison, length: str) -> dict[str, Any]:
     }
 
 
-def by_search(comparison: Comparison, budget: str) -> dict[str, Any]:
-    """Searches settings, and compares what they give with the defaults and the start."""
-    searched = tune(
-        **{**comparison.given, "batch_size": comparison.batches()[0]},
-        holdout=HOLDOUT,
-        budget=budget,
-        set=comparison.set.options,
-        out=comparison.folder / "search",
-    )
-    config = searched.folder / "config.toml"
-    tuned = comparison.train("tuned", config=config)
-    train_again = {"epochs": tuned.config.train.epochs, "batch_size": tuned.config.train.batch_size}
-    default = comparison.train("default", **train_again)
-    return {
-        "objective": tuned.config.objective.name,
-        "lr": tuned.config.optimizer.lr,
-        "epochs": tuned.config.train.epochs,
-        "said": str(searched).partition("Winner: ")[2].splitlines()[:3],
-        **comparison.differences(tuned.folder, default.folder, "start"),
-    }
-
-
 def main() -> None:
     """Works through the sets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=["train", "tune"])
     parser.add_argument("--out", type=Path, default=Path("docs/handed_back.jsonl"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument(
@@ -132,20 +106,18 @@ def main() -> None:
         default=Path("../shared/weights/tf_efficientnet_lite0.imagenet.safetensors"),
     )
     parser.add_argument("--length", choices=list(MINUTES), default="1 minute")
-    parser.add_argument("--budget", default="15m", help="of a search")
     parser.add_argument("--sets", default="", help="names, separated by commas")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    length = args.length if args.action == "train" else args.budget
-    done = {(r["kind"], r["set"], r["length"]) for r in lines(args.out)}
+    done = {(line["set"], line["length"]) for line in lines(args.out)}
     for name in args.sets.split(",") if args.sets else SETS:
-        if (args.action, name, length) in done:
+        if (name, args.length) in done:
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             comparison = Comparison(name, args.data, str(args.weights), Path(folder))
-            found = (by_default if args.action == "train" else by_search)(comparison, length)
-        about = {"kind": args.action, "set": name, "field": SETS[name].field, "length": length}
+            found = by_default(comparison, args.length)
+        about = {"set": name, "field": SETS[name].field, "length": args.length}
         line = {**about, **found, "seconds": round(time.monotonic() - began)}
         append(args.out, line)
         print(line, flush=True)

@@ -15,7 +15,6 @@ _PAGE = "docs/defaults.md"
 _SECTIONS = ("objective.", "optimizer.", "encoder.")
 _ALWAYS = ("objective.name", "optimizer.lr")
 _WORDS = {"objective.name": "objective {}", "optimizer.lr": "learning rate {:g}"}
-
 _SLOWER = 4  # from pre-trained weights; docs/defaults.md
 
 Layers = dict[str, Mapping[str, Any]]

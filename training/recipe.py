@@ -277,6 +277,8 @@ def _checked(values: Mapping[str, Any]) -> Recipe:
         for run in comparison.runs:
             if run not in recipe.runs:
                 raise unknown_key(f"comparisons.{name}.runs: {run}", run, recipe.runs, "Runs are")
+        if comparison.gradcam and any(recipe.runs[run].each for run in recipe.runs_of(name)):
+            raise UsageError(f"comparisons.{name}.gradcam needs one run for all groups; give 0.")
     return recipe
 
 

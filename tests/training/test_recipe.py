@@ -80,6 +80,12 @@ def test_what_is_set_changes_all_runs_or_a_comparison(written):
             "[comparisons.probe]\ngradcam = 3",
             "needs evaluation = 'finetune'",
         ),
+        (
+            "[runs.rotation.pretext]",
+            "[comparisons.drawn]\nabout = '?'\nevaluation = 'finetune'\ngradcam = 3\n"
+            "[runs.rotation]\neach = 'group'\n[runs.rotation.pretext]",
+            "needs one run for all groups",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_file_and_the_nearest_right_thing(written, old, new, message):

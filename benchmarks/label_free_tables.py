@@ -1,0 +1,88 @@
+"""The text of docs/label_free.md, from the results of benchmarks/defaults.py."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+from default_tables import Run, gain, grouped
+from scipy.stats import ConstantInputWarning, spearmanr
+
+LEAST_ACROSS, LEAST_WITHIN = 5, 3  # runs, for a rank correlation
+MEASURES = """# How far measures without labels can be trusted
+
+This page was written by `python benchmarks/defaults.py table --out {results}`.
+Do not edit it.
+
+The collapse watch measures the features and the projections of 256 images (`metrics.jsonl`), and
+needs no labels. The tables show how these measures go along with the gain of a probe over the
+untouched start, mean over the cuts of the labels (the runs are in [defaults.md](defaults.md)). They
+are Spearman rank correlations: of the measure at the end and, behind the slash, of its change from
+the start. 1 or -1 means that the measure orders the runs as the probe does, 0 that it says nothing.
+In the last column stands, in parentheses, in how many groups of runs the sign is that of the mean.
+
+*Across objectives*: over all runs of a set from the same start with the same length, mean over the
+sets of a field. *Within an objective*: over runs of a set that differ in learning rate, length or
+seed only, mean over sets and objectives. A dash stands where there are fewer than {across} runs of
+a set, or {within} of an objective. A measure is used for a choice without labels only if its
+correlation has the same sign in every group and exceeds 0.6 in the mean.
+"""
+
+
+def correlation(runs: Sequence[Run], measure: str, change: bool) -> float | None:
+    """Returns the rank correlation of a measure with the gain; None if one of them is constant."""
+    gains = [mean(gain([run], cut, "probe") for cut in run["scores"]) for run in runs]
+    before = [run["before"].get(measure, 0.0) if change else 0.0 for run in runs]
+    values = [run["after"][measure] - b for run, b in zip(runs, before, strict=True)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantInputWarning)
+        rho = float(spearmanr(values, gains).statistic)
+    return None if rho != rho else rho
+
+
+def correlations(groups: Sequence[Sequence[Run]], measure: str, count: bool) -> str:
+    """Returns the mean correlations of the value and of the change, as a cell.
+
+    Args:
+        groups: Runs that are compared with each other.
+        measure: Name of the measure.
+        count: Whether to add in how many groups the sign is that of the mean.
+    """
+    having = [[run for run in group if measure in run["after"]] for group in groups]
+    texts = []
+    for change in (False, True):
+        found = [correlation(group, measure, change) for group in having if len(group) > 2]
+        known = [rho for rho in found if rho is not None]
+        same = sum(rho * mean(known) > 0 for rho in known)
+        agree = f" ({same} of {len(known)})" if count else ""
+        texts.append(f"{mean(known):+.2f}{agree}" if known else "-")
+    return "-" if texts == ["-", "-"] else " / ".join(texts)
+
+
+def label_free_page(lines: Sequence[Run], results: Path) -> str:
+    """Returns the text of docs/label_free.md."""
+    runs = [line for line in lines if line["kind"] == "run"]
+    measures = list(dict.fromkeys(name for run in runs for name in run["after"]))
+    parts = [MEASURES.format(results=results, across=LEAST_ACROSS, within=LEAST_WITHIN)]
+    kinds = {
+        "Across objectives": (lambda r: (r["set"], r["start"], r["length"]), LEAST_ACROSS),
+        "Within an objective": (
+            lambda r: (r["set"], r["start"], r["settings"]["objective"]),
+            LEAST_WITHIN,
+        ),
+    }
+    fields = list(dict.fromkeys(run["field"] for run in runs))
+    for title, (key, least) in kinds.items():
+        groups = [group for group in grouped(runs, key).values() if len(group) >= least]
+        columns = {f: [g for g in groups if g[0]["field"] == f] for f in fields} | {"all": groups}
+        rows = [f"## {title}", "", "| measure | " + " | ".join(columns) + " |"]
+        rows.append("|---" * (1 + len(columns)) + "|")
+        counts = [f"{len(g)} ({sum(map(len, g))})" for g in columns.values()]
+        rows.append("| *groups (runs)* | " + " | ".join(counts) + " |")
+        for measure in measures:
+            cells = [correlations(g, measure, f == "all") for f, g in columns.items()]
+            rows.append(f"| {measure} | " + " | ".join(cells) + " |")
+        parts.append("\n".join([*rows, ""]))
+    return "\n".join(parts)
