@@ -25,6 +25,7 @@ from ssl_kit import compare, open_data, train
 from ssl_kit.data import split
 
 ESTIMATE = ("value", "low", "high")
+DRAWS = 10  # of the labels, when there are few
 SETTINGS = {"encoder": ENCODER, "image_size": SIZE, "workers": 0, "precision": "fp32"}
 
 
@@ -63,10 +64,14 @@ class Comparison:
     def differences(self, *arms: str | Path) -> dict[str, Any]:
         """Returns main metric and difference of the first arm from the others, by label budget."""
         compared = compare(
-            *arms, budgets="10,all", seeds=3, controls=False, out=self.folder / "compared"
+            *arms, budgets="10,all", seeds=DRAWS, controls=False, out=self.folder / "compared"
         )
         first, metric = compared["arms"][0]["name"], compared["main"]
-        found: dict[str, Any] = {"metric": metric, "groups": compared["data"]["test_groups"]}
+        found: dict[str, Any] = {
+            "metric": metric,
+            "draws": DRAWS,
+            "groups": compared["data"]["test_groups"],
+        }
         for row in compared["differences"]:
             if row["arm"] == first:
                 pair = [_value(compared, row[key], row["budget"]) for key in ("arm", "against")]
