@@ -94,10 +94,14 @@ def rate_of(objective: str) -> float:
     return float(objectives[objective].defaults.get("optimizer", {}).get("lr", LR))
 
 
-def from_random(cell: Cell) -> dict[str, Any]:
-    """Returns the defaults from random weights of settings that differ from pre-trained weights."""
+def below(cell: Cell) -> dict[str, Any]:
+    """Returns what a cell's settings are put on, so that defaults can change: those of scratch."""
     rate = rate_of(cell.settings["objective"])
-    return {"encoder.frozen_statistics": False, "optimizer.lr": rate}
+    return {
+        "encoder.frozen_statistics": False,
+        "encoder.image_size": SIZE,
+        "optimizer.lr": rate,
+    }
 
 
 def queue() -> Iterator[Cell]:
@@ -111,11 +115,13 @@ def queue() -> Iterator[Cell]:
         for scaling in ("linear", "sqrt", "none")
     ]
     fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4, 16)]
+    sizes = [{**fixed[1], "encoder.image_size": size} for size in (128, 96)]
     others_fixed = [{**at_rate(name, 4), **GENTLE[-1]} for name in FIXED]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
         *((sets, "imagenet", "1 minute", [screened[0], *fixed]) for sets in (first, second)),
-        (first, "imagenet", "5 minutes", [fixed[1], fixed[0], screened[0]]),
         (others, "imagenet", "1 minute", [fixed[1], screened[0], fixed[0]]),
+        (names, "imagenet", "1 minute", sizes),
+        (first, "imagenet", "5 minutes", [fixed[1], sizes[0], fixed[0], screened[0]]),
         (names, "imagenet", "1 minute", others_fixed),
         *((sets, "imagenet", "1 minute", screened) for sets in (first, second, others)),
         (names, "imagenet", "1 minute", gentle),
@@ -150,7 +156,9 @@ def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
     """Trains a cell, and returns its line."""
     pool = len(judge.parts.train)  # the validation part judges
     epoch = pool // (batch := min(cell.settings.get("train.batch_size", BATCH), pool)) * batch
-    epochs = max(1, round(MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] / epoch))
+    size = cell.settings.get("encoder.image_size", SIZE)
+    images = MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] * (SIZE / size) ** 2
+    epochs = max(1, round(images / epoch))
     apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
     began, used = time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -159,13 +167,12 @@ def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
             data=judge.folder,
             encoder=cell.encoder,
             init=weights if cell.start == "imagenet" else "scratch",
-            image_size=SIZE,
             epochs=epochs,
             batch_size=batch,
             seed=cell.seed,
             precision="fp32",  # the same on every machine
             workers=0,
-            set={**judge.set.options, **from_random(cell), **cell.settings, **apart},
+            set={**judge.set.options, **below(cell), **cell.settings, **apart},
             out=Path(folder) / "run",
         )
         seconds, cpu = time.monotonic() - began, time.process_time() - used
