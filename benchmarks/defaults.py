@@ -118,9 +118,8 @@ def queue() -> Iterator[Cell]:
     sizes = [{**fixed[1], "encoder.image_size": size} for size in (128, 96)]
     others_fixed = [{**at_rate(name, 4), **GENTLE[-1]} for name in FIXED]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
-        *((sets, "imagenet", "1 minute", [screened[0], *fixed]) for sets in (first, second)),
-        (others, "imagenet", "1 minute", [fixed[1], screened[0], fixed[0]]),
-        (names, "imagenet", "1 minute", sizes),
+        (names, "imagenet", "1 minute", [fixed[1], *sizes, fixed[0]]),
+        (first + second, "imagenet", "1 minute", [screened[0], fixed[2]]),
         (first, "imagenet", "5 minutes", [fixed[1], sizes[0], fixed[0], screened[0]]),
         (names, "imagenet", "1 minute", others_fixed),
         *((sets, "imagenet", "1 minute", screened) for sets in (first, second, others)),
