@@ -35,6 +35,7 @@ from ssl_kit.evaluation import (
 from ssl_kit.nn import create_encoder
 
 METRIC, HOLDOUT, FEW, DRAWS, FOLDS = "balanced_accuracy", 0.2, 10, 5, 5
+HARD_AT = 64  # pixels
 KIT = "simclr"  # objective of the kit, where a domain names none
 Task = Callable[[Path, list[str]], list[str]]
 Scores = dict[str, dict[str, Result]]
@@ -125,7 +126,6 @@ class Judge:
         name: Of the set, a key of `SETS`.
         root: Folder that holds the sets.
         encoder: Architecture of the random weights.
-        size: Height and width of the images in pixels.
         weights: File of ImageNet weights, ARCHITECTURE.*.safetensors.
 
     Attributes:
@@ -133,13 +133,13 @@ class Judge:
             cross-validation within the training part; empty if there are two classes.
     """
 
-    def __init__(self, name: str, root: Path, encoder: str, size: int, weights: str) -> None:
+    def __init__(self, name: str, root: Path, encoder: str, weights: str) -> None:
         self.set, self.folder = SETS[name], root / name
         if self.set.prepare is not None:
             self._prepared = TemporaryDirectory()
             self.folder = Path(self._prepared.name)
             self.set.prepare(root / name, self.folder)
-        self._encoder, self._size, self._weights = encoder, size, weights
+        self._encoder, self._weights = encoder, weights
         self._pretrained = Path(weights).name.partition(".")[0]
         dataset = open_data(
             domain=self.set.domain, data=self.folder, set={**self.set.options, "seed": 0}
@@ -150,30 +150,30 @@ class Judge:
         kept = kept_in_memory(dataset, labeled)
         self.data = EvaluationData(kept, self.parts, domains[self.set.domain], workers=0)
         self.positions, self.index = labeled, dataset.index
-        self.starts: dict[str, Scores] = {}
+        self.starts: dict[tuple[str, int], Scores] = {}
         self.hard: tuple[str, ...] = ()
         if len(self.index.classes) > 2:
-            self.hard = self._hardest(self.start("imagenet"))
+            self.hard = self._hardest(self.start("imagenet", HARD_AT))
 
-    def start(self, start: str) -> Pretrained:
+    def start(self, start: str, size: int) -> Pretrained:
         """Returns the untouched start: "imagenet", "scratch" or "descriptors"."""
-        given = (self._size, self.data.dataset, self.positions)
+        given = (size, self.data.dataset, self.positions)
         if start == "imagenet":
             return from_init(self._weights, self._pretrained, *given)
         untrained = from_init("scratch", self._encoder, *given)
         if start == "scratch":
             measure_statistics(untrained, *given[1:], self.data.domain)
             return untrained
-        network = create_encoder("handcrafted", len(untrained.channels), self._size)
+        network = create_encoder("handcrafted", len(untrained.channels), size)
         return Pretrained(
-            start, network, untrained.channels, untrained.statistics, self._size, "no weights"
+            start, network, untrained.channels, untrained.statistics, size, "no weights"
         )
 
-    def of_start(self, start: str) -> Scores:
+    def of_start(self, start: str, size: int) -> Scores:
         """Returns the scores of an untouched start, which are computed once."""
-        if start not in self.starts:
-            self.starts[start] = self.scores(self.start(start))
-        return self.starts[start]
+        if (start, size) not in self.starts:
+            self.starts[start, size] = self.scores(self.start(start, size))
+        return self.starts[start, size]
 
     def scores(self, model: Pretrained) -> Scores:
         """Scores an encoder on every cut of the labels."""

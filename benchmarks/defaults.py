@@ -17,81 +17,24 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import default_tables
 import label_free_tables
 import torch
+from default_queue import BATCH, ENCODER, IMAGES_A_MINUTE, MINUTES, SIZE, Cell, queue, rate_of
 from default_sets import HOLDOUT, SETS, Judge, plain
 
 from ssl_kit import SslKitError, load, train
-from ssl_kit.nn import objectives
 
-ENCODER, SIZE, BATCH = "tf_efficientnet_lite0", 64, 128
-IMAGES_A_MINUTE = {"tf_efficientnet_lite0": 8_000, "resnet18": 16_000}
-MINUTES = {"1 minute": 1, "5 minutes": 5, "30 minutes": 30}
-LR = 2e-3  # the kit's default; an objective may have another one
-SCREENED = (
-    ("simclr", 1), ("simclr", 4), ("descriptors", 1), ("byol", 1), ("vicreg", 1), ("tico", 1),
-    ("simclr", 16), ("densecl", 1), ("barlow_twins", 1), ("dino", 1), ("moco_v3", 1),
-    ("descriptors", 4), ("byol", 4), ("vicreg", 4), ("tico", 4), ("descriptors", 16),
-    ("densecl", 4), ("barlow_twins", 4), ("dino", 4), ("moco_v3", 4), ("byol", 16),
-)  # fmt: skip
+LARGER = (96, 128, 192)  # sizes in pixels at which ImageNet weights are judged as well
 PAGES = {
     "defaults.md": default_tables.defaults_page,
     "label_free.md": label_free_tables.label_free_page,
 }
-FIXED = ("tico", "vicreg", "moco_v3", "barlow_twins", "densecl", "dino", "byol")
-"""Objectives beside SimCLR that are also trained with fixed statistics of batch normalization."""
-GENTLE: tuple[Mapping[str, Any], ...] = (
-    {"optimizer.layer_decay": 0.75},
-    {"optimizer.anchor": 30.0},
-    {"encoder.frozen_layers": 8},
-    {"encoder.frozen_statistics": True},
-)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training.
-
-    Attributes:
-        set: Name of the data set.
-        start: "imagenet" or "scratch".
-        length: Of `MINUTES`.
-        settings: Beside the defaults from random weights; "objective" is always among them.
-        encoder: Architecture.
-        seed: Of all random numbers.
-    """
-
-    set: str
-    start: str
-    length: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    encoder: str = ENCODER
-    seed: int = 0
-
-    @property
-    def key(self) -> str:
-        """What tells the cell from others, as text."""
-        return json.dumps(vars(self), sort_keys=True)
-
-
-def at_rate(objective: str, divisor: int) -> dict[str, Any]:
-    """Returns the settings of an objective at a fraction of its default learning rate."""
-    if divisor == 1:
-        return {"objective": objective}
-    return {"objective": objective, "optimizer.lr": rate_of(objective) / divisor}
-
-
-def rate_of(objective: str) -> float:
-    """Returns the learning rate of an objective from random weights."""
-    return float(objectives[objective].defaults.get("optimizer", {}).get("lr", LR))
 
 
 def below(cell: Cell) -> dict[str, Any]:
@@ -101,40 +44,8 @@ def below(cell: Cell) -> dict[str, Any]:
         "encoder.frozen_statistics": False,
         "encoder.image_size": SIZE,
         "optimizer.lr": rate,
+        "views.relative_size": 1.0,
     }
-
-
-def queue() -> Iterator[Cell]:
-    """Yields all cells, the most urgent first: every part of the queue can be compared."""
-    names, screened = list(SETS), [at_rate(*each) for each in SCREENED]
-    first, second, others = names[:5], names[5:10], names[10:]
-    gentle = [{**at_rate("simclr", divisor), **each} for each in GENTLE for divisor in (1, 4)]
-    scaled = [
-        {**at_rate("simclr", 4), "train.batch_size": batch, "optimizer.scaling": scaling}
-        for batch in (32, 512)
-        for scaling in ("linear", "sqrt", "none")
-    ]
-    fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4, 16)]
-    sizes = [{**fixed[1], "encoder.image_size": size} for size in (128, 96)]
-    others_fixed = [{**at_rate(name, 4), **GENTLE[-1]} for name in FIXED]
-    steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
-        (names, "imagenet", "1 minute", [fixed[1], *sizes, fixed[0]]),
-        (first + second, "imagenet", "1 minute", [screened[0], fixed[2]]),
-        (first, "imagenet", "5 minutes", [fixed[1], sizes[0], fixed[0], screened[0]]),
-        (names, "imagenet", "1 minute", others_fixed),
-        *((sets, "imagenet", "1 minute", screened) for sets in (first, second, others)),
-        (names, "imagenet", "1 minute", gentle),
-        (first, "imagenet", "1 minute", scaled),
-        (names, "imagenet", "5 minutes", screened),
-        (names, "scratch", "1 minute", screened),
-        (names, "scratch", "5 minutes", screened),
-        (names, "imagenet", "30 minutes", screened[:6]),
-        (names, "scratch", "30 minutes", screened[:6]),
-    ]
-    for sets, start, length, candidates in steps:
-        encoder = ENCODER if start == "imagenet" else "resnet18"
-        for settings, name in product(candidates, sets):
-            yield Cell(name, start, length, settings, encoder)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -151,12 +62,31 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
-def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
-    """Trains a cell, and returns its line."""
+def size_of(cell: Cell) -> int:
+    """Returns the size in pixels of the images that the encoder of a cell is judged on."""
+    return int(cell.settings.get("encoder.image_size", SIZE))
+
+
+def images_of(cell: Cell) -> float:
+    """Returns how many images a cell sees; larger ones are as many fewer as they cost more."""
+    views = size_of(cell) * cell.settings.get("views.relative_size", 1)
+    return float(MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] * (SIZE / views) ** 2)
+
+
+def trained(
+    cell: Cell, judge: Judge, weights: str, images: float, stand_on: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Trains a cell, and returns its line.
+
+    Args:
+        cell: The training.
+        judge: Of its set.
+        weights: File of ImageNet weights.
+        images: About how many images it sees; a whole number of epochs.
+        stand_on: Settings below those of the cell and above the defaults.
+    """
     pool = len(judge.parts.train)  # the validation part judges
     epoch = pool // (batch := min(cell.settings.get("train.batch_size", BATCH), pool)) * batch
-    size = cell.settings.get("encoder.image_size", SIZE)
-    images = MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] * (SIZE / size) ** 2
     epochs = max(1, round(images / epoch))
     apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
     began, used = time.monotonic(), time.process_time()
@@ -171,7 +101,7 @@ def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
             seed=cell.seed,
             precision="fp32",  # the same on every machine
             workers=0,
-            set={**judge.set.options, **below(cell), **cell.settings, **apart},
+            set={**judge.set.options, **stand_on, **cell.settings, **apart},
             out=Path(folder) / "run",
         )
         seconds, cpu = time.monotonic() - began, time.process_time() - used
@@ -191,7 +121,7 @@ def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
         "verdict": after["verdict"],
         "before": {name: float(f"{value:.4g}") for name, value in before.items()},
         "after": {name: float(f"{after[name]:.4g}") for name in before},
-        "scores": plain(scores, judge.of_start(cell.start)),
+        "scores": plain(scores, judge.of_start(cell.start, size_of(cell))),
     }
 
 
@@ -199,18 +129,21 @@ def references(name: str, judge: Judge, encoder: str) -> list[dict[str, Any]]:
     """Returns the lines of the untouched starts of a set."""
     sizes = {"train": len(judge.parts.train), "val": len(judge.parts.val)}
     groups = len(set(judge.index.groups[judge.parts.val].tolist()))
+    starts = [("imagenet", size) for size in (SIZE, *LARGER)]
+    others = [("scratch", SIZE), ("descriptors", SIZE)]
     return [
         {
             "kind": "start",
             "set": name,
             "field": judge.set.field,
             "start": start,
+            "size": size,
             "encoder": encoder,
             "hard": list(judge.hard),
             "images": {**sizes, "val groups": groups},
-            "scores": plain(judge.of_start(start)),
+            "scores": plain(judge.of_start(start, size)),
         }
-        for start in ("imagenet", "scratch", "descriptors")
+        for start, size in (*starts, *others)
         if encoder == ENCODER or start == "scratch"
     ]
 
@@ -220,7 +153,7 @@ def judges(args: argparse.Namespace) -> Callable[[str, str], Judge]:
 
     @cache
     def judge_of(name: str, encoder: str) -> Judge:
-        judge = Judge(name, args.data, encoder, SIZE, str(args.weights))
+        judge = Judge(name, args.data, encoder, str(args.weights))
         known = {(r["set"], r["encoder"]) for r in lines(args.out) if r["kind"] == "start"}
         if (name, encoder) not in known:
             for line in references(name, judge, encoder):
@@ -242,7 +175,8 @@ def run(args: argparse.Namespace) -> None:
         if time.monotonic() > end:
             break
         try:
-            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights))
+            given = (judge_of(cell.set, cell.encoder), str(args.weights))
+            line = trained(cell, *given, images_of(cell), below(cell))
         except SslKitError as error:  # the others can still be computed
             if "by a signal" in str(error):
                 raise

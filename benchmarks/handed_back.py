@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from default_queue import BATCH, ENCODER, IMAGES_A_MINUTE, MINUTES
 from default_sets import HOLDOUT, SETS, ImageSet
-from defaults import BATCH, ENCODER, IMAGES_A_MINUTE, MINUTES, SIZE, append, lines
+from defaults import append, lines
 
 from ssl_kit import compare, open_data, train
 from ssl_kit.data import split
 
 ESTIMATE = ("value", "low", "high")
 DRAWS = 10  # of the labels, when there are few
-SETTINGS = {"encoder": ENCODER, "image_size": SIZE, "workers": 0, "precision": "fp32"}
+SETTINGS = {"encoder": ENCODER, "workers": 0, "precision": "fp32"}
 
 
 class Comparison:
@@ -56,10 +57,10 @@ class Comparison:
         batch = min(BATCH, pool)
         return batch, pool // batch * batch
 
-    def train(self, epochs: int, batch_size: int) -> Any:
-        """Trains by default, and returns the run."""
-        given = {**self.given, "epochs": epochs, "batch_size": batch_size, "holdout": HOLDOUT}
-        return train(**given, set=self.set.options, out=self.folder / "run")
+    def train(self, name: str = "run", **settings: Any) -> Any:
+        """Trains by default but for what is given, and returns the run."""
+        given = {**self.given, "holdout": HOLDOUT, **settings}
+        return train(**given, set=self.set.options, out=self.folder / name)
 
     def differences(self, *arms: str | Path) -> dict[str, Any]:
         """Returns main metric and difference of the first arm from the others, by label budget."""
@@ -91,7 +92,7 @@ def by_default(comparison: Comparison, length: str) -> dict[str, Any]:
     """Trains by default for a length of `MINUTES`, and compares with the start."""
     batch, epoch = comparison.batches()
     epochs = max(1, round(MINUTES[length] * IMAGES_A_MINUTE[ENCODER] / epoch))
-    run = comparison.train(epochs, batch)
+    run = comparison.train(epochs=epochs, batch_size=batch)
     return {
         "objective": run.config.objective.name,
         "images": epochs * epoch,

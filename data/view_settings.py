@@ -25,3 +25,12 @@ class ViewsConfig(Config):
             "objective's if not set",
         ),
     ] = None
+    relative_size: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="size of the views relative to image_size; the encoder is trained on "
+            "smaller images than it is used on (FixRes), if its weights do not depend on the size",
+        ),
+    ] = 1.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIBRARIES = ("default_sets.py", "default_tables.py", "label_free_tables.py")  # of other scripts
+LIBRARIES = ("default_queue.py", "default_sets.py", "default_tables.py", "label_free_tables.py")
 ELSEWHERE = ("lightly_simclr.py",)  # runs in an environment of its own
 SCRIPTS = sorted(
     path.name

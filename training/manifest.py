@@ -84,6 +84,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             "config": config.model_dump(mode="json", exclude_none=True),
             "processes": process_count(),
             "batch_size": setup.batch_size,
+            "view_size": setup.encoder.image_size,
             "data": images["data"],
             "no_evaluation": _why_no_evaluation(setup),
             **outcome,

@@ -17,7 +17,7 @@ from ..core.encoder import Encoder
 from ..core.errors import UsageError
 from ..core.index import Index
 from ..core.objective import Objective, TrainingInfo
-from ..core.view import View
+from ..core.view import View, scaled_size
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.earlier import open_like
 from ..data.in_time import is_later, later_starts
@@ -73,7 +73,7 @@ class Setup:
         dataset: All images.
         splits: Which are for training; validation images are trained on too unless `data.keep_out`
             says otherwise, test images never; of some classes alone if `data.classes` names them.
-        encoder: With its initial weights.
+        encoder: With its initial weights; its image size is that of the views.
         objective: On top of the encoder, prepared for training.
         statistics: Mean and standard deviation that standardize the images.
         loaded: A sentence on the initial weights.
@@ -130,8 +130,8 @@ class Setup:
     @property
     def views(self) -> tuple[View, ...]:
         """The views of an image that the objective needs."""
-        size, asked = self.config.encoder.image_size, self.config.views
-        requests = self.objective.views(self.objective.config, size)
+        asked = self.config.views
+        requests = self.objective.views(self.objective.config, self.encoder.image_size)
         return tuple(changed(view, asked.policy, asked.min_area) for view in requests)
 
     def view_dataset(
@@ -171,9 +171,7 @@ def build(config: RunConfig) -> Setup:
     accumulate = config.train.accumulate
     batch_size = divide_batch(config.train.batch_size, len(pool), process_count(), accumulate)
     with seeded(config.seed):
-        name, size = config.encoder.name, config.encoder.image_size
-        arguments = options_beside(init, name) | config.encoder.arguments
-        encoder = create_encoder(name, len(dataset.channels), size, **arguments)
+        encoder = _encoder_of_views(config, len(dataset.channels))
         check_needs(encoder, config.objective.name, kind.needs)
         loaded = load_initial_weights(encoder, init, dataset.channels)
         freeze_first_layers(encoder, config.encoder.frozen_layers)
@@ -190,6 +188,23 @@ def build(config: RunConfig) -> Setup:
     )
     _check(setup)
     return setup
+
+
+def _encoder_of_views(config: RunConfig, channels: int) -> Encoder:
+    """Builds the encoder for the size of the views, or for that of images if weights depend on it.
+
+    An encoder that is trained on random crops does best on larger images, because crops show
+    objects enlarged: FixRes (Touvron et al. 2019, https://arxiv.org/abs/1906.06423).
+    """
+    name, size = config.encoder.name, config.encoder.image_size
+    arguments = options_beside(config.encoder.init, name) | config.encoder.arguments
+    encoder = create_encoder(name, channels, size, **arguments)
+    smaller = scaled_size(size, config.views.relative_size)
+    if smaller >= size:
+        return encoder
+    of_views = create_encoder(name, channels, smaller, **arguments)
+    shapes = [{k: v.shape for k, v in e.body.state_dict().items()} for e in (encoder, of_views)]
+    return of_views if shapes[0] == shapes[1] else encoder
 
 
 def pool_of(index: Index, splits: Splits, config: DataConfig) -> Positions:
