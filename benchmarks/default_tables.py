@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
+from default_runs import ALL, UNTOUCHED, Run, grouped, high, low, name_of, starts_of, value
 from default_sets import taken_today
 from scipy.stats import rankdata
+from start_tables import handed_back, starts
 
-Run = Mapping[str, Any]
-UNTOUCHED = "untouched start"
 STARTS = {"imagenet": "from ImageNet weights", "scratch": "from random weights"}
 RULE = """# How the defaults of domains are chosen
 
@@ -61,78 +60,42 @@ candidate are in the second table only. CPU seconds are those of one thread on a
 other work. The second table has the gains on all classes with 95 % intervals over groups of the
 validation part.
 """
-KNOWN = """## What the starts know without training
-
-Balanced accuracies in percent of the probe (kNN in parentheses) on the validation part.
-*Descriptors* are hand-crafted histograms of color, texture and gradients, without a network.
-"""
-SIZED = """## What ImageNet weights know at other image sizes
-
-Balanced accuracies in percent of the probe on the validation part: with all labels, and with ten a
-class. A forward pass takes 2.2, 4 and 9 times as long as at 64 px.
-"""
-SIZED_CUTS = ("all classes", "10 labels a class")
-HANDED_BACK = """## What `train` hands back, on the test part
-
-Written by `python benchmarks/handed_back.py --out {results}`. Each row is one training from
-ImageNet weights with the defaults of the domain. The figures are those of a linear probe on the
-**test part**, with 10 labels a class and with all: of the start, of the encoder that the run hands
-back, and the difference in points with its 95 % interval over groups and draws of labels. *kept* is
-what was chosen on training images: the start, a checkpoint or an interpolation with so much of the
-end.
-"""
 
 
-def name_of(settings: Mapping[str, Any]) -> str:
-    """Returns the name of a candidate."""
-    parts = [f"`{settings['objective']}`"]
-    for key, value in settings.items():
-        if key != "objective":
-            text = f"{value:.3g}" if isinstance(value, float) else value
-            parts.append(f"{key.partition('.')[2]} {text}")
-    return ", ".join(parts)
+Blocks = Mapping[tuple[str, str], Mapping[str, Sequence[Run]]]
+"""Runs by candidate, by (set, length)."""
 
 
-def candidate(run: Run) -> tuple[str, str, str]:
-    """Returns what is kept or dropped as one: field, start, and settings."""
-    return run["field"], run["start"], name_of(run["settings"])
+def accuracies(block: Mapping[str, Sequence[Run]], classifier: str) -> dict[str, list[float]]:
+    """Returns the accuracy on each cut of candidates and of untouched starts, by name."""
+    runs = [run for of_candidate in block.values() for run in of_candidate]
+    cuts = list(runs[0]["scores"])
+    found = {name: [value(block[name], cut, classifier) for cut in cuts] for name in block}
+    by_cut = [starts_of(runs, cut, classifier) for cut in cuts]
+    return found | {name: [of_cut[name] for of_cut in by_cut] for name in by_cut[0]}
 
 
-def hurts(run: Run) -> bool:
-    """Returns whether a candidate is out because of a run from pre-trained weights."""
-    return bool(run["start"] == "imagenet" and _high(run) < 0)
-
-
-def grouped(runs: Iterable[Run], key: Callable[[Run], Any]) -> dict[Any, list[Run]]:
-    """Groups runs by a key, in the order in which keys come."""
-    groups: dict[Any, list[Run]] = defaultdict(list)
-    for run in runs:
-        groups[key(run)].append(run)
-    return dict(groups)
-
-
-def gain(runs: Sequence[Run], cut: str, classifier: str) -> float:
-    """Returns the gain over the start, in points, mean over seeds."""
-    return 100 * mean(run["scores"][cut][classifier][1] for run in runs)
-
-
-def ranks(blocks: Mapping[tuple[str, str], Mapping[str, Sequence[Run]]]) -> dict[str, float]:
-    """Returns the mean rank of each candidate that was trained in every block.
-
-    Args:
-        blocks: Runs by candidate, by (set, length).
-    """
-    names = set.intersection(*(set(block) for block in blocks.values()))
-    compared = [*sorted(names), UNTOUCHED]
+def ranks(blocks: Blocks) -> dict[str, float]:
+    """Returns the mean rank of each candidate and start that was judged in every block."""
+    of_blocks = {key: accuracies(block, "probe") for key, block in blocks.items()}
+    compared = sorted(set.intersection(*(set(each) for each in of_blocks.values())))
     by_set: dict[str, list[list[float]]] = defaultdict(list)
-    for (name, _), block in blocks.items():
-        of_cuts = []
-        for cut in next(iter(block.values()))[0]["scores"]:
-            gains = [gain(block[c], cut, "probe") if c != UNTOUCHED else 0.0 for c in compared]
-            of_cuts.append(rankdata([-g for g in gains]))
+    for (name, _), found in of_blocks.items():
+        columns = zip(*(found[each] for each in compared), strict=True)
+        of_cuts = [rankdata([-x for x in of_cut]) for of_cut in columns]
         by_set[name].append([mean(column) for column in zip(*of_cuts, strict=True)])
     of_sets = [[mean(c) for c in zip(*rows, strict=True)] for rows in by_set.values()]
     return dict(zip(compared, map(mean, zip(*of_sets, strict=True)), strict=True))
+
+
+def gains(blocks: Blocks, classifier: str) -> dict[str, float]:
+    """Returns the mean gain of candidates and starts over the start at the usual image size."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for block in blocks.values():
+        values = accuracies(block, classifier)
+        for name, of_cuts in values.items():
+            found[name] += [a - b for a, b in zip(of_cuts, values[UNTOUCHED], strict=True)]
+    return {name: mean(each) for name, each in found.items()}
 
 
 def candidates(runs: Sequence[Run]) -> list[str]:
@@ -140,24 +103,17 @@ def candidates(runs: Sequence[Run]) -> list[str]:
     by_block = grouped(runs, lambda run: (run["set"], run["length"]))
     blocks = {k: grouped(v, lambda run: name_of(run["settings"])) for k, v in by_block.items()}
     blocks = {k: v for k, v in blocks.items() if len(v) > 1}  # one alone is compared with nothing
-    mean_ranks = ranks(blocks) if blocks else {}
+    if not blocks:
+        return []
+    mean_ranks, probe, knn = ranks(blocks), gains(blocks, "probe"), gains(blocks, "knn")
     compared = [run for of_set in blocks.values() for each in of_set.values() for run in each]
+    of_names = grouped(compared, lambda run: name_of(run["settings"]))
     rows = []
-    for name, of_name in grouped(compared, lambda run: name_of(run["settings"])).items():
-        cuts = [(run, cut) for run in of_name for cut in run["scores"]]
-        whole = grouped(of_name, lambda run: run["set"])
-        hurts = [s for s, each in whole.items() if any(_high(run) < 0 for run in each)]
-        helps = [s for s, each in whole.items() if any(_low(run) > 0 for run in each)]
-        values = [mean(gain([run], cut, c) for run, cut in cuts) for c in ("probe", "knn")]
+    for name in probe:
         rank = f"{mean_ranks[name]:.1f}" if name in mean_ranks else "-"
-        seconds = mean(run["cpu_seconds"] for run in of_name)
-        row = f"| {name} | {rank} | {values[0]:+.1f} | {values[1]:+.1f} | {len(helps)} | "
-        row += f"{len(hurts)} | {len(whole)} | {seconds:.0f} |"
-        rows.append((mean_ranks.get(name, float("inf")), -values[0], row))
-    whole_sets = {name for name, _ in blocks}
-    if len(mean_ranks) > 1:
-        row = f"| {UNTOUCHED} | {mean_ranks[UNTOUCHED]:.1f} | 0 | 0 | | | {len(whole_sets)} | |"
-        rows.append((mean_ranks[UNTOUCHED], 0.0, row))
+        row = f"| {name} | {rank} | {probe[name]:+.1f} | {knn[name]:+.1f} | "
+        row += _counts(of_names.get(name, []))
+        rows.append((mean_ranks.get(name, float("inf")), -probe[name], row))
     return [
         "| candidate | mean rank | gain, probe | gain, kNN | helps | hurts | sets | CPU seconds |",
         "|---|---|---|---|---|---|---|---|",
@@ -166,12 +122,15 @@ def candidates(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _low(run: Run) -> float:
-    return float(run["scores"]["all classes"]["probe"][2])
-
-
-def _high(run: Run) -> float:
-    return float(run["scores"]["all classes"]["probe"][3])
+def _counts(runs: Sequence[Run]) -> str:
+    """Returns the last cells of a row: numbers of sets where runs help and hurt, and their cost."""
+    if not runs:  # an untouched start
+        return "| | | |"
+    whole = grouped(runs, lambda run: run["set"])
+    helps = sum(any(low(run) > 0 for run in each) for each in whole.values())
+    hurts = sum(any(high(run) < 0 for run in each) for each in whole.values())
+    seconds = mean(run["cpu_seconds"] for run in runs)
+    return f"{helps} | {hurts} | {len(whole)} | {seconds:.0f} |"
 
 
 def by_set(runs: Sequence[Run]) -> list[str]:
@@ -192,64 +151,10 @@ def by_set(runs: Sequence[Run]) -> list[str]:
 
 
 def _interval(run: Run) -> str:
-    _, value, low, high = (100 * share for share in run["scores"]["all classes"]["probe"])
+    _, value, low, high = (100 * share for share in run["scores"][ALL]["probe"])
     verdict = " **hurts**" if high < 0 else " **helps**" if low > 0 else ""
     length = "" if run["length"] == "1 minute" else f" ({run['length']})"
     return f"{value:+.1f} [{low:.1f}, {high:.1f}]{verdict}{length}"
-
-
-def starts(lines: Sequence[Run]) -> list[str]:
-    """Returns the table of the untouched starts."""
-    rows = [
-        KNOWN,
-        "| set | images: train, val (val groups) | cut | ImageNet | random weights | descriptors |",
-        "|---|---|---|---|---|---|",
-    ]
-    sized = sorted({line["size"] for line in lines})
-    of_sets = grouped(lines, lambda r: (r["set"], r["encoder"]))
-    for (name, _), of_set in of_sets.items():
-        known = {each["start"]: each["scores"] for each in of_set if each["size"] == sized[0]}
-        if "imagenet" not in known:
-            continue
-        sizes = of_set[0]["images"]
-        about = f"{sizes['train']}, {sizes['val']} ({sizes['val groups']})"
-        for cut in known["imagenet"]:
-            cells = [known[s][cut] for s in ("imagenet", "scratch", "descriptors")]
-            texts = [f"{100 * c['probe'][0]:.1f} ({100 * c['knn'][0]:.1f})" for c in cells]
-            rows.append(f"| {name} | {about} | {cut} | " + " | ".join(texts) + " |")
-    rows += ["", SIZED, f"| set | {' | '.join(f'{size} px' for size in sized)} |"]
-    rows += ["|---" * (1 + len(sized)) + "|"]
-    for name, of_set in grouped(lines, lambda r: r["set"]).items():
-        known = {each["size"]: each["scores"] for each in of_set if each["start"] == "imagenet"}
-        cells = [[known[s][cut]["probe"][0] for cut in SIZED_CUTS] for s in sized if s in known]
-        texts = [f"{100 * whole:.1f}, {100 * few:.1f}" for whole, few in cells]
-        rows.append(f"| {name} | {' | '.join(texts)} |")
-    return [*rows, ""]
-
-
-def kept_of(line: Run) -> str:
-    """Writes what a run handed back, and how much of the training is in it."""
-    kept = line["kept"]
-    return "start" if kept["share"] == 0 else f"{kept['kind']} {100 * kept['share']:.0f} %"
-
-
-def pair(numbers: Sequence[float]) -> str:
-    """Writes start, arm and their difference in percent and points."""
-    arm, against, gain, low, high = (100 * number for number in numbers)
-    verdict = " **hurts**" if high < 0 else " **helps**" if low > 0 else ""
-    return f"{against:.1f} to {arm:.1f}: {gain:+.1f} [{low:.1f}, {high:.1f}]{verdict}"
-
-
-def handed_back(lines: Sequence[Run], results: Path) -> list[str]:
-    """Returns the section on the test parts."""
-    parts = [HANDED_BACK.format(results=results)]
-    parts += ["| set | length | kept | 10 labels a class | all labels | test groups |"]
-    parts += ["|---" * 6 + "|"]
-    for line in lines:
-        cells = [line["set"], line["length"], kept_of(line)]
-        cells += [pair(line["start"][budget]) for budget in ("10", "all")]
-        parts.append(f"| {' | '.join(cells)} | {line['groups']} |")
-    return [*parts, ""]
 
 
 def defaults_page(lines: Sequence[Run], results: Path) -> str:

@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import default_runs
 import default_tables
 import label_free_tables
 import torch
@@ -193,7 +194,7 @@ def waiting(args: argparse.Namespace) -> list[Cell]:
     names = Cell.__dataclass_fields__
     runs = [line for line in lines(args.out) if line["kind"] == "run"]
     done = {Cell(**{name: run[name] for name in names}).key for run in runs}
-    out = {default_tables.candidate(run) for run in runs if default_tables.hurts(run)}
+    out = {default_runs.candidate(run) for run in runs if default_runs.hurts(run)}
     chosen = args.sets.split(",") if args.sets else list(SETS)
     cells = {cell.key: cell for cell in queue()}
     return [
@@ -201,7 +202,7 @@ def waiting(args: argparse.Namespace) -> list[Cell]:
         for key, each in cells.items()
         if key not in done
         and each.set in chosen
-        and default_tables.candidate({**vars(each), "field": SETS[each.set].field}) not in out
+        and default_runs.candidate({**vars(each), "field": SETS[each.set].field}) not in out
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-from default_tables import Run, gain, grouped
+from default_runs import Run, gain, grouped
 from scipy.stats import ConstantInputWarning, spearmanr
 
 LEAST_ACROSS, LEAST_WITHIN = 5, 3  # runs, for a rank correlation
@@ -33,7 +33,7 @@ correlation has the same sign in every group and exceeds 0.6 in the mean.
 
 def correlation(runs: Sequence[Run], measure: str, change: bool) -> float | None:
     """Returns the rank correlation of a measure with the gain; None if one of them is constant."""
-    gains = [mean(gain([run], cut, "probe") for cut in run["scores"]) for run in runs]
+    gains = [mean(gain(run, cut, "probe") for cut in run["scores"]) for run in runs]
     before = [run["before"].get(measure, 0.0) if change else 0.0 for run in runs]
     values = [run["after"][measure] - b for run, b in zip(runs, before, strict=True)]
     with warnings.catch_warnings():

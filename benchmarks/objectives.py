@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 from default_queue import ENCODER, SIZE, Cell
+from default_runs import grouped
 from default_sets import SETS
-from default_tables import grouped
 from defaults import append, judges, lines, trained
 
 from ssl_kit import SslKitError

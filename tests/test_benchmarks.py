@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIBRARIES = ("default_queue.py", "default_sets.py", "default_tables.py", "label_free_tables.py")
+LIBRARIES = (
+    "default_queue.py",
+    "default_runs.py",
+    "default_sets.py",
+    "default_tables.py",
+    "label_free_tables.py",
+    "start_tables.py",
+)
 ELSEWHERE = ("lightly_simclr.py",)  # runs in an environment of its own
 SCRIPTS = sorted(
     path.name

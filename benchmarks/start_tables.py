@@ -1,0 +1,83 @@
+"""The tables of docs/defaults.md of what starts know, and of what is better than they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from default_runs import ALL, Run, grouped
+
+KNOWN = """## What the starts know without training
+
+Balanced accuracies in percent of the probe (kNN in parentheses) on the validation part.
+*Descriptors* are hand-crafted histograms of color, texture and gradients, without a network.
+"""
+SIZED = """## What ImageNet weights know at other image sizes
+
+Balanced accuracies in percent of the probe on the validation part: with all labels, and with ten a
+class. A forward pass takes 2.2, 4 and 9 times as long as at 64 px.
+"""
+SIZED_CUTS = (ALL, "10 labels a class")
+HANDED_BACK = """## What `train` hands back, on the test part
+
+Written by `python benchmarks/handed_back.py --out {results}`. Each row is one training from
+ImageNet weights with the defaults of the domain. The figures are those of a linear probe on the
+**test part**, with 10 labels a class and with all: of the start, of the encoder that the run hands
+back, and the difference in points with its 95 % interval over groups and draws of labels. *kept* is
+what was chosen on training images: the start, a checkpoint or an interpolation with so much of the
+end.
+"""
+
+
+def starts(lines: Sequence[Run]) -> list[str]:
+    """Returns the table of the untouched starts."""
+    rows = [
+        KNOWN,
+        "| set | images: train, val (val groups) | cut | ImageNet | random weights | descriptors |",
+        "|---|---|---|---|---|---|",
+    ]
+    sized = sorted({line["size"] for line in lines})
+    of_sets = grouped(lines, lambda r: (r["set"], r["encoder"]))
+    for (name, _), of_set in of_sets.items():
+        known = {each["start"]: each["scores"] for each in of_set if each["size"] == sized[0]}
+        if "imagenet" not in known:
+            continue
+        sizes = of_set[0]["images"]
+        about = f"{sizes['train']}, {sizes['val']} ({sizes['val groups']})"
+        for cut in known["imagenet"]:
+            cells = [known[s][cut] for s in ("imagenet", "scratch", "descriptors")]
+            texts = [f"{100 * c['probe'][0]:.1f} ({100 * c['knn'][0]:.1f})" for c in cells]
+            rows.append(f"| {name} | {about} | {cut} | " + " | ".join(texts) + " |")
+    rows += ["", SIZED, f"| set | {' | '.join(f'{size} px' for size in sized)} |"]
+    rows += ["|---" * (1 + len(sized)) + "|"]
+    for name, of_set in grouped(lines, lambda r: r["set"]).items():
+        known = {each["size"]: each["scores"] for each in of_set if each["start"] == "imagenet"}
+        cells = [[known[s][cut]["probe"][0] for cut in SIZED_CUTS] for s in sized if s in known]
+        texts = [f"{100 * whole:.1f}, {100 * few:.1f}" for whole, few in cells]
+        rows.append(f"| {name} | {' | '.join(texts)} |")
+    return [*rows, ""]
+
+
+def kept_of(line: Run) -> str:
+    """Writes what a run handed back, and how much of the training is in it."""
+    kept = line["kept"]
+    return "start" if kept["share"] == 0 else f"{kept['kind']} {100 * kept['share']:.0f} %"
+
+
+def pair(numbers: Sequence[float]) -> str:
+    """Writes start, arm and their difference in percent and points."""
+    arm, against, gain, low, high = (100 * number for number in numbers)
+    verdict = " **hurts**" if high < 0 else " **helps**" if low > 0 else ""
+    return f"{against:.1f} to {arm:.1f}: {gain:+.1f} [{low:.1f}, {high:.1f}]{verdict}"
+
+
+def handed_back(lines: Sequence[Run], results: Path) -> list[str]:
+    """Returns the section on the test parts."""
+    parts = [HANDED_BACK.format(results=results)]
+    parts += ["| set | length | kept | 10 labels a class | all labels | test groups |"]
+    parts += ["|---" * 6 + "|"]
+    for line in lines:
+        cells = [line["set"], line["length"], kept_of(line)]
+        cells += [pair(line["start"][budget]) for budget in ("10", "all")]
+        parts.append(f"| {' | '.join(cells)} | {line['groups']} |")
+    return [*parts, ""]
