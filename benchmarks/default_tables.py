@@ -11,7 +11,7 @@ from statistics import mean
 from default_runs import ALL, UNTOUCHED, Run, grouped, high, low, name_of, starts_of, value
 from default_sets import taken_today
 from scipy.stats import rankdata
-from start_tables import handed_back, starts
+from start_tables import handed_back, starts, tuned
 
 STARTS = {"imagenet": "from ImageNet weights", "scratch": "from random weights"}
 RULE = """# How the defaults of domains are chosen
@@ -22,19 +22,22 @@ Do not edit it.
 A domain has defaults for training from random weights (`Domain.defaults`) and others for training
 from pre-trained weights (`Domain.pretrained_defaults`). The rule was stated before the experiments:
 
-1. Candidates are settings of `ssl-kit train`: objective and learning rate, and for pre-trained
-   weights also `encoder.frozen_statistics`, `encoder.frozen_layers`, `optimizer.layer_decay` and
-   `optimizer.anchor`. The start without any training is always a candidate; its gain is 0.
+1. Candidates are settings of `ssl-kit train`: objective, learning rate and image size, and for
+   pre-trained weights also `encoder.frozen_statistics`, `encoder.frozen_layers`,
+   `optimizer.layer_decay` and `optimizer.anchor`. The start without any training is always a
+   candidate.
 2. Each candidate is trained on every set of its field, at several lengths. A length is a number of
-   images, not a time. A field with a single set borrows sets of neighboring fields.
+   images, not a time; of views with twice the height and width there are a quarter as many. A field
+   with a single set borrows sets of neighboring fields.
 3. A classifier of frozen features (ridge regression, `ssl_kit.evaluation.probe_predict`) learns
    from labels of the training part and is judged on the **validation part**, by the balanced
-   accuracy. The test part is never looked at. The gain is the paired difference from the start.
+   accuracy. The test part is never looked at. The gain is the paired difference from the start at
+   the same image size.
 4. The labels of a set are cut in several ways: all classes, the half of the classes that a probe of
    ImageNet features recognizes worst, ten labels a class (mean of five draws), and other tasks that
    the labels allow. So a choice that suits one task of one set is seen.
-5. For each set, length and cut the candidates are ranked by the gain. Ranks are averaged over the
-   cuts of a set, then over lengths, then over sets. The lowest mean rank wins.
+5. For each set, length and cut the candidates are ranked by the accuracy. Ranks are averaged over
+   the cuts of a set, then over lengths, then over sets. The lowest mean rank wins.
 6. From pre-trained weights a candidate is out if it hurts on any set of the field: if the 95 %
    interval of its gain on all classes lies below 0. It is not trained on further sets of the field.
 7. Mean ranks that differ by less than 0.5 are a tie. Of tied candidates the default of the kit is
@@ -53,12 +56,12 @@ nothing is chosen from them. Two parts of the rule were added later: that a cand
 trained no further (6), after the first trainings, and that a tie goes to the default of the kit
 (7), when the ranks of tissue, a tie, were known.
 """
-CANDIDATES = """Gains are points of balanced accuracy over the start, means over sets, cuts and
-lengths. *helps* and *hurts* count the sets where the interval of the gain on all classes lies above
-or below 0. A candidate without a mean rank lacks some of the sets; sets and lengths with a single
-candidate are in the second table only. CPU seconds are those of one thread on a machine that did
-other work. The second table has the gains on all classes with 95 % intervals over groups of the
-validation part.
+CANDIDATES = """Gains of the first table are points of balanced accuracy over the start at 64 px,
+means over sets, cuts and lengths. *helps* and *hurts* count the sets where the interval of the gain
+on all classes lies above or below 0. A candidate without a mean rank lacks some of the sets; sets
+and lengths with a single candidate are in the second table only. CPU seconds are those of one
+thread on a machine that did other work. The second table has the gains on all classes over the
+start at the image size of the candidate, with 95 % intervals over groups of the validation part.
 """
 
 
@@ -179,6 +182,10 @@ def defaults_page(lines: Sequence[Run], results: Path) -> str:
     if other.is_file():
         known = [json.loads(line) for line in other.read_text().splitlines()]
         parts.append("\n".join(handed_back(known, other)))
+    searches = results.parent / "tuned.jsonl"
+    if searches.is_file():
+        known = [json.loads(line) for line in searches.read_text().splitlines()]
+        parts.append("\n".join(tuned(known, searches)))
     return "\n".join(parts)
 
 

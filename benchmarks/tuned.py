@@ -18,43 +18,61 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from default_sets import HOLDOUT, SETS
+from default_queue import BATCH, ENCODER
+from default_sets import HOLDOUT, SETS, Judge, plain
 from defaults import append, lines
-from handed_back import Comparison
 
-from ssl_kit import tune
+from ssl_kit import load, train, tune
+
+CUTS = ("all classes", "10 labels a class")
 
 
-def searched(comparison: Comparison, budget: str) -> dict[str, Any]:
-    """Searches settings, and compares what they give with the defaults and the start."""
-    batch, _ = comparison.batches()
-    found = tune(
-        **comparison.given,
-        batch_size=batch,
-        holdout=HOLDOUT,
-        budget=budget,
-        set=comparison.set.options,
-        out=comparison.folder / "search",
-    )
-    seconds, runs = {}, {}
-    for name in ("tuned", "default"):
-        given: dict[str, Any] = {"config": found.folder / "config.toml"}
-        if name == "default":
-            train_settings = runs["tuned"].config.train
-            given = {"epochs": train_settings.epochs, "batch_size": batch}
-        began = time.process_time()
-        runs[name] = comparison.train(name, **given)
-        seconds[name] = round(time.process_time() - began)
-    text = str(found).partition("Winner: ")[2].splitlines()
-    return {
-        "winner": text[0],
-        "said": text[1:3],
-        "trials": len([*(found.folder / "trials").iterdir()]),
-        "epochs": runs["tuned"].config.train.epochs,
-        "image_size": {name: run.config.encoder.image_size for name, run in runs.items()},
-        "cpu_seconds": seconds,
-        **comparison.differences(runs["tuned"].folder, runs["default"].folder, "start"),
+def searched(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Searches settings on a set, and compares what they give with the defaults and the start."""
+    judge = Judge(name, args.data, ENCODER, str(args.weights), on_test=True)
+    given = {
+        "domain": judge.set.domain,
+        "data": judge.folder,
+        "init": str(args.weights),
+        "encoder": ENCODER,
+        "batch_size": min(BATCH, len(judge.known)),
+        "holdout": HOLDOUT,
+        "workers": 0,
+        "precision": "fp32",
+        "set": judge.set.options,
     }
+    found = tune(**given, budget=args.budget, out=folder / "search")
+    tuned, of_tuned = timed(**given, config=found.folder / "config.toml", out=folder / "tuned")
+    epochs = tuned.config.train.epochs
+    default, of_default = timed(**given, epochs=epochs, out=folder / "default")
+    size = default.config.encoder.image_size
+    scores = {
+        "default": judge.scores(load(default).model),
+        "start": judge.of_start("imagenet", size),
+    }
+    of_search = judge.scores(load(tuned).model)
+    said = str(found).partition("Winner: ")[2].splitlines()
+    return {
+        "winner": said[0],
+        "said": said[1:3],
+        "trials": len([*(found.folder / "trials").iterdir()]),
+        "epochs": epochs,
+        "image_size": {"tuned": tuned.config.encoder.image_size, "default": size},
+        "cpu_seconds": {"tuned": of_tuned, "default": of_default},
+        "over": {
+            each: {
+                cut: row["probe"] for cut, row in plain(of_search, against).items() if cut in CUTS
+            }
+            for each, against in scores.items()
+        },
+    }
+
+
+def timed(**given: Any) -> tuple[Any, int]:
+    """Trains, and returns the run and its seconds of the processor."""
+    began = time.process_time()
+    run = train(**given)
+    return run, round(time.process_time() - began)
 
 
 def main() -> None:
@@ -77,8 +95,7 @@ def main() -> None:
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            comparison = Comparison(name, args.data, str(args.weights), Path(folder))
-            found = searched(comparison, args.budget)
+            found = searched(name, args, Path(folder))
         about = {"set": name, "field": SETS[name].field, "budget": args.budget}
         line = {**about, **found, "seconds": round(time.monotonic() - began)}
         append(args.out, line)

@@ -12,9 +12,14 @@ from ..nn.checkpoints import facts_beside
 from .settings import OptimizerConfig, RunConfig, merge
 
 _PAGE = "docs/defaults.md"
-_SECTIONS = ("objective.", "optimizer.", "encoder.")
-_ALWAYS = ("objective.name", "optimizer.lr")
-_WORDS = {"objective.name": "objective {}", "optimizer.lr": "learning rate {:g}"}
+_SECTIONS = ("objective.", "optimizer.", "encoder.", "views.")
+_ALWAYS = ("objective.name", "optimizer.lr", "encoder.image_size")
+_WORDS = {
+    "objective.name": "objective {}",
+    "optimizer.lr": "learning rate {:g}",
+    "encoder.image_size": "image size {} px",
+    "views.relative_size": "views of {:.2g} times this size",
+}
 _SLOWER = 4  # from pre-trained weights; docs/defaults.md
 
 Layers = dict[str, Mapping[str, Any]]
@@ -65,8 +70,8 @@ def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
 def explain_defaults(asked: Mapping[str, Any], config: RunConfig) -> str:
     """Returns a sentence on the defaults that a run takes, "" if the user has set all.
 
-    It names objective and learning rate, and what else the domain, or the start from weights, sets
-    of objective, optimizer and encoder, each with where it comes from.
+    It names objective, learning rate and image size, and what else the domain, or the start from
+    weights, sets of objective, optimizer, encoder and views, each with where it comes from.
 
     Args:
         asked: What the user has set, nested.

@@ -46,6 +46,7 @@ def two_defaults(monkeypatch):
 
 
 WEIGHTS = {**NATURAL, "encoder": {"init": "imagenet"}}
+SIZED = {"encoder": {"image_size": 32}}
 
 
 @pytest.mark.parametrize("objective", ["simclr", "tico", "mae"])
@@ -72,26 +73,26 @@ def test_a_domain_has_other_defaults_for_pretrained_weights(two_defaults):
         (
             NATURAL,
             "Objective byol, objective.hidden_dim=8: defaults of domain natural; learning rate "
-            "0.002: default of ssl-kit (docs/defaults.md).",
+            "0.002, image size 64 px: defaults of ssl-kit (docs/defaults.md).",
         ),
         (
             WEIGHTS,
             "Objective dino, learning rate 0.0005: defaults of domain natural for pre-trained "
-            "weights; encoder.frozen_statistics=True: default of ssl-kit for pre-trained weights "
-            "(docs/defaults.md).",
+            "weights; image size 64 px: default of ssl-kit; encoder.frozen_statistics=True: "
+            "default of ssl-kit for pre-trained weights (docs/defaults.md).",
         ),
         (
             {**WEIGHTS, "objective": "mae"},
-            "Learning rate 0.0005: default of domain natural for pre-trained weights; "
-            "encoder.frozen_statistics=True: default of ssl-kit for pre-trained weights "
-            "(docs/defaults.md).",
+            "Learning rate 0.0005: default of domain natural for pre-trained weights; image size "
+            "64 px: default of ssl-kit; encoder.frozen_statistics=True: default of ssl-kit for "
+            "pre-trained weights (docs/defaults.md).",
         ),
         (
-            {**WEIGHTS, "objective": "mae", "optimizer": {"lr": 1.0}},
+            {**merge(WEIGHTS, SIZED), "objective": "mae", "optimizer": {"lr": 1.0}},
             "encoder.frozen_statistics=True: default of ssl-kit for pre-trained weights "
             "(docs/defaults.md).",
         ),
-        ({**NATURAL, "objective": "mae", "optimizer": {"lr": 1.0}}, ""),
+        ({**NATURAL, **SIZED, "objective": "mae", "optimizer": {"lr": 1.0}}, ""),
     ],
 )
 def test_a_run_says_which_defaults_it_takes(two_defaults, asked, sentence):
