@@ -16,7 +16,11 @@ REMOTE_SENSING = Domain(
     demo="remote_sensing_demo",
     policies={"default": default, "weak": weak, "upright": upright},
     defaults={"objective": {"name": "descriptors"}},  # README.md says why
-    pretrained_defaults={"objective": {"name": "simclr"}},
+    pretrained_defaults={
+        "objective": {"name": "simclr"},
+        "encoder": {"image_size": 96},
+        "views": {"relative_size": 0.667},
+    },
     pairings={"neighbor": neighbor, "neighbors": neighbors, "seasons": seasons},
     corruptions=CORRUPTIONS,
     channel_names=SPELLINGS,
