@@ -8,6 +8,7 @@ import pytest
 
 from ssl_kit.core.discovery import datasets, domains
 from ssl_kit.testing import parametrize_with_checks
+from ssl_kit.training.setup import resolve
 from ssl_kit_remote_sensing.domain import REMOTE_SENSING
 
 
@@ -46,3 +47,14 @@ def test_demo(check: Any) -> None:
 @parametrize_with_checks("recipe", "rs-fewshot")
 def test_recipe(check: Any) -> None:
     check()
+
+
+@pytest.mark.parametrize(
+    ("encoder", "sizes"),
+    [({}, (64, 1.0)), ({"init": "imagenet"}, (96, 0.667))],
+)
+def test_scenes_are_larger_than_their_views_where_weights_are_pretrained(
+    encoder: dict[str, Any], sizes: tuple[int, float]
+) -> None:
+    config = resolve({"domain": "remote_sensing", "data": {"path": "x"}, "encoder": encoder})
+    assert (config.encoder.image_size, config.views.relative_size) == sizes
