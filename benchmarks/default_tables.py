@@ -49,8 +49,9 @@ on where it was ended. {images}
 SCREENING = """
 **What is chosen so far.** The tables below hold what has been computed. From pre-trained weights
 the statistics of batch normalization are frozen and the learning rate is a quarter of that from
-random weights, in every domain. Both were measured with SimCLR (on scenes also TiCo) and
-EfficientNet-Lite0 alone, and are taken for other objectives and encoders without a measurement.
+random weights, in every domain. Scenes get larger images than the views that the encoder is trained
+on. All of this was measured with SimCLR (on scenes also TiCo) and EfficientNet-Lite0 alone, and is
+taken for other objectives and encoders without a measurement.
 Random weights, other objectives and longer trainings have not been compared on all sets yet, and
 nothing is chosen from them. Two parts of the rule were added later: that a candidate that hurts is
 trained no further (6), after the first trainings, and that a tie goes to the default of the kit
