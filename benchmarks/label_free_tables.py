@@ -24,8 +24,8 @@ the start. 1 or -1 means that the measure orders the runs as the probe does, 0 t
 In the last column stands, in parentheses, in how many groups of runs the sign is that of the mean.
 
 *Across objectives*: over all runs of a set from the same start with the same length, mean over the
-sets of a field. *Within an objective*: over runs of a set that differ in learning rate, length or
-seed only, mean over sets and objectives. A dash stands where there are fewer than {across} runs of
+sets of a field. *Within an objective*: over runs of a set that differ in other
+settings, length or seed, mean over sets and objectives. A dash stands where there are fewer than {across} runs of
 a set, or {within} of an objective. A measure is used for a choice without labels only if its
 correlation has the same sign in every group and exceeds 0.6 in the mean.
 """
