@@ -47,7 +47,9 @@ class EncoderConfig(Config):
         LocalPath,
         Field(description="initial weights: scratch, imagenet, a run folder or a weights file"),
     ] = "scratch"
-    image_size: Annotated[int, Field(ge=8, description="height and width of a view in pixels")] = 64
+    image_size: Annotated[
+        int, Field(ge=8, description="height and width in pixels of images that it is used on")
+    ] = 64
     arguments: dict[str, Any] = Field(
         default={}, description="arguments of the architecture, such as init_values=1e-5"
     )
