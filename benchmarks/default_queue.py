@@ -12,7 +12,7 @@ from default_sets import SETS
 
 from ssl_kit.nn import objectives
 
-ENCODER, SIZE, BATCH = "tf_efficientnet_lite0", 64, 128
+ENCODER, BATCH = "tf_efficientnet_lite0", 128
 IMAGES_A_MINUTE = {"tf_efficientnet_lite0": 8_000, "resnet18": 16_000}
 MINUTES = {"1 minute": 1, "5 minutes": 5, "30 minutes": 30}
 LR = 2e-3  # the kit's default; an objective may have another one
@@ -82,7 +82,7 @@ def queue() -> Iterator[Cell]:
     ]
     fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4, 16)]
     larger = {**fixed[1], "encoder.image_size": 96, "views.relative_size": 2 / 3}
-    sizes = [larger, {**fixed[1], "encoder.image_size": 128}]
+    sizes = [larger, *({**fixed[1], "encoder.image_size": pixels} for pixels in (96, 128))]
     others_fixed = [{**at_rate(name, 4), **GENTLE[-1]} for name in FIXED]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
         (names, "imagenet", "1 minute", [fixed[1], *sizes, fixed[0]]),

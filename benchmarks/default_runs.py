@@ -9,7 +9,8 @@ from typing import Any
 
 Run = Mapping[str, Any]
 UNTOUCHED, ALL = "untouched start", "all classes"
-PIXELS, SIZE = "encoder.image_size", 64
+SIZE = 64  # usual height and width of images in pixels
+FEW_LABELS = "10 labels a class"
 
 
 def name_of(settings: Mapping[str, Any]) -> str:
@@ -50,13 +51,18 @@ def value(runs: Sequence[Run], cut: str, classifier: str) -> float:
     return 100 * mean(run["scores"][cut][classifier][0] for run in runs)
 
 
+def pixels(run: Run) -> int:
+    """Returns the image size that a run was judged at."""
+    return int(run["settings"].get("encoder.image_size", SIZE))
+
+
 def starts_of(runs: Iterable[Run], cut: str, classifier: str) -> dict[str, float]:
     """Returns the accuracy of the untouched start at each image size of some runs, by name."""
     found = {}
     for run in runs:
-        pixels = run["settings"].get(PIXELS, SIZE)
         accuracy, gained, *_ = run["scores"][cut][classifier]
-        name = UNTOUCHED if pixels == SIZE else f"{UNTOUCHED}, image_size {pixels}"
+        size = pixels(run)
+        name = UNTOUCHED if size == SIZE else f"{UNTOUCHED}, image_size {size}"
         found[name] = 100 * (accuracy - gained)
     return found
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from blood_cells import blood_cells
+from default_runs import SIZE
 from numpy.typing import NDArray
 
 from ssl_kit import open_data
@@ -35,7 +36,6 @@ from ssl_kit.evaluation import (
 from ssl_kit.nn import create_encoder
 
 METRIC, HOLDOUT, FEW, DRAWS, FOLDS = "balanced_accuracy", 0.2, 10, 5, 5
-HARD_AT = 64  # pixels
 KIT = "simclr"  # objective of the kit, where a domain names none
 Task = Callable[[Path, list[str]], list[str]]
 Scores = dict[str, dict[str, Result]]
@@ -166,7 +166,7 @@ class Judge:
         self.starts: dict[tuple[str, int], Scores] = {}
         self.hard: tuple[str, ...] = ()
         if len(self.index.classes) > 2:
-            self.hard = self._hardest(self.start("imagenet", HARD_AT))
+            self.hard = self._hardest(self.start("imagenet", SIZE))
 
     def start(self, start: str, size: int) -> Pretrained:
         """Returns the untouched start: "imagenet", "scratch" or "descriptors"."""

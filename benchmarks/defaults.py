@@ -26,7 +26,8 @@ import default_runs
 import default_tables
 import label_free_tables
 import torch
-from default_queue import BATCH, ENCODER, IMAGES_A_MINUTE, MINUTES, SIZE, Cell, queue, rate_of
+from default_queue import BATCH, ENCODER, IMAGES_A_MINUTE, MINUTES, Cell, queue, rate_of
+from default_runs import SIZE
 from default_sets import HOLDOUT, SETS, Judge, plain
 
 from ssl_kit import SslKitError, load, train
@@ -39,7 +40,7 @@ PAGES = {
 
 
 def below(cell: Cell) -> dict[str, Any]:
-    """Returns what a cell's settings are put on, so that defaults can change: those of scratch."""
+    """Returns defaults that a cell's settings stand on, whatever those of the kit become."""
     rate = rate_of(cell.settings["objective"])
     return {
         "encoder.frozen_statistics": False,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-from default_runs import Run, gain, grouped
+from default_runs import Run, gain, grouped, pixels
 from scipy.stats import ConstantInputWarning, spearmanr
 
 LEAST_ACROSS, LEAST_WITHIN = 5, 3  # runs, for a rank correlation
@@ -23,11 +23,12 @@ are Spearman rank correlations: of the measure at the end and, behind the slash,
 the start. 1 or -1 means that the measure orders the runs as the probe does, 0 that it says nothing.
 In the last column stands, in parentheses, in how many groups of runs the sign is that of the mean.
 
-*Across objectives*: over all runs of a set from the same start with the same length, mean over the
-sets of a field. *Within an objective*: over runs of a set that differ in other
-settings, length or seed, mean over sets and objectives. A dash stands where there are fewer than {across} runs of
-a set, or {within} of an objective. A measure is used for a choice without labels only if its
-correlation has the same sign in every group and exceeds 0.6 in the mean.
+*Across objectives*: over all runs of a set from the same start with the same length and image size,
+mean over the sets of a field. *Within an objective*: over runs of a set with the same image size
+that differ in settings other than the objective, length or seed, mean over sets and objectives. A
+dash stands where there are fewer than {across} runs of a set, or {within} of an objective. A
+measure is used for a choice without labels only if its correlation has the same sign in every group
+and exceeds 0.6 in the mean.
 """
 
 
@@ -67,9 +68,12 @@ def label_free_page(lines: Sequence[Run], results: Path) -> str:
     measures = list(dict.fromkeys(name for run in runs for name in run["after"]))
     parts = [MEASURES.format(results=results, across=LEAST_ACROSS, within=LEAST_WITHIN)]
     kinds = {
-        "Across objectives": (lambda r: (r["set"], r["start"], r["length"]), LEAST_ACROSS),
+        "Across objectives": (
+            lambda r: (r["set"], r["start"], r["length"], pixels(r)),
+            LEAST_ACROSS,
+        ),
         "Within an objective": (
-            lambda r: (r["set"], r["start"], r["settings"]["objective"]),
+            lambda r: (r["set"], r["start"], r["settings"]["objective"], pixels(r)),
             LEAST_WITHIN,
         ),
     }

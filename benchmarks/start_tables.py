@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from default_runs import ALL, Run, grouped
+from default_runs import ALL, FEW_LABELS, Run, grouped
 
 KNOWN = """## What the starts know without training
 
@@ -15,17 +15,16 @@ Balanced accuracies in percent of the probe (kNN in parentheses) on the validati
 SIZED = """## What ImageNet weights know at other image sizes
 
 Balanced accuracies in percent of the probe on the validation part: with all labels, and with ten a
-class. A forward pass takes 2.2, 4 and 9 times as long as at 64 px.
+class. A forward pass has 2.25, 4 and 9 times the operations of one at 64 px.
 """
-SIZED_CUTS = (ALL, "10 labels a class")
 HANDED_BACK = """## What `train` hands back, on the test part
 
 Written by `python benchmarks/handed_back.py --out {results}`. Each row is one training from
 ImageNet weights with the defaults of the domain. The figures are those of a linear probe on the
-**test part**, with 10 labels a class and with all: of the start, of the encoder that the run hands
-back, and the difference in points with its 95 % interval over groups and draws of labels. *kept* is
-what was chosen on training images: the start, a checkpoint or an interpolation with so much of the
-end.
+**test part**, with 10 labels a class (ten draws) and with all: of the start, of the encoder that
+the run hands back, and the difference in points with its 95 % interval over groups and draws of
+labels. *kept* is what was chosen on training images: the start, a checkpoint or an interpolation
+with so much of the end.
 """
 
 
@@ -62,7 +61,9 @@ def starts(lines: Sequence[Run]) -> list[str]:
     rows += ["|---" * (1 + len(sized)) + "|"]
     for name, of_set in grouped(lines, lambda r: r["set"]).items():
         known = {each["size"]: each["scores"] for each in of_set if each["start"] == "imagenet"}
-        cells = [[known[s][cut]["probe"][0] for cut in SIZED_CUTS] for s in sized if s in known]
+        cells = [
+            [known[s][cut]["probe"][0] for cut in (ALL, FEW_LABELS)] for s in sized if s in known
+        ]
         texts = [f"{100 * whole:.1f}, {100 * few:.1f}" for whole, few in cells]
         rows.append(f"| {name} | {' | '.join(texts)} |")
     return [*rows, ""]
@@ -107,7 +108,7 @@ def tuned(lines: Sequence[Run], results: Path) -> list[str]:
             for against, of_cuts in line["over"].items()
             for cut, numbers in of_cuts.items()
         }
-        cells = [over["default", SIZED_CUTS[1]], over["default", ALL], over["start", SIZED_CUTS[1]]]
+        cells = [over["default", FEW_LABELS], over["default", ALL], over["start", FEW_LABELS]]
         seconds = line["cpu_seconds"]
         cells += [f"{seconds['tuned']}, {seconds['default']}"]
         parts.append(

@@ -19,12 +19,11 @@ from typing import Any
 
 import torch
 from default_queue import BATCH, ENCODER
+from default_runs import ALL, FEW_LABELS
 from default_sets import HOLDOUT, SETS, Judge, plain
 from defaults import append, lines
 
 from ssl_kit import load, train, tune
-
-CUTS = ("all classes", "10 labels a class")
 
 
 def searched(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -61,7 +60,9 @@ def searched(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any
         "cpu_seconds": {"tuned": of_tuned, "default": of_default},
         "over": {
             each: {
-                cut: row["probe"] for cut, row in plain(of_search, against).items() if cut in CUTS
+                cut: row["probe"]
+                for cut, row in plain(of_search, against).items()
+                if cut in (ALL, FEW_LABELS)
             }
             for each, against in scores.items()
         },

@@ -30,7 +30,7 @@ class ViewsConfig(Config):
         Field(
             gt=0,
             le=1,
-            description="size of the views relative to image_size; the encoder is trained on "
-            "smaller images than it is used on (FixRes), if its weights do not depend on the size",
+            description="size of views relative to image_size, above 0 to 1, in steps of 16 pixels "
+            "(FixRes); without effect where weights depend on the image size",
         ),
     ] = 1.0

@@ -18,7 +18,7 @@ _WORDS = {
     "objective.name": "objective {}",
     "optimizer.lr": "learning rate {:g}",
     "encoder.image_size": "image size {} px",
-    "views.relative_size": "views of {:.2g} times this size",
+    "views.relative_size": "views of {:.2g} times the image size",
 }
 _SLOWER = 4  # from pre-trained weights; docs/defaults.md
 
@@ -50,7 +50,8 @@ def objective_defaults(objective: type[Objective], name: str, init: str) -> Laye
 def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
     """Returns the settings of a domain that a run stands on, by where they come from.
 
-    A run that starts from a run or an export takes its architecture and image size as well.
+    A run that starts from a run or an export takes its architecture and sizes as well. A size of
+    views that a domain sets belongs to its image size.
 
     Args:
         domain: Of the images.
@@ -60,10 +61,15 @@ def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
     encoder = merge(domain.defaults, asked).get("encoder", {})
     init = encoder.get("init", "scratch")
     if init != "scratch":
-        layers[f"domain {domain.name} for pre-trained weights"] = domain.pretrained_defaults
+        own = domain.pretrained_defaults
+        if "image_size" in asked.get("encoder", {}):
+            views = {k: v for k, v in own.get("views", {}).items() if k != "relative_size"}
+            own = {**own, "views": views}
+        layers[f"domain {domain.name} for pre-trained weights"] = own
     if facts := facts_beside(init) if isinstance(init, str) else {}:
         known = {"name": facts.get("architecture"), "image_size": facts.get("image_size")}
-        layers[f"the weights '{init}'"] = {"encoder": known}
+        share = {"relative_size": facts.get("relative_size", 1.0)}
+        layers[f"the weights '{init}'"] = {"encoder": known, "views": share}
     return layers
 
 

@@ -68,6 +68,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             "mean": setup.statistics.mean,
             "std": setup.statistics.std,
             "image_size": config.encoder.image_size,
+            "relative_size": config.views.relative_size,
             "domain": config.domain,
             "objective": config.objective.name,
             **({"kept": outcome["kept"]} if outcome else {}),

@@ -17,7 +17,7 @@ from ..core.encoder import Encoder
 from ..core.errors import UsageError
 from ..core.index import Index
 from ..core.objective import Objective, TrainingInfo
-from ..core.view import View, scaled_size
+from ..core.view import View
 from ..data.channel_statistics import Statistics, statistics_for
 from ..data.earlier import open_like
 from ..data.in_time import is_later, later_starts
@@ -29,7 +29,8 @@ from ..data.targets import of_classes, of_groups, of_share
 from ..data.views import Renderer, changed
 from ..nn.checkpoints import facts_beside, options_beside
 from ..nn.layers import freeze_all_statistics, freeze_first_layers
-from ..nn.weights import check_needs, create_encoder, load_initial_weights
+from ..nn.smaller_views import encoder_of_views
+from ..nn.weights import check_needs, load_initial_weights
 from .defaults import domain_defaults, objective_defaults
 from .engine import divide_batch, process_count
 from .settings import RunConfig, lead_of_objective, merge
@@ -171,7 +172,7 @@ def build(config: RunConfig) -> Setup:
     accumulate = config.train.accumulate
     batch_size = divide_batch(config.train.batch_size, len(pool), process_count(), accumulate)
     with seeded(config.seed):
-        encoder = _encoder_of_views(config, len(dataset.channels))
+        encoder = encoder_of(config, len(dataset.channels))
         check_needs(encoder, config.objective.name, kind.needs)
         loaded = load_initial_weights(encoder, init, dataset.channels)
         freeze_first_layers(encoder, config.encoder.frozen_layers)
@@ -190,21 +191,11 @@ def build(config: RunConfig) -> Setup:
     return setup
 
 
-def _encoder_of_views(config: RunConfig, channels: int) -> Encoder:
-    """Builds the encoder for the size of the views, or for that of images if weights depend on it.
-
-    An encoder that is trained on random crops does best on larger images, because crops show
-    objects enlarged: FixRes (Touvron et al. 2019, https://arxiv.org/abs/1906.06423).
-    """
-    name, size = config.encoder.name, config.encoder.image_size
-    arguments = options_beside(config.encoder.init, name) | config.encoder.arguments
-    encoder = create_encoder(name, channels, size, **arguments)
-    smaller = scaled_size(size, config.views.relative_size)
-    if smaller >= size:
-        return encoder
-    of_views = create_encoder(name, channels, smaller, **arguments)
-    shapes = [{k: v.shape for k, v in e.body.state_dict().items()} for e in (encoder, of_views)]
-    return of_views if shapes[0] == shapes[1] else encoder
+def encoder_of(config: RunConfig, channels: int) -> Encoder:
+    """Builds the encoder of a run for its views, with random weights."""
+    asked, share = config.encoder, config.views.relative_size
+    arguments = options_beside(asked.init, asked.name) | asked.arguments
+    return encoder_of_views(asked.name, channels, asked.image_size, share, **arguments)
 
 
 def pool_of(index: Index, splits: Splits, config: DataConfig) -> Positions:

@@ -10,18 +10,16 @@ from typing import Any
 from ...training.settings import RunConfig, expand, merge
 from ...training.setup import resolve
 
-OBJECTIVE, START, SIZE, POLICY, STATISTICS = (
+OBJECTIVE, START, SIZE, POLICY, STATISTICS, VIEWS = (
     "objective.name",
     "encoder.init",
     "encoder.image_size",
     "views.policy",
     "encoder.frozen_statistics",
+    "views.relative_size",
 )
 _SPANS = {"optimizer.lr": (1 / 32, 4.0), "optimizer.weight_decay": (0.1, 10.0)}
-_CHOICES: Mapping[str, tuple[Any, ...]] = {
-    "views.min_area": (0.1, 0.4, 0.7),
-    "views.relative_size": (1.0, 0.667),
-}
+_CHOICES: Mapping[str, tuple[Any, ...]] = {"views.min_area": (0.1, 0.4, 0.7)}
 _OF_WEIGHTS: Mapping[str, tuple[Any, ...]] = {
     "optimizer.layer_decay": (0.65, 0.8, 0.9),
     "optimizer.anchor": (0.1, 1.0, 10.0),

@@ -115,7 +115,7 @@ def test_the_default_is_a_candidate_that_changes_nothing():
 def test_what_the_user_sets_is_not_searched():
     asked = {**ASKED, "objective": {"temperature": 0.1}, "optimizer": {"lr": 1e-3}}
     keys = {dimension.key for dimension in Space.around(asked, CHOICES).dimensions}
-    assert keys == {"views.min_area", "views.relative_size", "optimizer.weight_decay"}
+    assert keys == {"views.min_area", "optimizer.weight_decay"}
 
 
 @pytest.mark.parametrize("slower", [0.5, 10])
