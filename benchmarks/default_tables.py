@@ -51,18 +51,22 @@ SCREENING = """
 the statistics of batch normalization are frozen and the learning rate is a quarter of that from
 random weights, in every domain. Scenes get larger images than the views that the encoder is trained
 on. All of this was measured with SimCLR (on scenes also TiCo) and EfficientNet-Lite0 alone, and is
-taken for other objectives and encoders without a measurement.
-Random weights, other objectives and longer trainings have not been compared on all sets yet, and
-nothing is chosen from them. Two parts of the rule were added later: that a candidate that hurts is
-trained no further (6), after the first trainings, and that a tie goes to the default of the kit
-(7), when the ranks of tissue, a tie, were known.
+taken for other objectives and encoders without a measurement. Random weights, other objectives and
+longer trainings have not been compared on all sets yet, and nothing is chosen from them. Parts of
+the rule were added later: that a candidate that hurts is trained no further (6), after the first
+trainings; that a tie goes to the default of the kit (7), when the ranks of tissue, a tie, were
+known; and that images of other sizes are candidates (1 to 3, 5), when all results at 64 px were
+known. Images of 96 px with views of 64 became a candidate after a look at encoders that were
+trained at 64 px and judged at others. Sizes were compared at one length.
 """
 CANDIDATES = """Gains of the first table are points of balanced accuracy over the start at 64 px,
 means over sets, cuts and lengths. *helps* and *hurts* count the sets where the interval of the gain
-on all classes lies above or below 0. A candidate without a mean rank lacks some of the sets; sets
-and lengths with a single candidate are in the second table only. CPU seconds are those of one
-thread on a machine that did other work. The second table has the gains on all classes over the
-start at the image size of the candidate, with 95 % intervals over groups of the validation part.
+on all classes over the start at the candidate's own image size lies above or below 0, as in the
+second table. A candidate without a mean rank lacks some of the sets; sets and lengths with a single
+candidate are in the second table only. CPU seconds are those of one thread on machines that did
+other work; those of images of 96 px are of a slower one. The second table has the gains on all
+classes over the start at the image size of the candidate, with 95 % intervals over groups of the
+validation part.
 """
 
 

@@ -34,7 +34,8 @@ Written by `python benchmarks/tuned.py --out {results}`. Each row is a search fr
 on one core, with everything else by default. What it found was trained, then the defaults for as
 many epochs. The figures are those of a ridge probe on the **test part**, with ten labels a class
 (mean of five draws) and with all: of the default or the start, of what was found, and the
-difference in points with its 95 % interval. CPU seconds are those of the two trainings.
+difference in points with its 95 % interval. The start is that at the image size of the default. CPU
+seconds are those of the two trainings.
 """
 
 
@@ -99,9 +100,9 @@ def tuned(lines: Sequence[Run], results: Path) -> list[str]:
     parts = [TUNED.format(results=results)]
     parts += [
         "| set | time | found | over the default, 10 labels | all labels "
-        "| over the start, 10 labels | CPU seconds: found, default |"
+        "| over the start, 10 labels | CPU seconds: found, default | px: found, default |"
     ]
-    parts += ["|---" * 7 + "|"]
+    parts += ["|---" * 8 + "|"]
     for line in lines:
         over = {
             (against, cut): found_over(numbers)
@@ -111,6 +112,8 @@ def tuned(lines: Sequence[Run], results: Path) -> list[str]:
         cells = [over["default", FEW_LABELS], over["default", ALL], over["start", FEW_LABELS]]
         seconds = line["cpu_seconds"]
         cells += [f"{seconds['tuned']}, {seconds['default']}"]
+        sizes = line["image_size"]
+        cells += [f"{sizes['tuned']}, {sizes['default']}"]
         parts.append(
             f"| {line['set']} | {line['budget']} | {line['winner']} | {' | '.join(cells)} |"
         )
