@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+from default_runs import JUDGED_AT
 from default_sets import SETS
 
 from ssl_kit.nn import objectives
@@ -81,7 +82,7 @@ def queue() -> Iterator[Cell]:
         for scaling in ("linear", "sqrt", "none")
     ]
     fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4, 16)]
-    larger = {**fixed[1], "encoder.image_size": 96, "views.relative_size": 2 / 3}
+    larger = {**fixed[1], JUDGED_AT: 96}
     sizes = [larger, *({**fixed[1], "encoder.image_size": pixels} for pixels in (96, 128))]
     others_fixed = [{**at_rate(name, 4), **GENTLE[-1]} for name in FIXED]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [

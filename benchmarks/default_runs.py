@@ -10,6 +10,7 @@ from typing import Any
 Run = Mapping[str, Any]
 UNTOUCHED, ALL = "untouched start", "all classes"
 SIZE = 64  # usual height and width of images in pixels
+JUDGED_AT = "evaluate.image_size"  # of an encoder that was trained on images of another size
 FEW_LABELS = "10 labels a class"
 
 
@@ -17,7 +18,9 @@ def name_of(settings: Mapping[str, Any]) -> str:
     """Returns the name of a candidate."""
     parts = [f"`{settings['objective']}`"]
     for key, value in settings.items():
-        if key != "objective":
+        if key == JUDGED_AT:
+            parts.append(f"used at {value} px")
+        elif key != "objective":
             text = f"{value:.3g}" if isinstance(value, float) else value
             parts.append(f"{key.partition('.')[2]} {text}")
     return ", ".join(parts)
@@ -53,7 +56,8 @@ def value(runs: Sequence[Run], cut: str, classifier: str) -> float:
 
 def pixels(run: Run) -> int:
     """Returns the image size that a run was judged at."""
-    return int(run["settings"].get("encoder.image_size", SIZE))
+    settings = run["settings"]
+    return int(settings.get(JUDGED_AT, settings.get("encoder.image_size", SIZE)))
 
 
 def starts_of(runs: Iterable[Run], cut: str, classifier: str) -> dict[str, float]:

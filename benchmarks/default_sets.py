@@ -117,11 +117,12 @@ def taken_today() -> str:
         weights = domain.pretrained_defaults.get("objective", {}).get("name", scratch)
         rows.append(f"| {name} | `{scratch}` | `{weights}` |")
     for name in domains:
-        own = domains[name].pretrained_defaults
-        size, share = own.get("encoder", {}).get("image_size"), own.get("views", {})
+        size = domains[name].pretrained_defaults.get("encoder", {}).get("image_size")
         if size:
-            views = f", and views of {share['relative_size']:.2g} times this size" if share else ""
-            rows += ["", f"In `{name}`, pre-trained weights get images of {size} px{views}."]
+            rows += [
+                "",
+                f"In `{name}`, pre-trained weights get images of {size} px, elsewhere of {SIZE}.",
+            ]
     return "\n".join([*rows, ""])
 
 

@@ -18,6 +18,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ import default_tables
 import label_free_tables
 import torch
 from default_queue import BATCH, ENCODER, IMAGES_A_MINUTE, MINUTES, Cell, queue, rate_of
-from default_runs import SIZE
+from default_runs import JUDGED_AT, SIZE, pixels
 from default_sets import HOLDOUT, SETS, Judge, plain
 
 from ssl_kit import SslKitError, load, train
@@ -46,7 +47,6 @@ def below(cell: Cell) -> dict[str, Any]:
         "encoder.frozen_statistics": False,
         "encoder.image_size": SIZE,
         "optimizer.lr": rate,
-        "views.relative_size": 1.0,
     }
 
 
@@ -64,15 +64,10 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
-def size_of(cell: Cell) -> int:
-    """Returns the size in pixels of the images that the encoder of a cell is judged on."""
-    return int(cell.settings.get("encoder.image_size", SIZE))
-
-
 def images_of(cell: Cell) -> float:
     """Returns how many images a cell sees; larger ones are as many fewer as they cost more."""
-    views = size_of(cell) * cell.settings.get("views.relative_size", 1)
-    return float(MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] * (SIZE / views) ** 2)
+    size = cell.settings.get("encoder.image_size", SIZE)
+    return float(MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] * (SIZE / size) ** 2)
 
 
 def trained(
@@ -90,6 +85,7 @@ def trained(
     pool = len(judge.parts.train)  # the validation part judges
     epoch = pool // (batch := min(cell.settings.get("train.batch_size", BATCH), pool)) * batch
     epochs = max(1, round(images / epoch))
+    settings = {key: value for key, value in cell.settings.items() if key != JUDGED_AT}
     apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
     began, used = time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -103,13 +99,14 @@ def trained(
             seed=cell.seed,
             precision="fp32",  # the same on every machine
             workers=0,
-            set={**judge.set.options, **stand_on, **cell.settings, **apart},
+            set={**judge.set.options, **stand_on, **settings, **apart},
             out=Path(folder) / "run",
         )
         seconds, cpu = time.monotonic() - began, time.process_time() - used
         after = run.lines(run.metrics)[-1]
         before = (run.load_checkpoint() or {"watch": {"initial": {}}})["watch"]["initial"]
-        scores = judge.scores(load(run).model)
+        size = pixels(vars(cell))
+        scores = judge.scores(replace(load(run).model, image_size=size))
     return {
         "kind": "run",
         **vars(cell),
@@ -123,7 +120,7 @@ def trained(
         "verdict": after["verdict"],
         "before": {name: float(f"{value:.4g}") for name, value in before.items()},
         "after": {name: float(f"{after[name]:.4g}") for name in before},
-        "scores": plain(scores, judge.of_start(cell.start, size_of(cell))),
+        "scores": plain(scores, judge.of_start(cell.start, size)),
     }
 
 

@@ -19,11 +19,12 @@ from typing import Any
 
 import torch
 from default_queue import BATCH, ENCODER, IMAGES_A_MINUTE, MINUTES
+from default_runs import SIZE
 from default_sets import HOLDOUT, SETS, ImageSet
 from defaults import append, lines
 
 from ssl_kit import compare, open_data, train
-from ssl_kit.data import split
+from ssl_kit.data import domains, split
 
 ESTIMATE = ("value", "low", "high")
 DRAWS = 10  # of the labels, when there are few
@@ -91,7 +92,10 @@ def _value(compared: Mapping[str, Any], arm: str, budget: str) -> float:
 def by_default(comparison: Comparison, length: str) -> dict[str, Any]:
     """Trains by default for a length of `MINUTES`, and compares with the start."""
     batch, epoch = comparison.batches()
-    epochs = max(1, round(MINUTES[length] * IMAGES_A_MINUTE[ENCODER] / epoch))
+    sizes = domains[comparison.set.domain].pretrained_defaults.get("encoder", {})
+    smaller = SIZE / sizes.get("image_size", SIZE)  # larger images are as many fewer
+    images = MINUTES[length] * IMAGES_A_MINUTE[ENCODER] * smaller**2
+    epochs = max(1, round(images / epoch))
     run = comparison.train(epochs=epochs, batch_size=batch)
     return {
         "objective": run.config.objective.name,

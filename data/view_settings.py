@@ -25,12 +25,3 @@ class ViewsConfig(Config):
             "objective's if not set",
         ),
     ] = None
-    relative_size: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            description="size of views relative to image_size, above 0 to 1, in steps of 16 pixels "
-            "(FixRes); without effect where weights depend on the image size",
-        ),
-    ] = 1.0

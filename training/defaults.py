@@ -12,13 +12,12 @@ from ..nn.checkpoints import facts_beside
 from .settings import OptimizerConfig, RunConfig, merge
 
 _PAGE = "docs/defaults.md"
-_SECTIONS = ("objective.", "optimizer.", "encoder.", "views.")
+_SECTIONS = ("objective.", "optimizer.", "encoder.")
 _ALWAYS = ("objective.name", "optimizer.lr", "encoder.image_size")
 _WORDS = {
     "objective.name": "objective {}",
     "optimizer.lr": "learning rate {:g}",
     "encoder.image_size": "image size {} px",
-    "views.relative_size": "views of {:.2g} times the image size",
 }
 _SLOWER = 4  # from pre-trained weights; docs/defaults.md
 
@@ -50,8 +49,7 @@ def objective_defaults(objective: type[Objective], name: str, init: str) -> Laye
 def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
     """Returns the settings of a domain that a run stands on, by where they come from.
 
-    A run that starts from a run or an export takes its architecture and sizes as well. A size of
-    views that a domain sets belongs to its image size.
+    A run that starts from a run or an export takes its architecture and image size as well.
 
     Args:
         domain: Of the images.
@@ -61,15 +59,10 @@ def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
     encoder = merge(domain.defaults, asked).get("encoder", {})
     init = encoder.get("init", "scratch")
     if init != "scratch":
-        own = domain.pretrained_defaults
-        if "image_size" in asked.get("encoder", {}):
-            views = {k: v for k, v in own.get("views", {}).items() if k != "relative_size"}
-            own = {**own, "views": views}
-        layers[f"domain {domain.name} for pre-trained weights"] = own
+        layers[f"domain {domain.name} for pre-trained weights"] = domain.pretrained_defaults
     if facts := facts_beside(init) if isinstance(init, str) else {}:
         known = {"name": facts.get("architecture"), "image_size": facts.get("image_size")}
-        share = {"relative_size": facts.get("relative_size", 1.0)}
-        layers[f"the weights '{init}'"] = {"encoder": known, "views": share}
+        layers[f"the weights '{init}'"] = {"encoder": known}
     return layers
 
 
@@ -77,7 +70,7 @@ def explain_defaults(asked: Mapping[str, Any], config: RunConfig) -> str:
     """Returns a sentence on the defaults that a run takes, "" if the user has set all.
 
     It names objective, learning rate and image size, and what else the domain, or the start from
-    weights, sets of objective, optimizer, encoder and views, each with where it comes from.
+    weights, sets of objective, optimizer and encoder, each with where it comes from.
 
     Args:
         asked: What the user has set, nested.

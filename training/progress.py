@@ -51,7 +51,7 @@ class Progress:
             + (f", a share of {config.data.share:g} of the groups" if config.data.share < 1 else "")
             + (f", {held_out} more held out for testing" if held_out else "")
             + f"; {config.objective.name} on {config.encoder.name} at "
-            f"{config.encoder.image_size} px{_views(setup)}, from {setup.loaded}"
+            f"{config.encoder.image_size} px, from {setup.loaded}"
         )
         if setup.encoder.pooling:
             name = config.objective.name
@@ -135,16 +135,6 @@ class Progress:
             self.say(
                 f"epoch {values['epoch']:.0f}  step {values['step']}/{steps or '?'}  {self._status}"
             )
-
-
-def _views(setup: Setup) -> str:
-    """Returns the size of the views in words, "" if it is that of the images."""
-    size, views = setup.config.encoder.image_size, setup.encoder.image_size
-    if views != size:
-        return f" (views of {views} px)"
-    if setup.config.views.relative_size < 1:
-        return " (views too: its weights depend on their size)"
-    return ""
 
 
 def clock(seconds: float) -> str:

@@ -50,7 +50,7 @@ class Recorder:
     ) -> None:
         self._run, self._setup, self._progress = run, setup, progress
         self._accelerator = accelerator
-        views = (View(setup.encoder.image_size),) * VIEWS
+        views = (View(setup.config.encoder.image_size),) * VIEWS
         self.watch = Watch(setup.view_dataset(views), setup.pool, standardize)
         self.skips = Skips(run, len(setup.pool), setup.config.data.max_skip)
         self.tally = Tally()

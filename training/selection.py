@@ -102,12 +102,11 @@ class Selection:
 
         Args:
             max_time: Seconds of the training.
-            per_image: Seconds in which a view is embedded; None if not measured.
+            per_image: Seconds in which an image is embedded; None if not measured.
         """
         if self.reason or per_image is None:
             return 0.0 if self.reason else SHARE_OF_TIME * max_time
-        larger = self._setup.config.encoder.image_size / self._setup.encoder.image_size
-        one = per_image * larger**2 * _PROBE * COUNT
+        one = per_image * _PROBE * COUNT
         return min(max(SHARE_OF_TIME * max_time, FEWEST_IMAGES * one), MOST_IMAGES * one)
 
     def finish(self, steps: int) -> None:

@@ -48,7 +48,7 @@ class EncoderConfig(Config):
         Field(description="initial weights: scratch, imagenet, a run folder or a weights file"),
     ] = "scratch"
     image_size: Annotated[
-        int, Field(ge=8, description="height and width in pixels of the encoder's images")
+        int, Field(ge=8, description="height and width of images and views in pixels")
     ] = 64
     arguments: dict[str, Any] = Field(
         default={}, description="arguments of the architecture, such as init_values=1e-5"

@@ -29,8 +29,7 @@ from ..data.targets import of_classes, of_groups, of_share
 from ..data.views import Renderer, changed
 from ..nn.checkpoints import facts_beside, options_beside
 from ..nn.layers import freeze_all_statistics, freeze_first_layers
-from ..nn.smaller_views import encoder_of_views
-from ..nn.weights import check_needs, load_initial_weights
+from ..nn.weights import check_needs, create_encoder, load_initial_weights
 from .defaults import domain_defaults, objective_defaults
 from .engine import divide_batch, process_count
 from .settings import RunConfig, lead_of_objective, merge
@@ -74,7 +73,7 @@ class Setup:
         dataset: All images.
         splits: Which are for training; validation images are trained on too unless `data.keep_out`
             says otherwise, test images never; of some classes alone if `data.classes` names them.
-        encoder: With its initial weights; its image size is that of the views.
+        encoder: With its initial weights.
         objective: On top of the encoder, prepared for training.
         statistics: Mean and standard deviation that standardize the images.
         loaded: A sentence on the initial weights.
@@ -131,8 +130,8 @@ class Setup:
     @property
     def views(self) -> tuple[View, ...]:
         """The views of an image that the objective needs."""
-        asked = self.config.views
-        requests = self.objective.views(self.objective.config, self.encoder.image_size)
+        size, asked = self.config.encoder.image_size, self.config.views
+        requests = self.objective.views(self.objective.config, size)
         return tuple(changed(view, asked.policy, asked.min_area) for view in requests)
 
     def view_dataset(
@@ -172,7 +171,9 @@ def build(config: RunConfig) -> Setup:
     accumulate = config.train.accumulate
     batch_size = divide_batch(config.train.batch_size, len(pool), process_count(), accumulate)
     with seeded(config.seed):
-        encoder = encoder_of(config, len(dataset.channels))
+        name, size = config.encoder.name, config.encoder.image_size
+        arguments = options_beside(init, name) | config.encoder.arguments
+        encoder = create_encoder(name, len(dataset.channels), size, **arguments)
         check_needs(encoder, config.objective.name, kind.needs)
         loaded = load_initial_weights(encoder, init, dataset.channels)
         freeze_first_layers(encoder, config.encoder.frozen_layers)
@@ -189,13 +190,6 @@ def build(config: RunConfig) -> Setup:
     )
     _check(setup)
     return setup
-
-
-def encoder_of(config: RunConfig, channels: int) -> Encoder:
-    """Builds the encoder of a run for its views, with random weights."""
-    asked, share = config.encoder, config.views.relative_size
-    arguments = options_beside(asked.init, asked.name) | asked.arguments
-    return encoder_of_views(asked.name, channels, asked.image_size, share, **arguments)
 
 
 def pool_of(index: Index, splits: Splits, config: DataConfig) -> Positions:

@@ -15,16 +15,17 @@ from ...core.errors import DataError, UsageError
 from ...core.objective import Objective
 from ...data.opening import DataConfig, open_dataset
 from ...data.splits import Splits, split
+from ...nn.checkpoints import options_beside
 from ...nn.layers import has_batch_norm
+from ...nn.weights import create_encoder
 from ...training.engine import process_count
 from ...training.settings import RunConfig
-from ...training.setup import encoder_of, pool_of
+from ...training.setup import pool_of
 from .request import Request
-from .space import OBJECTIVE, POLICY, SIZE, START, STATISTICS, VIEWS
+from .space import OBJECTIVE, POLICY, SIZE, START, STATISTICS
 
 _COMMON = ("simclr", "byol", "vicreg", "descriptors", "mae")
 _LARGER = (1.5, 2.0)  # image sizes beside the default, as multiples of it
-_SMALLER = 0.667  # size of views relative to images
 _LOOKED_AT = 8  # images whose size is looked at
 
 
@@ -101,25 +102,14 @@ def choices(request: Request, images: Images, most: int) -> dict[str, tuple[Any,
         POLICY: ("default", *dict.fromkeys(["weak", *policies])),
         SIZE: _sizes(default.encoder.image_size, images.dataset),
         STATISTICS: _statistics(default, images.dataset),
-        VIEWS: _relative_sizes(default, images.dataset),
     }
 
 
 def _statistics(default: RunConfig, dataset: Dataset) -> tuple[bool, ...]:
     """Returns whether statistics of batch normalization stay those of the initial weights."""
     own = default.encoder.frozen_statistics
-    encoder = encoder_of(default, len(dataset.channels))
-    other = default.encoder.init != "scratch" and has_batch_norm(encoder)
+    other = default.encoder.init != "scratch" and has_batch_norm(encoder_of(default, dataset))
     return (own, not own) if other else (own,)
-
-
-def _relative_sizes(default: RunConfig, dataset: Dataset) -> tuple[float, ...]:
-    """Returns the sizes of views relative to images; 1 if the weights depend on the size."""
-    views = default.views.model_copy(update={"relative_size": _SMALLER})
-    smaller = encoder_of(default.model_copy(update={"views": views}), len(dataset.channels))
-    if smaller.image_size == default.encoder.image_size:
-        return (1.0,)
-    return tuple(dict.fromkeys((default.views.relative_size, 1.0, _SMALLER)))
 
 
 def _objectives(request: Request, images: Images, most: int) -> tuple[str, ...]:
@@ -129,7 +119,7 @@ def _objectives(request: Request, images: Images, most: int) -> tuple[str, ...]:
         return (default.objective.name,)
     if named:
         return tuple(dict.fromkeys((default.objective.name, *named)))
-    encoder = encoder_of(default, len(images.dataset.channels))
+    encoder = encoder_of(default, images.dataset)
     others = [name for name in (*_COMMON, *images.domain.objectives) if _suits(name, encoder)]
     return tuple(dict.fromkeys((default.objective.name, *others)))[:most]
 
@@ -140,6 +130,13 @@ def _suits(name: str, encoder: Encoder) -> bool:
     kind: type[Objective] = objectives[name]
     required = any(field.is_required() for field in kind.Config.model_fields.values())
     return kind.needs <= encoder.provides and not required
+
+
+def encoder_of(config: RunConfig, dataset: Dataset) -> Encoder:
+    """Returns the encoder of a configuration with random weights."""
+    name, init = config.encoder.name, config.encoder.init
+    arguments = options_beside(init, name) | config.encoder.arguments
+    return create_encoder(name, len(dataset.channels), config.encoder.image_size, **arguments)
 
 
 def _sizes(size: int, dataset: Dataset) -> tuple[int, ...]:

@@ -10,13 +10,12 @@ from typing import Any
 from ...training.settings import RunConfig, expand, merge
 from ...training.setup import resolve
 
-OBJECTIVE, START, SIZE, POLICY, STATISTICS, VIEWS = (
+OBJECTIVE, START, SIZE, POLICY, STATISTICS = (
     "objective.name",
     "encoder.init",
     "encoder.image_size",
     "views.policy",
     "encoder.frozen_statistics",
-    "views.relative_size",
 )
 _SPANS = {"optimizer.lr": (1 / 32, 4.0), "optimizer.weight_decay": (0.1, 10.0)}
 _CHOICES: Mapping[str, tuple[Any, ...]] = {"views.min_area": (0.1, 0.4, 0.7)}

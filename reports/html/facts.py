@@ -81,12 +81,6 @@ def status(manifest: Record, records: Sequence[Record]) -> Status:
     )
 
 
-def _sizes(size: int, manifest: Record) -> str:
-    """Returns the size of images and, where it differs, of the views of the training."""
-    views = manifest.get("view_size", size)
-    return f"{size} px" + (f" (views of {views} px)" if views != size else "")
-
-
 def facts(
     run: Run, encoder: Record, manifest: Record, records: Sequence[Record]
 ) -> list[tuple[str, str]]:
@@ -95,7 +89,7 @@ def facts(
     rows = [
         ("Domain", config.domain),
         ("Objective", config.objective.name),
-        ("Encoder", f"{config.encoder.name}, {_sizes(config.encoder.image_size, manifest)}"),
+        ("Encoder", f"{config.encoder.name}, {config.encoder.image_size} px"),
         ("Started from", str(manifest.get("initial_weights", config.encoder.init))),
     ]
     if data:

@@ -173,8 +173,7 @@ def sheet(run: Run, dataset: Dataset, domain: Domain, images: int = 4, views: in
     """Shows the augmented views that the objective requests, for some images."""
     config, kind = run.config, objectives[run.config.objective.name]
     options = validate(kind.Config, config.objective.options, "objective")
-    size = run.read_json("manifest.json").get("view_size", config.encoder.image_size)
-    asked = kind.views(options, size)
+    asked = kind.views(options, config.encoder.image_size)
     policy, area = config.views.policy, config.views.min_area
     requests = list(dict.fromkeys(changed(view, policy, area) for view in asked))
     repeated = [

@@ -67,30 +67,11 @@ def test_a_domain_has_other_defaults_for_pretrained_weights(two_defaults):
     assert resolve(WEIGHTS, {"objective": "simclr"}).objective.name == "simclr"
 
 
-@pytest.fixture
-def smaller_views(monkeypatch):
-    """Gives the domain natural views that are smaller than images, for pre-trained weights."""
-    natural = discovery.domains["natural"]
-    sizes = {"encoder": {"image_size": 96}, "views": {"relative_size": 0.667}}
-    changed = replace(natural, pretrained_defaults=sizes)
-    monkeypatch.setitem(discovery.domains._entries, "natural", Entry("natural", changed))
-
-
-def test_a_domain_may_train_on_smaller_views(smaller_views):
-    assert (
-        "image size 96 px, views of 0.67 times the image size: defaults of domain natural for"
-    ) in explain_defaults(WEIGHTS, resolve(WEIGHTS))
-    assert resolve(NATURAL).views.relative_size == 1
-
-
-def test_the_size_of_views_of_a_domain_belongs_to_its_image_size(smaller_views):
-    config = resolve(merge(WEIGHTS, SIZED))
-    assert (config.encoder.image_size, config.views.relative_size) == (32, 1)
-
-
-def test_a_run_goes_on_with_its_sizes(smaller_views, finished_run):
-    config = resolve({**NATURAL, "encoder": {"init": str(finished_run.folder)}})
-    assert (config.encoder.image_size, config.views.relative_size) == (32, 1)
+def test_a_run_says_the_image_size_of_its_domain(monkeypatch):
+    sized = replace(discovery.domains["natural"], pretrained_defaults=SIZED)
+    monkeypatch.setitem(discovery.domains._entries, "natural", Entry("natural", sized))
+    said = explain_defaults(WEIGHTS, resolve(WEIGHTS))
+    assert "image size 32 px: default of domain natural for pre-trained weights" in said
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ssl_kit.training.choice import MARGIN, choose
 from ssl_kit.training.judge import Sample, evenly_by_group, fold_numbers, judged_by
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
-from ssl_kit.training.settings import RunConfig, merge
+from ssl_kit.training.settings import merge
 from ssl_kit.training.setup import build
 from ssl_kit.training.start import go_on, start
 
@@ -54,26 +54,6 @@ def test_a_run_from_weights_judges_its_start_its_middle_its_end_and_mixtures(jud
     assert not (judged.folder / "checkpoints" / "candidates").exists()
     assert "Kept: " in trained(judged, "OK")
     assert "Kept encoder" in page.run_page(judged).decode()
-
-
-def test_a_run_on_smaller_views_is_judged_on_whole_images(from_weights, tmp_path):
-    settings = merge(from_weights, {"views": {"relative_size": 0.5}})
-    whole = Sample.of(setup := build(RunConfig.model_validate(settings)), setup.pool, 24)
-    assert (setup.encoder.image_size, whole.pixels.shape[1:]) == (16, (32, 32, 3))
-    run = start([settings], tmp_path / "run", QUIET)[0]
-    assert kept(run.folder)["images"] == 24
-    assert "test_resnet, 32 px (views of 16 px)" in page.run_page(run).decode()
-    again = start([settings], tmp_path / "again", QUIET)[0]
-    assert run.encoder.read_bytes() == again.encoder.read_bytes()
-
-
-def test_time_is_reserved_for_judging_whole_images(judged, from_weights):
-    def reserved(relative_size):
-        settings = merge(from_weights, {"views": {"relative_size": relative_size}})
-        setup = build(RunConfig.model_validate(settings))
-        return selection.Selection(judged, setup, None, None).seconds(1.0, 1.0)
-
-    assert reserved(0.5) == 4 * reserved(1.0)
 
 
 def test_an_absurd_learning_rate_hands_back_the_start(from_weights, finished_run, tmp_path):

@@ -10,7 +10,6 @@ from ssl_kit.cli import main
 from ssl_kit.core.discovery import domains, objectives
 from ssl_kit.core.registry import Entry
 from ssl_kit.data.channel_statistics import statistics_for
-from ssl_kit.evaluation.pretrained import from_run
 from ssl_kit.nn import create_encoder
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.settings import merge
@@ -244,26 +243,3 @@ def test_validation_images_and_other_views_are_left_out_on_request(tiny):
     assert not set(setup.pool) & {*setup.splits.val, *setup.splits.test}
     assert set(usual.pool) == {*setup.pool, *setup.splits.val}
     assert setup.views == (View(32, scale=(0.5, 1.0), policy="weak"),) * 2
-
-
-SMALLER = {"views": {"relative_size": 0.5}}
-
-
-def said(capsys):
-    """Returns what was printed, in one line."""
-    return " ".join(capsys.readouterr().err.split())
-
-
-def test_views_are_smaller_than_the_images_that_the_encoder_is_used_on(tiny, tmp_path, capsys):
-    run = start([merge(tiny, SMALLER)], tmp_path / "run", Progress())[0]
-    assert build(run.config).views == (View(16),) * 2
-    assert run.read_json("manifest.json")["view_size"] == 16
-    assert from_run(run).image_size == 32
-    assert "test_resnet at 32 px (views of 16 px), from" in said(capsys)
-
-
-def test_views_are_as_large_as_images_if_weights_depend_on_the_size(tiny, capsys):
-    setup = build(resolve(merge(tiny, {"encoder": {"name": "test_vit"}}, SMALLER)))
-    assert setup.views == (View(32),) * 2
-    Progress().start(setup)
-    assert "test_vit at 32 px (views too: its weights depend on their size)" in said(capsys)

@@ -16,11 +16,7 @@ REMOTE_SENSING = Domain(
     demo="remote_sensing_demo",
     policies={"default": default, "weak": weak, "upright": upright},
     defaults={"objective": {"name": "descriptors"}},  # README.md says why
-    pretrained_defaults={
-        "objective": {"name": "simclr"},
-        "encoder": {"image_size": 96},
-        "views": {"relative_size": 0.667},
-    },
+    pretrained_defaults={"objective": {"name": "simclr"}, "encoder": {"image_size": 96}},
     pairings={"neighbor": neighbor, "neighbors": neighbors, "seasons": seasons},
     corruptions=CORRUPTIONS,
     channel_names=SPELLINGS,
