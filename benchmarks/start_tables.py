@@ -20,11 +20,11 @@ class. A forward pass has 2.25, 4 and 9 times the operations of one at 64 px.
 HANDED_BACK = """## What `train` hands back, on the test part
 
 Written by `python benchmarks/handed_back.py --out {results}`. Each row is one training from
-ImageNet weights with the defaults of the domain. The figures are those of a linear probe on the
-**test part**, with 10 labels a class (ten draws) and with all: of the start, of the encoder that
-the run hands back, and the difference in points with its 95 % interval over groups and draws of
-labels. *kept* is what was chosen on training images: the start, a checkpoint or an interpolation
-with so much of the end.
+ImageNet weights with the defaults of the domain: images of 64 px, of scenes 96 px and less than
+half as many. The figures are those of a linear probe on the **test part**, with 10 labels a class
+(ten draws) and with all: of the start, of the encoder that the run hands back, and the difference
+in points with its 95 % interval over groups and draws of labels. *kept* is what was chosen on
+training images: the start, a checkpoint or an interpolation with so much of the end.
 """
 
 
