@@ -82,11 +82,11 @@ def queue() -> Iterator[Cell]:
         for scaling in ("linear", "sqrt", "none")
     ]
     fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4, 16)]
-    larger = {**fixed[1], JUDGED_AT: 96}
-    sizes = [larger, *({**fixed[1], "encoder.image_size": pixels} for pixels in (96, 128))]
+    sizes = [{**fixed[1], "encoder.image_size": pixels} for pixels in (96, 128)]
+    used_at_96 = {**fixed[1], JUDGED_AT: 96}
     others_fixed = [{**at_rate(name, 4), **GENTLE[-1]} for name in FIXED]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
-        (names, "imagenet", "1 minute", [fixed[1], *sizes, fixed[0]]),
+        (names, "imagenet", "1 minute", [fixed[1], used_at_96, *sizes, fixed[0]]),
         (first + second, "imagenet", "1 minute", [screened[0], fixed[2]]),
         (first, "imagenet", "5 minutes", [fixed[1], sizes[0], fixed[0], screened[0]]),
         (names, "imagenet", "1 minute", others_fixed),

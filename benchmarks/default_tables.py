@@ -11,7 +11,7 @@ from statistics import mean
 from default_runs import ALL, UNTOUCHED, Run, grouped, high, low, name_of, starts_of, value
 from default_sets import taken_today
 from scipy.stats import rankdata
-from start_tables import handed_back, starts, tuned
+from start_tables import handed_back, starts
 
 STARTS = {"imagenet": "from ImageNet weights", "scratch": "from random weights"}
 RULE = """# How the defaults of domains are chosen
@@ -55,8 +55,10 @@ without a measurement. Random weights, other objectives and longer trainings hav
 on all sets yet, and nothing is chosen from them. Parts of the rule were added later: that a
 candidate that hurts is trained no further (6), after the first trainings; that a tie goes to the
 default of the kit (7), when the ranks of tissue, a tie, were known; and that images of other sizes
-are candidates (1 to 3, 5), when all results at 64 px were known. Sizes were compared at one length,
-training at 96 px on scenes alone.
+are candidates (1 to 3, 5), when all results at 64 px were known. Sizes were compared at one length
+with one seed, training at 96 px on scenes alone. Encoders that are *used at 96 px* were trained on
+views of 64 px with another beginning of the projection head than those at 64 px, by a setting that
+is gone ([decisions](decisions.md)).
 """
 CANDIDATES = """Gains of the first table are points of balanced accuracy over the start at 64 px,
 means over sets, cuts and lengths. *helps* and *hurts* count the sets where the interval of the gain
@@ -100,6 +102,8 @@ def gains(blocks: Blocks, classifier: str) -> dict[str, float]:
     found: dict[str, list[float]] = defaultdict(list)
     for block in blocks.values():
         values = accuracies(block, classifier)
+        if UNTOUCHED not in values:  # nothing was judged at the usual size
+            continue
         for name, of_cuts in values.items():
             found[name] += [a - b for a, b in zip(of_cuts, values[UNTOUCHED], strict=True)]
     return {name: mean(each) for name, each in found.items()}
@@ -186,10 +190,6 @@ def defaults_page(lines: Sequence[Run], results: Path) -> str:
     if other.is_file():
         known = [json.loads(line) for line in other.read_text().splitlines()]
         parts.append("\n".join(handed_back(known, other)))
-    searches = results.parent / "tuned.jsonl"
-    if searches.is_file():
-        known = [json.loads(line) for line in searches.read_text().splitlines()]
-        parts.append("\n".join(tuned(known, searches)))
     return "\n".join(parts)
 
 

@@ -70,22 +70,12 @@ def images_of(cell: Cell) -> float:
     return float(MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] * (SIZE / size) ** 2)
 
 
-def trained(
-    cell: Cell, judge: Judge, weights: str, images: float, stand_on: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Trains a cell, and returns its line.
-
-    Args:
-        cell: The training.
-        judge: Of its set.
-        weights: File of ImageNet weights.
-        images: About how many images it sees; a whole number of epochs.
-        stand_on: Settings below those of the cell and above the defaults.
-    """
+def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
+    """Trains a cell, and returns its line."""
     pool = len(judge.parts.train)  # the validation part judges
     epoch = pool // (batch := min(cell.settings.get("train.batch_size", BATCH), pool)) * batch
-    epochs = max(1, round(images / epoch))
-    settings = {key: value for key, value in cell.settings.items() if key != JUDGED_AT}
+    epochs = max(1, round(images_of(cell) / epoch))
+    own = {key: value for key, value in cell.settings.items() if key != JUDGED_AT}
     apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
     began, used = time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +89,7 @@ def trained(
             seed=cell.seed,
             precision="fp32",  # the same on every machine
             workers=0,
-            set={**judge.set.options, **stand_on, **settings, **apart},
+            set={**judge.set.options, **below(cell), **own, **apart},
             out=Path(folder) / "run",
         )
         seconds, cpu = time.monotonic() - began, time.process_time() - used
@@ -174,8 +164,7 @@ def run(args: argparse.Namespace) -> None:
         if time.monotonic() > end:
             break
         try:
-            given = (judge_of(cell.set, cell.encoder), str(args.weights))
-            line = trained(cell, *given, images_of(cell), below(cell))
+            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights))
         except SslKitError as error:  # the others can still be computed
             if "by a signal" in str(error):
                 raise

@@ -58,10 +58,10 @@ class Comparison:
         batch = min(BATCH, pool)
         return batch, pool // batch * batch
 
-    def train(self, name: str = "run", **settings: Any) -> Any:
-        """Trains by default but for what is given, and returns the run."""
-        given = {**self.given, "holdout": HOLDOUT, **settings}
-        return train(**given, set=self.set.options, out=self.folder / name)
+    def train(self, epochs: int, batch_size: int) -> Any:
+        """Trains by default, and returns the run."""
+        given = {**self.given, "epochs": epochs, "batch_size": batch_size, "holdout": HOLDOUT}
+        return train(**given, set=self.set.options, out=self.folder / "run")
 
     def differences(self, *arms: str | Path) -> dict[str, Any]:
         """Returns main metric and difference of the first arm from the others, by label budget."""
@@ -96,7 +96,7 @@ def by_default(comparison: Comparison, length: str) -> dict[str, Any]:
     smaller = SIZE / sizes.get("image_size", SIZE)  # larger images are as many fewer
     images = MINUTES[length] * IMAGES_A_MINUTE[ENCODER] * smaller**2
     epochs = max(1, round(images / epoch))
-    run = comparison.train(epochs=epochs, batch_size=batch)
+    run = comparison.train(epochs, batch)
     return {
         "objective": run.config.objective.name,
         "images": epochs * epoch,

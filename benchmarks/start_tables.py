@@ -28,17 +28,6 @@ training images: the start, a checkpoint or an interpolation with so much of the
 """
 
 
-TUNED = """## What `tune` gains, on the test part
-
-Written by `python benchmarks/tuned.py --out {results}`. Each row is a search from ImageNet weights
-on one core, with everything else by default. What it found was trained, then the defaults for as
-many epochs. The figures are those of a ridge probe on the **test part**, with ten labels a class
-(mean of five draws) and with all: of the default or the start, of what was found, and the
-difference in points with its 95 % interval. The start is that at the image size of the default. CPU
-seconds are those of the two trainings.
-"""
-
-
 def starts(lines: Sequence[Run]) -> list[str]:
     """Returns the table of the untouched starts."""
     rows = [
@@ -93,34 +82,3 @@ def handed_back(lines: Sequence[Run], results: Path) -> list[str]:
         cells += [pair(line["start"][budget]) for budget in ("10", "all")]
         parts.append(f"| {' | '.join(cells)} | {line['groups']} |")
     return [*parts, ""]
-
-
-def tuned(lines: Sequence[Run], results: Path) -> list[str]:
-    """Returns the section on searches."""
-    parts = [TUNED.format(results=results)]
-    parts += [
-        "| set | time | found | over the default, 10 labels | all labels "
-        "| over the start, 10 labels | CPU seconds: found, default | px: found, default |"
-    ]
-    parts += ["|---" * 8 + "|"]
-    for line in lines:
-        over = {
-            (against, cut): found_over(numbers)
-            for against, of_cuts in line["over"].items()
-            for cut, numbers in of_cuts.items()
-        }
-        cells = [over["default", FEW_LABELS], over["default", ALL], over["start", FEW_LABELS]]
-        seconds = line["cpu_seconds"]
-        cells += [f"{seconds['tuned']}, {seconds['default']}"]
-        sizes = line["image_size"]
-        cells += [f"{sizes['tuned']}, {sizes['default']}"]
-        parts.append(
-            f"| {line['set']} | {line['budget']} | {line['winner']} | {' | '.join(cells)} |"
-        )
-    return [*parts, ""]
-
-
-def found_over(numbers: Sequence[float]) -> str:
-    """Writes accuracies and difference of [accuracy, gain, low, high]."""
-    accuracy, gained, *interval = numbers
-    return pair([accuracy, accuracy - gained, gained, *interval])

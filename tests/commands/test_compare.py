@@ -464,6 +464,16 @@ def test_arms_of_different_architectures_are_refused(finished_run):
     assert architecture_of([], "", 0) == ("resnet18", 64)
 
 
+def test_encoders_for_images_of_two_sizes_need_one(finished_run, tmp_path):
+    copy = shutil.copytree(finished_run.folder, tmp_path / "larger")
+    config = (copy / "config.toml").read_text().replace("image_size = 32", "image_size = 48")
+    (copy / "config.toml").write_text(config)
+    arms = parse_arms([str(finished_run.folder), str(copy)], "")
+    with pytest.raises(UsageError, match=r"images of 32, 48 px\. Give --image-size"):
+        architecture_of(arms, "", 0)
+    assert architecture_of(arms, "", 40) == ("test_resnet", 40)
+
+
 def test_a_stray_option_is_an_error(ask):
     with pytest.raises(UsageError, match="'linear' is not among the evaluations"):
         ask(settings={"linear.iterations": 3})
