@@ -144,8 +144,8 @@ def architecture_of(arms: Sequence[Arm], encoder: str, image_size: int) -> tuple
     sizes = {run.config.encoder.image_size for run in runs}
     if len(sizes) > 1 and not image_size:
         raise UsageError(
-            f"The encoders are for images of {', '.join(map(str, sorted(sizes)))} px. Give "
-            "--image-size."
+            f"All arms are compared at one image size, and the runs are for images of "
+            f"{', '.join(map(str, sorted(sizes)))} px. Give --image-size {max(sizes)}, for example."
         )
     sizes = sizes or {facts["image_size"] for facts in beside if facts}
     return min(names, default="resnet18"), image_size or min(sizes, default=64)

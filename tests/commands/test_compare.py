@@ -469,7 +469,7 @@ def test_encoders_for_images_of_two_sizes_need_one(finished_run, tmp_path):
     config = (copy / "config.toml").read_text().replace("image_size = 32", "image_size = 48")
     (copy / "config.toml").write_text(config)
     arms = parse_arms([str(finished_run.folder), str(copy)], "")
-    with pytest.raises(UsageError, match=r"images of 32, 48 px\. Give --image-size"):
+    with pytest.raises(UsageError, match=r"images of 32, 48 px\. Give --image-size 48"):
         architecture_of(arms, "", 0)
     assert architecture_of(arms, "", 40) == ("test_resnet", 40)
 
