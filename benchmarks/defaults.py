@@ -23,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import command_line
 import default_runs
 import default_tables
 import label_free_tables
@@ -70,11 +71,21 @@ def images_of(cell: Cell) -> float:
     return float(MINUTES[cell.length] * IMAGES_A_MINUTE[cell.encoder] * (SIZE / size) ** 2)
 
 
-def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
-    """Trains a cell, and returns its line."""
+def trained(
+    cell: Cell, judge: Judge, weights: str, images: float, stand_on: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Trains a cell, and returns its line.
+
+    Args:
+        cell: The training.
+        judge: Of its set.
+        weights: File of ImageNet weights.
+        images: About how many images it sees; a whole number of epochs.
+        stand_on: Settings below those of the cell and above the defaults.
+    """
     pool = len(judge.parts.train)  # the validation part judges
     epoch = pool // (batch := min(cell.settings.get("train.batch_size", BATCH), pool)) * batch
-    epochs = max(1, round(images_of(cell) / epoch))
+    epochs = max(1, round(images / epoch))
     own = {key: value for key, value in cell.settings.items() if key != JUDGED_AT}
     apart = {"data.holdout": HOLDOUT, "data.keep_out": "val", "train.keep": "last"}
     began, used = time.monotonic(), time.process_time()
@@ -89,7 +100,7 @@ def trained(cell: Cell, judge: Judge, weights: str) -> dict[str, Any]:
             seed=cell.seed,
             precision="fp32",  # the same on every machine
             workers=0,
-            set={**judge.set.options, **below(cell), **own, **apart},
+            set={**judge.set.options, **stand_on, **own, **apart},
             out=Path(folder) / "run",
         )
         seconds, cpu = time.monotonic() - began, time.process_time() - used
@@ -164,7 +175,8 @@ def run(args: argparse.Namespace) -> None:
         if time.monotonic() > end:
             break
         try:
-            line = trained(cell, judge_of(cell.set, cell.encoder), str(args.weights))
+            given = (judge_of(cell.set, cell.encoder), str(args.weights))
+            line = trained(cell, *given, images_of(cell), below(cell))
         except SslKitError as error:  # the others can still be computed
             if "by a signal" in str(error):
                 raise
@@ -182,7 +194,7 @@ def waiting(args: argparse.Namespace) -> list[Cell]:
     runs = [line for line in lines(args.out) if line["kind"] == "run"]
     done = {Cell(**{name: run[name] for name in names}).key for run in runs}
     out = {default_runs.candidate(run) for run in runs if default_runs.hurts(run)}
-    chosen = args.sets.split(",") if args.sets else list(SETS)
+    chosen = args.sets or SETS
     cells = {cell.key: cell for cell in queue()}
     return [
         each
@@ -195,17 +207,9 @@ def waiting(args: argparse.Namespace) -> list[Cell]:
 
 def main() -> None:
     """Runs the queue, lists what is left of it, or writes the pages."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.parser(__doc__, "docs/defaults.jsonl")
     parser.add_argument("action", choices=["run", "queue", "table"])
-    parser.add_argument("--out", type=Path, default=Path("docs/defaults.jsonl"))
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument(
-        "--weights",
-        type=Path,
-        default=Path("../shared/weights/tf_efficientnet_lite0.imagenet.safetensors"),
-    )
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no training after it")
-    parser.add_argument("--sets", default="", help="names, separated by commas")
     args = parser.parse_args()
     if args.action == "run":
         run(args)

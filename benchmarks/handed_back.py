@@ -10,13 +10,13 @@ into docs/defaults.md.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import command_line
 import torch
 from default_queue import BATCH, ENCODER, IMAGES_A_MINUTE, MINUTES
 from default_runs import SIZE
@@ -107,20 +107,12 @@ def by_default(comparison: Comparison, length: str) -> dict[str, Any]:
 
 def main() -> None:
     """Works through the sets."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("docs/handed_back.jsonl"))
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument(
-        "--weights",
-        type=Path,
-        default=Path("../shared/weights/tf_efficientnet_lite0.imagenet.safetensors"),
-    )
+    parser = command_line.parser(__doc__, "docs/handed_back.jsonl")
     parser.add_argument("--length", choices=list(MINUTES), default="1 minute")
-    parser.add_argument("--sets", default="", help="names, separated by commas")
     args = parser.parse_args()
     torch.set_num_threads(1)
     done = {(line["set"], line["length"]) for line in lines(args.out)}
-    for name in args.sets.split(",") if args.sets else SETS:
+    for name in args.sets or SETS:
         if (name, args.length) in done:
             continue
         began = time.monotonic()

@@ -9,11 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LIBRARIES = (
+    "command_line.py",
     "default_queue.py",
     "default_runs.py",
     "default_sets.py",
     "default_tables.py",
     "label_free_tables.py",
+    "objective_tables.py",
     "start_tables.py",
 )
 ELSEWHERE = ("lightly_simclr.py",)  # runs in an environment of its own
