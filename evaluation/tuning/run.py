@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from .plan import Clock, Cost, Plan, make_plan, refuse_if_too_short
 from .request import Request
 from .sampling import optuna_module
 from .search import Search, interrupted
-from .space import SIZE, START, Space
+from .space import SIZE, START, Params, Space
 from .trials import Record, Silent, Trial, as_trial, read_records, train_and_judge
 
 _PLAN, _OUTCOME, _CLOCK = "plan.json", "tune.json", "seconds.txt"
@@ -113,6 +114,7 @@ def _timed(
         *(out, space, plan, measure, timer, progress, judge.metric),
         seed=request.default.seed,
         records=records,
+        hints=_hints(starts, request, judge.metric) if images.labeled else [],
     )
     finalists = halving.run()
     outcome = Outcome(request, images, space, plan, starts, records, finalists, judge.metric, out)
@@ -196,6 +198,14 @@ def _start_settings(space: Space) -> list[tuple[str, int]]:
     choices = {dimension.key: dimension.choices for dimension in space.dimensions}
     inits, sizes = choices.get(START, (default.init,)), choices.get(SIZE, (default.image_size,))
     return [(init, size) for init in inits for size in sizes]
+
+
+def _hints(starts: Sequence[Start], request: Request, metric: str) -> list[Params]:
+    """Returns the image size at which the initial weights of the default are best."""
+    default = request.default.encoder
+    own = [start for start in starts if start.init == default.init]
+    best = max(own, key=lambda start: start.result.metrics[metric].value)
+    return [{SIZE: best.image_size}] if best.image_size != default.image_size else []
 
 
 def _start(images: Images, judge: Judge, request: Request, init: str, size: int) -> Start:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ...core.errors import UsageError
 from .space import Params, Space
 
 History = Sequence[tuple[Params, float]]
 """Candidates with their results, the higher the better."""
 
-_RANDOM = 4  # candidates at the start that are drawn at random
+RANDOM = 4  # candidates at the start that are drawn at random
 _FEWEST = 4  # candidates that importance is computed from
+_KEPT = 0.5  # share of the settings of a candidate near the default that are the default's
 
 
 def optuna_module() -> Any:
@@ -43,11 +46,26 @@ def suggest(space: Space, history: History, seed: int, fixed: Params | None = No
         seed: Seed of the sampler.
         fixed: Part of the candidate that is given.
     """
-    sampler = optuna_module().samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM)
+    sampler = optuna_module().samplers.TPESampler(seed=seed, n_startup_trials=RANDOM)
     study = _study(space, history, sampler)
     if fixed:
         study.enqueue_trial(dict(fixed))
     return dict(study.ask(_distributions(space)).params)
+
+
+def near_default(space: Space, seed: int) -> Params:
+    """Draws the settings that a candidate has in common with the default.
+
+    Most changes of a good default make it worse, so that a candidate that changes everything has
+    little chance. Defaults as prior knowledge: Mallik et al. 2023, PriorBand,
+    https://arxiv.org/abs/2306.12370.
+
+    Args:
+        space: What is searched.
+        seed: Of the draw.
+    """
+    kept = np.random.default_rng(seed).random(len(space.dimensions)) < _KEPT
+    return {d.key: d.default for d, keep in zip(space.dimensions, kept, strict=True) if keep}
 
 
 def importances(space: Space, history: History) -> dict[str, float]:

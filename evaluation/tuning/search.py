@@ -14,9 +14,9 @@ from ...training.settings import RunConfig
 from ...training.setup import resolve
 from ...training.work import begin_part
 from .plan import FINALISTS, Clock, Plan
-from .sampling import suggest
+from .sampling import RANDOM, near_default, suggest
 from .space import OBJECTIVE, Params, Space
-from .trials import Measured, Record, Trial, as_trial, clean
+from .trials import Measured, Record, Trial, as_trial, clean, unless_killed
 
 MOST_SEEDS = 5
 _MOST_TIMES = 4  # as many candidates as planned
@@ -41,6 +41,7 @@ class Search:
         metric: Name of the metric, for messages.
         seed: Seed of the rungs; the final has the seeds after it.
         records: Trials that have ended, those before an interruption included.
+        hints: What the first candidates after the default change, and nothing else.
     """
 
     out: Path
@@ -52,6 +53,7 @@ class Search:
     metric: str
     seed: int = 0
     records: dict[Trial, Record] = field(default_factory=dict)
+    hints: Sequence[Params] = ()
 
     def run(self) -> list[int]:
         """Runs all rungs and the final.
@@ -88,21 +90,26 @@ class Search:
         return ranked
 
     def candidate(self, number: int) -> Params:
-        """Returns a candidate: the default, one of each other objective, then suggestions.
+        """Returns a candidate: the default, the hints, one of each other objective, suggestions.
 
-        It depends on the candidates before it and their results, as the records have them.
+        Suggestions that know no results, and half of the others, are near the default. They depend
+        on the candidates before and their results, as the records have them.
         """
         recorded = self.records.get(Trial(number, 0, self.seed))
         if recorded:
             return recorded.params
-        if number == 0:
-            return self.space.default
+        if number <= len(self.hints):
+            return self.space.default | (dict(self.hints[number - 1]) if number else {})
         before = [r for t, r in self.records.items() if t.stage == 0 and t.number < number]
         history = [(r.params, r.value or 0.0) for r in before]
         objectives = next((d.choices for d in self.space.dimensions if d.key == OBJECTIVE), ())
-        fixed = {OBJECTIVE: objectives[number]} if number < len(objectives) else None
+        turn = number - len(self.hints)
         for attempt in range(_ATTEMPTS):
             seed = self.seed + number + 10_000 * attempt
+            near = turn < len(objectives) or number < RANDOM or number % 2 == 1
+            fixed = dict(near_default(self.space, seed)) if near else {}
+            if turn < len(objectives):
+                fixed[OBJECTIVE] = objectives[turn]
             params = suggest(self.space, history, seed, fixed)
             if all(params != known for known, _ in history):
                 break
@@ -150,7 +157,8 @@ class Search:
         begin_part(self._name(trial, params), self.plan.budget - began)
         measured, reason = None, ""
         try:
-            measured = self.measure(self._config(trial, params), folder)
+            with unless_killed(folder.with_suffix(".begun")):
+                measured = self.measure(self._config(trial, params), folder)
         except Stopped:
             raise
         except _FAILURES as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ...core.atomic import write_atomic
-from ...core.errors import DataError
+from ...core.errors import DataError, RunError
 from ...training.engine import create_run
 from ...training.loop import train
 from ...training.progress import Progress
@@ -24,6 +25,7 @@ from ..result import Result
 from .judge import Judge
 
 _RECORD, _RESULT = "trial.json", "validation.npz"
+_MOST_KILLS = 2  # of the process during one trial
 _LOOP = {"on_collapse": "stop", "keep": "last"}
 """Settings of the loop in a trial, where it has them: a collapse ends it, and no checkpoint is
 chosen on the validation groups that judge the trial."""
@@ -177,6 +179,32 @@ def train_and_judge(
     manifest = run.read_json("manifest.json")
     per_step = manifest["batch_size"] * run.config.train.accumulate
     return Measured(result, manifest["steps"] * per_step, _seconds(run, per_step))
+
+
+@contextmanager
+def unless_killed(mark: Path) -> Iterator[None]:
+    """Keeps a file while a trial is under way, which only a process that is killed leaves behind.
+
+    Linux kills a process without a warning when memory is full. A search that began the same trial
+    whenever it is resumed would never end.
+
+    Args:
+        mark: The file.
+
+    Raises:
+        RunError: If the process was killed twice in this trial.
+    """
+    kills = len(mark.read_bytes()) if mark.is_file() else 0
+    try:
+        if kills >= _MOST_KILLS:
+            raise RunError(
+                f"The process was killed {kills} times during this run, perhaps because memory "
+                "was full; a smaller batch needs less."
+            )
+        write_atomic(mark, b"x" * (kills + 1))
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def _seconds(run: Run, per_step: int) -> float:

@@ -140,6 +140,32 @@ def test_better_candidates_are_trained_longer(tmp_path):
     assert {t.number for t in search.records if t.stage == 1} >= set(best)
 
 
+def test_the_first_candidates_change_what_is_hinted_and_others_stay_near_the_default(tmp_path):
+    search = searching(tmp_path / "out", Bench())
+    search.hints = [{"views.min_area": 0.7}]
+    search.run()
+    changed = [
+        {key for key, value in search.candidate(n).items() if value != search.space.default[key]}
+        for n in range(4)
+    ]
+    assert changed[:2] == [set(), {"views.min_area"}]
+    assert search.candidate(2)["objective.name"] == "byol"
+    assert all(len(keys) < len(search.space.dimensions) for keys in changed)
+
+
+def test_a_trial_in_which_the_process_was_killed_twice_is_not_begun_again(tmp_path):
+    trials = tmp_path / "out" / "trials"
+    trials.mkdir(parents=True)
+    (trials / "001-0-0.begun").write_bytes(b"xx")
+    (trials / "002-0-0.begun").write_bytes(b"x")
+    search = searching(tmp_path / "out", Bench())
+    search.run()
+    failed = [r for r in search.records.values() if r.reason]
+    assert [r.trial.number for r in failed] == [1]
+    assert "killed 2 times during this run, perhaps because memory was full" in failed[0].reason
+    assert not [*trials.glob("*.begun")]
+
+
 def test_an_interrupted_search_ends_as_an_undisturbed_one(tmp_path):
     undisturbed = searching(tmp_path / "a", Bench(), 60)
     undisturbed.run()
