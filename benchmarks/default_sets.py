@@ -1,7 +1,7 @@
 """The data sets of benchmarks/defaults.py: their labels cut in several ways, and their scores.
 
-Nothing here looks at the test part. A classifier learns from the labels of the training part and
-is judged on the validation part, by the balanced accuracy.
+A classifier learns from the labels of the training part and is judged on the validation part, by
+the balanced accuracy. Nothing looks at the test part, unless benchmarks/tuned.py asks for it.
 """
 
 from __future__ import annotations
@@ -127,20 +127,23 @@ def taken_today() -> str:
 
 
 class Judge:
-    """Scores encoders on the validation part of a set.
+    """Scores encoders on the validation part of a set, or on its test part.
 
     Args:
         name: Of the set, a key of `SETS`.
         root: Folder that holds the sets.
         encoder: Architecture of the random weights.
         weights: File of ImageNet weights, ARCHITECTURE.*.safetensors.
+        on_test: Whether the test part is the judge, and labels of all others are known.
 
     Attributes:
         hard: Half of the classes, those that a probe of ImageNet features recognizes worst in a
             cross-validation within the training part; empty if there are two classes.
     """
 
-    def __init__(self, name: str, root: Path, encoder: str, weights: str) -> None:
+    def __init__(
+        self, name: str, root: Path, encoder: str, weights: str, on_test: bool = False
+    ) -> None:
         self.set, self.folder = SETS[name], root / name
         if self.set.prepare is not None:
             self._prepared = TemporaryDirectory()
@@ -152,7 +155,11 @@ class Judge:
             domain=self.set.domain, data=self.folder, set={**self.set.options, "seed": 0}
         )
         self.parts = split(dataset.index, HOLDOUT)
+        self.known, self.judged = self.parts.train, self.parts.val
         pool = np.sort(np.concatenate([self.parts.train, self.parts.val]))
+        if on_test:
+            self.known, self.judged = pool, self.parts.test
+            pool = np.arange(len(dataset))
         labeled = pool[dataset.index.labels[pool] >= 0]
         kept = kept_in_memory(dataset, labeled)
         self.data = EvaluationData(kept, self.parts, domains[self.set.domain], workers=0)
@@ -163,12 +170,7 @@ class Judge:
             self.hard = self._hardest(self.start("imagenet", SIZE))
 
     def start(self, start: str, size: int) -> Pretrained:
-        """Returns an untouched start.
-
-        Args:
-            start: "imagenet", "scratch" or "descriptors".
-            size: Height and width of the images in pixels.
-        """
+        """Returns the untouched start: "imagenet", "scratch" or "descriptors"."""
         given = (size, self.data.dataset, self.positions)
         if start == "imagenet":
             return from_init(self._weights, self._pretrained, *given)
@@ -196,7 +198,7 @@ class Judge:
         if self.hard:
             tasks["hard classes"] = [name if name in self.hard else "" for name in names]
         tasks |= {name: task(self.folder, keys) for name, task in self.set.tasks.items()}
-        train, val = np.isin(positions, self.parts.train), np.isin(positions, self.parts.val)
+        train, val = np.isin(positions, self.known), np.isin(positions, self.judged)
         found = {}
         for cut, texts in tasks.items():
             classes = tuple(sorted(set(texts) - {""}))
@@ -234,7 +236,7 @@ class Judge:
     def _hardest(self, model: Pretrained) -> tuple[str, ...]:
         from sklearn.model_selection import StratifiedGroupKFold
 
-        train = self.positions[np.isin(self.positions, self.parts.train)]
+        train = self.positions[np.isin(self.positions, self.known)]
         features, rows = self.data.embed(model, train)
         labels, groups = self.index.labels[rows], self.index.groups[rows]
         predicted = np.full(len(rows), -1)
