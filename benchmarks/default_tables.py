@@ -11,7 +11,7 @@ from statistics import mean
 from default_runs import ALL, UNTOUCHED, Run, grouped, high, low, name_of, starts_of, value
 from default_sets import taken_today
 from scipy.stats import rankdata
-from start_tables import handed_back, starts
+from start_tables import handed_back, starts, tuned
 
 STARTS = {"imagenet": "from ImageNet weights", "scratch": "from random weights"}
 RULE = """# How the defaults of domains are chosen
@@ -190,6 +190,10 @@ def defaults_page(lines: Sequence[Run], results: Path) -> str:
     if other.is_file():
         known = [json.loads(line) for line in other.read_text().splitlines()]
         parts.append("\n".join(handed_back(known, other)))
+    searches = results.parent / "tuned.jsonl"
+    if searches.is_file():
+        known = [json.loads(line) for line in searches.read_text().splitlines()]
+        parts.append("\n".join(tuned(known, searches)))
     return "\n".join(parts)
 
 

@@ -120,7 +120,8 @@ def run(args: argparse.Namespace) -> None:
         images = IMAGES[cell.start] / (relative_time(done, key) if part == "time" else 1)
         judge, stand_on = judge_of(cell.set, cell.encoder), {"encoder.image_size": SIZE}
         words = f"{name}, {cell.set}, {cell.start}, same {part}"
-        about = {"round": part, "processor": processor()}
+        told = {"objective.weights": args.weights.name} if name == "distillation" else {}
+        about = {"settings": {**cell.settings, **told}, "round": part, "processor": processor()}
         try:
             line = trained(cell, judge, str(args.weights), images, stand_on)
         except SslKitError as error:  # the others can still be computed
@@ -129,8 +130,7 @@ def run(args: argparse.Namespace) -> None:
             append(args.out, {"kind": "run", **vars(cell), **about, "failed": str(error)})
             print(f"failed: {words}: {error}", flush=True)
             continue
-        told = {"objective.weights": args.weights.name} if name == "distillation" else {}
-        append(args.out, {**line, "settings": {**line["settings"], **told}, **about, "failed": ""})
+        append(args.out, {**line, **about, "failed": ""})
         gain = 100 * line["scores"]["all classes"]["probe"][1]
         print(f"{line['cpu_seconds']:5.0f} s CPU  {gain:+5.1f}  {words}", flush=True)
 

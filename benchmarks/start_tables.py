@@ -26,6 +26,15 @@ half as many. The figures are those of a linear probe on the **test part**, with
 in points with its 95 % interval over groups and draws of labels. *kept* is what was chosen on
 training images: the start, a checkpoint or an interpolation with so much of the end.
 """
+TUNED = """## What `tune` gains, on the test part
+
+Written by `python benchmarks/tuned.py --out {results}`. Each row is a search from ImageNet weights
+with everything else by default, on two cores. What it found was trained, then the defaults for as
+many epochs, unless the search kept them. The figures are those of a ridge probe on the **test
+part**, with ten labels a class (mean of five draws) and with all: of the default or the start, of
+what was found, and the difference in points with its 95 % interval. The start is that at the image
+size of the default. *seconds* are those of the two trainings, *px* their image sizes.
+"""
 
 
 def starts(lines: Sequence[Run]) -> list[str]:
@@ -82,3 +91,32 @@ def handed_back(lines: Sequence[Run], results: Path) -> list[str]:
         cells += [pair(line["start"][budget]) for budget in ("10", "all")]
         parts.append(f"| {' | '.join(cells)} | {line['groups']} |")
     return [*parts, ""]
+
+
+def tuned(lines: Sequence[Run], results: Path) -> list[str]:
+    """Returns the section on searches."""
+    parts = [TUNED.format(results=results)]
+    parts += [
+        "| set | time, trainings | found | over the default, 10 labels | all labels "
+        "| over the start, 10 labels | all labels | seconds: found, default | px: found, default |"
+    ]
+    parts += ["|---" * 9 + "|"]
+    for line in lines:
+        cells = [line["set"], f"{line['budget']}, {line['trials']}", line["winner"]]
+        cells += [
+            found_over(line["over"][against][cut])
+            for against in ("default", "start")
+            for cut in (FEW_LABELS, ALL)
+        ]
+        cells += [
+            f"{line[key]['tuned']}, {line[key]['default']}"
+            for key in ("training_seconds", "image_size")
+        ]
+        parts.append(f"| {' | '.join(cells)} |")
+    return [*parts, ""]
+
+
+def found_over(numbers: Sequence[float]) -> str:
+    """Writes accuracies and difference of [accuracy, gain, low, high]."""
+    accuracy, gained, *interval = numbers
+    return pair([accuracy, accuracy - gained, gained, *interval])
