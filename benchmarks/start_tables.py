@@ -33,7 +33,8 @@ with everything else by default, on two cores. What it found was trained, then t
 many epochs, unless the search kept them. The figures are those of a ridge probe on the **test
 part**, with ten labels a class (mean of five draws) and with all: of the default or the start, of
 what was found, and the difference in points with its 95 % interval. The start is that at the image
-size of the default. *seconds* are those of the two trainings, *px* their image sizes.
+size of the default. *seconds* are those of the two trainings, *px* their image sizes. Other sets
+have not been searched yet.
 """
 
 
