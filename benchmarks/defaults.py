@@ -104,8 +104,7 @@ def trained(
             out=Path(folder) / "run",
         )
         seconds, cpu = time.monotonic() - began, time.process_time() - used
-        after = run.lines(run.metrics)[-1]
-        before = (run.load_checkpoint() or {"watch": {"initial": {}}})["watch"]["initial"]
+        measured = watched(run)
         size = pixels(vars(cell))
         scores = judge.scores(replace(load(run).model, image_size=size))
     return {
@@ -117,11 +116,20 @@ def trained(
         "epochs": epochs,
         "seconds": round(seconds, 1),
         "cpu_seconds": round(cpu, 1),
+        **measured,
+        "scores": plain(scores, judge.of_start(cell.start, size)),
+    }
+
+
+def watched(run: Any) -> dict[str, Any]:
+    """Returns the last loss of a run, and what the collapse watch found before and after it."""
+    after = run.lines(run.metrics)[-1]
+    before = (run.load_checkpoint() or {"watch": {"initial": {}}})["watch"]["initial"]
+    return {
         "loss": round(after["loss"], 4),
         "verdict": after["verdict"],
         "before": {name: float(f"{value:.4g}") for name, value in before.items()},
         "after": {name: float(f"{after[name]:.4g}") for name in before},
-        "scores": plain(scores, judge.of_start(cell.start, size)),
     }
 
 

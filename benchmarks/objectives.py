@@ -68,7 +68,8 @@ def waiting(done: Sequence[Run], weights: Path) -> Iterator[tuple[str, str, Cell
 
     SimCLR is trained once on each processor, so that times can be compared.
     """
-    here = {key_of(r) for r in done if r["round"] == "images" and r["processor"] == processor()}
+    now = processor()
+    here = {key_of(r) for r in done if r["round"] == "images" and r["processor"] == now}
     known = {(r["round"], *key_of(r)): r for r in done}
     for part in ROUNDS:
         for name, cell in queue(weights):

@@ -20,7 +20,7 @@ from typing import Any
 import command_line
 from default_queue import BATCH, ENCODER
 from default_runs import ALL, FEW_LABELS
-from default_sets import HOLDOUT, SETS, Judge, plain
+from default_sets import HOLDOUT, SETS, Judge, Scores, plain
 from defaults import append, lines
 
 from ssl_kit import load, train, tune
@@ -59,15 +59,14 @@ def searched(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any
         "epochs": epochs,
         "image_size": {"tuned": tuned[0].config.encoder.image_size, "default": size},
         "training_seconds": {"tuned": tuned[1], "default": default[1]},
-        "over": {
-            each: {
-                cut: row["probe"]
-                for cut, row in plain(of_search, against).items()
-                if cut in (ALL, FEW_LABELS)
-            }
-            for each, against in scores.items()
-        },
+        "over": {each: over(of_search, against) for each, against in scores.items()},
     }
+
+
+def over(scores: Scores, against: Scores) -> dict[str, list[float]]:
+    """Returns accuracy, gain, low and high of the probe with few labels and with all."""
+    rows = plain(scores, against)
+    return {cut: rows[cut]["probe"] for cut in (ALL, FEW_LABELS)}
 
 
 def timed(**given: Any) -> tuple[Any, int]:
