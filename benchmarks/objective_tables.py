@@ -32,10 +32,10 @@ little training**: about a minute. After a night of training the order may be di
 
 Figures are gains in points of balanced accuracy over the same weights without training, with 95 %
 intervals over groups: of a ridge probe on frozen features, judged on the validation part. *mean* is
-that over the sets on which it was trained, and *kNN* the same with the nearest neighbors. A gain is bold if
-its interval lies above zero or below: of twenty gains that are zero one is bold by chance. Each
-training has one seed. *time* is that of a processor core for as many images, as a multiple of the
-time of SimCLR, mean over the sets.
+that over the sets on which it was trained, and *kNN* the same with the nearest neighbors. A gain is
+bold if its interval lies above zero or below: of twenty gains that are zero one is bold by chance.
+Each training has one seed. *time* is that of a processor core for as many images, as a multiple of
+the time of SimCLR, mean over the sets.
 
 In the time of SimCLR an objective saw fewer images if it is slower, and more if it is faster. Where
 the times differ by less than a quarter the first training stands for both.
