@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ...core.dataset import Dataset
+from ...core.dataset import Dataset, Image
 from ...core.discovery import domains, objectives
 from ...core.domain import Domain
 from ...core.encoder import Encoder
 from ...core.errors import DataError, UsageError
+from ...core.index import evenly_spaced
 from ...core.objective import Objective
+from ...core.view import View
 from ...data.opening import DataConfig, open_dataset
 from ...data.splits import Splits, split
+from ...data.views import Renderer, changed
 from ...nn.checkpoints import options_beside
 from ...nn.layers import has_batch_norm
 from ...nn.weights import create_encoder
@@ -22,11 +27,12 @@ from ...training.engine import process_count
 from ...training.settings import RunConfig
 from ...training.setup import pool_of
 from .request import Request
-from .space import OBJECTIVE, POLICY, SIZE, START, STATISTICS
+from .space import AREA, OBJECTIVE, POLICY, SIZE, START, STATISTICS
 
 _COMMON = ("simclr", "byol", "vicreg", "descriptors", "mae")
 _LARGER = (1.5, 2.0)  # image sizes beside the default, as multiples of it
-_LOOKED_AT = 8  # images whose size is looked at
+_AREAS = (None, 0.1, 0.4, 0.7)  # smallest area of a large crop; None is the objective's
+_LOOKED_AT = 8  # images whose size and views are looked at
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ def choices(request: Request, images: Images, most: int) -> dict[str, tuple[Any,
         OBJECTIVE: _objectives(request, images, most),
         START: tuple(dict.fromkeys(starts)),
         POLICY: ("default", *dict.fromkeys(["weak", *policies])),
+        AREA: _areas(default, images),
         SIZE: _sizes(default.encoder.image_size, images.dataset),
         STATISTICS: _statistics(default, images.dataset),
     }
@@ -139,14 +146,30 @@ def encoder_of(config: RunConfig, dataset: Dataset) -> Encoder:
     return create_encoder(name, len(dataset.channels), config.encoder.image_size, **arguments)
 
 
+def _areas(default: RunConfig, images: Images) -> tuple[float | None, ...]:
+    """Returns smallest areas of crops that give different views; domains may show more anyway."""
+    own, view = default.views.min_area, View(default.encoder.image_size)
+    dataset, policy = images.dataset, default.views.policy
+    areas: dict[bytes, float | None] = {}
+    pictures = [*_looked_at(dataset)]
+    for area in (own, *_AREAS):
+        views = [changed(view, policy, area)]
+        render = Renderer(images.domain.policies, views, dataset.channels, default.seed)
+        shown = b"".join(render(p, 0, i, 0).tobytes() for i, p in enumerate(pictures))
+        areas.setdefault(shown, area)
+    return tuple(areas.values())
+
+
 def _sizes(size: int, dataset: Dataset) -> tuple[int, ...]:
     """Returns the default image size, and larger ones that the images have the pixels for."""
-    sides = []
-    for i in np.linspace(0, len(dataset) - 1, _LOOKED_AT).astype(int).tolist():
-        try:
-            sides.append(max(dataset[i].image.shape[:2]))
-        except DataError:
-            continue
+    sides = [max(image.shape[:2]) for image in _looked_at(dataset)]
     largest = float(np.median(sides)) if sides else size
     larger = [round(size * factor / 16) * 16 for factor in _LARGER]
     return tuple(dict.fromkeys((size, *(p for p in larger if size < p <= largest))))
+
+
+def _looked_at(dataset: Dataset) -> Iterator[Image]:
+    """Yields some readable images, evenly spread."""
+    for i in evenly_spaced(len(dataset), _LOOKED_AT).tolist():
+        with suppress(DataError):
+            yield dataset[i].image

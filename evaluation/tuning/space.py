@@ -10,15 +10,15 @@ from typing import Any
 from ...training.settings import RunConfig, expand, merge
 from ...training.setup import resolve
 
-OBJECTIVE, START, SIZE, POLICY, STATISTICS = (
+OBJECTIVE, START, SIZE, POLICY, AREA, STATISTICS = (
     "objective.name",
     "encoder.init",
     "encoder.image_size",
     "views.policy",
+    "views.min_area",
     "encoder.frozen_statistics",
 )
 _SPANS = {"optimizer.lr": (1 / 32, 4.0), "optimizer.weight_decay": (0.1, 10.0)}
-_CHOICES: Mapping[str, tuple[Any, ...]] = {"views.min_area": (0.1, 0.4, 0.7)}
 _OF_WEIGHTS: Mapping[str, tuple[Any, ...]] = {
     "optimizer.layer_decay": (0.65, 0.8, 0.9),
     "optimizer.anchor": (0.1, 1.0, 10.0),
@@ -71,7 +71,7 @@ class Space:
             choices: Choices that depend on domain, encoder and images, by key, the default first.
         """
         default, values = resolve(asked), dict(choices)
-        for key, others in (*_CHOICES.items(), *_of_weights(default)):
+        for key, others in _of_weights(default):
             if (own := value_at(default.model_dump(), key, missing=_NONE)) is not _NONE:
                 values[key] = tuple(dict.fromkeys((own, *others)))
         dimensions = [Dimension(k, tuple(v)) for k, v in values.items() if len(v) > 1]

@@ -16,7 +16,7 @@ from ...training.engine import create_run
 from ...training.loop import train
 from ...training.progress import Progress
 from ...training.run import Run
-from ...training.settings import RunConfig, TrainConfig, merge
+from ...training.settings import RunConfig, merge
 from ...training.setup import build
 from ...training.start import go_on
 from ...training.work import note_progress
@@ -26,9 +26,6 @@ from .judge import Judge
 
 _RECORD, _RESULT = "trial.json", "validation.npz"
 _MOST_KILLS = 2  # of the process during one trial
-_LOOP = {"on_collapse": "stop", "keep": "last"}
-"""Settings of the loop in a trial, where it has them: a collapse ends it, and no checkpoint is
-chosen on the validation groups that judge the trial."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +118,17 @@ def read_result(out: Path, trial: Trial) -> Result:
 
 
 def as_trial(settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Returns settings for a trial, which keeps the validation groups out of pre-training.
+    """Returns settings for a trial: what it hands back is what training with them hands back.
+
+    The validation groups are kept out of pre-training and of the choice between start, checkpoints
+    and interpolations. A collapse ends the trial.
 
     Args:
         settings: Nested settings of the candidate.
         more: Further settings of the training loop.
     """
-    loop = {key: value for key, value in _LOOP.items() if key in TrainConfig.model_fields}
-    return merge(settings, {"data": {"keep_out": "val"}, "train": {**loop, **more}})
+    loop = {"on_collapse": "stop", **more}
+    return merge(settings, {"data": {"keep_out": "val"}, "train": loop})
 
 
 class Silent(Progress):

@@ -33,6 +33,7 @@ ASKED = {"domain": "natural", "encoder": {"name": "test_resnet", "image_size": 6
 CHOICES = {
     "objective.name": ("simclr", "byol"),
     "encoder.init": ("scratch",),
+    "views.min_area": (None, 0.1, 0.4, 0.7),
     "encoder.image_size": (64, 96),
 }
 
