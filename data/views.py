@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,15 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.dataset import Image, Transform
+from ..core.dataset import Dataset, Image, Transform
 from ..core.domain import Policy
-from ..core.errors import PluginError, UnknownNameError
+from ..core.errors import DataError, PluginError, UnknownNameError
+from ..core.index import evenly_spaced
 from ..core.view import View
 from ..nn.channel_names import listed_channels
 from . import augment
 from .pixels import full_scale
 
 _log = logging.getLogger("ssl_kit")
+_LOOKED_AT = 8  # images by which views are compared
 
 
 def resized_crop(view: View) -> Transform:
@@ -98,6 +101,30 @@ def changed(view: View, policy: str = "default", min_area: float | None = None) 
     if min_area is None or view.scale[1] < 1 or view.policy == "eval":
         return view
     return replace(view, scale=(min_area, 1.0))
+
+
+def distinct(
+    requests: Sequence[View], policies: Mapping[str, Policy], dataset: Dataset
+) -> list[View]:
+    """Returns the requests whose views differ in some images, the first of those that are alike.
+
+    A policy need not do what is asked for: it may show more of an image than `view.scale` says.
+
+    Args:
+        requests: Single views.
+        policies: The domain's, by name.
+        dataset: Its images are looked at.
+    """
+    images = []
+    for i in evenly_spaced(len(dataset), _LOOKED_AT).tolist():
+        with suppress(DataError):
+            images.append(dataset[i].image)
+    found: dict[bytes, View] = {}
+    for view in requests:
+        render = Renderer(policies, [view], dataset.channels, seed=0)
+        shown = b"".join(render(image, 0, i, 0).tobytes() for i, image in enumerate(images))
+        found.setdefault(shown, view)
+    return [*found.values()]
 
 
 class Renderer:

@@ -62,8 +62,10 @@ def table(values: Json) -> list[list[str]]:
         rung_texts = [number(value, values) for value in row["rungs"]]
         rung_texts += [""] * (rungs - len(rung_texts))
         estimate = shown(row["final"], values) if row["final"] else ""
-        mark = "winner" if row["number"] == values["winner"] else ""
-        mark = f"failed: {row['failed']}" if row["failed"] else mark
+        kept, runs = row["kept_start"]
+        marks = ["winner"] if row["number"] == values["winner"] else []
+        marks += [f"kept its start in {kept} of {plural(runs, 'run')}"] if kept else []
+        mark = f"failed: {row['failed']}" if row["failed"] else ", ".join(marks)
         name = f"{row['number']}: {row['changes']}"
         rows.append([name, *rung_texts, estimate, f"{row['images']:,}", mark])
     return rows
@@ -119,7 +121,13 @@ def verdicts(values: Json) -> list[str]:
         )
     start = gains["start"]
     sentences.append(_sentence(start, f"the best untouched start ({start_name(start)})", values))
-    if start["verdict"] == "hurts":
+    kept, runs = next(r["kept_start"] for r in values["candidates"] if r["number"] == winner)
+    if kept:
+        sentences.append(
+            f"In {kept} of its last {plural(runs, 'run')} it handed back its start, because "
+            "training did not make it better."
+        )
+    elif start["verdict"] == "hurts":
         sentences.append("Use the start as it is: short pre-training made it worse here.")
     if not values["final_seeds"]:
         sentences.append(

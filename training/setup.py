@@ -26,7 +26,8 @@ from ..data.opening import DataConfig, partners_of
 from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
 from ..data.targets import of_classes, of_groups, of_share
-from ..data.views import Renderer, changed
+from ..data.view_settings import ViewsConfig
+from ..data.views import Renderer, changed, distinct
 from ..nn.checkpoints import facts_beside, options_beside
 from ..nn.layers import freeze_all_statistics, freeze_first_layers
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
@@ -130,9 +131,21 @@ class Setup:
     @property
     def views(self) -> tuple[View, ...]:
         """The views of an image that the objective needs."""
-        size, asked = self.config.encoder.image_size, self.config.views
-        requests = self.objective.views(self.objective.config, size)
+        return self._views(self.config.views)
+
+    def _views(self, asked: ViewsConfig) -> tuple[View, ...]:
+        requests = self.objective.views(self.objective.config, self.config.encoder.image_size)
         return tuple(changed(view, asked.policy, asked.min_area) for view in requests)
+
+    def idle_settings(self) -> list[str]:
+        """Returns the settings of views that change nothing, such as "views.min_area = 0.1"."""
+        asked, found = self.config.views, []
+        for key, value in asked.model_dump(exclude_defaults=True).items():
+            without = asked.model_copy(update={key: type(asked).model_fields[key].default})
+            pairs = {*zip(self.views, self._views(without), strict=True)}
+            if all(len(distinct(p, self.domain.policies, self.dataset)) == 1 for p in pairs):
+                found.append(f"views.{key} = {value}")
+        return found
 
     def view_dataset(
         self, views: Sequence[View], pair_by: str = "", keep: bool = False

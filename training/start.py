@@ -57,6 +57,11 @@ def start(
     progress.understood(understood)
     if defaults := explain_defaults(merge(*layers), config):
         progress.say(defaults)
+    for setting in setup.idle_settings():
+        progress.warn(
+            f"Warning: {setting} changes nothing. The domain shows these images in the same way "
+            "without it, or the objective asks for views of its own."
+        )
     is_new = not out.exists()
     run = create_run(out, config)
     run.command = command

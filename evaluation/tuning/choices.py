@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ...core.dataset import Dataset, Image
+from ...core.dataset import Dataset
 from ...core.discovery import domains, objectives
 from ...core.domain import Domain
 from ...core.encoder import Encoder
@@ -19,7 +18,7 @@ from ...core.objective import Objective
 from ...core.view import View
 from ...data.opening import DataConfig, open_dataset
 from ...data.splits import Splits, split
-from ...data.views import Renderer, changed
+from ...data.views import changed, distinct
 from ...nn.checkpoints import options_beside
 from ...nn.layers import has_batch_norm
 from ...nn.weights import create_encoder
@@ -32,7 +31,7 @@ from .space import AREA, OBJECTIVE, POLICY, SIZE, START, STATISTICS
 _COMMON = ("simclr", "byol", "vicreg", "descriptors", "mae")
 _LARGER = (1.5, 2.0)  # image sizes beside the default, as multiples of it
 _AREAS = (None, 0.1, 0.4, 0.7)  # smallest area of a large crop; None is the objective's
-_LOOKED_AT = 8  # images whose size and views are looked at
+_LOOKED_AT = 8  # images whose size is looked at
 
 
 @dataclass(frozen=True)
@@ -148,28 +147,19 @@ def encoder_of(config: RunConfig, dataset: Dataset) -> Encoder:
 
 def _areas(default: RunConfig, images: Images) -> tuple[float | None, ...]:
     """Returns smallest areas of crops that give different views; domains may show more anyway."""
-    own, view = default.views.min_area, View(default.encoder.image_size)
-    dataset, policy = images.dataset, default.views.policy
-    areas: dict[bytes, float | None] = {}
-    pictures = [*_looked_at(dataset)]
-    for area in (own, *_AREAS):
-        views = [changed(view, policy, area)]
-        render = Renderer(images.domain.policies, views, dataset.channels, default.seed)
-        shown = b"".join(render(p, 0, i, 0).tobytes() for i, p in enumerate(pictures))
-        areas.setdefault(shown, area)
-    return tuple(areas.values())
+    view, policy = View(default.encoder.image_size), default.views.policy
+    areas = (default.views.min_area, *_AREAS)
+    views = {area: changed(view, policy, area) for area in areas}
+    kept = distinct([*views.values()], images.domain.policies, images.dataset)
+    return tuple(area for area, each in views.items() if each in kept)
 
 
 def _sizes(size: int, dataset: Dataset) -> tuple[int, ...]:
     """Returns the default image size, and larger ones that the images have the pixels for."""
-    sides = [max(image.shape[:2]) for image in _looked_at(dataset)]
+    sides = []
+    for i in evenly_spaced(len(dataset), _LOOKED_AT).tolist():
+        with suppress(DataError):
+            sides.append(max(dataset[i].image.shape[:2]))
     largest = float(np.median(sides)) if sides else size
     larger = [round(size * factor / 16) * 16 for factor in _LARGER]
     return tuple(dict.fromkeys((size, *(p for p in larger if size < p <= largest))))
-
-
-def _looked_at(dataset: Dataset) -> Iterator[Image]:
-    """Yields some readable images, evenly spread."""
-    for i in evenly_spaced(len(dataset), _LOOKED_AT).tolist():
-        with suppress(DataError):
-            yield dataset[i].image

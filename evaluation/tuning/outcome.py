@@ -24,7 +24,7 @@ from .search import described
 from .space import Space
 from .trials import Record, Trial, read_result
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -188,6 +188,7 @@ class Outcome:
             records = [r for t, r in sorted(self.records.items(), key=_order) if t.number == number]
             params = self.space_params(number)
             final = self.finals.get(number)
+            last = [r for r in records if r.trial.stage == records[-1].trial.stage]
             yield {
                 "number": number,
                 "params": dict(params),
@@ -195,6 +196,7 @@ class Outcome:
                 "rungs": [r.value for r in records if r.trial.stage < self.plan.rungs],
                 "images": max(r.images for r in records),
                 "seconds": max(r.seconds for r in records),
+                "kept_start": [sum(r.kept_start for r in last), len(last)],
                 "failed": next((r.reason for r in records if r.reason), ""),
                 "final": _plain(final.metrics[self.metric]) if final else None,
             }

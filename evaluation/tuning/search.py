@@ -165,8 +165,9 @@ class Search:
             reason = str(error).strip() or type(error).__name__
         value = measured.result.metrics[self.metric].value if measured else None
         images, seconds = (measured.images, measured.seconds) if measured else (0, 0.0)
+        kept_start = measured is not None and measured.kept_start
         wall, elapsed = self.clock.elapsed - began, self.clock.elapsed
-        record = Record(trial, params, value, reason, images, seconds, wall, elapsed)
+        record = Record(trial, params, value, reason, images, seconds, wall, elapsed, kept_start)
         clean(folder, keep_encoder=trial.stage == self.plan.rungs and value is not None)
         record.save(self.out)
         self.records[trial] = record

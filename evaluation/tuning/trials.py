@@ -12,6 +12,7 @@ from typing import Any
 
 from ...core.atomic import write_atomic
 from ...core.errors import DataError, RunError
+from ...training.candidates import START
 from ...training.engine import create_run
 from ...training.loop import train
 from ...training.progress import Progress
@@ -61,6 +62,7 @@ class Record:
         seconds: Seconds of training.
         wall: Seconds of everything.
         elapsed: Seconds of the search at its end.
+        kept_start: Whether its start was handed back, because the training did not make it better.
     """
 
     trial: Trial
@@ -71,6 +73,7 @@ class Record:
     seconds: float = 0.0
     wall: float = 0.0
     elapsed: float = 0.0
+    kept_start: bool = False
 
     def save(self, out: Path) -> None:
         """Writes it to the folder of its run."""
@@ -86,11 +89,13 @@ class Measured:
         result: The judge's result.
         images: Number of images trained on, counted in every epoch.
         seconds: Seconds of training, without the measurements at its start and end.
+        kept_start: Whether its start was handed back.
     """
 
     result: Result
     images: int
     seconds: float
+    kept_start: bool = False
 
 
 def read_records(out: Path) -> dict[Trial, Record]:
@@ -178,7 +183,8 @@ def train_and_judge(
     result.save(folder / _RESULT)
     manifest = run.read_json("manifest.json")
     per_step = manifest["batch_size"] * run.config.train.accumulate
-    return Measured(result, manifest["steps"] * per_step, _seconds(run, per_step))
+    kept_start = manifest["kept"] == START.facts()
+    return Measured(result, manifest["steps"] * per_step, _seconds(run, per_step), kept_start)
 
 
 @contextmanager

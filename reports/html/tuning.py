@@ -16,7 +16,7 @@ from .charts import Chart, Line, line_chart
 from .facts import rows_of
 
 Json = Mapping[str, Any]
-FORMAT = 1
+FORMAT = 2
 _RATE, _OBJECTIVE = "optimizer.lr", "objective.name"
 _SIZE, _BOX = (760, 380), (56, 14, 744, 336)
 

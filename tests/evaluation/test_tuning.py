@@ -282,6 +282,26 @@ def test_the_default_is_left_for_more_than_the_noise_only(tmp_path, images, gain
     assert "fANOVA" in page or "too few results" in page
 
 
+def test_it_is_said_where_training_did_not_make_the_start_better(tmp_path, images):
+    found = outcome(tmp_path, images, (0, 0.1))
+    stage = found.plan.rungs
+    for trial, record in found.records.items():
+        found.records[trial] = replace(record, kept_start=trial == Trial(1, stage, 2))
+    text = tuned(found.values(300.0), tmp_path)
+    assert "winner, kept its start in 1 of 2 runs" in text
+    assert "In 1 of its last 2 runs it handed back its start" in text
+
+
+def test_views_are_searched_where_they_differ(images):
+    request = Request.of([ASKED])
+    parts = split(images.index, 0.2)
+    areas = [
+        choices(request, Images(domains[name], images, parts, ""), 4)["views.min_area"]
+        for name in ("natural", "medical")
+    ]
+    assert areas == [(None, 0.1, 0.4, 0.7), (None, 0.7)]  # the latter shows 40 % at least
+
+
 def test_without_labels_the_default_is_kept_unless_asked(tmp_path, images):
     assert outcome(tmp_path / "a", images, (0, 0.1), labeled=False).winner == 0
     trusted = outcome(tmp_path / "b", images, (0, 0.1), labeled=False, trust=True)

@@ -235,6 +235,19 @@ def test_accumulated_batches_are_parts_of_one_large_batch(tiny):
     assert (setup.batch_size, setup.images_per_step, setup.steps_per_epoch) == (8, 24, 1)
 
 
+@pytest.mark.parametrize(
+    ("domain", "views", "idle"),
+    [
+        ("natural", {"min_area": 0.1, "policy": "weak"}, []),
+        ("medical", {"min_area": 0.1}, ["views.min_area = 0.1"]),  # it shows 40 % at least
+        ("medical", {"min_area": 0.7}, []),
+    ],
+)
+def test_settings_of_views_that_change_nothing_are_named(tiny, domain, views, idle):
+    setup = build(resolve(merge(tiny, {"domain": domain, "views": views})))
+    assert setup.idle_settings() == idle
+
+
 def test_validation_images_and_other_views_are_left_out_on_request(tiny):
     usual = build(resolve(tiny))
     changes = {"data": {"keep_out": "val"}, "views": {"policy": "weak", "min_area": 0.5}}
