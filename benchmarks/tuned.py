@@ -5,8 +5,9 @@
 
 On each set `tune` searches for the given time on the whole machine, from ImageNet weights and with
 all settings at their defaults. What it found is trained, then the defaults for as many epochs, and
-the encoders that the two runs hand back are compared with each other and with the start. A set
-whose line is there is left out. The second command writes the table into docs/defaults.md.
+the encoders that the two runs hand back are compared with each other and with the start at the
+image size that was found. A set whose line is there is left out. The second command writes the
+table into docs/defaults.md.
 """
 
 from __future__ import annotations
@@ -44,10 +45,12 @@ def searched(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any
     epochs = tuned[0].config.train.epochs
     kept = found["winner"] == 0  # the same training
     default = tuned if kept else timed(**given, epochs=epochs, out=folder / "default")
-    size, of_search = default[0].config.encoder.image_size, judge.scores(load(tuned[0]).model)
+    runs = {"tuned": tuned[0], "default": default[0]}
+    sizes = {arm: run.config.encoder.image_size for arm, run in runs.items()}
+    of_search = judge.scores(load(tuned[0]).model)
     scores = {
         "default": judge.scores(load(default[0]).model),
-        "start": judge.of_start("imagenet", size),
+        "start": judge.of_start("imagenet", sizes["tuned"]),
     }
     told = {
         key: {k: v for k, v in each.items() if k != "init"} for key, each in found["gains"].items()
@@ -57,7 +60,8 @@ def searched(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any
         "gains": told,  # on the validation groups
         "trials": len([*(found.folder / "trials").glob("*/trial.json")]),
         "epochs": epochs,
-        "image_size": {"tuned": tuned[0].config.encoder.image_size, "default": size},
+        "image_size": sizes,
+        "kept": {arm: run.read_json("selection.json")["kept"] for arm, run in runs.items()},
         "training_seconds": {"tuned": tuned[1], "default": default[1]},
         "over": {each: over(of_search, against) for each, against in scores.items()},
     }
