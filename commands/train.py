@@ -24,7 +24,7 @@ def train(
     encoder: str | None = None,
     init: str | PathLike[str] | None = None,
     image_size: int | None = None,
-    epochs: int | None = None,
+    epochs: float | None = None,
     max_time: str | float | None = None,
     batch_size: int | None = None,
     seed: int | None = None,

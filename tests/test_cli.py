@@ -277,7 +277,7 @@ sys.exit(bool(failed))
         (("--domain", "natural", "--config", "gone.toml"), "Cannot read the configuration"),
         (("--domain", "natural", "--data", ".", "--set", "data.reader=tif"), "dataset 'tif'"),
         (("--domain", "natural", "--set", "data.options.chanels=1"), "'data.options.chanels'"),
-        (("--domain", "natural", "--epochs", "many"), "'many' is not a valid integer"),
+        (("--domain", "natural", "--epochs", "many"), "'many' is not a valid float"),
         (("--domain", "natural", "--epoch", "3"), "No such option"),
         ((), "Give --domain"),
         (("--resume", "gone"), "'gone' is no run"),

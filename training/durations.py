@@ -1,11 +1,11 @@
-"""Durations as people write them."""
+"""Durations as people write them, and numbers of epochs."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 
 def seconds(text: object) -> object:
@@ -19,4 +19,10 @@ def seconds(text: object) -> object:
     return ((days * 24 + hours) * 60 + minutes) * 60 + remainder
 
 
+def shortened(epochs: float) -> float:
+    """Returns whole numbers as such, so that 10 epochs are not written as 10.0."""
+    return int(epochs) if float(epochs).is_integer() else epochs
+
+
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+Epochs = Annotated[float, AfterValidator(shortened), Field(gt=0)]

@@ -42,6 +42,7 @@ _SECTIONS = {
     "train": "TrainConfig",
     "": "RunConfig",
 }
+_NUMBERS = {"int": int, "float": float, "Epochs": float}
 _SOURCES = ("training/settings.py", "data/opening.py")
 
 
@@ -73,7 +74,7 @@ class Flag:
         bounds = {word.arg: ast.literal_eval(word.value) for word in facts.keywords}
         whole, text = written.startswith("int"), bounds["description"]
         return cls(
-            int if whole else float if written == "float" else str,
+            _NUMBERS.get(written.split()[0], str),
             ast.literal_eval(kind.slice) if written.startswith("Literal") else (),
             bounds.get("ge") if whole else None,
             f"{text[:1].upper()}{text[1:]}.",

@@ -295,6 +295,6 @@ def train(run: Run, setup: Setup, progress: Progress) -> str:
     if trainer.step < trainer.schedule.longest:
         progress.warn(
             f"--max-time ended the training after {trainer.outcome['epochs']:g} of "
-            f"{setup.config.train.epochs} epochs."
+            f"{setup.config.train.epochs:g} epochs."
         )
     return verdict

@@ -51,7 +51,7 @@ class Schedule:
     ) -> None:
         self._max_time = config.max_time
         epochs = config.epochs or (_DEFAULT_EPOCHS if config.max_time is None else 0)
-        self.longest = epochs * per_epoch  # 0 if there is no limit
+        self.longest = max(1, round(epochs * per_epoch)) if epochs else 0  # 0: there is no limit
         self.changes = [(0, self.longest or _PROVISIONAL_STEPS)]
         self.closing, self.repeated_until = 0.0, 0
         self._steps = self._seconds = 0.0  # of the latest steps, earlier ones fade away

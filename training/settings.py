@@ -20,7 +20,7 @@ from ..core.errors import UsageError, did_you_mean
 from ..data.named import LocalPath
 from ..data.opening import DataConfig
 from ..data.view_settings import ViewsConfig
-from .durations import Seconds
+from .durations import Epochs, Seconds
 from .flags import FLAGS
 
 
@@ -131,8 +131,8 @@ class TrainConfig(Config):
     """The loop."""
 
     epochs: Annotated[
-        int | None,
-        Field(ge=1, description="number of epochs; 100, or as many as max_time allows, if not set"),
+        Epochs | None,
+        Field(description="number of epochs, also 0.5; 100, or what max_time allows, if not set"),
     ] = None
     batch_size: Annotated[
         int, Field(ge=2, description="number of images per batch, in all processes together")

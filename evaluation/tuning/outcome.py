@@ -131,10 +131,10 @@ class Outcome:
         """Returns what a candidate chooses."""
         return self.records[Trial(number, 0, self.request.default.seed)].params
 
-    def _epochs(self, number: int) -> int:
+    def _epochs(self, number: int) -> float:
         done = [r for t, r in self.records.items() if t.number == number and r.value is not None]
         longest = max(done, key=lambda record: record.images)
-        return max(1, round(longest.images / max(1, len(self.images.pool))))
+        return float(f"{longest.images / max(1, len(self.images.pool)):.3g}")
 
     def values(self, elapsed: float) -> dict[str, Any]:
         """Returns everything as plain values, the content of tune.json."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +61,7 @@ class Plan:
 
     candidates: tuple[int, ...]
     seconds: tuple[float, ...]
-    epochs: tuple[int, ...]
+    epochs: tuple[float, ...]
     seeds: int
     ends: tuple[float, ...]
     overhead: float
@@ -142,8 +142,21 @@ def make_plan(budget: float, spent: float, cost: Cost, images: int) -> Plan:
     ]
     ends = tuple(spent + sum(lasting[: k + 1]) for k in range(rungs))
     runs = tuple(unit * length for length in lengths)
-    epochs = tuple(max(1, round(s * cost.speed / images)) for s in runs)
+    epochs = tuple(float(f"{s * cost.speed / images:.3g}") for s in runs)
     return Plan(candidates, runs, epochs, seeds, ends, cost.overhead, budget)
+
+
+def seconds_per_step(ends: Sequence[float]) -> float:
+    """Returns the mean duration of the latter two thirds of the steps; 0 if there are too few.
+
+    The first steps wait for processes that load images and for kernels that are chosen. Each trial
+    has them once, so that they count as what it takes beside its steps.
+
+    Args:
+        ends: Seconds of training after each step.
+    """
+    later = ends[len(ends) // 3 :]
+    return (later[-1] - later[0]) / (len(later) - 1) if len(later) > 1 else 0.0
 
 
 def refuse_if_too_short(budget: float, spent: float, cost: Cost) -> None:

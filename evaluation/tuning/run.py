@@ -18,14 +18,14 @@ from ...data.process import show_log
 from ...training.engine import Stopped
 from ...training.locks import exclusive
 from ...training.progress import Progress, clock
-from ...training.run import SEARCH, Run
+from ...training.run import SEARCH
 from ...training.setup import resolve
 from ...training.work import Work
 from ..pretrained import from_init
 from .choices import Images, choices, open_images_of
 from .judge import Judge, LabeledJudge, LabelFreeJudge
 from .outcome import Outcome, Start
-from .plan import Clock, Cost, Plan, make_plan, refuse_if_too_short
+from .plan import Clock, Cost, Plan, make_plan, refuse_if_too_short, seconds_per_step
 from .request import Request
 from .sampling import optuna_module
 from .search import Search, interrupted
@@ -167,18 +167,20 @@ def _measure(request: Request, judge: Judge, folder: Path, timer: Clock) -> Cost
     """
     began = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
+    ends = list[float]()
 
     def check(trained: float) -> None:
+        ends.append(trained)
         beside = max(0.0, time.monotonic() - began - trained)
         refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, beside))
 
     most = min(_MEASURED * request.budget, _LONGEST)
     config = resolve(as_trial(request.asked, max_time=most))
     measured = train_and_judge(config, folder, judge, Silent(check))
-    steps = Run(folder).read_json("manifest.json")["steps"]
     shutil.rmtree(folder)
-    overhead = time.monotonic() - began - measured.seconds
-    return Cost(measured.images / measured.seconds, overhead, measured.seconds / steps)
+    step = seconds_per_step(ends) or measured.seconds / len(ends)
+    overhead = time.monotonic() - began - step * len(ends)
+    return Cost(measured.images / (step * len(ends)), overhead, step)
 
 
 def _say_plan(progress: Progress, plan: Plan, space: Space) -> None:

@@ -28,8 +28,13 @@ def simulated(max_time, seconds_of_step, epochs=None, per_epoch=10, changes=(), 
     return schedule, step, now
 
 
-def test_epochs_fix_the_length_at_once():
-    assert Schedule(TrainConfig(epochs=7), 10).steps(3) == 70
+@pytest.mark.parametrize(("epochs", "steps"), [(7, 70), (0.5, 5), (2.14, 21), (0.01, 1)])
+def test_epochs_fix_the_length_at_once(epochs, steps):
+    assert Schedule(TrainConfig(epochs=epochs), 10).steps(3) == steps
+
+
+def test_whole_numbers_of_epochs_are_written_as_such():
+    assert [repr(TrainConfig(epochs=e).epochs) for e in (10.0, 10, 0.5)] == ["10", "10", "0.5"]
     assert Schedule(TrainConfig(), 10).steps(0) == 1000
 
 
