@@ -23,7 +23,7 @@ from ...nn.checkpoints import options_beside
 from ...nn.layers import has_batch_norm
 from ...nn.weights import create_encoder
 from ...training.engine import process_count
-from ...training.settings import RunConfig
+from ...training.settings import RunConfig, TrainConfig
 from ...training.setup import pool_of
 from .request import Request
 from .space import AREA, OBJECTIVE, POLICY, SIZE, START, STATISTICS
@@ -62,6 +62,11 @@ class Images:
         """Positions of the images that candidates are pre-trained on, sorted."""
         data = self.data.model_copy(update={"keep_out": "val"})
         return pool_of(self.dataset.index, self.splits, data)
+
+    def of_step_and_epoch(self, loop: TrainConfig) -> tuple[int, int]:
+        """Returns the numbers of images of an optimizer step and of an epoch of whole steps."""
+        step = min(loop.batch_size * loop.accumulate, len(self.pool))
+        return step, len(self.pool) // max(1, step) * step
 
 
 def open_images_of(config: RunConfig) -> Images:

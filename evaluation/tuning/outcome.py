@@ -134,7 +134,8 @@ class Outcome:
     def _epochs(self, number: int) -> float:
         done = [r for t, r in self.records.items() if t.number == number and r.value is not None]
         longest = max(done, key=lambda record: record.images)
-        return float(f"{longest.images / max(1, len(self.images.pool)):.3g}")
+        epoch = self.images.of_step_and_epoch(self.request.default.train)[1]
+        return float(f"{longest.images / max(1, epoch):.3g}")
 
     def values(self, elapsed: float) -> dict[str, Any]:
         """Returns everything as plain values, the content of tune.json."""

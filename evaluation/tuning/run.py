@@ -33,7 +33,8 @@ from .space import SIZE, START, Params, Space
 from .trials import Record, Silent, Trial, as_trial, read_records, train_and_judge
 
 _PLAN, _OUTCOME, _CLOCK = "plan.json", "tune.json", "seconds.txt"
-_MEASURED, _LONGEST = 0.03, 20.0  # share of the budget, and seconds, in which speed is measured
+_MEASURED, _LONGEST = 0.05, 60.0  # share of the budget, and seconds, in which speed is measured
+_STEPS = 24  # at most, in which it is measured
 
 
 def search(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
@@ -152,14 +153,22 @@ def _planned(request: Request, images: Images, judge: Judge, timer: Clock, out: 
             return Plan.of(json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
-    cost = _measure(request, judge, out / "trials" / "speed", timer)
-    plan = make_plan(request.budget, timer.elapsed, cost, len(images.pool))
+    step, epoch = images.of_step_and_epoch(request.default.train)
+    cost = _measure(request, _STEPS * step / epoch, judge, out / "trials" / "speed", timer)
+    plan = make_plan(request.budget, timer.elapsed, cost, epoch)
     write_atomic(file, (json.dumps(asdict(plan), indent=1) + "\n").encode())
     return plan
 
 
-def _measure(request: Request, judge: Judge, folder: Path, timer: Clock) -> Cost:
+def _measure(request: Request, epochs: float, judge: Judge, folder: Path, timer: Clock) -> Cost:
     """Trains the default for a moment, and measures its speed and what comes beside the steps.
+
+    Args:
+        request: What was asked for.
+        epochs: Length of the training, if it does not last too long.
+        judge: Judges it, which takes time too.
+        folder: Folder of its run.
+        timer: Tells the time.
 
     Raises:
         UsageError: If the budget is too short, as soon as a step or the end of the training makes
@@ -175,7 +184,7 @@ def _measure(request: Request, judge: Judge, folder: Path, timer: Clock) -> Cost
         refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, beside))
 
     most = min(_MEASURED * request.budget, _LONGEST)
-    config = resolve(as_trial(request.asked, max_time=most))
+    config = resolve(as_trial(request.asked, epochs=epochs, max_time=most))
     measured = train_and_judge(config, folder, judge, Silent(check))
     shutil.rmtree(folder)
     step = seconds_per_step(ends) or measured.seconds / len(ends)
