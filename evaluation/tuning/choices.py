@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,25 +96,30 @@ def _why_no_labels(dataset: Dataset, splits: Splits) -> str:
     return ""
 
 
-def choices(request: Request, images: Images, most: int) -> dict[str, tuple[Any, ...]]:
-    """Returns what is searched where it depends on domain, encoder and images, by key.
+Choices = Mapping[str, tuple[Any, ...]]
+"""By key of a setting the values that are searched, the default first."""
 
-    Args:
-        request: What was asked for.
-        images: The images.
-        most: Number of objectives at most, where none were named.
-    """
+
+def choices(request: Request, images: Images) -> Choices:
+    """Returns what is searched where it depends on domain, encoder and images."""
     default = request.default
     policies = [p for p in images.domain.policies if p not in ("default", "upright", "eval")]
     starts = (default.encoder.init, "scratch") if request.scratch else (default.encoder.init,)
     return {
-        OBJECTIVE: _objectives(request, images, most),
+        OBJECTIVE: _objectives(request, images),
         START: tuple(dict.fromkeys(starts)),
         POLICY: ("default", *dict.fromkeys(["weak", *policies])),
         AREA: _areas(default, images),
         SIZE: _sizes(default.encoder.image_size, images.dataset),
         STATISTICS: _statistics(default, images.dataset),
     }
+
+
+def shortened(found: Choices, request: Request, most: int) -> Choices:
+    """Returns choices with so many objectives at most, where none were named."""
+    if request.objectives:
+        return found
+    return {**found, OBJECTIVE: found[OBJECTIVE][:most]}
 
 
 def _statistics(default: RunConfig, dataset: Dataset) -> tuple[bool, ...]:
@@ -123,7 +129,7 @@ def _statistics(default: RunConfig, dataset: Dataset) -> tuple[bool, ...]:
     return (own, not own) if other else (own,)
 
 
-def _objectives(request: Request, images: Images, most: int) -> tuple[str, ...]:
+def _objectives(request: Request, images: Images) -> tuple[str, ...]:
     """Returns the default's first, then those that were named, or that suit the encoder."""
     default, named = request.default, request.objectives
     if "objective" in request.asked:
@@ -132,7 +138,7 @@ def _objectives(request: Request, images: Images, most: int) -> tuple[str, ...]:
         return tuple(dict.fromkeys((default.objective.name, *named)))
     encoder = encoder_of(default, images.dataset)
     others = [name for name in (*_COMMON, *images.domain.objectives) if _suits(name, encoder)]
-    return tuple(dict.fromkeys((default.objective.name, *others)))[:most]
+    return tuple(dict.fromkeys((default.objective.name, *others)))
 
 
 def _suits(name: str, encoder: Encoder) -> bool:

@@ -22,7 +22,7 @@ from ...training.run import SEARCH
 from ...training.setup import resolve
 from ...training.work import Work
 from ..pretrained import from_init
-from .choices import Images, choices, open_images_of
+from .choices import Images, choices, open_images_of, shortened
 from .judge import Judge, LabeledJudge, LabelFreeJudge
 from .outcome import Outcome, Start
 from .plan import Clock, Cost, Plan, make_plan, refuse_if_too_short, seconds_per_step
@@ -104,12 +104,17 @@ def _timed(
     judge = _judge(images, request)
     if not images.labeled:
         progress.warn(_label_free_warning(images.reason, request.trust))
-    work.begin("measuring the default: its speed, and what its trial takes beside the steps")
-    plan = _planned(request, images, judge, timer, out)
-    space = Space.around(request.asked, choices(request, images, plan.candidates[0] // 2))
-    _say_plan(progress, plan, space)
+    cost = Cost(0.0, 0.0)
+    if not (out / _PLAN).is_file():
+        work.begin("measuring the default: its speed, and what its trial takes beside the steps")
+        cost = _measure(request, images, judge, out / "trials" / "speed", timer)
     work.begin("judging the untouched start")
-    starts = [_start(images, judge, request, *each) for each in _start_settings(space)]
+    found = choices(request, images)
+    settings = _start_settings(Space.around(request.asked, found))
+    starts = [_start(images, judge, request, *each) for each in settings]
+    plan = _planned(request, images, cost, timer, out)
+    space = Space.around(request.asked, shortened(found, request, plan.candidates[0] // 2))
+    _say_plan(progress, plan, space)
     measure = partial(train_and_judge, judge=judge)
     halving = Search(
         *(out, space, plan, measure, timer, progress, judge.metric),
@@ -145,30 +150,22 @@ def _label_free_warning(reason: str, trust: bool) -> str:
     )
 
 
-def _planned(request: Request, images: Images, judge: Judge, timer: Clock, out: Path) -> Plan:
-    """Reads the plan of an interrupted search, or measures the default and makes one."""
+def _planned(request: Request, images: Images, cost: Cost, timer: Clock, out: Path) -> Plan:
+    """Reads the plan of an interrupted search, or makes one by what the default costs."""
     file = out / _PLAN
     if file.is_file():
         try:
             return Plan.of(json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
-    step, epoch = images.of_step_and_epoch(request.default.train)
-    cost = _measure(request, _STEPS * step / epoch, judge, out / "trials" / "speed", timer)
+    _, epoch = images.of_step_and_epoch(request.default.train)
     plan = make_plan(request.budget, timer.elapsed, cost, epoch)
     write_atomic(file, (json.dumps(asdict(plan), indent=1) + "\n").encode())
     return plan
 
 
-def _measure(request: Request, epochs: float, judge: Judge, folder: Path, timer: Clock) -> Cost:
+def _measure(request: Request, images: Images, judge: Judge, folder: Path, timer: Clock) -> Cost:
     """Trains the default for a moment, and measures its speed and what comes beside the steps.
-
-    Args:
-        request: What was asked for.
-        epochs: Length of the training, if it does not last too long.
-        judge: Judges it, which takes time too.
-        folder: Folder of its run.
-        timer: Tells the time.
 
     Raises:
         UsageError: If the budget is too short, as soon as a step or the end of the training makes
@@ -183,8 +180,10 @@ def _measure(request: Request, epochs: float, judge: Judge, folder: Path, timer:
         beside = max(0.0, time.monotonic() - began - trained)
         refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, beside))
 
+    step_images, epoch = images.of_step_and_epoch(request.default.train)
     most = min(_MEASURED * request.budget, _LONGEST)
-    config = resolve(as_trial(request.asked, epochs=epochs, max_time=most))
+    length = {"epochs": _STEPS * step_images / epoch, "max_time": most}
+    config = resolve(as_trial(request.asked, **length))
     measured = train_and_judge(config, folder, judge, Silent(check))
     shutil.rmtree(folder)
     step = seconds_per_step(ends) or measured.seconds / len(ends)

@@ -13,7 +13,7 @@ from ssl_kit.data.splits import split
 from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.evaluation.requests import run_of
 from ssl_kit.evaluation.result import Result
-from ssl_kit.evaluation.tuning.choices import Images, choices
+from ssl_kit.evaluation.tuning.choices import Images, choices, shortened
 from ssl_kit.evaluation.tuning.judge import LabeledJudge, LabelFreeJudge
 from ssl_kit.evaluation.tuning.outcome import Outcome, Start
 from ssl_kit.evaluation.tuning.plan import (
@@ -307,7 +307,7 @@ def test_views_are_searched_where_they_differ(images):
     request = Request.of([ASKED])
     parts = split(images.index, 0.2)
     areas = [
-        choices(request, Images(domains[name], images, parts, ""), 4)["views.min_area"]
+        choices(request, Images(domains[name], images, parts, ""))["views.min_area"]
         for name in ("natural", "medical")
     ]
     assert areas == [(None, 0.1, 0.4, 0.7), (None, 0.7)]  # the latter shows 40 % at least
@@ -323,11 +323,21 @@ def test_without_labels_the_default_is_kept_unless_asked(tmp_path, images):
 def test_choices_suit_domain_encoder_and_images(images):
     request = Request.of([{**ASKED, "encoder": {"name": "test_resnet", "image_size": 16}}])
     parts = split(images.index, 0.2)
-    found = choices(request, Images(domains["natural"], images, parts, ""), 4)
+    found = choices(request, Images(domains["natural"], images, parts, ""))
     assert found["objective.name"][0] == resolve(ASKED).objective.name
     assert "mae" not in found["objective.name"]  # needs tokens
     assert found["encoder.image_size"] == (16, 32)
     assert found["views.policy"] == ("default", "weak")
+
+
+def test_objectives_that_were_named_are_all_searched(images):
+    opened = Images(domains["natural"], images, split(images.index, 0.2), "")
+    requests = Request.of([ASKED]), Request.of([ASKED], "byol,vicreg,mae")
+    counts = [
+        len(shortened(choices(request, opened), request, 2)["objective.name"])
+        for request in requests
+    ]
+    assert counts == [2, 4]  # with the default's
 
 
 @pytest.mark.parametrize(
@@ -341,7 +351,7 @@ def test_choices_suit_domain_encoder_and_images(images):
 def test_statistics_are_frozen_only_where_weights_have_some(images, name, init, found):
     request = Request.of([{**ASKED, "encoder": {"name": name, "image_size": 16, "init": init}}])
     searched = Images(domains["natural"], images, split(images.index, 0.2), "")
-    assert choices(request, searched, 4)["encoder.frozen_statistics"] == found
+    assert choices(request, searched)["encoder.frozen_statistics"] == found
 
 
 def test_a_candidate_from_scratch_has_no_setting_of_weights():
