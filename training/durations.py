@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 
 def seconds(text: object) -> object:
@@ -25,4 +25,6 @@ def shortened(epochs: float) -> float:
 
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
-Epochs = Annotated[float, AfterValidator(shortened), Field(gt=0)]
+Epochs = Annotated[
+    float, AfterValidator(shortened), PlainSerializer(shortened, return_type=Any), Field(gt=0)
+]

@@ -34,7 +34,10 @@ def test_epochs_fix_the_length_at_once(epochs, steps):
 
 
 def test_whole_numbers_of_epochs_are_written_as_such():
-    assert [repr(TrainConfig(epochs=e).epochs) for e in (10.0, 10, 0.5)] == ["10", "10", "0.5"]
+    for given, written in ((10.0, "10"), (10, "10"), (0.5, "0.5")):
+        config = TrainConfig(epochs=given)
+        assert repr(config.epochs) == written
+        assert f'"epochs":{written},' in config.model_dump_json()
     assert Schedule(TrainConfig(), 10).steps(0) == 1000
 
 
