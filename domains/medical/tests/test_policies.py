@@ -71,13 +71,15 @@ def test_crops_are_large(asked: tuple[float, float], given: tuple[float, float])
     assert crop(View(32, scale=asked)).scale == given
 
 
-def test_elastic_moves_pixels_a_little() -> None:
-    x = np.tile(np.arange(64, dtype=np.float32) / 64, (64, 1))[..., None]
-    transform = elastic(64)
+@pytest.mark.parametrize("size", [64, 96])
+def test_elastic_moves_pixels_by_what_it_says(size: int) -> None:
+    x = np.tile(np.arange(size, dtype=np.float32) / size, (size, 1))[..., None]
+    transform = elastic(size)
     transform.p = 1.0
     transform.set_random_seed(0)
-    moved = [np.abs(transform(image=x)["image"] - x)[8:-8, 8:-8].std() * 64 for _ in range(100)]
-    assert 0.2 < np.mean(moved) < 3
+    inside = slice(size // 8, -size // 8)  # pixels at the border come from outside
+    moved = [(transform(image=x)["image"] - x)[inside, inside] for _ in range(100)]
+    assert np.sqrt(np.mean(np.square(moved))) == pytest.approx(0.0065, rel=0.1)
 
 
 def test_both_types_get_the_same_tone() -> None:
