@@ -19,12 +19,12 @@ def seconds(text: object) -> object:
     return ((days * 24 + hours) * 60 + minutes) * 60 + remainder
 
 
-def shortened(epochs: float) -> float:
+def whole(epochs: float) -> float:
     """Returns whole numbers as such, so that 10 epochs are not written as 10.0."""
     return int(epochs) if float(epochs).is_integer() else epochs
 
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Epochs = Annotated[
-    float, AfterValidator(shortened), PlainSerializer(shortened, return_type=Any), Field(gt=0)
+    float, AfterValidator(whole), PlainSerializer(whole, return_type=Any), Field(gt=0)
 ]

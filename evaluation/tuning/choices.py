@@ -115,7 +115,7 @@ def choices(request: Request, images: Images) -> Choices:
     }
 
 
-def shortened(found: Choices, request: Request, most: int) -> Choices:
+def fewer_objectives(found: Choices, request: Request, most: int) -> Choices:
     """Returns choices with so many objectives at most, where none were named."""
     if request.objectives:
         return found

@@ -22,7 +22,7 @@ from ...training.run import SEARCH
 from ...training.setup import resolve
 from ...training.work import Work
 from ..pretrained import from_init
-from .choices import Images, choices, open_images_of, shortened
+from .choices import Images, choices, fewer_objectives, open_images_of
 from .judge import Judge, LabeledJudge, LabelFreeJudge
 from .outcome import Outcome, Start
 from .plan import Clock, Cost, Plan, make_plan, refuse_if_too_short, seconds_per_step
@@ -113,7 +113,7 @@ def _timed(
     settings = _start_settings(Space.around(request.asked, found))
     starts = [_start(images, judge, request, *each) for each in settings]
     plan = _planned(request, images, cost, timer, out)
-    space = Space.around(request.asked, shortened(found, request, plan.candidates[0] // 2))
+    space = Space.around(request.asked, fewer_objectives(found, request, plan.candidates[0] // 2))
     _say_plan(progress, plan, space)
     measure = partial(train_and_judge, judge=judge)
     halving = Search(

@@ -13,7 +13,7 @@ from ssl_kit.data.splits import split
 from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.evaluation.requests import run_of
 from ssl_kit.evaluation.result import Result
-from ssl_kit.evaluation.tuning.choices import Images, choices, shortened
+from ssl_kit.evaluation.tuning.choices import Images, choices, fewer_objectives
 from ssl_kit.evaluation.tuning.judge import LabeledJudge, LabelFreeJudge
 from ssl_kit.evaluation.tuning.outcome import Outcome, Start
 from ssl_kit.evaluation.tuning.plan import (
@@ -334,7 +334,7 @@ def test_objectives_that_were_named_are_all_searched(images):
     opened = Images(domains["natural"], images, split(images.index, 0.2), "")
     requests = Request.of([ASKED]), Request.of([ASKED], "byol,vicreg,mae")
     counts = [
-        len(shortened(choices(request, opened), request, 2)["objective.name"])
+        len(fewer_objectives(choices(request, opened), request, 2)["objective.name"])
         for request in requests
     ]
     assert counts == [2, 4]  # with the default's
