@@ -32,6 +32,7 @@ class Evaluation(ABC):
             as well; otherwise they are fine-tuned.
         budget_unit: What an integer budget of `compare` counts; see `draw`.
         quick: Options that `ssl-kit plugin check` runs it with, where its defaults take long.
+        demo_domain: Domain whose demo `ssl-kit plugin check` runs it on.
     """
 
     Config: ClassVar[type[Config]] = Config
@@ -40,6 +41,7 @@ class Evaluation(ABC):
     trains_encoder: ClassVar[bool] = False
     budget_unit: ClassVar[str] = "labels per class"
     quick: ClassVar[Mapping[str, Any]] = {}
+    demo_domain: ClassVar[str] = "natural"
 
     def __init__(self, config: Any) -> None:
         self.config = config

@@ -38,14 +38,15 @@ def declares_itself(kind: Kind) -> None:
 
 
 @cache
-def _bench(each: int) -> tuple[Pretrained, EvaluationData]:
+def _bench(name: str, each: int) -> tuple[Pretrained, EvaluationData]:
     """Returns an untrained encoder and labeled images, whose features are computed once.
 
     Args:
+        name: Of the domain whose demo they are.
         each: Number of images in a group: 120 of all classes with a time, like those of subjects;
             fewer are of one class, like those of slides.
     """
-    domain = domains["natural"]
+    domain = domains[name]
     dataset = open_dataset(domain, DataConfig())
     index, rank = dataset.index, np.arange(len(dataset))
     if each < 120:
@@ -80,7 +81,7 @@ def _first(kind: Kind) -> tuple[Result, int]:
 
 
 def _evaluated(kind: Kind, each: int) -> Result:
-    model, data = _bench(each)
+    model, data = _bench(kind.demo_domain, each)
     before = copy.deepcopy(model.encoder.state_dict())
     try:
         return _run(kind, model, data)
@@ -111,7 +112,7 @@ class _Again:
 
 @cache
 def _again(kind: Kind) -> _Again:
-    model, data = _bench(_first(kind)[1])
+    model, data = _bench(kind.demo_domain, _first(kind)[1])
     copied = copy.deepcopy(model)
     fresh = EvaluationData(data.dataset, data.splits, data.domain, workers=0)
     with _watched_random_states() as moved:

@@ -73,17 +73,20 @@ def lidar(z: Tensor, delta: float = 1e-4) -> float:
     S_b and S_w are the scatter between and within images, S_w with delta I added; the value is the
     exponential entropy of the eigenvalues of S_w^-1/2 S_b S_w^-1/2. LiDAR (Thilak et al. 2024,
     https://arxiv.org/abs/2312.04000), eq. 1 and 2. If D > n (q - 1), S_w without delta is singular,
-    and the value depends on delta; see `lidar_freedom`.
+    and the value depends on delta; see `lidar_freedom`. For features so large that delta is lost in
+    rounding, it is larger.
     """
     n, q, d = z.shape
     means = z.mean(dim=1)
     between = means - means.mean(dim=0)
     within = (z - means[:, None]).flatten(0, 1)
-    s_b = between.T @ between / (n - 1)
-    s_w = within.T @ within / (n * (q - 1)) + delta * torch.eye(d, dtype=z.dtype)
-    values, vectors = torch.linalg.eigh(s_w)
-    root = vectors * values.rsqrt()  # its columns whiten: root.T @ s_w @ root = I
-    p = torch.linalg.eigvalsh(root.T @ s_b @ root).clamp(min=0)
+    s_w = within.T @ within / (n * (q - 1))
+    rounding = 10 * torch.finfo(z.dtype).eps * float(s_w.trace())
+    s_w += max(delta, rounding) * torch.eye(d, dtype=z.dtype)
+    lower = torch.linalg.cholesky(s_w)  # s_w = L L^T; L^-1 S_b L^-T has the same eigenvalues
+    whitened = torch.linalg.solve_triangular(lower, between.T, upper=False) / (n - 1) ** 0.5
+    p = torch.zeros(d, dtype=z.dtype)  # of D eigenvalues at most n are not 0
+    p[: min(n, d)] = torch.linalg.svdvals(whitened).square()
     if p.sum() <= 0:
         return 1.0
     p = p / p.sum() + 1e-7

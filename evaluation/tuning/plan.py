@@ -147,15 +147,16 @@ def make_plan(budget: float, spent: float, cost: Cost, images: int) -> Plan:
 
 
 def seconds_per_step(ends: Sequence[float]) -> float:
-    """Returns the mean duration of the latter two thirds of the steps; 0 if there are too few.
+    """Returns the mean duration of the steps after the first third; 0 if there are too few.
 
-    The first steps wait for processes that load images and for kernels that are chosen. Each trial
-    has them once, so that they count as what it takes beside its steps.
+    The first steps wait for processes that load images and for kernels that are chosen, and after
+    the last one the representation is measured. Each trial has them once, so that they count as
+    what it takes beside its steps.
 
     Args:
         ends: Seconds of training after each step.
     """
-    later = ends[len(ends) // 3 :]
+    later = ends[len(ends) // 3 : -1]
     return (later[-1] - later[0]) / (len(later) - 1) if len(later) > 1 else 0.0
 
 

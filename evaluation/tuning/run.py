@@ -115,7 +115,8 @@ def _timed(
     plan = _planned(request, images, cost, timer, out)
     space = Space.around(request.asked, fewer_objectives(found, request, plan.candidates[0] // 2))
     _say_plan(progress, plan, space)
-    measure = partial(train_and_judge, judge=judge)
+    judged = {(start.init, start.image_size): start.result for start in starts}
+    measure = partial(train_and_judge, judge=judge, starts=judged)
     halving = Search(
         *(out, space, plan, measure, timer, progress, judge.metric),
         seed=request.default.seed,

@@ -117,7 +117,7 @@ class Search:
 
     def _rung(self, rung: int, ranked: Sequence[int]) -> list[int]:
         """Trains the best for longer; returns them and then the others, the best first."""
-        chosen = _with_default(ranked, self.plan.candidates[rung])
+        chosen = _with_default(ranked, self.plan.candidates[rung] - (0 in ranked))
         for number in chosen:
             trial = Trial(number, rung, self.seed)
             if trial in self.records or self._fits(rung):

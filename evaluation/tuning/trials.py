@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ...core.atomic import write_atomic
@@ -27,6 +28,7 @@ from .judge import Judge
 
 _RECORD, _RESULT = "trial.json", "validation.npz"
 _MOST_KILLS = 2  # of the process during one trial
+_NO_STARTS: Mapping[tuple[str, int], Result] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,11 @@ class Silent(Progress):
 
 
 def train_and_judge(
-    config: RunConfig, folder: Path, judge: Judge, progress: Progress | None = None
+    config: RunConfig,
+    folder: Path,
+    judge: Judge,
+    progress: Progress | None = None,
+    starts: Mapping[tuple[str, int], Result] = _NO_STARTS,
 ) -> Measured:
     """Trains a run, or continues an interrupted one, and judges its encoder.
 
@@ -167,6 +173,7 @@ def train_and_judge(
         folder: Of the run.
         judge: Judges its encoder.
         progress: Is told of the training; a new `Silent` if None.
+        starts: What the judge said of untouched starts, by initial weights and image size.
 
     Raises:
         SslKitError: If it cannot be trained.
@@ -179,11 +186,12 @@ def train_and_judge(
         setup = build(config)
         run = create_run(folder, config)
         train(run, setup, progress)
-    result = judge(from_run(run))
-    result.save(folder / _RESULT)
     manifest = run.read_json("manifest.json")
-    per_step = manifest["batch_size"] * run.config.train.accumulate
     kept_start = manifest["kept"] == START.facts()
+    start = starts.get((config.encoder.init, config.encoder.image_size)) if kept_start else None
+    result = judge(from_run(run)) if start is None else start
+    result.save(folder / _RESULT)
+    per_step = manifest["batch_size"] * run.config.train.accumulate
     return Measured(result, manifest["steps"] * per_step, _seconds(run, per_step), kept_start)
 
 

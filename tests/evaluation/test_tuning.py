@@ -13,7 +13,12 @@ from ssl_kit.data.splits import split
 from ssl_kit.evaluation.pretrained import from_init
 from ssl_kit.evaluation.requests import run_of
 from ssl_kit.evaluation.result import Result
-from ssl_kit.evaluation.tuning.choices import Images, choices, fewer_objectives
+from ssl_kit.evaluation.tuning.choices import (
+    Images,
+    choices,
+    fewer_objectives,
+    open_images_of,
+)
 from ssl_kit.evaluation.tuning.judge import LabeledJudge, LabelFreeJudge
 from ssl_kit.evaluation.tuning.outcome import Outcome, Start
 from ssl_kit.evaluation.tuning.plan import (
@@ -27,12 +32,19 @@ from ssl_kit.evaluation.tuning.request import Request, refuse_beside_resume
 from ssl_kit.evaluation.tuning.run import search
 from ssl_kit.evaluation.tuning.search import Search
 from ssl_kit.evaluation.tuning.space import Space
-from ssl_kit.evaluation.tuning.trials import Measured, Trial, read_records
+from ssl_kit.evaluation.tuning.trials import (
+    Measured,
+    Trial,
+    as_trial,
+    read_records,
+    train_and_judge,
+)
 from ssl_kit.reports.html.page import write_report
 from ssl_kit.reports.tuning import tuned
 from ssl_kit.training.intervals import Estimate
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
+from ssl_kit.training.settings import merge
 from ssl_kit.training.setup import resolve
 
 ASKED = {"domain": "natural", "encoder": {"name": "test_resnet", "image_size": 64}}
@@ -98,8 +110,8 @@ def test_a_budget_that_is_too_short_is_refused_with_what_is_needed():
     make_plan(180, 0, Cost(100, 5), 500)
 
 
-def test_slow_first_steps_do_not_count_as_speed():
-    assert seconds_per_step([5, 8, 9, 10, 11, 12]) == 1
+def test_slow_first_steps_and_the_measurement_after_the_last_do_not_count_as_speed():
+    assert seconds_per_step([5, 8, 9, 10, 11, 15]) == 1
     assert seconds_per_step([5]) == 0
 
 
@@ -144,12 +156,12 @@ def test_the_budget_is_kept_and_the_default_is_in_every_stage(tmp_path, slower):
     assert 0 not in finals  # the rungs had that seed
 
 
-def test_better_candidates_are_trained_longer(tmp_path):
+def test_a_longer_rung_has_the_default_and_the_best_others_as_many_as_planned(tmp_path):
     search = searching(tmp_path / "out", Bench())
     search.run()
-    values = {t.number: r.value for t, r in search.records.items() if t.stage == 0}
-    best = sorted(values, key=values.get)[-search.plan.candidates[1] :]
-    assert {t.number for t in search.records if t.stage == 1} >= set(best)
+    values = {t.number: r.value for t, r in search.records.items() if t.stage == 0 and t.number}
+    best = sorted(values, key=values.get)[1 - search.plan.candidates[1] :]
+    assert {t.number for t in search.records if t.stage == 1} == {0, *best}
 
 
 def test_the_first_candidates_change_what_is_hinted_and_others_stay_near_the_default(tmp_path):
@@ -301,6 +313,21 @@ def test_it_is_said_where_training_did_not_make_the_start_better(tmp_path, image
     text = tuned(found.values(300.0), tmp_path)
     assert "winner, kept its start in 1 of 2 runs" in text
     assert "In 1 of its last 2 runs it handed back its start" in text
+
+
+def test_a_run_that_kept_its_start_is_judged_as_the_start_was(finished_run, tmp_path):
+    asked = finished_run.config.model_dump(mode="json", exclude_none=True)
+    init, size = str(finished_run.folder), finished_run.config.encoder.image_size
+    absurd = {"encoder": {"init": init}, "optimizer": {"lr": 1e3, "warmup": 0}}
+    config = resolve(as_trial(merge(asked, absurd), epochs=1))
+    images = open_images_of(config)
+    judge = LabeledJudge.of(images.dataset, images.splits, images.domain, 0)
+    of_start = judge(from_init(init, "test_resnet", size, images.dataset, images.pool))
+    known = {(init, size): of_start}
+    found = [train_and_judge(config, tmp_path / "run", judge, starts=s) for s in ({}, known)]
+    assert found[0].kept_start
+    assert found[0].result.metrics == of_start.metrics
+    assert found[1].result is of_start
 
 
 def test_views_are_searched_where_they_differ(images):

@@ -217,6 +217,11 @@ def test_lidar_has_no_freedom_left_where_there_are_more_features():
     assert torch.linalg.matrix_rank(within) == 5 * 2
 
 
+def test_lidar_of_features_that_diverge_is_finite():
+    z = 1e9 * torch.randn(20, 2, 300, dtype=torch.float64, generator=torch.manual_seed(0))
+    assert 1 <= measures.lidar(z) <= 20
+
+
 def test_lidar_needs_the_views_of_an_image_together():
     rng = np.random.default_rng(0)
     images = np.zeros((400, 1, 64))

@@ -18,6 +18,17 @@ from ssl_kit.evaluation import EvaluationData, Pretrained
 Rows = NDArray[np.int64]
 
 
+def check_recordings(data: EvaluationData) -> None:
+    """Refuses images of a domain that reads no recordings: their columns are no frames.
+
+    Raises:
+        UsageError: With what to do.
+    """
+    if "audio_files" not in data.domain.datasets:
+        name = data.domain.name
+        raise UsageError(f"It needs recordings, and '{name}' reads none. Give --domain audio.")
+
+
 def check_level(encoder: Encoder, level: int) -> None:
     """Refuses an encoder without the level of its pyramid that frames are taken from.
 

@@ -31,7 +31,7 @@ from ssl_kit.evaluation import (
 from ssl_kit.nn import kmeans
 
 from .cepstra import mfcc
-from .frames import Rows, check_level, embed_frames, frames_of, heard
+from .frames import Rows, check_level, check_recordings, embed_frames, frames_of, heard
 
 _CHUNK = 2**16  # frames
 
@@ -99,6 +99,12 @@ class TargetQuality(Evaluation):
     """
 
     Config = TargetQualityConfig
+    demo_domain = "audio"
+
+    def check(self, data: EvaluationData) -> None:
+        """Refuses images that are no recordings."""
+        check_recordings(data)
+        super().check(data)
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Clusters frames of the training windows and counts those of the test windows."""

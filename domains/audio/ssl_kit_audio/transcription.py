@@ -26,7 +26,7 @@ from ssl_kit.evaluation import (
 )
 
 from .ctc import CtcTraining, Errors
-from .frames import Rows, check_level
+from .frames import Rows, check_level, check_recordings
 
 _CHECKS = 10  # predictions of the validation part
 
@@ -74,9 +74,11 @@ class Transcription(Evaluation):
 
     Config = TranscriptionConfig
     quick: ClassVar[Mapping[str, Any]] = {"epochs": 1}
+    demo_domain = "audio"
 
     def check(self, data: EvaluationData) -> None:
-        """Refuses recordings that are cut into several windows, and classes without a text."""
+        """Refuses images, recordings cut into several windows, and classes without a text."""
+        check_recordings(data)
         parts, index = data.parts, data.dataset.index
         rows = np.concatenate([parts.train, parts.val, parts.test])
         recordings = {index.key(i).partition("#")[0] for i in rows.tolist()}  # a part is "#start"

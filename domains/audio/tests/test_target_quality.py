@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import homogeneity_score
 
+from ssl_kit import UsageError, open_data
+from ssl_kit.data import domains, split
+from ssl_kit.evaluation import EvaluationData
 from ssl_kit.testing import checks_for
-from ssl_kit_audio.target_quality import agreement
+from ssl_kit_audio.target_quality import TargetQuality, agreement
+from ssl_kit_audio.transcription import Transcription
 
 
 def draw() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -37,6 +41,15 @@ def test_clusters_that_are_classes_tell_everything_and_one_cluster_nothing() -> 
     all_of_it, nothing = np.diag([3.0, 4.0, 5.0]), np.array([[3.0], [4.0], [5.0]])
     assert agreement(all_of_it[None])["pnmi"][0] == pytest.approx(1)
     assert agreement(nothing[None])["pnmi"][0] == pytest.approx(0)
+
+
+@pytest.mark.parametrize("kind", [TargetQuality, Transcription])
+def test_images_that_are_no_recordings_are_refused(kind: Any) -> None:
+    natural = domains["natural"]
+    dataset = open_data(domain="natural")
+    data = EvaluationData(dataset, split(dataset.index, 0.2), natural, workers=0)
+    with pytest.raises(UsageError, match=r"'natural' reads none\. Give --domain audio\."):
+        kind(kind.Config()).check(data)
 
 
 @pytest.mark.parametrize("check", checks_for("evaluation", "target_quality"), ids=str)
