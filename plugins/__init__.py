@@ -124,6 +124,7 @@ _ATTENTION = {
 }
 
 _FIELDS = {
+    "audio": "Speech, music and other sounds, as log-mel pictures or as waveforms.",
     "eeg": "EEG and recordings of wearables, as signals or as images.",
     "histopathology": "Whole slides and patches of stained tissue.",
     "medical": "DICOM, NIfTI, radiographs and microscopy.",

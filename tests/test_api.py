@@ -12,6 +12,7 @@ import pytest
 import ssl_kit
 from ssl_kit import DataError, UsageError
 from ssl_kit.cli import main
+from ssl_kit.commands.recipes import run_recipe
 from ssl_kit.training.flags import FLAGS, Flag
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
@@ -34,7 +35,10 @@ OF_THE_TERMINAL = {"as_json", "live", "port", "download"}  # sets data.options.d
 
 
 def parameters(name):
-    command = main.commands[name]
+    return parameters_of(main.commands[name])
+
+
+def parameters_of(command):
     found = command.get_params(click.Context(command))
     return {param.name: param for param in found if "--help" not in param.opts}
 
@@ -43,6 +47,11 @@ def parameters(name):
 def test_arguments_are_called_like_the_flags(name):
     flags = set(parameters(name)) - OF_THE_TERMINAL
     assert set(inspect.signature(getattr(ssl_kit, name)).parameters) == flags
+
+
+def test_flags_of_a_recipe_are_arguments():
+    flags = set(parameters_of(main.commands["recipes"].commands["run"])) - OF_THE_TERMINAL
+    assert flags == {*inspect.signature(run_recipe).parameters}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -31,10 +31,9 @@ def write_timm(source: Source, out: Path) -> Loaded:
 
 
 def write_safetensors(source: Source, out: Path) -> Loaded:
-    """Writes `encoder.safetensors` and `encoder.json`, those of the run."""
+    """Writes `encoder.safetensors`, that of the run, and `encoder.json`."""
     weights = out / "encoder.safetensors"
     write_atomic(weights, source.weights)
-    write_atomic(out / "encoder.json", (source.run.folder / "encoder.json").read_bytes())
-    facts = source.run.read_json("encoder.json")
-    encoder = from_facts(out.name, facts, weights).encoder.eval()
+    write_json(out / "encoder.json", source.facts)
+    encoder = from_facts(out.name, source.facts, weights).encoder.eval()
     return Loaded(classifier_from(encoder, source.classes, weights) if source.classes else encoder)

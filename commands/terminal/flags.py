@@ -25,12 +25,16 @@ def _nested(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...])
     return merge(*map(parse_set, texts))
 
 
+def values(metavar: str, text: str) -> Callable[[Any], Any]:
+    """Makes the option --set."""
+    return click.option("--set", multiple=True, metavar=metavar, callback=_nested, help=text)
+
+
 def settings(metavar: str, text: str) -> Callable[[Any], Any]:
     """Makes the options --config and --set."""
-    values = click.option("--set", multiple=True, metavar=metavar, callback=_nested, help=text)
     file = "TOML file with settings, as a run has, below flags and --set."
     config = click.option("--config", type=PATH, help=file)
-    return lambda command: config(values(command))
+    return lambda command: config(values(metavar, text)(command))
 
 
 def out(text: str, **more: Any) -> Callable[[Any], Any]:
@@ -47,7 +51,7 @@ compared_by = click.option(
     "--evaluation",
     default="linear",
     show_default=True,
-    help="Name of the evaluation: linear, knn or finetune.",
+    help="Name of the evaluation, such as knn or finetune.",
 )
 overlap = click.option(
     "--allow-overlap", is_flag=True, help="Test also on groups that were pre-trained on."

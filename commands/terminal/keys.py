@@ -45,7 +45,10 @@ def check_run(options: Options) -> None:
         return
     own = facts.read(domains.entry(domain))
     ours = {"objective": RunConfig.model_fields["objective"].default.model_dump()}
-    config = validate(RunConfig, merge(ours, own.get("defaults", {}), asked))
+    below = own.get("defaults", {})
+    if merge(below, asked).get("encoder", {}).get("init", "scratch") != "scratch":
+        below = merge(below, own.get("pretrained_defaults", {}))
+    config = validate(RunConfig, merge(ours, below, asked))
     name, options = config.objective.name, config.objective.options
     _check(objectives, name, "objective", options, lead=lead_of_objective(name, domain, asked))
     _check_reader(config.data, own.get("datasets", ()))

@@ -40,7 +40,7 @@ def _show(name: str, as_json: bool) -> None:
 @click.argument("name", metavar="NAME|FILE.toml")
 @click.option("--small", is_flag=True, help="Take the recipe's settings for two cores.")
 @click.option("--imagenet-weights", help="File of ImageNet weights.  [default: timm's weights]")
-@flags.settings(
+@flags.values(
     "KEY=VALUE", "Setting of all runs, such as train.epochs=20, or comparisons.NAME.KEY=VALUE."
 )
 @flags.out("Folder of the experiment.  [default: runs/recipe-NAME]")

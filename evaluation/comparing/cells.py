@@ -172,8 +172,8 @@ def _check_metric(result: Result, first: Result, cell: Cell) -> None:
     if result.main != first.main:
         raise UsageError(
             f"'{cell.arm.name}' is judged by {result.main}, the others by {first.main}: that is no "
-            "comparison. Leave it out, choose --evaluation linear, knn or finetune, or if the "
-            "folder has results of an earlier version, choose another --out."
+            "comparison. Leave it out, choose an --evaluation of classes, such as linear, or if "
+            "the folder has results of an earlier version, choose another --out."
         )
 
 

@@ -36,10 +36,13 @@ def test_the_timm_folder_names_channels_and_their_range(finished_run, tmp_path):
     assert facts["value_range"] == [[0, 255]] * 3
 
 
-def test_safetensors_are_the_runs_own(finished_run, tmp_path):
+def test_safetensors_are_the_runs_own_and_say_how_to_prepare_an_image(finished_run, tmp_path):
     export(finished_run, "safetensors", tmp_path / "out")
-    for name in ("encoder.safetensors", "encoder.json"):
-        assert (tmp_path / "out" / name).read_bytes() == (finished_run.folder / name).read_bytes()
+    weights = tmp_path / "out" / "encoder.safetensors"
+    assert weights.read_bytes() == finished_run.encoder.read_bytes()
+    facts = json.loads((tmp_path / "out" / "encoder.json").read_text())
+    assert "resize" in facts.pop("preparation").lower()
+    assert facts == finished_run.read_json("encoder.json")
 
 
 @pytest.mark.parametrize("kind", ["timm", "safetensors"])

@@ -21,6 +21,13 @@ def test_options_of_combined_objectives_are_checked(parts, message):
         check_run(run_of(**parts))
 
 
+def test_options_of_the_objective_for_weights_are_known_where_a_run_starts_from_some():
+    options = {"domain": "remote_sensing", "set": {"objective": {"temperature": 0.2}}}
+    check_run({**options, "init": "imagenet"})
+    with pytest.raises(SslKitError, match=r"objective\.temperature"):
+        check_run(options)
+
+
 def test_right_options_of_combined_objectives_pass():
     check_run(run_of(simclr={"weight": 1, "temperature": 0.1}, rotation={}))
 
