@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..core.dataset import Dataset
 from ..core.errors import UsageError
 from ..data.counting import agree, plural
+from ..training.manifest import trained_on
 from ..training.run import Run
 from .data import EvaluationData, after
 from .evaluation import Evaluation
 
 
 def groups_of(*runs: Run | None) -> frozenset[str]:
-    """Returns hashes of the groups that any of some runs was pre-trained on."""
-    return frozenset(g for run in runs if run for g in run.read_json("manifest.json")["groups"])
+    """Returns hashes of the groups that any of some runs, or its start, was pre-trained on."""
+    return frozenset(group for part in _parts(*runs) for group in part["groups"])
+
+
+def _parts(*runs: Run | None) -> list[Mapping[str, Any]]:
+    return [part for run in runs if run for part in trained_on(run.read_json("manifest.json"))]
 
 
 def until_of(*runs: Run | None) -> dict[str, Sequence[float]]:
@@ -23,8 +29,7 @@ def until_of(*runs: Run | None) -> dict[str, Sequence[float]]:
 
     Groups that a run was pre-trained on as a whole are left out.
     """
-    manifests = [run.read_json("manifest.json") for run in runs if run]
-    pairs = [(manifest["groups"], manifest.get("until", {})) for manifest in manifests]
+    pairs = [(part["groups"], part.get("until", {})) for part in _parts(*runs)]
     whole = {group for groups, until in pairs for group in groups if group not in until}
     latest: dict[str, Sequence[float]] = {}
     for _, until in pairs:
@@ -44,7 +49,7 @@ def refuse_overlap(
     """Counts the test groups that the run was pre-trained on: those that evaluations report on.
 
     Args:
-        run: Its manifest has hashes of the groups.
+        run: Its manifest has hashes of the groups, those of its start included.
         data: Its test part counts always.
         allow: Do not refuse.
         evaluations: Which evaluations will be run. Those within groups may test on images after
@@ -89,8 +94,9 @@ def _refuse_other_groups(run: Run, dataset: Dataset) -> None:
     Their hashes then have nothing in common, so that no overlap would be found. Two tables may
     declare the same groups: they differ only if no group is found again.
     """
-    then = run.read_json("manifest.json").get("groups_from")
-    now, trained = dataset.index.origins.get("group", ""), groups_of(run)
+    manifest = run.read_json("manifest.json")
+    then, trained = manifest.get("groups_from"), frozenset(manifest["groups"])
+    now = dataset.index.origins.get("group", "")
     if then in (None, now) or not _is_same_place(run.config.data.path, dataset.path):
         return
     lost = trained - dataset.index.group_hashes()

@@ -181,14 +181,14 @@ def _pretrain(
                 _trained(request, config, out / "runs" / folder, progress)
                 for folder, config in request.trainings(name).items()
             ]
+        except Stopped:  # a RunError too
+            raise KeyboardInterrupt(_go_on(out)) from None
         except RunError as error:
             config = request.config_of(name)
             if config.encoder.init != IMAGENET or (out / "runs" / name).exists():
                 raise
             missing[name] = str(error)
             progress.warn(f"'{name}' is left out. {error}")
-        except Stopped:
-            raise KeyboardInterrupt(_go_on(out)) from None
         finally:
             show_log(progress.say, progress.warn)
     return runs, missing

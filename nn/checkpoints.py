@@ -176,6 +176,19 @@ def _layouts(state: State) -> Iterator[State]:
         yield named
 
 
+def folders_of(init: str) -> list[Path]:
+    """Returns the folders in which initial weights, and what is said of them, may lie.
+
+    Args:
+        init: As in `facts_beside`.
+    """
+    path = Path(init)
+    if init in ("scratch", "imagenet") or not path.exists():
+        return []
+    folder = path if path.is_dir() else path.parent
+    return [folder, *([folder.parent] if folder.name == "checkpoints" else [])]
+
+
 def facts_beside(init: str) -> dict[str, Any]:
     """Returns what a run or an export says of its encoder; {} if nothing lies beside the weights.
 
@@ -188,12 +201,8 @@ def facts_beside(init: str) -> dict[str, Any]:
     Raises:
         RunError: If the file is damaged.
     """
-    path = Path(init)
-    if init in ("scratch", "imagenet") or not path.exists():
-        return {}
-    folder = path if path.is_dir() else path.parent
-    folders = [folder, *([folder.parent] if folder.name == "checkpoints" else [])]
-    files = [each / name for each in folders for name in ("encoder.json", "config.json")]
+    names = ("encoder.json", "config.json")
+    files = [folder / name for folder in folders_of(init) for name in names]
     return next(filter(None, (_facts(file) for file in files if file.is_file())), {})
 
 

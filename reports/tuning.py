@@ -131,8 +131,8 @@ def verdicts(values: Json) -> list[str]:
         sentences.append("Use the start as it is: short pre-training made it worse here.")
     if not values["final_seeds"]:
         sentences.append(
-            "There was no time to repeat the best with new seeds: these figures are of the runs "
-            "that they were chosen by, and too optimistic. Raise --budget."
+            "The best were not repeated with new seeds, because time was short or all of them "
+            "failed: these figures are of the runs that they were chosen by, and too optimistic."
         )
     return sentences
 

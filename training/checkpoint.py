@@ -41,6 +41,8 @@ class Checkpoint:
     ) -> None:
         self._run, self._accelerator = run, accelerator
         self._objective, self._parts = objective, parts
+        if accelerator.scaler is not None:  # of fp16
+            self._parts["scaler"] = accelerator.scaler
 
     def is_due(self, saved_at: float, every: float) -> bool:
         """Tells whether to save now; the first checkpoint comes after a minute at the latest.

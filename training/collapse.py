@@ -19,6 +19,7 @@ from .representation import representation_metrics
 
 IMAGES, VIEWS = 256, 4
 SHARE_OF_TIME = 0.02
+COLLAPSED = "COLLAPSED"
 _SPREAD = "projected_feature_std"
 
 _CURES = {
@@ -28,7 +29,7 @@ _CURES = {
     "collapse (negatives, variance terms, stop-gradient)",
     "DIMENSIONAL": "the features have lost most of their rank since the start of training: "
     "lower the learning rate, or raise the batch size or the objective's variance terms",
-    "COLLAPSED": "all images have the same features or projections: lower the learning rate, "
+    COLLAPSED: "all images have the same features or projections: lower the learning rate, "
     "lengthen the warm-up, and check the teacher, the stop-gradient and that the images differ",
 }
 
@@ -121,11 +122,11 @@ class Watch:
         state, width = self.state, min(width, len(self._pixels))
         if loss is None:
             state.initial, state.best_rank = dict(measures), measures["rankme_centered"]
-            state.verdict = "COLLAPSED" if self.all_equal else "OK"
+            state.verdict = COLLAPSED if self.all_equal else "OK"
             return state.verdict
         if state.first_loss is None:
             state.first_loss = loss
-        state.verdict = "COLLAPSED" if self.all_equal else verdict(measures, state, loss, width)
+        state.verdict = COLLAPSED if self.all_equal else verdict(measures, state, loss, width)
         state.low = state.low + 1 if _collapsed(measures, state.initial, width) else 0
         state.best_rank = max(state.best_rank, measures["rankme_centered"])
         state.best_spread = max(state.best_spread, measures.get(_SPREAD, 0.0))
@@ -159,9 +160,9 @@ def verdict(measures: Mapping[str, float], state: WatchState, loss: float, width
         width: Largest rank possible.
     """
     if measures["feature_std"] < 1e-6:  # also where they never differed: equal images
-        return "COLLAPSED"
+        return COLLAPSED
     if _collapsed(measures, state.initial, width) and state.low >= 1:
-        return "COLLAPSED"
+        return COLLAPSED
     reference = max(state.best_rank, state.initial.get("rankme_centered", 0.0))
     falling = state.first_loss is None or loss <= state.first_loss
     if measures["rankme_centered"] < 0.25 * reference and falling:

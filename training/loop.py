@@ -19,7 +19,7 @@ from ..data.standardize import Standardize, to_batch
 from ..data.workers import WorkerDied, choose_workers
 from ..nn.batch_norm import sync_batch_norm
 from .checkpoint import Checkpoint
-from .collapse import cure
+from .collapse import COLLAPSED, cure
 from .engine import Stopped, agreed, any_process, make_accelerator, process_index, stop_signals
 from .locks import exclusive
 from .manifest import describe
@@ -123,13 +123,13 @@ class Trainer:
         self.began = started - self.elapsed
         if self.step == 0:
             self.recorder.measure_initial()
+            self.recorder.tally.since = self._now()
         self.saved_at = time.monotonic()
         self.measuring = self.saved_at - started
         if self.settings.max_time is not None:
             per_image = self.measuring / self.recorder.watch.images if self.step == 0 else None
             self.measuring += self.selection.seconds(self.settings.max_time, per_image)
         self.schedule.closing = self.measuring
-        self.recorder.elapsed = self._now()
 
     @property
     def ended(self) -> bool:
@@ -228,9 +228,9 @@ class Trainer:
         group = self.optimizer.param_groups[0]
         lr = group["lr"] / group.get("lr_scale", 1.0)
         verdict = self.recorder.record(self.step, steps, self._now(), lr)
-        if verdict == "COLLAPSED" and self.settings.on_collapse == "stop":
+        if self._any(verdict == COLLAPSED) and self.settings.on_collapse == "stop":
             self.save()
-            raise RunError(f"Stopped because the features collapsed: {cure('COLLAPSED')}.")
+            raise RunError(f"Stopped because the features collapsed: {cure(COLLAPSED)}.")
 
     def _save_or_stop(self) -> None:
         late = self.checkpoint.is_due(self.saved_at, self.settings.checkpoint_every)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -13,8 +14,9 @@ from typing import Any
 import torch
 
 from ..core.discovery import discovery
-from ..core.errors import UsageError
+from ..core.errors import RunError, UsageError
 from ..data.splits import labeled_parts
+from ..nn.checkpoints import folders_of
 from .engine import process_count
 from .run import Run
 from .setup import Setup
@@ -90,8 +92,57 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             "groups_from": setup.dataset.index.origins.get("group", ""),
             "groups": images["groups"],
             **({"until": images["until"]} if images["until"] else {}),
+            "started_from": _seen_before(run, config.encoder.init),
         },
     )
+
+
+def _seen_before(run: Run, init: str) -> list[dict[str, Any]]:
+    """Returns what the initial weights were trained on.
+
+    A run that is resumed keeps what is recorded, because the run that it began from may be gone.
+    """
+    known = _manifest_before(run).get("started_from")
+    return seen_by_weights(init) if known is None else list(known)
+
+
+def seen_by_weights(init: str) -> list[dict[str, Any]]:
+    """Returns what initial weights, and each run on the way to them, were trained on.
+
+    Args:
+        init: "scratch", "imagenet", a folder or a weights file.
+
+    Returns:
+        See `trained_on`; nothing if no manifest.json lies beside the weights.
+
+    Raises:
+        RunError: If it is damaged.
+    """
+    files = [folder / "manifest.json" for folder in folders_of(init)]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return []
+    try:
+        earlier = trained_on(json.loads(file.read_text(encoding="utf-8")))
+        return [{"groups": p["groups"], "until": p.get("until", {})} for p in earlier]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RunError(
+            f"'{file}' is damaged, so that it is not known which images '{init}' was trained on. "
+            "Restore it, or move the weights to another folder."
+        ) from error
+
+
+def trained_on(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Returns what a run, and each run on the way to its initial weights, was trained on.
+
+    Args:
+        manifest: Content of manifest.json.
+
+    Returns:
+        Mappings with the hashes of `groups`, and with `until`, where those of them end that were
+        trained on in part.
+    """
+    return [manifest, *manifest.get("started_from", ())]
 
 
 def _why_no_evaluation(setup: Setup) -> str:
@@ -105,6 +156,9 @@ def _why_no_evaluation(setup: Setup) -> str:
 
 def _command_before(run: Run) -> str:
     """Returns the command in the manifest so far: a run that is resumed keeps its first one."""
-    if not (run.folder / "manifest.json").is_file():
-        return ""
-    return str(run.read_json("manifest.json").get("command", ""))
+    return str(_manifest_before(run).get("command", ""))
+
+
+def _manifest_before(run: Run) -> dict[str, Any]:
+    """Returns the manifest so far, {} if there is none."""
+    return run.read_json("manifest.json") if (run.folder / "manifest.json").is_file() else {}

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .collapse import COLLAPSED
 from .later import metric_later
 from .recipe import Pretext
 from .run import Run
 
 LEARNED, NOT_LEARNED, NOT_JUDGED = "learned", "not learned", "not judged"
 TRAINING, _LATER = "training", "later"
-_COLLAPSED = "COLLAPSED"  # verdict of the collapse watch
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def judge_pretext(run: Run, pretext: Pretext) -> Judgement:
     last = _last(run, pretext, pretext.metric)
     named = pretext.reference
     reference = _last(run, pretext, named) if isinstance(named, str) else named
-    collapsed = run.verdict == _COLLAPSED
+    collapsed = run.verdict == COLLAPSED
     verdict = NOT_LEARNED if collapsed else _verdict(pretext, last, reference)
     reason = _why_not(run, pretext, last, reference)
     return Judgement(

@@ -13,6 +13,7 @@ from ..core.view import View
 from ..data.loader import RawBatch, remark_on_incomplete
 from ..data.standardize import Standardize
 from .collapse import VIEWS, Watch, cure
+from .engine import any_process
 from .progress import Progress
 from .run import Run
 from .setup import Setup
@@ -37,7 +38,6 @@ class Recorder:
         skips: The unreadable images so far.
         incomplete: Names of the images so far that have pixels without data.
         watch: The collapse watch.
-        elapsed: Seconds of training at the last record.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Recorder:
         self.skips = Skips(run, len(setup.pool), setup.config.data.max_skip)
         self.tally = Tally()
         self.incomplete: set[str] = set()
-        self.elapsed = self._waited = 0.0
+        self._waited = 0.0
 
     def measure_initial(self) -> None:
         """Measures the representation before the first step, which later ones are compared with."""
@@ -89,7 +89,7 @@ class Recorder:
             The verdict of the collapse watch; "" if it did not measure now.
         """
         self.tally.settle()
-        seconds = max(elapsed - self.elapsed, 1e-9)
+        seconds = max(elapsed - self.tally.since, 1e-9)
         per_epoch, batch_size = self._setup.steps_per_epoch, self._setup.batch_size
         means = self.tally.means()
         values: dict[str, Any] = {
@@ -100,16 +100,19 @@ class Recorder:
             "data_wait": self._waited / seconds,
             **means,
         }
-        if (step % per_epoch == 0 and self.watch.due()) or step == steps:
+        if step == steps or (step % per_epoch == 0 and self._look_now()):
             values |= self._measure(means["loss"])
         if step == steps and self.incomplete:
             self._progress.warn(remark_on_incomplete(self.incomplete))
-        self.tally.reset()
-        self.elapsed, self._waited = elapsed, 0.0
+        self.tally.reset(elapsed)
+        self._waited = 0.0
         if self._accelerator.is_main_process:
             self._run.append(self._run.metrics, values)
             self._progress.epoch(values, steps)
         return str(values.get("verdict", ""))
+
+    def _look_now(self) -> bool:
+        return any_process(self._accelerator, self.watch.due())  # whose clocks differ
 
     def _measure(self, loss: float) -> dict[str, Any]:
         best = self.watch.state.best_rank

@@ -30,6 +30,16 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def resident_memory() -> int:
+    """Returns the resident memory of this process, in bytes."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def free_memory() -> int:
+    """Returns the memory of the machine that processes can have without swapping, in bytes."""
+    return int(psutil.virtual_memory().available)
+
+
 def processor_seconds() -> float:
     """Returns the processor time of this process and of its ended children so far, in seconds."""
     times = psutil.Process().cpu_times()

@@ -71,7 +71,8 @@ class Schedule:
 
     def _is_final(self, plan: Sequence[tuple[int, int]]) -> bool:
         at, steps = plan[-1]
-        return self._max_time is None or at > _FIRST_STEPS or steps == self.longest
+        first = at <= _FIRST_STEPS if at else steps == _PROVISIONAL_STEPS
+        return self._max_time is None or not first or steps == self.longest
 
     def progress(self, step: int, coming: bool = False) -> float:
         """Returns the share of the schedule that is done after a step, from 0 to 1.

@@ -81,6 +81,7 @@ class Selection:
         resumed = self._run.last.is_file()
         if resumed and self._run.selection.is_file():
             self.facts = self._run.read_json(self._run.selection.name)
+            self._candidates.remove()  # those that a kill after the choice has left
             return
         self._run.selection.unlink(missing_ok=True)  # of a run that is begun anew
         if self._wanted and not (resumed and self._candidates.has(0.0)):

@@ -218,9 +218,9 @@ def pool_of(index: Index, splits: Splits, config: DataConfig) -> Positions:
     """
     outside = np.sort(splits.train) if config.keep_out == "val" else splits.outside_test
     if config.until < 1:  # what is tested is later, and of all groups
-        everything = np.arange(len(index))
+        among = outside if config.keep_out == "val" else np.arange(len(index))
         starts = later_starts(index, config.until)
-        outside = everything[~is_later(index, everything, starts, config.gap)]
+        outside = among[~is_later(index, among, starts, config.gap)]
     asked = of_groups(index, of_classes(index, outside, config.classes), config.groups)
     return of_share(index, asked, config.share)
 

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import UsageError
+from ..data.counting import plural
 from ..data.inspection import AT_START, inspect_dataset
 from .defaults import explain_defaults
 from .engine import create_run, process_index
 from .loop import train
+from .manifest import seen_by_weights
 from .progress import Progress
 from .resume import changes_since
 from .run import Run
 from .settings import merge
-from .setup import build, resolve
+from .setup import Setup, build, resolve
 
 
 def start(
@@ -62,6 +64,7 @@ def start(
             f"Warning: {setting} changes nothing. The domain shows these images in the same way "
             "without it, or the objective asks for views of its own."
         )
+    _warn_of_seen_test_images(setup, progress)
     is_new = not out.exists()
     run = create_run(out, config)
     run.command = command
@@ -71,6 +74,17 @@ def start(
         if is_new and process_index() == 0 and not run.last.exists():
             shutil.rmtree(run.folder)
         raise
+
+
+def _warn_of_seen_test_images(setup: Setup, progress: Progress) -> None:
+    parts = seen_by_weights(setup.config.encoder.init)
+    seen = {group for part in parts for group in part["groups"]}
+    if shared := seen & setup.dataset.index.group_hashes(setup.splits.test):
+        progress.warn(
+            f"Warning: the initial weights were trained on {plural(len(shared), 'group')} of the "
+            "test part, so that evaluations of this run will be refused. Start from weights that "
+            "have not seen the test part."
+        )
 
 
 def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:

@@ -17,10 +17,11 @@ class Tally:
 
     Attributes:
         count: Number of steps that are summed since the last record.
+        since: Seconds of training at the last record.
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count, self.since = 0, 0.0
         self._loss = 0.0
         self._sums: dict[str, float] = {}
         self._pending: tuple[Tensor, Mapping[str, Tensor], tuple[str, ...], int] | None = None
@@ -60,14 +61,16 @@ class Tally:
         sums = {"loss": self._loss, **self._sums}
         return {name: total / max(self.count, 1) for name, total in sums.items()}
 
-    def reset(self) -> None:
-        """Starts a new record."""
-        self._loss, self.count, self._sums = 0.0, 0, {}
+    def reset(self, elapsed: float) -> None:
+        """Starts a new record, after so many seconds of training."""
+        self._loss, self.count, self._sums, self.since = 0.0, 0, {}, elapsed
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the sums as plain values."""
-        return {"loss": self._loss, "count": self.count, "sums": self._sums}
+        sums = {"loss": self._loss, "count": self.count, "sums": self._sums}
+        return {**sums, "since": self.since}
 
     def load_state_dict(self, values: Mapping[str, Any]) -> None:
         """Restores the sums."""
         self._loss, self.count, self._sums = values["loss"], values["count"], values["sums"]
+        self.since = values.get("since", 0.0)  # missing in checkpoints of earlier versions

@@ -18,6 +18,7 @@ from ...evaluation.beside_start import keep
 from ...evaluation.classifier import Classifier, head_name
 from ...evaluation.finetuning import fine_tune
 from ...evaluation.finetuning_options import FineTuningConfig
+from ...evaluation.leakage import groups_of
 from ...evaluation.pretrained import Pretrained
 from ...evaluation.requests import Prepared
 from ...evaluation.side_by_side import SideBySide
@@ -108,7 +109,7 @@ def _manifest(prepared: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns where the classifier comes from, and hashes of all groups that it learned from."""
     parts, index, run = prepared.data.parts, prepared.data.dataset.index, prepared.run
     groups = index.group_hashes(np.concatenate([parts.train, parts.val]))
-    before = set(run.read_json("manifest.json")["groups"]) if run else set()
+    before = groups_of(run)
     kept = ("command", "initial_weights", "versions", "data")
     return {
         **{key: values[key] for key in kept if key in values},

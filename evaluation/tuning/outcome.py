@@ -69,30 +69,36 @@ class Outcome:
     out: Path
 
     @cached_property
+    def contenders(self) -> list[int]:
+        """The finalists that failed with no new seed; all finalists if each of them did."""
+        stage = self.plan.rungs
+        failed = {t.number for t, r in self.records.items() if t.stage == stage and r.reason}
+        return [n for n in self.finalists if n not in failed] or list(self.finalists)
+
+    @cached_property
     def seeds(self) -> list[int]:
-        """Seeds of the final with which all finalists were trained."""
+        """Seeds of the final with which all contenders were trained."""
         stage, by_seed = self.plan.rungs, dict[int, set[int]]()
         for trial, record in self.records.items():
             if trial.stage == stage and record.value is not None:
                 by_seed.setdefault(trial.seed, set()).add(trial.number)
-        return sorted(seed for seed, done in by_seed.items() if done >= set(self.finalists))
+        return sorted(seed for seed, done in by_seed.items() if done >= set(self.contenders))
 
     @cached_property
     def finals(self) -> dict[int, Result]:
-        """Results of the finalists, means over the new seeds, or those of their longest run."""
+        """Results of the contenders: means over the new seeds, or those of the last common rung."""
         if self.seeds:
             stage = self.plan.rungs
             return {
                 n: average_results(
                     [read_result(self.out, Trial(n, stage, seed)) for seed in self.seeds]
                 )
-                for n in self.finalists
+                for n in self.contenders
             }
-        return {n: read_result(self.out, self._longest(n)) for n in self.finalists}
-
-    def _longest(self, number: int) -> Trial:
-        done = [t for t, r in self.records.items() if t.number == number and r.value is not None]
-        return max(done, key=lambda trial: trial.stage)
+        done = [t for t, r in self.records.items() if r.value is not None]
+        rungs = [{t.stage for t in done if t.number == n} for n in self.contenders]
+        stage, seed = max(set.intersection(*rungs) - {self.plan.rungs}), self.request.default.seed
+        return {n: read_result(self.out, Trial(n, stage, seed)) for n in self.contenders}
 
     @cached_property
     def winner(self) -> int:
@@ -102,7 +108,7 @@ class Outcome:
         that gain, else the default. Without labels it is the default unless the user trusts the
         measure.
         """
-        best = max(self.finalists, key=lambda n: self._value(self.finals[n]))
+        best = max(self.contenders, key=lambda n: self._value(self.finals[n]))
         if 0 not in self.finals or best == 0:
             return best
         if not self.images.labeled:
@@ -220,7 +226,7 @@ class Outcome:
         gains: dict[str, Any] = {}
         if 0 in self.finals and self.winner != 0:
             gains["default"] = self._gain(winner, self.finals[0])
-        others = [n for n in self.finalists if n != 0]
+        others = [n for n in self.contenders if n != 0]
         if self.winner == 0 and others:
             best = max(others, key=lambda n: self._value(self.finals[n]))
             gains["other"] = self._gain(self.finals[best], winner) | {"number": best}

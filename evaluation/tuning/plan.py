@@ -22,6 +22,7 @@ _MARGIN, _WIDE_MARGIN = (
 _USED = 0.9  # share of the time that is planned; the rest is for what takes longer than measured
 _RESERVE, _MOST_RESERVE = 0.03, 15.0  # share of the budget, and seconds, that the outcome takes
 _SHORTEST = 1.0  # seconds of a run, which lasts no shorter than what comes beside it either
+_ROOM = 0.7  # share of the free memory; processes that load images need some as well
 SLACK = 1.25  # a slower candidate may take so much longer than the default, and ends then
 
 
@@ -33,11 +34,13 @@ class Cost:
         speed: Images trained on in a second.
         overhead: Seconds of a trial beside its steps: opening, measuring, judging, writing.
         step: Seconds of a step, of which a run has at least one.
+        memory: Bytes that the training took of the machine's memory; 0 if it is not known.
     """
 
     speed: float
     overhead: float
     step: float = 0.0
+    memory: int = 0
 
     @property
     def shortest(self) -> float:
@@ -57,6 +60,7 @@ class Plan:
         ends: Seconds from the start until which the runs of each rung end.
         overhead: Seconds of a trial beside its steps.
         budget: Seconds of everything.
+        image_sizes: Image sizes that there is memory for, the default first; all if empty.
     """
 
     candidates: tuple[int, ...]
@@ -66,6 +70,7 @@ class Plan:
     ends: tuple[float, ...]
     overhead: float
     budget: float
+    image_sizes: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Plan:
@@ -144,6 +149,19 @@ def make_plan(budget: float, spent: float, cost: Cost, images: int) -> Plan:
     runs = tuple(unit * length for length in lengths)
     epochs = tuple(float(f"{s * cost.speed / images:.3g}") for s in runs)
     return Plan(candidates, runs, epochs, seeds, ends, cost.overhead, budget)
+
+
+def sizes_with_room(sizes: Sequence[int], memory: int, free: int) -> tuple[int, ...]:
+    """Returns the image sizes that there is memory for.
+
+    The maps of a network, which take most of it, grow with the area of the images.
+
+    Args:
+        sizes: Image sizes, the default first, which is always kept.
+        memory: Bytes that training with the default took; 0 if it is not known.
+        free: Bytes that were free before.
+    """
+    return tuple(s for s in sizes if s <= sizes[0] or memory * (s / sizes[0]) ** 2 <= _ROOM * free)
 
 
 def seconds_per_step(ends: Sequence[float]) -> float:

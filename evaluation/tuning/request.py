@@ -168,10 +168,14 @@ def refuse_beside_resume(given: Mapping[str, Any]) -> None:
     Raises:
         UsageError: If one is given.
     """
-    stray = next((name for name, value in given.items() if value not in _NOT_GIVEN), "")
+    stray = next((name for name, value in given.items() if not _is_default(value)), "")
     if stray:
         flag = f"--{stray.replace('_', '-')}"
         raise UsageError(f"--resume goes on with the settings of the search; leave out {flag}.")
+
+
+def _is_default(value: Any) -> bool:
+    return any(type(value) is type(each) and value == each for each in _NOT_GIVEN)  # 0 is not False
 
 
 def _duration(budget: str | float) -> float:

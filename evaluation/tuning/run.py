@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,28 @@ from ...core.atomic import write_atomic
 from ...core.errors import DataError, UsageError
 from ...data.inspection import AT_START, inspect_dataset
 from ...data.process import show_log
+from ...training.device import choose_device
 from ...training.engine import Stopped
 from ...training.locks import exclusive
 from ...training.progress import Progress, clock
+from ...training.resources import free_memory, peak_memory, resident_memory
 from ...training.run import SEARCH
 from ...training.setup import resolve
 from ...training.work import Work
+from ..calibration import measure_statistics
 from ..pretrained import from_init
 from .choices import Images, choices, fewer_objectives, open_images_of
 from .judge import Judge, LabeledJudge, LabelFreeJudge
 from .outcome import Outcome, Start
-from .plan import Clock, Cost, Plan, make_plan, refuse_if_too_short, seconds_per_step
+from .plan import (
+    Clock,
+    Cost,
+    Plan,
+    make_plan,
+    refuse_if_too_short,
+    seconds_per_step,
+    sizes_with_room,
+)
 from .request import Request
 from .sampling import optuna_module
 from .search import Search, interrupted
@@ -34,6 +45,7 @@ from .trials import Record, Silent, Trial, as_trial, read_records, train_and_jud
 
 _PLAN, _OUTCOME, _CLOCK = "plan.json", "tune.json", "seconds.txt"
 _MEASURED, _LONGEST = 0.05, 60.0  # share of the budget, and seconds, in which speed is measured
+_GB = 10**9
 _STEPS = 24  # at most, in which it is measured
 
 
@@ -104,15 +116,16 @@ def _timed(
     judge = _judge(images, request)
     if not images.labeled:
         progress.warn(_label_free_warning(images.reason, request.trust))
-    cost = Cost(0.0, 0.0)
-    if not (out / _PLAN).is_file():
-        work.begin("measuring the default: its speed, and what its trial takes beside the steps")
-        cost = _measure(request, images, judge, out / "trials" / "speed", timer)
-    work.begin("judging the untouched start")
+    work.begin("measuring the default: its speed, and what its trial takes beside the steps")
+    known, free = _plan_of(out), free_memory()
+    cost = Cost(0, 0) if known else _measure(request, images, judge, out / "trials/speed", timer)
     found = choices(request, images)
+    sizes = known.image_sizes if known else _sizes(found[SIZE], cost, free, progress)
+    found = {**found, SIZE: sizes or found[SIZE]}
+    work.begin("judging the untouched start")
     settings = _start_settings(Space.around(request.asked, found))
     starts = [_start(images, judge, request, *each) for each in settings]
-    plan = _planned(request, images, cost, timer, out)
+    plan = known or _planned(request, images, cost, timer, out, sizes)
     space = Space.around(request.asked, fewer_objectives(found, request, plan.candidates[0] // 2))
     _say_plan(progress, plan, space)
     judged = {(start.init, start.image_size): start.result for start in starts}
@@ -125,9 +138,14 @@ def _timed(
     )
     finalists = halving.run()
     outcome = Outcome(request, images, space, plan, starts, records, finalists, judge.metric, out)
-    values = outcome.values(timer.elapsed)
-    write_atomic(out / "config.toml", outcome.config().to_toml().encode())
-    write_atomic(out / _OUTCOME, (json.dumps(values, indent=1) + "\n").encode())
+    return _written(outcome, timer.elapsed)
+
+
+def _written(outcome: Outcome, elapsed: float) -> dict[str, Any]:
+    """Writes the winner's config.toml and tune.json, and returns the content of the latter."""
+    values = outcome.values(elapsed)
+    write_atomic(outcome.out / "config.toml", outcome.config().to_toml().encode())
+    write_atomic(outcome.out / _OUTCOME, (json.dumps(values, indent=1) + "\n").encode())
     return values
 
 
@@ -151,18 +169,38 @@ def _label_free_warning(reason: str, trust: bool) -> str:
     )
 
 
-def _planned(request: Request, images: Images, cost: Cost, timer: Clock, out: Path) -> Plan:
-    """Reads the plan of an interrupted search, or makes one by what the default costs."""
+def _plan_of(out: Path) -> Plan | None:
+    """Reads the plan of an interrupted search; None if there is none."""
     file = out / _PLAN
-    if file.is_file():
-        try:
-            return Plan.of(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
+    if not file.is_file():
+        return None
+    try:
+        return Plan.of(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
+
+
+def _planned(
+    request: Request, images: Images, cost: Cost, timer: Clock, out: Path, sizes: tuple[int, ...]
+) -> Plan:
+    """Makes a plan by what the default costs."""
     _, epoch = images.of_step_and_epoch(request.default.train)
-    plan = make_plan(request.budget, timer.elapsed, cost, epoch)
-    write_atomic(file, (json.dumps(asdict(plan), indent=1) + "\n").encode())
+    plan = replace(make_plan(request.budget, timer.elapsed, cost, epoch), image_sizes=sizes)
+    write_atomic(out / _PLAN, (json.dumps(asdict(plan), indent=1) + "\n").encode())
     return plan
+
+
+def _sizes(sizes: tuple[int, ...], cost: Cost, free: int, progress: Progress) -> tuple[int, ...]:
+    """Returns the image sizes that there is memory for, and says which are left out."""
+    kept = sizes_with_room(sizes, cost.memory, free)
+    if out := [size for size in sizes if size not in kept]:
+        needed = cost.memory * (min(out) / sizes[0]) ** 2 / _GB
+        progress.warn(
+            f"Images of {' and '.join(map(str, out))} px are not tried: training on them would "
+            f"take {needed:.0f} GB of memory or more, and {free / _GB:.0f} GB are free. A smaller "
+            "--batch-size makes room."
+        )
+    return kept
 
 
 def _measure(request: Request, images: Images, judge: Judge, folder: Path, timer: Clock) -> Cost:
@@ -174,7 +212,7 @@ def _measure(request: Request, images: Images, judge: Judge, folder: Path, timer
     """
     began = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
-    ends = list[float]()
+    ends, before, peak = list[float](), resident_memory(), peak_memory()
 
     def check(trained: float) -> None:
         ends.append(trained)
@@ -189,7 +227,10 @@ def _measure(request: Request, images: Images, judge: Judge, folder: Path, timer
     shutil.rmtree(folder)
     step = seconds_per_step(ends) or measured.seconds / len(ends)
     overhead = time.monotonic() - began - step * len(ends)
-    return Cost(measured.images / (step * len(ends)), overhead, step)
+    # On a GPU full memory ends a candidate with an error, but here the system kills the process.
+    seen = peak_memory() > peak and choose_device().type == "cpu"
+    memory = peak_memory() - before if seen else 0
+    return Cost(measured.images / (step * len(ends)), overhead, step, memory)
 
 
 def _say_plan(progress: Progress, plan: Plan, space: Space) -> None:
@@ -224,4 +265,6 @@ def _start(images: Images, judge: Judge, request: Request, init: str, size: int)
     config = request.default
     name, options = config.encoder.name, config.encoder.arguments
     model = from_init(init, name, size, images.dataset, images.pool, config.seed, options)
+    if init == "scratch":  # as training does, even without learning anything
+        measure_statistics(model, images.dataset, images.pool, images.domain)
     return Start(init, size, judge(model))

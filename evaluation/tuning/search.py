@@ -132,6 +132,8 @@ class Search:
         for seed in range(self.seed + 1, self.seed + 1 + MOST_SEEDS):
             for number in finalists:
                 trial = Trial(number, stage, seed)
+                if any(r.reason for t, r in self.records.items() if _again(t, trial)):
+                    continue  # it failed with another seed, which is enough
                 more = len(finalists) if seed > self.seed + self.plan.seeds else 1
                 begun = any(t.stage == stage and t.seed == seed for t in self.records)
                 if trial not in self.records and not self._fits(stage, 1 if begun else more):
@@ -202,6 +204,11 @@ def interrupted(out: Path, runs: int) -> KeyboardInterrupt:
     return KeyboardInterrupt(
         f"Interrupted after {after}. Go on with 'ssl-kit tune --resume {out}'."
     )
+
+
+def _again(one: Trial, other: Trial) -> bool:
+    """Tells whether two trials are of one candidate and stage, with different seeds."""
+    return one != other and (one.number, one.stage) == (other.number, other.stage)
 
 
 def _value(record: Record) -> float:

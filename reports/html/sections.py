@@ -18,6 +18,7 @@ from ...core.index import Index, evenly_spaced
 from ...core.view import View
 from ...data.splits import Positions, Splits
 from ...data.views import Renderer, changed
+from ...training.manifest import trained_on
 from ...training.run import Run
 from ..sheet import shown_sentence, with_content
 from ..steps import step_text
@@ -249,7 +250,7 @@ class Leak:
 
 def leak(manifest: Mapping[str, Any], index: Index | None, splits: Splits | None) -> Leak:
     """Compares the groups that the run was trained on with those of the test set."""
-    trained = set(manifest.get("groups", ()))
+    trained = {group for part in trained_on(manifest) for group in part.get("groups", ())}
     if index is None or splits is None:
         return Leak(unchecked_statement(len(trained)), bad=False)
     tested = index.group_hashes(splits.test) if len(splits.test) else set()

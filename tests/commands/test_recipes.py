@@ -14,6 +14,7 @@ from ssl_kit.cli import main
 from ssl_kit.commands.recipes import run_recipe
 from ssl_kit.core.discovery import recipes
 from ssl_kit.evaluation import recipes as running
+from ssl_kit.training.engine import Stopped
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "recipes.py"
 RECIPE = """
@@ -206,6 +207,10 @@ def test_pictures_that_were_interrupted_are_drawn_anew(ran, copied):
     assert (folder / "gradcam.png").is_file()
 
 
+def stopped(*_):
+    raise Stopped("Stopped by a signal after step 1.")
+
+
 def test_an_interrupted_training_goes_on(copied, monkeypatch):
     """A run without an end in its manifest is continued from its checkpoint."""
     file = copied.parent / "turned.toml"
@@ -214,6 +219,10 @@ def test_an_interrupted_training_goes_on(copied, monkeypatch):
     values = json.loads(manifest.read_text())
     del values["seconds"]
     manifest.write_text(json.dumps(values))
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "go_on", stopped)
+        with pytest.raises(KeyboardInterrupt, match="The same command goes on"):
+            run_recipe(str(file), small=True, out=copied)
     run_recipe(str(file), small=True, out=copied)
     assert "seconds" in json.loads(manifest.read_text())
 

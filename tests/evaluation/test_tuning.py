@@ -27,6 +27,7 @@ from ssl_kit.evaluation.tuning.plan import (
     make_plan,
     refuse_if_too_short,
     seconds_per_step,
+    sizes_with_room,
 )
 from ssl_kit.evaluation.tuning.request import Request, refuse_beside_resume
 from ssl_kit.evaluation.tuning.run import search
@@ -120,6 +121,12 @@ def test_a_budget_is_refused_as_soon_as_it_cannot_be_enough(spent, overhead):
     refuse_if_too_short(60, spent / 2, Cost(0, overhead / 2))
     with pytest.raises(UsageError, match="--budget of 1:00 is too short"):
         refuse_if_too_short(60, spent, Cost(0, overhead))
+
+
+def test_image_sizes_without_room_in_memory_are_left_out():
+    assert sizes_with_room((64, 96, 128), 2 * 10**9, 10**10) == (64, 96)
+    assert sizes_with_room((64, 96), 0, 1) == (64, 96)
+    assert sizes_with_room((64,), 10, 1) == (64,)
 
 
 def test_a_run_has_at_least_a_step():
@@ -305,6 +312,29 @@ def test_the_default_is_left_for_more_than_the_noise_only(tmp_path, images, gain
     assert "fANOVA" in page or "too few results" in page
 
 
+def test_a_candidate_that_fails_with_a_new_seed_does_not_win(tmp_path, images):
+    found = outcome(tmp_path, images, (0, 0.1, 0.05))
+    failed = Trial(1, found.plan.rungs, 2)
+    found.records[failed] = replace(found.records[failed], value=None, reason="It collapsed.")
+    assert found.seeds == [1, 2]
+    assert found.winner == 2
+
+
+def test_without_common_seeds_the_last_common_rung_decides(tmp_path, images):
+    found = outcome(tmp_path, images, (0, 0.1))
+    for number, gain in ((0, 0.0), (1, -0.1)):
+        right = np.arange(100) < 60 + 100 * gain
+        labels = np.arange(100) % 2
+        kept = Result.of_classification(
+            labels, np.where(right, labels, 1 - labels), np.arange(100), ["a", "b"]
+        )
+        kept.save(tmp_path / Trial(number, 0, 0).folder / "validation.npz")
+    for seed in (1, 2):
+        del found.records[Trial(1, found.plan.rungs, seed)]
+    assert found.seeds == []
+    assert found.winner == 0  # which has results of the final, but is compared in the rung
+
+
 def test_it_is_said_where_training_did_not_make_the_start_better(tmp_path, images):
     found = outcome(tmp_path, images, (0, 0.1))
     stage = found.plan.rungs
@@ -411,6 +441,8 @@ def test_what_the_search_sets_itself_is_refused():
         Request.of([ASKED, {"objective": {"temperature": 0.1}}], "byol")
     with pytest.raises(UsageError, match="leave out --image-size"):
         refuse_beside_resume({"domain": None, "image_size": 3})
+    with pytest.raises(UsageError, match="leave out --holdout"):
+        refuse_beside_resume({"scratch": False, "holdout": 0})
 
 
 def test_a_damaged_record_is_named(tmp_path):

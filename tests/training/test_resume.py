@@ -4,9 +4,11 @@ import shutil
 import signal
 
 import pytest
+import torch
 
 from ssl_kit import RunError
-from ssl_kit.training import resume
+from ssl_kit.training import loop, resume
+from ssl_kit.training.engine import make_accelerator
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import merge
@@ -152,3 +154,23 @@ def test_every_followed_setting_exists(finished_run):
         dict(resume._flat(merge(finished_run.config.model_dump(), {
             "train": {"max_time": 1.0}})))
     )  # fmt: skip
+
+
+def test_the_scale_of_the_loss_in_fp16_goes_on(tiny, tmp_path, monkeypatch):
+    scalers = []
+
+    def scaled(*args, **options):
+        accelerator = make_accelerator(*args, **options)
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3)
+        scalers.append(accelerator.scaler)
+        return accelerator
+
+    monkeypatch.setattr(loop, "make_accelerator", scaled)
+    start([tiny], tmp_path / "whole", Progress(quiet=True))
+    with pytest.raises(RunError, match="Stopped by a signal"):
+        start([tiny], tmp_path / "run", Recorded(2))
+    go_on(tmp_path / "run", Progress(quiet=True))
+    states = [each.state_dict() for each in scalers]
+    assert states[2] == states[0]
+    assert states[0]["scale"] == 32.0
+    assert states[1]["_growth_tracker"] == 2

@@ -126,6 +126,15 @@ def test_a_change_bends_the_progress_and_never_makes_it_jump():
     assert ratios[-1] == 1
 
 
+@pytest.mark.parametrize("epochs", [3, 40, None])
+def test_other_epochs_at_a_resume_leave_the_progress_so_far_as_it_is(epochs):
+    before = Schedule(TrainConfig(max_time=60, epochs=20), 10)
+    resumed = Schedule(TrainConfig(max_time=60, epochs=epochs), 10, before.changes)
+    assert [resumed.progress(step) for step in (2, 20)] == [0.01, 0.1]
+    resumed.change(20, 60)
+    assert resumed.progress(20, coming=True) == pytest.approx(0.1)
+
+
 def test_few_long_steps_end_in_time():
     schedule, steps, seconds = simulated(100, lambda step, now: 9.0)
     assert (steps, seconds) == (11, 99)

@@ -82,10 +82,14 @@ def test_a_kill_while_it_chooses_changes_nothing(judged, from_weights, tmp_path,
         patched.setattr(selection, "choose", killed)
         with pytest.raises(KeyboardInterrupt):
             start([from_weights], tmp_path / "run", QUIET)
+    left = tmp_path / "run" / "checkpoints" / "candidates" / "0.safetensors"
     for _ in range(2):  # the second time the run has ended
         run = go_on(tmp_path / "run", QUIET)[0]
+        assert not left.exists()
         assert run.encoder.read_bytes() == judged.encoder.read_bytes()
         assert run.read_json("manifest.json")["kept"] == kept(judged)["kept"]
+        left.parent.mkdir()  # as a kill between the choice and their removal leaves them
+        left.touch()
 
 
 def test_without_labels_the_drift_is_reported(from_weights, image_folder, tmp_path):

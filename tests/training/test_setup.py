@@ -5,15 +5,17 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from ssl_kit import DataError, Objective, Output, PluginError, UsageError, View
+from ssl_kit import DataError, Index, Objective, Output, PluginError, UsageError, View
 from ssl_kit.cli import main
 from ssl_kit.core.discovery import domains, objectives
 from ssl_kit.core.registry import Entry
 from ssl_kit.data.channel_statistics import statistics_for
+from ssl_kit.data.opening import DataConfig
+from ssl_kit.data.splits import split
 from ssl_kit.nn import create_encoder
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.settings import merge
-from ssl_kit.training.setup import build, resolve
+from ssl_kit.training.setup import build, pool_of, resolve
 from ssl_kit.training.start import start
 
 
@@ -256,3 +258,18 @@ def test_validation_images_and_other_views_are_left_out_on_request(tiny):
     assert not set(setup.pool) & {*setup.splits.val, *setup.splits.test}
     assert set(usual.pool) == {*setup.pool, *setup.splits.val}
     assert setup.views == (View(32, scale=(0.5, 1.0), policy="weak"),) * 2
+
+
+def test_earlier_images_of_groups_that_are_kept_out_are_left_out_too():
+    groups, times = np.divmod(np.arange(40), 4)
+    positions = np.column_stack([groups, times]).astype(np.float32)
+    index = Index.build(
+        [f"{i}" for i in range(40)], groups=[f"{g}" for g in groups], positions=positions
+    )
+    parts = split(index, 0.2)
+    pools = [
+        pool_of(index, parts, DataConfig(until=0.5, gap=0, keep_out=keep_out))
+        for keep_out in ("test", "val")
+    ]
+    assert pools[0].tolist() == [i for i in range(40) if i % 4 < 2]
+    assert pools[1].tolist() == [i for i in sorted(parts.train) if i % 4 < 2]

@@ -32,7 +32,7 @@ def test_reset_starts_anew():
     tally = Tally()
     add(tally, 1.0)
     tally.settle()
-    tally.reset()
+    tally.reset(60.0)
     add(tally, 3.0)
     tally.settle()
     assert tally.means() == {"loss": 3.0}
@@ -48,6 +48,7 @@ def test_a_loss_that_is_no_number_stops_with_the_keys(loss):
 
 def test_state_goes_on_exactly():
     one, two = Tally(), Tally()
+    one.reset(30.0)
     add(one, 1.0, accuracy=0.5)
     one.settle()
     two.load_state_dict(one.state_dict())
@@ -55,3 +56,4 @@ def test_state_goes_on_exactly():
         add(tally, 2.0, accuracy=0.25)
         tally.settle()
     assert one.means() == two.means()
+    assert one.since == two.since == 30.0
