@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..core.config import Config
+from ..core.errors import UsageError
 from ..data.splits import Positions, Splits
 from .budgets import draw_labels
 from .data import EvaluationData
@@ -30,6 +31,9 @@ class Evaluation(ABC):
             have a run of its own.
         trains_encoder: Whether it trains the encoder, so that `compare` puts random weights to it
             as well; otherwise they are fine-tuned.
+        tested_like_finetuning: Whether it predicts each image of the test part after learning from
+            the other parts, as fine-tuning does. Otherwise `compare` refuses "scratch", which is
+            fine-tuned, beside it.
         budget_unit: What an integer budget of `compare` counts; see `draw`.
         quick: Options that `ssl-kit plugin check` runs it with, where its defaults take long.
         demo_domain: Domain whose demo `ssl-kit plugin check` runs it on.
@@ -39,6 +43,7 @@ class Evaluation(ABC):
     uses_features: ClassVar[bool] = False
     within_groups: ClassVar[bool] = False
     trains_encoder: ClassVar[bool] = False
+    tested_like_finetuning: ClassVar[bool] = True
     budget_unit: ClassVar[str] = "labels per class"
     quick: ClassVar[Mapping[str, Any]] = {}
     demo_domain: ClassVar[str] = "natural"
@@ -62,6 +67,9 @@ class Evaluation(ABC):
     def check(self, data: EvaluationData) -> None:
         """Refuses data that it cannot use, without reading images; see also `tested`.
 
+        `compare` asks it before anything is computed, for each label budget. An evaluation that
+        makes parts of its own calls `refuse_held_back_labels`.
+
         Here it asks for images of two classes to learn from and for some to test on, with
         `ordinal` for an order of the classes, and whether `positive` is one of two classes.
 
@@ -71,6 +79,23 @@ class Evaluation(ABC):
         _ = data.parts
         if isinstance(self.config, GradesConfig):
             self.config.check(data.dataset.index.classes)
+
+    @staticmethod
+    def refuse_held_back_labels(data: EvaluationData) -> None:
+        """Refuses held-back labels, for evaluations that learn from labels of the test part too.
+
+        A budget holds back labels outside of the test part only, so that such an evaluation would
+        learn from more labels than the budget has, and the draw would decide what is tested.
+
+        Raises:
+            UsageError: If labels were held back; see `EvaluationData.limited`.
+        """
+        if data.whole is not None:
+            raise UsageError(
+                "This evaluation makes parts of its own and learns from labels of the test part "
+                "too, so that no labels can be held back from it. Run it by itself, in a "
+                "comparison with --budgets all."
+            )
 
     @abstractmethod
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:

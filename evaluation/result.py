@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..core.atomic import write_atomic
 from ..core.errors import DataError, UsageError
 from ..training.finite import require_finite
-from ..training.intervals import Estimate, Floats, Jackknife, jackknife, means
+from ..training.intervals import Estimate, Floats, Jackknife, codes_of, jackknife, means
 from .class_counts import main_metric
 from .confusion import constant_class
 from .grades import in_order
@@ -173,7 +173,7 @@ class Result:
             require_finite(rows, f"values of the metric {name}")
         statistic, sizes = means(values, groups)
         kept = jackknife(statistic, sizes, limits=limits)
-        scores = means({main: values[main]}, groups)[0](np.eye(len(sizes), dtype=np.float32))[main]
+        scores = np.bincount(codes_of(groups)[0], weights=values[main]) / sizes
         return cls(estimates(kept), kept, main, (), scores, details, len(groups))
 
     @classmethod

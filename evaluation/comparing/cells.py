@@ -12,6 +12,7 @@ import numpy as np
 
 from ...core.atomic import write_atomic
 from ...core.errors import DataError, RunError, UsageError
+from ...data.counting import plural
 from ...data.in_memory import kept_in_memory
 from ...training.finite import told_where
 from ...training.locks import exclusive
@@ -21,9 +22,14 @@ from ..result import Result
 from .durations import Durations
 from .models import Models
 from .plan import Cell, Plan
+from .tested_images import TEST_PART, TEST_SET
 from .verdicts import summary
 
 _SETTINGS = "settings.json"
+_NO_MATCH = (
+    "that is no comparison. Leave it out, choose an --evaluation of classes, such as linear, or if "
+    "the folder has results of an earlier version, choose another --out."
+)
 
 
 def compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str, Any]:
@@ -90,6 +96,7 @@ def _results(
 ) -> dict[tuple[str, str, int], Result]:
     """Returns the results by arm, budget and seed, without those of arms that have no weights."""
     results: dict[tuple[str, str, int], Result] = {}
+    first: dict[tuple[str, int], Result] = {}
     durations = Durations(plan.evaluation)
     there = [cell for cell in cells if (out / cell.file).is_file()]
     order = sorted(cells, key=lambda cell: cell not in there)  # they tell how long the others take
@@ -100,7 +107,7 @@ def _results(
         work.end()
         if result is None:
             continue
-        _check_metric(result, next(iter(results.values()), result), cell)
+        _check_alike(result, first.setdefault((cell.budget, cell.seed), result), cell)
         results[_key(cell)] = result
         durations.add(cell, result.details["seconds"])
         if cell not in there:
@@ -115,12 +122,13 @@ def _key(cell: Cell) -> tuple[str, str, int]:
 def _check_settings(out: Path, plan: Plan) -> None:
     """Refuses a folder with other settings, and notes those of the plan in a new one."""
     file = out / _SETTINGS
-    planned = {**plan.settings, **{f"arm {arm.name}": arm.identity for arm in plan.arms}}
+    arms = {f"arm {arm.name}": arm.identity for arm in plan.arms}
+    planned = {TEST_SET: TEST_PART, **plan.settings, **arms}
     planned = json.loads(json.dumps(planned))
     stored: dict[str, Any] = {}
     if file.is_file():
         try:
-            stored = json.loads(file.read_text())
+            stored = {TEST_SET: TEST_PART, **json.loads(file.read_text())}
         except (OSError, ValueError) as error:
             raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
     for key in sorted(set(planned) & set(stored)):
@@ -168,12 +176,20 @@ def _refuse_vanished(out: Path) -> None:
         )
 
 
-def _check_metric(result: Result, first: Result, cell: Cell) -> None:
-    if result.main != first.main:
+def _check_alike(result: Result, first: Result, cell: Cell) -> None:
+    """Refuses a result of another metric, or of other test samples, than the first one."""
+    name, main = cell.arm.name, result.main
+    if main != first.main:
+        raise UsageError(f"'{name}' is judged by {main}, the others by {first.main}: {_NO_MATCH}")
+    ours, theirs = (each.jackknife.get(main) for each in (result, first))
+    if ours and theirs and not np.array_equal(ours.sizes, theirs.sizes):
+        here, there = (
+            f"{kept.sizes.sum():.0f} in {plural(each.groups, 'group')}"
+            for kept, each in ((ours, result), (theirs, first))
+        )
         raise UsageError(
-            f"'{cell.arm.name}' is judged by {result.main}, the others by {first.main}: that is no "
-            "comparison. Leave it out, choose an --evaluation of classes, such as linear, or if "
-            "the folder has results of an earlier version, choose another --out."
+            f"'{name}' is tested on other samples than the others ({here}, not {there}): "
+            f"{_NO_MATCH}"
         )
 
 

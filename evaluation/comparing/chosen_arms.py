@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ...core.errors import UsageError, did_you_mean
@@ -103,17 +103,32 @@ def _run(text: str) -> Run:
     return run
 
 
-def refuse_frozen(arms: Sequence[Arm], asked: str, evaluation: Evaluation) -> None:
-    """Refuses arms that have nothing to train where the evaluation trains the encoder.
+def refuse_unfit(arms: Sequence[Arm], asked: str, evaluation: Evaluation) -> None:
+    """Refuses arms that the evaluation cannot compare with the others.
 
-    Under fine-tuning they have a counterpart; see `Arm.evaluation`.
+    They are frozen arms where it trains the encoder, except under fine-tuning, where they have a
+    counterpart (see `Arm.evaluation`), and "scratch" where it does not test as fine-tuning does.
+
+    Args:
+        arms: As they were asked for.
+        asked: Name of the evaluation.
+        evaluation: That evaluation.
 
     Raises:
         UsageError: If there is one.
     """
-    if asked == FINETUNE or not evaluation.trains_encoder:
-        return
     kinds = {arm.kind for arm in arms}
+    if asked != FINETUNE and evaluation.trains_encoder:
+        _refuse_frozen(kinds, asked, evaluation)
+    elif SCRATCH in kinds and not evaluation.tested_like_finetuning:
+        raise UsageError(
+            f"'{SCRATCH}' is fine-tuned and predicts each image of the test part, which the "
+            f"evaluation '{asked}' does not: that is no comparison. Leave it out; {RANDOM} has "
+            "random weights too."
+        )
+
+
+def _refuse_frozen(kinds: Collection[str], asked: str, evaluation: Evaluation) -> None:
     if HANDCRAFTED in kinds:
         raise UsageError(
             f"The evaluation '{asked}' trains an encoder, and the arm handcrafted has none. Leave "

@@ -23,7 +23,8 @@ from ..grades import GradesConfig
 from ..leakage import refuse_overlap, seen_by
 from ..requests import check_and_say, choose, open_images
 from .arms import Arm, evaluations_of
-from .chosen_arms import architecture_of, parse_arms, refuse_frozen, with_controls
+from .chosen_arms import architecture_of, parse_arms, refuse_unfit, with_controls
+from .tested_images import other_test_set
 
 ALL = "all"
 
@@ -44,7 +45,9 @@ class Cell:
     @property
     def file(self) -> Path:
         """Where its result is kept, below the folder of the comparison."""
-        name = re.sub(r"[^\w.-]+", "_", self.arm.name)
+        name = re.sub(r"^\.+|[^\w.-]+", "_", self.arm.name)
+        if name != self.arm.name:  # or two arms would share a file
+            name += f"-{hashlib.sha256(self.arm.name.encode()).hexdigest()[:8]}"
         return Path("cells") / name / f"{self.budget}-{self.seed}.npz"
 
 
@@ -102,14 +105,6 @@ class Plan:
         return config.order(classes) if isinstance(config, GradesConfig) else ()
 
     @property
-    def positive(self) -> str:
-        """The positive one of two classes; "" if there are more, or none is needed."""
-        config, data = self.asked.config, self.data
-        if not isinstance(config, GradesConfig):
-            return ""
-        return config.positive_class(data.dataset.index.classes, data.rarest)
-
-    @property
     def settings(self) -> dict[str, Any]:
         """What all results in a folder must have in common, as plain values."""
         dataset = self.data.dataset
@@ -121,6 +116,7 @@ class Plan:
             "encoder": self.architecture,
             "image_size": self.image_size,
             "evaluation": self.evaluation,
+            **other_test_set(self.asked, self.data),
             **{
                 f"{name}.{option}": value
                 for name, evaluation in sorted(self.chosen.items())
@@ -157,6 +153,13 @@ class Plan:
             return self.data
         amount = float(budget) if "." in budget else int(budget)
         return self.data.limited(self.asked.draw(self.data, amount, seed))
+
+    def checked(self) -> Plan:
+        """Returns the plan after the evaluation has checked the data at each label budget."""
+        for budget in self.budgets:
+            if budget != ALL:  # which is checked already
+                self.asked.check(self.limited(budget, 0))
+        return self
 
 
 def plan(
@@ -203,7 +206,7 @@ def plan(
     """
     rows = parse_arms(arms, imagenet_weights)
     chosen = _reporting_alike(choose(evaluations_of(evaluation), settings))
-    refuse_frozen(rows, evaluation, chosen[evaluation])
+    refuse_unfit(rows, evaluation, chosen[evaluation])
     rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
     architecture, size = architecture_of(rows, encoder, image_size)
     runs = [run for arm in rows for run in arm.all_runs]
@@ -222,7 +225,7 @@ def plan(
         size,
         config,
         labeled,
-    )
+    ).checked()
 
 
 def _reporting_alike(chosen: Mapping[str, Evaluation]) -> dict[str, Evaluation]:

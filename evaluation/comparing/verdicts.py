@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ...training.seed_variance import SeedVariance
 from ..differences import average_results, paired_difference, paired_p_value, verdict
 from ..result import Result
 from .seeds import PooledSeeds
+from .tested_images import tested_images
 
 if TYPE_CHECKING:
     from .arms import Arm
@@ -48,7 +49,7 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
         "versions": facts["versions"],
         "hardware": facts["hardware"],
         "settings": asked.settings,
-        "data": _data(asked),
+        "data": _data(asked, means.values()),
         "encoder": asked.architecture,
         "image_size": asked.image_size,
         "evaluation": asked.evaluation,
@@ -83,10 +84,9 @@ def _arm(arm: Arm, evaluation: str, models: Models) -> dict[str, Any]:
     return arm.to_json(evaluation, loaded, unavailable)
 
 
-def _data(asked: Plan) -> dict[str, Any]:
+def _data(asked: Plan, means: Iterable[Result]) -> dict[str, Any]:
     data, index = asked.data, asked.data.dataset.index
-    parts, tested = asked.asked.labeled(data), asked.asked.tested(data)
-    tested = tested[(index.labels[tested] >= 0) | np.isin(tested, parts.test)]
+    parts, tested = asked.asked.labeled(data), tested_images(asked.asked, data)
     return {
         "path": asked.config.path,
         "domain": data.domain.name,
@@ -94,7 +94,7 @@ def _data(asked: Plan) -> dict[str, Any]:
         "channels": list(data.dataset.channels),
         "classes": list(asked.grades or asked.asked.classes(data)),
         "grades": list(asked.grades),
-        "positive": asked.positive,
+        "positive": next((mean.positive for mean in means if mean.positive), ""),
         "train": len(parts.train),
         "val": len(parts.val),
         "test": len(tested),

@@ -36,6 +36,7 @@ class Bags(Evaluation):
 
     Config = BagsConfig
     uses_features = True
+    tested_like_finetuning = False
     quick: ClassVar[Mapping[str, Any]] = {"epochs": 2, "hidden": 16}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
@@ -66,9 +67,7 @@ class Bags(Evaluation):
             *(test.labels, probabilities, test.groups, classes),
             fitted.validation,
             options.order(classes),
-            options.positive_class(
-                classes, rarest(np.concatenate([train.labels, val.labels]), classes)
-            ),
+            options.positive_class(classes, _rarest(data)),
             sensitivity=options.sensitivity,
             pooling=options.pooling,
             epochs=fitted.setting,
@@ -121,6 +120,14 @@ class Bags(Evaluation):
             bags.append(Bag(torch.from_numpy(features[bag_rows]), torch.from_numpy(edges)))
         labels = index.labels[positions[rows[starts]]].astype(np.int64)
         return BagPart(bags, labels, groups, [positions[bag_rows] for bag_rows in rows_of_bags])
+
+
+def _rarest(data: EvaluationData) -> str:
+    """Returns the class with the fewest bags to learn from, before labels were held back."""
+    index, known = data.dataset.index, (data.whole or data.splits).outside_test
+    known = known[index.labels[known] >= 0]
+    _, first = np.unique(index.groups[known], return_index=True)
+    return rarest(index.labels[known[first]], index.classes)
 
 
 def _check_labels(index: Index, chosen: Positions) -> None:

@@ -83,7 +83,9 @@ class FewLabels(Evaluation):
 
     def check(self, data: EvaluationData) -> None:
         """Refuses what the evaluation that learns from the labels refuses."""
-        self.config.chosen().check(data)
+        inner = self.config.chosen()
+        inner.check(data)
+        inner.check(data.limited(data.parts.outside_test))  # as each draw holds labels back
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Draws k labels of each class, nested for larger k, and runs the evaluation on them."""

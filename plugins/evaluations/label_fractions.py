@@ -33,7 +33,9 @@ class LabelFractions(Evaluation):
 
     def check(self, data: EvaluationData) -> None:
         """Refuses what the evaluation that learns from the labels refuses."""
-        self.config.chosen().check(data)
+        inner = self.config.chosen()
+        inner.check(data)
+        inner.check(data.limited(data.parts.outside_test))  # as each draw holds labels back
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Draws nested, stratified shares of the groups, and runs the evaluation on them."""

@@ -99,6 +99,7 @@ class LeaveOneOut(Evaluation):
 
     Config = LeaveOneOutConfig
     uses_features = True
+    tested_like_finetuning = False
     quick: ClassVar[Mapping[str, Any]] = {"folds": 2, "strengths": (0.1, 1.0), "iterations": 20}
 
     def tested(self, data: EvaluationData) -> NDArray[np.int64]:
@@ -109,7 +110,8 @@ class LeaveOneOut(Evaluation):
         return data.unseen(positions[labels[positions] >= 0])
 
     def check(self, data: EvaluationData) -> None:
-        """Refuses fewer than two groups to leave out, and a single class."""
+        """Refuses label budgets, fewer than two groups to leave out, and a single class."""
+        self.refuse_held_back_labels(data)
         index, tested = data.dataset.index, self.tested(data)
         groups = len(np.unique(index.groups[tested]))
         self.config.check(index.classes, threshold=False)

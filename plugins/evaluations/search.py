@@ -12,6 +12,7 @@ from itertools import product
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from ... import Evaluation, UsageError, validate
@@ -51,15 +52,20 @@ class Search(Evaluation):
         """Refuses an empty space, settings that there are not, and what the evaluation refuses."""
         for settings in self._candidates():
             self._with(settings).check(data)
+        self._with(self._candidates()[0]).check(_on_validation_part(data))
+
+    def tested(self, data: EvaluationData) -> NDArray[np.int64]:
+        """Returns the positions of the images that the inner evaluation reports on."""
+        return self._with(self._candidates()[0]).tested(data)
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Judges the settings on the validation images, and tests the best once."""
         parts, tried = data.parts, list[dict[str, Any]]()
-        judged = replace(data.splits, train=parts.train, val=parts.val[:0], test=parts.val)
         known = data.dataset.index.labels[parts.train]
         if len(parts.val) and len(np.unique(known)) > 1:
             for settings in self._candidates():
-                result = self._with(settings).evaluate(model, replace(data, splits=judged))
+                trial = self._with(settings, trial=True)
+                result = trial.evaluate(model, _on_validation_part(data))
                 tried.append({**settings, "validation": result.metrics[result.main].value})
         best = max(tried, key=lambda row: row["validation"], default={})  # the first of equals
         settings = {name: value for name, value in best.items() if name != "validation"}
@@ -84,7 +90,24 @@ class Search(Evaluation):
         drawn = np.random.default_rng(self.config.seed).permutation(len(grid))
         return [grid[i] for i in sorted(drawn[: self.config.trials].tolist())]
 
-    def _with(self, settings: Mapping[str, Any]) -> Evaluation:
-        """Makes the inner evaluation with some settings."""
+    def _with(self, settings: Mapping[str, Any], trial: bool = False) -> Evaluation:
+        """Makes the inner evaluation with some settings.
+
+        Trials have no validation part to choose a threshold on, and none is needed to judge them.
+        """
         kind: type[Evaluation] = evaluations[self.config.evaluation]
-        return kind(validate(kind.Config, {**self.config.options, **settings}, "space"))
+        left_out = {"sensitivity"} if trial else set()
+        options = {k: v for k, v in self.config.options.items() if k not in left_out}
+        return kind(validate(kind.Config, {**options, **settings}, "space"))
+
+
+def _on_validation_part(data: EvaluationData) -> EvaluationData:
+    """Returns data whose test part is the validation part; labels of the test part are held back.
+
+    They stay as they are without a validation part, on which nothing is judged.
+    """
+    parts = data.parts
+    if not len(parts.val):
+        return data
+    splits = replace(data.splits, train=parts.train, val=parts.val[:0], test=parts.val)
+    return replace(data, splits=splits, whole=data.whole or data.splits)

@@ -97,10 +97,11 @@ class WithinGroup(Evaluation):
 
     Config = WithinGroupConfig
     within_groups = True
+    tested_like_finetuning = False
     quick: ClassVar[Mapping[str, Any]] = {"gap": 1.0, "minimum": 1, "others": False}
 
     def check(self, data: EvaluationData) -> None:
-        """Refuses images without time or runs, and fewer than two groups that can be split."""
+        """Refuses label budgets, images without time or runs, and fewer than two groups."""
         inner = self.config.chosen()
         if isinstance(inner.config, GradesConfig):
             inner.config.check(data.dataset.index.classes, threshold=False)
@@ -137,8 +138,10 @@ class WithinGroup(Evaluation):
             The parts by group number, and the reasons why other groups are left out.
 
         Raises:
-            UsageError: If images have no time or runs, or fewer than two groups can be used.
+            UsageError: If images have no time or runs, fewer than two groups can be used, or
+                labels were held back.
         """
+        self.refuse_held_back_labels(data)
         index, given, options = data.dataset.index, data.splits, self.config
         if options.parts in ("time", "recording") and not index.positions.shape[1]:
             raise UsageError(

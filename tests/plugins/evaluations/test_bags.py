@@ -170,6 +170,16 @@ def test_bags_without_label_are_left_out(problem):
     assert sum(found.details["bags"].values()) == (labels >= 0).sum()
 
 
+def test_the_rarer_class_of_bags_is_positive_at_every_label_budget(problem):
+    labels = np.arange(len(PARTS)) % 3 // 2  # a third of the bags are of class b
+    data = problem(nothing, labels)
+    groups = data.dataset.index.groups
+    few = data.limited(np.flatnonzero(np.isin(groups, [0, 2, 5, 8])))  # one bag of class a
+    whole, drawn = evaluate(data, epochs=1), evaluate(few, epochs=1)
+    assert drawn.details["bags"]["train"] == 4
+    assert (whole.positive, drawn.positive) == ("b", "b")
+
+
 def test_without_validation_bags_all_epochs_are_taken(problem):
     data = problem(one_image)
     splits = replace(data.splits, val=data.splits.val[:0])

@@ -246,12 +246,16 @@ def test_folds_of_groups_test_each_image_once(data, fits):
     assert len(found.details["groups"]) == 8
 
 
-def test_images_without_label_or_with_labels_taken_away_are_left_alone(problem, fits):
+def test_images_without_label_are_left_alone(problem):
     labels = np.where(np.arange(120) % 3 == 0, -1, np.arange(120) % 2)
-    data = problem(labels, np.arange(120) // 20)
-    few = data.limited(data.parts.train[:20])
-    found = evaluate(few)
-    assert np.sum(found.details["confusion"]) == 20 + len(data.parts.test)
+    found = evaluate(problem(labels, np.arange(120) // 20))
+    assert np.sum(found.details["confusion"]) == 80
+
+
+def test_labels_that_were_held_back_are_refused(data, fits):
+    with pytest.raises(UsageError, match="learns from labels of the test part too"):
+        evaluate(data.limited(data.parts.train[:20]))
+    assert not fits
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,15 @@ def test_without_a_validation_part_settings_stay_as_they_are(data):
     assert result.metrics == KNN(KNNConfig(k=7)).evaluate(MODEL, none).metrics
 
 
+def test_a_sensitivity_is_of_the_final_evaluation_alone(data):
+    index = data.dataset.index
+    data.dataset.index = replace(index, labels=index.labels // 2, classes=("a", "b"))
+    options = {"sensitivity": 0.9}
+    result = search(space={"k": [1, 40]}, options=options).evaluate(MODEL, data)
+    assert result.sensitivity == 0.9
+    assert len(result.details["tried"]) == 2
+
+
 @pytest.mark.parametrize("space", [{}, {"k": []}])
 def test_an_empty_space_is_refused(data, space):
     with pytest.raises(UsageError, match="at least one option"):

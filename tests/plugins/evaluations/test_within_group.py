@@ -279,6 +279,13 @@ def test_what_cannot_be_done_is_said_plainly(problem, options, error, said):
         evaluate(problem(), **options)
 
 
+def test_labels_that_were_held_back_are_refused(problem, trainings):
+    data = problem()
+    with pytest.raises(UsageError, match="learns from labels of the test part too"):
+        evaluate(data.limited(data.parts.train[:20]))
+    assert not trainings
+
+
 def test_images_without_time_are_refused(problem):
     with pytest.raises(UsageError, match="have no time"):
         evaluate(problem(time=False))

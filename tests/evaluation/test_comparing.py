@@ -1,0 +1,114 @@
+"""What a comparison refuses to compare, and when it may reuse its results."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ssl_kit import UsageError
+from ssl_kit.evaluation import Result
+from ssl_kit.evaluation.comparing.arms import Arm
+from ssl_kit.evaluation.comparing.cells import compute
+from ssl_kit.evaluation.comparing.models import Models
+from ssl_kit.evaluation.comparing.plan import Cell, plan
+from ssl_kit.evaluation.comparing.verdicts import summary
+from ssl_kit.plugins.evaluations.finetune import FineTune
+from ssl_kit.plugins.evaluations.knn import KNN
+from ssl_kit.training.progress import Progress
+
+LEAVE_OUT = {"leave_one_out.folds": 2, "leave_one_out.strengths": [1.0]}
+
+
+@pytest.fixture
+def ask(finished_run):
+    """Plans a comparison of the tiny run and others on its images, with all labels."""
+
+    def asked(*arms, **options):
+        given = {"evaluation": "knn", "budgets": "all", "seeds": 1, **options}
+        made = plan([str(finished_run.folder), *arms], **given)
+        return replace(made, data=replace(made.data, workers=0))
+
+    return asked
+
+
+def run_it(asked, out):
+    return compute(asked, out, "ssl-kit compare", Progress(quiet=True))
+
+
+def result(sizes, positive="b"):
+    """Right predictions of two classes by turns in groups of some sizes."""
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    labels = np.arange(len(groups)) % 2
+    predictions, facts = np.eye(2)[labels], {"seconds": 0.0}
+    made = Result.of_classification(labels, predictions, groups, "ab", positive=positive, **facts)
+    return replace(made, details={**made.details, "labels": 6})
+
+
+@pytest.mark.parametrize("outer", ["", "few_labels", "label_fractions", "search"])
+def test_a_label_budget_is_refused_where_labels_of_the_test_part_are_learned_from(ask, outer):
+    name, settings = outer or "leave_one_out", {f"{outer}.evaluation": "leave_one_out"}
+    settings |= {"search.space.iterations": [10]} if outer == "search" else {}
+    with pytest.raises(UsageError, match="--budgets all"):
+        ask(evaluation=name, budgets="2,all", settings=settings if outer else LEAVE_OUT)
+
+
+@pytest.mark.parametrize("outer", ["few_labels", "label_fractions", "search"])
+def test_what_holds_labels_back_refuses_an_evaluation_that_learns_from_all(ask, outer):
+    settings = {f"{outer}.evaluation": "leave_one_out"}
+    settings |= {"search.space.iterations": [10]} if outer == "search" else {}
+    with pytest.raises(UsageError, match="no labels can be held back from it"):
+        ask(evaluation=outer, settings=settings)
+
+
+@pytest.mark.parametrize("evaluation", ["bags", "leave_one_out", "within_group"])
+def test_scratch_is_refused_beside_what_does_not_predict_each_test_image(ask, evaluation):
+    with pytest.raises(UsageError, match="'scratch' is fine-tuned"):
+        ask("scratch", evaluation=evaluation)
+
+
+def test_results_of_other_test_samples_are_not_compared(ask, tmp_path, monkeypatch):
+    monkeypatch.setattr(KNN, "evaluate", lambda *_: result([1] * 6))
+    monkeypatch.setattr(FineTune, "evaluate", lambda *_: result([2] * 6))
+    with pytest.raises(UsageError, match=r"other samples.*\(12 in 6 groups, not 6 in 6 groups\)"):
+        run_it(ask("scratch"), tmp_path)
+
+
+def test_results_on_other_test_groups_are_not_reused(ask, tmp_path):
+    options = {"evaluation": "leave_one_out", "settings": LEAVE_OUT}
+    run_it(ask(**options), tmp_path)
+    everything = ask(**options, allow_overlap=True)
+    assert everything.folder != ask(**options).folder
+    with pytest.raises(UsageError, match=r"test_set: the test part there, 30 images of 30 groups"):
+        run_it(everything, tmp_path)
+
+
+def test_the_test_part_after_another_test_set_is_refused_too(ask, tmp_path):
+    options = {"evaluation": "leave_one_out", "settings": LEAVE_OUT}
+    run_it(ask(**options, allow_overlap=True), tmp_path)
+    with pytest.raises(UsageError, match=r"\([0-9a-f]{8}\) there, the test part now"):
+        run_it(ask(**options), tmp_path)
+
+
+def test_a_comparison_of_an_earlier_version_on_the_test_part_goes_on(ask, tmp_path):
+    asked = ask(evaluation="leave_one_out", settings=LEAVE_OUT)
+    assert "test_set" not in asked.settings
+    run_it(asked, tmp_path)
+    stored = json.loads((tmp_path / "settings.json").read_text())
+    del stored["test_set"]
+    (tmp_path / "settings.json").write_text(json.dumps(stored))
+    run_it(asked, tmp_path)
+
+
+def test_arms_whose_names_differ_in_special_characters_have_their_own_cells():
+    names = ["lr=1", "lr 1", "lr_1", ".", "..", "../a"]
+    files = [Cell(Arm(name, "run"), "all", 0).file for name in names]
+    assert len({file.parent for file in files}) == len(names)
+    assert all(len(file.parts) == 3 and ".." not in file.parts for file in files)
+    assert files[2].as_posix() == "cells/lr_1/all-0.npz"
+
+
+def test_the_positive_class_is_that_of_the_results(ask):
+    asked = ask()
+    of_arm = {(asked.arms[0].name, "all", 0): result([1] * 6, positive="a")}
+    assert summary(asked, of_arm, Models(asked), "ssl-kit compare")["data"]["positive"] == "a"
