@@ -39,14 +39,14 @@ def run_of(model: str) -> Run | None:
     return open_run(model) if is_run or not facts_beside(model) else None
 
 
-def _run_around(model: str) -> Run | None:
-    """Returns the run or classifier whose own weights file is meant."""
+def run_around(model: str) -> Run | None:
+    """Returns the run or classifier whose folder or own weights file is meant."""
     path = Path(model)
     if not path.is_file():
-        return None
+        return run_of(model)
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     run = run_of(str(folder)) if facts_beside(model) else None
-    return run if run and path in (run.encoder, run.best) else None
+    return run if run and path in (run.encoder, run.best, run.end) else None
 
 
 def load_encoder(
@@ -103,7 +103,7 @@ def open_images(
     asked = expand(settings).get("data", {})
     given: dict[str, Any] = {"path": data, "labels": labels} if data or labels else {}
     below, run, facts = DataConfig(), run_of(model), facts_beside(model)
-    origin = run or _run_around(model)
+    origin = run or run_around(model)
     if facts and not (origin or data):
         raise UsageError(f"'{model}' is no run, whose images are known. Give --data.")
     domain = domain or (origin.config.domain if origin else facts.get("domain", ""))
@@ -285,6 +285,6 @@ def prepare(
     loaded, run = load_encoder(model, dataset, pool, encoder, image_size)
     if model == "scratch":
         measure_statistics(loaded, dataset, pool, field)
-    origin = run or _run_around(model)
+    origin = run or run_around(model)
     shared = refuse_overlap(origin, labeled, allow_overlap, evaluations) if origin else 0
     return Prepared(loaded, run, labeled, config, shared)

@@ -38,7 +38,7 @@ class Arm:
         origin: The run that began from the weights of "start".
         weights: A file, or the folder of a run, for "imagenet" and "start"; "" for timm's own
             weights.
-        shared: Number of test groups that the run was pre-trained on.
+        shared: Number of test groups that the weights were pre-trained on.
     """
 
     name: str

@@ -21,7 +21,7 @@ from ..data import EvaluationData
 from ..evaluation import Evaluation
 from ..grades import GradesConfig
 from ..leakage import refuse_overlap, seen_by
-from ..requests import check_and_say, choose, open_images
+from ..requests import check_and_say, choose, open_images, run_around
 from .arms import Arm, evaluations_of
 from .chosen_arms import architecture_of, parse_arms, refuse_unfit, with_controls
 from .tested_images import other_test_set
@@ -245,9 +245,11 @@ def _reporting_alike(chosen: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
 
 
 def _checked(arm: Arm, data: EvaluationData, allow: bool, evaluation: Evaluation) -> Arm:
-    """Returns the arm with the number of test groups that its run was pre-trained on."""
+    """Returns the arm with the number of test groups that its weights were pre-trained on."""
     if arm.run is None:
-        return arm
+        origin = run_around(arm.weights) if arm.weights else None
+        seen = refuse_overlap(origin, data, allow, [evaluation]) if origin else 0
+        return replace(arm, shared=seen)
     refuse_other_channels(data.dataset, arm.run.read_json("encoder.json")["channels"], arm.name)
     _check_scaling(arm.name, arm.run.read_json("encoder.json")["value_range"], data.dataset)
     if arm.runs and not evaluation.within_groups:

@@ -16,6 +16,8 @@ from ssl_kit.evaluation.comparing.verdicts import summary
 from ssl_kit.plugins.evaluations.finetune import FineTune
 from ssl_kit.plugins.evaluations.knn import KNN
 from ssl_kit.training.progress import Progress
+from ssl_kit.training.settings import merge
+from ssl_kit.training.start import start
 
 LEAVE_OUT = {"leave_one_out.folds": 2, "leave_one_out.strengths": [1.0]}
 
@@ -65,6 +67,14 @@ def test_what_holds_labels_back_refuses_an_evaluation_that_learns_from_all(ask, 
 def test_scratch_is_refused_beside_what_does_not_predict_each_test_image(ask, evaluation):
     with pytest.raises(UsageError, match="'scratch' is fine-tuned"):
         ask("scratch", evaluation=evaluation)
+
+
+def test_weights_of_a_run_that_saw_the_test_part_are_refused(ask, finished_run, tmp_path):
+    config = finished_run.config.model_dump(mode="json", exclude_none=True)
+    asked = merge(config, {"data": {"holdout": 0}, "train": {"epochs": 1}})
+    greedy = start([asked], tmp_path / "greedy", Progress(quiet=True))[0]
+    with pytest.raises(UsageError, match="6 groups of the test part were pre-trained on"):
+        ask("imagenet", imagenet_weights=str(greedy.encoder))
 
 
 def test_results_of_other_test_samples_are_not_compared(ask, tmp_path, monkeypatch):
