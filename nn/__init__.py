@@ -37,10 +37,12 @@ from .losses import masked_prediction_loss as masked_prediction_loss
 from .losses import off_diagonal as off_diagonal
 from .masking import MaskPatch as MaskPatch
 from .masking import check_patches as check_patches
+from .masking import check_whole_patches as check_whole_patches
 from .masking import inpainting_mask as inpainting_mask
 from .masking import patchify as patchify
 from .masking import pixel_features as pixel_features
 from .masking import random_mask as random_mask
+from .masking import refuse_signals as refuse_signals
 from .masking import span_mask as span_mask
 from .masking import upsample_mask as upsample_mask
 from .matching import distances as distances

@@ -95,33 +95,30 @@ def sync_batch_norm(module: M, device: torch.device | str = "cpu") -> M:
         device: Where it will be trained.
     """
     frozen = [name for name, layer in module.named_modules() if "train" in layer.__dict__]
+    convert = _converted
     if torch.device(device).type == "cuda":
         from timm.layers import norm_act  # torch's conversion, which keeps fused activations too
 
-        module = cast(M, norm_act.convert_sync_batchnorm(module))  # type: ignore[no-untyped-call]
-    else:
-        _sync_children(module)
+        convert = norm_act.convert_sync_batchnorm
+    made = dict[nn.Module, nn.Module]()  # a layer that two modules have is converted once
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, _BatchNorm) and child not in made.values():
+                made[child] = made.get(child) or convert(child)
+                setattr(parent, name, made[child])
     for name in frozen:
         freeze_statistics(cast(_BatchNorm, module.get_submodule(name)))
     return module
 
 
-def _sync_children(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, _BatchNorm):
-            synced = SyncBatchNorm(
-                child.num_features,
-                child.eps,
-                child.momentum,
-                child.affine,
-                child.track_running_stats,
-            )
-            synced._parameters, synced._buffers = child._parameters, child._buffers
-            synced.drop = getattr(child, "drop", nn.Identity())
-            synced.act = getattr(child, "act", nn.Identity())
-            setattr(module, name, synced.train(child.training))
-        else:
-            _sync_children(child)
+def _converted(layer: _BatchNorm) -> SyncBatchNorm:
+    synced = SyncBatchNorm(
+        layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats
+    )
+    synced._parameters, synced._buffers = layer._parameters, layer._buffers
+    synced.drop = getattr(layer, "drop", nn.Identity())
+    synced.act = getattr(layer, "act", nn.Identity())
+    return synced.train(layer.training)
 
 
 def freeze_statistics(layer: _BatchNorm) -> None:

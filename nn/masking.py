@@ -63,6 +63,48 @@ def check_patches(count: int) -> None:
         )
 
 
+def check_whole_patches(encoder: Encoder) -> None:
+    """Refuses an image size that the patches of a transformer do not divide.
+
+    The encoder pads such images, so that its patches are not those of the pixels to predict.
+
+    Args:
+        encoder: With tokens; others are accepted.
+
+    Raises:
+        UsageError: With the next smaller size that fits.
+    """
+
+    def count(size: int) -> int:
+        return encoder.pyramid_shapes(size)[-1][2]
+
+    size = encoder.image_size
+    if "tokens" not in encoder.provides or count(size + 1) > count(size):
+        return
+    fitting = next(s for s in range(size - 1, 0, -1) if count(s + 1) > count(s))
+    raise UsageError(
+        f"Images of {size} px cannot be divided into the patches of '{encoder.name}', whose pixels "
+        f"this objective predicts. Give --image-size {fitting}, or another multiple of its patches."
+    )
+
+
+def refuse_signals(encoder: Encoder, name: str) -> None:
+    """Refuses an encoder for signals, where an objective decodes images.
+
+    Args:
+        encoder: One whose maps have a height of 1 is for signals.
+        name: Of the objective.
+
+    Raises:
+        UsageError: If it is for signals.
+    """
+    if encoder.pyramid_shapes(encoder.image_size)[0][1] == 1 < encoder.image_size:
+        raise UsageError(
+            f"'{name}' decodes images, and '{encoder.name}' is for signals. Choose another "
+            "objective, such as simclr or masked_clusters, or another --encoder."
+        )
+
+
 def random_mask(batch: int, patches: int, ratio: float, like: Tensor) -> Tensor:
     """Draws masks (B, N), True where a patch is masked, with as many masked in every image.
 

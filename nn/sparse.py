@@ -36,7 +36,7 @@ def visible_only(network: nn.Module, visible: Tensor) -> Iterator[None]:
     SparK (Tian et al. 2023, https://arxiv.org/abs/2301.03580), section 3.2. The inputs of
     convolution and pooling are zero at hidden positions, and batch normalization takes its
     statistics from visible positions only. A position of a coarser map is visible if any part of
-    it is.
+    it is. Global pools inside the network (squeeze-excitation, GRN) see all positions.
 
     Args:
         network: Its layers get forward hooks inside the context.

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..core.encoder import Encoder
 
@@ -45,8 +46,9 @@ def cosine_momentum(step: int, steps: int, base: float) -> float:
 class Teacher(nn.Module):
     """A momentum encoder: a frozen copy of the student that follows it by a moving average.
 
-    MoCo (He et al. 2019, https://arxiv.org/abs/1911.05722), eq. 2. The copy is in training mode
-    whenever the objective is, so that its batch normalization uses the statistics of the batch.
+    MoCo (He et al. 2019, https://arxiv.org/abs/1911.05722), eq. 2. Batch normalization of the copy
+    is in training mode whenever the objective is, so that it uses the statistics of the batch.
+    Dropout and stochastic depth are off, as in DINO and data2vec: they would make targets noisy.
 
     Args:
         encoder: Encoder of the student.
@@ -57,6 +59,14 @@ class Teacher(nn.Module):
         super().__init__()
         self.encoder = frozen_copy(encoder)
         self.projector: Any = None if projector is None else frozen_copy(projector)
+
+    def train(self, mode: bool = True) -> Teacher:
+        """Sets the mode of batch normalization; all other layers stay in evaluation mode."""
+        super().train(mode)
+        for part in (self.encoder, self.projector):
+            for layer in [] if part is None else part.modules():
+                layer.training = layer.training and isinstance(layer, _BatchNorm)
+        return self
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:

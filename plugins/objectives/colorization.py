@@ -15,7 +15,15 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 
 from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ...nn import accuracy, all_gather, full_precision, kmeans, soft_encode, up_decoder
+from ...nn import (
+    accuracy,
+    all_gather,
+    full_precision,
+    kmeans,
+    refuse_signals,
+    soft_encode,
+    up_decoder,
+)
 
 _FITTED_ON = 8192  # colors that the palette is computed from
 _MOMENTUM = 0.99  # of the moving average of the colors' frequencies
@@ -85,6 +93,7 @@ class Colorization(Objective):
                 "Colorization needs at least two channels, and these images have one; "
                 "choose an objective that works without colors, such as context_encoder."
             )
+        refuse_signals(encoder, "colorization")
         width, h, _ = encoder.pyramid_shapes(encoder.image_size)[-1]
         doublings = max(0, round(log2(encoder.image_size / 4 / h)))
         self.decoder = up_decoder(width, config.decoder_dim, doublings, config.num_colors)

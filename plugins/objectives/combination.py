@@ -100,7 +100,11 @@ class Combination(Objective):
         bounds = pairwise(accumulate(counts, initial=0))
         for (name, part), (start, end) in zip(self._named(), bounds, strict=True):
             views, frames = batch.views[start:end], batch.frames[start:end]
-            yield name, part, replace(batch, views=views, frames=frames)
+            share = replace(batch, views=views, frames=frames)
+            if start % 2 and batch.partner_positions is not None:  # odd views show the partners
+                own, partners = batch.positions, batch.partner_positions
+                share = replace(share, positions=partners, partner_positions=own)
+            yield name, part, share
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:
         """Computes the weighted sum over the objectives that have this phase."""

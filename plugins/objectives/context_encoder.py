@@ -16,7 +16,7 @@ from torch.func import functional_call
 from torch.nn.functional import interpolate, softplus
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import full_precision, inpainting_mask, up_decoder
+from ...nn import full_precision, inpainting_mask, refuse_signals, up_decoder
 
 
 @full_precision
@@ -74,6 +74,7 @@ class ContextEncoder(Objective):
 
     def __init__(self, encoder: Encoder, config: ContextEncoderConfig) -> None:
         super().__init__(encoder, config)
+        refuse_signals(encoder, "context_encoder")
         size, channels, hidden = encoder.image_size, encoder.channels, config.decoder_dim
         width, h, w = encoder.pyramid_shapes(size)[-1]
         self.decoder = nn.Sequential(

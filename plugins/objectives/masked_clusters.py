@@ -89,7 +89,7 @@ class MaskedClusters(Objective):
         rows = self.describe(x, grid)
         centers = self.get_buffer("centers" if self.iteration > 0 else "pixel_centers")
         if not self.fitted:
-            distinct = torch.unique(all_gather(rows).flatten(0, 1).round(decimals=5), dim=0)
+            distinct = torch.unique(all_gather(rows).flatten(0, 1).float().round(decimals=5), dim=0)
             centers.copy_(kmeans(distinct, len(centers)))  # blank patches count once
             self.fitted.fill_(True)
         return torch.cdist(rows.flatten(0, 1).to(centers), centers).argmin(dim=1).view(len(x), -1)

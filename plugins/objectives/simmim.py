@@ -15,7 +15,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import MaskPatch, full_precision, join_patches, upsample_mask
+from ...nn import (
+    MaskPatch,
+    check_whole_patches,
+    full_precision,
+    join_patches,
+    refuse_signals,
+    upsample_mask,
+)
 
 
 @full_precision
@@ -58,6 +65,8 @@ class SimMIM(Objective):
 
     def __init__(self, encoder: Encoder, config: SimMIMConfig) -> None:
         super().__init__(encoder, config)
+        refuse_signals(encoder, "simmim")
+        check_whole_patches(encoder)
         dim, h, w = encoder.pyramid_shapes(encoder.image_size)[-1]
         self.stride = math.ceil(encoder.image_size / h), math.ceil(encoder.image_size / w)
         self.cover = MaskPatch.fitting(encoder, config.grid_size)

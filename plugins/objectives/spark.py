@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d, interpolate, pad
 
 from ... import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ...nn import join_patches, patchify, random_mask, visible_only
+from ...nn import join_patches, patchify, random_mask, refuse_signals, visible_only
 from .mae import reconstruction_loss
 
 
@@ -52,6 +52,7 @@ class SparK(Objective):
 
     def __init__(self, encoder: Encoder, config: SparKConfig) -> None:
         super().__init__(encoder, config)
+        refuse_signals(encoder, "spark")
         size, shapes = encoder.image_size, encoder.pyramid_shapes(encoder.image_size)
         if shapes[0][1:] == shapes[-1][1:]:
             raise UsageError(f"SparK needs a CNN; '{encoder.name}' has maps of one size: use mae.")

@@ -23,6 +23,16 @@ def test_every_batch_norm_is_synchronized_and_computes_the_same(name, device, ki
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_an_encoder_that_several_modules_have_keeps_its_activations(device):
+    encoder = create_encoder("test_efficientnet", 3, 32)
+    plain, x = copy.deepcopy(encoder).eval(), torch.randn(2, 3, 32, 32)
+    parts = nn.ModuleList([nn.Sequential(encoder), nn.Sequential(encoder)])
+    synced = sync_batch_norm(parts, device).eval()
+    assert synced[0][0] is synced[1][0]
+    torch.testing.assert_close(synced[0](x), plain(x))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_weights_are_shared_and_the_mode_is_kept(device):
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     weight = model[1].weight

@@ -78,3 +78,10 @@ def test_a_teacher_without_a_projector_updates_its_encoder(student):
         next(encoder.parameters()).add_(1)
     teacher.update(encoder, momentum=0.0)
     assert torch.equal(next(teacher.parameters()), next(encoder.parameters()))
+
+
+def test_a_teacher_has_no_dropout_and_no_stochastic_depth():
+    encoder = create_encoder("test_vit", 3, 32, drop_path_rate=0.5, proj_drop_rate=0.5)
+    teacher, x = Teacher(encoder).train(), torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(teacher(x), teacher(x))
+    assert not torch.allclose(encoder.train()(x), encoder(x))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -55,6 +57,16 @@ def test_each_part_gets_its_own_views_and_frames():
     assert shares["vicregl"].views[1] is batch.views[2]
     assert [frame.shape[1] for frame in shares["vicregl"].frames] == [2, 2]
     assert objective(batch).loss.isfinite()
+
+
+def test_a_part_whose_first_view_shows_the_partner_gets_its_positions():
+    objective = make({"rotation": {}, "simclr": SMALL})
+    batch = make_batch(objective)
+    batch = replace(batch, partner_positions=batch.positions + 1)
+    shares = {name: own for name, _, own in objective._shares(batch)}
+    assert shares["rotation"].positions is batch.positions
+    assert shares["simclr"].positions is batch.partner_positions
+    assert shares["simclr"].partner_positions is batch.positions
 
 
 def test_parts_share_the_encoder():

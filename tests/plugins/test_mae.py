@@ -8,10 +8,11 @@ from timm.layers import build_sincos2d_pos_embed
 from torch import nn
 from torch.autograd import gradcheck
 
-from ssl_kit import Batch
+from ssl_kit import Batch, UsageError
 from ssl_kit.nn import patchify, random_mask
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.mae import MAE, MAEConfig, reconstruction_loss
+from ssl_kit.plugins.objectives.simmim import SimMIM
 
 
 @pytest.fixture
@@ -129,3 +130,9 @@ def test_skill_is_none_for_mean_colors_and_full_for_the_truth(objective, batch):
     truth = nn.functional.layer_norm(patches, patches.shape[-1:], eps=1e-6)
     objective.restore = lambda x, mask: truth
     assert objective(batch).metrics["reconstruction_skill"].item() == 1
+
+
+@pytest.mark.parametrize("kind", [MAE, SimMIM])
+def test_a_size_that_the_patches_do_not_divide_is_refused_with_one_that_fits(kind):
+    with pytest.raises(UsageError, match=r"Images of 60 px .* Give --image-size 48, or another"):
+        kind(create_encoder("test_vit", 3, 60), kind.Config())

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ssl_kit import UnknownNameError
-from ssl_kit.nn import create_encoder
+from ssl_kit import UnknownNameError, UsageError
+from ssl_kit.nn import create_encoder, objectives
 from ssl_kit.nn.weights import load_weights
 from ssl_kit_eeg.resnet1d import ResNet1d, ResNet1dEncoder
 
@@ -45,3 +45,10 @@ def test_weights_move_to_other_electrodes_by_name() -> None:
 def test_unknown_sizes_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="small"):
         create_encoder("resnet1d/smal", 1, 64)
+
+
+@pytest.mark.parametrize("name", ["colorization", "context_encoder", "simmim", "spark"])
+def test_objectives_that_decode_images_refuse_signals(name: str) -> None:
+    kind = objectives[name]
+    with pytest.raises(UsageError, match=rf"'{name}' decodes images, and 'resnet1d/tiny' is for"):
+        kind(create_encoder("resnet1d/tiny", 3, 64), kind.Config())
