@@ -77,12 +77,11 @@ def tune(as_json: bool, **options: Any) -> None:
 @flags.overlap
 @flags.strict
 @flags.evaluation_setting
-@click.option(
-    "--features", type=flags.PATH, help="Folder that keeps the features for the next time."
-)
+@click.option("--features", type=flags.PATH, help="Folder that keeps features for the next time.")
 @flags.show_groups
 @flags.quiet
 @flags.as_json
+@flags.needless("as_json", beside=["show_groups"])
 def evaluate(model: str, as_json: bool, **options: Any) -> None:
     """Measure an encoder on labeled images, beside the weights that it started from."""
     from .commands.evaluate import evaluate
@@ -205,6 +204,7 @@ def export(run: Path, as_json: bool, **options: Any) -> None:
 @flags.port
 @flags.quiet
 @flags.as_json
+@flags.needless("live", beside=["out", "data", "as_json"], without=["port"])
 def report(folder: Path, live: bool, port: int, as_json: bool, **options: Any) -> None:
     """Write a run, a comparison, a classifier, a search or a recipe as one HTML file."""
     from .commands.report import report

@@ -21,8 +21,7 @@ def health() -> list[dict[str, Any]]:
             rows.append(_row(name, version(name)))
         except PackageNotFoundError:
             rows.append(_row(name, f"missing: run 'pip install {name}'", ok=False))
-    rows.append(_row("cores", str(os.cpu_count())))
-    rows.append(_row("device", _device()))
+    rows += [_row("cores", str(os.cpu_count())), _row("device", *_device())]
     free = shutil.disk_usage(".").free / 2**30
     rows.append(_row("disk", f"{free:.0f} GiB free here", ok=free > 1))
     for plugin in discovery().plugins:
@@ -48,10 +47,13 @@ def _row(check: str, found: str, ok: bool = True) -> dict[str, Any]:
     return {"check": check, "found": found, "ok": ok}
 
 
-def _device() -> str:
-    import torch
+def _device() -> tuple[str, bool]:
+    try:
+        import torch
 
-    from ..training.precision import choose_precision
-
+        from ..training.precision import choose_precision
+    except (ImportError, OSError) as error:  # OSError: a library that torch needs is missing
+        reason = f"({error}): run 'pip install --force-reinstall torch'"
+        return " ".join(f"torch cannot be imported {reason}".split()), False
     name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
-    return f"{name}, {choose_precision('auto')}"
+    return f"{name}, {choose_precision('auto')}", True

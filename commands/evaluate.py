@@ -7,7 +7,7 @@ from typing import Any
 
 from ..evaluation.beside_start import evaluate_beside_start
 from ..evaluation.groups import names_of_groups
-from ..evaluation.own_predictions import NAME, evaluate_predictions
+from ..evaluation.own_predictions import NAME, evaluate_predictions, refuse_options
 from ..evaluation.requests import choose, prepare, run_of
 from ..evaluation.tuned import TunedRun
 from ..reports.printed import Evaluations
@@ -45,6 +45,8 @@ def evaluate(
     given = below_flags(locals(), [model])
     command, images = command_of(evaluate, locals()), of_images(given)
     own = evaluation in ("", NAME) and isinstance(run_of(fspath(model)), TunedRun)
+    if own:
+        refuse_options(set)
     chosen = {} if own else choose(evaluation or "knn,linear", set)
     with shown("opening the images", quiet):
         images |= {"features": Path(features) if features else None, "settings": given["set"]}

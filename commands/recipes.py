@@ -21,7 +21,7 @@ def run_recipe(
     data: str | PathLike[str] = "",
     labels: str | PathLike[str] = "",
     small: bool = False,
-    seed: int = 0,
+    seed: int | None = None,
     max_time: str | float | None = None,
     imagenet_weights: str | PathLike[str] = "",
     set: Mapping[str, Any] | None = None,

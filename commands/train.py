@@ -50,10 +50,9 @@ def train(
     command = command_of(train, locals())
     flags = {name: value for name, value in locals().items() if name in FLAGS}
     if resume is not None:
-        if any(value is not None for value in (*flags.values(), out, config, set)):
-            raise UsageError(
-                "--resume goes on with the settings of the run; give no others beside it."
-            )
+        if strict or any(value is not None for value in (*flags.values(), out, config, set)):
+            text = "--resume goes on with the settings of the run; give no others and no --strict"
+            raise UsageError(f"{text} beside it.")
         return go_on(Path(resume), Progress(quiet))[0]
     layers = [read_toml(Path(config))] if config else []
     layers += [from_flags(flags), expand(set)]

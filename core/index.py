@@ -191,7 +191,7 @@ class Index:
         for part in (self.keys, self.labels, self.group_names, self.groups, self.splits):
             digest.update(part.tobytes())
         digest.update(b"" if self.targets is None else self.targets.tobytes())
-        digest.update("\n".join((*self.classes, *self.target_names)).encode())
+        digest.update(b"\n".join(_pack((*self.classes, *self.target_names))))
         return digest.hexdigest()[:16]
 
 

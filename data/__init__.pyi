@@ -12,10 +12,12 @@ from .files import walk as walk
 from .in_time import apart_in_time as apart_in_time
 from .in_time import cut_in_time as cut_in_time
 from .in_memory import kept_in_memory as kept_in_memory
+from .label_values import is_missing as is_missing
 from .layouts import Part as Part
 from .labels import read_table as read_table
 from .named import LocalPath as LocalPath
 from .named import NamedDataset as NamedDataset
+from .named import OutPath as OutPath
 from .matlab import MatFile as MatFile
 from .matlab import read_matlab as read_matlab
 from .matlab import shape_of as shape_of
@@ -63,6 +65,9 @@ from .signals import Noise as Noise
 from .signals import Scale as Scale
 from .signals import SignalDataset as SignalDataset
 from .signals import SignFlip as SignFlip
+
+# Memory
+from .memory_limits import free_memory as free_memory
 
 # Messages
 from .counting import agree as agree

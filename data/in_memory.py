@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..core.dataset import Dataset, Image, Sample
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.dataset import Dataset, Image, Sample, Transform
 from ..core.errors import DataError
 from .loader import fits_in_memory
 from .splits import Positions
@@ -18,8 +21,8 @@ class InMemory(Dataset):
     """
 
     def __init__(self, dataset: Dataset, positions: Positions) -> None:
-        super().__init__(value_range=dataset.value_range)
-        self.path, self.index, self.channels = dataset.path, dataset.index, dataset.channels
+        super().__init__(dataset.path, dataset.options, dataset.labels, dataset.value_range)
+        self.index, self.channels = dataset.index, dataset.channels
         self._dataset = dataset
         self._kept: dict[int, Sample] = {}
         for position in positions.tolist():
@@ -39,7 +42,25 @@ class InMemory(Dataset):
 
     def read(self, i: int) -> Image:
         """Returns image i as stored."""
-        return self._dataset.read(i)
+        image = self._dataset.read(i)
+        self.filled = self._dataset.filled
+        return image
+
+    def through(self, transform: Transform) -> Dataset | None:
+        """Returns the same data, altered before they become images; these are not in memory."""
+        return self._dataset.through(transform)
+
+    def measure_value_range(self, images: int = 64) -> NDArray[np.float64]:
+        """Returns the value range that the dataset measures."""
+        return self._dataset.measure_value_range(images)
+
+    def scale(self, image: Image) -> Image:
+        """Maps physical values to those of an image, as the dataset does."""
+        return self._dataset.scale(image)
+
+    def fingerprint(self) -> str:
+        """Returns the fingerprint of the dataset."""
+        return self._dataset.fingerprint()
 
 
 def kept_in_memory(dataset: Dataset, positions: Positions, workers: int = -1) -> Dataset:

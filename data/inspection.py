@@ -186,7 +186,7 @@ def _labeled(index: Index) -> NDArray[np.bool_]:
 
 
 def _targets(index: Index) -> dict[str, float]:
-    if index.targets is None:
+    if index.targets is None or not np.isfinite(index.targets).any():
         return {}
     if len(index.target_names) == 1:
         numbers = index.targets[np.isfinite(index.targets)]

@@ -9,7 +9,6 @@ from itertools import chain, islice
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,6 +18,7 @@ from torch.utils.data import Sampler
 from ..core.dataset import Dataset, Image, Sample
 from ..core.errors import DataError, PluginError, RunError, SslKitError
 from ..core.pairing import Pairing
+from .memory_limits import free_memory
 from .process import prepare_process
 from .splits import Positions
 from .views import Renderer
@@ -183,8 +183,7 @@ def fits_in_memory(dataset: Dataset, pool: Positions, workers: int) -> bool:
             size = dataset[i].image.nbytes
         except DataError:
             continue
-        free: int = psutil.virtual_memory().available
-        return size * len(pool) * max(1, workers) < free / 4
+        return size * len(pool) * max(1, workers) < free_memory() / 4
     return False
 
 

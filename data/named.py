@@ -11,11 +11,21 @@ from pydantic import AfterValidator
 from ..core.config import Config
 from ..core.dataset import Dataset
 from ..core.discovery import datasets
+from ..core.errors import SslKitError
 
 
 def absolute(path: str) -> str:
-    """Makes an existing path absolute, so that a run can be resumed from any folder."""
-    return str(Path(path).resolve()) if path and Path(path).exists() else path
+    """Makes an existing path absolute, so that a run can be resumed from any folder.
+
+    "scratch" and "imagenet" mean initial weights, even where a folder of that name exists.
+    """
+    is_path = path not in ("", "scratch", "imagenet") and Path(path).exists()
+    return str(Path(path).resolve()) if is_path else path
+
+
+def absolute_anyway(path: str) -> str:
+    """Makes a path absolute, whether it exists or will be written."""
+    return str(Path(path).resolve()) if path else path
 
 
 class NamedDataset(Dataset):
@@ -63,19 +73,26 @@ def located(data: str) -> str:
     return f"{reader}:{absolute(name)}" if datasets[reader].takes_folders else data
 
 
-def with_absolute_paths(data: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Makes those options of a named dataset absolute that its `Config` declares as `LocalPath`.
+def with_absolute_paths(reader: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes options of a reader absolute that its `Config` declares as `LocalPath` or `OutPath`.
 
     Args:
-        data: Path or name of the images.
-        options: Of their reader.
+        reader: Registered name of the reader; "" if it is not known yet.
+        options: Of this reader.
     """
-    reader, _ = parse_name(data)
-    fields = datasets[reader].Config.model_fields if reader else {}
-    paths = {name for name, field in fields.items() if _ABSOLUTE in field.metadata}
-    return {k: absolute(v) if k in paths and isinstance(v, str) else v for k, v in options.items()}
+    changed = dict(options)
+    try:
+        fields = datasets[reader].Config.model_fields if reader and options else {}
+    except SslKitError:  # opening the images says it, too
+        return changed
+    for name in fields.keys() & options.keys():
+        for part in fields[name].metadata:
+            if part in (_ABSOLUTE, _ANYWAY) and isinstance(options[name], str):
+                changed[name] = part.func(options[name])
+    return changed
 
 
-_ABSOLUTE = AfterValidator(absolute)
+_ABSOLUTE, _ANYWAY = AfterValidator(absolute), AfterValidator(absolute_anyway)
 LocalPath = Annotated[str, _ABSOLUTE]
+OutPath = Annotated[str, _ANYWAY]
 DataPath = Annotated[str, AfterValidator(located)]

@@ -13,7 +13,7 @@ from ..core.config import Config, validate
 from ..core.dataset import Dataset
 from ..core.discovery import datasets
 from ..core.domain import Domain
-from ..core.errors import DataError, UnknownNameError, UsageError, did_you_mean
+from ..core.errors import DataError, SslKitError, UnknownNameError, UsageError, did_you_mean
 from ..core.index import LabelSource
 from ..core.pairing import Pairing
 from .channel_spellings import unknown_names, with_standard_names
@@ -124,7 +124,25 @@ class DataConfig(Config):
     @field_validator("options")
     @classmethod
     def _with_absolute_paths(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        return with_absolute_paths(info.data.get("path", ""), options)
+        named, _ = parse_name(info.data.get("path", ""))
+        return with_absolute_paths(named or info.data.get("reader", ""), options)
+
+
+def with_absolute_options(domain: Domain, config: DataConfig) -> DataConfig:
+    """Makes paths in the options of the reader absolute where the domain chooses the reader.
+
+    A run keeps these settings, so that it can be resumed from any folder.
+
+    Args:
+        domain: Says which datasets can open its files.
+        config: The `data` section; it is returned unchanged if its images cannot be opened.
+    """
+    try:
+        reader = reader_of(domain, config) if config.options else ""
+    except SslKitError:  # opening the images says it, too
+        return config
+    options = with_absolute_paths(reader, config.options)
+    return config.model_copy(update={"options": options})
 
 
 def open_dataset(

@@ -21,7 +21,7 @@ _NOTHING = "Nothing is held out for testing"
 class Splits:
     """Positions of the images of each part.
 
-    Unlabeled images are part of `train`, unless their group is part of `test`.
+    An unlabeled image is in the part of its group; `train` has those of groups without labels.
 
     Attributes:
         remarks: What could not be split, and why; one sentence each.
@@ -44,9 +44,9 @@ def split(index: Index, holdout: float) -> Splits:
     """Splits a dataset: as declared where it declares a test part, else by group.
 
     Without a declaration, `holdout` of the groups, stratified by label, are the test part; without
-    labels there is none. The validation part is a quarter of the labeled training groups. The
-    result depends on the dataset and `holdout` only, so that pre-training and every evaluation
-    agree on it.
+    labels there is none. The validation part is as declared, else a quarter of the labeled training
+    groups, with all their images. The result depends on the dataset and `holdout` only, so that
+    pre-training and every evaluation agree on it.
 
     Raises:
         UsageError: If declared parts share a group.
@@ -62,21 +62,40 @@ def split(index: Index, holdout: float) -> Splits:
         test = np.isin(index.groups, index.groups[drawn])  # with what is unlabeled of its groups
     val = (index.splits == SPLITS.index("val")) & ~test
     if not val.any():
-        val, _ = _draw(index, labels, (labels >= 0) & ~test, 0.25)
+        val = _validation(index, labels, (labels >= 0) & ~test)
     train = ~test & ~val
     doubts = [remark for remark in remarks if remark.startswith(_NOTHING)]
     doubts += [*_only_in_test(index, test), *_untested(index, test, holdout)]
-    shared = np.intersect1d(index.groups[test], index.groups[~test])
-    if len(shared):
-        raise UsageError(
-            f"{plural(len(shared), 'group')} {agree(len(shared), 'is', 'are')} in the test part "
-            "and outside of it. Correct the split "
-            "column, or leave it out to have groups kept together."
-        )
+    _refuse_shared(index, "test", test)
+    _refuse_shared(index, "validation", val)
     remarks += [doubt for doubt in doubts if doubt not in remarks]
     return Splits(
         everything[train], everything[val], everything[test], tuple(remarks), tuple(doubts)
     )
+
+
+def _validation(
+    index: Index, labels: NDArray[np.int32], among: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Draws the validation part, (n,): whole groups, with what is unlabeled or rare in them.
+
+    Of a rare class that would be in these groups only, a group is left to learn from.
+    """
+    drawn, rare = _draw(index, labels, among, 0.25)
+    val = np.isin(index.groups, index.groups[drawn])
+    for number in set(rare) - set(labels[among & ~val].tolist()):
+        val &= index.groups != index.groups[among & (labels == number)][0]
+    return val
+
+
+def _refuse_shared(index: Index, name: str, part: NDArray[np.bool_]) -> None:
+    shared = np.intersect1d(index.groups[part], index.groups[~part])
+    if len(shared):
+        raise UsageError(
+            f"{plural(len(shared), 'group')} {agree(len(shared), 'is', 'are')} in the {name} part "
+            "and outside of it. Correct the split column, or leave it out to have groups kept "
+            "together."
+        )
 
 
 def _only_in_test(index: Index, test: NDArray[np.bool_]) -> list[str]:

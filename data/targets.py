@@ -53,7 +53,7 @@ def understand_labels(labels: Sequence[str], kind: str = "auto") -> Labels:
     Raises:
         UsageError: If they are to be numbers and one is not.
     """
-    if kind == "classes":
+    if kind == "classes" or not any(labels):
         return Labels(["" if label == NONE else label for label in labels])
     numbers = [_number(label) for label in labels]
     if kind == "numbers" or (kind == "auto" and _are_measured(labels, numbers)):
@@ -136,9 +136,11 @@ def strata(index: Index) -> NDArray[np.int32]:
     These are the classes; else fifths of the numbers, or the combinations of several classes, of
     which those of fewer than 10 images count as one.
     """
-    if index.targets is None or not len(index.targets):
+    if index.targets is None:
         return index.labels
     known = np.isfinite(index.targets).all(axis=1)
+    if not known.any():
+        return index.labels
     codes = np.full(len(index), -1, dtype=np.int32)
     if len(index.target_names) == 1:
         numbers = index.targets[known, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from ..core.config import Config
 from ..core.errors import UsageError, did_you_mean
 from ..data.splits import Positions
+from ..training.settings import expand
 from .beside_start import keep
 from .data import EvaluationData, in_groups
 from .evaluation import Evaluation
@@ -91,3 +93,20 @@ def _number(name: str, classes: tuple[str, ...]) -> int:
             f"{did_you_mean(name, classes)} It knows {', '.join(classes)}."
         )
     return classes.index(name)
+
+
+def refuse_options(settings: Mapping[str, Any] | None) -> None:
+    """Refuses options of evaluations beside the own predictions of a classifier.
+
+    Args:
+        settings: Settings of evaluations and of images, with dotted keys or nested.
+
+    Raises:
+        UsageError: If there is an option of an evaluation.
+    """
+    stray = sorted(expand(settings).keys() - {"data"})
+    if stray:
+        raise UsageError(
+            "The own predictions of a classifier have no options. Leave out those of "
+            f"'{stray[0]}', or name that evaluation with --evaluation."
+        )

@@ -22,7 +22,7 @@ from ..training.progress import Progress
 from ..training.recipe import Comparison, Recipe
 from ..training.resources import measured
 from ..training.run import Run
-from ..training.settings import RunConfig, merge
+from ..training.settings import RunConfig, expand, merge
 from ..training.setup import resolve
 from ..training.start import go_on, start
 from .checklist import fill_in
@@ -103,9 +103,9 @@ class Request:
             parse_budgets(comparison.budgets)
             chosen = choose(evaluations_of(comparison.evaluation), comparison.options)
             data = configs[self.recipe.runs_of(name)[0]].data
-            images = {"data": data.model_dump(), **comparison.options}
-            domain, dataset, _ = open_images("", self.recipe.domain, "", "", None, images)
-            labeled = EvaluationData(dataset, split(dataset.index, data.holdout), domain)
+            images = merge({"data": data.model_dump()}, expand(comparison.options))
+            domain, dataset, config = open_images("", self.recipe.domain, "", "", None, images)
+            labeled = EvaluationData(dataset, split(dataset.index, config.holdout), domain)
             check_and_say([chosen[comparison.evaluation]], labeled)
 
     def save(self, out: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
+from ..training.json_values import without_nan
 from ..training.locks import exclusive
 from ..training.run import Run
 from .npz_files import npz, read_npz
@@ -22,6 +22,7 @@ from .side_by_side import SideBySide
 
 FOLDER = "evaluations"
 _DIGITS, _LONGEST = 8, 40  # of a fingerprint, and characters of a folder, in the name of a file
+_WRITTEN = 0.5  # seconds in which both files of an evaluation are written
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,17 @@ def load_evaluations(run: Run) -> list[StoredEvaluation]:
     Raises:
         DataError: If one of them is damaged.
     """
+    try:
+        return _load_all(run)
+    except DataError:  # another process may be replacing it; a reader may not be able to lock
+        time.sleep(_WRITTEN)
+        return _load_all(run)
+
+
+def _load_all(run: Run) -> list[StoredEvaluation]:
     encoder = _digest(run.encoder.read_bytes()) if run.encoder.is_file() else ""
-    files = sorted((run.folder / FOLDER).glob("*.json"), key=lambda f: f.stem.partition("."))
-    return [_load(file, encoder) for file in files]
+    files = [f for f in (run.folder / FOLDER).glob("*.json") if not f.name.startswith(".")]
+    return [_load(file, encoder) for file in sorted(files, key=lambda f: f.stem.partition("."))]
 
 
 def _load(file: Path, encoder: str) -> StoredEvaluation:
@@ -189,15 +198,6 @@ def side_by_side_json(results: SideBySide) -> dict[str, Any]:
     }
     plain: dict[str, Any] = without_nan(values)
     return plain
-
-
-def without_nan(value: Any) -> Any:
-    """Replaces numbers that JSON does not have, NaN and infinities, by None."""
-    if isinstance(value, Mapping):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _digest(content: bytes) -> str:

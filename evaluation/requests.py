@@ -33,7 +33,7 @@ _log = logging.getLogger("ssl_kit")
 
 def run_of(model: str) -> Run | None:
     """Returns the run or classifier if its folder is meant, None for initial weights."""
-    if not model or not Path(model).is_dir():
+    if model in ("", "scratch", "imagenet") or not Path(model).is_dir():
         return None
     is_run = any((Path(model) / name).is_file() for name in ("config.toml", RESULT))
     return open_run(model) if is_run or not facts_beside(model) else None

@@ -183,7 +183,7 @@ def folders_of(init: str) -> list[Path]:
         init: As in `facts_beside`.
     """
     path = Path(init)
-    if init in ("scratch", "imagenet") or not path.exists():
+    if init in ("", "scratch", "imagenet") or not path.exists():  # "" would be "."
         return []
     folder = path if path.is_dir() else path.parent
     return [folder, *([folder.parent] if folder.name == "checkpoints" else [])]

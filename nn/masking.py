@@ -64,7 +64,7 @@ def check_patches(count: int) -> None:
 
 
 def check_whole_patches(encoder: Encoder) -> None:
-    """Refuses an image size that the patches of a transformer do not divide.
+    """Refuses an image size that the patches of a transformer do not divide, or that is one patch.
 
     The encoder pads such images, so that its patches are not those of the pixels to predict.
 
@@ -72,14 +72,17 @@ def check_whole_patches(encoder: Encoder) -> None:
         encoder: With tokens; others are accepted.
 
     Raises:
-        UsageError: With the next smaller size that fits.
+        UsageError: With the next smaller size that fits, or if there are fewer than two patches.
     """
 
     def count(size: int) -> int:
         return encoder.pyramid_shapes(size)[-1][2]
 
     size = encoder.image_size
-    if "tokens" not in encoder.provides or count(size + 1) > count(size):
+    if "tokens" not in encoder.provides:
+        return
+    check_patches(math.prod(encoder.pyramid_shapes(size)[-1][1:]))
+    if count(size + 1) > count(size):
         return
     fitting = next(s for s in range(size - 1, 0, -1) if count(s + 1) > count(s))
     raise UsageError(

@@ -79,9 +79,13 @@ def how_to_load(run: Run, facts: Mapping[str, Any]) -> list[str]:
     """
     name = facts["architecture"]
     if "/" in name:  # of a family that a plugin registered
-        return ["import ssl_kit", f'encoder = ssl_kit.load("{run.folder}").model.encoder.body']
+        return [
+            "import ssl_kit",
+            f'encoder = ssl_kit.load("{run.folder.as_posix()}").model.encoder.body',
+        ]
     arguments = ", ".join(f"{name}={value!r}" for name, value in facts["arguments"].items())
-    return [f'timm.create_model("{name}", {arguments}, checkpoint_path="{run.encoder}")']
+    weights = run.encoder.as_posix()  # Windows takes it too, and backslashes would be escapes
+    return [f'timm.create_model("{name}", {arguments}, checkpoint_path="{weights}")']
 
 
 def how_to_use(classifier: Path, architecture: str) -> tuple[str, str]:
@@ -94,7 +98,8 @@ def how_to_use(classifier: Path, architecture: str) -> tuple[str, str]:
     if "/" in architecture:
         export = f"ssl-kit export {classifier} --format onnx --out NEW_FOLDER"
         return "timm lacks its architecture; for other programs, write it as ONNX with", export
-    return "Load it with", f'timm.create_model("local-dir:{classifier}", pretrained=True)'
+    folder = classifier.as_posix()
+    return "Load it with", f'timm.create_model("local-dir:{folder}", pretrained=True)'
 
 
 def evaluation_json(evaluations: Sequence[SideBySide], shared: int) -> dict[str, Any]:

@@ -153,10 +153,11 @@ def views_can_be_made_again(domain: Domain) -> None:
 
 def travels_to_other_processes(domain: Domain) -> None:
     """Its images and policies can be sent to loading processes, also where these are not forked."""
-    for policy in _policies(domain):
-        renderer = Renderer(domain.policies, (View(_VIEW, policy=policy),), ("gray",), 0)
-        with explaining(f"'{policy}'; use functions of a module, no lambdas"):
-            ForkingPickler.dumps((demo_of(domain), renderer))
+    for name, policy in domain.policies.items():
+        with explaining(f"the policy '{name}'; use functions of a module, no lambdas"):
+            ForkingPickler.dumps(policy)
+    with explaining(f"the demo '{domain.demo}'; keep no open file, lock or lambda in a dataset"):
+        ForkingPickler.dumps(demo_of(domain))
 
 
 def pairings_pair(domain: Domain) -> None:
@@ -275,6 +276,7 @@ RULES = (
     views_can_be_located,
     default_views_differ,
     views_can_be_made_again,
+    travels_to_other_processes,
     pairings_pair,
     corruptions_get_worse,
 )

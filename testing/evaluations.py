@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ from ..evaluation.data import EvaluationData
 from ..evaluation.evaluation import Evaluation
 from ..evaluation.pretrained import Pretrained, from_init
 from ..evaluation.result import Result
-from .kit import require
+from ..training.json_values import without_nan
+from .kit import explaining, require
 
 Kind = type[Evaluation]
 _SEED = 987_654_321
@@ -188,6 +190,16 @@ def estimates_are_the_same_again(kind: Kind) -> None:
         require(same, f"{name} differs the second time; seed what is random")
 
 
+def results_can_be_stored(kind: Kind) -> None:
+    """Its result can be written as JSON, and read again from the arrays that are kept of it."""
+    result, _ = _first(kind)
+    with explaining("keep plain values in rows and details: str(x), float(x) or x.tolist()"):
+        json.dumps(without_nan(result.to_json()), allow_nan=False)
+        restored = Result.from_arrays(result.to_arrays())
+    same = restored.metrics.keys() == result.metrics.keys()
+    require(same, "names of metrics are no texts; use str(name)")
+
+
 def leaves_the_encoder_alone(kind: Kind) -> None:
     """The weights of the encoder are what they were before."""
     changed = _again(kind).weights
@@ -209,6 +221,7 @@ RULES = (
     estimates_are_sound,
     arms_can_be_compared,
     estimates_are_the_same_again,
+    results_can_be_stored,
     leaves_the_encoder_alone,
     leaves_random_states_alone,
 )

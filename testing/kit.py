@@ -114,20 +114,30 @@ def checks_for(kind: str, name: str) -> list[Check]:
 
     Raises:
         UnknownNameError: If the kind or the plugin does not exist.
+        PluginError: If two plugins claim the name.
     """
     if kind not in REGISTRIES:
         raise UnknownNameError("kind of plugin", kind, REGISTRIES)
     REGISTRIES[kind].entry(name)
     rules = (can_be_imported, *importlib.import_module(f".{kind}s", __package__).RULES)
-    return [Check(kind, name, (f.__doc__ or "").split("\n")[0], f) for f in rules]
+    return [_check(kind, name, rule) for rule in rules]
+
+
+def _check(kind: str, name: str, rule: Callable[[Any], str | None]) -> Check:
+    return Check(kind, name, (rule.__doc__ or "").split("\n")[0], rule)
 
 
 def run_checks(kind: str, name: str) -> Iterator[Outcome]:
     """Runs the rules one after another; an unexpected error of the plugin is a problem as well.
 
-    A plugin that cannot be imported is not checked any further.
+    A plugin that cannot be imported, or whose name is registered twice, is not checked any further.
     """
-    for check in checks_for(kind, name):
+    try:
+        checks = checks_for(kind, name)
+    except PluginError as error:  # the name is registered twice
+        yield Outcome(_check(kind, name, can_be_imported), str(error), "", 0.0)
+        return
+    for check in checks:
         start = time.monotonic()
         problem = remark = ""
         try:

@@ -67,9 +67,14 @@ def two_processes_equal_one(kind: type[Objective], tolerance: float = 1e-6) -> s
 
 @cache
 def _pool() -> ProcessPoolExecutor:
-    """Starts two processes once, forked from one that has imported torch, which takes seconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ssl_kit.testing.processes"])
+    """Starts two processes once, forked from one that has imported torch, which takes seconds.
+
+    Windows cannot fork, so that each process imports torch there.
+    """
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
+        context.set_forkserver_preload(["ssl_kit.testing.processes"])
     pool = ProcessPoolExecutor(WORLD, mp_context=context)
     atexit.register(pool.shutdown, wait=False, cancel_futures=True)
     return pool

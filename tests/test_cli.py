@@ -1,5 +1,6 @@
 """The command line, in this process but for what the imports of a fresh one matter to."""
 
+import builtins
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from ssl_kit.cli import main
+from ssl_kit.commands import doctor
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.settings import merge
 from ssl_kit.training.start import start
@@ -76,6 +78,26 @@ def test_resume_takes_no_settings(finished_run):
     assert "--resume goes on with" in fails(
         2, "train", "--resume", finished_run.folder, "--epochs", 3
     )
+    assert "and no --strict" in fails(2, "train", "--resume", finished_run.folder, "--strict")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("report", "RUN", "--serve", "--out", "page.html"),
+        ("report", "RUN", "--serve", "--data", "images"),
+        ("report", "RUN", "--serve", "--json"),
+        ("report", "RUN", "--port", "8000"),
+        ("evaluate", "RUN", "--show-groups", "--json"),
+    ],
+)
+def test_a_flag_that_would_change_nothing_is_refused(args):
+    assert "changes nothing" in fails(2, *args)
+
+
+def test_a_report_of_a_comparison_takes_no_images(tmp_path):
+    (tmp_path / "compare.json").touch()
+    assert "Leave out --data" in fails(2, "report", tmp_path, "--data", "images")
 
 
 def test_quiet_says_only_the_result(shared_images, tmp_path):
@@ -183,6 +205,21 @@ def test_plugins_and_doctor():
     assert json.loads(works("plugins", "--json"))[0]["error"] == ""
     assert "python" in works("doctor")
     assert all(row["ok"] for row in json.loads(works("doctor", "--json")))
+
+
+@pytest.mark.parametrize("error", [ImportError, OSError])
+def test_doctor_says_that_torch_cannot_be_imported(monkeypatch, error):
+    usual = builtins.__import__
+
+    def without_torch(name, *args, **options):
+        if name == "torch":
+            raise error("libtorch.so is missing\nhere")
+        return usual(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without_torch)
+    said, fine = doctor._device()
+    assert said.startswith("torch cannot be imported (libtorch.so is missing here): run 'pip")
+    assert not fine
 
 
 def test_help_cuts_no_sentence():

@@ -57,7 +57,7 @@ def domain_defaults(domain: Domain, asked: Mapping[str, Any]) -> Layers:
     """
     layers: Layers = {f"domain {domain.name}": domain.defaults}
     encoder = merge(domain.defaults, asked).get("encoder", {})
-    init = encoder.get("init", "scratch")
+    init = encoder.get("init", "scratch") if isinstance(encoder, Mapping) else "scratch"
     if init != "scratch":
         layers[f"domain {domain.name} for pre-trained weights"] = domain.pretrained_defaults
     if facts := facts_beside(init) if isinstance(init, str) else {}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import socket
@@ -16,7 +17,7 @@ from filelock import FileLock, Timeout
 from ..core.errors import RunError, explain_write_errors
 
 LOCK = ".lock"
-_OURS = ("", "checkpoints/", "evaluations/", "cells/*/")
+_OURS = ("", "checkpoints/", "cells/*/")  # "evaluations/" has a lock of its own
 _WAIT = 2.0  # seconds in which the loading processes of a dead process end
 
 
@@ -48,7 +49,7 @@ def exclusive(folder: Path, name: str = LOCK, wait: float = _WAIT) -> Iterator[N
     try:
         with explain_write_errors(owner):
             owner.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        _remove_unfinished(folder)
+        _remove_unfinished(folder, name.removesuffix(LOCK))
         yield
     finally:
         for file in (owner, lock):
@@ -65,9 +66,18 @@ def _owner(file: Path) -> str:
         return "Another process"
 
 
-def _remove_unfinished(folder: Path) -> None:
-    """Removes what processes that were killed while they wrote have left; see `write_atomic`."""
-    for file in chain.from_iterable(folder.glob(f"{place}.*.tmp") for place in _OURS):
+def _remove_unfinished(folder: Path, locked: str) -> None:
+    """Removes what processes that were killed while they wrote have left; see `write_atomic`.
+
+    Only files that the lock is for are removed. Processes on other computers that share the folder
+    may be writing others, and their numbers say nothing here.
+
+    Args:
+        folder: The folder.
+        locked: First part of the files' names; "" for all.
+    """
+    pattern = f"{glob.escape(locked)}.*.tmp"
+    for file in chain.from_iterable(folder.glob(f"{place}{pattern}") for place in _OURS):
         number = file.name.split(".")[-2]
         if number.isdecimal() and not psutil.pid_exists(int(number)):
             file.unlink(missing_ok=True)

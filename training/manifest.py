@@ -33,9 +33,6 @@ def environment() -> Mapping[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
     return {
         "versions": versions,
         "plugins": {p.name: p.version for p in discovery().plugins if not p.error},
@@ -45,8 +42,18 @@ def environment() -> Mapping[str, Any]:
             "threads": torch.get_num_threads(),
             "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         },
-        "git": git.stdout.strip() if git.returncode == 0 else "",
+        "git": _git_state(),
     }
+
+
+def _git_state() -> str:
+    """Returns the commit of the current folder, "" outside of a repository and without git."""
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        git = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # not installed
+        return ""
+    return git.stdout.strip() if git.returncode == 0 else ""
 
 
 def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:

@@ -74,8 +74,8 @@ class Anchor:
     """Pulls weights to where they started after each step: p -= lr alpha (p - start).
 
     L2-SP (Li et al. 2018, https://arxiv.org/abs/1802.01483), eq. 5 without the term of the new
-    layers. Weight decay, which the paper leaves out for these weights, stays. The pull is decoupled from the gradient, as weight decay is in AdamW, so that it does
-    not depend on the optimizer.
+    layers. Weight decay, which the paper leaves out for these weights, stays. The pull is decoupled
+    from the gradient, as weight decay is in AdamW, so that it does not depend on the optimizer.
 
     Args:
         weights: Parameters with their initial values; those that are frozen are left out.

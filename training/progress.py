@@ -32,7 +32,9 @@ class Progress:
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
         main = os.environ.get("RANK", "0") == "0"  # of several processes only the first prints
-        self._console = Console(stderr=True, highlight=False, quiet=not main)
+        self._console = Console(
+            stderr=True, highlight=False, markup=False, emoji=False, quiet=not main
+        )
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._status = ""
@@ -86,7 +88,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if console := self.terminal:
-            columns = (BarColumn(24), TextColumn("{task.description}"))
+            columns = (BarColumn(24), TextColumn("{task.description}", markup=False))
             self._bar = Bar(*columns, console=console, transient=True)
             self._task = self._bar.add_task("starting", total=None)
             self._bar.start()

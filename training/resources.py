@@ -13,6 +13,7 @@ import psutil
 
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
+from ..data.memory_limits import free_memory as free_memory
 
 _KIB, _MIB = 1024, 2**20
 
@@ -33,11 +34,6 @@ def peak_memory() -> int:
 def resident_memory() -> int:
     """Returns the resident memory of this process, in bytes."""
     return int(psutil.Process().memory_info().rss)
-
-
-def free_memory() -> int:
-    """Returns the memory of the machine that processes can have without swapping, in bytes."""
-    return int(psutil.virtual_memory().available)
 
 
 def processor_seconds() -> float:

@@ -22,7 +22,7 @@ from ..data.channel_statistics import Statistics, statistics_for
 from ..data.earlier import open_like
 from ..data.in_time import is_later, later_starts
 from ..data.loader import ViewDataset
-from ..data.opening import DataConfig, partners_of
+from ..data.opening import DataConfig, partners_of, with_absolute_options
 from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
 from ..data.targets import of_classes, of_groups, of_share
@@ -61,7 +61,9 @@ def resolve(*layers: Mapping[str, Any]) -> RunConfig:
     lead = lead_of_objective(chosen.name, name, asked)
     options = validate(objective.Config, config.objective.options, "objective", lead)
     named = {"name": chosen.name, **options.model_dump()}
-    return validate(RunConfig, {**config.model_dump(), "objective": named})
+    config = validate(RunConfig, {**config.model_dump(), "objective": named})
+    data = with_absolute_options(domains[name], config.data)
+    return config.model_copy(update={"data": data})
 
 
 @dataclass(frozen=True)

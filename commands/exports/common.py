@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -20,11 +21,12 @@ from torch import Tensor, nn
 
 from ...core.atomic import write_atomic
 from ...core.discovery import domains
+from ...core.domain import Policy
 from ...core.encoder import Encoder
 from ...core.errors import RunError, UsageError
 from ...evaluation.pretrained import Pretrained, from_run
-from ...evaluation.records import without_nan
 from ...evaluation.tuned import TunedRun, load_classifier
+from ...training.json_values import without_nan
 from ...training.locks import LOCK, exclusive
 from ...training.run import Run
 
@@ -83,7 +85,7 @@ class Source:
         """Content of encoder.json, with a sentence on how to prepare an image."""
         facts = self.run.read_json("encoder.json")
         policy = domains[facts["domain"]].policies.get("eval")
-        view = f"{(policy.__doc__ or '').splitlines()[0]}" if policy else _RESIZE
+        view = _sentence(policy, facts["domain"]) if policy else _RESIZE
         return {**facts, "preparation": PREPARATION.format(view=view)}
 
     @property
@@ -108,6 +110,12 @@ class Loaded:
 
 
 Writer = Callable[[Source, Path], Loaded]
+
+
+def _sentence(policy: Policy, domain: str) -> str:
+    """Returns what a policy "eval" does: the first line of its docstring if it has one."""
+    text = "" if isinstance(policy, partial) else (policy.__doc__ or "").strip()
+    return text.partition("\n")[0] or f"Apply the policy 'eval' of the domain '{domain}'."
 
 
 @contextmanager

@@ -46,7 +46,10 @@ def _row(registry: Registry, name: str) -> dict[str, str]:
 
 
 def _opened_by(domain: str) -> tuple[str, ...]:
-    known = facts.read(domains.entry(domain))
+    try:
+        known = facts.read(domains.entry(domain))
+    except PluginError:  # registered twice, as its own row says
+        return ()
     return (*known.get("datasets", ()), known.get("demo", ""))
 
 
@@ -57,8 +60,8 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
         from . import recipes  # imports pydantic and numpy, which no list needs
 
         names = [*known["datasets"], known["demo"], *known["objectives"]]
-        entries = [r.entry(n) for n in names for r in (datasets, objectives) if n in r]
-        known["summaries"] = {entry.name: entry.summary for entry in entries}
+        rows = [_row(r, n) for n in names for r in (datasets, objectives) if n in r]
+        known["summaries"] = {row["name"]: row["summary"] for row in rows}
         known["default_objectives"] = _default_objectives(known)
         known["recipes"] = recipes.of_domain(name)
     return known

@@ -26,6 +26,7 @@ _OPERATORS: Mapping[type, Callable[..., Any]] = {
     ast.BitOr: operator.or_,
 }
 _BUILT_IN = {"frozenset": frozenset, "dict": dict, "tuple": tuple, "list": list, "set": set}
+_BARE = ("ABC", "BaseModel", "Module")  # declare no options and no facts of a plugin
 
 
 class NotStatic(Exception):
@@ -160,19 +161,27 @@ _COMPUTE: Mapping[type, Callable[[Any, str], Any]] = {
 
 
 def lineage(kind: Found) -> Iterator[Found]:
-    """Yields a class and its bases, nearest first, as far as their source can be read."""
+    """Yields a class and its bases, nearest first, without those that declare nothing of ours.
+
+    Raises:
+        NotStatic: At a base that is not a plain name.
+    """
     yield kind
     for base in getattr(kind.node, "bases", ()):
-        if isinstance(base, ast.Name) and base.id not in ("ABC", "BaseModel"):
-            yield from lineage(find(kind.module, base.id))
-        elif not isinstance(base, ast.Name | ast.Attribute):
-            raise NotStatic(ast.unparse(base))
+        written = ast.unparse(base)
+        if written.rpartition(".")[2] in _BARE:
+            continue
+        if not isinstance(base, ast.Name):
+            raise NotStatic(written)
+        yield from lineage(find(kind.module, base.id))
 
 
 def attribute(kind: Found, name: str, default: Any = None) -> Any:
     """Computes the value of a class attribute, inherited ones included."""
     for parent in lineage(kind):
         for node in parent.node.body:  # type: ignore[attr-defined]
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                return Found(node, parent.module)
             target = node.targets[0] if isinstance(node, ast.Assign) else None
             target = node.target if isinstance(node, ast.AnnAssign) and node.value else target
             if isinstance(target, ast.Name) and target.id == name:

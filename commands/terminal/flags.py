@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .group import Command
+from .idle import needless as needless
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,5 +223,5 @@ INSPECT = {
     "layout": "",
     "holdout": "the domain's",
 }
-RECIPE = {"data": "the domain's demo", "labels": "", "seed": "", "max_time": ""}
+RECIPE = {"data": "the domain's demo", "labels": "", "seed": "the recipe's", "max_time": ""}
 VIEWS = {"domain": "", "data": "the domain's demo", "image_size": "", "seed": ""}

@@ -145,10 +145,9 @@ def _reason_of(error: Exception) -> str:
     from ...data.memory import is_out_of_memory
 
     if is_out_of_memory(error):
-        return (
-            "The memory is full. Lower the batch size, the image size or the number of workers "
-            f"({str(error).strip().splitlines()[-1][:200]})."
-        )
+        advice = "The memory is full. Lower the batch size, the image size or the number of workers"
+        lines = str(error).strip().splitlines()  # none of Python's own
+        return f"{advice} ({lines[-1][:200]})." if lines else f"{advice}."
     if not isinstance(error, OSError):
         return ""
     if isinstance(error, FileNotFoundError):

@@ -46,7 +46,8 @@ def check_run(options: Options) -> None:
     own = facts.read(domains.entry(domain))
     ours = {"objective": RunConfig.model_fields["objective"].default.model_dump()}
     below = own.get("defaults", {})
-    if merge(below, asked).get("encoder", {}).get("init", "scratch") != "scratch":
+    encoder = merge(below, asked).get("encoder", {})
+    if isinstance(encoder, Mapping) and encoder.get("init", "scratch") != "scratch":
         below = merge(below, own.get("pretrained_defaults", {}))
     config = validate(RunConfig, merge(ours, below, asked))
     name, options = config.objective.name, config.objective.options

@@ -8,10 +8,13 @@ from typing import Any
 
 import click
 
+from ...training.json_values import without_nan
+
 
 def show(values: Any, as_json: bool, text: Callable[[], object]) -> None:
     """Prints plain values as JSON, or a text."""
-    click.echo(json.dumps(values, indent=2, default=str) if as_json else text())
+    plain = without_nan(values) if as_json else None
+    click.echo(json.dumps(plain, indent=2, default=str) if as_json else text())
 
 
 def columns(rows: Sequence[Mapping[str, Any]], *names: str) -> str:

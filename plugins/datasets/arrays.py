@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,6 @@ from typing import Annotated, Any, ClassVar
 from zipfile import ZipInfo
 
 import numpy as np
-import psutil
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from pydantic import Field
@@ -20,6 +20,8 @@ from ...data import (
     FileDataset,
     evenly_spaced,
     fills_among,
+    free_memory,
+    is_missing,
     listed_fills,
     refuse_large,
     understand_labels,
@@ -27,6 +29,8 @@ from ...data import (
 )
 
 _LOOKED_AT = 64  # images that decide on the kind
+_PIXELS = 4096  # of each of them
+_HASHED = 16  # images that tell a stack from others
 
 
 class StackConfig(Config):
@@ -109,6 +113,19 @@ class Arrays(FileDataset):
                 )
             self._stack, self.index = _open_stack(self.path, self.labels.targets)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves a memory-mapped stack behind, because pickling would copy it."""
+        state = dict(vars(self))
+        if isinstance(self._stack, np.memmap):
+            del state["_stack"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Maps the file of a stack that was left behind."""
+        vars(self).update(state)
+        if "_stack" not in state:
+            self._stack = np.load(self.path, mmap_mode="r", allow_pickle=False)
+
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Tells whether the path is a NumPy file or a folder with .npy files."""
@@ -150,12 +167,15 @@ class Arrays(FileDataset):
         return "they are empty"
 
     def _sample(self) -> list[Image]:
+        """Returns some pixels, (1, n, C), of images that are evenly spread."""
         images = []
         for i in evenly_spaced(len(self), _LOOKED_AT).tolist():
             try:
-                images.append(self._image(i))
+                image = self._image(i)
             except DataError:
                 continue
+            flat = image.reshape(1, image.shape[0] * image.shape[1], image.shape[2])
+            images.append(flat[:, :: max(1, flat.shape[1] // _PIXELS)].copy())  # else all is kept
         return images
 
     def read(self, i: int) -> Image:
@@ -219,27 +239,51 @@ def _open_stack(path: Path, targets: str) -> tuple[NDArray[np.generic], Index]:
         count = len(given[wrong[0]])
         raise DataError(f"'{path}' has {len(images)} images, but {count} {wrong[0]}.")
     labels = understand_labels(_texts(given.get("labels", [""] * len(images))), targets)
-    groups = [str(value) for value in given["groups"]] if "groups" in given else None
-    index = Index.build(keys, labels=labels.classes, groups=groups, remarks=labels.remarks)
+    index = Index.build(
+        keys,
+        identities=_identities(images),
+        labels=labels.classes,
+        groups=_texts(given["groups"]) if "groups" in given else None,
+        remarks=labels.remarks,
+    )
     origins = {name[:-1]: f"array {name} of {path.name}" for name in given}
     return images, replace(
         index, targets=labels.targets, target_names=labels.names, origins=origins
     )
 
 
-def _texts(labels: Iterable[Any]) -> list[str]:
-    """Returns labels as texts; a row of 0 and 1 is the numbers of its classes, as in "0|3"."""
-    return [
-        "|".join(map(str, np.flatnonzero(label))) or "|" if np.ndim(label) else str(label)
-        for label in labels
-    ]
+def _identities(images: NDArray[np.generic]) -> list[str]:
+    """Returns what tells each image from those of other stacks, whatever their files are called."""
+    digest = hashlib.sha256(f"{images.shape} {images.dtype}".encode())
+    for i in evenly_spaced(len(images), _HASHED).tolist():
+        digest.update(images[i].tobytes())
+    name = digest.hexdigest()[:16]
+    return [f"{name}[{i}]" for i in range(len(images))]
+
+
+def _texts(values: Iterable[Any]) -> list[str]:
+    """Returns labels or groups as texts, "" for a missing one.
+
+    A row of 0 and 1 is the numbers of its classes, as in "0|3".
+    """
+    return [_classes_of(value) if np.ndim(value) else _text(value) for value in values]
+
+
+def _text(value: Any) -> str:
+    text = str(value)
+    return "" if is_missing(text) else text
+
+
+def _classes_of(row: NDArray[np.generic]) -> str:
+    numbers = "|".join(map(str, np.flatnonzero(row))) or "|"
+    return "" if np.any(row != row) else numbers
 
 
 def _refuse_large_archive(path: Path, archive: NpzFile) -> None:
     """Refuses an archive that does not fit into half of the free memory, where it is unpacked."""
     parts: list[ZipInfo] = archive.zip.infolist() if archive.zip else []
     size = sum(part.file_size for part in parts)
-    if size > psutil.virtual_memory().available / 2:
+    if size > free_memory() / 2:
         raise DataError(
             f"'{path}' takes {size / 2**30:.1f} GiB of memory when it is unpacked, more than half "
             "of what is free. Save the images as .npy, of which parts are read."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import warnings
 from collections.abc import Callable
+from typing import BinaryIO, cast
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from PIL import ImageOps, UnidentifiedImageError, features
 
 from ... import DataError, Image
 from .image_sizes import END, PILLOW_ERRORS, jpeg_markers, reduction
-from .tiff_pages import Storage, storage_of
+from .tiff_pages import ArrayFile, Storage, storage_of
 
 Bytes = NDArray[np.uint8]
 
@@ -117,11 +117,16 @@ def _to_full_range(image: Image, data: Bytes) -> Image:
     return np.asarray(scaled, image.dtype)
 
 
+def _opened(data: Bytes) -> Pillow.Image:
+    file = ArrayFile(data)  # a copy of a stack of pages may not fit into memory
+    return Pillow.open(cast(BinaryIO, file))
+
+
 def _by_pillow(data: Bytes, flag: int) -> Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            picture: Pillow.Image = Pillow.open(io.BytesIO(data.tobytes()))
+            picture: Pillow.Image = _opened(data)
             if flag == _UNCHANGED:
                 flag = _GRAY if _is_gray(picture) else cv2.IMREAD_COLOR_RGB
             else:
@@ -165,7 +170,7 @@ def is_animated(data: Bytes) -> bool:
         return b"acTL" in head
     if head[:4] == b"GIF8":
         try:
-            with Pillow.open(io.BytesIO(data.tobytes())) as picture:
+            with _opened(data) as picture:
                 return bool(getattr(picture, "is_animated", False))
         except (OSError, ValueError, SyntaxError):
             return False

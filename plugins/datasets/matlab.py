@@ -49,12 +49,19 @@ class MatlabConfig(StackConfig):
 
 
 @dataclass(frozen=True)
-class _Stack:
-    """What one file holds: images (N, H, W, C), their labels, and how its axes were understood."""
+class _Facts:
+    """What is kept of each file: a label for each image, and how its axes were understood."""
 
-    images: NDArray[Any]
     labels: list[str]
     remark: str
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """What one file holds: images (N, H, W, C) and facts on them."""
+
+    images: NDArray[Any]
+    facts: _Facts
 
 
 class Matlab(Arrays):
@@ -71,15 +78,13 @@ class Matlab(Arrays):
     def _open(self) -> None:
         """Indexes the images of all files."""
         FileDataset.prepare(self)
-        stacks = self.inspect(self._loaded)
-        counts = [
-            len(stacks[file].images) if file in stacks else 1 for file in range(len(self.files))
-        ]
+        facts = self.inspect(lambda file: self._loaded(file).facts)  # without the pixels
+        labels = [facts[file].labels if file in facts else [""] for file in range(len(self.files))]
+        counts = [len(each) for each in labels]
         self._place = [(file, k) for file, count in enumerate(counts) for k in range(count)]
         keys = [self.files.key(file) + f"[{k}]" * (counts[file] > 1) for file, k in self._place]
-        labels = [stacks[file].labels if file in stacks else [""] for file in range(len(counts))]
         inside = [label for each in labels for label in each]
-        parents = parents_of([[0] * count for count in counts])
+        parents = parents_of(labels)
         if self.declares_labels or (self.files.labels >= 0).any() or not any(inside):
             self.index = self.files.expand(parents, keys)
         else:
@@ -93,7 +98,7 @@ class Matlab(Arrays):
                 origins=origins,
                 remarks=(*index.remarks, *known.remarks),
             )
-        remarks = Counter(stack.remark for stack in stacks.values() if stack.remark)
+        remarks = Counter(each.remark for each in facts.values() if each.remark)
         listed = [f"In {n} of {len(counts)} files {remark}." for remark, n in remarks.items()]
         self.index = replace(self.index, remarks=(*self.index.remarks, *listed))
 
@@ -143,7 +148,7 @@ def _stack_of(path: Path, variable: str, axes: str) -> _Stack:
         images = images.astype(np.uint8)
     remark = f"the axes of {shape_of(array)} are taken for {order}; data.options.axes is the option"
     fitting = labels if len(labels) == len(images) and "N" in order else [""] * len(images)
-    return _Stack(images, fitting, "" if axes or array.ndim == 2 else remark)
+    return _Stack(images, _Facts(fitting, "" if axes or array.ndim == 2 else remark))
 
 
 def _guessed(shape: Sequence[int], labels: int) -> str:

@@ -73,7 +73,7 @@ def storage_of(data: NDArray[np.uint8]) -> Storage | None:
         data: (n,) bytes of the file.
     """
     try:
-        directories, _ = _listed(_Bytes(data), most=1)
+        directories, _ = _listed(ArrayFile(data), most=1)
     except struct.error:
         return None
     if not directories:
@@ -88,20 +88,31 @@ def storage_of(data: NDArray[np.uint8]) -> Storage | None:
     )
 
 
-class _Bytes(io.RawIOBase):
-    """Reads an array as a file, without a copy of it."""
+class ArrayFile(io.RawIOBase):
+    """Reads an array of bytes, (n,), as a file, without a copy of it."""
 
     def __init__(self, data: NDArray[np.uint8]) -> None:
-        self._data, self._at = data, 0
+        self._data, self._at = data.data, 0
 
-    def seek(self, at: int, whence: int = 0) -> int:
-        self._at = at
-        return at
+    def seekable(self) -> bool:
+        """Tells that any place of the file can be read."""
+        return True
 
-    def read(self, size: int = -1) -> bytes:
-        part = self._data[self._at : self._at + size].tobytes()
+    def seek(self, at: int, whence: int = io.SEEK_SET) -> int:
+        """Moves to a place, and returns it."""
+        self._at = max(0, at + (0, self._at, len(self._data))[whence])
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Returns the next bytes, all if the size is negative or None."""
+        rest = size is None or size < 0
+        part = bytes(self._data[self._at : None if rest else self._at + (size or 0)])
         self._at += len(part)
         return part
+
+    def getvalue(self) -> memoryview:
+        """Returns all bytes; Pillow takes them for compressed TIFF files."""
+        return self._data
 
 
 def _listed(file: _File, most: int = _ALL) -> tuple[list[tuple[int, dict[int, int]]], bool]:

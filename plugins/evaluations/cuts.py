@@ -58,4 +58,4 @@ def run_of(key: str, pattern: str) -> str:
 def natural(name: str) -> list[tuple[bool, int, str]]:
     """Orders names by the numbers in them, so that run 10 comes behind run 9."""
     parts = re.split(r"(\d+)", name)
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]

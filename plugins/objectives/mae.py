@@ -16,14 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, mse_loss
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import (
-    check_patches,
-    check_whole_patches,
-    full_precision,
-    patchify,
-    random_mask,
-    transformer_decoder,
-)
+from ...nn import check_whole_patches, full_precision, patchify, random_mask, transformer_decoder
 
 
 @full_precision
@@ -71,7 +64,6 @@ class MAE(Objective):
     def __init__(self, encoder: Encoder, config: MAEConfig) -> None:
         super().__init__(encoder, config)
         dim, h, w = encoder.pyramid_shapes(encoder.image_size)[-1]
-        check_patches(h * w)
         check_whole_patches(encoder)
         self.patch = encoder.image_size // h, encoder.image_size // w
         pixels = self.patch[0] * self.patch[1] * encoder.channels

@@ -53,7 +53,7 @@ class SparK(Objective):
     def __init__(self, encoder: Encoder, config: SparKConfig) -> None:
         super().__init__(encoder, config)
         refuse_signals(encoder, "spark")
-        size, shapes = encoder.image_size, encoder.pyramid_shapes(encoder.image_size)
+        shapes = encoder.pyramid_shapes(size := encoder.image_size)
         if shapes[0][1:] == shapes[-1][1:]:
             raise UsageError(f"SparK needs a CNN; '{encoder.name}' has maps of one size: use mae.")
         _, h, w = next((s for s in reversed(shapes) if s[2] >= 4), shapes[0])
@@ -63,8 +63,7 @@ class SparK(Objective):
         widths = [max(16, config.decoder_dim >> i) for i in reversed(range(len(dims)))]
         self.fillers = nn.ParameterList(0.02 * torch.randn(dim, 1, 1) for dim in dims)
         self.norms = nn.ModuleList(map(nn.BatchNorm2d, dims))
-        sides = [3] * (len(dims) - 1) + [1]  # of the kernels, as in the authors' code
-        layers = zip(dims, widths, sides, strict=True)
+        layers = zip(dims, widths, [3] * (len(dims) - 1) + [1], strict=True)  # the authors' sides
         self.laterals = nn.ModuleList(nn.Conv2d(d, w, k, padding=k // 2) for d, w, k in layers)
         self.blocks = nn.ModuleList(map(_block, widths[1:], widths))
         pixels = self.stride[0] * self.stride[1] * encoder.channels

@@ -101,7 +101,8 @@ def facts(
     if encoder:
         rows.append(("Channels", ", ".join(encoder["channels"])))
     if records:
-        images = config.train.batch_size * config.train.accumulate
+        batch_size = manifest.get("batch_size", config.train.batch_size)  # of few images smaller
+        images = batch_size * config.train.accumulate
         rows += [
             ("Epochs", f"{records[-1]['epoch']:.1f}".removesuffix(".0")),
             ("Steps", f"{records[-1]['step']:,}, each of {images} images"),
@@ -161,7 +162,7 @@ def initial_measures(run: Run) -> dict[str, float]:
 
 
 _SECRETS = re.compile(
-    r"""'[^']*'|"[^"]*"        # quoted texts: file names, tag values
+    r"""['"](?s:.*)['"]        # from the first quote to the last, as names may have quotes too
     |\S*[/\\]\S+               # paths
     |\b\d+(?:\.\d+){3,}\b""",  # DICOM UIDs
     re.VERBOSE,

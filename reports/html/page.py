@@ -12,7 +12,7 @@ import jinja2
 from ...core.atomic import write_atomic
 from ...core.dataset import Dataset
 from ...core.domain import Domain
-from ...core.errors import SslKitError
+from ...core.errors import SslKitError, UsageError
 from ...data.splits import Splits, split
 from ...evaluation.data import EvaluationData
 from ...evaluation.pretrained import from_run
@@ -26,6 +26,8 @@ from . import classifier, comparison, curves, evaluations, facts, kept, recipe, 
 from .embedding import embed_sample
 from .serve import make_server
 from .understood import understood
+
+_WITHOUT_IMAGES = ("compare.json", "tune.json", OUTCOME)
 
 
 @cache
@@ -42,7 +44,8 @@ def _environment() -> jinja2.Environment:
 def render(template: str, **values: Any) -> bytes:
     """Renders a template of this package as UTF-8."""
     values = {"live": False, **values}
-    return _environment().get_template(template).render(values).encode()
+    page = _environment().get_template(template).render(values)
+    return page.encode(errors="backslashreplace")  # names of files may be no Unicode
 
 
 def run_page(run: Run, data: str = "", live: bool = False) -> bytes:
@@ -185,8 +188,13 @@ def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
 
     Returns:
         The file that was written.
+
+    Raises:
+        UsageError: If `data` is given for what shows no images.
     """
     out = out or folder / "report.html"
+    if data and any((folder / name).is_file() for name in _WITHOUT_IMAGES):
+        raise UsageError("Only reports of runs and classifiers show images. Leave out --data.")
     if (folder / "compare.json").is_file():
         page = comparison_page(folder)
     elif (folder / "tune.json").is_file():

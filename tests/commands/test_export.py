@@ -1,4 +1,6 @@
 import json
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import timm
@@ -7,8 +9,11 @@ from safetensors.torch import load_file
 
 from ssl_kit import RunError, UnknownNameError, UsageError
 from ssl_kit.commands.exports import checked as module
+from ssl_kit.commands.exports import common
 from ssl_kit.commands.exports.checked import write_checked as export
-from ssl_kit.commands.exports.common import Loaded
+from ssl_kit.commands.exports.common import Loaded, Source
+from ssl_kit.core.discovery import domains
+from ssl_kit.data.views import whole_image
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.settings import merge
 from ssl_kit.training.start import start
@@ -78,3 +83,10 @@ def test_other_features_are_an_error(finished_run, tmp_path, monkeypatch):
     monkeypatch.setitem(module.FORMATS, "timm", wrong)
     with pytest.raises(RunError, match="gives other features"):
         export(finished_run, "timm", tmp_path / "out")
+
+
+@pytest.mark.parametrize("policy", [lambda view, channels: [], partial(whole_image)])
+def test_a_policy_without_a_sentence_of_its_own_is_named(finished_run, monkeypatch, policy):
+    domain = replace(domains["natural"], policies={"eval": policy})
+    monkeypatch.setattr(common, "domains", {"natural": domain})
+    assert "policy 'eval' of the domain 'natural'" in Source.of(finished_run).facts["preparation"]

@@ -145,3 +145,15 @@ def test_a_wrong_option_is_one_line(finished_run, tmp_path):
     done = CliRunner().invoke(main, [str(arg) for arg in args])
     assert done.exit_code == 2
     assert "Unknown key 'finetune.freze'. Did you mean 'freeze'?" in done.stderr
+
+
+def test_an_option_of_another_evaluation_is_refused_beside_the_own_predictions(tuned):
+    with pytest.raises(UsageError, match=r"have no options.* 'knn'"):
+        evaluate(tuned[1], set={"knn.k": 5})
+
+
+def test_what_it_started_from_is_known_in_any_folder(finished_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(finished_run.folder.parent)
+    finetune(finished_run.folder.name, set={"epochs": 1}, out=tmp_path / "classifier")
+    settings = json.loads((tmp_path / "classifier" / "metrics.json").read_text())["settings"]
+    assert settings["encoder"]["init"] == str(finished_run.folder)

@@ -73,6 +73,17 @@ def test_what_is_not_written_in_the_source_is_imported(tmp_path, monkeypatch):
     assert facts.describe(entry)["documentation"] == "Is odd."
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("domains", "natural"), ("datasets", "nifti"), ("objectives", "slice_order")]
+)
+def test_lists_and_pages_go_on_beside_a_name_that_is_registered_twice(monkeypatch, kind, name):
+    registry = getattr(discovery, kind)
+    list(registry)  # filled before it is changed
+    monkeypatch.setitem(registry._clashes, name, "It is registered twice.")
+    assert {row["name"] for row in entries(discovery.datasets)} == set(discovery.datasets)
+    assert describe(discovery.domains, "medical")["name"] == "medical"
+
+
 def test_a_name_in_no_source_is_not_static():
     with pytest.raises(source.NotStatic):
         source.find("ssl_kit.core.view", "no_such_name")

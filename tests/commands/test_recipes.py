@@ -14,7 +14,9 @@ from ssl_kit.cli import main
 from ssl_kit.commands.recipes import run_recipe
 from ssl_kit.core.discovery import recipes
 from ssl_kit.evaluation import recipes as running
+from ssl_kit.evaluation.recipes import Request
 from ssl_kit.training.engine import Stopped
+from ssl_kit.training.recipe import read_recipe
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "recipes.py"
 RECIPE = """
@@ -131,6 +133,34 @@ def test_what_cannot_be_compared_is_refused_before_training(recipe, tmp_path):
             run_recipe(recipe, small=True, set=setting, out=tmp_path / "out")
         assert not (out / "runs").exists()
         shutil.rmtree(out, ignore_errors=True)
+
+
+def test_data_options_of_a_comparison_leave_the_data_of_the_run(recipe, monkeypatch):
+    opened = []
+
+    def note(*args):
+        opened.append(args[-1]["data"])
+        return open_images(*args)
+
+    open_images = running.open_images
+    monkeypatch.setattr(running, "open_images", note)
+    options = {"comparisons.probe.options": {"data": {"holdout": 0.5}}}
+    asked = read_recipe(recipe, True, options)
+    Request("turned", asked, True, {}, "", "").check()
+    assert (opened[0]["holdout"], opened[0]["classes"]) == (0.5, ("0", "1", "2"))
+
+
+@pytest.mark.parametrize(("given", "seed"), [({}, 7), ({"seed": 3}, 3), ({"seed": 0}, 0)])
+def test_the_seed_of_a_recipe_holds_where_none_is_given(recipe, monkeypatch, given, seed):
+    class Asked(Exception):
+        pass
+
+    def note(request, *args):
+        raise Asked(request.config_of("turned").seed)
+
+    monkeypatch.setattr(running, "run_recipe", note)
+    with pytest.raises(Asked, match=str(seed)):
+        run_recipe(recipe, small=True, **given, set={"runs.turned.settings.seed": 7})
 
 
 def test_a_recipe_trains_compares_and_judges_the_pretext_task(ran):

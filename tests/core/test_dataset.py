@@ -171,6 +171,11 @@ def test_the_fingerprint_follows_names_labels_groups_and_splits(memory_dataset):
     assert memory_dataset(images).fingerprint() == prints[0]
 
 
+def test_a_class_whose_folder_is_no_unicode_has_a_fingerprint():
+    prints = {Index.build(["a"], labels=[name]).fingerprint() for name in ("\udce9", "\udcea")}
+    assert len(prints) == 2
+
+
 def test_nan_is_counted_and_an_image_of_nan_alone_is_refused(memory_dataset):
     images = [ramp(0, 1, np.float32) for _ in range(3)]
     images[1][:5, :5] = np.nan

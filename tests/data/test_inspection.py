@@ -159,6 +159,14 @@ def test_numbers_and_several_labels_are_shown(inspect, memory_dataset):
     assert dataset.targets is several
 
 
+def test_numbers_of_files_that_cannot_be_used_are_no_numbers(memory_dataset):
+    dataset = memory_dataset(pictures(10))
+    columns = {"targets": np.full((10, 1), np.nan, np.float32), "target_names": ("number",)}
+    dataset.index = replace(dataset.index, **columns)
+    found = inspect_dataset(dataset, split(dataset.index, 0.2))
+    assert (found.targets, found.unlabeled, found.parts["test"]) == ({}, 10, 0)
+
+
 @pytest.mark.parametrize("fill", [-9999.0, -3.4e38, 1e6])
 def test_a_fill_value_is_suspected(fill):
     values = rng.normal(0.4, 0.1, 1000)

@@ -6,6 +6,7 @@ import pytest
 from ssl_kit import UsageError
 from ssl_kit.data import index_files
 from ssl_kit.data.files import LabelSource
+from ssl_kit.data.splits import labeled_parts, split
 from ssl_kit.data.table import MAY_BE_GROUPS
 
 
@@ -161,6 +162,14 @@ def test_whole_numbers_are_classes_unless_asked_otherwise(folder):
     assert index_files(folder, [".png"]).classes == ("0", "1", "2")
     numbers = index_files(folder, [".png"], LabelSource(targets="numbers"))
     assert (numbers.classes, sorted(set(numbers.targets[:, 0]))) == ((), [0, 1, 2])
+
+
+@pytest.mark.parametrize("kind", ["numbers", "several"])
+def test_without_labels_nothing_is_asked_of_their_kind(folder, kind):
+    index = index_files(folder, [".png"], LabelSource(targets=kind))
+    assert (index.targets, index.target_names, index.remarks) == (None, (), ())
+    with pytest.raises(UsageError, match="needs labeled images"):
+        labeled_parts(index, split(index, 0.2))
 
 
 def test_many_whole_numbers_are_classes_and_it_is_said(folder):

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from ssl_kit import RunError
+from ssl_kit.data import free_memory, memory_limits
 from ssl_kit.data.memory import explain_memory_errors, in_parts, is_out_of_memory
 
 
@@ -44,3 +45,25 @@ def test_a_batch_that_does_not_fit_is_halved():
     assert torch.equal(in_parts(short_of_memory(2), rows), 2 * rows)
     with pytest.raises(RunError, match="full with a single image"):
         in_parts(short_of_memory(0), rows)
+
+
+@pytest.mark.parametrize(
+    ("own", "folder", "limit", "use"),
+    [
+        ("0::/job", "job", "memory.max", "memory.current"),
+        ("0::/job/step", "", "memory.max", "memory.current"),
+        ("4:cpu,memory:/docker/1", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ],
+)
+def test_the_limit_of_a_container_or_job_counts(tmp_path, monkeypatch, own, folder, limit, use):
+    inner = tmp_path / "mount" / folder
+    inner.mkdir(parents=True)
+    files = {limit: "9000\n", use: "8000\n", "memory.stat": "anon 5\ninactive_file 70\n"}
+    for name, text in files.items():
+        (inner / name).write_text(text)
+    (tmp_path / "own").write_text(f"3:cpuset:/\n{own}\n")
+    monkeypatch.setattr(memory_limits, "_OWN", tmp_path / "own")
+    monkeypatch.setattr(memory_limits, "_MOUNT", tmp_path / "mount")
+    assert free_memory() == 1070
+    (inner / limit).write_text("max\n")
+    assert free_memory() > 2**20

@@ -8,9 +8,10 @@ from click.testing import CliRunner
 import ssl_kit
 from ssl_kit import UsageError
 from ssl_kit.cli import main
+from ssl_kit.data import domains
 from ssl_kit.data.earlier import for_other_images
 from ssl_kit.data.named import parse_name
-from ssl_kit.data.opening import DataConfig
+from ssl_kit.data.opening import DataConfig, with_absolute_options
 from ssl_kit.evaluation.tuning.request import Request
 
 SMALL = {"encoder": "test_resnet", "image_size": 32, "workers": 0}
@@ -65,6 +66,18 @@ def test_paths_are_kept_absolute(eurosat, monkeypatch):
     assert DataConfig(path="hf:root").path == f"hf:{eurosat}"
     assert DataConfig(path="hf:owner/name").path == "hf:owner/name"
     assert DataConfig(path="root", options={"root": "root"}).options["root"] == "root"
+
+
+@pytest.mark.parametrize("reader", ["", "slides"])
+def test_paths_in_options_of_other_readers_are_kept_absolute(tmp_path, monkeypatch, reader):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.svs").touch()
+    options = {"outlines": "a.svs", "overviews": "new", "stain": "macenko"}
+    config = DataConfig(path="a.svs", reader=reader, options=options)
+    if not reader:
+        config = with_absolute_options(domains["histopathology"], config)
+    kept = {"outlines": str(tmp_path / "a.svs"), "overviews": str(tmp_path / "new")}
+    assert config.options == {**kept, "stain": "macenko"}
 
 
 def test_a_name_that_is_nearly_right_is_named():

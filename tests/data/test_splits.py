@@ -215,6 +215,31 @@ def test_a_declared_leak_is_refused():
         split(index, 0.2)
 
 
+def test_a_declared_validation_part_that_shares_a_group_is_refused():
+    index = indexed(n=4, groups=["p1", "p1", "p2", "p3"], splits=["train", "val", "", "test"])
+    with pytest.raises(UsageError, match="1 group is in the validation part and outside"):
+        split(index, 0.2)
+
+
+@pytest.mark.parametrize(("other", "step"), [("", 10), ("rare", 30)])
+def test_all_images_of_a_group_are_in_the_drawn_validation_part(other, step):
+    labels = [other if i % step == 0 else "ab"[i // 10 % 2] for i in range(80)]
+    index = indexed(80, labels=labels, groups=[f"p{i // 10}" for i in range(80)])
+    parts = split(index, 0)
+    assert any(index.label(i) in ("", "rare") for i in parts.val)
+    assert not set(index.groups[parts.val]) & set(index.groups[parts.train])
+
+
+@pytest.mark.parametrize("patient", range(8))
+def test_a_rare_class_stays_in_the_training_part(patient):
+    labels = ["ab"[i // 10 % 2] for i in range(80)]
+    labels[10 * patient] = "rare"
+    index = indexed(80, labels=labels, groups=[f"p{i // 10}" for i in range(80)])
+    parts = split(index, 0)
+    assert 10 * patient in parts.train
+    assert len(parts.val)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.75, 0.8])
 def test_more_than_half_can_be_held_out(share):
     parts = split(indexed(n=200, labels=["a"] * 100 + ["b"] * 100), share)

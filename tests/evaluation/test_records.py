@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import DataError
-from ssl_kit.evaluation import Estimate, Result
+from ssl_kit.evaluation import Estimate, Result, records
 from ssl_kit.evaluation.records import load_evaluations, save_evaluation
 from ssl_kit.evaluation.side_by_side import SideBySide
 from ssl_kit.training.run import Run
@@ -135,3 +135,18 @@ def test_a_damaged_file_is_named_in_one_line(run, damage):
         load_evaluations(run)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_lock_of_another_process_is_no_evaluation(run):
+    file = save(run)
+    file.with_name(".lock.json").write_text("{}")
+    assert len(load_evaluations(run)) == 1
+
+
+def test_an_evaluation_that_is_being_replaced_is_read_again(run, monkeypatch):
+    file = save(run)
+    arrays = file.with_suffix(".npz")
+    before = arrays.read_bytes()
+    arrays.write_bytes(b"newer")
+    monkeypatch.setattr(records.time, "sleep", lambda seconds: arrays.write_bytes(before))
+    assert [stored.results.evaluation for stored in load_evaluations(run)] == ["probe"]

@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from pathlib import Path
 
 import pytest
 import timm
@@ -11,6 +12,7 @@ from safetensors.torch import save_file
 
 from ssl_kit import RunError, UsageError
 from ssl_kit.nn import create_encoder, load_initial_weights
+from ssl_kit.nn.checkpoints import folders_of
 
 RGB = ("red", "green", "blue")
 
@@ -348,3 +350,9 @@ def test_other_channels_are_loaded_without_a_warning_of_timm(tmp_path, caplog):
     encoder = create_encoder("test_resnet", 4, 64)
     load_initial_weights(encoder, str(tmp_path / "w.safetensors"), ("b", "g", "r", "nir"))
     assert caplog.text == ""
+
+
+def test_no_weights_are_not_those_of_the_current_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder[0].removeprefix("local-dir:"))
+    assert folders_of("") == []
+    assert folders_of(".") == [Path()]

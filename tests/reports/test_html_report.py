@@ -5,6 +5,7 @@ import shutil
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
+import jinja2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -91,6 +92,16 @@ def test_no_name_of_a_file_is_in_what_was_understood(memory_dataset):
     assert "is cut" in shown
     assert "Doe" not in shown
     assert "image0" not in shown
+
+
+@pytest.mark.parametrize("name", ["O'Brien Mary.dcm", "Mary O' Brien.dcm", 'Mary "x" Brien\n.dcm'])
+@pytest.mark.parametrize(
+    "text", ["such as {!r}: is cut.", "such as '{}': is cut.", "'{}', \"{}\"."]
+)
+def test_quotes_in_a_name_leave_nothing_of_it(name, text):
+    shown = facts.scrub("Unreadable: 1 file, " + text.format(name, name))
+    assert shown.startswith("Unreadable: 1 file, ")
+    assert not re.search("Brien|Mary|dcm", shown)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +271,12 @@ def test_the_command_is_shown_once_it_is_kept(copy):
     assert not exact
 
 
+def test_steps_are_of_the_batch_size_that_the_training_had(copy):
+    records = copy.lines(copy.metrics)
+    rows = dict(facts.facts(copy, {}, {"groups": [], "batch_size": 6}, records))
+    assert rows["Steps"].endswith("each of 6 images")
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(45.2, "45 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
 )
@@ -301,3 +318,9 @@ def test_any_view_becomes_a_picture(shape, dtype):
     assert (shown.shape, shown.dtype) == ((32, 32, 3), np.uint8)
     assert shown.std() > 1
     assert jpeg(shown).startswith("data:image/jpeg;base64,")
+
+
+def test_a_page_shows_names_that_are_no_unicode(monkeypatch):
+    templates = jinja2.Environment(loader=jinja2.DictLoader({"name": "{{ name }}"}))
+    monkeypatch.setattr(page, "_environment", lambda: templates)
+    assert page.render("name", name="caf\udce9") == rb"caf\udce9"

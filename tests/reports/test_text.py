@@ -1,13 +1,22 @@
 import re
 import shutil
 from dataclasses import replace
+from pathlib import PureWindowsPath
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ssl_kit.evaluation import Estimate, Result
 from ssl_kit.evaluation.side_by_side import SideBySide
-from ssl_kit.reports.text import evaluation, evaluation_json, finetuned, trained
+from ssl_kit.reports.text import (
+    evaluation,
+    evaluation_json,
+    finetuned,
+    how_to_load,
+    how_to_use,
+    trained,
+)
 from ssl_kit.training.run import Run
 
 
@@ -190,3 +199,12 @@ def test_a_classifier_that_predicts_one_class_is_named_with_class_and_threshold(
     assert "90 % of the test images are 'unburned'" in text
     assert "sensitivity and specificity is 'burned'" in text
     assert "a network that had not learned from the validation images" in text
+
+
+@pytest.mark.parametrize("name", ["resnet18", "attention/resnet18"])
+def test_code_to_paste_has_no_escapes_in_paths_of_windows(name):
+    folder = PureWindowsPath(r"runs\natural")
+    run = SimpleNamespace(folder=folder, encoder=folder / "encoder.safetensors")
+    (*_, line) = how_to_load(run, {"architecture": name, "arguments": {"in_chans": 3}})
+    assert '"runs/natural' in line
+    assert '"local-dir:runs/natural"' in how_to_use(folder, "resnet18")[1]

@@ -20,7 +20,7 @@ def test_a_sound_plugin_ends_with_0(check):
     done = check("knn")
     assert done.exit_code == 0
     assert "evaluation knn: The global random states of torch" in done.stdout
-    assert "7 of 7 rules hold, 0 broken" in done.stdout
+    assert "8 of 8 rules hold, 0 broken" in done.stdout
 
 
 def test_a_broken_plugin_ends_with_1_and_the_likely_cause(check, register):
@@ -32,7 +32,7 @@ def test_a_broken_plugin_ends_with_1_and_the_likely_cause(check, register):
     assert done.exit_code == 1
     assert "FAILED" in done.stdout
     assert "the class has no docstring" in done.stdout
-    assert "6 of 7 rules hold, 1 broken" in done.stdout
+    assert "7 of 8 rules hold, 1 broken" in done.stdout
 
 
 def test_a_plugin_that_cannot_be_imported_ends_with_1(check, register):

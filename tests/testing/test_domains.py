@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from threading import Lock
 
 import albumentations as A
 import numpy as np
@@ -16,8 +17,26 @@ from ssl_kit.testing import domains
 RULES = domains.RULES
 
 
+class Cropped:
+    """A policy that other processes can be sent."""
+
+    def __init__(self, *transforms):
+        self.transforms = transforms
+
+    def __call__(self, view, channels):
+        return [resized_crop(view), *self.transforms]
+
+
+def resized(view, channels):
+    return [A.Resize(view.size, view.size)]
+
+
+def cut(view, channels):
+    return [A.RandomCrop(1, view.size), A.HorizontalFlip(p=0.5)]
+
+
 def policy(*transforms):
-    return {**NATURAL.policies, "default": lambda view, channels: [resized_crop(view), *transforms]}
+    return {**NATURAL.policies, "default": Cropped(*transforms)}
 
 
 def corruption(make, strengths):
@@ -80,6 +99,21 @@ class Flickering(Digits):
         return super().read(i) * np.random.default_rng().random((8, 8, 1))
 
 
+class Locked(Digits):
+    """A demo that keeps what cannot be sent."""
+
+    def prepare(self):
+        super().prepare()
+        self.lock = Lock()
+
+
+class Waves(Digits):
+    """Signals: one row of pixels."""
+
+    def read(self, i):
+        return super().read(i).reshape(1, -1, 1)
+
+
 def astray(index):
     n = len(index)
     return Pairing(np.arange(1, n + 1), np.arange(n), np.arange(1, n + 1))
@@ -95,9 +129,12 @@ BROKEN = [
      "the type becomes float64"),
     ("views_can_be_located", {"policies": policy(A.HorizontalFlip(), Shifted(p=1))},
      "'default'; what moves pixels is an augment.SpatialTransform"),
-    ("default_views_differ", {"policies": {**NATURAL.policies, "default": lambda view, channels: [
-        A.Resize(view.size, view.size)]}}, "transforms applied with p > 0"),
+    ("default_views_differ", {"policies": {**NATURAL.policies, "default": resized}},
+     "transforms applied with p > 0"),
     ("views_can_be_made_again", {"policies": policy(Unseeded(p=1))}, "self.random_generator"),
+    ("travels_to_other_processes", {"policies": {**NATURAL.policies, "weak":
+     lambda view, channels: [resized_crop(view)]}}, "the policy 'weak'; use functions of a module"),
+    ("travels_to_other_processes", {"demo": "locked"}, "the demo 'locked'; keep no open file"),
     ("pairings_pair", {"pairings": {"next": astray}}, "'next' gives positions outside"),
     ("corruptions_get_worse", corruption(lambda dark: Scaled(1 - dark), (0.9, 0.5, 0.1)),
      "'dark', .*: images do not get worse from strength to strength"),
@@ -120,6 +157,7 @@ def test_a_broken_plugin_breaks_its_rule_only_and_is_told_why(
     check, register, rule, changes, cause
 ):
     register("dataset", "flickering", Flickering)
+    register("dataset", "locked", Locked)
     found = check(RULES, replace(NATURAL, **changes))
     assert list(found) == [rule], found
     assert re.search(cause, found[rule]), found[rule]
@@ -134,17 +172,7 @@ def test_a_transform_for_other_channels_is_told_what_to_use(check):
     )
 
 
-def test_a_domain_of_signals_is_checked_with_signals(check, register, memory_dataset):
-    wave = np.random.default_rng(0).random((1, 64, 2)).astype(np.float32)
-
-    class Waves(memory_dataset):
-        @classmethod
-        def open(cls, *args):
-            return cls([wave] * 32, [[0, 1], [0, 1]])
-
-    def cut(view, channels):
-        return [A.RandomCrop(1, view.size), A.HorizontalFlip(p=0.5)]
-
+def test_a_domain_of_signals_is_checked_with_signals(check, register):
     register("dataset", "waves", Waves)
     signals = replace(
         NATURAL, demo="waves", policies=dict.fromkeys(("default", "weak", "upright", "eval"), cut)

@@ -65,6 +65,21 @@ class Unseeded(KNN):
         return replace(found, metrics=metrics)
 
 
+class KeepsAnArray(KNN):
+    """Puts what JSON does not have into the details."""
+
+    def evaluate(self, model, data):
+        return replace(super().evaluate(model, data), details={"k": np.int64(3)})
+
+
+class Numbered(KNN):
+    """Calls a metric by a number."""
+
+    def evaluate(self, model, data):
+        result = super().evaluate(model, data)
+        return replace(result, metrics={**result.metrics, 5: Estimate(0.5, 0.4, 0.6)})
+
+
 class TunesTheEncoder(KNN):
     """Trains the encoder that the next evaluation will get."""
 
@@ -90,6 +105,8 @@ BROKEN = [
     ("arms_can_be_compared", Undrawn, "is not in the result's jackknife"),
     ("arms_can_be_compared", Unnamed, "'acuracy' is not reported"),
     ("estimates_are_the_same_again", Unseeded, "seed what is random"),
+    ("results_can_be_stored", KeepsAnArray, "keep plain values in rows and details"),
+    ("results_can_be_stored", Numbered, "names of metrics are no texts"),
     ("leaves_the_encoder_alone", TunesTheEncoder, "fine-tune a copy"),
     ("leaves_random_states_alone", SeedsEverything, "random state of numpy"),
 ]

@@ -12,6 +12,7 @@ from ssl_kit.testing import (
     run_checks,
     summary,
 )
+from ssl_kit.testing.kit import REGISTRIES
 
 
 @pytest.fixture
@@ -109,6 +110,14 @@ def test_a_plugin_that_cannot_be_imported_is_checked_no_further(register):
         checks_for("objective", "ghost")[1]()
 
 
+def test_a_name_that_is_registered_twice_is_checked_no_further(monkeypatch):
+    list(REGISTRIES["evaluation"])
+    monkeypatch.setitem(REGISTRIES["evaluation"]._clashes, "knn", "It is registered twice.")
+    (outcome,) = run_checks("evaluation", "knn")
+    assert outcome.problem == "It is registered twice."
+    assert str(outcome).startswith("FAILED")
+
+
 def test_rules_are_counted(rules):
     rules(fine, broken)
     assert summary(list(run_checks("evaluation", "knn"))) == "2 of 3 rules hold, 1 broken, in 0 s."
@@ -138,6 +147,7 @@ def test_pytest_gets_one_test_for_each_rule():
         "estimates_are_sound",
         "arms_can_be_compared",
         "estimates_are_the_same_again",
+        "results_can_be_stored",
         "leaves_the_encoder_alone",
         "leaves_random_states_alone",
     ]

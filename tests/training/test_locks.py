@@ -63,9 +63,14 @@ def test_another_process_is_named_and_a_dead_one_leaves_no_lock(tmp_path, hold):
     assert not list(tmp_path.iterdir())
 
 
-def test_unfinished_files_of_dead_processes_are_removed_and_no_others(tmp_path):
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+@pytest.fixture
+def dead():
+    """Number of a process that has ended."""
+    return subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+
+
+def test_unfinished_files_of_dead_processes_are_removed_and_no_others(tmp_path, dead):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / f".last.pt.{dead}.tmp").touch()
     kept = {tmp_path / f".mine.{os.getpid()}.tmp", tmp_path / ".of.users.tmp"}
@@ -75,6 +80,24 @@ def test_unfinished_files_of_dead_processes_are_removed_and_no_others(tmp_path):
         pass
     assert set(tmp_path.iterdir()) == {*kept, tmp_path / "checkpoints"}
     assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_a_lock_for_one_file_leaves_unfinished_files_of_others(tmp_path, dead):
+    mine, other = (tmp_path / f".{name}.{dead}.tmp" for name in ("a[1].npz", "last.pt"))
+    for file in (mine, other):
+        file.touch()
+    with exclusive(tmp_path, ".a[1].npz.lock"):
+        pass
+    assert list(tmp_path.iterdir()) == [other]
+
+
+def test_a_training_leaves_unfinished_evaluations_which_have_a_lock_of_their_own(tmp_path, dead):
+    file = tmp_path / "evaluations" / f".knn.json.{dead}.tmp"
+    file.parent.mkdir()
+    file.touch()
+    with exclusive(tmp_path):
+        pass
+    assert file.exists()
 
 
 def test_no_command_works_where_another_process_does(finished_run, tmp_path, hold):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from os.path import splitext
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -90,7 +93,7 @@ class AudioFiles(Windows, FileDataset):
                 f"{self.files.key(file)}#{start:.10g}" if start else self.files.key(file)
                 for file, start in zip(self._file.tolist(), self._start.tolist(), strict=True)
             ],
-            np.column_stack([self._file, self._start]),
+            np.column_stack([np.array(self._in_order(groups))[self._file], self._start]),
             labels=[""] * len(self._file) if self._in_folders else None,
             groups=[groups[file] for file in self._file.tolist()],
             origins={**grouped, **self.files.origins},
@@ -148,8 +151,31 @@ class AudioFiles(Windows, FileDataset):
         folder = key.partition("/")[0] if self.options.group == "folder" and "/" in key else ""
         return self.declared_group(file) or folder or self.files.group(file)
 
+    def _in_order(self, groups: Sequence[str]) -> list[int]:
+        """Returns the number of each file as a recording: by name in its group, 2 before 10.
+
+        Numbers of files are exchanged within a group. Where this changes them they are below 0: for
+        a run that has kept numbers of files (`until`), no window of the group is then a later one.
+        """
+        numbers, members = list(range(len(groups))), dict[str, list[int]]()
+        for file, group in enumerate(groups):
+            members.setdefault(group, []).append(file)
+        for own in members.values():
+            ordered = sorted(own, key=lambda file: _natural(self.files.key(file)))
+            below = len(groups) if ordered != own else 0
+            for file, slot in zip(ordered, own, strict=True):
+                numbers[file] = slot - below
+        return numbers
+
     def _remarks(self) -> Iterable[str]:
-        """Says what was resampled, averaged, filled and left out."""
+        """Says how files are ordered, and what was resampled, averaged, filled and left out."""
+        files = Counter(self._group(file) for file in self._facts)
+        several = sum(count > 1 for count in files.values())
+        if several:
+            yield (
+                f"The recordings of {plural(several, 'group')} are in the order of their names, "
+                "with 2 before 10. Rename files whose order in time is another."
+            )
         facts, options = list(self._facts.values()), self.options
         slow = sorted({each.rate for each in facts if each.rate < options.rate})
         if slow:
@@ -219,6 +245,12 @@ class AudioFiles(Windows, FileDataset):
             with suppress(DataError):
                 loudest.append(float(np.abs(self.signal(i)).max()))
         return max(loudest)
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Returns what names are sorted by, so that 2 is before 10; endings do not count."""
+    pieces = re.split(r"([0-9]+)", splitext(name)[0])
+    return [(k % 2 == 0, int(p) if k % 2 else 0, p) for k, p in enumerate(pieces)]
 
 
 def _reason(error: Exception) -> str:

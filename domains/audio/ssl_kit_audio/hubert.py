@@ -112,10 +112,9 @@ class Hubert(Objective):
 
     def _fit(self, rows: Tensor, centers: Tensor) -> None:
         """Computes the centers from rows (n, D'); each cepstral coefficient has the same weight."""
-        rows = rows.float()  # half precision overflows in rounding
         if self.iteration == 0:
             rows = rows * self.scale.copy_(1 / rows.std(dim=0).clamp(min=1e-6))
-        centers.copy_(kmeans(torch.unique(rows.round(decimals=5), dim=0), len(centers)))
+        centers.copy_(kmeans(torch.unique(rows.float().round(decimals=5), dim=0), len(centers)))
         self.fitted.fill_(True)
 
     def forward(self, batch: Batch, phase: int = 0) -> Output:

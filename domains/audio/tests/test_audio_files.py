@@ -140,3 +140,14 @@ def test_names_of_files_give_label_and_speaker_by_a_layout(tmp_path: Path) -> No
     index = AudioFiles.open(tmp_path, AudioConfig(), labels).index
     assert [index.label(i) for i in range(3)] == ["0", "0", "1"]
     assert [index.group(i) for i in range(3)] == ["george", "lucas", "george"]
+
+
+def test_recordings_of_a_speaker_are_in_the_natural_order_of_their_names(tmp_path: Path) -> None:
+    for i in (1, 2, 10):
+        write(tmp_path / "speaker" / f"talk {i}.wav")
+    index = opened(tmp_path, group="folder").index
+    order = np.lexsort(index.positions.T[::-1]).tolist()
+    assert [index.key(i).partition("#")[0] for i in order[::2]] == [
+        f"speaker/talk {i}.wav" for i in (1, 2, 10)
+    ]
+    assert any("in the order of their names" in remark for remark in index.remarks)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
-import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ssl_kit import Config, DataError, Image, Index, UsageError
+from ssl_kit import Config, DataError, Image, Index
 from ssl_kit.data import (
     FileDataset,
+    LocalPath,
     evenly_spaced,
     index_files,
     keep_open,
@@ -26,8 +25,10 @@ from ssl_kit.data import (
     walk,
 )
 
-from .notes import label_of
+from .intervals import matched, read_intervals
+from .notes import labels_of
 from .pictures import Reals
+from .recording_order import Recording, numbered
 from .source_base import Note
 from .wristband import CHANNELS, Session
 
@@ -35,7 +36,6 @@ _FILES = tuple(f"{signal.upper()}.csv" for signal in CHANNELS)
 _LOOKED_AT = 1000  # files
 _SAMPLED = 16  # windows that mean and deviation of a session are measured on
 _DEVIATIONS = 6.0  # that fill the range of an image
-_COLUMNS = ("subject", "start", "end", "label")
 Signal = Literal["acc", "bvp", "eda", "hr", "ibi", "temp"]
 
 
@@ -73,7 +73,7 @@ class EmpaticaConfig(Config):
         ),
     ] = 1.0
     intervals: Annotated[
-        str,
+        LocalPath,
         Field(
             description="CSV with columns subject, start, end (Unix seconds) and label; subjects "
             "are folders, in any case, with or without the word subject. A window has the label of "
@@ -104,10 +104,12 @@ class Empatica(FileDataset):
         self._tasks, unmatched = self._find_intervals()
         self._moments: dict[int, NDArray[np.float32]] = {}
         starts = self.inspect(self._starts)
-        self._lay_out([starts.get(number, np.zeros(1)) for number in range(len(self.files))])
+        in_order = self._lay_out(
+            [starts.get(number, np.zeros(1)) for number in range(len(self.files))]
+        )
         if self._value_range is None and options.scale == "session":
             self._value_range = np.tile([-_DEVIATIONS, _DEVIATIONS], (len(self.channels), 1))
-        remarks = (*unmatched, *[_STANDARDIZED] * (options.scale == "session"))
+        remarks = (*unmatched, *in_order, *[_STANDARDIZED] * (options.scale == "session"))
         self.index = replace(self.index, remarks=(*self.index.remarks, *remarks))
 
     def _find_intervals(self) -> tuple[dict[str, list[Note]], list[str]]:
@@ -187,20 +189,32 @@ class Empatica(FileDataset):
         stride = options.stride or options.window
         return np.arange(math.floor(last / stride) + 1, dtype=np.float64) * stride
 
-    def _lay_out(self, starts: list[NDArray[np.float64]]) -> None:
-        """Sets the index."""
+    def _lay_out(self, starts: list[NDArray[np.float64]]) -> list[str]:
+        """Sets the index; returns remarks on the order of the sessions."""
         self._number = parents_of(starts).astype(np.int32)
         self._start = np.concatenate(starts)
         numbers = self._number.tolist()
+        groups = [self.declared_group(n) or self._subject(n) for n in range(len(starts))]
+        recordings, remarks = numbered(
+            [self._recording(n, group) for n, group in enumerate(groups)], len(starts)
+        )
         pairs = zip(numbers, self._start.tolist(), strict=True)
         self.index = self.files.expand(
             self._number,
             [f"{self.name_of(number)}#{start:.10g}" for number, start in pairs],
-            np.column_stack([self._number, self._start]),
+            np.column_stack([np.array(recordings)[self._number], self._start]),
             labels=[label for n, each in enumerate(starts) for label in self._labels(n, each)],
-            groups=[self.declared_group(n) or self._subject(n) for n in numbers],
+            groups=[groups[n] for n in numbers],
             origins={"group": "names of folders (subjects)", **self.files.origins},
         )
+        return remarks
+
+    def _recording(self, number: int, group: str) -> Recording:
+        name = self.name_of(number)
+        if number in self.faults:
+            return Recording(number, 0, name, group, None, 0.0)
+        session = self._session(number)
+        return Recording(number, 0, name, group, session.start, session.stop - session.start)
 
     def _labels(self, number: int, starts: NDArray[np.float64]) -> list[str]:
         """Returns the labels of a session's windows: of intervals, or of its row in labels.csv."""
@@ -211,7 +225,7 @@ class Empatica(FileDataset):
             Note(note.start - begin, note.stop - begin, note.text)
             for note in self._tasks.get(self._subject(number), [])
         ]
-        return [label_of(start, self.options.window, notes) for start in starts.tolist()]
+        return labels_of(starts, self.options.window, notes)
 
     def read(self, i: int) -> Image:
         """Returns window i, (1, T, C) float32.
@@ -247,54 +261,3 @@ class Empatica(FileDataset):
 @keep_open(64)
 def _open(folder: Path, signals: tuple[str, ...]) -> Session:
     return Session(folder, signals)
-
-
-def matched(subjects: Collection[str], names: Collection[str]) -> dict[str, str]:
-    """Returns the name that a table has for a subject, for all subjects that it has.
-
-    Names are compared regardless of case, blanks, "_", "-" and a leading word "subject". Where
-    several subjects or several names are then equal, only an equal spelling counts.
-
-    Args:
-        subjects: Subjects of the data.
-        names: Subjects of the table.
-    """
-    of_data, of_table = (Counter(map(_plain, each)) for each in (subjects, names))
-    known = {_plain(name): name for name in names}
-    found = {}
-    for subject in subjects:
-        plain = _plain(subject)
-        if subject in names:
-            found[subject] = subject
-        elif of_data[plain] == of_table[plain] == 1:
-            found[subject] = known[plain]
-    return found
-
-
-def _plain(name: str) -> str:
-    letters = re.sub(r"[\s_-]", "", name.casefold())
-    return letters.removeprefix("subject") or letters
-
-
-def read_intervals(table: Path) -> dict[str, list[Note]]:
-    """Reads a CSV of subject, start, end, label in any case; the times are Unix seconds.
-
-    Raises:
-        UsageError: If it is missing or no such table.
-    """
-    if not table.exists():
-        raise UsageError(f"data.options.intervals '{table}' does not exist.")
-    intervals: dict[str, list[Note]] = {}
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-            for row in reader:
-                subject, start, end, label = (row[name].strip() for name in _COLUMNS)
-                intervals.setdefault(subject, []).append(Note(float(start), float(end), label))
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError, KeyError, AttributeError):
-        raise UsageError(
-            f"data.options.intervals '{table}' is no CSV with the columns {', '.join(_COLUMNS)}, "
-            "times in Unix seconds."
-        ) from None
-    return intervals

@@ -14,6 +14,7 @@ from ssl_kit import DataError
 _BLOCK = 2**20  # bytes read at once
 _APART = 1024  # lines between two known offsets
 _MOST_COLUMNS = 1024
+_BESIDE_COMMAS = (";", "\t")  # delimiters with which 1,5 is a number
 _MANY = 16  # line feeds that are not all behind a carriage return by chance
 
 
@@ -75,6 +76,8 @@ class Lines:
 
     def _split(self, line: str) -> list[str]:
         fields = [field.strip().strip('"') for field in line.split(self._delimiter or None)]
+        if self._delimiter in _BESIDE_COMMAS:
+            fields = [_with_point(field) for field in fields]
         if len(fields) > _MOST_COLUMNS:
             raise DataError(f"has {len(fields)} columns; up to {_MOST_COLUMNS} are read")
         return fields
@@ -115,7 +118,7 @@ class Lines:
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror or error}") from error
         lines = [line.decode("utf-8-sig", errors="replace") for line in text]
-        if self._delimiter in (";", "\t"):  # 1,5 is a number
+        if self._delimiter in _BESIDE_COMMAS:
             lines = [line.replace(",", ".") for line in lines]
         try:
             return np.loadtxt(
@@ -129,6 +132,12 @@ class Lines:
             raise DataError(
                 f"its lines {first + 1} to {last} are not numbers in equal columns"
             ) from None
+
+
+def _with_point(field: str) -> str:
+    """Returns a number with a decimal comma with a point; other fields stay as they are."""
+    number = field.replace(",", ".")
+    return number if is_number(number) else field
 
 
 def _zero(field: str) -> float:

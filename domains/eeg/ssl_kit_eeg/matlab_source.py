@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import DataError, UsageError
+from ssl_kit import DataError
 from ssl_kit.data import MatFile, read_matlab, shape_of
 
 from .channel_types import types_of
 from .electrodes import canonical
-from .source_base import Reals, Source, spans_between
+from .source_base import NoRateError, Reals, Source, spans_between
 
 _RATES = ("srate", "fs", "fsample", "sfreq", "samplingrate", "sampling_rate", "sample_rate", "hz")
 _NAMES = ("chanlocs.labels", "ch_names", "channels", "channel_names", "clab", "labels", "label")
@@ -35,7 +35,7 @@ class MatlabSource(Source):
 
         Raises:
             DataError: If it is not clear which array is the signal.
-            UsageError: If the file has no sampling rate, and none is given.
+            NoRateError: If the file has no sampling rate, and none is given.
         """
         content = read_matlab(path)
         name = variable if variable else _signal_in(content)
@@ -43,9 +43,9 @@ class MatlabSource(Source):
         labels = _near(content.texts, _NAMES) or []
         self._rate = rate or _rate_in(content)
         if not self._rate:
-            raise UsageError(
-                "A MATLAB file without a number called fs or srate does not say how many samples "
-                f"there are in a second ({content.listed()}). Give --set data.options.rate=HZ."
+            raise NoRateError(
+                "has no number called fs or srate that gives the samples in a second "
+                f"({content.listed()}); --set data.options.rate=HZ gives it"
             )
         self._samples, trials = _by_channel(array, len(labels))
         count = len(self._samples)

@@ -57,7 +57,7 @@ class MneSource(Source):
         self._set_types([name for name, _ in typed], [kind for _, kind in typed])
         self.bad = frozenset(names[labels.index(name)] for name in raw.info["bads"])
         date = raw.info["meas_date"]
-        self.began = None if date is None else date.timestamp()
+        self.began = None if date is None else date.timestamp() + raw.first_time
         self._keep_notes(path)
 
     def _keep_notes(self, path: Path) -> None:

@@ -10,7 +10,7 @@ from ssl_kit import UnknownNameError
 
 from .electrodes import canonical
 from .signals import is_fast
-from .source_base import Source
+from .source_base import Facts
 
 _COMMON = 0.9  # share of the recordings that have a channel which is used
 _LISTED = 20  # channels that a remark names
@@ -31,7 +31,7 @@ class Montage:
     remarks: tuple[str, ...]
 
 
-def usable(source: Source, wanted: Sequence[str], lowest: float) -> tuple[str, ...]:
+def usable(source: Facts, wanted: Sequence[str], lowest: float) -> tuple[str, ...]:
     """Returns the channels that may be read.
 
     Args:
@@ -46,7 +46,7 @@ def usable(source: Source, wanted: Sequence[str], lowest: float) -> tuple[str, .
     return tuple(n for n in names if is_fast(source.rate_of(n), lowest)) or names
 
 
-def choose(sources: Mapping[int, Source], wanted: Sequence[str], lowest: float) -> Montage:
+def choose(sources: Mapping[int, Facts], wanted: Sequence[str], lowest: float) -> Montage:
     """Decides on the channels; names are compared regardless of capitals.
 
     Args:
@@ -95,7 +95,7 @@ def _wanted(wanted: Sequence[str], spelling: Mapping[str, str]) -> tuple[str, ..
 
 
 def _remarks(
-    sources: Mapping[int, Source], count: Mapping[str, int], chosen: set[str], slow: list[str]
+    sources: Mapping[int, Facts], count: Mapping[str, int], chosen: set[str], slow: list[str]
 ) -> Iterable[str]:
     """Yields what is left out without having been asked for."""
     with_eeg = [source for source in sources.values() if source.names]
@@ -133,7 +133,7 @@ def _remarks(
         )
 
 
-def _of_files(sources: Iterable[Source]) -> Iterable[str]:
+def _of_files(sources: Iterable[Facts]) -> Iterable[str]:
     """Yields what was assumed about single files, with their number."""
     listed = list(sources)
     for remark, number in Counter(text for each in listed for text in each.remarks).items():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .source_base import Note, Source
+from .source_base import Facts, Note
 
 _ALIKE = 6  # characters that the names of a recording and of its hypnogram begin with
 
@@ -34,29 +34,42 @@ def good_starts(
     return starts
 
 
-def label_of(start: float, window: float, notes: Sequence[Note]) -> str:
-    """Returns the annotation that covers most of a window, "" if it covers less than half.
+def labels_of(starts: NDArray[np.float64], window: float, notes: Iterable[Note]) -> list[str]:
+    """Returns the annotation that covers most of each window, "" if it covers less than half.
 
     Args:
-        start: Start of the window in seconds.
+        starts: (n,) starts of the windows in seconds.
         window: Length of a window in seconds.
         notes: Annotations of the recording.
     """
-    shares = [
-        (min(note.stop, start + window) - max(note.start, start), note.text)
-        for note in notes
-        if not of_bad_times(note)
-    ]
-    most, text = max(shares, default=(0.0, ""))
-    return text if most >= window / 2 else ""
+    waiting = sorted(
+        (note for note in notes if _may_label(note, window)), key=lambda note: -note.start
+    )
+    labels, current = [""] * len(starts), list[Note]()
+    for i in np.argsort(starts, kind="stable").tolist():
+        start = float(starts[i])
+        while waiting and waiting[-1].start < start + window:
+            current.append(waiting.pop())
+        current = [note for note in current if note.stop > start]
+        shares = [
+            (min(note.stop, start + window) - max(note.start, start), note.text) for note in current
+        ]
+        most, text = max(shares, default=(0.0, ""))
+        labels[i] = text if most >= window / 2 else ""
+    return labels
+
+
+def _may_label(note: Note, window: float) -> bool:
+    """Tells whether a note is long enough to label a window, and not of a bad time."""
+    return note.stop - note.start >= window / 2 and not of_bad_times(note)
 
 
 def has_labels(notes: Sequence[Note], window: float) -> bool:
     """Tells whether an annotation is long enough to label a window of some seconds."""
-    return any(note.stop - note.start >= window / 2 and not of_bad_times(note) for note in notes)
+    return any(_may_label(note, window) for note in notes)
 
 
-def borrowed(key: str, source: Source, others: Mapping[str, Source]) -> list[Note]:
+def borrowed(key: str, source: Facts, others: Mapping[str, Facts]) -> list[Note]:
     """Returns the annotations that a file without signals holds for a recording, on its clock.
 
     Of the files in the same folder it is the one with the longest common beginning of the name, at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .recording_config import RecordingConfig
-from .source_base import Source
+from .source_base import Facts
 
 _SMALL, _BIG = 0.2, 500.0  # standard deviations between which microvolts are plausible
 _SETS, _LISTED = 5, 8  # sets of channels, and channels of each, that an error lists
@@ -25,7 +25,7 @@ def of_amplitude(usual: float) -> Iterable[str]:
         )
 
 
-def of_options(sources: Collection[Source], options: RecordingConfig) -> Iterable[str]:
+def of_options(sources: Collection[Facts], options: RecordingConfig) -> Iterable[str]:
     """Yields the length of the recordings, and which options have no or another effect.
 
     Args:
@@ -62,7 +62,7 @@ def of_annotations(count: int) -> Iterable[str]:
         yield f"{files} annotations; --set data.options.annotations=true makes them labels."
 
 
-def strays(names: Iterable[str], sources: Iterable[Source]) -> Iterable[str]:
+def strays(names: Iterable[str], sources: Iterable[Facts]) -> Iterable[str]:
     """Yields a remark if there are data files that no header names.
 
     Args:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from os.path import splitext
 from pathlib import Path
 
 import mne
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_kit import DataError, Index
+from ssl_kit import DataError, Index, UsageError
 from ssl_kit.data import FileDataset, evenly_spaced, index_files, walk
 
+from .cutting import FAULTY, Cut, windows_of
 from .montage import Montage, choose, usable
-from .notes import borrowed, good_starts, has_labels, label_of
+from .notes import borrowed
 from .reader_remarks import listed_sets, of_amplitude, of_annotations, of_options, strays
 from .recording_config import RecordingConfig as RecordingConfig
+from .recording_order import Recording, numbered
 from .signals import Reals, averaged, unlike
-from .source_base import Source, Span
+from .source_base import NoRateError, Outline, Source
 from .sources import BINARY, TEXT, open_source
 from .window_reading import by_rate, read_filtered
 from .windows import Windows
@@ -31,26 +33,6 @@ _log = logging.getLogger("ssl_kit")
 _LOOKED_AT = 8  # windows that tell the amplitude
 _DATA = (".eeg", ".dat", ".avg", ".seg", ".fdt")  # beside the headers that are read
 _COMPANIONS = (*_DATA, ".vmrk", ".amrk")
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """Windows of one file.
-
-    Attributes:
-        starts: (n,) seconds.
-        spans: Span of each window.
-        labels: Label of each window by the annotations; [] if they are not used.
-        annotated: Whether an annotation is long enough for a label.
-    """
-
-    starts: NDArray[np.float64]
-    spans: list[Span]
-    labels: list[str]
-    annotated: bool = False
-
-
-_FAULTY = _Cut(np.zeros(1), [Span(0, 0, 0)], [""])  # one window, which cannot be read
 
 
 class Recordings(Windows, FileDataset):
@@ -68,10 +50,10 @@ class Recordings(Windows, FileDataset):
     def prepare(self) -> None:
         """Reads the header of each recording and decides on its windows."""
         super().prepare()
-        cuts = self._look()
-        known = self._choose()
+        outlines, cuts = self._look()
+        known = self._choose(outlines)
         self.refuse_if_all_fail(cuts.keys() - self.faults.keys())
-        cuts |= dict.fromkeys(self.faults, _FAULTY)
+        cuts |= dict.fromkeys(self.faults, FAULTY)
         self._lay_out(dict(sorted(cuts.items())))
         self._show(self._names, self.options.resample, known)
         found = sum(cut.annotated for cut in cuts.values()) if self._lacks_labels else 0
@@ -121,102 +103,102 @@ class Recordings(Windows, FileDataset):
         """The channels that were chosen, and the lowest frequency."""
         return self.options.channels, self.options.band[0]
 
-    def _look(self) -> dict[int, _Cut]:
-        """Cuts every file that has a signal."""
+    def _look(self) -> tuple[dict[int, Outline], dict[int, Cut]]:
+        """Opens every file once; returns the facts of those with a signal, and their windows."""
         names = [self.files.key(file) for file in range(len(self.files))]
         recordings = [i for i, name in enumerate(names) if name.rpartition("/")[2] != "labels.csv"]
-        channels = self.inspect(lambda file: usable(self._source(file), *self._asked), recordings)
-        listed_elsewhere = self._continued(channels)
-        channels = {i: names for i, names in channels.items() if i not in listed_elsewhere}
-        self._with_signal = [file for file, listed in channels.items() if listed]
-        silent = {names[i]: self._source(i) for i, listed in channels.items() if not listed}
+        outlines = self._outlines(recordings)
+        listed_elsewhere = self._continued(outlines)
+        outlines = {i: each for i, each in outlines.items() if i not in listed_elsewhere}
+        silent = {names[i]: o for i, o in outlines.items() if not (o.names or o.others)}
         if silent:
             _log.info("%d files hold annotations and no signal.", len(silent))
-        cuts = self.inspect(lambda file: self._cut(file, silent), self._with_signal)
+        outlines = {i: each for i, each in outlines.items() if names[i] not in silent}
+
+        def cut_file(file: int) -> Cut:
+            facts = outlines[file]
+            notes = [*facts.notes, *borrowed(names[file], facts, silent)]
+            return windows_of(facts, self.options, notes)
+
+        cuts = self.inspect(cut_file, outlines)
         if not cuts:
             raise DataError(f"'{self.path}' holds annotations and no signal.")
-        return cuts
+        return outlines, cuts
 
-    def _continued(self, files: Iterable[int]) -> set[int]:
+    def _outlines(self, recordings: Sequence[int]) -> dict[int, Outline]:
+        """Returns the facts of the recordings that can be opened.
+
+        Raises:
+            UsageError: If none declares its sampling rate.
+        """
+        without_rate: set[int] = set()
+
+        def look(file: int) -> Outline:
+            try:
+                return Outline(self._source(file))
+            except NoRateError:
+                without_rate.add(file)
+                raise
+
+        try:
+            return self.inspect(look, recordings)
+        except DataError as error:
+            if without_rate == self.faults.keys():
+                raise UsageError(str(error)) from None
+            raise
+
+    def _continued(self, outlines: Mapping[int, Outline]) -> set[int]:
         """Returns the files that another file names as its continuation, as parts of a long FIF."""
-        own = {file: self.path_of(file).resolve() for file in files}
+        own = {file: self.path_of(file).resolve() for file in outlines}
         parts = {
             part.resolve()
-            for file in own
-            for part in self._source(file).parts
+            for file, outline in outlines.items()
+            for part in outline.parts
             if part.resolve() != own[file]
         }
         return {file for file, path in own.items() if path in parts}
 
-    def _cut(self, file: int, silent: dict[str, Source]) -> _Cut:
-        options, source = self.options, self._source(file)
-        starts = np.concatenate([self._starts(span, source.rate) for span in source.spans])
-        if not len(starts):
-            longest = max(span.seconds for span in source.spans)
-            apart = " without a pause" if len(source.spans) > 1 else ""
-            apart += " or a change of subject or label" if source.spans[-1].part else ""
-            raise DataError(
-                f"lasts {longest:.3g} s{apart}, less than data.options.window {options.window:g}"
-            )
-        notes = [*source.notes, *borrowed(self.files.key(file), source, silent)]
-        starts = good_starts(starts, options.window, notes)
-        if not len(starts):
-            raise DataError("is annotated as bad throughout")
-        window, times = options.window, starts.tolist()
-        spans = [source.span_at(start) for start in times]
-        labels = [label_of(start, window, notes) for start in times if options.annotations]
-        return _Cut(starts, spans, labels, has_labels(notes, window))
-
-    def _starts(self, span: Span, rate: float) -> NDArray[np.float64]:
-        """Returns when the windows of a span start, by the clock."""
-        stride = self.options.stride or self.options.window
-        last = span.seconds - self.options.window + 0.5 / rate
-        return (
-            span.start + np.arange(max(0, math.floor(last / stride) + 1), dtype=np.float64) * stride
-        )
-
-    def _choose(self) -> dict[str, NDArray[np.float64]]:
+    def _choose(self, outlines: Mapping[int, Outline]) -> dict[str, NDArray[np.float64]]:
         """Decides on the channels; returns the places of electrodes that the first file gives.
 
         Raises:
             UsageError: If no recording has a channel that was chosen.
             DataError: If the recordings share no channel.
         """
-        sources = {file: self._source(file) for file in self._with_signal}
-        montage = choose(sources, *self._asked)
+        montage = choose(outlines, *self._asked)
         self._names = montage.names
         if not self._names:
-            has = {self.files.key(i): usable(each, *self._asked) for i, each in sources.items()}
+            has = {self.files.key(i): usable(each, *self._asked) for i, each in outlines.items()}
             raise DataError(
                 f"The recordings in '{self.path}' have no channel in common: {listed_sets(has)}. "
                 "Give --data recordings of one kind, or choose data.options.channels."
             )
         for file, name in montage.lacking.items():
             self.faults.setdefault(file, f"has no channel {name}")
-        self._remark(sources, montage)
+        self._remark(outlines, montage)
         if self.options.image != "topography":
             return {}
-        complete = (file for file in sources if file not in montage.lacking)
-        return next((dict(sources[file].places) for file in complete), {})
+        complete = (file for file in outlines if file not in montage.lacking)
+        return next((dict(self._source(file).places) for file in complete), {})
 
-    def _remark(self, sources: Mapping[int, Source], montage: Montage) -> None:
+    def _remark(self, outlines: Mapping[int, Outline], montage: Montage) -> None:
         """Adds what was assumed and left out to the remarks on the files."""
-        read = [each for file, each in sources.items() if file not in self.faults]
+        read = [each for file, each in outlines.items() if file not in self.faults]
         found = [key for key in walk(self.path) if key.lower().endswith(_DATA)]
-        unnamed = () if self.faults else strays(found, sources.values())  # a faulty one may name it
+        # a faulty recording may name data files
+        unnamed = () if self.faults else strays(found, outlines.values())
         remarks = (*unnamed, *montage.remarks, *of_options(read, self.options))
         self.files = replace(self.files, remarks=(*self.files.remarks, *remarks))
 
-    def _lay_out(self, cuts: dict[int, _Cut]) -> None:
+    def _lay_out(self, cuts: dict[int, Cut]) -> None:
         """Sets the index: the windows of good recordings, and one entry for each faulty one."""
         files = np.array(list(cuts))
         counts = [len(cut.starts) for cut in cuts.values()]
         self._file = np.repeat(files, counts).astype(np.int32)
         self._start = np.concatenate([cut.starts for cut in cuts.values()])
         groups = [group for file, cut in cuts.items() for group in self._groups(file, cut)]
-        parts = np.array([span.part for cut in cuts.values() for span in cut.spans])
-        recordings = self._file + parts * len(self.files)
-        self.index = self.files.expand(
+        recordings, remarks = self._recordings(cuts, groups)
+        index = self.files.expand(
             self._file,
             [
                 f"{self.files.key(file)}#{start:.10g}"
@@ -227,8 +209,25 @@ class Recordings(Windows, FileDataset):
             groups=groups,
             origins=self._origins(cuts, groups),
         )
+        self.index = replace(index, remarks=(*index.remarks, *remarks))
 
-    def _labels(self, cuts: dict[int, _Cut]) -> list[str]:
+    def _recordings(
+        self, cuts: Mapping[int, Cut], groups: Sequence[str]
+    ) -> tuple[NDArray[np.int64], list[str]]:
+        """Returns the number of the recording of each window, (n,), and remarks on their order."""
+        windows = [(file, span.part) for file, each in cuts.items() for span in each.spans]
+        names = {file: splitext(self.files.key(file))[0] for file in cuts}
+        recordings = {
+            (file, part): Recording(
+                file, part, names[file], group, cuts[file].began, cuts[file].seconds
+            )
+            for (file, part), group in zip(windows, groups, strict=True)
+        }
+        numbers, remarks = numbered(list(recordings.values()), len(self.files))
+        number = dict(zip(recordings, numbers, strict=True))
+        return np.array([number[window] for window in windows]), remarks
+
+    def _labels(self, cuts: dict[int, Cut]) -> list[str]:
         """Returns the label of each window: of annotations where asked for, else of its file.
 
         The label of a file comes from labels.csv, then from its own column, then from its folder.
@@ -242,7 +241,7 @@ class Recordings(Windows, FileDataset):
             labels += [declared or span.label or in_folder for span in cut.spans]
         return labels
 
-    def _origins(self, cuts: Mapping[int, _Cut], groups: Sequence[str]) -> dict[str, str]:
+    def _origins(self, cuts: Mapping[int, Cut], groups: Sequence[str]) -> dict[str, str]:
         """Says how labels and groups were found, where it is not as declared."""
         folders = self.options.group == "folder"
         found = {"group": f"names of {'folders' if folders else 'files'} (subjects)"}
@@ -258,7 +257,7 @@ class Recordings(Windows, FileDataset):
         annotated = {"label": "annotations of the recordings"} if self.options.annotations else {}
         return {**inferred, **self.files.origins, **columns, **declared, **annotated}
 
-    def _groups(self, file: int, cut: _Cut) -> list[str]:
+    def _groups(self, file: int, cut: Cut) -> list[str]:
         """Returns the group of each window of a file.
 
         It is the declared group, that of the file's own column, the subject of a BIDS name, the

@@ -8,14 +8,19 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_kit import DataError
+
 from .channel_types import Type
 
 Reals = NDArray[np.float32]
+
+
+class NoRateError(DataError):
+    """A recording does not declare its sampling rate, and none was given."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +53,14 @@ class Span:
     label: str = ""
 
 
-class Source(ABC):
-    """An open recording.
+class Facts(ABC):
+    """What a recording says of itself.
 
     Attributes:
         declares_rate: Whether the file, and not the option `rate`, gives the sampling rate.
         names: Names of the EEG channels.
         others: Names of further channels.
         assumed: Those of `names` that are EEG only because the file has no known electrode.
-        bad: Names of the channels that the file declares bad.
         notes: Annotations.
         spans: Parts without a pause and of one subject and label, in the order of time.
         began: Start of the recording, Unix time in seconds; None if the file does not tell it.
@@ -64,24 +68,15 @@ class Source(ABC):
         remarks: What was assumed about the file, sentences without its name.
     """
 
-    declares_rate: ClassVar[bool] = True
+    declares_rate: bool = True
     names: tuple[str, ...]
     others: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
-    bad: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = ()
     spans: tuple[Span, ...]
     began: float | None = None
     parts: tuple[Path, ...] = ()
     remarks: tuple[str, ...] = ()
-
-    def _set_types(self, names: Sequence[str], types: Sequence[Type]) -> None:
-        """Sets the EEG channels: those of unknown type count if the file has no others."""
-        typed = list(zip(names, types, strict=True))
-        eeg = tuple(name for name, kind in typed if kind == "eeg")
-        unknown = tuple(name for name, kind in typed if kind == "unknown")
-        self.names, self.assumed = eeg or unknown, () if eeg else unknown
-        self.others = tuple(name for name in names if name not in self.names)
 
     @abstractmethod
     def rate_of(self, name: str) -> float:
@@ -97,6 +92,45 @@ class Source(ABC):
         """Length of the signal without the pauses, in seconds."""
         return sum(span.seconds for span in self.spans)
 
+    def span_at(self, time: float) -> Span:
+        """Returns the span in which a window starts, whose time is in seconds by the clock."""
+        later = bisect_right(self.spans, time + 1e-6, key=lambda span: span.start)
+        return self.spans[max(0, later - 1)]
+
+
+class Outline(Facts):
+    """The facts of a recording without its samples: those of all recordings fit into memory."""
+
+    def __init__(self, source: Source) -> None:
+        """Copies the facts."""
+        self.declares_rate = source.declares_rate
+        self.names, self.others, self.assumed = source.names, source.others, source.assumed
+        self.notes, self.spans, self.began = source.notes, source.spans, source.began
+        self.parts, self.remarks = source.parts, source.remarks
+        self._rates = {name: source.rate_of(name) for name in (*self.names, *self.others)}
+
+    def rate_of(self, name: str) -> float:
+        """Returns the sampling rate of a channel in Hz."""
+        return self._rates[name]
+
+
+class Source(Facts):
+    """An open recording.
+
+    Attributes:
+        bad: Names of the channels that the file declares bad.
+    """
+
+    bad: frozenset[str] = frozenset()
+
+    def _set_types(self, names: Sequence[str], types: Sequence[Type]) -> None:
+        """Sets the EEG channels: those of unknown type count if the file has no others."""
+        typed = list(zip(names, types, strict=True))
+        eeg = tuple(name for name, kind in typed if kind == "eeg")
+        unknown = tuple(name for name, kind in typed if kind == "unknown")
+        self.names, self.assumed = eeg or unknown, () if eeg else unknown
+        self.others = tuple(name for name in names if name not in self.names)
+
     @property
     def samples(self) -> int:
         """Number of samples of a channel with the highest rate."""
@@ -106,11 +140,6 @@ class Source(ABC):
     def places(self) -> dict[str, NDArray[np.float64]]:
         """Positions of electrodes, (3,) in meters, as far as the file gives them."""
         return {}
-
-    def span_at(self, time: float) -> Span:
-        """Returns the span in which a window starts, whose time is in seconds by the clock."""
-        later = bisect_right(self.spans, time + 1e-6, key=lambda span: span.start)
-        return self.spans[max(0, later - 1)]
 
     @abstractmethod
     def read(self, start: int, stop: int, names: Sequence[str]) -> Reals:

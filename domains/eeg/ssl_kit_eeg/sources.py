@@ -26,8 +26,8 @@ def open_source(path: Path, rate: float = 0, variable: str = "") -> Source:
         variable: Array of a MATLAB file; "" is the one that is called like a signal.
 
     Raises:
-        DataError: If the file cannot be used.
-        UsageError: If the file does not declare its rate and none is given.
+        DataError: If the file cannot be used; NoRateError if a MATLAB file declares no rate.
+        UsageError: If the file is text, which declares no rate, and none is given.
     """
     if path.suffix.lower() == ".mat":
         return _open_matlab(path, rate, variable)

@@ -178,3 +178,26 @@ def test_options_that_give_the_channels_of_an_encoder(tmp_path: Path) -> None:
     wanted = (*CHANNELS["temp"], *CHANNELS["acc"])
     assert data.options_for(wanted) == {"signals": ["temp", "acc"]}
     assert data.options_for(wanted[:-1]) == {}
+
+
+def test_sessions_of_a_subject_follow_the_clock(tmp_path: Path) -> None:
+    for name, start in (("Final", 3e6), ("Midterm 1", 1e6), ("Midterm 2", 2e6)):
+        write(tmp_path / "S1" / name, "EDA", start, 4, np.ones(400))
+        write(tmp_path / "S1" / name, "TEMP", start, 4, np.ones(400))
+    data = opened(tmp_path, signals=["eda", "temp"], subject=2, window=40)
+    order = np.lexsort(data.index.positions.T[::-1]).tolist()
+    assert [data.index.key(i).partition("#")[0] for i in order] == [
+        f"S1/{name}"
+        for name in ("Midterm 1", "Midterm 1", "Midterm 2", "Midterm 2", "Final", "Final")
+    ]
+    assert "The recordings of 1 group are in the order of their start times." in data.index.remarks
+
+
+def test_intervals_are_found_from_another_folder(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tasks.csv").write_text("subject,start,end,label\nS01,1000,1062,rest\n")
+    monkeypatch.chdir(tmp_path)
+    options = EmpaticaConfig(window=20, intervals="tasks.csv")
+    monkeypatch.chdir("/")
+    assert Empatica.open(session, options).index.label(0) == "rest"

@@ -3,18 +3,23 @@ from __future__ import annotations
 import pickle
 import shutil
 import tracemalloc
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import mne
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from ssl_kit import DataError, UsageError
+from ssl_kit.data.in_time import is_later
 from ssl_kit_eeg.electrodes import canonical
-from ssl_kit_eeg.notes import label_of
+from ssl_kit_eeg.notes import labels_of
 from ssl_kit_eeg.recordings import RecordingConfig, Recordings
+from ssl_kit_eeg.source_base import Note
 from ssl_kit_eeg.sources import open_source
 
 
@@ -404,3 +409,116 @@ def test_remarks_tell_the_length_and_options_without_effect(write_fif) -> None:
     assert "Windows of 5 s at 64 Hz, 90 seconds in all." in remarks
     assert "data.options.band ends at 45 Hz, but it is cut to 32 Hz" in remarks
     assert "data.options.rate is ignored for 1 of 1 recordings" in remarks
+
+
+def in_time(data: Recordings) -> list[str]:
+    """Returns the recordings, or parts of files, in the order of their positions."""
+    order = np.lexsort(data.index.positions.T[::-1])
+    return list(dict.fromkeys(data.index.key(i).partition("#")[0] for i in order.tolist()))
+
+
+def test_runs_without_a_clock_are_in_the_natural_order_of_their_names(write_edf, tmp_path) -> None:
+    names = [f"sub-01_run-{run}.edf" for run in range(1, 13)]
+    for name in names:
+        write_edf(sine(10, 100, 6), name=name)
+    data = opened(tmp_path)
+    assert in_time(data) == names
+    assert any(
+        "The recordings of 1 group are in the order of their names" in each
+        for each in data.index.remarks
+    )
+
+
+def test_recordings_of_a_subject_follow_the_clock(write_edf, tmp_path: Path) -> None:
+    for name, began in (
+        ("Final", "03.02.20"),
+        ("Midterm 2", "02.02.20"),
+        ("Midterm 10", "01.02.20"),
+    ):
+        write_edf(sine(10, 100, 12), name=f"sub-1/{name}.edf", began=f"{began}10.00.00")
+    (tmp_path / "sub-1" / "Start.edf").write_bytes(b"damaged")
+    data = opened(tmp_path)
+    assert in_time(data)[:3] == [f"sub-1/{n}.edf" for n in ("Midterm 10", "Midterm 2", "Final")]
+    remark = "The recordings of 1 group are in the order of their start times."
+    assert remark in data.index.remarks
+    earlier = {0: (0.0, 0.0)}  # what data.until kept when recordings were numbered by file
+    assert not is_later(data.index, np.arange(6), earlier).any()
+
+
+def test_parts_of_one_text_file_stay_together(tmp_path: Path) -> None:
+    rows = [f"1,{label},{i % 7 - 3}" for label in ("a", "b", "c") for i in range(600)]
+    for name in ("A.csv", "B.csv"):
+        (tmp_path / name).write_text("\n".join(["subject,label,Cz", *rows]))
+    data = opened(tmp_path, rate=100)
+    order = np.lexsort(data.index.positions.T[::-1]).tolist()
+    assert [data.index.key(i)[:1] + data.index.label(i) for i in order] == [
+        "Aa", "Ab", "Ac", "Ba", "Bb", "Bc",
+    ]  # fmt: skip
+
+
+def test_one_file_without_a_rate_does_not_stop_the_others(write_edf, tmp_path: Path) -> None:
+    write_edf(sine(10, 100, 6))
+    savemat(tmp_path / "montage.mat", {"pos": np.ones((64, 3))})
+    data = opened(tmp_path)
+    assert len(data) == 2
+    with pytest.raises(DataError, match=r"no number called fs or srate.*pos 64x3"):
+        data[1]
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_text_with_decimal_commas_and_no_header_keeps_its_first_sample(
+    tmp_path: Path, mark: str
+) -> None:
+    (tmp_path / "a.csv").write_text(f"1,5{mark}2,3\n4,0{mark}5,1\n6{mark}7\n")
+    source = open_source(tmp_path / "a.csv", 100)
+    assert (source.names, source.samples) == (("eeg1", "eeg2"), 3)
+    assert source.read(0, 1, source.names).ravel().tolist() == pytest.approx([1.5, 2.3])
+
+
+def label_of(start: float, window: float, notes: Sequence[Note]) -> str:
+    """Returns the annotation that covers most of a window, "" if it covers less than half."""
+    shares = [
+        (min(note.stop, start + window) - max(note.start, start), note.text)
+        for note in notes
+        if not note.text.startswith("bad")
+    ]
+    most, text = max(shares, default=(0.0, ""))
+    return text if most >= window / 2 else ""
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_labels_are_those_of_the_note_that_covers_most(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    notes = [
+        Note(start, start + rng.choice([0, 0.5, 1, 3, 30]), rng.choice(["a", "b", "c", "bad"]))
+        for start in rng.uniform(0, 100, 200).round(1).tolist()
+    ]
+    starts = rng.permutation(np.arange(0, 100, 0.7))
+    slow = [label_of(start, 2, notes) for start in starts.tolist()]
+    assert labels_of(starts, 2, notes) == slow
+    assert len(set(slow)) > 1
+
+
+def test_labels_of_a_day_with_many_triggers_take_no_time() -> None:
+    triggers = [Note(8.64 * i, 8.64 * i, "x") for i in range(10_000)]
+    notes = [*triggers, *(Note(30 * i, 30 * i + 30, "sleep") for i in range(2880))]
+    began = process_time()
+    assert set(labels_of(np.arange(0, 86_400, 5.0), 5, notes)) == {"sleep"}
+    assert process_time() - began < 5
+
+
+def test_memory_does_not_grow_with_the_number_of_files_read_as_a_whole(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(0, 20, (4, 50_000)).astype(np.float32)
+    for i in range(8):
+        savemat(tmp_path / f"{i}.mat", {"data": x, "fs": 1000.0})
+    tracemalloc.start()
+    opened(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * x.nbytes
+
+
+def test_a_part_cut_from_a_fif_starts_when_it_was_recorded(tmp_path: Path) -> None:
+    raw = mne.io.RawArray(np.zeros((1, 1280)), mne.create_info(["Cz"], 128.0, "eeg"), verbose=False)
+    raw.set_meas_date(1000).crop(5).save(tmp_path / "a_raw.fif", verbose=False)
+    assert open_source(tmp_path / "a_raw.fif").began == 1005

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ssl_kit import Config
+from ssl_kit.data import LocalPath, OutPath
 
 
 class SlidesConfig(Config):
@@ -38,14 +39,14 @@ class SlidesConfig(Config):
         Field(description="treatment of blue, green and red pen marks; keep takes them for tissue"),
     ] = "leave_out"
     outlines: Annotated[
-        str,
+        LocalPath,
         Field(
             description="GeoJSON file, or folder of GeoJSON files named after the slides, with "
             "outlines of the tissue as QuPath exports them; '' to detect the tissue"
         ),
     ] = ""
     overviews: Annotated[
-        str,
+        OutPath,
         Field(
             description="folder for a picture of each slide with its tiles drawn (PNG) and the "
             "outlines of its tissue (GeoJSON); '' for none"

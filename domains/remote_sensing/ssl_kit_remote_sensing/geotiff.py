@@ -140,6 +140,8 @@ class GeoTiff(FileDataset):
             np.array(gains, np.float32).transpose(0, 2, 1), axis=0, return_inverse=True
         )
         self._gain = which.reshape(-1).astype(np.int32)
+        unscaled = (self._gains == [[1], [0]]).all()  # all scenes, so that tiles are of one type
+        self._raw = bool(self._uint8 and self._recipe.plain and unscaled)
 
     def read(self, i: int) -> Image:
         """Returns tile i, (H, W, C), uint8 with 0 or float32 with NaN where there is no data."""
@@ -162,7 +164,7 @@ class GeoTiff(FileDataset):
         ]
         data = np.concatenate([part[0] for part in parts]).transpose(1, 2, 0)
         missing = np.concatenate([part[1] for part in parts]).transpose(1, 2, 0)
-        if self._uint8 and self._recipe.plain:
+        if self._raw:
             return np.ascontiguousarray(np.where(missing, np.uint8(0), data))
         pixels = np.where(missing, 0, data).astype(np.float32)
         pixels[missing] = np.nan
@@ -189,8 +191,9 @@ class GeoTiff(FileDataset):
         bands = self._bands.shape[1]
         if self._uint8:
             ends = [np.full((1, 1, bands), value, np.float32) for value in (0, 255)]
-            channels = [self._recipe(end, self._gains[0])[0, 0] for end in ends]
-            return self._recipe.value_range(np.stack(channels, axis=1).astype(np.float64))
+            channels = [self._recipe(end, gains)[0, 0] for gains in self._gains for end in ends]
+            measured = np.stack([np.min(channels, axis=0), np.max(channels, axis=0)], axis=1)
+            return self._recipe.value_range(measured.astype(np.float64))
         pixels = []
         readable = np.flatnonzero(self._tile >= 0)
         for i in readable[:: max(1, -(-len(readable) // images))].tolist():

@@ -308,3 +308,10 @@ def test_band_numbers_are_understood_with_a_sensor(write_tif) -> None:
     names = ("B2", "B3", "B4")
     options = {"channels": names, "sensor": "sentinel2"}
     assert opened(write_tif(ramp(20, 20, 3)), **options).channels == ("blue", "green", "red")
+
+
+def test_reflectance_is_applied_to_bytes(write_tif) -> None:
+    image = ramp(20, 6, 2, "uint8")
+    data = opened(write_tif(image), reflectance=[0.004, 0])
+    np.testing.assert_allclose(data.read(0), image * 0.004, rtol=1e-5)
+    np.testing.assert_allclose(data.value_range, [[0, 1.02]] * 2, rtol=1e-5)

@@ -1,6 +1,7 @@
 """Pictures as people have them: other formats, other depths, pages, bytes behind the end."""
 
 import io
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -141,6 +142,21 @@ def test_pages_of_a_tiff_are_images_of_one_group(tmp_path, big):
     assert all(np.array_equal(data.read(i), page) for i, page in enumerate(pages))
     assert len(np.unique(data.index.groups)) == 2
     assert "1 TIFF files have several pages, 3 together" in data.index.remarks[0]
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_adobe_deflate"])
+def test_a_page_is_read_without_the_others(tmp_path, compression):
+    noise = np.random.default_rng(0).integers(0, 255, (8, 256, 256, 4), np.uint8)
+    first, *others = map(Image.fromarray, noise)
+    how = {"save_all": True, "append_images": others, "compression": compression}
+    first.save(tmp_path / "stack.tif", **how)
+    data = ImageFolder(tmp_path)
+    tracemalloc.start()
+    page = data.read(7)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(page, noise[7, ..., :3])
+    assert peak < noise.nbytes / 2
 
 
 def test_smaller_copies_in_a_tiff_are_no_pages(tmp_path):

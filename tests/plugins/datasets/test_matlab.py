@@ -1,5 +1,7 @@
 """Images in MATLAB files of all versions."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -97,3 +99,14 @@ def test_without_h5py_the_new_version_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(DataError, match="pip install h5py"):
         read_matlab(tmp_path / "a.mat")
+
+
+def test_opening_does_not_keep_the_files_in_memory(tmp_path):
+    stack = RNG.integers(0, 255, (256, 256, 3, 2)).astype(np.uint8)
+    for i in range(12):
+        savemat(tmp_path / f"{i}.mat", {"images": stack})
+    tracemalloc.start()
+    Matlab(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * stack.nbytes
