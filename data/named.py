@@ -15,12 +15,16 @@ from ..core.errors import SslKitError
 
 
 def absolute(path: str) -> str:
-    """Makes an existing path absolute, so that a run can be resumed from any folder.
+    """Makes an existing path absolute, so that a run can be resumed from any folder."""
+    return str(Path(path).resolve()) if path and Path(path).exists() else path
 
-    "scratch" and "imagenet" mean initial weights, even where a folder of that name exists.
+
+def absolute_weights(init: str) -> str:
+    """Makes an existing path of initial weights absolute.
+
+    "scratch" and "imagenet" are none, even where a folder of that name exists.
     """
-    is_path = path not in ("", "scratch", "imagenet") and Path(path).exists()
-    return str(Path(path).resolve()) if is_path else path
+    return init if init in ("scratch", "imagenet") else absolute(init)
 
 
 def absolute_anyway(path: str) -> str:
@@ -94,5 +98,6 @@ def with_absolute_paths(reader: str, options: Mapping[str, Any]) -> dict[str, An
 
 _ABSOLUTE, _ANYWAY = AfterValidator(absolute), AfterValidator(absolute_anyway)
 LocalPath = Annotated[str, _ABSOLUTE]
+InitialWeights = Annotated[str, AfterValidator(absolute_weights)]
 OutPath = Annotated[str, _ANYWAY]
 DataPath = Annotated[str, AfterValidator(located)]

@@ -95,13 +95,14 @@ def refuse_signals(encoder: Encoder, name: str) -> None:
     """Refuses an encoder for signals, where an objective decodes images.
 
     Args:
-        encoder: One whose maps have a height of 1 is for signals.
+        encoder: One whose finest map is a row is for signals.
         name: Of the objective.
 
     Raises:
         UsageError: If it is for signals.
     """
-    if encoder.pyramid_shapes(encoder.image_size)[0][1] == 1 < encoder.image_size:
+    _, height, width = encoder.pyramid_shapes(encoder.image_size)[0]
+    if height == 1 < width:
         raise UsageError(
             f"'{name}' decodes images, and '{encoder.name}' is for signals. Choose another "
             "objective, such as simclr or masked_clusters, or another --encoder."

@@ -17,7 +17,7 @@ from pydantic import (
 
 from ..core.config import Config
 from ..core.errors import UsageError, did_you_mean
-from ..data.named import LocalPath
+from ..data.named import InitialWeights
 from ..data.opening import DataConfig
 from ..data.view_settings import ViewsConfig
 from .durations import Epochs, Seconds
@@ -44,7 +44,7 @@ class EncoderConfig(Config):
         str, Field(description="architecture of the encoder: a name of timm, or family/name")
     ] = "resnet18"
     init: Annotated[
-        LocalPath,
+        InitialWeights,
         Field(description="initial weights: scratch, imagenet, a run folder or a weights file"),
     ] = "scratch"
     image_size: Annotated[

@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from ...core.atomic import write_atomic
 from ...core.errors import RunError
-from ...data.named import absolute
+from ...data.named import absolute_weights
 from ...data.process import seeded
 from ...evaluation.beside_start import keep
 from ...evaluation.classifier import Classifier, head_name
@@ -123,7 +123,7 @@ def _settings(prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings of a run that has the same images and encoder."""
     encoder = {
         "name": prepared.model.encoder.name,
-        "init": absolute(facts["encoder"]),
+        "init": absolute_weights(facts["encoder"]),
         "image_size": prepared.model.image_size,
         "arguments": prepared.model.encoder.options,
     }

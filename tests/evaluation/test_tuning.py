@@ -230,7 +230,8 @@ class Guarded:
     def __init__(self, dataset, forbidden):
         self._dataset, self._forbidden, self.seen = dataset, set(forbidden), set()
         self.path, self.index, self.channels = dataset.path, dataset.index, dataset.channels
-        self.value_range = dataset.value_range
+        self.value_range, self.options = dataset.value_range, dataset.options
+        self.labels = dataset.labels
 
     def __len__(self):
         return len(self._dataset)

@@ -234,10 +234,11 @@ def test_state_survives_saving(bench):
 def test_looking_changes_nothing_in_the_training(bench):
     objective = BYOL(SmallEncoder(), BYOL.Config(hidden_dim=32, out_dim=16)).train()
     before = {name: value.clone() for name, value in objective.state_dict().items()}
+    modes = [module.training for module in objective.modules()]
     random = torch.get_rng_state(), np.random.get_state()[1].tolist()
     look(objective, bench.watch())
     assert all(torch.equal(value, before[name]) for name, value in objective.state_dict().items())
-    assert all(module.training for module in objective.modules())
+    assert [module.training for module in objective.modules()] == modes
     assert torch.equal(torch.get_rng_state(), random[0])
     assert np.random.get_state()[1].tolist() == random[1]
     assert all(p.grad is None for p in objective.parameters())
