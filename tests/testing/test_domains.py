@@ -96,7 +96,7 @@ class Flickering(Digits):
     """A demo that differs each time."""
 
     def read(self, i):
-        return super().read(i) * np.random.default_rng().random((8, 8, 1))
+        return super().read(i) + np.random.default_rng().random((8, 8, 1))
 
 
 class Locked(Digits):
