@@ -48,7 +48,7 @@ def test_subjects_that_were_held_out_are_left_out_in_turn_and_named(
         if "leave_one_out" in command:
             assert "6 of 12 labeled groups are left out in turn" in printed
             assert len(re.findall(r"^  \d+ +sub-\d\d +24 ", printed, flags=re.M)) == 6
-    assert "6 groups were pre-trained on" in printed
+    assert "6 groups that the run was pre-trained on" in printed
     assert len(re.findall(r"^  \d+ +sub-\d\d +12 ", printed, flags=re.M)) == 6
     files = [file for file in (tmp_path / "runs").rglob("*") if file.suffix in (".json", ".jsonl")]
     assert files
