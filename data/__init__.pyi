@@ -11,6 +11,8 @@ from .files import table_in as table_in
 from .files import walk as walk
 from .in_time import apart_in_time as apart_in_time
 from .in_time import cut_in_time as cut_in_time
+from .in_time import natural_key as natural_key
+from .in_time import renumber as renumber
 from .in_memory import kept_in_memory as kept_in_memory
 from .label_values import is_missing as is_missing
 from .layouts import Part as Part

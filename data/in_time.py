@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,3 +101,29 @@ def is_later(
             for *of, begin in positions.tolist()
         ]
     return later
+
+
+def renumber(numbers: Sequence[int], in_order: Iterable[Sequence[int]]) -> list[int]:
+    """Exchanges numbers of recordings, so that those of a group rise in the order of time.
+
+    Args:
+        numbers: (n,) of the recordings, from 0.
+        in_order: Rows of the recordings of each group, in the order of time.
+
+    Returns:
+        The numbers. Those of a group in which they changed are below 0: for a run that has kept
+        earlier numbers (`until`), none of the group then counts as a later one.
+    """
+    found, below = list(numbers), max(numbers, default=0) + 1
+    for rows in in_order:
+        own = [numbers[i] for i in rows]
+        if own != sorted(own):
+            for i, number in zip(rows, sorted(own), strict=True):
+                found[i] = number - below
+    return found
+
+
+def natural_key(name: str) -> list[tuple[bool, int, str]]:
+    """Returns what names are sorted by, so that 2 comes before 10."""
+    pieces = re.split(r"(\d+)", name)
+    return [(k % 2 == 0, int(p) if k % 2 else 0, p) for k, p in enumerate(pieces)]

@@ -24,8 +24,13 @@ def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
     A run is called like its folder; by its whole path where another arm is called so.
 
     Raises:
-        UsageError: If an arm is none of these, or is given twice.
+        UsageError: If an arm is none of these, or is given twice, or weights are given for none.
     """
+    if imagenet_weights and IMAGENET not in texts:
+        raise UsageError(
+            "--imagenet-weights is for the arm imagenet, which is not compared. Name it too, or "
+            "leave the file out."
+        )
     names = [text if text in KINDS else Path(text).resolve().name for text in texts]
     arms = []
     for text, name in zip(texts, names, strict=True):

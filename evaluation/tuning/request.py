@@ -70,12 +70,12 @@ class Request:
         """
         asked = merge(*layers)
         names = _named(objectives, "objective" in asked)
+        config = resolve(asked)
         settled = [key for key in _SETTLED if key in asked.get("train", {})]
         if settled:
             raise UsageError(
                 f"The search sets train.{settled[0]} itself, from --budget. Leave it out."
             )
-        config = resolve(asked)
         paths = config.data.model_dump(include={"path", "labels", "options"})
         absolute = {"data": {k: v for k, v in paths.items() if v}}
         if value := asked.get("encoder", {}).get("init"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, BinaryIO, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -283,11 +283,15 @@ class ImageFolder(FileDataset):
     def orientation(self, i: int) -> int:
         """Returns the EXIF orientation that was applied to image i, 1 to 8."""
         try:
-            with Pillow.open(self.path_of(int(self._file[i]))) as picture:
+            with Pillow.open(self._source(i)) as picture:
                 value = picture.getexif().get(_EXIF_ORIENTATION, 1)
-        except (OSError, ValueError, SyntaxError):
+        except (DataError, OSError, ValueError, SyntaxError):
             return 1
         return int(value) if value in range(1, 9) else 1
+
+    def _source(self, i: int) -> Path | BinaryIO:
+        """Returns what Pillow opens to read the header of image i."""
+        return self.path_of(int(self._file[i]))
 
 
 def _be(number: int) -> str:

@@ -6,8 +6,9 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -174,6 +175,10 @@ class NamedImages(NamedDataset):
         """Returns image i, (H, W, 1) or (H, W, 3) RGB."""
         return self._images.read(i)
 
+    def orientation(self, i: int) -> int:
+        """Returns the EXIF orientation that was applied to image i, 1 to 8."""
+        return self._images.orientation(i) if isinstance(self._images, _Encoded) else 1
+
     def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
         """Returns `channels` if gray or RGB images are asked for."""
         kinds = {names: kind for kind, names in NAMES.items()}
@@ -199,6 +204,9 @@ class _Encoded(ImageFolder):
     def _bytes(self, i: int) -> Bytes:
         data: Bytes = self._stored(i, self.index.key(i))
         return data
+
+    def _source(self, i: int) -> BinaryIO:
+        return BytesIO(self._bytes(i).tobytes())
 
 
 class _Decoded:

@@ -53,9 +53,3 @@ def run_of(key: str, pattern: str) -> str:
             "Write a regular expression that names the run of every image."
         )
     return next((part for part in match.groups() if part), match[0])
-
-
-def natural(name: str) -> list[tuple[bool, int, str]]:
-    """Orders names by the numbers in them, so that run 10 comes behind run 9."""
-    parts = re.split(r"(\d+)", name)
-    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]

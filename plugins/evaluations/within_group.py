@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from ... import Evaluation, Index, UsageError
-from ...data import agree, cut_in_time, plural
+from ...data import agree, cut_in_time, natural_key, plural
 from ...evaluation import (
     EvaluationData,
     GradesConfig,
@@ -27,7 +27,7 @@ from ...evaluation import (
     over_groups,
     paired_difference,
 )
-from .cuts import Positions, cut_by_run, natural, run_of
+from .cuts import Positions, cut_by_run, run_of
 from .inner import InnerConfig
 
 
@@ -184,7 +184,7 @@ class WithinGroup(Evaluation):
             runs = np.unique(positions[:, :-1], axis=0, return_inverse=True)[1]
             return cut_by_run(runs.reshape(-1), positions, *shares)
         names = [run_of(index.key(i), options.parts) for i in rows.tolist()]
-        order = sorted(set(names), key=natural)
+        order = sorted(set(names), key=natural_key)
         return cut_by_run(np.array([order.index(name) for name in names]), positions, *shares)
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:

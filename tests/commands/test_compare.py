@@ -286,6 +286,11 @@ def test_imagenet_weights_from_a_file(ask, tmp_path):
     assert "90 of 90 weights match" in arm["weights"]
 
 
+def test_weights_that_no_arm_takes_are_refused(ask):
+    with pytest.raises(UsageError, match="for the arm imagenet, which is not compared"):
+        ask("scratch", imagenet_weights="weights.safetensors")
+
+
 def test_a_wrong_weights_file_is_an_error(ask, tmp_path):
     (tmp_path / "w.safetensors").write_bytes(b"no")
     asked = ask("imagenet", budgets="2", imagenet_weights=str(tmp_path / "w.safetensors"))

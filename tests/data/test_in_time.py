@@ -5,7 +5,7 @@ import pytest
 
 from ssl_kit import UsageError
 from ssl_kit.core.index import Index
-from ssl_kit.data import cut_in_time
+from ssl_kit.data import cut_in_time, natural_key, renumber
 from ssl_kit.data.in_time import is_later, later_starts
 
 RECORDINGS, WINDOWS, STRIDE = 2, 30, 10.0
@@ -48,3 +48,13 @@ def test_unlabeled_images_before_the_later_labeled_ones_are_earlier():
 def test_images_without_time_are_refused():
     with pytest.raises(UsageError, match="no time"):
         later_starts(index_of(time=False), 0.5)
+
+
+def test_names_are_ordered_by_the_numbers_in_them():
+    names = ["run10", "run9b", "run9", "10", "9", "b"]
+    assert sorted(names, key=natural_key) == ["9", "10", "b", "run9", "run9b", "run10"]
+
+
+def test_recordings_exchange_numbers_within_their_group():
+    numbers = renumber([0, 3, 1, 2, 7], [[3, 1, 2], [0, 4]])
+    assert numbers == [0, 2 - 8, 3 - 8, 1 - 8, 7]

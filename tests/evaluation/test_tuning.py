@@ -434,6 +434,8 @@ def test_a_request_is_kept_and_another_one_is_refused(tmp_path):
 def test_what_the_search_sets_itself_is_refused():
     with pytest.raises(UsageError, match=r"sets train\.epochs itself"):
         Request.of([ASKED, {"train": {"epochs": 3}}])
+    with pytest.raises(UsageError, match="Wrong value for 'train'"):
+        Request.of([ASKED, {"train": 3}])
     with pytest.raises(UsageError, match="not 'soon'"):
         Request.of([ASKED], budget="soon")
     with pytest.raises(UsageError, match="Did you mean 'simclr'"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -18,7 +17,15 @@ from pydantic import Field
 from scipy.signal import resample_poly
 
 from ssl_kit import DataError
-from ssl_kit.data import FileDataset, agree, evenly_spaced, parents_of, plural
+from ssl_kit.data import (
+    FileDataset,
+    agree,
+    evenly_spaced,
+    natural_key,
+    parents_of,
+    plural,
+    renumber,
+)
 
 from .spectra import Reals
 from .windows import WindowConfig, Windows
@@ -152,20 +159,13 @@ class AudioFiles(Windows, FileDataset):
         return self.declared_group(file) or folder or self.files.group(file)
 
     def _in_order(self, groups: Sequence[str]) -> list[int]:
-        """Returns the number of each file as a recording: by name in its group, 2 before 10.
-
-        Numbers of files are exchanged within a group. Where this changes them they are below 0: for
-        a run that has kept numbers of files (`until`), no window of the group is then a later one.
-        """
-        numbers, members = list(range(len(groups))), dict[str, list[int]]()
+        """Returns the number of each file as a recording: by name in its group, 2 before 10."""
+        members = dict[str, list[int]]()
         for file, group in enumerate(groups):
             members.setdefault(group, []).append(file)
-        for own in members.values():
-            ordered = sorted(own, key=lambda file: _natural(self.files.key(file)))
-            below = len(groups) if ordered != own else 0
-            for file, slot in zip(ordered, own, strict=True):
-                numbers[file] = slot - below
-        return numbers
+        names = [natural_key(splitext(self.files.key(file))[0]) for file in range(len(groups))]
+        by_name = (sorted(own, key=names.__getitem__) for own in members.values())
+        return renumber(range(len(groups)), by_name)
 
     def _remarks(self) -> Iterable[str]:
         """Says how files are ordered, and what was resampled, averaged, filled and left out."""
@@ -245,12 +245,6 @@ class AudioFiles(Windows, FileDataset):
             with suppress(DataError):
                 loudest.append(float(np.abs(self.signal(i)).max()))
         return max(loudest)
-
-
-def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """Returns what names are sorted by, so that 2 is before 10; endings do not count."""
-    pieces = re.split(r"([0-9]+)", splitext(name)[0])
-    return [(k % 2 == 0, int(p) if k % 2 else 0, p) for k, p in enumerate(pieces)]
 
 
 def _reason(error: Exception) -> str:

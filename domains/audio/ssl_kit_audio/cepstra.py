@@ -22,7 +22,8 @@ def mfcc(x: Tensor, frames: int, rate: int) -> Tensor:
 
     Davis, Mermelstein 1980, https://doi.org/10.1109/TASSP.1980.1163420; HuBERT (Hsu et al. 2021,
     https://arxiv.org/abs/2106.07447), section IV-B. Of waveforms the power of 40 mel bands is taken
-    in Hann windows of two and a half frames; of log-mel pictures the rows are the bands.
+    in Hann windows of two and a half frames, each centered on its frame; of log-mel pictures the
+    rows are the bands.
 
     Args:
         x: (B, C, 1, T) waveforms, or (B, C, H, W) log-mel pictures with high frequencies on top;
@@ -57,10 +58,9 @@ def _log_mel(x: Tensor, frames: int, rate: int) -> Tensor:
     length = min(max(16, round(2.5 * hop)), _LONGEST)
     size = 2 ** math.ceil(math.log2(length))
     window = torch.hann_window(length, device=x.device)
-    padded = pad(x, (size // 2, size // 2 + frames * hop - x.shape[1]))
-    spectrum = torch.stft(padded, size, hop, length, window, center=False, return_complex=True)[
-        ..., :frames
-    ]
+    before = (size - hop) // 2  # below 0 where a window is shorter than a frame
+    padded = pad(x, (before, (frames - 1) * hop + size - before - x.shape[1]))
+    spectrum = torch.stft(padded, size, hop, length, window, center=False, return_complex=True)
     filters = torch.from_numpy(_filters(size, rate)).to(x)
     return torch.log(filters @ spectrum.abs().square() + _FLOOR)
 

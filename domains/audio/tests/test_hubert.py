@@ -32,7 +32,7 @@ def waves(count: int = 4) -> Batch:
 
 
 def slow_cepstra(x: np.ndarray, frames: int, rate: int) -> np.ndarray:
-    """A frame and a coefficient at a time; windows of 2.5 frames, centered on the frame's start."""
+    """A frame and a coefficient at a time; windows of 2.5 frames, centered on the frame."""
     hop = len(x) // frames
     length = round(2.5 * hop)
     size = 2 ** math.ceil(math.log2(length))
@@ -42,7 +42,7 @@ def slow_cepstra(x: np.ndarray, frames: int, rate: int) -> np.ndarray:
     window[begin : begin + length] = [
         0.5 - 0.5 * math.cos(2 * math.pi * n / length) for n in range(length)
     ]
-    padded = np.concatenate([np.zeros(size // 2), x, np.zeros(size)])
+    padded = np.concatenate([np.zeros(size // 2 - hop // 2), x, np.zeros(size)])
     rows = []
     for t in range(frames):
         power = np.abs(np.fft.rfft(window * padded[t * hop : t * hop + size])) ** 2
@@ -60,6 +60,14 @@ def test_cepstra_agree_with_a_slow_restatement() -> None:
     x = np.random.default_rng(0).normal(size=800)
     found = mfcc(torch.from_numpy(x)[None, None, None], 10, 8000)[0, :, :13]
     assert np.abs(found.numpy() - slow_cepstra(x, 10, 8000)).max() < 1e-3
+
+
+@pytest.mark.parametrize("samples", [800, 80_000])  # of 10 frames; windows have 4,096 at most
+def test_a_click_is_loudest_in_the_frame_that_it_is_in(samples: int) -> None:
+    clicks = torch.zeros(10, 1, 1, samples)
+    for frame in range(10):
+        clicks[frame, 0, 0, round((frame + 0.5) * samples / 10)] = 1
+    assert mfcc(clicks, 10, 8000)[:, :, 0].argmax(dim=1).tolist() == [*range(10)]
 
 
 def test_deltas_are_slopes() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ssl_kit.data import plural
+from ssl_kit.data import natural_key, plural, renumber
 
 _APART = 0.9  # of a recording's length, after which the next may start: clocks are rounded
 
@@ -37,34 +36,26 @@ def numbered(recordings: Sequence[Recording], files: int) -> tuple[list[int], li
     """Numbers recordings so that those of a group follow each other in time.
 
     The order is that of the clock if all recordings of a group have a start and do not overlap,
-    else the natural order of their names. Recordings of one file stay together. Numbers are those
-    of the files, exchanged within the group. Where this changes them they are below 0: for a run
-    that has kept numbers of files (`until`), no window of the group then counts as a later one.
+    else the natural order of their names. Recordings of one file stay together.
 
     Args:
         recordings: Of all groups.
         files: Number of files.
 
     Returns:
-        The number of each recording, and remarks on the order.
+        The number of each recording (see `renumber`), and remarks on the order.
     """
-    numbers = [each.file + each.part * files for each in recordings]
-    below, groups = max(numbers, default=0) + 1, dict[str, list[int]]()
+    groups = dict[str, list[int]]()
     for i, recording in enumerate(recordings):
-        groups.setdefault(recording.group, []).append(i)
-    by_clock = by_name = 0
-    for members in groups.values():
-        readable = [i for i in members if recordings[i].seconds]
-        own = [recordings[i] for i in readable]
-        timed = _have_times(own)
-        places = [_place(each, timed) for each in own]
-        if len({each.file for each in own}) > 1:
+        if recording.seconds:
+            groups.setdefault(recording.group, []).append(i)
+    by_clock, by_name, in_order = 0, 0, list[list[int]]()
+    for rows in groups.values():
+        timed = _have_times([recordings[i] for i in rows])
+        if len({recordings[i].file for i in rows}) > 1:
             by_clock, by_name = by_clock + timed, by_name + (not timed)
-        slots = sorted(numbers[i] for i in readable)
-        ordered = [readable[k] for k in sorted(range(len(own)), key=places.__getitem__)]
-        if [numbers[i] for i in ordered] != slots:
-            for i, slot in zip(ordered, slots, strict=True):
-                numbers[i] = slot - below
+        in_order.append(sorted(rows, key=lambda i: _place(recordings[i], timed)))
+    numbers = renumber([each.file + each.part * files for each in recordings], in_order)
     return numbers, list(_remarks(by_clock, by_name))
 
 
@@ -79,10 +70,8 @@ def _place(
     recording: Recording, timed: bool
 ) -> tuple[float, list[tuple[bool, int, str]], int, int]:
     """Returns what recordings are sorted by: the start, else the name, with 2 before 10."""
-    pieces = re.split(r"([0-9]+)", recording.name)
-    natural = [(k % 2 == 0, int(p) if k % 2 else 0, p) for k, p in enumerate(pieces)]
     start = recording.began if timed and recording.began is not None else 0.0
-    return start, natural, recording.file, recording.part
+    return start, natural_key(recording.name), recording.file, recording.part
 
 
 def _remarks(by_clock: int, by_name: int) -> Iterable[str]:

@@ -74,3 +74,7 @@ class Patches(FileDataset):
         """Returns image i as the image folder reads it."""
         image: Image = self._images.read(i)
         return image
+
+    def orientation(self, i: int) -> int:
+        """Returns the EXIF orientation that was applied to image i, 1 to 8."""
+        return int(self._images.orientation(i))

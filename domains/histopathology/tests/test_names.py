@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from ssl_kit import Index
@@ -134,3 +135,11 @@ def test_a_folder_of_patches(tmp_path: Path) -> None:
     data = Patches.open(tmp_path, Patches.Config())
     assert len(data) == groups(data.index) == 6
     assert data.value_range.tolist() == data._images.value_range.tolist()
+
+
+def test_the_exif_orientation_of_patches_is_known(tmp_path: Path) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # Orientation: a quarter turn to the right
+    PIL.Image.new("RGB", (8, 6)).save(tmp_path / "s_1_2.jpg", exif=exif)
+    data = Patches.open(tmp_path, Patches.Config())
+    assert (data.read(0).shape[:2], data.orientation(0)) == ((8, 6), 6)

@@ -248,3 +248,13 @@ def test_a_hub_that_is_unknown_is_not_asked_again_and_again(library, tmp_path, m
     with pytest.raises(DataError, match="download it on another computer"):
         opened(Path("owner/pets"), cache=str(tmp_path / "cache"), download=True)
     assert len(asked) == 1
+
+
+def test_exif_orientations_are_known(library, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Orientation: a quarter turn to the right
+    for label in ("cat", "dog"):
+        (tmp_path / "set" / "train" / label).mkdir(parents=True)
+        Image.new("RGB", (8, 6)).save(tmp_path / "set" / "train" / label / "0.jpg", exif=exif)
+    dataset = opened(tmp_path / "set")
+    assert (dataset.read(0).shape[:2], dataset.orientation(0)) == ((8, 6), 6)
