@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from ..core.errors import PluginError, RunError
+from .memory_limits import return_freed_memory
 from .process import STOP_SIGNALS, prepare_process
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of linux/prctl.h
@@ -167,8 +168,9 @@ def starting_workers() -> Iterator[None]:
 
     They start with signals blocked until `prepare_worker` ignores them. torch's handler of SIGCHLD
     is not kept: it would raise an error in the middle of a training step. They start without
-    garbage collection, which `prepare_worker` turns on.
+    garbage collection, which `prepare_worker` turns on, and without copies of freed memory.
     """
+    return_freed_memory()
     collecting = gc.isenabled()
     blockable = hasattr(signal, "pthread_sigmask")
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS) if blockable else set()

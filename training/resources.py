@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -14,6 +14,7 @@ import psutil
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
 from ..data.memory_limits import free_memory as free_memory
+from ..data.memory_limits import return_freed_memory
 
 _KIB, _MIB = 1024, 2**20
 
@@ -31,8 +32,15 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def forget_peak_memory() -> None:
+    """Lets `peak_memory` begin anew, where the system can (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def resident_memory() -> int:
-    """Returns the resident memory of this process, in bytes."""
+    """Returns the resident memory of this process in bytes, without what was freed."""
+    return_freed_memory()
     return int(psutil.Process().memory_info().rss)
 
 

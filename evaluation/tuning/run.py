@@ -19,7 +19,7 @@ from ...training.device import choose_device
 from ...training.engine import Stopped
 from ...training.locks import exclusive
 from ...training.progress import Progress, clock
-from ...training.resources import free_memory, peak_memory, resident_memory
+from ...training.resources import forget_peak_memory, free_memory, peak_memory, resident_memory
 from ...training.run import SEARCH
 from ...training.setup import resolve
 from ...training.work import Work
@@ -212,6 +212,7 @@ def _measure(request: Request, images: Images, judge: Judge, folder: Path, timer
     """
     began = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
+    forget_peak_memory()
     ends, before, peak = list[float](), resident_memory(), peak_memory()
 
     def check(trained: float) -> None:
