@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,17 +23,6 @@ def free_memory() -> int:
     https://docs.kernel.org/admin-guide/cgroup-v2.html.
     """
     return max(0, min([int(psutil.virtual_memory().available), *_left_in_groups()]))
-
-
-def return_freed_memory() -> None:
-    """Returns memory that was freed to the system, where the C library keeps it for later use.
-
-    After a training these are gigabytes, and a process that is forked then would keep a copy of
-    them as soon as this one uses them again.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
 
 
 def _left_in_groups() -> Iterator[int]:

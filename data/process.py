@@ -45,10 +45,23 @@ def keep_freed_memory() -> None:
     asks for them again: 20,000 page faults a step, a twentieth of its time (docs/decisions.md).
     Other C libraries are left as they are.
     """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
+    if libc := _glibc():
         libc.mallopt(_MMAP_MAX, 0)
         libc.mallopt(_TRIM_THRESHOLD, _NEVER)
+
+
+def return_freed_memory() -> None:
+    """Returns the memory that is kept to the system.
+
+    After a training these are gigabytes. A process that is forked then would keep a copy of them as
+    soon as this one uses them again.
+    """
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 @contextmanager

@@ -22,8 +22,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from ..core.errors import PluginError, RunError
-from .memory_limits import return_freed_memory
-from .process import STOP_SIGNALS, prepare_process
+from .process import STOP_SIGNALS, prepare_process, return_freed_memory
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 _WORKERS: WeakSet[multiprocessing.process.BaseProcess] = WeakSet()

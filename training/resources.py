@@ -14,7 +14,7 @@ import psutil
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
 from ..data.memory_limits import free_memory as free_memory
-from ..data.memory_limits import return_freed_memory
+from ..data.process import return_freed_memory
 
 _KIB, _MIB = 1024, 2**20
 
@@ -33,7 +33,8 @@ def peak_memory() -> int:
 
 
 def forget_peak_memory() -> None:
-    """Lets `peak_memory` begin anew, where the system can (Linux)."""
+    """Lets `peak_memory` begin anew from the memory in use, where the system can (Linux)."""
+    return_freed_memory()
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 

@@ -7,6 +7,7 @@ import time
 from itertools import islice
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
@@ -172,3 +173,27 @@ def test_a_loader_that_is_garbage_while_another_one_starts_says_nothing(capfd, m
     finally:
         gc.enable()
     assert "Exception ignored" not in capfd.readouterr().err
+
+
+class Resident(torch.utils.data.Dataset):
+    """The resident memory of the process that loads, in bytes."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, number):
+        return psutil.Process().memory_info().rss
+
+
+def resident():
+    return int(next(iter(WorkerLoader(Resident(), num_workers=1))))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes are not forked")
+def test_loading_processes_have_no_copy_of_freed_memory():
+    before = resident()
+    arrays = [np.ones(12_500) for _ in range(4_000)]  # 400 MB
+    kept = arrays[::100]  # so that the C library keeps the others when they are freed
+    arrays.clear()
+    assert resident() < before + 10**8
+    assert len(kept) == 40
