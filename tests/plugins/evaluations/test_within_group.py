@@ -11,7 +11,7 @@ from ssl_kit.data.channel_statistics import Statistics
 from ssl_kit.data.in_time import later_starts
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData, Pretrained
-from ssl_kit.plugins.evaluations.cuts import cut_by_run, natural
+from ssl_kit.plugins.evaluations.cuts import cut_by_run
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
 from ssl_kit.plugins.evaluations.within_group import WithinGroup, WithinGroupConfig
 
@@ -110,10 +110,6 @@ def test_the_last_runs_are_tested_on_and_the_run_before_is_for_validation():
 def test_few_runs_are_parts_too(runs, sizes):
     parts = cut_by_run(np.repeat(runs, 4), np.zeros((4 * len(runs), 0)), 0.6, 0.2, 0.0)
     assert tuple(map(len, parts)) == sizes
-
-
-def test_run_10_comes_behind_run_9():
-    assert sorted(["run10", "run9", "a"], key=natural) == ["a", "run9", "run10"]
 
 
 def with_runs(data, names):
