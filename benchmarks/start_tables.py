@@ -35,8 +35,8 @@ part**, with ten labels a class (mean of five draws) and with all: of the defaul
 what was found, and the difference in points with its 95 % interval. The start has the image size
 that was found, so that what a larger image gains shows in the gain over the default alone.
 *handed back* is what the training with these settings kept, *seconds* are those of the two
-trainings, *px* their image sizes. In the first four searches loading processes slowed the trainings
-([decisions](decisions.md)). Sets that are missing have not been searched.
+trainings, *px* their image sizes. In the first four searches loading processes kept copies of freed
+memory ([decisions](decisions.md)). Sets that are missing have not been searched.
 """
 
 
