@@ -1,4 +1,4 @@
-"""Splits images in the order of time, so that nothing is learned from what comes later."""
+"""Orders and splits images in time, so that nothing is learned from what comes later."""
 
 from __future__ import annotations
 
