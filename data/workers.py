@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import gc
+import logging
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from functools import cache
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 from weakref import WeakSet, finalize
@@ -22,8 +24,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from ..core.errors import PluginError, RunError
+from .counting import plural
 from .process import STOP_SIGNALS, prepare_process, return_freed_memory
 
+_log = logging.getLogger("ssl_kit")
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 _WORKERS: WeakSet[multiprocessing.process.BaseProcess] = WeakSet()
 _Batch = TypeVar("_Batch", covariant=True)
@@ -72,7 +76,9 @@ class WorkerLoader(DataLoader[_Batch]):
     """
 
     def __init__(self, dataset: TorchDataset[Any], **options: Any) -> None:
-        super().__init__(dataset, worker_init_fn=prepare_worker, **options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This DataLoader will create")  # see `choose_workers`
+            super().__init__(dataset, worker_init_fn=prepare_worker, **options)
         if self.num_workers:
             context = copy(multiprocessing.get_context())
             vars(context)["Event"] = StopFlag
@@ -139,7 +145,20 @@ def usable_cores() -> int:
 
 def choose_workers(asked: int) -> int:
     """Returns the number of loading processes; -1 leaves one core to the training process."""
-    return asked if asked >= 0 else max(0, min(8, usable_cores() - 1))
+    cores = usable_cores()
+    if asked > cores:
+        _say_that_they_compete(asked, cores)
+    return asked if asked >= 0 else max(0, min(8, cores - 1))
+
+
+@cache
+def _say_that_they_compete(workers: int, cores: int) -> None:
+    _log.warning(
+        "%d loading processes share %s, which is seldom faster. Leave --workers out, and their "
+        "number is chosen.",
+        workers,
+        plural(cores, "core"),
+    )
 
 
 def prepare_worker(worker: int) -> None:

@@ -16,7 +16,7 @@ _SECTIONS = ("objective.", "optimizer.", "encoder.")
 _ALWAYS = ("objective.name", "optimizer.lr", "encoder.image_size")
 _WORDS = {
     "objective.name": "objective {}",
-    "optimizer.lr": "learning rate {:g}",
+    "optimizer.lr": "learning rate {:g} for 256 images per step",
     "encoder.image_size": "image size {} px",
 }
 _SLOWER = 4  # from pre-trained weights; docs/defaults.md

@@ -80,19 +80,22 @@ def test_a_run_says_the_image_size_of_its_domain(monkeypatch):
         (
             NATURAL,
             "Objective byol, objective.hidden_dim=8: defaults of domain natural; learning rate "
-            "0.002, image size 64 px: defaults of ssl-kit (docs/defaults.md).",
+            "0.002 for 256 images per step, image size 64 px: defaults of ssl-kit "
+            "(docs/defaults.md).",
         ),
         (
             WEIGHTS,
-            "Objective dino, learning rate 0.0005: defaults of domain natural for pre-trained "
-            "weights; image size 64 px: default of ssl-kit; encoder.frozen_statistics=True: "
-            "default of ssl-kit for pre-trained weights (docs/defaults.md).",
+            "Objective dino, learning rate 0.0005 for 256 images per step: defaults of domain "
+            "natural for pre-trained weights; image size 64 px: default of ssl-kit; "
+            "encoder.frozen_statistics=True: default of ssl-kit for pre-trained weights "
+            "(docs/defaults.md).",
         ),
         (
             {**WEIGHTS, "objective": "mae"},
-            "Learning rate 0.0005: default of domain natural for pre-trained weights; image size "
-            "64 px: default of ssl-kit; encoder.frozen_statistics=True: default of ssl-kit for "
-            "pre-trained weights (docs/defaults.md).",
+            "Learning rate 0.0005 for 256 images per step: default of domain natural for "
+            "pre-trained weights; image size 64 px: default of ssl-kit; "
+            "encoder.frozen_statistics=True: default of ssl-kit for pre-trained weights "
+            "(docs/defaults.md).",
         ),
         (
             {**merge(WEIGHTS, SIZED), "objective": "mae", "optimizer": {"lr": 1.0}},

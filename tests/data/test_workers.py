@@ -146,6 +146,15 @@ def test_macos_and_windows_do_not_tell_the_usable_cores(monkeypatch):
     assert choose_workers(-1) == 3
 
 
+def test_more_workers_than_cores_are_said_once(monkeypatch, caplog):
+    monkeypatch.setattr("ssl_kit.data.workers.usable_cores", lambda: 1)
+    assert [choose_workers(64), choose_workers(64)] == [64, 64]
+    assert caplog.messages == [
+        "64 loading processes share 1 core, which is seldom faster. Leave --workers out, and their "
+        "number is chosen."
+    ]
+
+
 class Collecting(torch.utils.data.Dataset):
     """Numbers; each one is preceded by a collection of garbage in the process that loads it."""
 
