@@ -43,8 +43,10 @@ def heading(values: Json) -> str:
         return f"{tried}, ranked by the effective rank of the features (RankMe, centered)."
     judged = f"{plural(images['validation'], 'image')} of {plural(images['groups'], 'group')}"
     return (
-        f"{tried}. The figures are {spaced(values['metric'])} in percent of a ridge classifier on "
-        f"the validation part ({judged}), which no candidate was pre-trained on. The test part "
+        f"{tried}. The figures are {spaced(values['metric'])} in percent of ridge classifiers on "
+        f"the validation part ({judged}), which no candidate was pre-trained on: the mean of one "
+        "that learned from all labels of the training part and of five that learned from ten "
+        "labels of each class, if there are more. The test part "
         f"({plural(images['kept_out'], 'image')}) was not used."
     )
 

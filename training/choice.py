@@ -33,7 +33,7 @@ class Choice:
 
 
 def choose(
-    correct: Sequence[NDArray[np.bool_]],
+    correct: Sequence[NDArray[Any]],
     labels: NDArray[Any],
     groups: NDArray[np.int64],
     folds: NDArray[np.int64],
@@ -44,7 +44,8 @@ def choose(
     several encoders looks better than it is, and what is not shown to be better may be worse.
 
     Args:
-        correct: For each encoder, the start first, whether each image is classified correctly (n,).
+        correct: For each encoder, the start first, how often each image is classified correctly
+            (n,), from 0 to 1.
         labels: (n,) classes.
         groups: (n,) group numbers.
         folds: (n,) numbers of the parts that share no group; each is left out of a choice in turn,
@@ -70,13 +71,11 @@ def _best(scores: Sequence[Jackknife]) -> int:
     return best if gain.values[0, 0] > MARGIN * gain.standard_error else 0
 
 
-def balanced(
-    correct: NDArray[np.bool_], labels: NDArray[Any], groups: NDArray[np.int64]
-) -> Jackknife:
+def balanced(correct: NDArray[Any], labels: NDArray[Any], groups: NDArray[np.int64]) -> Jackknife:
     """Returns the balanced accuracy, the mean of the classes' recalls, without each group in turn.
 
     Args:
-        correct: (n,) whether each image is classified correctly.
+        correct: (n,) how often each image is classified correctly, from 0 to 1.
         labels: (n,) classes.
         groups: (n,) group numbers.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from .probe import probe_predict
 from .setup import Setup
 
 FOLDS = 3
+_REPEATS, _PREDICTIONS = 4, 1000
 _BATCH = 256
 
 
@@ -104,9 +106,14 @@ class Sample:
         return cls(pixels, labels[chosen[kept]], index.groups[chosen[kept]])
 
     @cached_property
-    def folds(self) -> NDArray[np.int64]:
-        """Number of the fold of each image, (n,); see `fold_numbers`."""
-        return fold_numbers(self.labels, self.groups)
+    def folds(self) -> list[NDArray[np.int64]]:
+        """Numbers of the folds of the images, (n,), in several divisions; see `fold_numbers`.
+
+        Up to 250 images are divided four times, 1,000 images once: where they are few, what a
+        probe predicts depends on which of them it was fitted on.
+        """
+        repeats = min(_REPEATS, max(1, _PREDICTIONS // max(1, len(self.labels))))
+        return [fold_numbers(self.labels, self.groups, seed) for seed in range(repeats)]
 
     def features(
         self,
@@ -121,36 +128,42 @@ class Sample:
         features: NDArray[np.float32] = torch.cat(rows).numpy()
         return features
 
-    def correct(self, features: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Returns for which images a probe predicts the class, (n,); none if not finite.
+    def correct(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Returns how often a probe predicts the class of an image, (n,), from 0 to 1.
 
-        The images of a fold are predicted by a probe that was fitted on the other folds.
+        The images of a fold are predicted by a probe that was fitted on the other folds, once in
+        each division. Of features that are not finite nothing is predicted.
         """
-        correct = np.zeros(len(self.labels), dtype=bool)
+        correct = np.zeros(len(self.labels))
         if not np.isfinite(features).all():
             return correct
-        for fold in range(FOLDS):
-            known, tested = self.folds != fold, self.folds == fold
+        for folds, fold in product(self.folds, range(FOLDS)):
+            known, tested = folds != fold, folds == fold
             if tested.any() and len(np.unique(self.labels[known])) > 1:
                 guesses = probe_predict(features[known], self.labels[known], features[tested])
-                correct[tested] = guesses == self.labels[tested]
-        return correct
+                correct[tested] += guesses == self.labels[tested]
+        return correct / len(self.folds)
 
 
-def fold_numbers(labels: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+def fold_numbers(
+    labels: NDArray[Any], groups: NDArray[np.int64], seed: int = 0
+) -> NDArray[np.int64]:
     """Divides images into folds that share no group, with similar shares of each class, (n,).
 
-    The groups of a class, sorted by their number, are dealt to the folds in turn; a group of
-    several classes goes with the most frequent of them.
+    The groups of a class, sorted by their size, are dealt to the folds, to each one before any has
+    a second; a group of several classes goes with the most frequent of them.
 
     Args:
         labels: (n,) classes.
         groups: (n,) group numbers.
+        seed: Of the order in which they are dealt.
     """
     _, codes = np.unique(groups, return_inverse=True)
     table = np.zeros((codes.max() + 1, int(labels.max()) + 1), dtype=np.int64)
     np.add.at(table, (codes, labels), 1)
     order = np.lexsort((table.sum(axis=1), table.argmax(axis=1)))
+    rounds = np.tile(np.arange(FOLDS), (len(table) // FOLDS + 1, 1))
+    dealt = np.random.default_rng(seed).permuted(rounds, axis=1).reshape(-1)
     folds = np.empty(len(table), dtype=np.int64)
-    folds[order] = np.arange(len(table)) % FOLDS
+    folds[order] = dealt[: len(table)]
     return folds[codes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,18 @@ def probe_predict(
     from sklearn.linear_model import RidgeClassifierCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     head = RidgeClassifierCV(alphas=_PENALTIES, class_weight="balanced")
     model = make_pipeline(StandardScaler(), head)
-    with threadpool_limits(1 if len(known) < 4096 else None):
+    with _thread_pools().limit(limits=1 if len(known) < 4096 else None):
         model.fit(known, labels)
     predicted: NDArray[Any] = model.predict(queries)
     return predicted
+
+
+@cache
+def _thread_pools() -> Any:
+    """Finds the libraries that have threads, which takes longer than a small probe."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()

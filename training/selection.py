@@ -151,7 +151,7 @@ class Selection:
         candidates = self._candidates.all(end)
         features = [self._features(sample, weights) for _, weights in candidates]
         correct = [sample.correct(each) for each in features]
-        choice = choose(correct, sample.labels, sample.groups, sample.folds)
+        choice = choose(correct, sample.labels, sample.groups, sample.folds[0])
         kept, weights = candidates[choice.chosen]
         channels = self._setup.dataset.channels
         if kept != END:

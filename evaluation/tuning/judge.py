@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ...core.dataset import Dataset
 from ...core.domain import Domain
@@ -18,11 +20,14 @@ from ...training.collapse import IMAGES, VIEWS
 from ...training.intervals import Estimate
 from ...training.probe import probe_predict
 from ...training.representation import representation_metrics
+from ..budgets import draw_labels
 from ..class_counts import main_metric
+from ..differences import average_results
 from ..pretrained import Pretrained, embed, embed_views
-from ..result import Result
+from ..result import Result, estimates
 
 MOST = 2000  # images of each part: more would make the judging of a short run longer than the run
+FEW, DRAWS = 10, 5  # labels of each class, and how often they are drawn
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,11 @@ class Judge(ABC):
 
 @dataclass(frozen=True)
 class LabeledJudge(Judge):
-    """Fits a ridge classifier to the training part, and scores it on the validation groups.
+    """Fits ridge classifiers to the training part, and scores them on the validation groups.
 
-    The test part is never read.
+    One learns from all labels, others from 10 of each class. The figure is the mean of the first
+    and of the mean of the others: with all labels alone, encoders between which few labels tell
+    clearly look alike. The test part is never read.
 
     Attributes:
         learned: Number of the first positions, those of the training part.
@@ -78,13 +85,34 @@ class LabeledJudge(Judge):
     def __call__(self, model: Pretrained) -> Result:
         """Judges an encoder."""
         features, rows, _ = embed(model, self.dataset, self.positions, self.domain, self.workers)
-        learned = np.isin(rows, self.positions[: self.learned])  # without the unreadable ones
+        every, *few = (self._of(known, features, rows) for known in self._draws)
+        return _mean(every, average_results(few)) if few else every
+
+    @cached_property
+    def _draws(self) -> list[Positions]:
+        """The labels that classifiers learn from: all, then draws if those are fewer."""
+        index, known = self.dataset.index, self.positions[: self.learned]
+        draws = [draw_labels(index, known, FEW, seed) for seed in range(DRAWS)]
+        return [known, *draws] if len(draws[0]) < len(known) else [known]
+
+    def _of(self, known: Positions, features: NDArray[np.float32], rows: Positions) -> Result:
+        """Judges features (n, D) of images by a classifier that learns from some of them."""
         index = self.dataset.index
         labels, groups = index.labels[rows], index.groups[rows]
-        predictions = probe_predict(features[learned], labels[learned], features[~learned])
-        return Result.of_classification(
-            labels[~learned], predictions, groups[~learned], index.classes
-        )
+        learned, judged = np.isin(rows, known), ~np.isin(rows, self.positions[: self.learned])
+        predictions = probe_predict(features[learned], labels[learned], features[judged])
+        return Result.of_classification(labels[judged], predictions, groups[judged], index.classes)
+
+
+def _mean(every: Result, few: Result) -> Result:
+    """Returns the mean of the metrics of two results on the same images."""
+    kept = {
+        name: replace(each, values=(each.values + few.jackknife[name].values.mean(axis=0)) / 2)
+        for name, each in every.jackknife.items()
+    }
+    return Result(
+        estimates(kept), kept, every.main, (), (every.by_group + few.by_group) / 2, {}, every.images
+    )
 
 
 def _labeled(dataset: Dataset, part: Positions) -> Positions:

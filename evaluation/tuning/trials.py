@@ -26,7 +26,7 @@ from ..pretrained import from_run
 from ..result import Result
 from .judge import Judge
 
-_RECORD, _RESULT = "trial.json", "validation.npz"
+_RECORD, _RESULT = "trial.json", "judged.npz"
 _MOST_KILLS = 2  # of the process during one trial
 _NO_STARTS: Mapping[tuple[str, int], Result] = MappingProxyType({})
 
@@ -104,7 +104,7 @@ def read_records(out: Path) -> dict[Trial, Record]:
     """Reads the records of all trials that have ended.
 
     Raises:
-        DataError: If one is damaged.
+        DataError: If one is damaged, or of a version that judged by all labels alone.
     """
     records = {}
     for file in sorted(out.glob(f"trials/*/{_RECORD}")):
@@ -112,6 +112,8 @@ def read_records(out: Path) -> dict[Trial, Record]:
             values = json.loads(file.read_text(encoding="utf-8"))
             trial = Trial(**values.pop("trial"))
             records[trial] = Record(trial, **values)
+            if (file.parent / "validation.npz").is_file():
+                raise ValueError("an earlier version judged it by all labels alone")
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(
                 f"Cannot read '{file}': {error}. Delete its folder, and the trial is repeated."

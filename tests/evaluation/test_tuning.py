@@ -10,7 +10,8 @@ import ssl_kit
 from ssl_kit import DataError, RunError, UsageError
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import split
-from ssl_kit.evaluation.pretrained import from_init
+from ssl_kit.evaluation.budgets import draw_labels
+from ssl_kit.evaluation.pretrained import embed, from_init
 from ssl_kit.evaluation.requests import run_of
 from ssl_kit.evaluation.result import Result
 from ssl_kit.evaluation.tuning.choices import (
@@ -43,6 +44,7 @@ from ssl_kit.evaluation.tuning.trials import (
 from ssl_kit.reports.html.page import write_report
 from ssl_kit.reports.tuning import tuned
 from ssl_kit.training.intervals import Estimate
+from ssl_kit.training.probe import probe_predict
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import merge
@@ -261,6 +263,23 @@ def test_the_judge_reads_training_and_validation_images_only(images):
     assert found.metrics["accuracy"].low < found.metrics["accuracy"].high
 
 
+def test_the_judge_averages_all_labels_and_ten_of_each_class(images):
+    parts = split(images.index, 0.2)
+    judge = LabeledJudge.of(images, parts, domains["natural"], 0)
+    model = from_init("scratch", "test_resnet", 32, images, parts.train)
+    found = judge(model)
+    features, rows, _ = embed(model, images, judge.positions, domains["natural"], 0)
+    val, labels = np.isin(rows, parts.val), images.index.labels[rows]
+    shares = []
+    for seed in range(5):
+        few = np.isin(rows, draw_labels(images.index, parts.train, 10, seed))
+        shares.append(probe_predict(features[few], labels[few], features[val]) == labels[val])
+    every = probe_predict(features[~val], labels[~val], features[val]) == labels[val]
+    assert found.metrics["accuracy"].value == pytest.approx((np.mean(shares) + every.mean()) / 2)
+    few = replace(judge, positions=np.concatenate([parts.train[:9], parts.val]), learned=9)
+    assert len(few._draws) == 1
+
+
 def test_without_labels_the_rank_of_features_is_measured(images):
     judge = LabelFreeJudge.of(images, np.arange(20), domains["natural"], 0)
     measured = judge(from_init("scratch", "test_resnet", 32, images, np.arange(20)))
@@ -283,7 +302,7 @@ def outcome(out, images, gains, labeled=True, trust=False):
             search._record(trial, {**search.space.default, "optimizer.lr": 1 / (1 + number)})
             predicted = np.where(right < 0.7 + gain, labels, 1 - labels)
             of_trial = Result.of_classification(labels, predicted, groups, ["a", "b"])
-            of_trial.save(out / trial.folder / "validation.npz")
+            of_trial.save(out / trial.folder / "judged.npz")
         search._record(Trial(number, 0, 0), search.space.default)
     predicted = np.where(right < 0.6, labels, 1 - labels)
     start = Result.of_classification(labels, predicted, groups, ["a", "b"])
@@ -329,7 +348,7 @@ def test_without_common_seeds_the_last_common_rung_decides(tmp_path, images):
         kept = Result.of_classification(
             labels, np.where(right, labels, 1 - labels), np.arange(100), ["a", "b"]
         )
-        kept.save(tmp_path / Trial(number, 0, 0).folder / "validation.npz")
+        kept.save(tmp_path / Trial(number, 0, 0).folder / "judged.npz")
     for seed in (1, 2):
         del found.records[Trial(1, found.plan.rungs, seed)]
     assert found.seeds == []

@@ -13,6 +13,7 @@ from ssl_kit.training import selection
 from ssl_kit.training.candidates import interpolate
 from ssl_kit.training.choice import MARGIN, choose
 from ssl_kit.training.judge import Sample, evenly_by_group, fold_numbers, judged_by
+from ssl_kit.training.probe import probe_predict
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import merge
@@ -56,7 +57,10 @@ def test_a_run_from_weights_judges_its_start_its_middle_its_end_and_mixtures(jud
     assert "Kept encoder" in page.run_page(judged).decode()
 
 
-def test_an_absurd_learning_rate_hands_back_the_start(from_weights, finished_run, tmp_path):
+def test_without_a_measurable_gain_the_start_is_handed_back(
+    from_weights, finished_run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("ssl_kit.training.choice.MARGIN", 9.0)
     absurd = {"optimizer": {"lr": 1e3, "warmup": 0}}
     run = start([from_weights, absurd], tmp_path / "run", QUIET)[0]
     assert kept(run)["kept"] == {"kind": "checkpoint", "share": 0.0}
@@ -160,6 +164,22 @@ def test_folds_share_no_group_and_have_all_classes():
     folds = fold_numbers(labels, groups)
     assert all(len(np.unique(folds[groups == group])) == 1 for group in range(40))
     assert all(len(np.unique(labels[folds == fold])) == 4 for fold in range(3))
+    assert (np.bincount(folds) > 60).all()
+    assert (folds != fold_numbers(labels, groups, seed=1)).mean() > 0.3
+
+
+def test_few_images_are_divided_several_times():
+    rng = np.random.default_rng(0)
+    of = {n: Sample(torch.zeros(n), np.arange(n) % 2, np.arange(n)) for n in (100, 400, 1000)}
+    assert [len(sample.folds) for sample in of.values()] == [4, 2, 1]
+    sample, features = of[100], rng.normal(size=(100, 3)).astype(np.float32)
+    expected = np.zeros(100)
+    for folds in sample.folds:
+        for i in range(100):
+            known = np.flatnonzero(folds != folds[i])
+            [guess] = probe_predict(features[known], sample.labels[known], features[i : i + 1])
+            expected[i] += (guess == sample.labels[i]) / 4
+    assert sample.correct(features).tolist() == expected.tolist()
 
 
 def test_a_large_group_does_not_stand_for_the_others():
