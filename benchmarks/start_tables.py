@@ -24,7 +24,9 @@ ImageNet weights with the defaults of the domain: images of 64 px, of scenes 96 
 half as many. The figures are those of a linear probe on the **test part**, with 10 labels a class
 (ten draws) and with all: of the start, of the encoder that the run hands back, and the difference
 in points with its 95 % interval over groups and draws of labels. *kept* is what was chosen on
-training images: the start, a checkpoint or an interpolation with so much of the end.
+training images: the start, a checkpoint or an interpolation with so much of the end. Trainings of
+5 minutes are from before few images were divided into folds several times
+([decisions](decisions.md)).
 """
 TUNED = """## What `tune` gains, on the test part
 
@@ -35,8 +37,10 @@ part**, with ten labels a class (mean of five draws) and with all: of the defaul
 what was found, and the difference in points with its 95 % interval. The start has the image size
 that was found, so that what a larger image gains shows in the gain over the default alone.
 *handed back* is what the training with these settings kept, *seconds* are those of the two
-trainings, *px* their image sizes. In the first four searches loading processes kept copies of freed
-memory ([decisions](decisions.md)). Sets that are missing have not been searched.
+trainings, *px* their image sizes. All of this was measured before few labels were among what `tune`
+judges by, and before images were divided into folds several times; in the first four searches
+loading processes also kept copies of freed memory ([decisions](decisions.md)). Sets that are
+missing have not been searched.
 """
 
 

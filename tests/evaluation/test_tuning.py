@@ -36,6 +36,7 @@ from ssl_kit.evaluation.tuning.search import Search
 from ssl_kit.evaluation.tuning.space import Space
 from ssl_kit.evaluation.tuning.trials import (
     Measured,
+    Record,
     Trial,
     as_trial,
     read_records,
@@ -471,6 +472,16 @@ def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / "trials" / "000-0-0").mkdir(parents=True)
     (tmp_path / "trials" / "000-0-0" / "trial.json").write_text("{")
     with pytest.raises(DataError, match="the trial is repeated"):
+        read_records(tmp_path)
+
+
+def test_a_record_of_another_judge_is_named(tmp_path):
+    trial = Trial(0, 0, 0)
+    (tmp_path / trial.folder).mkdir(parents=True)
+    Record(trial, {}, 0.5).save(tmp_path)
+    assert read_records(tmp_path)
+    (tmp_path / trial.folder / "validation.npz").write_bytes(b"")
+    with pytest.raises(DataError, match="by all labels alone"):
         read_records(tmp_path)
 
 
