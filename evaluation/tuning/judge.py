@@ -60,9 +60,9 @@ class Judge(ABC):
 class LabeledJudge(Judge):
     """Fits ridge classifiers to the training part, and scores them on the validation groups.
 
-    One learns from all labels, others from 10 of each class. The figure is the mean of the first
-    and of the mean of the others: with all labels alone, encoders between which few labels tell
-    clearly look alike. The test part is never read.
+    One learns from all labels, `DRAWS` others from `FEW` of each class. The figure is the mean of
+    the first and of the mean of the others, because with all labels good encoders look alike that
+    few labels tell apart. The test part is never read.
 
     Attributes:
         learned: Number of the first positions, those of the training part.
