@@ -84,11 +84,13 @@ def queue() -> Iterator[Cell]:
     fixed = [{**at_rate("simclr", divisor), **GENTLE[-1]} for divisor in (1, 4, 16)]
     sizes = [{**fixed[1], "encoder.image_size": pixels} for pixels in (96, 128)]
     used_at_96 = {**fixed[1], JUDGED_AT: 96}
+    small = [{**fixed[1], "train.batch_size": batch} for batch in (32, 64)]
     scenes = [name for name in names if SETS[name].field == "scenes"]
     at_default_rates = [at_rate(name, 1) for name in ("simclr", "descriptors", "byol")]
     others_fixed = [{**at_rate(name, 4), **GENTLE[-1]} for name in FIXED]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
         (names, "imagenet", "1 minute", [fixed[1], used_at_96, *sizes, fixed[0]]),
+        (names, "imagenet", "1 minute", small),
         (scenes, "scratch", "1 minute", at_default_rates),
         (scenes, "scratch", "5 minutes", at_default_rates),
         (names, "scratch", "1 minute", at_default_rates),

@@ -94,6 +94,17 @@ class ViewDataset(TorchDataset[RawBatch]):
             full = RunError(f"There is no memory for images ({error}). Lower --workers.")
             return RawBatch([], indices, skipped, full)
 
+    def bytes_of(self, positions: Positions) -> int:
+        """Returns the memory of the first view of an image, of signals too.
+
+        Raises:
+            DataError, PluginError: If the image cannot be rendered.
+        """
+        rendered = self[0, positions]
+        if rendered.error is not None:
+            raise rendered.error
+        return int(rendered.views[0].nbytes)
+
     def all_equal(self, positions: Positions) -> bool:
         """Tells whether all images have the same pixels; it reads up to the first that differs."""
         first: Image | None = None

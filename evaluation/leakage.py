@@ -79,13 +79,19 @@ def refuse_overlap(
             tested = tested[~after(index, tested, until)]
         reported |= trained & index.group_hashes(tested)
     if len(reported) > len(shared) and not allow:
+        how = "and chosen by their labels" if _was_chosen(run) else "without their labels"
         raise UsageError(
             f"{plural(len(reported), 'group')} that an evaluation reports on "
-            f"{agree(len(reported), 'was', 'were')} pre-trained on, without "
-            "their labels, so its result would flatter the run. Pre-train on other groups, set the "
-            "evaluation to report on the test part alone where it can, or say --allow-overlap."
+            f"{agree(len(reported), 'was', 'were')} pre-trained on, {how}, so its result would "
+            "flatter the run. Pre-train on other groups, set the evaluation to report on the test "
+            "part alone where it can, or say --allow-overlap."
         )
     return len(reported)
+
+
+def _was_chosen(run: Run) -> bool:
+    """Tells whether labels of the images that a run was trained on chose what it hands back."""
+    return run.selection.is_file() and "candidates" in run.read_json(run.selection.name)
 
 
 def _refuse_other_groups(run: Run, dataset: Dataset) -> None:

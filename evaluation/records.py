@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
+from ..training.candidates import is_start
 from ..training.json_values import without_nan
 from ..training.locks import exclusive
 from ..training.run import Run
@@ -175,12 +176,15 @@ def pretraining_of(run: Run) -> dict[str, float]:
     """Returns the seconds and epochs that a run was trained for; empty if it has not ended.
 
     Where an encoder was chosen, "kept" is how far it is from the start: 0 is the start, 1 the end.
+    It is left out if only the weights are those of the start; see `is_start`.
     """
     manifest = run.read_json("manifest.json")
     seconds, kept = manifest.get("seconds"), manifest.get("kept")
     records = run.lines(run.metrics)
     if seconds is None or not records:
         return {}
+    if kept and not kept["share"] and not is_start(manifest):
+        kept = None
     share = {"kept": float(kept["share"])} if kept else {}
     return {"seconds": float(seconds), "epochs": float(records[-1]["epoch"]), **share}
 

@@ -34,7 +34,7 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
     """
     if not selection:
         return [_not_compared(manifest)]
-    kept = selection["kept"]
+    kept, published = selection["kept"], _published(selection.get("published"))
     if "candidates" not in selection:
         return [
             f"Kept: the end of training. It was not judged by labels: {selection['reason']}.",
@@ -46,7 +46,7 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
         f"{plural(selection['groups'], 'group')} outside of the test part"
     )
     if kept["kind"] == "checkpoint" and not kept["share"]:
-        return [*_nothing_gained(selection, judged), *_reasons(selection, manifest)]
+        return [*_nothing_gained(selection, judged), *published, *_reasons(selection, manifest)]
     value, ends = estimate_parts(selection["gain"], signed=True)
     sentences = [
         f"Kept: {candidate_words(kept)}; {value} points {ends} of balanced accuracy over the "
@@ -59,7 +59,19 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
             "Pre-training saw these images, without their labels: 'ssl-kit evaluate' measures the "
             "gain on images that it did not see."
         )
-    return [*sentences, *_end(selection)]
+    return [*sentences, *published, *_end(selection)]
+
+
+def _published(start: Mapping[str, Any] | None) -> list[str]:
+    """Compares the start as it was published with what is kept; [] if both pool the same."""
+    if not start:
+        return []
+    value, ends = estimate_parts(start["gain"], signed=True)
+    advice = " Use it as it is, or another objective." if start["gain"]["value"] > 0 else ""
+    return [
+        f"Here features are {start['pooling']}, in the start as well. Pooled as it was published, "
+        f"the start has {value} points {ends} against what is kept.{advice}"
+    ]
 
 
 def _not_compared(manifest: Mapping[str, Any]) -> str:

@@ -42,11 +42,17 @@ def heading(values: Json) -> str:
     if not values["labeled"]:
         return f"{tried}, ranked by the effective rank of the features (RankMe, centered)."
     judged = f"{plural(images['validation'], 'image')} of {plural(images['groups'], 'group')}"
+    seen = images.get("seen_groups")
+    apart = (
+        f"of which the initial weights have seen {plural(seen, 'group')}"
+        if seen
+        else "which no candidate was pre-trained on"
+    )
     return (
         f"{tried}. The figures are {spaced(values['metric'])} in percent of ridge classifiers on "
-        f"the validation part ({judged}), which no candidate was pre-trained on: the mean of one "
-        "that learned from all labels of the training part and of five that learned from ten "
-        "labels of each class, if there are more. The test part "
+        f"the validation part ({judged}), {apart}: the mean of one that learned "
+        "from all labels of the training part and of five that learned from ten labels of each "
+        "class, if there are more. The test part "
         f"({plural(images['kept_out'], 'image')}) was not used."
     )
 
@@ -141,6 +147,11 @@ def verdicts(values: Json) -> list[str]:
 
 def _label_free(values: Json) -> list[str]:
     trusted = values["trusted"]
+    if values["winner"] and not trusted:
+        return [
+            "The default could not be trained, and there are no labels to judge by: this is the "
+            "candidate of the highest effective rank, which may be worse than the untouched start."
+        ]
     return [
         "There are no labels to judge by. It has not been shown that a higher effective rank means "
         "better features, so "
@@ -154,11 +165,12 @@ def _label_free(values: Json) -> list[str]:
 
 def _sentence(gain: Json, other: str, values: Json) -> str:
     """Says whether the winner is better than something, with the paired difference."""
+    reason = no_verdict(values["images"]["groups"], "validation group")
     words = {
         "helps": f"It is better than {other}",
         "hurts": f"It is worse than {other}",
         "no evidence": f"It is no better than {other} within the noise",
-        "no verdict": f"Against {other} there is {no_verdict(values['images']['groups'])}",
+        "no verdict": f"Against {other} there is {reason}",
     }
     return f"{words[gain['verdict']]}: {estimate_text(gain, signed=True)} points."
 

@@ -119,15 +119,16 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def no_verdict(groups: int) -> str:
+def no_verdict(groups: int, kind: str = "test group") -> str:
     """Says why there is no verdict: "no verdict: 3 test groups, six are needed".
 
     Args:
-        groups: Number of test groups.
+        groups: Their number.
+        kind: What they are called.
     """
     if groups >= 6:
         return "no verdict: the difference has no interval"
-    return f"no verdict: {plural(groups, 'test group')}, six are needed"
+    return f"no verdict: {plural(groups, kind)}, six are needed"
 
 
 def short_verdict(verdict: str, groups: int) -> str:

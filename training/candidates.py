@@ -42,6 +42,17 @@ class Candidate:
 START, END = Candidate("checkpoint", 0.0), Candidate("checkpoint", 1.0)
 
 
+def is_start(manifest: Mapping[str, Any]) -> bool:
+    """Tells whether a run hands back the very encoder that it started from.
+
+    The weights of the start are another encoder where the objective changed what is pooled.
+
+    Args:
+        manifest: Content of manifest.json.
+    """
+    return manifest.get("kept") == START.facts() and not manifest.get("pooling")
+
+
 class Candidates:
     """Keeps the weights of a run's start and of its middle in files until its end.
 

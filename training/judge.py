@@ -28,6 +28,8 @@ from .setup import Setup
 FOLDS = 3
 _REPEATS, _PREDICTIONS = 4, 1000
 _BATCH = 256
+_BYTES = 2**29  # of the images that are judged by
+_A_FOLD = 2  # images of a class in each fold, at least
 
 
 def judged_by(index: Index, pool: Positions) -> Positions:
@@ -79,6 +81,28 @@ def evenly_by_group(
     return np.sort(positions[shuffled[np.argsort(rank, kind="stable")[:most]]])
 
 
+def enough_of_each_class(
+    positions: Positions, labels: NDArray[Any], groups: NDArray[np.int64], most: int
+) -> Positions:
+    """Returns up to `most` positions, of so few classes that a probe can learn each of them.
+
+    Where classes are many and `most` is small, some classes, drawn at random, stand for all: of one
+    image a class nothing can be learned.
+
+    Args:
+        positions: (n,) sorted positions.
+        labels: (n,) classes.
+        groups: (n,) group numbers.
+        most: Largest number to return.
+    """
+    classes, most_classes = np.unique(labels), max(2, most // (_A_FOLD * FOLDS))
+    if len(classes) > most_classes:
+        drawn = np.random.default_rng(0).choice(classes, most_classes, replace=False)
+        kept = np.isin(labels, drawn)
+        positions, labels, groups = positions[kept], labels[kept], groups[kept]
+    return evenly_by_group(positions, labels, groups, most)
+
+
 @dataclass(frozen=True)
 class Sample:
     """Images that encoders are judged on.
@@ -95,11 +119,12 @@ class Sample:
 
     @classmethod
     def of(cls, setup: Setup, positions: Positions, most: int) -> Sample:
-        """Renders up to `most` of the images; unreadable ones are left out."""
+        """Renders up to `most` of the images, and what fits; unreadable ones are left out."""
         index, labels = setup.dataset.index, strata(setup.dataset.index)
-        chosen = evenly_by_group(positions, labels[positions], index.groups[positions], most)
-        view = View(setup.config.encoder.image_size, policy="eval")
-        batches = list(load(setup.view_dataset((view,)), Once(chosen, _BATCH), workers=0))
+        rendered = setup.view_dataset((View(setup.config.encoder.image_size, policy="eval"),))
+        most = min(most, max(1, _BYTES // rendered.bytes_of(positions[:1])))
+        chosen = enough_of_each_class(positions, labels[positions], index.groups[positions], most)
+        batches = list(load(rendered, Once(chosen, _BATCH), workers=0))
         bad = {key for batch in batches for key, _ in batch.skipped}
         kept = np.array([index.key(i) not in bad for i in chosen.tolist()])
         pixels = torch.cat([batch.views[0] for batch in batches])[torch.from_numpy(kept)]
@@ -151,7 +176,9 @@ def fold_numbers(
     """Divides images into folds that share no group, with similar shares of each class, (n,).
 
     The groups of a class, sorted by their size, are dealt to the folds, to each one before any has
-    a second; a group of several classes goes with the most frequent of them.
+    a second; a group of several classes goes with the most frequent of them. If all groups of a
+    class come to one fold, the last goes to the next fold: else no probe that is asked for the
+    class has seen it.
 
     Args:
         labels: (n,) classes.
@@ -166,4 +193,8 @@ def fold_numbers(
     dealt = np.random.default_rng(seed).permuted(rounds, axis=1).reshape(-1)
     folds = np.empty(len(table), dtype=np.int64)
     folds[order] = dealt[: len(table)]
+    for has in (table > 0).T:
+        if has.sum() > 1 and len(np.unique(folds[has])) == 1:
+            last = order[has[order]][-1]
+            folds[last] = (folds[last] + 1) % FOLDS
     return folds[codes]

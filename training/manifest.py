@@ -96,6 +96,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             "data": images["data"],
             "no_evaluation": _why_no_evaluation(setup),
             **outcome,
+            **({"pooling": setup.encoder.pooling} if setup.encoder.pooling else {}),
             "groups_from": setup.dataset.index.origins.get("group", ""),
             "groups": images["groups"],
             **({"until": images["until"]} if images["until"] else {}),

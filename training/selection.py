@@ -12,23 +12,24 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..core.errors import UsageError
+from ..core.errors import SslKitError, UsageError
+from ..data.process import seeded
 from ..data.splits import Positions
 from ..data.standardize import Standardize
+from ..nn.weights import load_initial_weights
 from .candidates import COUNT, END, Candidates
-from .choice import choose
+from .choice import balanced, choose
 from .intervals import Estimate
 from .judge import Sample, judged_by
 from .representation import linear_cka
 from .run import Run
-from .setup import Setup
+from .setup import Setup, initial_encoder
 
 SHARE_OF_TIME = 0.04
 FEWEST_IMAGES, MOST_IMAGES = 64, 1000
 _DRIFT_IMAGES = 256
 _FORWARD = 1 / 3  # of the time of a training step, at most, which also goes back through the net
 _PROBE = 1.5  # embedding and probe together, relative to embedding alone
-_BYTES = 2**29  # of the images that are judged by
 
 Features = NDArray[np.float32]
 
@@ -143,8 +144,7 @@ class Selection:
         views = sum((view.size / size) ** 2 for view in setup.views)
         trained = steps * setup.images_per_step * views / _FORWARD
         count = int(SHARE_OF_TIME * trained / COUNT)
-        fit = _BYTES // (size * size * len(setup.dataset.channels) * 4)
-        return min(max(count, FEWEST_IMAGES), MOST_IMAGES, fit)
+        return min(max(count, FEWEST_IMAGES), MOST_IMAGES)
 
     def _choice(self, end: Mapping[str, Tensor], steps: int) -> dict[str, Any]:
         sample = Sample.of(self._setup, self._images, self.images(steps))
@@ -153,6 +153,7 @@ class Selection:
         correct = [sample.correct(each) for each in features]
         choice = choose(correct, sample.labels, sample.groups, sample.folds[0])
         kept, weights = candidates[choice.chosen]
+        published = self._published(sample, correct[choice.chosen])
         channels = self._setup.dataset.channels
         if kept != END:
             self._run.save_weights(self._run.end, end, channels)
@@ -165,6 +166,7 @@ class Selection:
             "classes": len(np.unique(sample.labels)),
             "gain": _plain(choice.gain),
             "weights_changed": self._changed(end),
+            **({"published": published} if published else {}),
             "candidates": [
                 {
                     **candidate.facts(),
@@ -174,6 +176,38 @@ class Selection:
                 }
                 for (candidate, _), value, gain, each in rows
             ],
+        }
+
+    def _published(self, sample: Sample, kept: NDArray[Any]) -> dict[str, Any]:
+        """Compares the start as it is pooled without this objective with what is handed back.
+
+        Args:
+            sample: The images.
+            kept: How often each is classified correctly by what is handed back, (n,).
+
+        Returns:
+            What the objective pools instead, the accuracy, and its paired difference; {} where
+            pooling is unchanged, or the initial weights are gone since a run was interrupted.
+        """
+        setup, settings = self._setup, self._setup.config.encoder
+        if not setup.encoder.pooling:
+            return {}
+        try:
+            with seeded(0):  # its random weights are overwritten
+                encoder = initial_encoder(settings, len(setup.dataset.channels))
+                load_initial_weights(encoder, settings.init, setup.dataset.channels)
+        except (SslKitError, OSError):
+            return {}
+        encoder.to(self._accelerator.device).eval()
+        features = sample.features(encoder, self._standardize, self._accelerator.autocast)
+        scores = [
+            balanced(correct, sample.labels, sample.groups)
+            for correct in (sample.correct(features), kept)
+        ]
+        return {
+            "pooling": setup.encoder.pooling,
+            "accuracy": _plain(scores[0].estimate()),
+            "gain": _plain((scores[0] - scores[1]).estimate()),
         }
 
     def _drift(self, end: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from ..nn.layers import freeze_all_statistics, freeze_first_layers
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
 from .defaults import domain_defaults, objective_defaults
 from .engine import divide_batch, process_count
-from .settings import RunConfig, lead_of_objective, merge
+from .settings import EncoderConfig, RunConfig, lead_of_objective, merge
 
 
 def resolve(*layers: Mapping[str, Any]) -> RunConfig:
@@ -186,9 +186,7 @@ def build(config: RunConfig) -> Setup:
     accumulate = config.train.accumulate
     batch_size = divide_batch(config.train.batch_size, len(pool), process_count(), accumulate)
     with seeded(config.seed):
-        name, size = config.encoder.name, config.encoder.image_size
-        arguments = options_beside(init, name) | config.encoder.arguments
-        encoder = create_encoder(name, len(dataset.channels), size, **arguments)
+        encoder = initial_encoder(config.encoder, len(dataset.channels))
         check_needs(encoder, config.objective.name, kind.needs)
         loaded = load_initial_weights(encoder, init, dataset.channels)
         freeze_first_layers(encoder, config.encoder.frozen_layers)
@@ -205,6 +203,16 @@ def build(config: RunConfig) -> Setup:
     )
     _check(setup)
     return setup
+
+
+def initial_encoder(config: EncoderConfig, channels: int) -> Encoder:
+    """Creates the encoder of a run with random weights, built as its initial weights were."""
+    return create_encoder(config.name, channels, config.image_size, **arguments_of(config))
+
+
+def arguments_of(config: EncoderConfig) -> dict[str, Any]:
+    """Returns the arguments of an architecture: those of the initial weights, and what is set."""
+    return options_beside(config.init, config.name) | config.arguments
 
 
 def pool_of(index: Index, splits: Splits, config: DataConfig) -> Positions:

@@ -17,15 +17,17 @@ from ...core.errors import DataError, UsageError
 from ...core.index import evenly_spaced
 from ...core.objective import Objective
 from ...core.view import View
-from ...data.opening import DataConfig, open_dataset
+from ...data.counting import plural
+from ...data.earlier import open_like
+from ...data.opening import DataConfig
 from ...data.splits import Splits, split
 from ...data.views import changed, distinct
-from ...nn.checkpoints import options_beside
+from ...nn.checkpoints import facts_beside
 from ...nn.layers import has_batch_norm
-from ...nn.weights import create_encoder
 from ...training.engine import process_count
+from ...training.manifest import seen_by_weights
 from ...training.settings import RunConfig, TrainConfig
-from ...training.setup import pool_of
+from ...training.setup import initial_encoder, pool_of
 from .request import Request
 from .space import AREA, OBJECTIVE, POLICY, SIZE, START, STATISTICS
 
@@ -70,8 +72,12 @@ class Images:
         return step, len(self.pool) // max(1, step) * step
 
 
-def open_images_of(config: RunConfig) -> Images:
-    """Opens the images, and tells whether candidates can be judged by labels.
+def open_images_of(config: RunConfig, init: str) -> Images:
+    """Opens the images as runs from some weights do, and tells whether labels can judge them.
+
+    Args:
+        config: Of the default.
+        init: The initial weights, whose value ranges are kept.
 
     Raises:
         UsageError: If several processes ask for it.
@@ -80,7 +86,7 @@ def open_images_of(config: RunConfig) -> Images:
     if process_count() > 1:
         raise UsageError("The search runs in one process. Start it without torchrun.")
     domain: Domain = domains[config.domain]
-    dataset = open_dataset(domain, config.data)
+    dataset = open_like(domain, config.data, facts_beside(init), init).dataset
     splits = split(dataset.index, config.data.holdout)
     return Images(domain, dataset, splits, _why_no_labels(dataset, splits), config.data)
 
@@ -88,12 +94,42 @@ def open_images_of(config: RunConfig) -> Images:
 def _why_no_labels(dataset: Dataset, splits: Splits) -> str:
     labels = dataset.index.labels
     train, val = labels[splits.train], labels[splits.val]
+    groups = dataset.index.groups[splits.val][val >= 0]
     if not (labels >= 0).any():
         kind = "no labels" if dataset.index.targets is None else "labels that are no classes"
         return f"The images have {kind}"
-    if len(np.unique(train[train >= 0])) < 2 or not (val >= 0).any():
-        return "The labels are too few for a training part of two classes and a validation part"
+    if min(len(np.unique(part[part >= 0])) for part in (train, val)) < 2:
+        return "The labels are too few for a training and a validation part of two classes each"
+    if len(np.unique(groups)) < 2:
+        return "The labeled images of the validation part are of one group"
     return ""
+
+
+def seen_groups(init: str, images: Images) -> tuple[int, int]:
+    """Returns how many groups of the validation and of the test part weights were trained on."""
+    seen = {group for part in seen_by_weights(init) for group in part["groups"]}
+    index, splits = images.dataset.index, images.splits
+    val, test = (len(seen & index.group_hashes(part)) for part in (splits.val, splits.test))
+    return val, test
+
+
+def warnings_of_seen(init: str, images: Images) -> list[str]:
+    """Returns warnings of weights that were trained on images that this search leaves out."""
+    val, test = seen_groups(init, images)
+    found = []
+    if val and images.labeled:
+        found.append(
+            f"Warning: the initial weights were trained on {plural(val, 'group')} of the "
+            "validation part, which flatters all candidates that start from them. Start from "
+            "weights that were trained with --set data.keep_out=val."
+        )
+    if test:
+        found.append(
+            f"Warning: the initial weights were trained on {plural(test, 'group')} of the test "
+            "part, so that evaluations of what is found here will be refused. Start from weights "
+            "that have not seen the test part."
+        )
+    return found
 
 
 Choices = Mapping[str, tuple[Any, ...]]
@@ -125,7 +161,9 @@ def fewer_objectives(found: Choices, request: Request, most: int) -> Choices:
 def _statistics(default: RunConfig, dataset: Dataset) -> tuple[bool, ...]:
     """Returns whether statistics of batch normalization stay those of the initial weights."""
     own = default.encoder.frozen_statistics
-    other = default.encoder.init != "scratch" and has_batch_norm(encoder_of(default, dataset))
+    other = default.encoder.init != "scratch" and has_batch_norm(
+        initial_encoder(default.encoder, len(dataset.channels))
+    )
     return (own, not own) if other else (own,)
 
 
@@ -136,7 +174,7 @@ def _objectives(request: Request, images: Images) -> tuple[str, ...]:
         return (default.objective.name,)
     if named:
         return tuple(dict.fromkeys((default.objective.name, *named)))
-    encoder = encoder_of(default, images.dataset)
+    encoder = initial_encoder(default.encoder, len(images.dataset.channels))
     others = [name for name in (*_COMMON, *images.domain.objectives) if _suits(name, encoder)]
     return tuple(dict.fromkeys((default.objective.name, *others)))
 
@@ -147,13 +185,6 @@ def _suits(name: str, encoder: Encoder) -> bool:
     kind: type[Objective] = objectives[name]
     required = any(field.is_required() for field in kind.Config.model_fields.values())
     return kind.needs <= encoder.provides and not required
-
-
-def encoder_of(config: RunConfig, dataset: Dataset) -> Encoder:
-    """Returns the encoder of a configuration with random weights."""
-    name, init = config.encoder.name, config.encoder.init
-    arguments = options_beside(init, name) | config.encoder.arguments
-    return create_encoder(name, len(dataset.channels), config.encoder.image_size, **arguments)
 
 
 def _areas(default: RunConfig, images: Images) -> tuple[float | None, ...]:

@@ -18,6 +18,7 @@ from ...data.in_memory import kept_in_memory
 from ...data.splits import Positions, Splits
 from ...training.collapse import IMAGES, VIEWS
 from ...training.intervals import Estimate
+from ...training.judge import evenly_by_group
 from ...training.probe import probe_predict
 from ...training.representation import representation_metrics
 from ..budgets import draw_labels
@@ -77,7 +78,7 @@ class LabeledJudge(Judge):
 
     @classmethod
     def of(cls, dataset: Dataset, splits: Splits, domain: Domain, workers: int) -> LabeledJudge:
-        """Chooses up to 2,000 labeled images of each part, evenly spread."""
+        """Chooses up to 2,000 labeled images of each part, evenly from classes and groups."""
         train, val = (_labeled(dataset, part) for part in (splits.train, splits.val))
         positions = np.concatenate([train, val])
         return cls(kept_in_memory(dataset, positions), domain, positions, workers, len(train))
@@ -116,8 +117,8 @@ def _mean(every: Result, few: Result) -> Result:
 
 
 def _labeled(dataset: Dataset, part: Positions) -> Positions:
-    chosen = np.sort(part[dataset.index.labels[part] >= 0])
-    return chosen[evenly_spaced(len(chosen), MOST)]
+    index, chosen = dataset.index, np.sort(part[dataset.index.labels[part] >= 0])
+    return evenly_by_group(chosen, index.labels[chosen], index.groups[chosen], MOST)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...core.atomic import write_atomic
 from ...core.errors import DataError, UsageError
 from ...data.inspection import AT_START, inspect_dataset
@@ -21,11 +23,11 @@ from ...training.locks import exclusive
 from ...training.progress import Progress, clock
 from ...training.resources import forget_peak_memory, free_memory, peak_memory, resident_memory
 from ...training.run import SEARCH
-from ...training.setup import resolve
+from ...training.setup import arguments_of, resolve
 from ...training.work import Work
 from ..calibration import measure_statistics
 from ..pretrained import from_init
-from .choices import Images, choices, fewer_objectives, open_images_of
+from .choices import Images, choices, fewer_objectives, open_images_of, warnings_of_seen
 from .judge import Judge, LabeledJudge, LabelFreeJudge
 from .outcome import Outcome, Start
 from .plan import (
@@ -111,9 +113,11 @@ def _timed(
     if not (out / _PLAN).is_file():
         refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, 0.0))
     work.begin("opening the images")
-    images = open_images_of(request.default)
+    images, judges = _images_and_judges(request)
+    judge = judges[request.default.encoder.init]
     progress.understood(inspect_dataset(images.dataset, images.splits, AT_START))
-    judge = _judge(images, request)
+    for warning in warnings_of_seen(request.default.encoder.init, images):
+        progress.warn(warning)
     if not images.labeled:
         progress.warn(_label_free_warning(images.reason, request.trust))
     work.begin("measuring the default: its speed, and what its trial takes beside the steps")
@@ -124,12 +128,12 @@ def _timed(
     found = {**found, SIZE: sizes or found[SIZE]}
     work.begin("judging the untouched start")
     settings = _start_settings(Space.around(request.asked, found))
-    starts = [_start(images, judge, request, *each) for each in settings]
+    starts = [_start(images, judges[init], request, init, size) for init, size in settings]
     plan = known or _planned(request, images, cost, timer, out, sizes)
     space = Space.around(request.asked, fewer_objectives(found, request, plan.candidates[0] // 2))
     _say_plan(progress, plan, space)
     judged = {(start.init, start.image_size): start.result for start in starts}
-    measure = partial(train_and_judge, judge=judge, starts=judged)
+    measure = partial(train_and_judge, judges=judges, starts=judged)
     halving = Search(
         *(out, space, plan, measure, timer, progress, judge.metric),
         seed=request.default.seed,
@@ -147,6 +151,22 @@ def _written(outcome: Outcome, elapsed: float) -> dict[str, Any]:
     write_atomic(outcome.out / "config.toml", outcome.config().to_toml().encode())
     write_atomic(outcome.out / _OUTCOME, (json.dumps(values, indent=1) + "\n").encode())
     return values
+
+
+def _images_and_judges(request: Request) -> tuple[Images, dict[str, Judge]]:
+    """Opens the images, and returns them with a judge for each kind of initial weights.
+
+    Weights of a run bring value ranges, and random weights do not: each is judged with the values
+    that it is trained on.
+    """
+    init = request.default.encoder.init
+    images = open_images_of(request.default, init)
+    judges = {init: _judge(images, request)}
+    if request.scratch and init != "scratch":
+        own = open_images_of(request.default, "scratch")
+        same = np.array_equal(own.dataset.value_range, images.dataset.value_range)
+        judges["scratch"] = judges[init] if same else _judge(own, request)
+    return images, judges
 
 
 def _judge(images: Images, request: Request) -> Judge:
@@ -224,7 +244,8 @@ def _measure(request: Request, images: Images, judge: Judge, folder: Path, timer
     most = min(_MEASURED * request.budget, _LONGEST)
     length = {"epochs": _STEPS * step_images / epoch, "max_time": most}
     config = resolve(as_trial(request.asked, **length))
-    measured = train_and_judge(config, folder, judge, Silent(check))
+    judges = {config.encoder.init: judge}
+    measured = train_and_judge(config, folder, judges, Silent(check))
     shutil.rmtree(folder)
     step = seconds_per_step(ends) or measured.seconds / len(ends)
     overhead = time.monotonic() - began - step * len(ends)
@@ -263,9 +284,9 @@ def _hints(starts: Sequence[Start], request: Request, metric: str) -> list[Param
 
 def _start(images: Images, judge: Judge, request: Request, init: str, size: int) -> Start:
     """Judges an untouched start."""
-    config = request.default
-    name, options = config.encoder.name, config.encoder.arguments
-    model = from_init(init, name, size, images.dataset, images.pool, config.seed, options)
+    config, given = request.default, (judge.dataset, images.pool)
+    options = arguments_of(config.encoder)
+    model = from_init(init, config.encoder.name, size, *given, config.seed, options)
     if init == "scratch":  # as training does, even without learning anything
-        measure_statistics(model, images.dataset, images.pool, images.domain)
+        measure_statistics(model, *given, images.domain)
     return Start(init, size, judge(model))

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ...training.settings import RunConfig, expand, merge
-from ...training.setup import resolve
+from ...training.setup import arguments_of, resolve
 
 OBJECTIVE, START, SIZE, POLICY, AREA, STATISTICS = (
     "objective.name",
@@ -66,6 +66,8 @@ class Space:
     def around(cls, asked: Mapping[str, Any], choices: Mapping[str, Sequence[Any]]) -> Space:
         """Makes the space around the default; what the user has set is not searched.
 
+        Initial weights are: random ones are asked for beside those that are set.
+
         Args:
             asked: Nested settings of the user.
             choices: Choices that depend on domain, encoder and images, by key, the default first.
@@ -76,7 +78,8 @@ class Space:
                 values[key] = tuple(dict.fromkeys((own, *others)))
         dimensions = [Dimension(k, tuple(v)) for k, v in values.items() if len(v) > 1]
         dimensions += [Dimension(key, span=span) for key, span in _SPANS.items()]
-        return cls(asked, tuple(d for d in dimensions if not _is_set(asked, d.key)))
+        free = tuple(d for d in dimensions if d.key == START or not _is_set(asked, d.key))
+        return cls(asked, free)
 
     @cached_property
     def default(self) -> dict[str, Any]:
@@ -92,11 +95,24 @@ class Space:
         keys = {d.key: d for d in self.dimensions}
         chosen = {k: v for k, v in params.items() if keys[k].choices and v is not None}
         if chosen.get(START) == "scratch":
-            chosen = {k: v for k, v in chosen.items() if k not in _NOT_FROM_SCRATCH}
+            others = {k: v for k, v in chosen.items() if k not in _NOT_FROM_SCRATCH}
+            chosen = self._from_scratch | others
         layer = merge(self.asked, expand(chosen))
         below = resolve(layer).model_dump()
         numbers = {k: v * value_at(below, k) for k, v in params.items() if not keys[k].choices}
         return merge(layer, expand({k: float(f"{v:.3g}") for k, v in numbers.items()}))
+
+    @cached_property
+    def _from_scratch(self) -> dict[str, Any]:
+        """What random weights share with the default, whose own defaults may be others."""
+        default = resolve(self.asked)
+        objective = {} if "objective" in self.asked else {OBJECTIVE: default.objective.name}
+        return {
+            "encoder.name": default.encoder.name,
+            "encoder.arguments": arguments_of(default.encoder),
+            SIZE: default.encoder.image_size,
+            **objective,
+        }
 
     def config(self, params: Params) -> RunConfig:
         """Returns the configuration of a candidate."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.atomic import write_atomic
 from ...core.errors import DataError, RunError
-from ...training.candidates import START
+from ...training.candidates import START, is_start
 from ...training.engine import create_run
 from ...training.loop import train
 from ...training.progress import Progress
@@ -164,7 +164,7 @@ class Silent(Progress):
 def train_and_judge(
     config: RunConfig,
     folder: Path,
-    judge: Judge,
+    judges: Mapping[str, Judge],
     progress: Progress | None = None,
     starts: Mapping[tuple[str, int], Result] = _NO_STARTS,
 ) -> Measured:
@@ -173,7 +173,7 @@ def train_and_judge(
     Args:
         config: Of the run.
         folder: Of the run.
-        judge: Judges its encoder.
+        judges: By initial weights, what judges its encoder.
         progress: Is told of the training; a new `Silent` if None.
         starts: What the judge said of untouched starts, by initial weights and image size.
 
@@ -190,8 +190,9 @@ def train_and_judge(
         train(run, setup, progress)
     manifest = run.read_json("manifest.json")
     kept_start = manifest["kept"] == START.facts()
-    start = starts.get((config.encoder.init, config.encoder.image_size)) if kept_start else None
-    result = judge(from_run(run)) if start is None else start
+    key = (config.encoder.init, config.encoder.image_size)
+    start = starts.get(key) if is_start(manifest) else None
+    result = judges[config.encoder.init](from_run(run)) if start is None else start
     result.save(folder / _RESULT)
     per_step = manifest["batch_size"] * run.config.train.accumulate
     return Measured(result, manifest["steps"] * per_step, _seconds(run, per_step), kept_start)

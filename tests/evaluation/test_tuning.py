@@ -1,6 +1,7 @@
 """The search for settings: its plan, its order, what it reads, and what it concludes."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +17,11 @@ from ssl_kit.evaluation.requests import run_of
 from ssl_kit.evaluation.result import Result
 from ssl_kit.evaluation.tuning.choices import (
     Images,
+    _why_no_labels,
     choices,
     fewer_objectives,
     open_images_of,
+    warnings_of_seen,
 )
 from ssl_kit.evaluation.tuning.judge import LabeledJudge, LabelFreeJudge
 from ssl_kit.evaluation.tuning.outcome import Outcome, Start
@@ -31,7 +34,7 @@ from ssl_kit.evaluation.tuning.plan import (
     sizes_with_room,
 )
 from ssl_kit.evaluation.tuning.request import Request, refuse_beside_resume
-from ssl_kit.evaluation.tuning.run import search
+from ssl_kit.evaluation.tuning.run import _images_and_judges, search
 from ssl_kit.evaluation.tuning.search import Search
 from ssl_kit.evaluation.tuning.space import Space
 from ssl_kit.evaluation.tuning.trials import (
@@ -371,11 +374,12 @@ def test_a_run_that_kept_its_start_is_judged_as_the_start_was(finished_run, tmp_
     init, size = str(finished_run.folder), finished_run.config.encoder.image_size
     absurd = {"encoder": {"init": init}, "optimizer": {"lr": 1e3, "warmup": 0}}
     config = resolve(as_trial(merge(asked, absurd), epochs=1))
-    images = open_images_of(config)
+    images = open_images_of(config, init)
     judge = LabeledJudge.of(images.dataset, images.splits, images.domain, 0)
     of_start = judge(from_init(init, "test_resnet", size, images.dataset, images.pool))
     known = {(init, size): of_start}
-    found = [train_and_judge(config, tmp_path / "run", judge, starts=s) for s in ({}, known)]
+    judges = {init: judge}
+    found = [train_and_judge(config, tmp_path / "run", judges, starts=s) for s in ({}, known)]
     assert found[0].kept_start
     assert found[0].result.metrics == of_start.metrics
     assert found[1].result is of_start
@@ -438,6 +442,68 @@ def test_a_candidate_from_scratch_has_no_setting_of_weights():
     params = {**space.default, "encoder.init": "scratch", "encoder.frozen_statistics": True}
     assert not space.config(params).encoder.frozen_statistics
     assert space.config({**params, "encoder.init": "imagenet"}).encoder.frozen_statistics
+
+
+def test_random_weights_share_what_is_not_searched_with_the_default(finished_run):
+    init = str(finished_run.folder)
+    asked = {"domain": "remote_sensing", "encoder": {"init": init}}
+    space = Space.around(asked, {"encoder.init": (init, "scratch")})
+    config = space.config({**space.default, "encoder.init": "scratch"})
+    default = resolve(asked)
+    assert config.encoder.name == default.encoder.name == "test_resnet"
+    assert config.encoder.image_size == default.encoder.image_size
+    assert config.objective.name == default.objective.name == "simclr"  # not that from scratch
+
+
+def test_each_start_is_judged_with_the_values_that_it_is_trained_on(finished_run, tmp_path):
+    facts = finished_run.read_json("encoder.json")
+    other = tmp_path / "earlier"
+    shutil.copytree(finished_run.folder, other)
+    facts["value_range"] = [[0, 200]] * 3
+    (other / "encoder.json").write_text(json.dumps(facts))
+    asked = {**ASKED, "data": {"path": finished_run.config.data.path}}
+    asked["encoder"] = {"init": str(other)}
+    images, judges = _images_and_judges(Request.of([asked], scratch=True))
+    assert images.dataset.value_range.tolist() == [[0, 200]] * 3
+    assert judges[str(other)].dataset.value_range.tolist() == [[0, 200]] * 3
+    assert judges["scratch"].dataset.value_range.tolist() == [[0, 255]] * 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "reason"),
+    [
+        (["a", "b"] * 30, ["p"] * 12 + ["q"] * 48, "of one group"),
+        (["a"] * 12 + ["a", "b"] * 24, None, "two classes each"),
+        (["a", "b"] * 30, None, ""),
+    ],
+)
+def test_a_validation_part_of_one_class_or_group_cannot_judge(
+    memory_dataset, images, labels, groups, reason
+):
+    pixels = [images[i].image for i in range(60)]
+    dataset = memory_dataset(pixels, labels=labels, groups=groups)
+    parts = replace(
+        split(dataset.index, 0.2),
+        val=np.arange(12),
+        train=np.arange(12, 50),
+        test=np.arange(50, 60),
+    )
+    assert reason in _why_no_labels(dataset, parts)
+    assert bool(reason) == bool(_why_no_labels(dataset, parts))
+
+
+def test_it_is_said_that_weights_have_seen_what_judges(finished_run, tmp_path):
+    config = finished_run.config
+    opened = open_images_of(config, "scratch")
+    [warning] = warnings_of_seen(str(finished_run.folder), opened)
+    assert "groups of the validation part, which flatters all candidates" in warning
+    assert warnings_of_seen("scratch", opened) == []
+
+
+def test_a_default_that_fails_without_labels_is_said(tmp_path, images):
+    found = outcome(tmp_path, images, (0, 0.1), labeled=False)
+    found = replace(found, finalists=(1,))
+    assert "The default could not be trained" in tuned(found.values(9), tmp_path)
 
 
 def test_a_request_is_kept_and_another_one_is_refused(tmp_path):

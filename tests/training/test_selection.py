@@ -6,13 +6,20 @@ import torch
 from safetensors.torch import load_file
 
 from ssl_kit import DataError, Index, RunError, UsageError
+from ssl_kit.core.discovery import domains
 from ssl_kit.data.targets import understand_labels
 from ssl_kit.reports.html import page
 from ssl_kit.reports.text import trained
 from ssl_kit.training import selection
-from ssl_kit.training.candidates import interpolate
+from ssl_kit.training.candidates import interpolate, is_start
 from ssl_kit.training.choice import MARGIN, choose
-from ssl_kit.training.judge import Sample, evenly_by_group, fold_numbers, judged_by
+from ssl_kit.training.judge import (
+    Sample,
+    enough_of_each_class,
+    evenly_by_group,
+    fold_numbers,
+    judged_by,
+)
 from ssl_kit.training.probe import probe_predict
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
@@ -117,6 +124,29 @@ def test_the_last_encoder_is_kept_if_asked_for(from_weights, tmp_path):
     assert run.read_json("manifest.json")["kept"] == {"kind": "checkpoint", "share": 1.0}
 
 
+@pytest.fixture(scope="module")
+def pooled_otherwise(from_weights, tmp_path_factory):
+    """A run whose objective does not train the class token that its start pools."""
+    folder = tmp_path_factory.mktemp("runs")
+    vit = {"encoder": {"init": "scratch", "name": "test_vit"}}
+    first = start([from_weights, vit], folder / "first", QUIET)[0]
+    masked = {"encoder": {"init": str(first.folder)}, "objective": "simmim"}
+    return start([from_weights, vit, masked], folder / "second", QUIET)[0]
+
+
+def test_the_start_is_judged_with_its_own_pooling_too(pooled_otherwise):
+    published = kept(pooled_otherwise)["published"]
+    assert published["pooling"] == "the mean of the patch tokens, not the class token"
+    assert "Pooled as it was published, the start has" in trained(pooled_otherwise, "OK")
+
+
+def test_a_start_with_another_pooling_is_not_the_start(pooled_otherwise):
+    manifest = pooled_otherwise.read_json("manifest.json")
+    of_start = {**manifest, "kept": {"kind": "checkpoint", "share": 0.0}}
+    assert not is_start(of_start)
+    assert is_start({**of_start, "pooling": ""})
+
+
 def test_judging_costs_a_share_of_what_the_training_does(judged):
     """Images are counted: a training step passes each view forward and back."""
     setup = build(judged.config)
@@ -166,6 +196,34 @@ def test_folds_share_no_group_and_have_all_classes():
     assert all(len(np.unique(labels[folds == fold])) == 4 for fold in range(3))
     assert (np.bincount(folds) > 60).all()
     assert (folds != fold_numbers(labels, groups, seed=1)).mean() > 0.3
+
+
+def test_two_groups_of_a_class_come_to_different_folds():
+    labels = np.array([0] * 5 + [1] * 2)  # those of the second class are dealt in two rounds
+    for seed in range(20):
+        folds = fold_numbers(labels, np.arange(7), seed)
+        assert folds[5] != folds[6]
+    assert fold_numbers(np.array([0, 1]), np.arange(2)).max() < 3  # one group each
+
+
+def test_of_many_classes_some_are_judged():
+    labels, groups = np.repeat(np.arange(200), 20), np.arange(4000)
+    chosen = enough_of_each_class(np.arange(4000), labels, groups, 160)
+    drawn, counts = np.unique(labels[chosen], return_counts=True)
+    assert len(chosen) == 160
+    assert len(drawn) <= 160 // 6
+    assert counts.mean() >= 6
+    few = labels % 4
+    evenly = evenly_by_group(np.arange(4000), few, groups, 160)
+    assert enough_of_each_class(np.arange(4000), few, groups, 160).tolist() == evenly.tolist()
+
+
+def test_the_memory_of_signals_is_not_that_of_square_images(judged, monkeypatch):
+    setup = replace(build(judged.config), domain=domains["audio"])
+    signal = np.zeros((1, 50, 3), np.float32)
+    monkeypatch.setattr(setup.dataset, "read", lambda i: signal)
+    monkeypatch.setattr("ssl_kit.training.judge._BYTES", 20 * 32 * 3 * 4)  # of 32 samples each
+    assert len(Sample.of(setup, setup.pool, 100).pixels) == 20
 
 
 def test_few_images_are_divided_several_times():
