@@ -115,11 +115,7 @@ def _timed(
     work.begin("opening the images")
     images, judges = _images_and_judges(request)
     judge = judges[request.default.encoder.init]
-    progress.understood(inspect_dataset(images.dataset, images.splits, AT_START))
-    for warning in warnings_of_seen(request.default.encoder.init, images):
-        progress.warn(warning)
-    if not images.labeled:
-        progress.warn(_label_free_warning(images.reason, request.trust))
+    _tell(images, request, progress)
     work.begin("measuring the default: its speed, and what its trial takes beside the steps")
     known, free = _plan_of(out), free_memory()
     cost = Cost(0, 0) if known else _measure(request, images, judge, out / "trials/speed", timer)
@@ -174,6 +170,15 @@ def _judge(images: Images, request: Request) -> Judge:
     if images.labeled:
         return LabeledJudge.of(images.dataset, images.splits, images.domain, workers)
     return LabelFreeJudge.of(images.dataset, images.pool, images.domain, workers)
+
+
+def _tell(images: Images, request: Request, progress: Progress) -> None:
+    """Says what was understood of the images, and warns of what the search cannot tell."""
+    progress.understood(inspect_dataset(images.dataset, images.splits, AT_START))
+    for warning in warnings_of_seen(request.default.encoder.init, images):
+        progress.warn(warning)
+    if not images.labeled:
+        progress.warn(_label_free_warning(images.reason, request.trust))
 
 
 def _label_free_warning(reason: str, trust: bool) -> str:
