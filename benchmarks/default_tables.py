@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-from default_runs import ALL, UNTOUCHED, Run, grouped, high, low, name_of, starts_of, value
+from default_runs import ALL, SIZE, UNTOUCHED, Run, grouped, high, low, name_of, starts_of, value
 from default_sets import taken_today
 from scipy.stats import rankdata
 from start_tables import handed_back, starts, tuned
@@ -171,12 +171,13 @@ def _interval(run: Run) -> str:
 def defaults_page(lines: Sequence[Run], results: Path) -> str:
     """Returns the text of docs/defaults.md."""
     runs = [line for line in lines if line["kind"] == "run"]
-    lengths = sorted({(run["encoder"], run["length"], run["images"]) for run in runs})
+    usual = [run for run in runs if run["settings"].get("encoder.image_size", SIZE) == SIZE]
+    lengths = sorted({(run["encoder"], run["length"], run["images"]) for run in usual})
     images = "; ".join(
         f"{length} of `{encoder}` is about {1000 * round(min(n) / 1000):,} images"
         for (encoder, length), n in _images(lengths).items()
     )
-    text = f"{images}." if images else ""
+    text = f"At {SIZE} px {images}." if images else ""
     parts = [RULE.format(results=results, images=text), SCREENING, taken_today()]
     for start, title in STARTS.items():
         of_start = [run for run in runs if run["start"] == start]

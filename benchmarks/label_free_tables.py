@@ -26,9 +26,9 @@ In the last column stands, in parentheses, in how many groups of runs the sign i
 *Across objectives*: over all runs of a set from the same start with the same length and image size,
 mean over the sets of a field. *Within an objective*: over runs of a set with the same image size
 that differ in settings other than the objective, length or seed, mean over sets and objectives. A
-dash stands where there are fewer than {across} runs of a set, or {within} of an objective. A
-measure is used for a choice without labels only if its correlation has the same sign in every group
-and exceeds 0.6 in the mean.
+dash means that there are fewer than {across} runs of a set, or {within} of an objective. A measure
+is used for a choice without labels only if its correlation has the same sign in every group and
+exceeds 0.6 in the mean.
 """
 
 
@@ -80,6 +80,9 @@ def label_free_page(lines: Sequence[Run], results: Path) -> str:
     fields = list(dict.fromkeys(run["field"] for run in runs))
     for title, (key, least) in kinds.items():
         groups = [group for group in grouped(runs, key).values() if len(group) >= least]
+        if not groups:
+            parts.append(f"## {title}\n\nNo set has {least} such runs yet.\n")
+            continue
         columns = {f: [g for g in groups if g[0]["field"] == f] for f in fields} | {"all": groups}
         rows = [f"## {title}", "", "| measure | " + " | ".join(columns) + " |"]
         rows.append("|---" * (1 + len(columns)) + "|")
