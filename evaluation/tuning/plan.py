@@ -11,10 +11,10 @@ from typing import Any
 from ...core.errors import UsageError
 from ...training.progress import clock
 
-FINALISTS = 2  # beside the default
+FINALISTS = 1  # beside the default
 _FACTOR = 3  # by which runs become longer and fewer from rung to rung
-_LEAST_CANDIDATES = 4
-_MOST_RUNGS, _FEWEST_SEEDS = 3, 2
+_CANDIDATES = {3: (36, 12, 4), 2: (12, 4), 1: (6,)}  # by the number of rungs, the most first
+_FEWEST_SEEDS, _SEEDS = 2, 3  # new seeds in the final; the latter with the most rungs
 _MARGIN, _WIDE_MARGIN = (
     1.3,
     4.0,
@@ -129,10 +129,9 @@ def make_plan(budget: float, spent: float, cost: Cost, images: int) -> Plan:
     Raises:
         UsageError: If not even one rung fits.
     """
-    for rungs in range(_MOST_RUNGS, 0, -1):
-        candidates = tuple(_LEAST_CANDIDATES * _FACTOR**k for k in reversed(range(rungs)))
+    for rungs, candidates in _CANDIDATES.items():
         lengths = tuple(_FACTOR**k for k in range(rungs))
-        seeds = _FEWEST_SEEDS if rungs < _MOST_RUNGS else 3
+        seeds = _FEWEST_SEEDS if rungs < len(_CANDIDATES) else _SEEDS
         counts = (*candidates, (FINALISTS + 1) * seeds)
         left = _USED * (budget - spent) - cost.overhead * sum(counts)
         unit = left / sum(
@@ -189,7 +188,7 @@ def refuse_if_too_short(budget: float, spent: float, cost: Cost) -> None:
     Raises:
         UsageError: If not even one rung fits; it says what would be enough.
     """
-    runs = _LEAST_CANDIDATES + (FINALISTS + 1) * _FEWEST_SEEDS
+    runs = sum(_CANDIDATES[1]) + (FINALISTS + 1) * _FEWEST_SEEDS
     if _needed(spent, cost, runs) > budget:
         raise _too_short(budget, spent, cost, runs, _WIDE_MARGIN)
 

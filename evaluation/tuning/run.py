@@ -126,7 +126,7 @@ def _timed(
     settings = _start_settings(Space.around(request.asked, found))
     starts = [_start(images, judges[init], request, init, size) for init, size in settings]
     plan = known or _planned(request, images, cost, timer, out, sizes)
-    space = Space.around(request.asked, fewer_objectives(found, request, plan.candidates[0] // 2))
+    space = Space.around(request.asked, fewer_objectives(found, request, plan.candidates[0] // 3))
     _say_plan(progress, plan, space)
     judged = {(start.init, start.image_size): start.result for start in starts}
     measure = partial(train_and_judge, judges=judges, starts=judged)

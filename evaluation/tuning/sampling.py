@@ -13,9 +13,9 @@ from .space import Params, Space
 History = Sequence[tuple[Params, float]]
 """Candidates with their results, the higher the better."""
 
-RANDOM = 4  # candidates at the start that are drawn at random
+RANDOM = 8  # candidates at the start that are drawn at random
 _FEWEST = 4  # candidates that importance is computed from
-_KEPT = 0.5  # share of the settings of a candidate near the default that are the default's
+_KEPT = 0.7  # share of the settings of a candidate near the default that are the default's
 
 
 def optuna_module() -> Any:

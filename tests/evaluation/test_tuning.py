@@ -100,9 +100,9 @@ def searching(out, bench, budget=300.0):
 
 def test_a_longer_budget_has_more_rungs_and_is_used_up():
     plans = [make_plan(budget, 0, Cost(100, 5), 500) for budget in (200, 900, 7200)]
-    assert [plan.candidates for plan in plans] == [(4,), (12, 4), (36, 12, 4)]
+    assert [plan.candidates for plan in plans] == [(6,), (12, 4), (36, 12, 4)]
     for plan in plans:
-        finals = 3 * plan.seeds * (plan.seconds[-1] + 5)
+        finals = 2 * plan.seeds * (plan.seconds[-1] + 5)
         assert plan.ends[-1] + finals == pytest.approx(0.9 * plan.budget)
     assert plans[2].seconds[1] == pytest.approx(3 * plans[2].seconds[0])
     assert plans[2].epochs[2] == pytest.approx(plans[2].seconds[2] * 100 / 500, rel=0.01)
