@@ -11,6 +11,7 @@ from default_runs import Run, gain, grouped, pixels
 from scipy.stats import ConstantInputWarning, spearmanr
 
 LEAST_ACROSS, LEAST_WITHIN = 5, 3  # runs, for a rank correlation
+LEAST_OBJECTIVES = 3
 MEASURES = """# How far measures without labels can be trusted
 
 This page was written by `python benchmarks/defaults.py table --out {results}`.
@@ -62,6 +63,10 @@ def correlations(groups: Sequence[Sequence[Run]], measure: str, count: bool) -> 
     return "-" if texts == ["-", "-"] else " / ".join(texts)
 
 
+def _objectives(runs: Sequence[Run]) -> int:
+    return len({run["settings"]["objective"] for run in runs})
+
+
 def label_free_page(lines: Sequence[Run], results: Path) -> str:
     """Returns the text of docs/label_free.md."""
     runs = [line for line in lines if line["kind"] == "run"]
@@ -80,8 +85,12 @@ def label_free_page(lines: Sequence[Run], results: Path) -> str:
     fields = list(dict.fromkeys(run["field"] for run in runs))
     for title, (key, least) in kinds.items():
         groups = [group for group in grouped(runs, key).values() if len(group) >= least]
+        if title == "Across objectives":
+            groups = [group for group in groups if _objectives(group) >= LEAST_OBJECTIVES]
         if not groups:
-            parts.append(f"## {title}\n\nNo set has {least} such runs yet.\n")
+            parts.append(
+                f"## {title}\n\nNo set has {least} runs of {LEAST_OBJECTIVES} objectives yet.\n"
+            )
             continue
         columns = {f: [g for g in groups if g[0]["field"] == f] for f in fields} | {"all": groups}
         rows = [f"## {title}", "", "| measure | " + " | ".join(columns) + " |"]
