@@ -56,8 +56,8 @@ on all sets yet, and nothing is chosen from them. Parts of the rule were added l
 candidate that hurts is trained no further (6), after the first trainings; that a tie goes to the
 default of the kit (7), when the ranks of tissue, a tie, were known; and that images of other sizes
 are candidates (1 to 3, 5), when all results at 64 px were known. Sizes were compared at one length
-with one seed. In tissue and radiology 64 and 96 px are a tie, so that 64 px stay, which are the best
-in EEG. In radar the ranks differ by 0.5, exactly where a tie ends, because of two of three sets; a
+with one seed. In tissue and radiology 64 and 96 px are a tie, so that 64 px stay; in EEG they are
+best. In radar the ranks differ by 0.5, exactly where a tie ends, because of two of three sets; a
 second seed is to decide, and 64 px stay until then. Encoders that are *used at 96 px* were trained
 on views of 64 px with another beginning of the projection head than those at 64 px, by a setting
 that is gone ([decisions](decisions.md)).
@@ -67,9 +67,9 @@ means over sets, cuts and lengths. *helps* and *hurts* count the sets where the 
 on all classes over the start at the candidate's own image size lies above or below 0, as in the
 second table. A candidate without a mean rank lacks some of the sets; sets and lengths with a single
 candidate are in the second table only. CPU seconds are those of one thread on machines that did
-other work; those of larger images and of batches of 32 are of slower ones. The second table has the gains on all
-classes over the start at the image size of the candidate, with 95 % intervals over groups of the
-validation part.
+other work; those of larger images and of batches of 32 are of slower ones. The second table has the
+gains on all classes over the start at the image size of the candidate, with 95 % intervals over
+groups of the validation part.
 """
 
 
