@@ -21,6 +21,7 @@ _MARGIN, _WIDE_MARGIN = (
 )  # of what is needed; wide where the cost is not measured to its end
 _USED = 0.9  # share of the time that is planned; the rest is for what takes longer than measured
 _RESERVE, _MOST_RESERVE = 0.03, 15.0  # share of the budget, and seconds, that the outcome takes
+_STEPS = 24  # of the shortest runs where there are several rungs: fewer tell little
 _SHORTEST = 1.0  # seconds of a run, which lasts no shorter than what comes beside it either
 _ROOM = 0.7  # share of the free memory; processes that load images need some as well
 SLACK = 1.25  # a slower candidate may take so much longer than the default, and ends then
@@ -118,7 +119,7 @@ def make_plan(budget: float, spent: float, cost: Cost, images: int) -> Plan:
     """Divides what is left of a budget by successive halving.
 
     Jamieson & Talwalkar 2016, https://arxiv.org/abs/1502.07943, with a factor of 3. There are as
-    many rungs as leave the shortest runs long enough.
+    many rungs as leave the shortest runs long enough, and with at least 24 steps.
 
     Args:
         budget: Seconds of everything.
@@ -137,7 +138,7 @@ def make_plan(budget: float, spent: float, cost: Cost, images: int) -> Plan:
         unit = left / sum(
             n * length for n, length in zip(counts, (*lengths, lengths[-1]), strict=True)
         )
-        if unit >= cost.shortest:
+        if unit >= (cost.shortest if rungs == 1 else max(cost.shortest, _STEPS * cost.step)):
             break
     else:
         raise _too_short(budget, spent, cost, sum(counts), _MARGIN)

@@ -108,6 +108,12 @@ def test_a_longer_budget_has_more_rungs_and_is_used_up():
     assert plans[2].epochs[2] == pytest.approx(plans[2].seconds[2] * 100 / 500, rel=0.01)
 
 
+def test_runs_of_few_steps_are_no_first_rung():
+    assert make_plan(900, 0, Cost(100, 5, step=0.2), 500).rungs == 2
+    assert make_plan(900, 0, Cost(100, 5, step=2), 500).rungs == 1
+    assert make_plan(900, 0, Cost(100, 5, step=20), 500).rungs == 1  # but nothing is refused
+
+
 def test_a_budget_that_is_too_short_is_refused_with_what_is_needed():
     said = (
         r"10 runs of 5 s at least, and 5 s beside the steps of each, take 1:51. Give --budget 3m "
