@@ -39,8 +39,8 @@ that was found, so that what a larger image gains shows in the gain over the def
 *handed back* is what the training with these settings kept, *seconds* are those of the two
 trainings, *px* their image sizes. Sets that are missing have not been searched anew: before commit
 c8c4407 (2026-12-02) candidates were judged and the time was divided in another way, and 7 of 10
-searches kept the default. The defaults were chosen on the validation parts of the same sets, so that
-there is less left to find than on images of another kind.
+searches kept the default. The defaults were chosen on the validation parts of the same sets, so
+that there is less left to find than on images of another kind.
 """
 
 
