@@ -57,11 +57,11 @@ candidate that hurts is trained no further (6), after the first trainings; that 
 default of the kit (7), when the ranks of tissue, a tie, were known; and that images of other sizes
 are candidates (1 to 3, 5), when all results at 64 px were known. Sizes were compared at one length
 with one seed, in radar with two, because there the ranks differed by 0.5, where a tie ends. In
-tissue and radiology 64 and 96 px are a tie, so that 64 px stay; in EEG they are best. In radar 96 px
-are better by the rule, because of two of three sets; on mstar10 they are worse, with ten labels by 7
-to 11 points. Radar has 64 px until what `train` hands back is measured at 96 px. Encoders that are
-*used at 96 px* were trained on views of 64 px with another beginning of the projection head than
-those at 64 px, by a setting that is gone ([decisions](decisions.md)).
+tissue and radiology 64 and 96 px are a tie, so that 64 px stay; in EEG they are best. In radar 96
+px are better by the rule, because of two of three sets; on mstar10 they are worse, with ten labels
+by 7 to 11 points. Radar has 64 px until what `train` hands back is measured at 96 px. Encoders
+that are *used at 96 px* were trained on views of 64 px with another beginning of the projection
+head than those at 64 px, by a setting that is gone ([decisions](decisions.md)).
 """
 CANDIDATES = """Gains of the first table are points of balanced accuracy over the start at 64 px,
 means over sets, cuts and lengths. *helps* and *hurts* count the sets where the interval of the gain
