@@ -106,10 +106,15 @@ def queue() -> Iterator[Cell]:
         (names, "imagenet", "30 minutes", screened[:6]),
         (names, "scratch", "30 minutes", screened[:6]),
     ]
-    radar = [name for name in names if SETS[name].field == "radar"]
-    for settings, name in product((fixed[1], sizes[0]), radar):  # their ranks are hardly a tie
-        yield Cell(name, "imagenet", "1 minute", settings, seed=1)
+    yield from repeated(fixed[1], sizes[0])
     for sets, start, length, candidates in steps:
         encoder = ENCODER if start == "imagenet" else "resnet18"
         for settings, name in product(candidates, sets):
             yield Cell(name, start, length, settings, encoder)
+
+
+def repeated(*candidates: Mapping[str, Any]) -> Iterator[Cell]:
+    """Yields candidates with a second seed in radar, where their ranks are nearly a tie."""
+    radar = [name for name, each in SETS.items() if each.field == "radar"]
+    for settings, name in product(candidates, radar):
+        yield Cell(name, "imagenet", "1 minute", settings, seed=1)
