@@ -126,18 +126,20 @@ def test_benchmarks_use_public_names_only(file):
             assert not name.startswith("ssl_kit_"), name
 
 
+def declared_in(folder, extras=True):
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"]]
+    if extras:
+        wanted += chain.from_iterable(project.get("optional-dependencies", {}).values())
+    return {_normal(re.match(r"[\w.-]+", text).group()) for text in wanted}
+
+
 @pytest.mark.skipif(not (ROOT / "pyproject.toml").is_file(), reason="no pyproject.toml")
 @pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
 def test_every_import_is_a_declared_dependency(folder):
-    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    wanted = [
-        *project["dependencies"],
-        *chain.from_iterable(project.get("optional-dependencies", {}).values()),
-    ]
+    declared = declared_in(folder)
     if folder != ROOT:  # what ssl-kit itself requires comes with it
-        own = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        wanted += own["dependencies"]
-    declared = {_normal(re.match(r"[\w.-]+", text).group()) for text in wanted}
+        declared |= declared_in(ROOT, extras=False)
     files = FILES if folder == ROOT else list(folder.glob("ssl_kit_*/**/*.py"))
     distributions = homes_of_packages()
     undeclared = set()
@@ -146,6 +148,17 @@ def test_every_import_is_a_declared_dependency(folder):
         if name != folder_name(folder) and not homes & declared:
             undeclared.add(name)
     assert undeclared == set()
+
+
+TOOLS = {"build", "mypy", "pytest", "pytest-xdist", "ruff"}  # of development
+
+
+@pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="no docs")
+@pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
+def test_every_dependency_has_a_reason(folder):
+    rows = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs/decisions.md").read_text(), re.MULTILINE)
+    explained = {_normal(name) for row in rows for name in re.findall(r"[\w.-]+", row)}
+    assert declared_in(folder) - TOOLS - {"ssl-kit"} - explained == set()
 
 
 @cache
