@@ -89,12 +89,21 @@ def _value(compared: Mapping[str, Any], arm: str, budget: str) -> float:
     return float(row["metrics"][compared["main"]]["value"])
 
 
-def by_default(comparison: Comparison, length: str) -> dict[str, Any]:
-    """Trains by default for a length of `MINUTES`, and compares with the start."""
+def by_default(comparison: Comparison, length: str, image_size: int | None) -> dict[str, Any]:
+    """Trains by default for a length of `MINUTES`, and compares with the start.
+
+    Args:
+        comparison: Trains and compares.
+        length: Of the training.
+        image_size: In pixels; None is the default's.
+    """
     batch, epoch = comparison.batches()
-    sizes = domains[comparison.set.domain].pretrained_defaults.get("encoder", {})
-    smaller = SIZE / sizes.get("image_size", SIZE)  # larger images are as many fewer
-    images = MINUTES[length] * IMAGES_A_MINUTE[ENCODER] * smaller**2
+    if image_size is None:
+        sizes = domains[comparison.set.domain].pretrained_defaults.get("encoder", {})
+        image_size = sizes.get("image_size", SIZE)
+    comparison.given["image_size"] = image_size
+    # larger images are as many fewer
+    images = MINUTES[length] * IMAGES_A_MINUTE[ENCODER] * (SIZE / image_size) ** 2
     epochs = max(1, round(images / epoch))
     run = comparison.train(epochs, batch)
     return {
@@ -109,17 +118,20 @@ def main() -> None:
     """Works through the sets."""
     parser = command_line.parser(__doc__, "docs/handed_back.jsonl")
     parser.add_argument("--length", choices=list(MINUTES), default="1 minute")
+    parser.add_argument("--image-size", type=int, help="another than the default")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    done = {(line["set"], line["length"]) for line in lines(args.out)}
+    other = {"image_size": args.image_size} if args.image_size else {}
+    known = lines(args.out)
+    done = {(line["set"], line["length"], line.get("image_size")) for line in known}
     for name in args.sets or SETS:
-        if (name, args.length) in done:
+        if (name, args.length, args.image_size) in done:
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             comparison = Comparison(name, args.data, str(args.weights), Path(folder))
-            found = by_default(comparison, args.length)
-        about = {"set": name, "field": SETS[name].field, "length": args.length}
+            found = by_default(comparison, args.length, args.image_size)
+        about = {"set": name, "field": SETS[name].field, "length": args.length, **other}
         line = {**about, **found, "seconds": round(time.monotonic() - began)}
         append(args.out, line)
         print(line, flush=True)

@@ -24,7 +24,8 @@ ImageNet weights with the defaults of the domain: images of 64 px, of scenes 96 
 half as many. The figures are those of a linear probe on the **test part**, with 10 labels a class
 (ten draws) and with all: of the start, of the encoder that the run hands back, and the difference
 in points with its 95 % interval over groups and draws of labels. *kept* is what was chosen on
-training images: the start, a checkpoint or an interpolation with so much of the end. Trainings of
+training images: the start, a checkpoint or an interpolation with so much of the end. Rows with
+*px* are trainings with `--image-size` at another size than the default. Trainings of
 5 minutes are from before few images were divided into folds several times
 ([decisions](decisions.md)).
 """
@@ -94,7 +95,8 @@ def handed_back(lines: Sequence[Run], results: Path) -> list[str]:
     parts += ["| set | length | kept | 10 labels a class | all labels | test groups |"]
     parts += ["|---" * 6 + "|"]
     for line in lines:
-        cells = [line["set"], line["length"], kept_of(line)]
+        other = f", {line['image_size']} px" if "image_size" in line else ""
+        cells = [line["set"], f"{line['length']}{other}", kept_of(line)]
         cells += [pair(line["start"][budget]) for budget in ("10", "all")]
         parts.append(f"| {' | '.join(cells)} | {line['groups']} |")
     return [*parts, ""]
