@@ -47,6 +47,7 @@ class Images:
         splits: The three parts.
         reason: Why validation labels do not allow to judge candidates; "" if they do.
         data: Says which of them are pre-trained on.
+        seen: How many groups of the validation and of the test part the initial weights saw.
     """
 
     domain: Domain
@@ -54,6 +55,7 @@ class Images:
     splits: Splits
     reason: str
     data: DataConfig = field(default_factory=DataConfig)
+    seen: tuple[int, int] = (0, 0)
 
     @property
     def labeled(self) -> bool:
@@ -88,7 +90,8 @@ def open_images_of(config: RunConfig, init: str) -> Images:
     domain: Domain = domains[config.domain]
     dataset = open_like(domain, config.data, facts_beside(init), init).dataset
     splits = split(dataset.index, config.data.holdout)
-    return Images(domain, dataset, splits, _why_no_labels(dataset, splits), config.data)
+    reason, seen = _why_no_labels(dataset, splits), _seen_groups(init, dataset, splits)
+    return Images(domain, dataset, splits, reason, config.data, seen)
 
 
 def _why_no_labels(dataset: Dataset, splits: Splits) -> str:
@@ -105,18 +108,15 @@ def _why_no_labels(dataset: Dataset, splits: Splits) -> str:
     return ""
 
 
-def seen_groups(init: str, images: Images) -> tuple[int, int]:
-    """Returns how many groups of the validation and of the test part weights were trained on."""
+def _seen_groups(init: str, dataset: Dataset, splits: Splits) -> tuple[int, int]:
     seen = {group for part in seen_by_weights(init) for group in part["groups"]}
-    index, splits = images.dataset.index, images.splits
-    val, test = (len(seen & index.group_hashes(part)) for part in (splits.val, splits.test))
+    val, test = (len(seen & dataset.index.group_hashes(p)) for p in (splits.val, splits.test))
     return val, test
 
 
-def warnings_of_seen(init: str, images: Images) -> list[str]:
+def warnings_of_seen(images: Images) -> list[str]:
     """Returns warnings of weights that were trained on images that this search leaves out."""
-    val, test = seen_groups(init, images)
-    found = []
+    (val, test), found = images.seen, []
     if val and images.labeled:
         found.append(
             f"Warning: the initial weights were trained on {plural(val, 'group')} of the "

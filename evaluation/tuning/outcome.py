@@ -16,7 +16,7 @@ from ...training.settings import RunConfig, merge
 from ...training.setup import resolve
 from ..differences import average_results, paired_difference, verdict
 from ..result import Result
-from .choices import Images, seen_groups
+from .choices import Images
 from .plan import Plan
 from .request import Request
 from .sampling import importances
@@ -157,7 +157,7 @@ class Outcome:
                 "validation": self._first.images,
                 "groups": self._first.groups,
                 "kept_out": len(self.images.splits.test),
-                "seen_groups": seen_groups(default.encoder.init, self.images)[0],
+                "seen_groups": self.images.seen[0],
             },
             "metric": self.metric,
             "labeled": self.images.labeled,

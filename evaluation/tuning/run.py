@@ -175,7 +175,7 @@ def _judge(images: Images, request: Request) -> Judge:
 def _tell(images: Images, request: Request, progress: Progress) -> None:
     """Says what was understood of the images, and warns of what the search cannot tell."""
     progress.understood(inspect_dataset(images.dataset, images.splits, AT_START))
-    for warning in warnings_of_seen(request.default.encoder.init, images):
+    for warning in warnings_of_seen(images):
         progress.warn(warning)
     if not images.labeled:
         progress.warn(_label_free_warning(images.reason, request.trust))

@@ -500,10 +500,9 @@ def test_a_validation_part_of_one_class_or_group_cannot_judge(
 
 def test_it_is_said_that_weights_have_seen_what_judges(finished_run, tmp_path):
     config = finished_run.config
-    opened = open_images_of(config, "scratch")
-    [warning] = warnings_of_seen(str(finished_run.folder), opened)
+    [warning] = warnings_of_seen(open_images_of(config, str(finished_run.folder)))
     assert "groups of the validation part, which flatters all candidates" in warning
-    assert warnings_of_seen("scratch", opened) == []
+    assert warnings_of_seen(open_images_of(config, "scratch")) == []
 
 
 def test_a_default_that_fails_without_labels_is_said(tmp_path, images):
