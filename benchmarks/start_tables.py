@@ -25,9 +25,7 @@ half as many. The figures are those of a linear probe on the **test part**, with
 (ten draws) and with all: of the start, of the encoder that the run hands back, and the difference
 in points with its 95 % interval over groups and draws of labels. *kept* is what was chosen on
 training images: the start, a checkpoint or an interpolation with so much of the end. Rows with
-*px* are trainings with `--image-size` at another size than the default. Trainings of
-5 minutes are from before few images were divided into folds several times
-([decisions](decisions.md)).
+*px* are trainings with `--image-size` at another size than the default.
 """
 TUNED = """## What `tune` gains, on the test part
 
