@@ -1,6 +1,6 @@
 """Compares encoders at several label budgets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def compare(
     data: str | PathLike[str] = "",
     labels: str | PathLike[str] = "",
     evaluation: str = "linear",
-    budgets: str = "10,50,all",
+    budgets: str | Sequence[str | int | float] = "10,50,all",
     seeds: int = 3,
     imagenet_weights: str | PathLike[str] = "",
     encoder: str = "",

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..core.config import validate
 from ..training.flags import FLAGS
-from ..training.settings import RunConfig, expand, merge, read_toml
+from ..training.layers import expand, merge, read_toml
+from ..training.settings import RunConfig
 
 _ENCODER = ("encoder", "image_size")
 

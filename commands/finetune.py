@@ -11,7 +11,7 @@ from ..evaluation.tuned import TunedRun
 from ..reports.grad_cam import write_grad_cam
 from ..reports.printed import Record
 from ..reports.text import finetuned
-from ..training.settings import expand
+from ..training.layers import expand
 from ..training.work import shown
 from .config_file import below_flags
 from .exports.classifier import tune

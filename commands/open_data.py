@@ -8,7 +8,8 @@ from ..core.dataset import Dataset
 from ..core.discovery import domains
 from ..core.domain import Domain
 from ..data.opening import open_dataset
-from ..training.settings import RunConfig, expand, from_flags
+from ..training.layers import expand, from_flags
+from ..training.settings import RunConfig
 from ..training.setup import resolve
 from .config_file import read_config
 

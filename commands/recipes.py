@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.named import absolute
+from ..training.layers import from_flags
 from ..training.recipe import read_recipe
-from ..training.settings import from_flags
 from .provenance import command_of
 
 if TYPE_CHECKING:

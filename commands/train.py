@@ -7,9 +7,9 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..training.flags import FLAGS
+from ..training.layers import expand, from_flags, read_toml
 from ..training.progress import Progress
 from ..training.run import Run
-from ..training.settings import expand, from_flags, read_toml
 from ..training.start import go_on, start
 from .provenance import command_of
 

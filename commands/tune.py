@@ -11,8 +11,8 @@ from ..reports.html.page import write_report
 from ..reports.printed import Record
 from ..reports.tuning import tuned
 from ..training.flags import FLAGS
+from ..training.layers import expand, from_flags, read_toml
 from ..training.progress import Progress
-from ..training.settings import expand, from_flags, read_toml
 from .provenance import command_of
 
 

@@ -38,8 +38,8 @@ def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = Fal
     files = table.column("path")
     if files is None:
         raise UsageError(
-            f"'{path}' needs a column of paths, called path, file, filename or image; it has "
-            f"{', '.join(name.strip() for name in table.header) or 'no header'}."
+            f"'{path}' needs a column of paths, called path, file or image (docs/labels.md has all "
+            f"names); it has {', '.join(name.strip() for name in table.header) or 'no header'}."
         )
     columns = {kind: table.column(kind) for kind in ("label", "group", "split")}
     used = [files, *columns.values()]

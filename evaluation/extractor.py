@@ -19,7 +19,7 @@ from ..core.index import Index
 from ..data.earlier import for_other_images
 from ..data.opening import DataConfig, open_dataset
 from ..nn.checkpoints import facts_beside
-from .pretrained import Pretrained, embed, from_facts, from_run
+from .pretrained import Pretrained, embed, from_facts, from_run, warn_of_unfinished
 from .tuned import RESULT, WEIGHTS, open_run
 
 Source = Image | str | PathLike[str]
@@ -56,6 +56,7 @@ class FeatureExtractor:
         if any((folder / name).is_file() for name in ("config.toml", RESULT)):
             run = open_run(folder)
             model, facts, config = from_run(run), run.read_json("encoder.json"), run.config.data
+            warn_of_unfinished(run)
         else:
             facts, weights = _exported(folder)
             model = from_facts(folder.name, facts, weights)

@@ -157,8 +157,9 @@ def order_of_names(classes: Sequence[str]) -> tuple[str, ...]:
     example = '", "'.join(classes[:2])
     raise UsageError(
         f"The order of the classes {', '.join(classes)} cannot be told from numbers in their "
-        f'names. Name all of them from the lowest grade to the highest: classes_order=["{example}"'
-        f"{', ...' if len(classes) > 2 else ''}]."
+        f"names. Name all of them from the lowest grade to the highest by an option of the "
+        f'evaluation, as in --set \'linear.classes_order=["{example}"'
+        f"{', ...' if len(classes) > 2 else ''}]'."
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.config import Config
 from ..core.errors import UsageError, did_you_mean
 from ..data.splits import Positions
-from ..training.settings import expand
+from ..training.layers import expand
 from .beside_start import keep
 from .data import EvaluationData, in_groups
 from .evaluation import Evaluation

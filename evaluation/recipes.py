@@ -17,12 +17,13 @@ from ..data.opening import open_dataset
 from ..data.process import show_log
 from ..data.splits import split
 from ..training.engine import Stopped
+from ..training.layers import expand, merge
 from ..training.locks import exclusive
 from ..training.progress import Progress
 from ..training.recipe import Comparison, Recipe
 from ..training.resources import measured
 from ..training.run import Run
-from ..training.settings import RunConfig, expand, merge
+from ..training.settings import RunConfig
 from ..training.setup import resolve
 from ..training.start import go_on, start
 from .checklist import fill_in
@@ -199,7 +200,7 @@ def _trained(request: Request, config: RunConfig, folder: Path, progress: Progre
     if not (folder / "config.toml").is_file():
         return start([config.model_dump()], folder, progress, request.command)[0]
     run = Run(folder)
-    ended = (folder / "manifest.json").is_file() and "seconds" in run.read_json("manifest.json")
+    ended = (folder / "manifest.json").is_file() and run.has_ended
     return run if ended else go_on(folder, progress)[0]
 
 

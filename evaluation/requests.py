@@ -18,22 +18,23 @@ from ..data.inspection import AT_START, inspect_dataset
 from ..data.opening import DataConfig, open_dataset
 from ..data.splits import split
 from ..nn.checkpoints import facts_beside
+from ..training.layers import expand, merge, refuse_strays
 from ..training.run import Run
-from ..training.settings import expand, merge, refuse_strays
 from .calibration import measure_statistics
 from .channels import refuse_other_channels
 from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap, seen_by
-from .pretrained import Pretrained, from_init, from_run
+from .pretrained import Pretrained, from_init, from_run, warn_of_unfinished
 from .tuned import RESULT, open_run
 
+_UNTRAINED = ("", "scratch", "imagenet")
 _log = logging.getLogger("ssl_kit")
 
 
 def run_of(model: str) -> Run | None:
     """Returns the run or classifier if its folder is meant, None for initial weights."""
-    if model in ("", "scratch", "imagenet") or not Path(model).is_dir():
+    if model in _UNTRAINED or not Path(model).is_dir():
         return None
     is_run = any((Path(model) / name).is_file() for name in ("config.toml", RESULT))
     return open_run(model) if is_run or not facts_beside(model) else None
@@ -47,6 +48,12 @@ def run_around(model: str) -> Run | None:
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     run = run_of(str(folder)) if facts_beside(model) else None
     return run if run and path in (run.encoder, run.best, run.end) else None
+
+
+def _refuse_missing(model: str) -> None:
+    if model not in _UNTRAINED and not Path(model).exists():
+        names = "a run folder, a weights file, scratch or imagenet"
+        raise UsageError(f"'{model}' does not exist. Give {names}.")
 
 
 def load_encoder(
@@ -70,6 +77,7 @@ def load_encoder(
         raise UsageError(f"'{model}' is a {own}, not a {encoder}. Leave out --encoder.")
     if run:
         loaded = from_run(run)
+        warn_of_unfinished(run)
         return replace(loaded, image_size=image_size or loaded.image_size), run
     size = image_size or facts.get("image_size", 64)
     made = from_init(model, encoder or own or "resnet18", size, data, pool)
@@ -108,6 +116,7 @@ def open_images(
         raise UsageError(f"'{model}' is no run, whose images are known. Give --data.")
     domain = domain or (origin.config.domain if origin else facts.get("domain", ""))
     if not domain:
+        _refuse_missing(model)
         raise UsageError("Give --domain; 'ssl-kit domains' lists them.")
     field: Domain = domains[domain]
     if origin:

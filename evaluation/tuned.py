@@ -35,6 +35,11 @@ class TunedRun(Run):
         return validate(RunConfig, self.read_json(RESULT)["settings"])
 
     @property
+    def has_ended(self) -> bool:
+        """Always, since `finetune` writes the folder at its end."""
+        return True
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the logits."""
         return tuple(self.read_json("encoder.json")["classes"])

@@ -14,7 +14,6 @@ from .words import (
     VERDICTS,
     estimate_text,
     is_start,
-    kept_start,
     leak_statement,
     listed,
     no_verdict,
@@ -28,6 +27,7 @@ Json = Mapping[str, Any]
 MARK = " *"
 """Behind a verdict that rests on an arm that was still improving at its last epoch."""
 _CONTROLS = {"handcrafted": "hand-crafted descriptors", "start": "the weights it started from"}
+_KEPT = "(It kept the weights that it started from.)"
 _LONGER = 4  # times as many epochs
 
 
@@ -75,9 +75,7 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
         groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
         notes.append(f"{sentence_case(no_verdict(groups))}.")
     runs = [arm for arm in values["arms"] if arm["kind"] == "run"]
-    start = any(arm["kind"] == "start" for arm in values["arms"])
-    for name in (arm["name"] for arm in runs if arm["pretraining"].get("kept") == 0):
-        notes.append(kept_start(f"'{name}'") if start else is_start(f"'{name}'"))
+    notes += [is_start(f"'{arm['name']}'") for arm in runs if _kept_start(arm)]
     for arm in runs:
         short = short_training(arm["pretraining"])
         if short and "no evidence" in _verdicts(values, arm["name"]):
@@ -87,6 +85,11 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
         notes.append("A run is one pre-training: intervals do not cover other seeds of it.")
     notes.append(_seeds(values))
     return [note for note in notes if note]
+
+
+def _kept_start(arm: Json) -> bool:
+    """Tells whether an arm is a run that handed back the weights it started from."""
+    return bool(arm["kind"] == "run" and arm["pretraining"].get("kept") == 0)
 
 
 def _verdicts(values: Json, arm: str) -> set[str]:
@@ -161,6 +164,7 @@ def answers(values: Json) -> dict[tuple[str, str], tuple[str, str]]:
         A sentence and a tone ("good", "bad" or ""), by the names of the run and of the other arm.
     """
     kinds = {arm["name"]: arm["kind"] for arm in values["arms"]}
+    unchanged = {arm["name"] for arm in values["arms"] if _kept_start(arm)}
     pairs: dict[tuple[str, str], dict[str, list[str]]] = {}
     for difference in values["differences"]:
         verdict, arm, against = (difference[key] for key in ("verdict", "arm", "against"))
@@ -171,13 +175,12 @@ def answers(values: Json) -> dict[tuple[str, str], tuple[str, str]]:
             words = budget_words(values, difference["budget"]) + mark(values, difference)
             budgets.setdefault(verdict, []).append(words)
     groups = values["data"]["test_groups"]
-    return {
-        (arm, against): (
-            pair_sentence(arm, _CONTROLS.get(kinds[against], against), budgets, groups),
-            _tone(budgets),
-        )
-        for (arm, against), budgets in pairs.items()
-    }
+    found = {}
+    for (arm, against), budgets in pairs.items():
+        words = pair_sentence(arm, _CONTROLS.get(kinds[against], against), budgets, groups)
+        both = (words, _tone(budgets))
+        found[arm, against] = (f"{words} {_KEPT}", "") if arm in unchanged else both
+    return found
 
 
 def _tone(budgets: Mapping[str, Sequence[str]]) -> str:

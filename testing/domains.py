@@ -17,7 +17,8 @@ from ..data import augment
 from ..data.opening import open_dataset, partners_of
 from ..data.pixels import full_scale
 from ..data.views import Renderer
-from ..training.settings import RunConfig, merge
+from ..training.layers import merge
+from ..training.settings import RunConfig
 from .kit import explaining, require
 
 _VIEW = 32

@@ -10,7 +10,8 @@ from ..core.config import validate
 from ..core.errors import UsageError
 from ..core.objective import Objective, Output
 from ..core.view import View
-from ..training.settings import RunConfig, merge
+from ..training.layers import merge
+from ..training.settings import RunConfig
 from . import toy
 from .coverage import features_are_trained
 from .kit import explaining, require, require_finite

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from ssl_kit.cli import main
 from ssl_kit.commands import doctor
+from ssl_kit.training.layers import merge
 from ssl_kit.training.progress import Progress
-from ssl_kit.training.settings import merge
 from ssl_kit.training.start import start
 
 TINY = ("--domain", "natural", "--encoder", "test_resnet", "--image-size", "32", "--epochs", "1",
@@ -370,6 +370,7 @@ def test_a_mistake_in_evaluate_is_one_line(finished_run, flat):
     assert "do not exist" in fails(2, "evaluate", run, "--data", "gone")
     assert "Wrong value for 'data.holdout'" in fails(2, "evaluate", run, "--holdout", 5)
     assert "Give --domain" in fails(2, "evaluate", "scratch")
+    assert "'runs/nowhere' does not exist. Give a run" in fails(2, "evaluate", "runs/nowhere")
     assert "is no run" in fails(2, "evaluate", flat)
     assert "needs labeled images" in fails(2, "evaluate", run, "--data", flat)
 

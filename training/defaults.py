@@ -9,7 +9,8 @@ from ..core.discovery import domains, objectives
 from ..core.domain import Domain
 from ..core.objective import Objective
 from ..nn.checkpoints import facts_beside
-from .settings import OptimizerConfig, RunConfig, merge
+from .layers import merge
+from .settings import OptimizerConfig, RunConfig
 
 _PAGE = "docs/defaults.md"
 _SECTIONS = ("objective.", "optimizer.", "encoder.")

@@ -201,8 +201,6 @@ class Trainer:
             self.run.repair_lines()
         state = self.checkpoint.load() or {"step": 0, "schedule": [], "elapsed": 0.0}
         self.step, self.elapsed = state["step"], state["elapsed"]
-        if self.step:
-            self.progress.say(f"The training goes on after step {self.step}.")
         recorded = [(line["step"], line["steps"]) for line in self.run.lines(self.run.schedule)]
         later = [change for change in recorded if change[0] >= self.step]
         plan = [*state["schedule"], *later]
@@ -213,6 +211,8 @@ class Trainer:
             self.run.truncate_metrics(self.step)
         if steps := self.schedule.asked(self.step):
             self._change_schedule(steps)
+        if self.step:
+            self.progress.resumed(self.step, self.ended)
 
     def _batches(self) -> Iterator[RawBatch]:
         setup, accelerator = self.setup, self.accelerator

@@ -72,6 +72,11 @@ class Progress:
                 "looks at more."
             )
 
+    def resumed(self, step: int, ended: bool) -> None:
+        """Says after which step a training goes on, or that it ended there."""
+        words = "has ended at" if ended else "goes on after"
+        self.say(f"The training {words} step {step}.")
+
     def say(self, text: str) -> None:
         """Prints a line."""
         if not self._quiet:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, model_validator
 from ..core.config import Config, unknown_key, validate
 from ..core.discovery import recipes
 from ..core.errors import PluginError, UsageError
-from .settings import expand, merge, read_toml
+from .layers import expand, merge, read_toml
 
 Table = dict[str, Any]
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.errors import RunError
 from .engine import process_count
+from .layers import flatten
 from .run import Run
 from .setup import Setup
 
@@ -40,7 +41,7 @@ def changes_since(run: Run, setup: Setup) -> list[str]:
         return []  # its training had not begun
     before = run.read_json("manifest.json")
     _compare_images(run, setup, before)
-    old, new = dict(_flat(before["config"])), dict(_flat(run.config.model_dump(mode="json")))
+    old, new = flatten(before["config"]), flatten(run.config.model_dump(mode="json"))
     keys = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
     for key in keys if run.last.exists() else ():
         ended = key in _LENGTH and "verdict" in before
@@ -72,12 +73,3 @@ def _compare_processes(run: Run, setup: Setup, before: Mapping[str, Any]) -> Ite
             f"images a batch, which {now} cannot share. Go on with {processes} processes."
         )
     yield f"{processes} processes have trained so far, now {now} do: the result differs slightly."
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields nested values by dotted keys; None is a value that was not set."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{key}.")
-        elif value is not None:
-            yield f"{above}{key}", value

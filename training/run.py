@@ -18,7 +18,8 @@ from ..core.atomic import write_atomic
 from ..core.config import validate
 from ..core.errors import RunError, UsageError, explain_write_errors
 from ..nn.checkpoints import is_whole
-from .settings import RunConfig, read_toml
+from .layers import read_toml
+from .settings import RunConfig
 
 ENCODER = "encoder.json"
 SEARCH = "settings.json"  # of a search, in whose folder are runs but which is none
@@ -86,6 +87,15 @@ class Run:
             RunError: If the training has not begun.
         """
         return str(self.read_json("manifest.json").get("verdict", ""))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the training has come to its end.
+
+        Raises:
+            RunError: If the training has not begun.
+        """
+        return "seconds" in self.read_json("manifest.json")
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,12 +12,10 @@ from pydantic import (
 )
 
 from ..core.config import Config
-from ..core.errors import UsageError, did_you_mean
 from ..data.named import InitialWeights
 from ..data.opening import DataConfig
 from ..data.view_settings import ViewsConfig
 from .durations import Epochs, Seconds
-from .flags import FLAGS
 
 
 class Named(BaseModel):
@@ -142,7 +136,10 @@ class TrainConfig(Config):
     ] = 1
     max_time: Annotated[
         Seconds | None,
-        Field(description="wall time of the training, such as 10m or 1h30m; the schedule fits it"),
+        Field(
+            description="wall time of the training, such as 10m or 1h30m; the schedule fits it, "
+            "and reading the images before it does not count"
+        ),
     ] = None
     workers: Annotated[
         int, Field(ge=-1, description="number of processes that load images; -1 chooses it")
@@ -201,100 +198,3 @@ class RunConfig(Config):
         import tomli_w
 
         return tomli_w.dumps(self.model_dump(exclude_none=True))
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Reads a TOML file.
-
-    Raises:
-        UsageError: If it does not exist or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors write a mark
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"Cannot read the configuration '{path}': {reason}.") from error
-
-
-def parse_set(assignment: str) -> dict[str, Any]:
-    """Turns "objective.temperature=0.2" into {"objective": {"temperature": 0.2}}.
-
-    Raises:
-        UsageError: If there is no key or no "=".
-    """
-    key, equals, text = assignment.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"--set takes key=value, not '{assignment}'.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    return nest(key.strip().split("."), value)
-
-
-def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Merges nested mappings; later layers win. A plugin's options go when its name changes."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            below = merged.get(key)
-            if isinstance(value, str) and key == "objective":
-                value = {"name": value}
-            if isinstance(value, Mapping) and key in merged and not isinstance(below, Mapping):
-                raise UsageError(f"'{key}' has settings of its own; it cannot be {below!r}.")
-            if isinstance(value, Mapping) and isinstance(below, Mapping):
-                renamed = "name" in value and value["name"] != below.get("name")
-                value = merge({} if renamed and key == "objective" else below, value)
-            merged[key] = value
-    return merged
-
-
-def lead_of_objective(name: str, domain: str, asked: Mapping[str, Any]) -> str:
-    """Returns words before the options of an objective, which says if it is a domain's default."""
-    named = "name" in merge(asked).get("objective", {})
-    return f"The objective {name}{'' if named else f' (default of domain {domain})'} has"
-
-
-def expand(settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Turns {"objective.temperature": 0.2} into nested settings; None into none."""
-    return merge(*(nest(key.split("."), value) for key, value in (settings or {}).items()))
-
-
-def refuse_strays(settings: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Refuses options of an evaluation that is not asked for.
-
-    Args:
-        settings: Options by the name of their evaluation.
-        names: Of the evaluations that are asked for.
-
-    Raises:
-        UsageError: At the first that is not.
-    """
-    stray = sorted(set(settings) - set(names))
-    if stray:
-        raise UsageError(
-            f"'{stray[0]}' is not among the evaluations asked for. "
-            f"{did_you_mean(stray[0], names)} An option is set like "
-            f"{names[0]}.NAME=VALUE; see 'ssl-kit evaluations {names[0]}'."
-        )
-
-
-def nest(keys: Iterable[str], value: Any) -> dict[str, Any]:
-    """Returns {"a": {"b": value}} for the keys "a", "b"."""
-    for key in reversed(list(keys)):
-        value = {key: value}
-    return dict(value)
-
-
-def from_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Turns the flags that were given into nested settings; None was not given.
-
-    Args:
-        flags: By their names in `FLAGS`. A path, or a run, counts as its text.
-    """
-    given = {name: value for name, value in flags.items() if value is not None}
-    return merge(*(nest(FLAGS[name], _plain(value)) for name, value in given.items()))
-
-
-def _plain(value: Any) -> Any:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -33,7 +33,8 @@ from ..nn.layers import freeze_all_statistics, freeze_first_layers
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
 from .defaults import domain_defaults, objective_defaults
 from .engine import divide_batch, process_count
-from .settings import EncoderConfig, RunConfig, lead_of_objective, merge
+from .layers import lead_of_objective, merge
+from .settings import EncoderConfig, RunConfig
 
 
 def resolve(*layers: Mapping[str, Any]) -> RunConfig:

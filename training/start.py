@@ -14,12 +14,12 @@ from ..data.counting import plural
 from ..data.inspection import AT_START, inspect_dataset
 from .defaults import explain_defaults
 from .engine import create_run, process_index
+from .layers import merge
 from .loop import train
 from .manifest import seen_by_weights
 from .progress import Progress
 from .resume import changes_since
 from .run import Run
-from .settings import merge
 from .setup import Setup, build, resolve
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ...training.layers import flatten
+
 _MARK = "\N{SECTION SIGN}"
 _NARROWEST, _WIDTH, _WIDEST = 60, 120, 160
 _SETS = {
@@ -142,19 +144,10 @@ def _facts(facts: Mapping[str, Any]) -> list[Sequence[str]]:
         "pretrained_defaults": "Sets for pre-trained weights",
     }
     for part, title in titles.items():
-        settings = [f"{key}={value}" for key, value in flat(facts.get(part, {}))]
+        settings = [f"{key}={value}" for key, value in flatten(facts.get(part, {})).items()]
         if settings:
             rows.append((title, ", ".join(settings)))
     return [*rows, ("Comes from", facts["plugin"])]
-
-
-def flat(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    """Returns nested settings with dotted keys."""
-    pairs: list[tuple[str, Any]] = []
-    for key, value in settings.items():
-        nested = isinstance(value, Mapping)
-        pairs += flat(value, f"{before}{key}.") if nested else [(f"{before}{key}", value)]
-    return pairs
 
 
 def _options(kind: str, facts: Mapping[str, Any]) -> str:

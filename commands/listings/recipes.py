@@ -9,8 +9,9 @@ from typing import Any
 from ...core.discovery import recipes
 from ...core.errors import SslKitError
 from ...reports.citations import citation, short_citation
+from ...training.layers import flatten
 from ...training.recipe import Recipe, read_recipe
-from .page import flat, table, width
+from .page import table, width
 
 Json = dict[str, Any]
 
@@ -85,7 +86,7 @@ def _settings(recipe: Recipe, small: Recipe) -> str:
     """Returns a table of settings, each as the paper has it and as --small has it."""
     lines = []
     for run in recipe.runs:
-        ours, theirs = (dict(flat(r.settings_of(run))) for r in (recipe, small))
+        ours, theirs = (flatten(r.settings_of(run)) for r in (recipe, small))
         ours.pop("domain"), theirs.pop("domain")
         prefix = f"{run}: " if len(recipe.runs) > 1 else ""
         for key in dict.fromkeys([*ours, *theirs]):
@@ -109,7 +110,7 @@ def _pretext(recipe: Recipe, small: Recipe) -> str:
 def _comparison(recipe: Recipe, small: Recipe, name: str) -> str:
     """Returns the question of a comparison and a table of its settings."""
     ours, theirs = (
-        dict(flat({k: v for k, v in r.comparisons[name].model_dump().items() if k != "about"}))
+        flatten({k: v for k, v in r.comparisons[name].model_dump().items() if k != "about"})
         for r in (recipe, small)
     )
     lines = [

@@ -69,7 +69,8 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
 
 def _default_objectives(known: Mapping[str, Any]) -> dict[str, str]:
     """Returns the objective that `train` takes by default, by where the weights come from."""
-    from ...training.settings import RunConfig, merge
+    from ...training.layers import merge
+    from ...training.settings import RunConfig
 
     name = RunConfig.model_fields["objective"].default.name
     from_random = merge({"objective": {"name": name}}, known["defaults"])

@@ -21,7 +21,7 @@ def _nested(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...])
     """Turns the values of --set into the argument `set` of the Python API."""
     if not texts:
         return None
-    from ...training.settings import merge, parse_set
+    from ...training.layers import merge, parse_set
 
     return merge(*map(parse_set, texts))
 
@@ -150,7 +150,7 @@ class Derived(Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Checks the settings, and runs the command."""
         if ctx.params.pop("download", False):
-            from ...training.settings import merge
+            from ...training.layers import merge
 
             allowed = {"data": {"options": {"download": True}}}
             ctx.params["set"] = merge(ctx.params.get("set") or {}, allowed)

@@ -15,14 +15,8 @@ from ...core.registry import Registry
 from ...data.named import parse_name
 from ...data.opening import DataConfig
 from ...training.flags import FLAGS
-from ...training.settings import (
-    RunConfig,
-    from_flags,
-    lead_of_objective,
-    merge,
-    read_toml,
-    refuse_strays,
-)
+from ...training.layers import from_flags, lead_of_objective, merge, read_toml, refuse_strays
+from ...training.settings import RunConfig
 from ..config_file import read_config
 from ..listings import facts
 

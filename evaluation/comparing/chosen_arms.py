@@ -10,6 +10,7 @@ from ...core.errors import UsageError, did_you_mean
 from ...nn.checkpoints import facts_beside
 from ...training.run import Run
 from ..evaluation import Evaluation
+from ..pretrained import warn_of_unfinished
 from ..tuned import TunedRun, open_run
 from .arms import FINETUNE, HANDCRAFTED, IMAGENET, KINDS, RANDOM, SCRATCH, START, Arm
 from .group_runs import runs_of_groups
@@ -105,6 +106,7 @@ def _run(text: str) -> Run:
             "comparison hold back. Compare the run that it was fine-tuned from."
         )
     run.require_encoder()
+    warn_of_unfinished(run)
     return run
 
 

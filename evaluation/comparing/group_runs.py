@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...core.errors import UsageError
 from ...training.run import SEARCH, Run
-from ..pretrained import Pretrained, from_run
+from ..pretrained import Pretrained, from_run, warn_of_unfinished
 from ..records import pretraining_of
 
 
@@ -25,6 +25,7 @@ def runs_of_groups(folder: Path) -> tuple[Run, ...]:
     groups = set[str]()
     for run in runs:
         run.require_encoder()
+        warn_of_unfinished(run)
         own = run.read_json("manifest.json")["groups"]
         if len(own) != 1 or groups.intersection(own):
             raise UsageError(

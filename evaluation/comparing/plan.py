@@ -166,7 +166,7 @@ def plan(
     arms: Sequence[str],
     *,
     evaluation: str = "linear",
-    budgets: str = "10,50,all",
+    budgets: str | Sequence[str | int | float] = "10,50,all",
     seeds: int = 3,
     imagenet_weights: str = "",
     encoder: str = "",
@@ -270,15 +270,15 @@ def _check_scaling(name: str, value_range: Any, dataset: Dataset) -> None:
         )
 
 
-def parse_budgets(text: str) -> tuple[str, ...]:
-    """Reads "10,50,all" or "0.01,0.1,1.0".
+def parse_budgets(given: str | Sequence[str | int | float]) -> tuple[str, ...]:
+    """Reads "10,50,all", "0.01,0.1,1.0", or the same as a list.
 
     Raises:
         UsageError: If one is no budget.
     """
     budgets = []
-    for part in text.split(","):
-        budget = part.strip()
+    for part in given.split(",") if isinstance(given, str) else given:
+        budget = str(part).strip()
         if budget != ALL and not re.fullmatch(r"[1-9]\d*|0\.\d*[1-9]\d*|1\.0*", budget):
             raise UsageError(
                 f"A label budget is a number of images, like 10, a share up to 1.0, like "

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ...training.intervals import Estimate
-from ...training.settings import RunConfig, merge
+from ...training.layers import merge
+from ...training.settings import RunConfig
 from ...training.setup import resolve
 from ..differences import average_results, paired_difference, verdict
 from ..result import Result

@@ -204,8 +204,8 @@ def _too_short(budget: float, spent: float, cost: Cost, runs: int, margin: float
     enough = math.ceil(margin * needed / 60)
     return UsageError(
         f"--budget of {clock(budget)} is too short: {runs} runs of {cost.shortest:.0f} s at least"
-        f"{beside} take {clock(needed)}. Give --budget {enough}m or more, or lower the image size "
-        "or the batch size."
+        f"{beside} take {clock(needed)} with what comes before and a reserve. Give --budget "
+        f"{enough}m or more, or lower the image size or the batch size."
     )
 
 

@@ -13,8 +13,9 @@ from ...core.atomic import write_atomic
 from ...core.discovery import objectives
 from ...core.errors import DataError, UnknownNameError, UsageError
 from ...training.durations import seconds
+from ...training.layers import flatten, merge
 from ...training.run import SEARCH
-from ...training.settings import RunConfig, merge
+from ...training.settings import RunConfig
 from ...training.setup import resolve
 
 BUDGET = "1h"
@@ -103,12 +104,13 @@ class Request:
                 raise UsageError(f"'{out}' holds a run. Choose another --out.")
             write_atomic(out / SEARCH, (json.dumps(now, indent=1) + "\n").encode())
             return
-        before = Request.load(out)._facts()
+        before = json.loads(json.dumps(Request.load(out)._facts()))
         for key in now:
-            if key != "command" and now[key] != json.loads(json.dumps(before[key])):
+            if key != "command" and now[key] != before[key]:
+                name = _different(now[key], before[key]) if key == "asked" else key
                 raise UsageError(
-                    f"'{out}' holds a search with other settings ({key}). Go on with 'ssl-kit tune "
-                    f"--resume {out}', or choose another --out."
+                    f"'{out}' holds a search with other settings ({name}). Go on with 'ssl-kit "
+                    f"tune --resume {out}', or choose another --out."
                 )
 
     def _facts(self) -> dict[str, Any]:
@@ -157,6 +159,12 @@ def _named(names: str | Sequence[str], fixed: bool) -> tuple[str, ...]:
             "one of them out."
         )
     return chosen
+
+
+def _different(asked: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """Returns the first setting, as it is set, in which two nested settings differ."""
+    new, old = flatten(asked), flatten(before)
+    return next(key for key in sorted({*new, *old}) if new.get(key) != old.get(key))
 
 
 def refuse_beside_resume(given: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...core.atomic import write_atomic
-from ...core.errors import DataError, UsageError
+from ...core.errors import DataError, SslKitError
 from ...data.inspection import AT_START, inspect_dataset
 from ...data.process import show_log
 from ...training.device import choose_device
@@ -74,7 +74,7 @@ def search(request: Request, out: Path, progress: Progress) -> dict[str, Any]:
             return _search(request, out, progress)
         except Stopped:  # while the speed was measured
             raise interrupted(out, 0) from None
-        except UsageError:
+        except SslKitError:
             if not (out / _PLAN).is_file():  # nothing was searched: another budget may be tried
                 for name in (SEARCH, _CLOCK):
                     (out / name).unlink(missing_ok=True)

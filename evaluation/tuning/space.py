@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ...training.settings import RunConfig, expand, merge
+from ...training.layers import expand, merge
+from ...training.settings import RunConfig
 from ...training.setup import arguments_of, resolve
 
 OBJECTIVE, START, SIZE, POLICY, AREA, STATISTICS = (

@@ -15,10 +15,11 @@ from ...core.atomic import write_atomic
 from ...core.errors import DataError, RunError
 from ...training.candidates import START, is_start
 from ...training.engine import create_run
+from ...training.layers import merge
 from ...training.loop import train
 from ...training.progress import Progress
 from ...training.run import Run
-from ...training.settings import RunConfig, merge
+from ...training.settings import RunConfig
 from ...training.setup import build
 from ...training.start import go_on
 from ...training.work import note_progress

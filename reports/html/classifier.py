@@ -66,9 +66,12 @@ def _loading(run: TunedRun, encoder: facts.Record) -> str:
     """Returns Python code that loads the classifier and uses it; "" if timm cannot."""
     if "/" in encoder["architecture"]:
         return ""
-    channels, size, folder = len(encoder["channels"]), encoder["image_size"], run.folder.as_posix()
-    return (
-        f'classifier = timm.create_model("local-dir:{folder}", pretrained=True).eval()\n'
-        f"# x: images (B, {channels}, {size}, {size}), standardized as docs/export.md says\n"
-        "probabilities = classifier(x).softmax(dim=1)"
-    )
+    lines = [
+        "import timm",
+        "import torch",
+        f'classifier = timm.create_model("local-dir:{run.folder.as_posix()}", pretrained=True)',
+        "classifier.eval()",
+        *facts.standardizing(encoder),
+        "probabilities = classifier((x - mean) / std).softmax(dim=1)",
+    ]
+    return "\n".join(lines)

@@ -118,21 +118,29 @@ def loading(run: Run, encoder: Record) -> str:
     if not encoder or not run.encoder.is_file():
         return ""
     first, *more = how_to_load(run, encoder)
+    made = [first, *more] if more else ["import timm", f"encoder = {first}"]
+    lines = [*made, "encoder.eval()", *standardizing(encoder, signals=bool(more))]
+    return "\n".join(["import torch", *lines, "features = encoder((x - mean) / std)"])
+
+
+def standardizing(encoder: Record, signals: bool = False) -> list[str]:
+    """Returns Python that says what images are to be and makes the mean and std of their channels.
+
+    Args:
+        encoder: Content of encoder.json.
+        signals: Whether the encoder is of a family of its own, which may take signals.
+    """
     size, channels = encoder["image_size"], len(encoder["channels"])
     shape = f"(B, {channels}, {size}, {size})"
-    if more:  # of a family of its own, which may take signals
-        shape += f", or signals (B, {channels}, 1, {size})"
-    return (
-        "\n".join([first if more else f"encoder = {first}", *more])
-        + "\nencoder.eval()\n"
-        + f"# x: images {shape}, {_scaling(encoder['value_range'])}\n"
-        + f"mean = {_short(encoder['mean'])}\nstd = {_short(encoder['std'])}\n"
-        + "features = encoder((x - mean) / std)  # mean, std as (C, 1, 1) tensors"
-    )
+    shape += f", or signals (B, {channels}, 1, {size})" if signals else ""
+    return [
+        f"# x: images {shape}, {_scaling(encoder['value_range'])}",
+        *(f"{name} = {_column(encoder[name])}" for name in ("mean", "std")),
+    ]
 
 
-def _short(values: Sequence[float]) -> str:
-    return "[" + ", ".join(f"{value:.4f}" for value in values) + "]"
+def _column(values: Sequence[float]) -> str:
+    return f"torch.tensor([{', '.join(f'{value:.4f}' for value in values)}]).view(-1, 1, 1)"
 
 
 def _scaling(value_range: Sequence[Sequence[float]]) -> str:

@@ -14,8 +14,8 @@ from ssl_kit.commands.exports.checked import write_checked as export
 from ssl_kit.commands.exports.common import Loaded, Source
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.views import whole_image
+from ssl_kit.training.layers import merge
 from ssl_kit.training.progress import Progress
-from ssl_kit.training.settings import merge
 from ssl_kit.training.start import start
 
 

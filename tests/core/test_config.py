@@ -8,7 +8,8 @@ from ssl_kit.core.config import validate
 from ssl_kit.core.registry import Entry
 from ssl_kit.training.defaults import explain_defaults
 from ssl_kit.training.durations import seconds
-from ssl_kit.training.settings import RunConfig, merge, parse_set, read_toml
+from ssl_kit.training.layers import merge, parse_set, read_toml
+from ssl_kit.training.settings import RunConfig
 from ssl_kit.training.setup import resolve
 
 NATURAL = {"domain": "natural"}

@@ -15,8 +15,8 @@ from ssl_kit.evaluation.comparing.plan import Cell, plan
 from ssl_kit.evaluation.comparing.verdicts import summary
 from ssl_kit.plugins.evaluations.finetune import FineTune
 from ssl_kit.plugins.evaluations.knn import KNN
+from ssl_kit.training.layers import merge
 from ssl_kit.training.progress import Progress
-from ssl_kit.training.settings import merge
 from ssl_kit.training.start import start
 
 LEAVE_OUT = {"leave_one_out.folds": 2, "leave_one_out.strengths": [1.0]}

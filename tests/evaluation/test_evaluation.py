@@ -13,8 +13,9 @@ from ssl_kit.evaluation.leakage import refuse_overlap, until_of
 from ssl_kit.evaluation.pretrained import embed, from_init
 from ssl_kit.evaluation.requests import choose, open_images
 from ssl_kit.evaluation.side_by_side import evaluate_side_by_side
+from ssl_kit.training.layers import parse_set
 from ssl_kit.training.run import Run
-from ssl_kit.training.settings import RunConfig, parse_set
+from ssl_kit.training.settings import RunConfig
 
 
 class Model:

@@ -44,7 +44,7 @@ def test_the_order_is_that_of_the_numbers_in_the_names(classes, ordered):
     [("benign", "malignant"), ("control", "1", "2"), ("3+4", "4+3", "3+3"), ("T1a", "T1b")],
 )
 def test_names_without_an_order_are_refused_and_the_option_is_named(classes):
-    with pytest.raises(UsageError, match=r"cannot be told .* classes_order=\["):
+    with pytest.raises(UsageError, match=r"cannot be told .* --set 'linear.classes_order=\["):
         GradesConfig(ordinal=True).order(classes)
 
 

@@ -48,10 +48,10 @@ from ssl_kit.evaluation.tuning.trials import (
 from ssl_kit.reports.html.page import write_report
 from ssl_kit.reports.tuning import tuned
 from ssl_kit.training.intervals import Estimate
+from ssl_kit.training.layers import merge
 from ssl_kit.training.probe import probe_predict
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
-from ssl_kit.training.settings import merge
 from ssl_kit.training.setup import resolve
 
 ASKED = {"domain": "natural", "encoder": {"name": "test_resnet", "image_size": 64}}
@@ -116,7 +116,8 @@ def test_runs_of_few_steps_are_no_first_rung():
 
 def test_a_budget_that_is_too_short_is_refused_with_what_is_needed():
     said = (
-        r"10 runs of 5 s at least, and 5 s beside the steps of each, take 1:51. Give --budget 3m "
+        r"10 runs of 5 s at least, and 5 s beside the steps of each, take 1:51 with what comes "
+        r"before and a reserve. Give --budget 3m "
     )
     with pytest.raises(UsageError, match=said):
         make_plan(60, 0, Cost(100, 5), 500)
@@ -375,11 +376,11 @@ def test_it_is_said_where_training_did_not_make_the_start_better(tmp_path, image
     assert "In 1 of its last 2 runs it handed back its start" in text
 
 
-def test_a_run_that_kept_its_start_is_judged_as_the_start_was(finished_run, tmp_path):
+def test_a_run_that_kept_its_start_is_judged_as_the_start_was(finished_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("ssl_kit.training.choice._best", lambda scores: 0)
     asked = finished_run.config.model_dump(mode="json", exclude_none=True)
     init, size = str(finished_run.folder), finished_run.config.encoder.image_size
-    absurd = {"encoder": {"init": init}, "optimizer": {"lr": 1e3, "warmup": 0}}
-    config = resolve(as_trial(merge(asked, absurd), epochs=1))
+    config = resolve(as_trial(merge(asked, {"encoder": {"init": init}}), epochs=1))
     images = open_images_of(config, init)
     judge = LabeledJudge.of(images.dataset, images.splits, images.domain, 0)
     of_start = judge(from_init(init, "test_resnet", size, images.dataset, images.pool))
@@ -518,8 +519,22 @@ def test_a_request_is_kept_and_another_one_is_refused(tmp_path):
     request.save(tmp_path)
     with pytest.raises(UsageError, match=r"other settings .budget."):
         replace(request, budget=60).save(tmp_path)
+    other = Request.of([ASKED, {"optimizer": {"lr": 0.1}}], "byol,simclr", "10m")
+    with pytest.raises(UsageError, match=r"other settings .optimizer\.lr."):
+        other.save(tmp_path)
     with pytest.raises(UsageError, match="holds no search"):
         Request.load(tmp_path / "elsewhere")
+
+
+def test_a_search_that_fails_before_its_plan_leaves_no_settings(tmp_path, monkeypatch):
+    def fails(*args):
+        raise RunError("There are no such weights.")
+
+    monkeypatch.setattr("ssl_kit.evaluation.tuning.run._search", fails)
+    for _ in range(2):  # the second is no other search
+        with pytest.raises(RunError, match="no such weights"):
+            search(Request.of([ASKED], budget="10m"), tmp_path / "tune", Progress(quiet=True))
+        assert not [*(tmp_path / "tune").glob("*.json")]
 
 
 def test_what_the_search_sets_itself_is_refused():

@@ -8,8 +8,8 @@ from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.combination import Combination, CombinationConfig
 from ssl_kit.plugins.objectives.rotation import Rotation
 from ssl_kit.plugins.objectives.simclr import SimCLR, SimCLRConfig
+from ssl_kit.training.layers import parse_set
 from ssl_kit.training.progress import Progress
-from ssl_kit.training.settings import parse_set
 from ssl_kit.training.setup import resolve
 from ssl_kit.training.start import start
 

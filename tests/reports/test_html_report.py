@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import jinja2
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from ssl_kit import UsageError
@@ -15,6 +16,7 @@ from ssl_kit.cli import main
 from ssl_kit.core.discovery import domains
 from ssl_kit.data.splits import Splits, split
 from ssl_kit.evaluation import EvaluationData
+from ssl_kit.evaluation.pretrained import from_run
 from ssl_kit.evaluation.requests import open_images
 from ssl_kit.reports.html import facts, page, sections
 from ssl_kit.reports.html.pictures import jpeg, sprite, square
@@ -73,6 +75,19 @@ def test_the_page_says_what_was_trained_and_how_to_load_it(report, finished_run)
                  "own images has 6 images of 6 groups. None of these groups"):  # fmt: skip
         assert text in text_of_page
     assert str(finished_run.encoder) in text_of_page
+
+
+def test_the_code_that_loads_the_encoder_runs(finished_run):
+    images = torch.zeros(2, 3, 32, 32)
+    names = {"x": images}
+    exec(facts.loading(finished_run, finished_run.read_json("encoder.json")), names)
+    model = from_run(finished_run)
+    mean, std = (
+        torch.tensor(values).view(-1, 1, 1)
+        for values in (model.statistics.mean, model.statistics.std)
+    )
+    expected = model.encoder.eval()((images - mean) / std)
+    torch.testing.assert_close(names["features"], expected, atol=1e-2, rtol=1e-2)
 
 
 def test_the_page_says_what_was_understood_of_the_images(report):
@@ -299,7 +314,7 @@ def test_the_command_writes_the_file(copy, monkeypatch):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     done = CliRunner().invoke(main, ["report", str(tmp_path)])
     assert done.exit_code == 2
-    assert "is no run" in done.output
+    assert "holds nothing to report on. Give the folder of a run, a comp" in done.output
 
 
 def test_thumbnails_of_the_worst_images_stay_small():

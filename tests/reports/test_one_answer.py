@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import ssl_kit
-from ssl_kit.reports.comparison import table
+from ssl_kit.reports.comparison import answers, table
 from ssl_kit.reports.words import VERDICTS
 
 WORDS = {key: words.pretraining for key, words in VERDICTS.items() if key != "no verdict"}
@@ -94,13 +94,14 @@ def test_a_short_training_is_said_where_its_run_has_no_evidence(verdicts, short)
 
 @pytest.mark.parametrize("kept", [0.0, 0.5])
 def test_a_comparison_says_that_a_run_kept_its_start(kept):
-    said = "'run' kept the weights that it started from, so there is nothing to compare."
-    text = table(comparison(kept, ["no evidence"] * 3))
-    assert (said in text) == (kept == 0)
+    text = " ".join(table(comparison(kept, ["no evidence", "helps", "helps"])).split())
+    assert ("'run' kept the weights that it started from" in text) == (kept == 0)
+    assert ("is due to these and not to its pre-training" in text) == (kept == 0)
 
 
-def test_where_the_start_is_no_arm_the_merit_of_a_run_that_kept_it_is_told():
-    values = comparison(0.0, ["helps"] * 3)
-    values["arms"] = [arm for arm in values["arms"] if arm["kind"] != "start"]
-    values["differences"] = values["differences"][1:2]  # from random weights
-    assert "is due to these and not to its pre-training" in " ".join(table(values).split())
+@pytest.mark.parametrize(("kept", "tone"), [(0.0, ""), (0.5, "good")])
+def test_what_is_due_to_the_start_of_a_run_is_not_praised(kept, tone):
+    found = answers(comparison(kept, ["no evidence", "helps", "helps"]))
+    words, told = found["run", "random-frozen"]
+    assert told == tone
+    assert words.endswith("(It kept the weights that it started from.)") == (kept == 0)

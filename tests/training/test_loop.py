@@ -24,9 +24,9 @@ from ssl_kit.data.workers import WorkerDied
 from ssl_kit.evaluation.pretrained import from_run
 from ssl_kit.plugins.objectives.simclr import SimCLR
 from ssl_kit.training.collapse import Watch
+from ssl_kit.training.layers import merge
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
-from ssl_kit.training.settings import merge
 from ssl_kit.training.start import go_on, start
 
 QUIET = Progress(quiet=True)

@@ -9,9 +9,9 @@ import torch
 from ssl_kit import RunError
 from ssl_kit.training import loop, resume
 from ssl_kit.training.engine import make_accelerator
+from ssl_kit.training.layers import flatten, merge
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
-from ssl_kit.training.settings import merge
 from ssl_kit.training.start import go_on, start
 
 
@@ -90,6 +90,13 @@ def test_the_length_of_a_run_that_has_ended_is_refused(finished_run, tmp_path):
         go_on(folder, Progress(quiet=True))
 
 
+def test_a_resume_of_a_run_that_has_ended_says_so(finished_run, tmp_path, monkeypatch):
+    folder, said = shutil.copytree(finished_run.folder, tmp_path / "run"), []
+    monkeypatch.setattr(Progress, "say", lambda self, text: said.append(text))
+    go_on(folder, Progress(quiet=True))
+    assert "The training has ended at step 6." in said
+
+
 def test_a_run_without_a_checkpoint_follows_all_settings_but_compares_images(
     stopped, tiny, image_folder
 ):
@@ -151,9 +158,8 @@ def test_a_damaged_list_is_one_line(finished_run, tmp_path):
 
 def test_every_followed_setting_exists(finished_run):
     assert set(resume._FOLLOWED) <= set(
-        dict(resume._flat(merge(finished_run.config.model_dump(), {
-            "train": {"max_time": 1.0}})))
-    )  # fmt: skip
+        flatten(merge(finished_run.config.model_dump(), {"train": {"max_time": 1.0}}))
+    )
 
 
 def test_the_scale_of_the_loss_in_fp16_goes_on(tiny, tmp_path, monkeypatch):

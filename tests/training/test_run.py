@@ -11,7 +11,7 @@ from safetensors import safe_open
 from ssl_kit import RunError, UsageError
 from ssl_kit.core.atomic import write_atomic
 from ssl_kit.evaluation.comparing.chosen_arms import parse_arms
-from ssl_kit.evaluation.pretrained import from_run
+from ssl_kit.evaluation.pretrained import from_run, warn_of_unfinished
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import RunConfig
 
@@ -41,6 +41,19 @@ def test_a_run_without_an_encoder_is_to_be_resumed(finished_run, tmp_path):
     for use in (from_run, lambda run: parse_arms([str(run.folder)], "")):
         with pytest.raises(RunError, match=r"^The run has no encoder yet; go on with 'ssl-kit tr"):
             use(run)
+
+
+def test_a_training_that_has_not_ended_is_warned_of(finished_run, tmp_path, caplog):
+    run = Run(shutil.copytree(finished_run.folder, tmp_path / "run"))
+    warn_of_unfinished(run)
+    assert not caplog.messages
+    manifest = run.read_json("manifest.json")
+    del manifest["seconds"]
+    run.write_json("manifest.json", manifest)
+    for use in (warn_of_unfinished, lambda run: parse_arms([str(run.folder)], "")):
+        caplog.clear()
+        use(run)
+        assert f"Go on with 'ssl-kit train --resume {run.folder}'." in caplog.text
 
 
 def test_write_atomic_makes_folders_and_leaves_nothing_beside(tmp_path):

@@ -20,10 +20,10 @@ from ssl_kit.training.judge import (
     fold_numbers,
     judged_by,
 )
+from ssl_kit.training.layers import merge
 from ssl_kit.training.probe import probe_predict
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
-from ssl_kit.training.settings import merge
 from ssl_kit.training.setup import build
 from ssl_kit.training.start import go_on, start
 

@@ -13,8 +13,8 @@ from ssl_kit.data.channel_statistics import statistics_for
 from ssl_kit.data.opening import DataConfig
 from ssl_kit.data.splits import split
 from ssl_kit.nn import create_encoder
+from ssl_kit.training.layers import merge
 from ssl_kit.training.progress import Progress
-from ssl_kit.training.settings import merge
 from ssl_kit.training.setup import build, pool_of, resolve
 from ssl_kit.training.start import start
 

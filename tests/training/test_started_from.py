@@ -9,8 +9,8 @@ from ssl_kit.data.splits import split
 from ssl_kit.evaluation.leakage import groups_of
 from ssl_kit.evaluation.requests import open_images
 from ssl_kit.reports.html.sections import leak
+from ssl_kit.training.layers import merge
 from ssl_kit.training.progress import Progress
-from ssl_kit.training.settings import merge
 from ssl_kit.training.start import go_on, start
 
 from .test_resume import Recorded
