@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import torch
 from default_sets import SETS
 
 
@@ -38,3 +39,14 @@ def names(text: str) -> list[str]:
     if unknown := [name for name in found if name not in SETS]:
         raise argparse.ArgumentTypeError(f"no set '{unknown[0]}'; there are {', '.join(SETS)}")
     return found
+
+
+def processor() -> str:
+    """Returns the name of the processor, and the widest vectors of it that torch uses.
+
+    Processors of one name differ in them, and in speed by much.
+    """
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    rows = (line.partition(":") for line in text.splitlines())
+    name = next((value.strip() for key, _, value in rows if key.strip() == "model name"), "")
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"

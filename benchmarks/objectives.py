@@ -22,6 +22,7 @@ from typing import Any
 import command_line
 import objective_tables
 import torch
+from command_line import processor
 from default_queue import Cell
 from default_runs import SIZE, Run
 from defaults import append, judges, lines, trained
@@ -97,17 +98,6 @@ def relative_time(done: Sequence[Run], key: tuple[str, str, str]) -> float:
         if key_of(r) == (REFERENCE, name, start) and r["round"] == "images"
     }
     return float(own[0]["cpu_seconds"]) / references[own[0]["processor"]]
-
-
-def processor() -> str:
-    """Returns the name of the processor, and the widest vectors of it that torch uses.
-
-    Processors of one name differ in them, and in speed by much.
-    """
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
-    rows = (line.partition(":") for line in text.splitlines())
-    name = next((value.strip() for key, _, value in rows if key.strip() == "model name"), "")
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def run(args: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import command_line
+from command_line import processor
 from default_queue import BATCH, ENCODER
 from default_runs import ALL, FEW_LABELS
 from default_sets import HOLDOUT, SETS, Judge, Scores, plain
@@ -92,7 +93,12 @@ def main() -> None:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             found = searched(name, args, Path(folder))
-        about = {"set": name, "field": SETS[name].field, "budget": args.budget}
+        about = {
+            "set": name,
+            "field": SETS[name].field,
+            "budget": args.budget,
+            "processor": processor(),
+        }
         line = {**about, **found, "seconds": round(time.monotonic() - began)}
         append(args.out, line)
         print(line, flush=True)
