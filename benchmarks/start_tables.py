@@ -89,7 +89,7 @@ def pair(numbers: Sequence[float]) -> str:
 
 def handed_back(lines: Sequence[Run], results: Path) -> list[str]:
     """Returns the section on the test parts."""
-    parts = [HANDED_BACK.format(results=results)]
+    parts = [HANDED_BACK.format(results=results), *counted(lines), ""]
     parts += ["| set | length | kept | 10 labels a class | all labels | test groups |"]
     parts += ["|---" * 6 + "|"]
     for line in lines:
@@ -98,6 +98,21 @@ def handed_back(lines: Sequence[Run], results: Path) -> list[str]:
         cells += [pair(line["start"][budget]) for budget in ("10", "all")]
         parts.append(f"| {' | '.join(cells)} | {line['groups']} |")
     return [*parts, ""]
+
+
+def counted(lines: Sequence[Run]) -> list[str]:
+    """Says on how many sets the defaults help and hurt, by length and number of labels."""
+    rows = [line for line in lines if "image_size" not in line]
+    sentences = []
+    for length, of_length in grouped(rows, lambda r: r["length"]).items():
+        for budget, words in (("10", "10 labels a class"), ("all", "all labels")):
+            lows, highs = zip(*(line["start"][budget][-2:] for line in of_length), strict=True)
+            helped, hurt = sum(low > 0 for low in lows), sum(high < 0 for high in highs)
+            sentences.append(
+                f"- After {length}, with {words}: helps on {helped} of {len(of_length)} sets, "
+                f"hurts on {hurt}."
+            )
+    return sentences
 
 
 def tuned(lines: Sequence[Run], results: Path) -> list[str]:
