@@ -30,7 +30,8 @@ training images: the start, a checkpoint or an interpolation with so much of the
 TUNED = """## What `tune` gains, on the test part
 
 Written by `python benchmarks/tuned.py --out {results}`. Each row is a search from ImageNet weights
-with everything else by default, on two cores. What it found was trained, then the defaults for as
+with everything else by default, on two cores of an AMD EPYC, of which some had AVX-512 and some
+not (each line of the file says it). What it found was trained, then the defaults for as
 many epochs, unless the search kept them. The figures are those of a ridge probe on the **test
 part**, with ten labels a class (mean of five draws) and with all: of the default or the start, of
 what was found, and the difference in points with its 95 % interval. The start has the image size
@@ -117,7 +118,7 @@ def counted(lines: Sequence[Run]) -> list[str]:
 
 def tuned(lines: Sequence[Run], results: Path) -> list[str]:
     """Returns the section on searches."""
-    parts = [TUNED.format(results=results)]
+    parts = [TUNED.format(results=results), *counted_searches(lines), ""]
     parts += [
         "| set | time, trainings | found | over the default, 10 labels | all labels "
         "| over the start, 10 labels | all labels | handed back: found, default "
@@ -138,6 +139,27 @@ def tuned(lines: Sequence[Run], results: Path) -> list[str]:
         ]
         parts.append(f"| {' | '.join(cells)} |")
     return [*parts, ""]
+
+
+def counted_searches(lines: Sequence[Run]) -> list[str]:
+    """Says how often a search kept the default, and on how many sets what it found is better."""
+    sentences = []
+    for budget, of_budget in grouped(lines, lambda r: r["budget"]).items():
+        kept = sum(line["winner"] == "default" for line in of_budget)
+        sentences.append(
+            f"- Of {len(of_budget)} searches of {budget}, {kept} kept the default and have its "
+            "figures."
+        )
+        for cut, words in ((FEW_LABELS, FEW_LABELS), (ALL, "all labels")):
+            lows, highs = zip(
+                *(line["over"]["default"][cut][-2:] for line in of_budget), strict=True
+            )
+            helped, hurt = sum(low > 0 for low in lows), sum(high < 0 for high in highs)
+            sentences.append(
+                f"- What was found, with {words}: better than the default on {helped}, worse on "
+                f"{hurt} (interval above or below 0)."
+            )
+    return sentences
 
 
 def found_over(numbers: Sequence[float]) -> str:
