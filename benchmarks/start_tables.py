@@ -30,17 +30,17 @@ training images: the start, a checkpoint or an interpolation with so much of the
 TUNED = """## What `tune` gains, on the test part
 
 Written by `python benchmarks/tuned.py --out {results}`. Each row is a search from ImageNet weights
-with everything else by default, on two cores of an AMD EPYC, of which some had AVX-512 and some
-not (each line of the file says it). What it found was trained, then the defaults for as
-many epochs, unless the search kept them. The figures are those of a ridge probe on the **test
-part**, with ten labels a class (mean of five draws) and with all: of the default or the start, of
-what was found, and the difference in points with its 95 % interval. The start has the image size
-that was found, so that what a larger image gains shows in the gain over the default alone.
-*handed back* is what the training with these settings kept, *seconds* are those of the two
-trainings, *px* their image sizes. Sets that are missing have not been searched anew: before commit
-c8c4407 (2026-12-02) candidates were judged and the time was divided in another way, and 7 of 10
-searches kept the default. The defaults were chosen on the validation parts of the same sets, so
-that there is less left to find than on images of another kind.
+with everything else by default, on two cores of an AMD EPYC (*processor* in the file says which had
+AVX-512). What it found was trained, then the defaults for as many epochs, unless the search kept
+them. The figures are those of a ridge probe on the **test part**, with ten labels a class (mean of
+five draws) and with all: of the default or the start, of what was found, and the difference in
+points with its 95 % interval. The start has the image size that was found, so that what a larger
+image gains shows in the gain over the default alone. *handed back* is what the training with these
+settings kept, *seconds* are those of the two trainings, *px* their image sizes. Sets that are
+missing have not been searched anew: before commit c8c4407 (2026-12-02) candidates were judged and
+the time was divided in another way, and 7 of 10 searches kept the default. The defaults were chosen
+on the validation parts of the same sets, so that there is less left to find than on images of
+another kind.
 """
 
 
@@ -101,14 +101,18 @@ def handed_back(lines: Sequence[Run], results: Path) -> list[str]:
     return [*parts, ""]
 
 
+def helped_and_hurt(differences: Sequence[Sequence[float]]) -> tuple[int, int]:
+    """Counts the differences whose interval, their last two numbers, is above and below 0."""
+    return sum(d[-2] > 0 for d in differences), sum(d[-1] < 0 for d in differences)
+
+
 def counted(lines: Sequence[Run]) -> list[str]:
     """Says on how many sets the defaults help and hurt, by length and number of labels."""
     rows = [line for line in lines if "image_size" not in line]
     sentences = []
     for length, of_length in grouped(rows, lambda r: r["length"]).items():
         for budget, words in (("10", "10 labels a class"), ("all", "all labels")):
-            lows, highs = zip(*(line["start"][budget][-2:] for line in of_length), strict=True)
-            helped, hurt = sum(low > 0 for low in lows), sum(high < 0 for high in highs)
+            helped, hurt = helped_and_hurt([line["start"][budget] for line in of_length])
             sentences.append(
                 f"- After {length}, with {words}: helps on {helped} of {len(of_length)} sets, "
                 f"hurts on {hurt}."
@@ -151,10 +155,7 @@ def counted_searches(lines: Sequence[Run]) -> list[str]:
             "figures."
         )
         for cut, words in ((FEW_LABELS, FEW_LABELS), (ALL, "all labels")):
-            lows, highs = zip(
-                *(line["over"]["default"][cut][-2:] for line in of_budget), strict=True
-            )
-            helped, hurt = sum(low > 0 for low in lows), sum(high < 0 for high in highs)
+            helped, hurt = helped_and_hurt([line["over"]["default"][cut] for line in of_budget])
             sentences.append(
                 f"- What was found, with {words}: better than the default on {helped}, worse on "
                 f"{hurt} (interval above or below 0)."

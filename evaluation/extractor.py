@@ -20,7 +20,7 @@ from ..data.earlier import for_other_images
 from ..data.opening import DataConfig, open_dataset
 from ..nn.checkpoints import facts_beside
 from .pretrained import Pretrained, embed, from_facts, from_run, warn_of_unfinished
-from .tuned import RESULT, WEIGHTS, open_run
+from .tuned import WEIGHTS, is_run, open_run
 
 Source = Image | str | PathLike[str]
 
@@ -53,7 +53,7 @@ class FeatureExtractor:
             RunError: If the run has no encoder yet.
         """
         config = DataConfig()
-        if any((folder / name).is_file() for name in ("config.toml", RESULT)):
+        if is_run(folder):
             run = open_run(folder)
             model, facts, config = from_run(run), run.read_json("encoder.json"), run.config.data
             warn_of_unfinished(run)

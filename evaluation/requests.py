@@ -26,7 +26,7 @@ from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap, seen_by
 from .pretrained import Pretrained, from_init, from_run, warn_of_unfinished
-from .tuned import RESULT, open_run
+from .tuned import is_run, open_run
 
 _UNTRAINED = ("", "scratch", "imagenet")
 _log = logging.getLogger("ssl_kit")
@@ -36,8 +36,7 @@ def run_of(model: str) -> Run | None:
     """Returns the run or classifier if its folder is meant, None for initial weights."""
     if model in _UNTRAINED or not Path(model).is_dir():
         return None
-    is_run = any((Path(model) / name).is_file() for name in ("config.toml", RESULT))
-    return open_run(model) if is_run or not facts_beside(model) else None
+    return open_run(model) if is_run(Path(model)) or not facts_beside(model) else None
 
 
 def run_around(model: str) -> Run | None:
@@ -106,8 +105,10 @@ def open_images(
             dotted keys.
 
     Raises:
-        UsageError: If the images have other channels than the run, or values of another unit.
+        UsageError: If there is no such model, or the images have other channels than the run, or
+            values of another unit.
     """
+    _refuse_missing(model)
     asked = expand(settings).get("data", {})
     given: dict[str, Any] = {"path": data, "labels": labels} if data or labels else {}
     below, run, facts = DataConfig(), run_of(model), facts_beside(model)
@@ -116,7 +117,6 @@ def open_images(
         raise UsageError(f"'{model}' is no run, whose images are known. Give --data.")
     domain = domain or (origin.config.domain if origin else facts.get("domain", ""))
     if not domain:
-        _refuse_missing(model)
         raise UsageError("Give --domain; 'ssl-kit domains' lists them.")
     field: Domain = domains[domain]
     if origin:

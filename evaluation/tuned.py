@@ -55,6 +55,11 @@ class TunedRun(Run):
         return dict(self.read_json(RESULT).get("operating_point", {}))
 
 
+def is_run(folder: Path) -> bool:
+    """Tells whether a folder is that of a run or of a fine-tuned classifier, whole or damaged."""
+    return any((folder / name).is_file() for name in ("config.toml", RESULT))
+
+
 def open_run(folder: str | os.PathLike[str]) -> Run:
     """Opens the folder of a run or of a fine-tuned classifier.
 

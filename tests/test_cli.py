@@ -370,7 +370,9 @@ def test_a_mistake_in_evaluate_is_one_line(finished_run, flat):
     assert "do not exist" in fails(2, "evaluate", run, "--data", "gone")
     assert "Wrong value for 'data.holdout'" in fails(2, "evaluate", run, "--holdout", 5)
     assert "Give --domain" in fails(2, "evaluate", "scratch")
-    assert "'runs/nowhere' does not exist. Give a run" in fails(2, "evaluate", "runs/nowhere")
+    for more in ((), ("--domain", "natural")):
+        said = fails(2, "evaluate", "runs/nowhere", *more)
+        assert "'runs/nowhere' does not exist. Give a run" in said
     assert "is no run" in fails(2, "evaluate", flat)
     assert "needs labeled images" in fails(2, "evaluate", run, "--data", flat)
 

@@ -9,7 +9,7 @@ from ..core.discovery import domains, objectives
 from ..core.domain import Domain
 from ..core.objective import Objective
 from ..nn.checkpoints import facts_beside
-from .layers import merge
+from .layers import flatten, merge
 from .settings import OptimizerConfig, RunConfig
 
 _PAGE = "docs/defaults.md"
@@ -77,11 +77,11 @@ def explain_defaults(asked: Mapping[str, Any], config: RunConfig) -> str:
         asked: What the user has set, nested.
         config: What was resolved from it.
     """
-    given, taken, name = _flat(asked), _flat(config.model_dump()), config.objective.name
+    given, taken, name = flatten(merge(asked)), flatten(config.model_dump()), config.objective.name
     own, *gentle = objective_defaults(objectives[name], name, config.encoder.init).items()
     origins = dict.fromkeys(_ALWAYS, "ssl-kit")
     for origin, settings in (own, *gentle, *domain_defaults(domains[config.domain], asked).items()):
-        flat = _flat(settings)  # options of an objective that was not chosen have no effect
+        flat = flatten(merge(settings))  # of an objective not chosen: no effect
         wanted = _ALWAYS if origin == own[0] else _SECTIONS
         chosen = [key for key in flat if key.startswith(wanted) and taken.get(key) == flat[key]]
         origins |= dict.fromkeys(chosen, origin)
@@ -98,12 +98,3 @@ def explain_defaults(asked: Mapping[str, Any], config: RunConfig) -> str:
     word = sentence.split()[0]
     first = word if "." in word else word.capitalize()  # a key has no capital
     return f"{first}{sentence[len(word) :]} ({_PAGE})."
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns sections of settings with dotted keys; an objective may be its bare name."""
-    values: dict[str, Any] = {}
-    for section, inner in merge(settings).items():
-        if isinstance(inner, Mapping):
-            values |= {f"{section}.{key}": value for key, value in inner.items()}
-    return values

@@ -24,7 +24,7 @@ from ...core.discovery import domains
 from ...core.domain import Policy
 from ...core.encoder import Encoder
 from ...core.errors import RunError, UsageError
-from ...evaluation.pretrained import Pretrained, from_run
+from ...evaluation.pretrained import Pretrained, from_run, warn_of_unfinished
 from ...evaluation.tuned import TunedRun, load_classifier
 from ...training.json_values import without_nan
 from ...training.locks import LOCK, exclusive
@@ -67,6 +67,7 @@ class Source:
         """Loads the encoder of a run, or a classifier."""
         if isinstance(run, TunedRun):
             return cls(run, *load_classifier(run), run.classes, say)
+        warn_of_unfinished(run)
         model = from_run(run)
         return cls(run, model, model.encoder.eval(), (), say)
 

@@ -164,7 +164,7 @@ def _named(names: str | Sequence[str], fixed: bool) -> tuple[str, ...]:
 def _different(asked: Mapping[str, Any], before: Mapping[str, Any]) -> str:
     """Returns the first setting, as it is set, in which two nested settings differ."""
     new, old = flatten(asked), flatten(before)
-    return next(key for key in sorted({*new, *old}) if new.get(key) != old.get(key))
+    return next((key for key in sorted({*new, *old}) if new.get(key) != old.get(key)), "settings")
 
 
 def refuse_beside_resume(given: Mapping[str, Any]) -> None:

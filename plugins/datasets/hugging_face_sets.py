@@ -124,7 +124,7 @@ def _opened(library: Any, path: Path, options: HuggingFaceConfig) -> Mapping[str
         advice = "It reads folders of save_to_disk, parquet files and the layout imagefolder."
     elif options.download:
         advice = "Give its name at the hub, or download it on another computer and give its folder."
-    elif path.is_absolute():
+    elif path.is_absolute() or len(path.parts) > 2:  # a name at the hub is OWNER/NAME
         advice = "There is no such folder."
     else:
         advice = "Give a folder, or say --download to ask the hub."

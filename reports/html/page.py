@@ -19,7 +19,7 @@ from ...evaluation.pretrained import from_run
 from ...evaluation.recipe_outcome import OUTCOME
 from ...evaluation.records import load_evaluations
 from ...evaluation.requests import open_images
-from ...evaluation.tuned import RESULT, TunedRun, open_run
+from ...evaluation.tuned import TunedRun, is_run, open_run
 from ...training.run import SEARCH, Run
 from ..text import selected
 from . import classifier, comparison, curves, evaluations, facts, kept, recipe, sections, tuning
@@ -27,7 +27,6 @@ from .embedding import embed_sample
 from .serve import make_server
 from .understood import understood
 
-_OF_RUNS = ("config.toml", RESULT, SEARCH)
 _WITHOUT_IMAGES = ("compare.json", "tune.json", OUTCOME)
 
 
@@ -202,7 +201,7 @@ def write_report(folder: Path, data: str = "", out: Path | None = None) -> Path:
         page = tuning_page(folder)
     elif (folder / OUTCOME).is_file():
         page = recipe_page(folder)
-    elif folder.is_dir() and not any((folder / name).is_file() for name in _OF_RUNS):
+    elif folder.is_dir() and not (is_run(folder) or (folder / SEARCH).is_file()):
         raise UsageError(
             f"'{folder}' holds nothing to report on. Give the folder of a run, a comparison, a "
             "classifier, a search or a recipe."

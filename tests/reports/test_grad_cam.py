@@ -4,11 +4,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from ssl_kit import report
 from ssl_kit.cli import main
+from ssl_kit.evaluation.tuned import TunedRun
 from ssl_kit.reports.grad_cam import chosen_rows, overlay
+from ssl_kit.reports.html.classifier import _loading
 from ssl_kit.reports.text import how_to_use
 
 
@@ -58,6 +61,14 @@ def test_the_report_shows_the_sheet(tuned):
     page = report(tuned[1]).read_text()
     assert 'src="data:image/png;base64,' in page
     assert "Selvaraju et al. 2017" in page
+
+
+def test_the_code_that_loads_the_classifier_runs(tuned):
+    run = TunedRun(tuned[1])
+    names = {"x": torch.rand(2, 3, 32, 32)}
+    exec(_loading(run, run.read_json("encoder.json")), names)
+    assert names["probabilities"].shape == (2, len(run.classes))
+    torch.testing.assert_close(names["probabilities"].sum(dim=1), torch.ones(2))
 
 
 def test_a_classifier_that_timm_lacks_is_not_said_to_load_with_timm(tuned):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from ssl_kit import RunError, UsageError
+from ssl_kit import RunError, UsageError, embed, export, load
 from ssl_kit.core.atomic import write_atomic
 from ssl_kit.evaluation.comparing.chosen_arms import parse_arms
 from ssl_kit.evaluation.pretrained import from_run, warn_of_unfinished
@@ -50,7 +50,13 @@ def test_a_training_that_has_not_ended_is_warned_of(finished_run, tmp_path, capl
     manifest = run.read_json("manifest.json")
     del manifest["seconds"]
     run.write_json("manifest.json", manifest)
-    for use in (warn_of_unfinished, lambda run: parse_arms([str(run.folder)], "")):
+    uses = (
+        lambda run: parse_arms([str(run.folder)], ""),
+        lambda run: load(run),
+        lambda run: embed(run),
+        lambda run: export(run, out=tmp_path / "export"),
+    )
+    for use in uses:
         caplog.clear()
         use(run)
         assert f"Go on with 'ssl-kit train --resume {run.folder}'." in caplog.text
