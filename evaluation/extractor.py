@@ -19,7 +19,8 @@ from ..core.index import Index
 from ..data.earlier import for_other_images
 from ..data.opening import DataConfig, open_dataset
 from ..nn.checkpoints import facts_beside
-from .pretrained import Pretrained, embed, from_facts, from_run, warn_of_unfinished
+from ..training.resume import warn_of_unfinished
+from .pretrained import Pretrained, embed, from_facts, from_run
 from .tuned import WEIGHTS, is_run, open_run
 
 Source = Image | str | PathLike[str]

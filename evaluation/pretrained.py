@@ -93,19 +93,6 @@ def from_run(run: Run) -> Pretrained:
     return from_facts(run.folder.name, run.read_json("encoder.json"), run.encoder)
 
 
-def warn_of_unfinished(run: Run) -> None:
-    """Says that the training of a run has not ended, so that its encoder is not the final one.
-
-    A folder that was copied without its manifest is taken for one that has.
-    """
-    if (run.folder / "manifest.json").is_file() and not run.has_ended:
-        _log.warning(
-            "The training of '%s' has not ended: this is its encoder so far. Go on with 'ssl-kit "
-            "train --resume %s'.",
-            *(run.folder, run.folder),
-        )
-
-
 def from_facts(name: str, facts: Mapping[str, Any], weights: Path) -> Pretrained:
     """Loads an encoder from its weights and what encoder.json says of it.
 

@@ -19,13 +19,14 @@ from ..data.opening import DataConfig, open_dataset
 from ..data.splits import split
 from ..nn.checkpoints import facts_beside
 from ..training.layers import expand, merge, refuse_strays
+from ..training.resume import warn_of_unfinished
 from ..training.run import Run
 from .calibration import measure_statistics
 from .channels import refuse_other_channels
 from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap, seen_by
-from .pretrained import Pretrained, from_init, from_run, warn_of_unfinished
+from .pretrained import Pretrained, from_init, from_run
 from .tuned import is_run, open_run
 
 _UNTRAINED = ("", "scratch", "imagenet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from .engine import process_count
 from .layers import flatten
 from .run import Run
 from .setup import Setup
+
+_log = logging.getLogger("ssl_kit")
 
 _LENGTH = ("train.epochs", "train.max_time")
 _FOLLOWED = (
@@ -53,6 +56,19 @@ def changes_since(run: Run, setup: Setup) -> list[str]:
             )
     sentences = [f"{key} was {old.get(key)}; from here on it is {new.get(key)}." for key in keys]
     return [*sentences, *_compare_processes(run, setup, before)]
+
+
+def warn_of_unfinished(run: Run) -> None:
+    """Says that the training of a run has not ended, so that its encoder is not the final one.
+
+    A folder that was copied without its manifest is taken for one that has.
+    """
+    if (run.folder / "manifest.json").is_file() and not run.has_ended:
+        _log.warning(
+            "The training of '%s' has not ended: this is its encoder so far. Go on with 'ssl-kit "
+            "train --resume %s'.",
+            *(run.folder, run.folder),
+        )
 
 
 def _compare_images(run: Run, setup: Setup, before: Mapping[str, Any]) -> None:

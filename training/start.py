@@ -12,13 +12,14 @@ from typing import Any
 from ..core.errors import UsageError
 from ..data.counting import plural
 from ..data.inspection import AT_START, inspect_dataset
+from ..nn.checkpoints import folders_of
 from .defaults import explain_defaults
 from .engine import create_run, process_index
 from .layers import merge
 from .loop import train
 from .manifest import seen_by_weights
 from .progress import Progress
-from .resume import changes_since
+from .resume import changes_since, warn_of_unfinished
 from .run import Run
 from .setup import Setup, build, resolve
 
@@ -65,6 +66,7 @@ def start(
             "without it, or the objective asks for views of its own."
         )
     _warn_of_seen_test_images(setup, progress)
+    _warn_of_unfinished_start(config.encoder.init)
     is_new = not out.exists()
     run = create_run(out, config)
     run.command = command
@@ -85,6 +87,12 @@ def _warn_of_seen_test_images(setup: Setup, progress: Progress) -> None:
             "test part, so that evaluations of this run will be refused. Start from weights that "
             "have not seen the test part."
         )
+
+
+def _warn_of_unfinished_start(init: str) -> None:
+    for folder in folders_of(init):
+        if (folder / "config.toml").is_file():
+            warn_of_unfinished(Run(folder))
 
 
 def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:

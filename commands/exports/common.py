@@ -24,10 +24,11 @@ from ...core.discovery import domains
 from ...core.domain import Policy
 from ...core.encoder import Encoder
 from ...core.errors import RunError, UsageError
-from ...evaluation.pretrained import Pretrained, from_run, warn_of_unfinished
+from ...evaluation.pretrained import Pretrained, from_run
 from ...evaluation.tuned import TunedRun, load_classifier
 from ...training.json_values import without_nan
 from ...training.locks import LOCK, exclusive
+from ...training.resume import warn_of_unfinished
 from ...training.run import Run
 
 PREPARATION = (

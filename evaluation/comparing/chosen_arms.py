@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ...core.errors import UsageError, did_you_mean
 from ...nn.checkpoints import facts_beside
+from ...training.resume import warn_of_unfinished
 from ...training.run import Run
 from ..evaluation import Evaluation
-from ..pretrained import warn_of_unfinished
 from ..tuned import TunedRun, open_run
 from .arms import FINETUNE, HANDCRAFTED, IMAGENET, KINDS, RANDOM, SCRATCH, START, Arm
 from .group_runs import runs_of_groups

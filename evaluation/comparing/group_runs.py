@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...core.errors import UsageError
+from ...training.resume import warn_of_unfinished
 from ...training.run import SEARCH, Run
-from ..pretrained import Pretrained, from_run, warn_of_unfinished
+from ..pretrained import Pretrained, from_run
 from ..records import pretraining_of
 
 

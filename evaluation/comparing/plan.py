@@ -207,8 +207,8 @@ def plan(
     rows = parse_arms(arms, imagenet_weights)
     chosen = _reporting_alike(choose(evaluations_of(evaluation), settings))
     refuse_unfit(rows, evaluation, chosen[evaluation])
-    rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
     architecture, size = architecture_of(rows, encoder, image_size)
+    rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
     runs = [run for arm in rows for run in arm.all_runs]
     first = str(runs[0].folder) if runs else imagenet_weights
     field, dataset, config = open_images(first, domain, data, labels, holdout, settings)

@@ -247,6 +247,10 @@ def test_a_start_that_is_gone_is_not_compared(continued, caplog):
     asked = plan([run], evaluation="knn", controls=True)
     assert [arm.name for arm in asked.arms] == ["continued", "handcrafted"]
     assert "The start is not compared." in caplog.text
+    caplog.clear()
+    with pytest.raises(UsageError, match="one architecture"):
+        plan([run], evaluation="knn", controls=True, encoder="resnet18")
+    assert not caplog.text
 
 
 def test_a_run_from_random_weights_has_no_start(ask):

@@ -11,7 +11,8 @@ from safetensors import safe_open
 from ssl_kit import RunError, UsageError, embed, export, load
 from ssl_kit.core.atomic import write_atomic
 from ssl_kit.evaluation.comparing.chosen_arms import parse_arms
-from ssl_kit.evaluation.pretrained import from_run, warn_of_unfinished
+from ssl_kit.evaluation.pretrained import from_run
+from ssl_kit.training.resume import warn_of_unfinished
 from ssl_kit.training.run import Run
 from ssl_kit.training.settings import RunConfig
 

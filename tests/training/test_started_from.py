@@ -73,6 +73,17 @@ def test_a_resumed_run_remembers_weights_that_are_gone(greedy, tmp_path):
     assert groups_of(go_on(run, QUIET)[0]) == groups_of(greedy)
 
 
+def test_a_start_from_a_training_that_has_not_ended_is_warned_of(greedy, tmp_path, caplog):
+    parent = type(greedy)(shutil.copytree(greedy.folder, tmp_path / "parent"))
+    begun_from(parent, tmp_path / "child")
+    assert "has not ended" not in caplog.text
+    manifest = parent.read_json("manifest.json")
+    del manifest["seconds"]
+    parent.write_json("manifest.json", manifest)
+    begun_from(parent, tmp_path / "second")
+    assert f"The training of '{parent.folder}' has not ended" in caplog.text
+
+
 def test_a_damaged_manifest_of_the_weights_is_named(greedy, tmp_path):
     parent = tmp_path / "parent"
     shutil.copytree(greedy.folder, parent)
