@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from default_sets import SETS
+from default_sets import ALL_SETS
 
 
 def parser(about: str, out: str) -> argparse.ArgumentParser:
@@ -36,8 +36,8 @@ def names(text: str) -> list[str]:
         ArgumentTypeError: If there is no set of a name.
     """
     found = text.split(",")
-    if unknown := [name for name in found if name not in SETS]:
-        raise argparse.ArgumentTypeError(f"no set '{unknown[0]}'; there are {', '.join(SETS)}")
+    if unknown := [name for name in found if name not in ALL_SETS]:
+        raise argparse.ArgumentTypeError(f"no set '{unknown[0]}'; there are {', '.join(ALL_SETS)}")
     return found
 
 

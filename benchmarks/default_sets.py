@@ -17,6 +17,8 @@ import numpy as np
 from blood_cells import blood_cells
 from default_runs import SIZE
 from numpy.typing import NDArray
+from ship_tiles import ship_tiles
+from spoken_digits import spoken_digits
 
 from ssl_kit import open_data
 from ssl_kit.data import domains, kept_in_memory, split
@@ -100,7 +102,12 @@ SETS = {
     "bccd": ImageSet("tissue", "histopathology", prepare=blood_cells),
 }
 """The first set of each field, then the others; blood smears are borrowed for tissue."""
-
+UNSEEN = {
+    "fsdd": ImageSet("audio", "audio", {"data.options.rate": 8000.0}, prepare=spoken_digits),
+    "hrsid_ships": ImageSet("radar", "sar", prepare=ship_tiles),
+}
+"""Sets that no default and nothing of `tune` was chosen on."""
+ALL_SETS = {**SETS, **UNSEEN}
 
 TODAY = """From pre-trained weights the learning rate is a quarter of the objective's, and the
 statistics of batch normalization are frozen, in every domain.
@@ -130,7 +137,7 @@ class Judge:
     """Scores encoders on the validation part of a set, or on its test part.
 
     Args:
-        name: Of the set, a key of `SETS`.
+        name: Of the set, a key of `ALL_SETS`.
         root: Folder that holds the sets.
         encoder: Architecture of the random weights.
         weights: File of ImageNet weights, ARCHITECTURE.*.safetensors.
@@ -144,7 +151,7 @@ class Judge:
     def __init__(
         self, name: str, root: Path, encoder: str, weights: str, on_test: bool = False
     ) -> None:
-        self.set, self.folder = SETS[name], root / name
+        self.set, self.folder = ALL_SETS[name], root / name
         if self.set.prepare is not None:
             self._prepared = TemporaryDirectory()
             self.folder = Path(self._prepared.name)

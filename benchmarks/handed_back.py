@@ -20,7 +20,7 @@ import command_line
 import torch
 from default_queue import BATCH, ENCODER, IMAGES_A_MINUTE, MINUTES
 from default_runs import SIZE
-from default_sets import HOLDOUT, SETS, ImageSet
+from default_sets import ALL_SETS, HOLDOUT, ImageSet
 from defaults import append, lines
 
 from ssl_kit import compare, open_data, train
@@ -42,7 +42,7 @@ class Comparison:
     """
 
     def __init__(self, name: str, root: Path, weights: str, folder: Path) -> None:
-        self.set: ImageSet = SETS[name]
+        self.set: ImageSet = ALL_SETS[name]
         self.folder, self.images = folder, root / name
         if self.set.prepare is not None:
             self.images = folder / "images"
@@ -124,14 +124,14 @@ def main() -> None:
     other = {"image_size": args.image_size} if args.image_size else {}
     known = lines(args.out)
     done = {(line["set"], line["length"], line.get("image_size")) for line in known}
-    for name in args.sets or SETS:
+    for name in args.sets or ALL_SETS:
         if (name, args.length, args.image_size) in done:
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             comparison = Comparison(name, args.data, str(args.weights), Path(folder))
             found = by_default(comparison, args.length, args.image_size)
-        about = {"set": name, "field": SETS[name].field, "length": args.length, **other}
+        about = {"set": name, "field": ALL_SETS[name].field, "length": args.length, **other}
         line = {**about, **found, "seconds": round(time.monotonic() - began)}
         append(args.out, line)
         print(line, flush=True)

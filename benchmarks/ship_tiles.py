@@ -26,6 +26,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+SIDE = 128
+
 Pixels = np.ndarray[Any, Any]
 Tile = tuple[str, Pixels, list[dict[str, Any]]]
 """File name, (H, W) pixels and annotated ships."""
@@ -90,6 +92,32 @@ def annotated(tiles: list[Tile], test: bool, rng: np.random.Generator) -> list[T
     return ships + [sea[i] for i in np.sort(drawn).tolist()]
 
 
+def ship_tiles(ships: Path, out: Path, side: int = SIDE) -> dict[str, list[Tile]]:
+    """Writes tiles and labels.csv, and returns the tiles of the parts "train" and "test".
+
+    Args:
+        ships: HRSID with the folders images and masks.
+        out: Folder for the tiles.
+        side: Pixels of a tile.
+    """
+    files = sorted((ships / "images").glob("*.jpg"))
+    masks = ships / "masks"
+    tiles = {file: list(tiles_of(file, masks / f"{file.stem}.png", side)) for file in files}
+    test = test_scenes(tiles)
+    (out / "tiles").mkdir(parents=True)
+    table = [("path", "label", "group", "split")]
+    parts: dict[str, list[Tile]] = {"train": [], "test": []}
+    for file, cut in tiles.items():
+        part = "test" if scene_of(file) in test else "train"
+        parts[part] += cut
+        for name, pixels, found in cut:
+            cv2.imwrite(str(out / "tiles" / name), pixels)
+            table.append((f"tiles/{name}", "ship" if found else "sea", scene_of(file), part))
+    with (out / "labels.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows(table)
+    return parts
+
+
 def main() -> None:
     """Writes the tiles, labels.csv and annotations.json."""
     parser = argparse.ArgumentParser(
@@ -97,23 +125,9 @@ def main() -> None:
     )
     parser.add_argument("ships", type=Path, help="HRSID with the folders images and masks")
     parser.add_argument("out", type=Path, help="new folder")
-    parser.add_argument("--side", type=int, default=128, help="pixels of a tile")
+    parser.add_argument("--side", type=int, default=SIDE, help="pixels of a tile")
     asked = parser.parse_args()
-    files = sorted((asked.ships / "images").glob("*.jpg"))
-    masks = asked.ships / "masks"
-    tiles = {file: list(tiles_of(file, masks / f"{file.stem}.png", asked.side)) for file in files}
-    test = test_scenes(tiles)
-    (asked.out / "tiles").mkdir(parents=True)
-    table = [("path", "label", "group", "split")]
-    parts: dict[str, list[Tile]] = {"train": [], "test": []}
-    for file, cut in tiles.items():
-        part = "test" if scene_of(file) in test else "train"
-        parts[part] += cut
-        for name, pixels, ships in cut:
-            cv2.imwrite(str(asked.out / "tiles" / name), pixels)
-            table.append((f"tiles/{name}", "ship" if ships else "sea", scene_of(file), part))
-    with (asked.out / "labels.csv").open("w", newline="") as handle:
-        csv.writer(handle).writerows(table)
+    parts = ship_tiles(asked.ships, asked.out, asked.side)
     rng = np.random.default_rng(0)
     marked = [tile for part, cut in parts.items() for tile in annotated(cut, part == "test", rng)]
     size = {"height": asked.side, "width": asked.side}

@@ -22,7 +22,7 @@ import command_line
 from command_line import processor
 from default_queue import BATCH, ENCODER
 from default_runs import ALL, FEW_LABELS
-from default_sets import HOLDOUT, SETS, Judge, Scores, plain
+from default_sets import ALL_SETS, HOLDOUT, Judge, Scores, plain
 from defaults import append, lines
 
 from ssl_kit import load, train, tune
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--budget", default="15m", help="time of each search")
     args = parser.parse_args()
     done = {(line["set"], line["budget"]) for line in lines(args.out)}
-    for name in args.sets or SETS:
+    for name in args.sets or ALL_SETS:
         if (name, args.budget) in done:
             continue
         began = time.monotonic()
@@ -95,7 +95,7 @@ def main() -> None:
             found = searched(name, args, Path(folder))
         about = {
             "set": name,
-            "field": SETS[name].field,
+            "field": ALL_SETS[name].field,
             "budget": args.budget,
             "processor": processor(),
         }
