@@ -189,7 +189,8 @@ def _draw(
 ) -> tuple[NDArray[np.bool_], list[int]]:
     """Draws about `share` of the groups among some images, stratified by label.
 
-    Classes with fewer images than folds are not drawn from; they stay where they are.
+    Classes with fewer images than folds are not drawn from; they stay where they are. A part of one
+    group, which has no interval, is drawn only if there is no other.
 
     Returns:
         (n,) whether each image is drawn, none if there are too few, and the classes that are rare.
@@ -210,8 +211,9 @@ def _draw(
     folded = splitter(n_splits=folds, shuffle=True, random_state=0).split(
         chosen, labels[chosen], None if count == len(groups) else groups
     )
-    part = np.isin(np.arange(len(chosen)), next(iter(folded))[1])
-    drawn[chosen[part if share <= 0.5 else ~part]] = True
+    parts = [few if share <= 0.5 else rest for rest, few in folded]
+    several = (part for part in parts if len(np.unique(groups[part])) > 1)
+    drawn[chosen[next(several, parts[0])]] = True
     return drawn, rare
 
 

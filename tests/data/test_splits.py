@@ -64,6 +64,14 @@ def test_no_group_is_shared():
     assert not (groups[0] | groups[1]) & groups[2]
 
 
+def test_a_large_group_is_no_part_of_its_own_if_there_are_others():
+    groups = ["large"] * 40 + [f"g{i // 10}" for i in range(90)]
+    index = indexed(130, classes=2, groups=groups)
+    parts = split(index, 0.25)
+    assert len(set(index.groups[parts.test])) > 1
+    assert len(set(index.groups[parts.val])) > 1
+
+
 def test_it_depends_on_the_data_and_the_share_only():
     np.random.seed(1)
     first = split(indexed(), 0.2)
