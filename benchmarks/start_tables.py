@@ -43,7 +43,7 @@ settings kept, *seconds* are those of the two trainings, *px* their image sizes.
 The defaults were chosen on the validation parts of these sets except fsdd and hrsid_ships, so that
 less is left to find on them than on images of another kind.
 """
-NOT_CHOSEN_ON = " on sets that no default was chosen on"
+NOT_CHOSEN_ON = " that no default was chosen on"
 
 
 def starts(lines: Sequence[Run]) -> list[str]:
@@ -154,7 +154,8 @@ def counted_searches(lines: Sequence[Run]) -> list[str]:
     of_budgets = grouped(lines, lambda r: (r["budget"], r["set"] in UNSEEN))
     for (budget, unseen), of_budget in of_budgets.items():
         kept = sum(line["winner"] == "default" for line in of_budget)
-        where = NOT_CHOSEN_ON if unseen else ""
+        where = f" on sets{NOT_CHOSEN_ON}" if unseen else ""
+        found = "What was found" + (" there" if unseen else "")
         sentences.append(
             f"- Of {len(of_budget)} searches of {budget}{where}, {kept} kept the default and have "
             "its figures."
@@ -162,7 +163,7 @@ def counted_searches(lines: Sequence[Run]) -> list[str]:
         for cut, words in ((FEW_LABELS, FEW_LABELS), (ALL, "all labels")):
             helped, hurt = helped_and_hurt([line["over"]["default"][cut] for line in of_budget])
             sentences.append(
-                f"- What was found, with {words}: better than the default on {helped}, worse on "
+                f"- {found}, with {words}: better than the default on {helped}, worse on "
                 f"{hurt} (interval above or below 0)."
             )
     return sentences
