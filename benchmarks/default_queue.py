@@ -86,7 +86,7 @@ def queue() -> Iterator[Cell]:
     used_at_96 = {**fixed[1], JUDGED_AT: 96}
     small = [{**fixed[1], "train.batch_size": batch} for batch in (32, 64)]
     scenes = [name for name in names if SETS[name].field == "scenes"]
-    at_default_rates = [at_rate(name, 1) for name in ("simclr", "descriptors", "byol")]
+    at_default_rates = [at_rate(name, 1) for name in ("simclr", "descriptors", "tico")]
     others_fixed = [{**at_rate(name, 4), **GENTLE[-1]} for name in FIXED]
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
         (names, "imagenet", "1 minute", [fixed[1], used_at_96, *sizes, fixed[0]]),

@@ -209,6 +209,7 @@ def waiting(args: argparse.Namespace) -> list[Cell]:
         for key, each in cells.items()
         if key not in done
         and each.set in chosen
+        and args.start in (None, each.start)
         and default_runs.candidate({**vars(each), "field": SETS[each.set].field}) not in out
     ]
 
@@ -218,6 +219,7 @@ def main() -> None:
     parser = command_line.parser(__doc__, "docs/defaults.jsonl")
     parser.add_argument("action", choices=["run", "queue", "table"])
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no training after it")
+    parser.add_argument("--start", choices=["imagenet", "scratch"], help="train from this one only")
     args = parser.parse_args()
     if args.action == "run":
         run(args)
