@@ -35,10 +35,6 @@ from default_sets import HOLDOUT, SETS, Judge, plain
 from ssl_kit import SslKitError, load, train
 
 LARGER = (96, 128, 192)  # sizes in pixels at which ImageNet weights are judged as well
-PAGES = {
-    "defaults.md": default_tables.defaults_page,
-    "label_free.md": label_free_tables.label_free_page,
-}
 
 
 def below(cell: Cell) -> dict[str, Any]:
@@ -226,9 +222,13 @@ def main() -> None:
     elif args.action == "queue":
         print("\n".join(cell.key for cell in waiting(args)))
     else:
-        for name, page in PAGES.items():
-            text = page(lines(args.out), args.out).rstrip("\n")
-            (args.out.parent / name).write_text(f"{text}\n")
+        results, others = lines(args.out), lines(args.out.with_name("objectives.jsonl"))
+        pages = {
+            "defaults.md": default_tables.defaults_page(results, args.out),
+            "label_free.md": label_free_tables.label_free_page([*results, *others], args.out),
+        }
+        for name, text in pages.items():
+            (args.out.parent / name).write_text(text.rstrip("\n") + "\n")
 
 
 if __name__ == "__main__":

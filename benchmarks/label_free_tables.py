@@ -1,7 +1,8 @@
-"""The text of docs/label_free.md, from the results of benchmarks/defaults.py."""
+"""The text of docs/label_free.md, from results of benchmarks/defaults.py and objectives.py."""
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,17 +20,18 @@ Do not edit it.
 
 The collapse watch measures the features and the projections of 256 images (`metrics.jsonl`), and
 needs no labels. The tables show how these measures go along with the gain of a probe over the
-untouched start, mean over the cuts of the labels (the runs are in [defaults.md](defaults.md)). They
-are Spearman rank correlations: of the measure at the end and, behind the slash, of its change from
-the start. 1 or -1 means that the measure orders the runs as the probe does, 0 that it says nothing.
-In the last column stands, in parentheses, in how many groups of runs the sign is that of the mean.
+untouched start, mean over the cuts of the labels (the runs are those of
+[defaults.md](defaults.md) and of [objectives.md](objectives.md)). They are Spearman rank
+correlations: of the measure at the end and, behind the slash, of its change from the start. 1 or -1
+means that the measure orders the runs as the probe does, 0 that it says nothing. In the last column
+stands, in parentheses, in how many groups of runs the sign is that of the mean.
 
-*Across objectives*: over all runs of a set from the same start with the same length and image size,
-mean over the sets of a field. *Within an objective*: over runs of a set with the same image size
-that differ in settings other than the objective, length or seed, mean over sets and objectives. A
-dash means that there are fewer than {across} runs of a set, or {within} of an objective. A measure
-is used for a choice without labels only if its correlation has the same sign in every group and
-exceeds 0.6 in the mean.
+*Across objectives*: over all runs of an encoder on a set from the same start with the same length
+and image size, mean over the sets of a field. *Within an objective*: over runs of an encoder on a
+set with the same image size that differ in settings other than the objective, length or seed, mean
+over sets and objectives. A dash means that there are fewer than {across} runs of a set, or {within}
+of an objective. A measure is used for a choice without labels only if its correlation has the same
+sign in every group and exceeds 0.6 in the mean.
 """
 
 
@@ -67,18 +69,34 @@ def _objectives(runs: Sequence[Run]) -> int:
     return len({run["settings"]["objective"] for run in runs})
 
 
+def trainings(lines: Sequence[Run]) -> list[Run]:
+    """Returns the trainings that did not fail; of those repeated on other processors, the first."""
+    done = [line for line in lines if line["kind"] == "run" and not line.get("failed")]
+    return [first for first, *_ in grouped(done, _key).values()]
+
+
+def _key(run: Run) -> str:
+    names = ("set", "start", "length", "round", "settings", "encoder", "seed")
+    return json.dumps([run.get(name) for name in names], sort_keys=True)
+
+
 def label_free_page(lines: Sequence[Run], results: Path) -> str:
-    """Returns the text of docs/label_free.md."""
-    runs = [line for line in lines if line["kind"] == "run"]
+    """Returns the text of docs/label_free.md.
+
+    Args:
+        lines: Of benchmarks/defaults.py and of benchmarks/objectives.py.
+        results: File of the former.
+    """
+    runs = trainings(lines)
     measures = list(dict.fromkeys(name for run in runs for name in run["after"]))
     parts = [MEASURES.format(results=results, across=LEAST_ACROSS, within=LEAST_WITHIN)]
     kinds = {
         "Across objectives": (
-            lambda r: (r["set"], r["start"], r["length"], pixels(r)),
+            lambda r: (r["set"], r["start"], r["encoder"], r["length"], r.get("round"), pixels(r)),
             LEAST_ACROSS,
         ),
         "Within an objective": (
-            lambda r: (r["set"], r["start"], r["settings"]["objective"], pixels(r)),
+            lambda r: (r["set"], r["start"], r["encoder"], r["settings"]["objective"], pixels(r)),
             LEAST_WITHIN,
         ),
     }

@@ -100,14 +100,18 @@ def relative_time(done: Sequence[Run], key: tuple[str, str, str]) -> float:
     return float(own[0]["cpu_seconds"]) / references[own[0]["processor"]]
 
 
+def asked(cell: Cell, args: argparse.Namespace) -> bool:
+    """Returns whether a training is of the sets and the start that were asked for."""
+    return cell.set in (args.sets or SETS) and args.start in (None, cell.start)
+
+
 def run(args: argparse.Namespace) -> None:
     """Works through both rounds."""
     torch.set_num_threads(1)
     end, judge_of = time.monotonic() + 60 * args.minutes, judges(args)
     while time.monotonic() < end:
         done = [line for line in lines(args.out) if line["kind"] == "run"]
-        left = waiting(done, args.weights)
-        chosen = next((each for each in left if each[2].set in (args.sets or SETS)), None)
+        chosen = next((each for each in waiting(done, args.weights) if asked(each[2], args)), None)
         if chosen is None:
             break
         part, name, cell = chosen
@@ -135,6 +139,7 @@ def main() -> None:
     parser = command_line.parser(__doc__, "docs/objectives.jsonl")
     parser.add_argument("action", choices=["run", "table"])
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no training after it")
+    parser.add_argument("--start", choices=[*ENCODERS], help="train from this one only")
     args = parser.parse_args()
     if args.action == "run":
         run(args)
