@@ -5,14 +5,32 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from statistics import mean
 
-from default_runs import Run, gain, grouped, pixels
+from default_runs import JUDGED_AT, Run, gain, grouped, high, low, pixels
 from scipy.stats import ConstantInputWarning, spearmanr
 
 LEAST_ACROSS, LEAST_WITHIN = 5, 3  # runs, for a rank correlation
 LEAST_OBJECTIVES = 3
+WATCHED = 256  # images of the collapse watch, at most
+ACROSS = "Across objectives"
+RETRIEVAL = """## View retrieval before and after a training
+
+*view_retrieval* is the share of images of which the features of one random view are nearest to
+those of another view of the same image. Trainings from ImageNet weights, by whether this share rose
+or fell by more than two standard errors (of as many images as were watched). *helps* and *hurts*
+count where the interval of the gain on all classes lies above or below 0; *gain* is that of the
+probe in points, mean over the cuts. **`train` hands back the start if there are too few labels to
+judge by, and view retrieval fell** (by a paired interval, on as many images as the time allows).
+
+| view retrieval | runs | sets | objectives | gain | gains from, to | helps | hurts |
+|---|---|---|---|---|---|---|---|"""
+PAIRS = """How often the run with the higher view retrieval is the better one by the probe, of two
+runs on the same set, from the same start and with the same length and image size, whose view
+retrieval differs by more than two standard errors:
+"""
 MEASURES = """# How far measures without labels can be trusted
 
 This page was written by `python benchmarks/defaults.py table --out {results}`.
@@ -37,7 +55,7 @@ sign in every group and exceeds 0.6 in the mean.
 
 def correlation(runs: Sequence[Run], measure: str, change: bool) -> float | None:
     """Returns the rank correlation of a measure with the gain; None if one of them is constant."""
-    gains = [mean(gain(run, cut, "probe") for cut in run["scores"]) for run in runs]
+    gains = [_gain(run) for run in runs]
     before = [run["before"].get(measure, 0.0) if change else 0.0 for run in runs]
     values = [run["after"][measure] - b for run, b in zip(runs, before, strict=True)]
     with warnings.catch_warnings():
@@ -66,18 +84,87 @@ def correlations(groups: Sequence[Sequence[Run]], measure: str, count: bool) -> 
 
 
 def _objectives(runs: Sequence[Run]) -> int:
-    return len({run["settings"]["objective"] for run in runs})
+    return len({_objective(run) for run in runs})
 
 
 def trainings(lines: Sequence[Run]) -> list[Run]:
-    """Returns the trainings that did not fail; of those repeated on other processors, the first."""
+    """Returns the trainings that did not fail, and of how many images views were watched.
+
+    Of those that were repeated on other processors it has the first.
+    """
+    pools = {line["set"]: line["images"]["train"] for line in lines if line["kind"] == "start"}
     done = [line for line in lines if line["kind"] == "run" and not line.get("failed")]
-    return [first for first, *_ in grouped(done, _key).values()]
+    firsts = [first for first, *_ in grouped(done, _key).values()]
+    return [{**run, "watched": min(WATCHED, pools[run["set"]])} for run in firsts]
 
 
 def _key(run: Run) -> str:
     names = ("set", "start", "length", "round", "settings", "encoder", "seed")
     return json.dumps([run.get(name) for name in names], sort_keys=True)
+
+
+def retrieval(run: Run, when: str) -> tuple[float, float]:
+    """Returns the share of images whose other view is found, and its variance."""
+    share = float(run[when]["view_retrieval"])
+    return share, share * (1 - share) / run["watched"]
+
+
+def differs(one: tuple[float, float], other: tuple[float, float]) -> int:
+    """Returns 1 if a share is larger than another by two standard errors, -1 if smaller, else 0."""
+    change, error = one[0] - other[0], (one[1] + other[1]) ** 0.5
+    return int(change > 2 * error) - int(change < -2 * error)
+
+
+def before_and_after(runs: Sequence[Run]) -> str:
+    """Returns a section: what labels say of trainings that raised or lowered view retrieval."""
+    rows = [RETRIEVAL]
+    for sign, name in ((1, "rose"), (0, "neither"), (-1, "fell")):
+        chosen = [
+            run
+            for run in runs
+            if run["start"] == "imagenet"
+            and JUDGED_AT not in run["settings"]
+            and differs(retrieval(run, "after"), retrieval(run, "before")) == sign
+        ]
+        if not chosen:
+            continue
+        gains = [_gain(run) for run in chosen]
+        sets, names = ({f(r) for r in chosen} for f in (lambda r: r["set"], _objective))
+        helps, hurts = sum(low(run) > 0 for run in chosen), sum(high(run) < 0 for run in chosen)
+        worst = f"{min(gains):+.1f} to {max(gains):+.1f}"
+        rows.append(
+            f"| {name} | {len(chosen)} | {len(sets)} | {len(names)} | {mean(gains):+.1f} | {worst} "
+            f"| {helps} | {hurts} |"
+        )
+    return "\n".join([*rows, ""])
+
+
+def pairs(groups: Sequence[Sequence[Run]], alike: bool) -> str:
+    """Counts of which two runs the one with the higher view retrieval is the better one.
+
+    Args:
+        groups: Runs that are compared with each other.
+        alike: Whether to compare runs of the same objective, else of different ones.
+    """
+    gains = [
+        sign * (_gain(one) - _gain(other))
+        for group in groups
+        for one, other in combinations(group, 2)
+        if (_objective(one) == _objective(other)) == alike
+        and (sign := differs(retrieval(one, "after"), retrieval(other, "after")))
+    ]
+    better = sum(each > 0 for each in gains)
+    what = "the same objective" if alike else "different objectives"
+    words = f"by {mean(gains):.1f} points in the mean" if gains else ""
+    return f"- Two runs of {what}: in {better} of {len(gains)} pairs, {words}."
+
+
+def _gain(run: Run) -> float:
+    return mean(gain(run, cut, "probe") for cut in run["scores"])
+
+
+def _objective(run: Run) -> str:
+    return str(run["settings"]["objective"])
 
 
 def label_free_page(lines: Sequence[Run], results: Path) -> str:
@@ -91,19 +178,19 @@ def label_free_page(lines: Sequence[Run], results: Path) -> str:
     measures = list(dict.fromkeys(name for run in runs for name in run["after"]))
     parts = [MEASURES.format(results=results, across=LEAST_ACROSS, within=LEAST_WITHIN)]
     kinds = {
-        "Across objectives": (
+        ACROSS: (
             lambda r: (r["set"], r["start"], r["encoder"], r["length"], r.get("round"), pixels(r)),
             LEAST_ACROSS,
         ),
         "Within an objective": (
-            lambda r: (r["set"], r["start"], r["encoder"], r["settings"]["objective"], pixels(r)),
+            lambda r: (r["set"], r["start"], r["encoder"], _objective(r), pixels(r)),
             LEAST_WITHIN,
         ),
     }
     fields = list(dict.fromkeys(run["field"] for run in runs))
     for title, (key, least) in kinds.items():
         groups = [group for group in grouped(runs, key).values() if len(group) >= least]
-        if title == "Across objectives":
+        if title == ACROSS:
             groups = [group for group in groups if _objectives(group) >= LEAST_OBJECTIVES]
         if not groups:
             parts.append(
@@ -119,4 +206,6 @@ def label_free_page(lines: Sequence[Run], results: Path) -> str:
             cells = [correlations(g, measure, f == "all") for f, g in columns.items()]
             rows.append(f"| {measure} | " + " | ".join(cells) + " |")
         parts.append("\n".join([*rows, ""]))
-    return "\n".join(parts)
+    alike = grouped([r for r in runs if JUDGED_AT not in r["settings"]], kinds[ACROSS][0])
+    compared = [pairs([*alike.values()], alike=each) for each in (False, True)]
+    return "\n".join([*parts, before_and_after(runs), PAIRS, *compared, ""])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..training.candidates import START
 from .words import estimate_parts, plural, short_training
 
 _WAYS = {0.25: "a quarter of the way", 0.5: "halfway", 0.75: "three quarters of the way"}
@@ -36,11 +37,7 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
         return [_not_compared(manifest)]
     kept, published = selection["kept"], _published(selection.get("published"))
     if "candidates" not in selection:
-        return [
-            f"Kept: the end of training. It was not judged by labels: {selection['reason']}.",
-            _drift(selection, selection["cka"]),
-            "Evaluate it beside its start on labeled images before you use it.",
-        ]
+        return _without_labels(selection, manifest)
     judged = (
         f"by a linear probe on {plural(selection['images'], 'image')} of "
         f"{plural(selection['groups'], 'group')} outside of the test part"
@@ -60,6 +57,37 @@ def kept_sentences(selection: Mapping[str, Any], manifest: Mapping[str, Any]) ->
             "gain on images that it did not see."
         )
     return [*sentences, *published, *_end(selection)]
+
+
+def _without_labels(selection: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """Says whether start or end was kept by the retrieval of views, and what this is worth."""
+    drift, how = _drift(selection, selection["cka"]), f"without labels ({selection['reason']})"
+    advice = "Evaluate it beside its start on labeled images before you use it."
+    if "view_retrieval" not in selection:  # of a run of an earlier version
+        return [f"Kept: the end of training, {how}.", drift, advice]
+    found, lr = selection["view_retrieval"], manifest["config"]["optimizer"]["lr"]
+    value, ends = estimate_parts(found["gain"], signed=True)
+    before, after = (100 * found[name]["value"] for name in ("start", "end"))
+    measured = (
+        f"Of {plural(selection['images'], 'image')}, another random view is found by the features "
+        f"of the end in {after:.0f} %, by those of the start in {before:.0f} % ({value} points "
+        f"{ends})"
+    )
+    if selection["kept"] == START.facts():
+        return [
+            f"Kept: the start, because training seems to have made it worse, judged {how}.",
+            f"{measured}. Where this share fell, encoders were mostly worse by labels too "
+            "(docs/label_free.md). The end is in checkpoints/end.safetensors.",
+            f"Lower optimizer.lr (it is {lr:g}; try {lr / 4:.2g}), or choose another objective.",
+            drift,
+        ]
+    rose = found["gain"]["low"] is not None and found["gain"]["low"] > 0
+    meaning = (
+        "Where this share rose, encoders were seldom worse by labels (docs/label_free.md)"
+        if rose
+        else "This is no evidence that the end is better or worse"
+    )
+    return [f"Kept: the end of training, judged {how}.", f"{measured}. {meaning}.", drift, advice]
 
 
 def _published(start: Mapping[str, Any] | None) -> list[str]:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..core.errors import UsageError
 from ..core.index import Index
 from ..core.view import View
-from ..data.loader import load
+from ..data.loader import ViewDataset, load
 from ..data.memory import in_parts
 from ..data.order import Once
 from ..data.splits import Positions
@@ -25,6 +26,7 @@ from .intervals import FEWEST
 from .probe import probe_predict
 from .setup import Setup
 
+Encode = Callable[[Tensor], Tensor]
 FOLDS = 3
 _REPEATS, _PREDICTIONS = 4, 1000
 _BATCH = 256
@@ -103,6 +105,43 @@ def enough_of_each_class(
     return evenly_by_group(positions, labels, groups, most)
 
 
+def most_in_memory(views: ViewDataset, positions: Positions) -> int:
+    """Returns of how many images all views may be in memory."""
+    return max(1, _BYTES // views.bytes_of(positions[:1]))
+
+
+def render(
+    views: ViewDataset, positions: Positions, index: Index
+) -> tuple[list[Tensor], Positions]:
+    """Renders images, without those that cannot be read.
+
+    Args:
+        views: Renders V views of an image.
+        positions: (n,) positions of the images.
+        index: Of the dataset.
+
+    Returns:
+        For each view the (m, H, W, C) pixels, and the (m,) positions of the images.
+    """
+    batches = list(load(views, Once(positions, _BATCH), workers=0))
+    bad = {key for batch in batches for key, _ in batch.skipped}
+    kept = np.array([index.key(i) not in bad for i in positions.tolist()])
+    pixels = [torch.cat(of_view) for of_view in zip(*(b.views for b in batches), strict=True)]
+    return [each[torch.from_numpy(kept)] for each in pixels], positions[kept]
+
+
+def embedded(
+    pixels: Tensor, encoder: Encode, standardize: Standardize, autocast: Callable[[], Any]
+) -> Tensor:
+    """Embeds images, (n, H, W, C) to (n, D), with an encoder in evaluation mode."""
+    with torch.no_grad(), autocast():
+        rows = [
+            in_parts(lambda x: encoder(standardize(x)).float().cpu(), part)
+            for part in torch.split(pixels, _BATCH)
+        ]
+    return torch.cat(rows)
+
+
 @dataclass(frozen=True)
 class Sample:
     """Images that encoders are judged on.
@@ -113,7 +152,7 @@ class Sample:
         groups: (n,) group numbers.
     """
 
-    pixels: torch.Tensor
+    pixels: Tensor
     labels: NDArray[Any]
     groups: NDArray[np.int64]
 
@@ -121,14 +160,11 @@ class Sample:
     def of(cls, setup: Setup, positions: Positions, most: int) -> Sample:
         """Renders up to `most` of the images, and what fits; unreadable ones are left out."""
         index, labels = setup.dataset.index, strata(setup.dataset.index)
-        rendered = setup.view_dataset((View(setup.config.encoder.image_size, policy="eval"),))
-        most = min(most, max(1, _BYTES // rendered.bytes_of(positions[:1])))
+        views = setup.view_dataset((View(setup.config.encoder.image_size, policy="eval"),))
+        most = min(most, most_in_memory(views, positions))
         chosen = enough_of_each_class(positions, labels[positions], index.groups[positions], most)
-        batches = list(load(rendered, Once(chosen, _BATCH), workers=0))
-        bad = {key for batch in batches for key, _ in batch.skipped}
-        kept = np.array([index.key(i) not in bad for i in chosen.tolist()])
-        pixels = torch.cat([batch.views[0] for batch in batches])[torch.from_numpy(kept)]
-        return cls(pixels, labels[chosen[kept]], index.groups[chosen[kept]])
+        (pixels,), chosen = render(views, chosen, index)
+        return cls(pixels, labels[chosen], index.groups[chosen])
 
     @cached_property
     def folds(self) -> list[NDArray[np.int64]]:
@@ -141,16 +177,12 @@ class Sample:
         return [fold_numbers(self.labels, self.groups, seed) for seed in range(repeats)]
 
     def features(
-        self,
-        encoder: Callable[[torch.Tensor], torch.Tensor],
-        standardize: Standardize,
-        autocast: Callable[[], Any],
+        self, encoder: Encode, standardize: Standardize, autocast: Callable[[], Any]
     ) -> NDArray[np.float32]:
         """Embeds the images, (n, D), with an encoder in evaluation mode."""
-        parts = torch.split(self.pixels, _BATCH)
-        with torch.no_grad(), autocast():
-            rows = [in_parts(lambda x: encoder(standardize(x)).float().cpu(), p) for p in parts]
-        features: NDArray[np.float32] = torch.cat(rows).numpy()
+        features: NDArray[np.float32] = embedded(
+            self.pixels, encoder, standardize, autocast
+        ).numpy()
         return features
 
     def correct(self, features: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -121,8 +121,21 @@ def uniformity(z: Tensor) -> float:
 
 def view_retrieval(z: Tensor) -> float:
     """Share of images whose second view is the nearest, by cosine, to their first; z (n, q, D)."""
-    similarity = normalize(z[:, 0], dim=1) @ normalize(z[:, 1], dim=1).T
-    return float((similarity.argmax(dim=1) == torch.arange(len(z))).double().mean())
+    return float(retrieved(z[:, 0], z[:, 1]).double().mean())
+
+
+def retrieved(a: Tensor, b: Tensor) -> Tensor:
+    """Tells of which images the other view b is the nearest, by cosine, to view a.
+
+    Args:
+        a: (n, D) features of one view of each image.
+        b: (n, D) features of another.
+
+    Returns:
+        (n,) booleans.
+    """
+    similarity = normalize(a, dim=1) @ normalize(b, dim=1).T
+    return similarity.argmax(dim=1) == torch.arange(len(a))
 
 
 def linear_cka(x: Tensor, y: Tensor) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
@@ -17,17 +17,17 @@ from ..data.process import seeded
 from ..data.splits import Positions
 from ..data.standardize import Standardize
 from ..nn.weights import load_initial_weights
-from .candidates import COUNT, END, Candidates
+from .candidates import COUNT, END, START, Candidates
 from .choice import balanced, choose
 from .intervals import Estimate
 from .judge import Sample, judged_by
 from .representation import linear_cka
+from .retrieval import IMAGES, ViewPairs, compare
 from .run import Run
 from .setup import Setup, initial_encoder
 
 SHARE_OF_TIME = 0.04
 FEWEST_IMAGES, MOST_IMAGES = 64, 1000
-_DRIFT_IMAGES = 256
 _FORWARD = 1 / 3  # of the time of a training step, at most, which also goes back through the net
 _PROBE = 1.5  # embedding and probe together, relative to embedding alone
 
@@ -35,12 +35,13 @@ Features = NDArray[np.float32]
 
 
 class Selection:
-    """Chooses the encoder that a run hands back, or measures how far it is from its start.
+    """Chooses the encoder that a run from weights hands back.
 
     Where there are labels, the start, the middle, the end and interpolations of start and end are
-    judged by a probe. Otherwise a run that began from weights is compared with its start. All of
-    this follows from the schedule and the images alone: a run that was killed and resumed chooses
-    the same.
+    judged by a probe. Otherwise the end is compared with the start by how often its features find
+    another view of an image, and the start is handed back if they do so less often. All of this
+    follows from the schedule and the images alone: a run that was killed and resumed chooses the
+    same.
 
     Args:
         run: The run folder.
@@ -50,7 +51,7 @@ class Selection:
 
     Attributes:
         facts: What was chosen and why, as in selection.json; empty before the end.
-        reason: Why nothing is chosen, a clause; "" if something is.
+        reason: Why labels are no judge, a clause; "" if they are.
     """
 
     def __init__(
@@ -106,10 +107,10 @@ class Selection:
             max_time: Seconds of the training.
             per_image: Seconds in which an image is embedded; None if not measured.
         """
-        if self.reason or per_image is None:
-            return 0.0 if self.reason else SHARE_OF_TIME * max_time
-        one = per_image * _PROBE * COUNT
-        return min(max(SHARE_OF_TIME * max_time, FEWEST_IMAGES * one), MOST_IMAGES * one)
+        if not self._wanted or per_image is None:
+            return SHARE_OF_TIME * max_time if self._wanted else 0.0
+        one, most = per_image * _PROBE * COUNT, IMAGES if self.reason else MOST_IMAGES
+        return min(max(SHARE_OF_TIME * max_time, FEWEST_IMAGES * one), most * one)
 
     def finish(self, steps: int) -> None:
         """Chooses, and writes encoder.safetensors and selection.json; in the main process only.
@@ -130,7 +131,7 @@ class Selection:
         encoder = self._setup.encoder
         training = encoder.training
         encoder.eval()
-        facts = self._drift(end) if self.reason else self._choice(end, steps)
+        facts = self._retrieval(end, steps) if self.reason else self._choice(end, steps)
         encoder.body.load_state_dict(end)
         encoder.train(training)
         return facts
@@ -149,15 +150,13 @@ class Selection:
     def _choice(self, end: Mapping[str, Tensor], steps: int) -> dict[str, Any]:
         sample = Sample.of(self._setup, self._images, self.images(steps))
         candidates = self._candidates.all(end)
-        features = [self._features(sample, weights) for _, weights in candidates]
+        features = [self._features(sample, weights()) for _, weights in candidates]
         correct = [sample.correct(each) for each in features]
         choice = choose(correct, sample.labels, sample.groups, sample.folds[0])
         kept, weights = candidates[choice.chosen]
         published = self._published(sample, correct[choice.chosen])
-        channels = self._setup.dataset.channels
         if kept != END:
-            self._run.save_weights(self._run.end, end, channels)
-            self._run.save_weights(self._run.encoder, weights(), channels)
+            self._hand_back(weights(), end)
         rows = zip(candidates, choice.values, choice.gains, features, strict=True)
         return {
             "kept": kept.facts(),
@@ -210,18 +209,36 @@ class Selection:
             "gain": _plain((scores[0] - scores[1]).estimate()),
         }
 
-    def _drift(self, end: Mapping[str, Tensor]) -> dict[str, Any]:
-        sample = Sample.of(self._setup, self._setup.pool, _DRIFT_IMAGES)
-        start = self._features(sample, lambda: self._candidates.load(0.0))
+    def _retrieval(self, end: Mapping[str, Tensor], steps: int) -> dict[str, Any]:
+        """Chooses between start and end by how often they find another view of an image."""
+        setup, most = self._setup, self.images(steps)
+        start, given = self._candidates.load(0.0), (self._standardize, self._accelerator.autocast)
+        sample, pairs = Sample.of(setup, setup.pool, min(most, IMAGES)), ViewPairs.of(setup, most)
+        features, found = [], []
+        for weights in (start, end):
+            features.append(self._features(sample, weights))
+            found.append(pairs.found(setup.encoder, *given))
+        retrieval = compare(*found)
+        worse = retrieval["gain"].high < 0
+        if worse:
+            self._hand_back(start, end)
         return {
-            "images": len(sample.pixels),
+            "kept": (START if worse else END).facts(),
+            "images": len(found[0]),
+            "view_retrieval": {name: _plain(each) for name, each in retrieval.items()},
             "weights_changed": self._changed(end),
-            "cka": _cka(start, self._features(sample, lambda: end)),
+            "cka": _cka(*features),
         }
 
-    def _features(self, sample: Sample, weights: Callable[[], Mapping[str, Tensor]]) -> Features:
+    def _hand_back(self, weights: Mapping[str, Tensor], end: Mapping[str, Tensor]) -> None:
+        """Writes the encoder that is handed back in place of the end, which is kept apart."""
+        channels = self._setup.dataset.channels
+        self._run.save_weights(self._run.end, end, channels)
+        self._run.save_weights(self._run.encoder, weights, channels)
+
+    def _features(self, sample: Sample, weights: Mapping[str, Tensor]) -> Features:
         encoder = self._setup.encoder
-        encoder.body.load_state_dict(weights())
+        encoder.body.load_state_dict(weights)
         return sample.features(encoder, self._standardize, self._accelerator.autocast)
 
     def _changed(self, end: Mapping[str, Tensor]) -> float:
