@@ -40,7 +40,11 @@ def heading(values: Json) -> str:
     images = values["images"]
     tried = f"{plural(len(values['candidates']), 'candidate')} in {minutes(values['seconds'])}"
     if not values["labeled"]:
-        return f"{tried}, ranked by the effective rank of the features (RankMe, centered)."
+        return (
+            f"{tried}. The figures are view retrieval in percent: of "
+            f"{plural(images['validation'], 'training image')}, how often the features of a random "
+            "view are nearest to those of another view of the image."
+        )
     judged = f"{plural(images['validation'], 'image')} of {plural(images['groups'], 'group')}"
     seen = images.get("seen_groups")
     apart = (
@@ -65,11 +69,11 @@ def table(values: Json) -> list[list[str]]:
     rows = [["candidate", *(f"rung {k + 1}" for k in range(rungs)), final, "images", ""]]
     for start in values["starts"]:
         name = f"untouched start: {start_name(start)}"
-        rows.append([name, *[""] * rungs, shown(start["estimate"], values), "", ""])
+        rows.append([name, *[""] * rungs, estimate_text(start["estimate"]), "", ""])
     for row in values["candidates"]:
-        rung_texts = [number(value, values) for value in row["rungs"]]
+        rung_texts = [number(value) for value in row["rungs"]]
         rung_texts += [""] * (rungs - len(rung_texts))
-        estimate = shown(row["final"], values) if row["final"] else ""
+        estimate = estimate_text(row["final"]) if row["final"] else ""
         kept, runs = row["kept_start"]
         marks = ["winner"] if row["number"] == values["winner"] else []
         marks += [f"kept its start in {kept} of {plural(runs, 'run')}"] if kept else []
@@ -86,18 +90,9 @@ def start_name(start: Json) -> str:
     return f"{weights}, {start['image_size']} px"
 
 
-def number(value: float | None, values: Json) -> str:
+def number(value: float | None) -> str:
     """Writes a value of the metric that candidates are ranked by."""
-    if value is None:
-        return "-"
-    return f"{100 * value:.1f}" if values["labeled"] else f"{value:.1f}"
-
-
-def shown(estimate: Json | None, values: Json) -> str:
-    """Writes an estimate of that metric."""
-    if estimate is not None and not values["labeled"]:
-        return number(estimate["value"], values)
-    return estimate_text(estimate)
+    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def minutes(seconds: float) -> str:
@@ -115,7 +110,7 @@ def verdicts(values: Json) -> list[str]:
         f"Winner: candidate {winner} ({names[winner]})." if winner else "The default is kept."
     ]
     if not values["labeled"]:
-        return [*sentences, *_label_free(values)]
+        sentences.append(_without_labels(values["trusted"]))
     if "default" in gains:
         sentences.append(_sentence(gains["default"], "the default", values))
     elif winner:
@@ -145,31 +140,31 @@ def verdicts(values: Json) -> list[str]:
     return sentences
 
 
-def _label_free(values: Json) -> list[str]:
-    trusted = values["trusted"]
-    if values["winner"] and not trusted:
-        return [
-            "The default could not be trained, and there are no labels to judge by: this is the "
-            "candidate of the highest effective rank, which may be worse than the untouched start."
-        ]
-    return [
-        "There are no labels to judge by. It has not been shown that a higher effective rank means "
-        "better features, so "
-        + (
-            "this choice may be worse than the default."
-            if trusted
-            else "no candidate replaces the default; --trust-label-free takes the highest rank."
-        )
-    ]
+def _without_labels(trusted: bool) -> str:
+    """Says how far a search without labels can be trusted."""
+    beyond = (
+        " Of two settings of one objective it was in about two of three, so a winner with other "
+        "settings may be worse than the default."
+        if trusted
+        else ""
+    )
+    return (
+        "There were too few labels to judge by. Of two objectives the one that finds more views "
+        "was the better one by labels in about nine of ten cases where the difference exceeded the "
+        f"noise (docs/label_free.md).{beyond}"
+    )
 
 
 def _sentence(gain: Json, other: str, values: Json) -> str:
     """Says whether the winner is better than something, with the paired difference."""
+    is_better, is_worse = ("is better", "is worse")
+    if not values["labeled"]:
+        is_better, is_worse = ("finds more views", "finds fewer views")
     reason = no_verdict(values["images"]["groups"], "validation group")
     words = {
-        "helps": f"It is better than {other}",
-        "hurts": f"It is worse than {other}",
-        "no evidence": f"It is no better than {other} within the noise",
+        "helps": f"It {is_better} than {other}",
+        "hurts": f"It {is_worse} than {other}",
+        "no evidence": f"It {is_better.replace(' ', ' no ', 1)} than {other} within the noise",
         "no verdict": f"Against {other} there is {reason}",
     }
     return f"{words[gain['verdict']]}: {estimate_text(gain, signed=True)} points."

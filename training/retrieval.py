@@ -46,16 +46,25 @@ class ViewPairs:
     def found(
         self, encoder: Encode, standardize: Standardize, autocast: Callable[[], Any]
     ) -> NDArray[np.float64]:
-        """Returns how often a view's nearest view is the other one of its image, (n,): 0, 1/2 or 1.
-
-        Each of both views is looked for by the other. With features that are not finite nothing
-        is found.
-        """
+        """Returns what `found_views` does of an encoder in evaluation mode, (n,)."""
         a, b = (embedded(x, encoder, standardize, autocast) for x in (self.first, self.second))
-        if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
-            return np.zeros(len(a))
-        found: NDArray[np.float64] = (retrieved(a, b).double() + retrieved(b, a)).numpy() / 2
-        return found
+        return found_views(a, b)
+
+
+def found_views(a: Tensor, b: Tensor) -> NDArray[np.float64]:
+    """Returns how often a view's nearest view is the other one of its image, (n,): 0, 1/2 or 1.
+
+    Each of both views is looked for by the other. With features that are not finite nothing is
+    found.
+
+    Args:
+        a: (n, D) features of one view of each image.
+        b: (n, D) features of another.
+    """
+    if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
+        return np.zeros(len(a))
+    found: NDArray[np.float64] = (retrieved(a, b).double() + retrieved(b, a)).numpy() / 2
+    return found
 
 
 def compare(start: NDArray[np.float64], end: NDArray[np.float64]) -> Mapping[str, Estimate]:
@@ -65,7 +74,7 @@ def compare(start: NDArray[np.float64], end: NDArray[np.float64]) -> Mapping[str
     images became worse.
 
     Args:
-        start: (n,) from `ViewPairs.found` of the start.
+        start: (n,) from `found_views` of the start.
         end: The same of the end.
 
     Returns:

@@ -121,7 +121,7 @@ def tuning(command: Any) -> Any:
         click.option(
             "--trust-label-free",
             is_flag=True,
-            help="Let a label-free measure replace the default where there are no labels.",
+            help="Without labels, search all settings by view retrieval, not the objective alone.",
         ),
     )
     for option in reversed(options):

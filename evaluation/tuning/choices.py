@@ -140,15 +140,37 @@ def choices(request: Request, images: Images) -> Choices:
     """Returns what is searched where it depends on domain, encoder and images."""
     default = request.default
     policies = [p for p in images.domain.policies if p not in ("default", "upright", "eval")]
+    size = default.encoder.image_size
     starts = (default.encoder.init, "scratch") if request.scratch else (default.encoder.init,)
     return {
         OBJECTIVE: _objectives(request, images),
         START: tuple(dict.fromkeys(starts)),
         POLICY: ("default", *dict.fromkeys(["weak", *policies])),
         AREA: _areas(default, images),
-        SIZE: _sizes(default.encoder.image_size, images.dataset),
+        SIZE: _sizes(size, images.dataset) if images.labeled else (size,),
         STATISTICS: _statistics(default, images.dataset),
     }
+
+
+def searched(request: Request, images: Images) -> tuple[str, ...]:
+    """Returns the keys of what is searched, () for everything.
+
+    Without labels this is the objective, because view retrieval tells too little of other settings
+    (docs/label_free.md), unless it is trusted. Larger images have views that are easier to find.
+
+    Raises:
+        UsageError: If nothing can be searched without labels.
+    """
+    if images.labeled or request.trust:
+        return ()
+    fixed = "objective" in request.asked
+    if fixed or request.scratch:
+        what = "the objective is fixed" if fixed else "--scratch compares starts"
+        raise UsageError(
+            f"{images.reason}. Without labels only objectives can be compared, and {what}. Give "
+            "labels, or --trust-label-free to compare everything by view retrieval."
+        )
+    return (OBJECTIVE,)
 
 
 def fewer_objectives(found: Choices, request: Request, most: int) -> Choices:

@@ -16,11 +16,9 @@ from ...core.index import evenly_spaced
 from ...core.view import View
 from ...data.in_memory import kept_in_memory
 from ...data.splits import Positions, Splits
-from ...training.collapse import IMAGES, VIEWS
-from ...training.intervals import Estimate
 from ...training.judge import evenly_by_group
 from ...training.probe import probe_predict
-from ...training.representation import representation_metrics
+from ...training.retrieval import IMAGES, found_views
 from ..budgets import draw_labels
 from ..class_counts import main_metric
 from ..differences import average_results
@@ -123,23 +121,24 @@ def _labeled(dataset: Dataset, part: Positions) -> Positions:
 
 @dataclass(frozen=True)
 class LabelFreeJudge(Judge):
-    """Measures the effective rank of features of augmented views (RankMe, centered)."""
+    """Measures how often the features of a random view of an image find another view of it."""
 
     @property
     def metric(self) -> str:
-        """The effective rank."""
-        return "rankme_centered"
+        """The share of views that are found."""
+        return "view_retrieval"
 
     @classmethod
     def of(cls, dataset: Dataset, pool: Positions, domain: Domain, workers: int) -> LabelFreeJudge:
-        """Chooses the images that the collapse watch looks at: up to 256, evenly spread."""
+        """Chooses as many images as the collapse watch looks at, evenly spread."""
         return cls(dataset, domain, pool[evenly_spaced(len(pool), IMAGES)], workers)
 
     def __call__(self, model: Pretrained) -> Result:
-        """Judges an encoder."""
-        views = (View(model.image_size),) * VIEWS
+        """Judges an encoder; each image counts as a group."""
+        views = (View(model.image_size),) * 2
         features, *_ = embed_views(
             model, self.dataset, self.positions, self.domain, views, self.workers
         )
-        measures = representation_metrics(torch.from_numpy(features))
-        return Result({k: Estimate(v, np.nan, np.nan) for k, v in measures.items()})
+        first, second = torch.from_numpy(features).unbind(dim=1)
+        found = found_views(first, second)
+        return Result.of_means({self.metric: found}, np.arange(len(found)), self.metric)

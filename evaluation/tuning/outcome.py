@@ -25,7 +25,7 @@ from .search import described
 from .space import Space
 from .trials import Record, Trial, read_result
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -106,17 +106,16 @@ class Outcome:
         """Number of the candidate to use.
 
         It is the best finalist if its paired gain over the default exceeds the standard error of
-        that gain, else the default. Without labels it is the default unless the user trusts the
-        measure.
+        that gain, without labels if the interval of the gain lies above zero; else the default.
         """
         best = max(self.contenders, key=lambda n: self._value(self.finals[n]))
         if 0 not in self.finals or best == 0:
             return best
-        if not self.images.labeled:
-            return best if self.request.trust else 0
         kept, default = (self.finals[n].jackknife[self.metric] for n in (best, 0))
         gain = self._difference(self.finals[best], self.finals[0])
-        return best if gain.value > (kept - default).standard_error else 0
+        if self.images.labeled:
+            return best if gain.value > (kept - default).standard_error else 0
+        return best if gain.low > 0 else 0
 
     @property
     def best_start(self) -> Start:

@@ -11,11 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...core.atomic import write_atomic
 from ...core.errors import DataError, SslKitError
-from ...data.inspection import AT_START, inspect_dataset
 from ...data.process import show_log
 from ...training.device import choose_device
 from ...training.engine import Stopped
@@ -27,8 +24,14 @@ from ...training.setup import arguments_of, resolve
 from ...training.work import Work
 from ..calibration import measure_statistics
 from ..pretrained import from_init
-from .choices import Images, choices, fewer_objectives, open_images_of, warnings_of_seen
-from .judge import Judge, LabeledJudge, LabelFreeJudge
+from .choices import (
+    Images,
+    choices,
+    fewer_objectives,
+    searched,
+)
+from .judge import Judge
+from .opening import images_and_judges, refuse_other_measure, tell
 from .outcome import Outcome, Start
 from .plan import (
     Clock,
@@ -113,20 +116,22 @@ def _timed(
     if not (out / _PLAN).is_file():
         refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, 0.0))
     work.begin("opening the images")
-    images, judges = _images_and_judges(request)
+    images, judges = images_and_judges(request)
     judge = judges[request.default.encoder.init]
-    _tell(images, request, progress)
+    refuse_other_measure(records, out, judge.metric)
+    tell(images, request, progress)
     work.begin("measuring the default: its speed, and what its trial takes beside the steps")
     known, free = _plan_of(out), free_memory()
     cost = Cost(0, 0) if known else _measure(request, images, judge, out / "trials/speed", timer)
-    found = choices(request, images)
+    found, only = choices(request, images), searched(request, images)
     sizes = known.image_sizes if known else _sizes(found[SIZE], cost, free, progress)
     found = {**found, SIZE: sizes or found[SIZE]}
     work.begin("judging the untouched start")
-    settings = _start_settings(Space.around(request.asked, found))
+    settings = _start_settings(Space.around(request.asked, found, only))
     starts = [_start(images, judges[init], request, init, size) for init, size in settings]
     plan = known or _planned(request, images, cost, timer, out, sizes)
-    space = Space.around(request.asked, fewer_objectives(found, request, plan.candidates[0] // 3))
+    most = plan.candidates[0] if only else plan.candidates[0] // 3
+    space = Space.around(request.asked, fewer_objectives(found, request, most), only)
     _say_plan(progress, plan, space)
     judged = {(start.init, start.image_size): start.result for start in starts}
     measure = partial(train_and_judge, judges=judges, starts=judged)
@@ -134,7 +139,7 @@ def _timed(
         *(out, space, plan, measure, timer, progress, judge.metric),
         seed=request.default.seed,
         records=records,
-        hints=_hints(starts, request, judge.metric) if images.labeled else [],
+        hints=_hints(starts, request, judge.metric),
     )
     finalists = halving.run()
     outcome = Outcome(request, images, space, plan, starts, records, finalists, judge.metric, out)
@@ -147,51 +152,6 @@ def _written(outcome: Outcome, elapsed: float) -> dict[str, Any]:
     write_atomic(outcome.out / "config.toml", outcome.config().to_toml().encode())
     write_atomic(outcome.out / _OUTCOME, (json.dumps(values, indent=1) + "\n").encode())
     return values
-
-
-def _images_and_judges(request: Request) -> tuple[Images, dict[str, Judge]]:
-    """Opens the images, and returns them with a judge for each kind of initial weights.
-
-    Weights of a run bring value ranges, and random weights do not: each is judged with the values
-    that it is trained on.
-    """
-    init = request.default.encoder.init
-    images = open_images_of(request.default, init)
-    judges = {init: _judge(images, request)}
-    if request.scratch and init != "scratch":
-        own = open_images_of(request.default, "scratch")
-        same = np.array_equal(own.dataset.value_range, images.dataset.value_range)
-        judges["scratch"] = judges[init] if same else _judge(own, request)
-    return images, judges
-
-
-def _judge(images: Images, request: Request) -> Judge:
-    workers = request.default.train.workers
-    if images.labeled:
-        return LabeledJudge.of(images.dataset, images.splits, images.domain, workers)
-    return LabelFreeJudge.of(images.dataset, images.pool, images.domain, workers)
-
-
-def _tell(images: Images, request: Request, progress: Progress) -> None:
-    """Says what was understood of the images, and warns of what the search cannot tell."""
-    progress.understood(inspect_dataset(images.dataset, images.splits, AT_START))
-    for warning in warnings_of_seen(images):
-        progress.warn(warning)
-    if not images.labeled:
-        progress.warn(_label_free_warning(images.reason, request.trust))
-
-
-def _label_free_warning(reason: str, trust: bool) -> str:
-    taken = (
-        "The candidate with the highest rank is taken, as --trust-label-free asks."
-        if trust
-        else "So the default is kept, unless you give --trust-label-free."
-    )
-    return (
-        f"Warning: {reason}, so candidates are ranked by the effective rank of their features "
-        "(RankMe). It has not been shown that a higher rank means better features, least of all "
-        f"between objectives. {taken}"
-    )
 
 
 def _plan_of(out: Path) -> Plan | None:

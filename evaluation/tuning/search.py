@@ -77,7 +77,8 @@ class Search:
 
     def _first_rung(self) -> list[int]:
         """Tries the default and new candidates; returns their numbers, the best first."""
-        numbers = range(_MOST_TIMES * self.plan.candidates[0])  # where runs are short, more of them
+        most = _MOST_TIMES * self.plan.candidates[0]  # where runs are short, more of them
+        numbers = range(int(min(most, self.space.size)))
         for number in numbers:
             trial = Trial(number, 0, self.seed)
             if number and trial not in self.records and not self._fits(0):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -64,7 +65,12 @@ class Space:
     dimensions: tuple[Dimension, ...]
 
     @classmethod
-    def around(cls, asked: Mapping[str, Any], choices: Mapping[str, Sequence[Any]]) -> Space:
+    def around(
+        cls,
+        asked: Mapping[str, Any],
+        choices: Mapping[str, Sequence[Any]],
+        only: Collection[str] = (),
+    ) -> Space:
         """Makes the space around the default; what the user has set is not searched.
 
         Initial weights are: random ones are asked for beside those that are set.
@@ -72,6 +78,7 @@ class Space:
         Args:
             asked: Nested settings of the user.
             choices: Choices that depend on domain, encoder and images, by key, the default first.
+            only: Keys of what is searched; everything if empty.
         """
         default, values = resolve(asked), dict(choices)
         for key, others in _of_weights(default):
@@ -80,7 +87,12 @@ class Space:
         dimensions = [Dimension(k, tuple(v)) for k, v in values.items() if len(v) > 1]
         dimensions += [Dimension(key, span=span) for key, span in _SPANS.items()]
         free = tuple(d for d in dimensions if d.key == START or not _is_set(asked, d.key))
-        return cls(asked, free)
+        return cls(asked, tuple(d for d in free if not only or d.key in only))
+
+    @property
+    def size(self) -> float:
+        """Number of candidates; infinite if a number is searched."""
+        return math.prod(len(d.choices) or math.inf for d in self.dimensions)
 
     @cached_property
     def default(self) -> dict[str, Any]:

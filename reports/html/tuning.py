@@ -16,7 +16,7 @@ from .charts import Chart, Line, line_chart
 from .facts import rows_of
 
 Json = Mapping[str, Any]
-FORMAT = 2
+FORMAT, LABELED_ONLY = 3, 2  # the earlier one had other figures without labels
 _RATE, _OBJECTIVE = "optimizer.lr", "objective.name"
 _SIZE, _BOX = (760, 380), (56, 14, 744, 336)
 
@@ -40,7 +40,10 @@ def read(folder: Path) -> dict[str, Any]:
     file = folder / "tune.json"
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        if values["format"] == FORMAT:
+        if values["format"] == FORMAT or (values["format"], values["labeled"]) == (
+            LABELED_ONLY,
+            True,
+        ):
             return dict(values)
         reason = f"it has format {values['format']}, and this version reads {FORMAT}"
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -76,22 +79,18 @@ def _tried(values: Json) -> list[Json]:
     return [row for row in values["candidates"] if row["rungs"] and row["rungs"][0] is not None]
 
 
-def _percent(values: Json) -> float:
-    return 100.0 if values["labeled"] else 1.0
-
-
 def _by_rate(values: Json) -> Chart | None:
     """Draws the results of the first rung over the learning rate, a color for each objective."""
-    rows, factor = _tried(values), _percent(values)
+    rows = _tried(values)
     if _RATE not in values["searched"] or len(rows) < 2:
         return None
     lines = []
     for name in dict.fromkeys(row["params"].get(_OBJECTIVE, "candidates") for row in rows):
         chosen = [row for row in rows if row["params"].get(_OBJECTIVE, "candidates") == name]
-        points = sorted((row["params"][_RATE], factor * row["rungs"][0]) for row in chosen)
+        points = sorted((row["params"][_RATE], 100 * row["rungs"][0]) for row in chosen)
         lines.append(Line(str(name), points, dots=True))
     rates = [x for line in lines for x, _ in line.points]
-    best = factor * max(start["estimate"]["value"] for start in values["starts"])
+    best = 100 * max(start["estimate"]["value"] for start in values["starts"])
     lines.append(Line("best untouched start", [(min(rates), best), (max(rates), best)]))
     metric = sentence_case(spaced(values["metric"]))
     title = f"{metric} of the first rung over the learning rate as a multiple of the default"
@@ -114,7 +113,7 @@ def _choices(values: Json) -> Iterator[tuple[str, list[Choice]]]:
             yield (
                 key,
                 [
-                    Choice(value, len(each), number(max(each), values), number(mean(each), values))
+                    Choice(value, len(each), number(max(each)), number(mean(each)))
                     for value, each in sorted(found.items(), key=lambda item: -max(item[1]))
                 ],
             )

@@ -21,9 +21,11 @@ from ssl_kit.evaluation.tuning.choices import (
     choices,
     fewer_objectives,
     open_images_of,
+    searched,
     warnings_of_seen,
 )
 from ssl_kit.evaluation.tuning.judge import LabeledJudge, LabelFreeJudge
+from ssl_kit.evaluation.tuning.opening import images_and_judges
 from ssl_kit.evaluation.tuning.outcome import Outcome, Start
 from ssl_kit.evaluation.tuning.plan import (
     Clock,
@@ -34,7 +36,7 @@ from ssl_kit.evaluation.tuning.plan import (
     sizes_with_room,
 )
 from ssl_kit.evaluation.tuning.request import Request, refuse_beside_resume
-from ssl_kit.evaluation.tuning.run import _images_and_judges, search
+from ssl_kit.evaluation.tuning.run import search
 from ssl_kit.evaluation.tuning.search import Search
 from ssl_kit.evaluation.tuning.space import Space
 from ssl_kit.evaluation.tuning.trials import (
@@ -291,10 +293,43 @@ def test_the_judge_averages_all_labels_and_ten_of_each_class(images):
     assert len(few._draws) == 1
 
 
-def test_without_labels_the_rank_of_features_is_measured(images):
+def test_without_labels_views_of_an_image_are_looked_for(images):
     judge = LabelFreeJudge.of(images, np.arange(20), domains["natural"], 0)
     measured = judge(from_init("scratch", "test_resnet", 32, images, np.arange(20)))
-    assert measured.metrics[judge.metric].value > 1
+    assert 0 < measured.metrics[judge.metric].value < 1
+    assert (measured.main, measured.groups) == ("view_retrieval", 20)
+
+
+def test_without_labels_only_objectives_are_searched(images):
+    asked = {**ASKED, "encoder": {"name": "test_resnet", "image_size": 16}}
+    opened = Images(domains["natural"], images, split(images.index, 0.2), "No labels")
+    request = Request.of([asked])
+    found = choices(request, opened)
+    space = Space.around(asked, found, searched(request, opened))
+    assert [d.key for d in space.dimensions] == ["objective.name"]
+    assert space.size == len(found["objective.name"])
+    trusting = Request.of([asked], trust=True)
+    everything = Space.around(asked, found, searched(trusting, opened))
+    assert "optimizer.lr" in everything.default
+    assert "encoder.image_size" not in everything.default  # views of larger images are found easily
+
+
+@pytest.mark.parametrize("more", [{"scratch": True}, {"layer": {"objective": "byol"}}])
+def test_without_labels_what_cannot_be_compared_is_refused(images, more):
+    request = Request.of([ASKED, more.get("layer", {})], scratch=more.get("scratch", False))
+    opened = Images(domains["natural"], images, split(images.index, 0.2), "No labels")
+    with pytest.raises(UsageError, match="Without labels only objectives can be compared"):
+        searched(request, opened)
+
+
+def test_a_search_ends_when_all_candidates_are_tried(tmp_path):
+    search = searching(tmp_path, Bench())
+    search.space = Space.around(ASKED, CHOICES, ("objective.name",))
+    search.run()
+    first = [t.number for t in search.records if t.stage == 0]
+    assert first == [0, 1]
+    chosen = [search.records[Trial(n, 0, 0)].params["objective.name"] for n in first]
+    assert chosen == ["simclr", "byol"]
 
 
 def outcome(out, images, gains, labeled=True, trust=False):
@@ -402,11 +437,14 @@ def test_views_are_searched_where_they_differ(images):
     assert areas == [(None, 0.1, 0.4, 0.7), (None, 0.7)]  # the latter shows 40 % at least
 
 
-def test_without_labels_the_default_is_kept_unless_asked(tmp_path, images):
-    assert outcome(tmp_path / "a", images, (0, 0.1), labeled=False).winner == 0
-    trusted = outcome(tmp_path / "b", images, (0, 0.1), labeled=False, trust=True)
-    assert trusted.winner == 1
-    assert "this choice may be worse than the default" in tuned(trusted.values(9), tmp_path)
+def test_without_labels_the_default_is_left_for_a_gain_with_evidence_only(tmp_path, images):
+    assert outcome(tmp_path / "a", images, (0, 0.005), labeled=False).winner == 0
+    found = outcome(tmp_path / "b", images, (0, 0.1), labeled=False)
+    assert found.winner == 1
+    text = tuned(found.values(9), tmp_path)
+    assert "It finds more views than the default: +" in text
+    assert "nine of ten" in text
+    assert "two of three" not in text
 
 
 def test_choices_suit_domain_encoder_and_images(images):
@@ -470,7 +508,7 @@ def test_each_start_is_judged_with_the_values_that_it_is_trained_on(finished_run
     (other / "encoder.json").write_text(json.dumps(facts))
     asked = {**ASKED, "data": {"path": finished_run.config.data.path}}
     asked["encoder"] = {"init": str(other)}
-    images, judges = _images_and_judges(Request.of([asked], scratch=True))
+    images, judges = images_and_judges(Request.of([asked], scratch=True))
     assert images.dataset.value_range.tolist() == [[0, 200]] * 3
     assert judges[str(other)].dataset.value_range.tolist() == [[0, 200]] * 3
     assert judges["scratch"].dataset.value_range.tolist() == [[0, 255]] * 3
