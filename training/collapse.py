@@ -41,6 +41,7 @@ class WatchState:
     Attributes:
         initial: Measures before the first step.
         best_rank: Highest RankMe of the features so far.
+        best_retrieval: Highest view retrieval so far.
         best_spread: Highest standard deviation of the projections since the first step.
         low: Number of successive measurements that showed a collapse.
         first_loss: Mean loss of the first epoch.
@@ -49,6 +50,7 @@ class WatchState:
 
     initial: dict[str, float] = field(default_factory=dict)
     best_rank: float = 0.0
+    best_retrieval: float = 0.0
     best_spread: float = 0.0
     low: int = 0
     first_loss: float | None = None
@@ -122,6 +124,7 @@ class Watch:
         state, width = self.state, min(width, len(self._pixels))
         if loss is None:
             state.initial, state.best_rank = dict(measures), measures["rankme_centered"]
+            state.best_retrieval = measures["view_retrieval"]
             state.verdict = COLLAPSED if self.all_equal else "OK"
             return state.verdict
         if state.first_loss is None:
@@ -129,6 +132,7 @@ class Watch:
         state.verdict = COLLAPSED if self.all_equal else verdict(measures, state, loss, width)
         state.low = state.low + 1 if _collapsed(measures, state.initial, width) else 0
         state.best_rank = max(state.best_rank, measures["rankme_centered"])
+        state.best_retrieval = max(state.best_retrieval, measures["view_retrieval"])
         state.best_spread = max(state.best_spread, measures.get(_SPREAD, 0.0))
         return state.verdict
 

@@ -115,10 +115,10 @@ class Recorder:
         return any_process(self._accelerator, self.watch.due())  # whose clocks differ
 
     def _measure(self, loss: float) -> dict[str, Any]:
-        best = self.watch.state.best_rank
+        best = self.watch.state.best_retrieval
         measures = self.watch.look(self._setup.objective, self._accelerator.autocast)
         verdict = self.watch.judge(measures, loss, self._setup.encoder.num_features)
-        if measures["rankme_centered"] > best:
+        if measures["view_retrieval"] > best:
             self.save_encoder(self._run.best)
         self._warn(verdict)
         return {**measures, "verdict": verdict}

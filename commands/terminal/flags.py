@@ -121,7 +121,7 @@ def tuning(command: Any) -> Any:
         click.option(
             "--trust-label-free",
             is_flag=True,
-            help="Without labels, search all settings by view retrieval, not the objective alone.",
+            help="Search all settings, not the objective alone, where there are no labels to judge by.",
         ),
     )
     for option in reversed(options):

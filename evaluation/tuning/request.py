@@ -35,7 +35,7 @@ class Request:
         objectives: Names to choose from; empty for those that suit domain and encoder.
         scratch: Whether random weights are tried beside the initial weights.
         budget: Seconds of everything.
-        trust: Whether a label-free measure may choose a candidate in place of the default.
+        trust: Whether all settings are searched without labels, not the objective alone.
         command: What was asked for, for the record.
     """
 

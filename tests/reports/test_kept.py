@@ -65,3 +65,30 @@ def test_what_was_not_judged_is_told_with_its_drift():
     assert "no labels" in kept_sentences(reason, MANIFEST)[0]
     assert "random weights" in kept_sentences({}, MANIFEST)[0]
     assert candidate_words({"kind": "checkpoint", "share": 0.5}).endswith("50 % of the training")
+
+
+@pytest.mark.parametrize(
+    ("share", "gain", "words"),
+    [
+        (0.0, (-0.4, -0.5, -0.3), "Kept: the start, because training seems to have made it worse"),
+        (1.0, (0.1, 0.05, 0.15), "Where this share rose, encoders were seldom worse"),
+        (1.0, (0.0, -0.05, 0.05), "This is no evidence that the end is better or worse"),
+    ],
+)
+def test_without_labels_it_is_told_how_often_views_are_found(share, gain, words):
+    found = {"start": {"value": 0.6}, "end": {"value": 0.6 + gain[0]}}
+    values = {
+        "kept": {"kind": "checkpoint", "share": share}, "reason": "the images have no labels",
+        "images": 200, "weights_changed": 0.1, "cka": 0.7,
+        "view_retrieval": {**found, "gain": dict(zip(("value", "low", "high"), gain, strict=True))},
+    }  # fmt: skip
+    text = " ".join(kept_sentences(values, MANIFEST))
+    assert words in text
+    assert "by those of the start in 60 %" in text
+    assert "(the images have no labels)" in text
+
+
+def test_a_run_of_an_earlier_version_without_labels_has_its_drift():
+    values = {"kept": {"kind": "checkpoint", "share": 1.0}, "reason": "the images have no labels",
+              "images": 200, "weights_changed": 0.1, "cka": 0.7}  # fmt: skip
+    assert "Drift from the start" in " ".join(kept_sentences(values, MANIFEST))

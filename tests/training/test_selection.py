@@ -10,7 +10,7 @@ from ssl_kit.core.discovery import domains
 from ssl_kit.data.targets import understand_labels
 from ssl_kit.reports.html import page
 from ssl_kit.reports.text import trained
-from ssl_kit.training import selection
+from ssl_kit.training import retrieval, selection
 from ssl_kit.training.candidates import interpolate, is_start
 from ssl_kit.training.choice import MARGIN, choose
 from ssl_kit.training.judge import (
@@ -103,19 +103,54 @@ def test_a_kill_while_it_chooses_changes_nothing(judged, from_weights, tmp_path,
         left.touch()
 
 
-def test_without_labels_the_drift_is_reported(from_weights, image_folder, tmp_path):
+@pytest.fixture
+def unlabeled(from_weights, image_folder):
+    """Settings of a run from weights on the same images without labels."""
     for number, file in enumerate(sorted(image_folder.glob("*/*.png"))):
         file.rename(image_folder / f"{number}.png")
     for folder in image_folder.iterdir():
         if folder.is_dir():
             folder.rmdir()
-    unlabeled = {"data": {"path": str(image_folder)}}
-    run = start([from_weights, unlabeled], tmp_path / "run", QUIET)[0]
+    return merge(from_weights, {"data": {"path": str(image_folder)}})
+
+
+def test_without_labels_start_and_end_look_for_views(unlabeled, tmp_path):
+    run = start([unlabeled], tmp_path / "run", QUIET)[0]
     facts = kept(run)
     assert facts["reason"] == "the images have no labels"
     assert facts["weights_changed"] > 0
     assert -1 < facts["cka"] < 1
+    found = {name: share["value"] for name, share in facts["view_retrieval"].items()}
+    assert found["gain"] == pytest.approx(found["end"] - found["start"])
     assert "Drift from the start" in trained(run, "OK")
+
+
+def test_without_labels_the_start_is_handed_back_if_the_end_finds_fewer_views(
+    unlabeled, finished_run, tmp_path, monkeypatch
+):
+    fewer = iter([np.ones(30), np.zeros(30)])
+    monkeypatch.setattr(retrieval.ViewPairs, "found", lambda *_: next(fewer))
+    run = start([unlabeled], tmp_path / "run", QUIET)[0]
+    assert kept(run)["kept"] == {"kind": "checkpoint", "share": 0.0}
+    weights, initial = load_file(run.encoder), load_file(finished_run.encoder)
+    assert all(torch.equal(weights[name], initial[name]) for name in initial)
+    assert not all(torch.equal(load_file(run.end)[name], initial[name]) for name in initial)
+
+
+def test_views_that_find_each_other_are_counted_both_ways():
+    a = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    b = torch.tensor([[1.0, 0.1], [1.0, 0.9], [0.1, 1.0]])
+    assert retrieval.found_views(a, b).tolist() == [1.0, 0.0, 0.0]
+    assert retrieval.found_views(a, torch.full((3, 2), np.nan)).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_retrieval_is_compared_image_by_image():
+    start, end = np.array([1.0] * 60 + [0.0] * 40), np.array([1.0] * 50 + [0.0] * 50)
+    found = retrieval.compare(start, end)
+    assert found["gain"].value == pytest.approx(-0.1)
+    assert found["gain"].high < 0
+    spread = (end - start).std(ddof=1) / 10
+    assert found["gain"].high - found["gain"].low == pytest.approx(4 * spread, rel=0.1)
 
 
 def test_the_last_encoder_is_kept_if_asked_for(from_weights, tmp_path):
