@@ -13,7 +13,7 @@ from default_runs import JUDGED_AT, Run, gain, grouped, high, low, pixels
 from scipy.stats import ConstantInputWarning, spearmanr
 
 LEAST_ACROSS, LEAST_WITHIN = 5, 3  # runs, for a rank correlation
-LEAST_OBJECTIVES = 3
+LEAST_OBJECTIVES, LEAST_CORRELATION = 3, 0.6
 WATCHED = 256  # images of the collapse watch, at most
 ACROSS = "Across objectives"
 RETRIEVAL = """## View retrieval before and after a training
@@ -24,6 +24,7 @@ or fell by more than two standard errors (of as many images as were watched). *h
 count where the interval of the gain on all classes lies above or below 0; *gain* is that of the
 probe in points, mean over the cuts. **`train` hands back the start if there are too few labels to
 judge by, and view retrieval fell** (by a paired interval, on as many images as the time allows).
+These are short trainings: what falls in a minute and gains in a night would be missed.
 
 | view retrieval | runs | sets | objectives | gain | gains from, to | helps | hurts |
 |---|---|---|---|---|---|---|---|"""
@@ -49,7 +50,7 @@ and image size, mean over the sets of a field. *Within an objective*: over runs 
 set with the same image size that differ in settings other than the objective, length or seed, mean
 over sets and objectives. A dash means that there are fewer than {across} runs of a set, or {within}
 of an objective. A measure is used for a choice without labels only if its correlation has the same
-sign in every group and exceeds 0.6 in the mean.
+sign in every group and exceeds {correlation} in the mean.
 """
 
 
@@ -81,6 +82,15 @@ def correlations(groups: Sequence[Sequence[Run]], measure: str, count: bool) -> 
         agree = f" ({same} of {len(known)})" if count else ""
         texts.append(f"{mean(known):+.2f}{agree}" if known else "-")
     return "-" if texts == ["-", "-"] else " / ".join(texts)
+
+
+def passes(groups: Sequence[Sequence[Run]], measure: str) -> bool:
+    """Returns whether a measure at the end of training may be used for a choice."""
+    having = [[run for run in group if measure in run["after"]] for group in groups]
+    found = [correlation(group, measure, change=False) for group in having if len(group) > 2]
+    known = [rho for rho in found if rho is not None]
+    alike = len(known) == len(groups) and len({rho > 0 for rho in known}) == 1
+    return alike and abs(mean(known)) > LEAST_CORRELATION
 
 
 def _objectives(runs: Sequence[Run]) -> int:
@@ -176,7 +186,11 @@ def label_free_page(lines: Sequence[Run], results: Path) -> str:
     """
     runs = trainings(lines)
     measures = list(dict.fromkeys(name for run in runs for name in run["after"]))
-    parts = [MEASURES.format(results=results, across=LEAST_ACROSS, within=LEAST_WITHIN)]
+    parts = [
+        MEASURES.format(
+            results=results, across=LEAST_ACROSS, within=LEAST_WITHIN, correlation=LEAST_CORRELATION
+        )
+    ]
     kinds = {
         ACROSS: (
             lambda r: (r["set"], r["start"], r["encoder"], r["length"], r.get("round"), pixels(r)),
@@ -205,7 +219,10 @@ def label_free_page(lines: Sequence[Run], results: Path) -> str:
         for measure in measures:
             cells = [correlations(g, measure, f == "all") for f, g in columns.items()]
             rows.append(f"| {measure} | " + " | ".join(cells) + " |")
-        parts.append("\n".join([*rows, ""]))
+        passed = [f"`{measure}`" for measure in measures if passes(groups, measure)]
+        parts.append(
+            "\n".join([*rows, "", f"Used for a choice: {', '.join(passed) or 'none'}.", ""])
+        )
     alike = grouped([r for r in runs if JUDGED_AT not in r["settings"]], kinds[ACROSS][0])
     compared = [pairs([*alike.values()], alike=each) for each in (False, True)]
     return "\n".join([*parts, before_and_after(runs), PAIRS, *compared, ""])

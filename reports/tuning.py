@@ -150,8 +150,8 @@ def _without_labels(trusted: bool) -> str:
     )
     return (
         "There were too few labels to judge by. Of two objectives the one that finds more views "
-        "was the better one by labels in about nine of ten cases where the difference exceeded the "
-        f"noise (docs/label_free.md).{beyond}"
+        "was the better one by labels in more than nine of ten cases where the difference exceeded "
+        f"the noise (docs/label_free.md).{beyond}"
     )
 
 

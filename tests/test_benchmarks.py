@@ -52,3 +52,14 @@ def test_a_page_of_older_figures_says_so_at_its_top(page):
     assert re.search(
         r"measured before commit [0-9a-f]{7} \(\d{4}-\d\d-\d\d\) with the command", top
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "most"),
+    [("different objectives", 0.9, 1), ("the same objective", 0.6, 0.73)],
+)
+def test_what_tune_says_of_view_retrieval_is_what_was_measured(kind, least, most):
+    """`tune` says "more than nine of ten" and "about two of three"."""
+    page = (ROOT / "docs" / "label_free.md").read_text(encoding="utf-8")
+    better, pairs = re.search(rf"Two runs of {kind}: in (\d+) of (\d+) pairs", page).groups()
+    assert least <= int(better) / int(pairs) <= most

@@ -121,7 +121,7 @@ def tuning(command: Any) -> Any:
         click.option(
             "--trust-label-free",
             is_flag=True,
-            help="Search all settings, not the objective alone, where there are no labels to judge by.",
+            help="Search all settings, not only the objective, where there are no labels.",
         ),
     )
     for option in reversed(options):

@@ -58,8 +58,8 @@ def _label_free_warning(reason: str, trust: bool) -> str:
     return (
         f"Warning: {reason}, so candidates are ranked by how often the features of a random view "
         "of an image find another view of it. Of two objectives the one that finds more was the "
-        "better one by labels in about nine of ten cases where the difference exceeded the noise "
-        f"(docs/label_free.md). {beyond}"
+        "better one by labels in more than nine of ten cases where the difference exceeded the "
+        f"noise (docs/label_free.md). {beyond}"
     )
 
 
