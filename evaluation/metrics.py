@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..training.finite import require_finite
-from ..training.intervals import Floats, Weights, codes_of
+from ..training.freedom import class_freedom
+from ..training.intervals import Floats, Jackknife, Weights, codes_of, jackknife
 from .confusion import (
     GRADES_APART,
     METRICS,
@@ -29,6 +30,7 @@ from .confusion import (
 )
 
 BINS = 15
+OF_CLASSES = ("balanced_accuracy", "macro_f1", "auroc", "auprc")
 
 
 class Ranking:
@@ -183,6 +185,19 @@ class Predictions:
     def limits(self) -> dict[str, tuple[float, float]]:
         """Smallest and largest value of metrics that have others than `jackknife` takes."""
         return {GRADES_APART: (0.0, len(self.classes) - 1.0)} if self.ordinal else {}
+
+    @property
+    def most_freedom(self) -> dict[str, float]:
+        """Largest degrees of freedom of metrics in which each class counts the same."""
+        codes, groups = self.codes
+        counts = np.zeros((len(self.classes), groups))
+        np.add.at(counts, (np.asarray(self.labels, dtype=np.int64), codes), 1)
+        return dict.fromkeys(OF_CLASSES, class_freedom(counts))
+
+    def jackknife(self) -> dict[str, Jackknife]:
+        """Returns the metrics on all groups and without each of them."""
+        sizes, n = np.bincount(self.codes[0]), len(self.labels)
+        return jackknife(self, sizes, n, self.limits, self.most_freedom)
 
     def by_group(self) -> Floats:
         """Returns a score of each group, (G,): the accuracy.

@@ -141,7 +141,7 @@ class Result:
             )
             if len(classes) == 2:
                 details["operating_point"] = _point(classes[number], threshold, sensitivity)
-        kept = jackknife(scored, np.bincount(scored.codes[0]), len(labels), scored.limits)
+        kept = scored.jackknife()
         confusion = scored.confusion().astype(int)
         details |= {"confusion": confusion.tolist(), "constant": constant_class(confusion, classes)}
         rows, scores = scored.rows(), scored.by_group()
@@ -214,6 +214,11 @@ class Result:
         facts = {
             "metrics": {name: asdict(value) for name, value in self.metrics.items()},
             "jackknife": {name: kept.limits for name, kept in self.jackknife.items()},
+            "most_freedom": {
+                name: kept.most_freedom
+                for name, kept in self.jackknife.items()
+                if np.isfinite(kept.most_freedom)
+            },
             "main": self.main,
             "rows": [dict(row) for row in self.rows],
             "details": dict(self.details),
@@ -234,8 +239,12 @@ class Result:
         facts = json.loads(str(arrays["facts"]))
         if "draws" in facts:
             raise ValueError("it has the bootstrap draws of an earlier version")
+        most = facts.get("most_freedom", {})  # results of earlier versions have none
         kept = {
-            name: Jackknife(arrays[f"values{i}"], arrays[f"sizes{i}"], (low, high))
+            name: Jackknife(
+                *(arrays[f"values{i}"], arrays[f"sizes{i}"], (low, high)),
+                most_freedom=most.get(name, float("inf")),
+            )
             for i, (name, (low, high)) in enumerate(facts["jackknife"].items())
         }
         metrics = {name: Estimate(**values) for name, values in facts["metrics"].items()}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .freedom import class_freedom
 from .intervals import Estimate, Jackknife, Weights, codes_of, jackknife
 
 MARGIN = 1.5
@@ -89,4 +90,5 @@ def balanced(correct: NDArray[Any], labels: NDArray[Any], groups: NDArray[np.int
         recalls = hits @ weights / np.where(present > 0, present, np.nan)
         return {"balanced_accuracy": np.nanmean(recalls, axis=0)}
 
-    return jackknife(statistic, counts.sum(axis=0), k)["balanced_accuracy"]
+    most = {"balanced_accuracy": class_freedom(counts)}
+    return jackknife(statistic, counts.sum(axis=0), k, most_freedom=most)["balanced_accuracy"]

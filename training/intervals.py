@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from .freedom import degrees_of_freedom
 from .seed_variance import SeedVariance
 
 MOST = 400  # groups that are left out in turn; more groups are left out several at a time
 FEWEST = 6  # groups, below which no test by signs gets under 0.05
 _CELLS = 2**17  # of a block of weights: it should fit into the cache of a processor
-_NOISE = 1e-6  # of rounding, relative to the largest change
+_NOISE = 1e-6  # of rounding
 Floats = NDArray[np.float64]
 Weights = NDArray[np.float32]
 
@@ -48,17 +49,21 @@ class Jackknife:
         limits: Smallest and largest value that the metric can have.
         terms: The two metrics of a difference. A group that both of them rest on counts, even if
             the models agree on it.
+        most_freedom: Largest degrees of freedom, below which the groups of rare classes keep the
+            metric; see `class_freedom`.
     """
 
     values: Floats
     sizes: Floats
     limits: tuple[float, float] = (0.0, 1.0)
     terms: tuple[Jackknife, ...] = ()
+    most_freedom: float = float("inf")
 
     def __sub__(self, other: Jackknife) -> Jackknife:
         """Returns the paired difference; a single seed is compared with each of several."""
         low, high = self.limits[0] - other.limits[1], self.limits[1] - other.limits[0]
-        return Jackknife(self.values - other.values, self.sizes, (low, high), (self, other))
+        most = min(self.most_freedom, other.most_freedom)
+        return Jackknife(self.values - other.values, self.sizes, (low, high), (self, other), most)
 
     @property
     def _influence(self) -> Floats:
@@ -98,7 +103,7 @@ class Jackknife:
         if not np.isfinite(variance):
             return Estimate(value, np.nan, np.nan)
         if variance <= _NOISE**2 or not _NOISE < share < 1 - _NOISE:
-            return self._at_a_limit(value)
+            return self._alike(value)
         low, high = self.limits
         spread = variance / (high - low) ** 2
         observations = share * (1 - share) / spread
@@ -123,10 +128,11 @@ class Jackknife:
         if not np.isfinite(variance):
             return float("nan")
         none = -low / (high - low)  # 0, scaled as the share is
-        if not _NOISE < share < 1 - _NOISE:
-            return float(2 * (none if share > none else 1 - none) ** len(self.sizes))
-        if variance <= _NOISE**2:
-            return float(abs(value) <= _NOISE)
+        if variance <= _NOISE**2 or not _NOISE < share < 1 - _NOISE:
+            if abs(value) <= _NOISE:
+                return 1.0
+            reached = none / share if value > 0 else (1 - none) / (1 - share)
+            return float(min(1.0, 2 * reached ** len(self.sizes)))
         error = (variance * none * (1 - none) / (share * (1 - share))) ** 0.5 / (high - low)
         return float(2 * stats.t.sf(abs(share - none) / error, freedom))
 
@@ -155,7 +161,7 @@ class Jackknife:
         if len(changes) < 2 or not np.isfinite(mean).all():
             return value, share, float("nan"), float("nan")
         of_groups, own = _jackknife_variance(changes), self.seeds
-        freedom = degrees_of_freedom(self._influence, self.sizes)
+        freedom = min(self.most_freedom, degrees_of_freedom(self._influence, self.sizes))
         differs = of_groups > _NOISE**2 or (own is not None and own.total > _NOISE**2)
         seeds = seeds or own
         if seeds is None or not (seeds.counts and seeds.excess > 0 and differs):
@@ -164,38 +170,22 @@ class Jackknife:
         joint = of_groups**2 / freedom + seeds.total**2 / seeds.freedom
         return value, share, variance, variance**2 / joint
 
-    def _at_a_limit(self, value: float) -> Estimate:
+    def _alike(self, value: float) -> Estimate:
         """Returns the interval where all groups agree.
 
-        If all G groups reach a limit of the metric, at least a share 0.025^(1/G) of all groups
-        does, with 97.5 % confidence.
+        If all G groups have the same value, at least a share 0.025^(1/G) of all groups has it, with
+        97.5 % confidence; others may have any value between the limits. Where two models are alike
+        in all groups there is no difference to enclose.
         """
-        low, high = self.limits
-        missed = (high - low) * (1 - 0.025 ** (1 / len(self.sizes)))
-        return Estimate(
-            value,
-            value - missed if np.isclose(value, high) else value,
-            value + missed if np.isclose(value, low) else value,
-        )
+        if self.terms and abs(value) <= _NOISE:
+            return Estimate(value, value, value)
+        share = 0.025 ** (1 / len(self.sizes))
+        low, high = (share * value + (1 - share) * limit for limit in self.limits)
+        return Estimate(value, low, high)
 
 
 def _jackknife_variance(changes: Floats) -> float:
     return float((len(changes) - 1) / len(changes) * (changes**2).sum())
-
-
-def degrees_of_freedom(influence: Floats, sizes: Floats) -> float:
-    """Returns the effective number of groups minus one, at least 1.
-
-    The variance that a group contributes is taken to grow with its size to the power of 1.5: midway
-    between 1 (images of a group are independent) and 2 (they are all alike). With equal sizes this
-    is G - 1. Groups without influence on the metric do not count.
-
-    Args:
-        influence: (G,) magnitude of the change of the metric without each group.
-        sizes: (G,) number of images of each group.
-    """
-    weights = sizes[influence > _NOISE * influence.max()] ** 1.5
-    return max(1.0, float(weights.sum() ** 2 / max((weights**2).sum(), 1e-300)) - 1)
 
 
 def codes_of(groups: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
@@ -228,6 +218,7 @@ def jackknife(
     sizes: NDArray[Any],
     rows: int = 0,
     limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    most_freedom: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Jackknife]:
     """Computes metrics on all groups and without each group in turn.
 
@@ -238,6 +229,7 @@ def jackknife(
             as the number of images; it limits the size of a block.
         limits: Smallest and largest value of metrics, by name. Without them Cohen's kappa is taken
             to lie in [-1, 1], all others in [0, 1].
+        most_freedom: Largest degrees of freedom of metrics, by name; see `Jackknife`.
 
     Returns:
         By name of the metric.
@@ -250,6 +242,7 @@ def jackknife(
             np.concatenate([block[name] for block in blocks])[None].astype(np.float64),
             joined,
             limits.get(name, (-1.0 if "kappa" in name else 0.0, 1.0)),
+            most_freedom=most_freedom.get(name, float("inf")),
         )
         for name in blocks[0]
     }

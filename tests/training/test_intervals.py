@@ -4,12 +4,12 @@ from scipy import stats
 
 from ssl_kit.evaluation import Result, paired_difference
 from ssl_kit.evaluation.metrics import Predictions
+from ssl_kit.training.freedom import class_freedom, degrees_of_freedom
 from ssl_kit.training.intervals import (
     MOST,
     Estimate,
     Jackknife,
     codes_of,
-    degrees_of_freedom,
     jackknife,
     left_out,
     means,
@@ -105,6 +105,46 @@ def test_duplicates_in_a_group_make_the_interval_wider_than_single_images():
 )
 def test_degrees_of_freedom(sizes, changes, expected):
     assert degrees_of_freedom(changes, sizes) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([[7] * 10 + [0] * 10, [0] * 10 + [7] * 10], 18),  # ten patients of each class
+        ([[7, 7] + [0] * 28, [0, 0] + [7] * 28], (1 / 2 + 1 / 28) ** 2 / (1 / 4 + 1 / 28**2 / 27)),
+        ([[7, 7, 0, 0], [0, 0, 7, 7], [0, 0, 0, 0]], 2),  # a class without images does not count
+    ],
+)
+def test_a_class_in_few_groups_has_few_degrees_of_freedom(counts, expected):
+    assert class_freedom(np.array(counts)) == pytest.approx(expected)
+
+
+def test_a_mean_over_classes_is_as_uncertain_as_its_rarest_class():
+    labels, groups = np.repeat([1, 0], [2, 28]), np.arange(30)
+    predicted = np.where(groups % 2, labels, 1 - labels)
+    found = Result.of_classification(labels, predicted, groups, ("a", "b")).jackknife
+    assert found["accuracy"].most_freedom == np.inf
+    most = class_freedom(np.array([labels == 0, labels == 1]))
+    assert found["balanced_accuracy"].most_freedom == pytest.approx(most)
+    gain = found["balanced_accuracy"] - found["balanced_accuracy"]
+    assert gain.most_freedom == found["balanced_accuracy"].most_freedom
+    kept = Result.of_classification(labels, predicted, groups, ("a", "b"))
+    again = Result.from_arrays(kept.to_arrays()).jackknife["balanced_accuracy"]
+    assert again.estimate() == found["balanced_accuracy"].estimate()
+    free = Jackknife(found["balanced_accuracy"].values, np.ones(30)).estimate()
+    bounded = found["balanced_accuracy"].estimate()
+    assert bounded.high - bounded.low > 1.15 * (free.high - free.low)
+
+
+@pytest.mark.parametrize("groups", [4, 8, 12, 40])
+@pytest.mark.parametrize("gain", [0.5, -0.5, 0.05, 1.0])
+def test_a_difference_that_is_the_same_in_all_groups_leaves_doubt(groups, gain):
+    ours, theirs = made(np.full(groups + 1, max(gain, 0))), made(np.full(groups + 1, max(-gain, 0)))
+    difference = ours - theirs
+    estimated, share = difference.estimate(), 0.025 ** (1 / groups)
+    assert estimated.low == pytest.approx(share * gain - (1 - share))
+    assert estimated.high == pytest.approx(share * gain + (1 - share))
+    assert (difference.p_value() < 0.05) == (not estimated.low <= 0 <= estimated.high)
 
 
 def test_seeds_are_a_second_level():
