@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ class Setup:
     loaded: str
     batch_size: int
 
-    @property
+    @cached_property
     def pool(self) -> Positions:
         """Positions of the images to pre-train on, sorted."""
         return pool_of(self.dataset.index, self.splits, self.config.data)
@@ -126,7 +127,7 @@ class Setup:
         """Number of images whose gradients make one optimizer step."""
         return self.batch_size * self.config.train.accumulate
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         """Number of optimizer steps in an epoch; images that fill no step are left out."""
         return len(self.pool) // self.images_per_step

@@ -383,3 +383,18 @@ def test_what_is_handed_back_is_no_worse_than_the_start_on_average(shares, least
         told.append(choice.gain.value)
     assert np.mean(gains) > least
     assert abs(np.mean(told) - np.mean(gains)) < 0.006  # not flattered by the choice
+
+
+def test_an_encoder_that_no_fold_chooses_is_not_kept():
+    labels, groups = np.arange(64) % 4, np.arange(64)
+    start = np.where(np.arange(64) % 3 == 0, 0.0, 1.0)
+    better = start.copy()
+    better[np.flatnonzero(start == 0)[:3]] = 1 / 4  # right in one of four divisions
+    choice = choose([start, better], labels, groups, fold_numbers(labels, groups))
+    assert choice.gains[1].value > 0
+    assert choice.chosen == 0
+
+
+def test_the_pool_is_computed_once(finished_run):
+    setup = build(finished_run.config)
+    assert setup.pool is setup.pool
