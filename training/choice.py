@@ -41,9 +41,9 @@ def choose(
 ) -> Choice:
     """Chooses the encoder with the highest balanced accuracy if its gain exceeds the noise.
 
-    The start is left only for a gain of more than `MARGIN` standard errors over groups, with all
-    folds and with at least one of them left out: the best of several encoders looks better than it
-    is, and what is not shown to be better may be worse.
+    The start is left only for a gain of more than `MARGIN` standard errors over groups, and if the
+    rule also gains on images that it does not choose by: the best of several encoders looks better
+    than it is, and what is not shown to be better may be worse.
 
     Args:
         correct: For each encoder, the start first, how often each image is classified correctly
@@ -54,17 +54,17 @@ def choose(
             by which the gain is then measured.
     """
     scores = [balanced(each, labels, groups) for each in correct]
-    elsewhere, left = np.empty_like(correct[0]), False
+    elsewhere = np.empty_like(correct[0])
     for fold in np.unique(folds):
         used, left_out = folds != fold, folds == fold
         parts = [balanced(each[used], labels[used], groups[used]) for each in correct]
-        elsewhere[left_out] = correct[best := _best(parts)][left_out]
-        left = left or best > 0
+        elsewhere[left_out] = correct[_best(parts)][left_out]
+    gain = balanced(elsewhere, labels, groups) - scores[0]
     return Choice(
-        _best(scores) if left else 0,
+        _best(scores) if gain.values[0, 0] > 0 else 0,
         [score.estimate() for score in scores],
         [(score - scores[0]).estimate() for score in scores],
-        (balanced(elsewhere, labels, groups) - scores[0]).estimate(),
+        gain.estimate(),
     )
 
 
