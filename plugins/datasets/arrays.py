@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
-from zipfile import ZipInfo
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ... import Config, DataError, Image, Index, UnknownNameError, UsageError
+from ... import Config, DataError, Image, UnknownNameError, UsageError
 from ...data import (
     FileDataset,
     evenly_spaced,
     fills_among,
-    free_memory,
-    is_missing,
     listed_fills,
+    plural,
     refuse_large,
-    understand_labels,
+    walk,
     without_fills,
 )
+from .channel_axis import axis_of
+from .numpy_files import Stack, open_stack
 
-_LOOKED_AT = 64  # images that decide on the kind
+_LOOKED_AT = 64  # images that decide on the axes and the kind
 _PIXELS = 4096  # of each of them
-_HASHED = 16  # images that tell a stack from others
+_BESIDE = (".csv", ".tsv", ".txt", ".md", ".json")  # files that may lie beside archives
 
 
 class StackConfig(Config):
@@ -53,16 +52,22 @@ class ArraysConfig(StackConfig):
     """Options of NumPy files."""
 
     channels_first: Annotated[
-        bool, Field(description="axis order of an image: (C, H, W) if true, else (H, W, C)")
-    ] = False
+        bool | None,
+        Field(
+            description="axis order of an image: (C, H, W) if true, (H, W, C) if false (default: "
+            "what the shapes say)"
+        ),
+    ] = None
 
 
 class Arrays(FileDataset):
     """Images (H, W) or (H, W, C) of any number type; complex ones are taken by magnitude.
 
-    Either one .npy (n, H, W[, C]), memory-mapped; or one .npz with images, labels and groups; or
-    a folder with one image in each .npy, and labels as for an image folder: the number of channels
-    and the kind of number (uint8, integers, floats) of most files count.
+    Either one .npy (n, H, W[, C]), memory-mapped; or one .npz with images, labels and groups, or
+    with such arrays of each part (train_images, y_test), which are declared splits; or a folder
+    with one image in each .npy, and labels as for an image folder: the number of channels and the
+    kind of number (uint8, integers, floats) of most files count. Images (C, H, W) are told by
+    their shapes, and a remark says so.
     """
 
     Config: ClassVar[type[StackConfig]] = ArraysConfig
@@ -72,9 +77,10 @@ class Arrays(FileDataset):
 
     def prepare(self) -> None:
         """Opens the file, or indexes the folder."""
-        self._stack: NDArray[np.generic] | None = None
+        self._stack: Stack | None = None
         self._kind, self._fills = "", dict[float, float]()
         self._open()
+        self._find_channels()
         width, names = self._look(), self.options.channels
         self.channels = names or tuple(f"c{c}" for c in range(width))
         if len(self.channels) != width:
@@ -104,6 +110,7 @@ class Arrays(FileDataset):
 
     def _open(self) -> None:
         if self.path.is_dir():
+            self._refuse_folder_of_archives()
             super().prepare()
         else:
             if self.labels_table or self.labels.layout:
@@ -111,25 +118,66 @@ class Arrays(FileDataset):
                     f"'{self.path}' is one file, and --labels and --layout are for files in a "
                     "folder. Put arrays called labels and groups into an .npz file."
                 )
-            self._stack, self.index = _open_stack(self.path, self.labels.targets)
+            self._stack, self.index = open_stack(self.path, self.labels.targets)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves a memory-mapped stack behind, because pickling would copy it."""
-        state = dict(vars(self))
-        if isinstance(self._stack, np.memmap):
-            del state["_stack"]
-        return state
+    def _refuse_folder_of_archives(self) -> None:
+        archives = [key for key in walk(self.path) if key.lower().endswith(".npz")]
+        if archives and not super().accepts(self.path):
+            raise DataError(
+                f"'{self.path}' is a folder of {plural(len(archives), '.npz file')}. Choose one of "
+                f"them, --data '{self.path / archives[0]}', or save each image as .npy, of which a "
+                "folder is read."
+            )
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Maps the file of a stack that was left behind."""
-        vars(self).update(state)
-        if "_stack" not in state:
-            self._stack = np.load(self.path, mmap_mode="r", allow_pickle=False)
+    def _find_channels(self) -> None:
+        """Finds out whether the channels are the first axis of the images, or the last."""
+        self._first, self._doubt = False, ""
+        if not isinstance(self.options, ArraysConfig):
+            return
+        if self.options.channels_first is not None:
+            self._first = self.options.channels_first
+            return
+        shapes = [*self._shapes()]
+        axes = [axis_of(shape, len(self.options.channels)) for shape in shapes]
+        count = axes.count("first")
+        self._first = 2 * count > len(shapes)
+        option = "data.options.channels_first"
+        if self._first:
+            self.index = replace(
+                self.index,
+                remarks=(
+                    *self.index.remarks,
+                    f"The axes of {count} of the {len(shapes)} arrays looked at, such as "
+                    f"{_written(shapes[axes.index('first')])}, are taken for CHW, channels first; "
+                    f"{option} is the option.",
+                ),
+            )
+        elif "doubtful" in axes:
+            self._doubt = (
+                f"The axes of {axes.count('doubtful')} of the {len(shapes)} arrays looked at, "
+                f"such as {_written(shapes[axes.index('doubtful')])}, are taken for HWC, but may "
+                f"be CHW; --set {option}=true reads them as CHW, and false ends this warning."
+            )
+
+    def _shapes(self) -> Iterable[tuple[int, ...]]:
+        """Yields the shapes of images that are evenly spread, of those with three axes."""
+        for i in evenly_spaced(len(self), _LOOKED_AT).tolist():
+            with suppress(DataError):
+                shape = self._mapped(i).shape if self._stack is None else self._stack[i].shape
+                if len(shape) == 3:
+                    yield shape
+
+    def warnings(self) -> Iterable[str]:
+        """Returns what is doubtful about the axes of the images."""
+        return (self._doubt,) if self._doubt else ()
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
-        """Tells whether the path is a NumPy file or a folder with .npy files."""
-        return path.suffix == ".npz" or super().accepts(path)
+        """Tells whether the path is a NumPy file or a folder with such files."""
+        if super().accepts(path):
+            return True
+        endings = {Path(key).suffix.lower() for key in walk(path)}
+        return ".npz" in endings and endings <= {".npz", *_BESIDE}
 
     @classmethod
     def example(cls, folder: Path) -> Path:
@@ -190,21 +238,28 @@ class Arrays(FileDataset):
         return without_fills(image, self._fills)
 
     def _image(self, i: int) -> Image:
-        image = self._load(i) if self._stack is None else np.asarray(self._stack[i])
+        image = self._load(i) if self._stack is None else self._stack[i]
         if image.ndim == 2:
             return image[..., None]
         if image.ndim != 3:
             raise DataError(f"its shape {image.shape} is no image (H, W) or (H, W, C)")
-        first = isinstance(self.options, ArraysConfig) and self.options.channels_first
-        return image.transpose(1, 2, 0) if first else image
+        return image.transpose(1, 2, 0) if self._first else image
 
     def _load(self, i: int) -> Image:
+        array = self._mapped(i)
+        refuse_large(array.shape, array.dtype.itemsize)
+        return np.array(array)
+
+    def _mapped(self, i: int) -> NDArray[np.generic]:
         try:
-            array = np.load(self.path_of(i), mmap_mode="r", allow_pickle=False)
-            refuse_large(array.shape, array.dtype.itemsize)
-            return np.array(array)
+            array: NDArray[np.generic] = np.load(self.path_of(i), mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"is no NumPy array: {error}") from error
+        return array
+
+
+def _written(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _kind_of(image: Image) -> str:
@@ -213,78 +268,3 @@ def _kind_of(image: Image) -> str:
         return "uint8"
     kinds = {"b": "booleans", "i": "integers", "u": "integers", "f": "floats"}
     return kinds.get(image.dtype.kind, "complex numbers")
-
-
-def _open_stack(path: Path, targets: str) -> tuple[NDArray[np.generic], Index]:
-    """Opens one file that holds all images; `targets` is the kind of its labels."""
-    try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, NpzFile):
-            _refuse_large_archive(path, loaded)
-        files = {path.stem: loaded} if path.suffix == ".npy" else dict(loaded)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"'{path}' is no NumPy file without pickled objects: {error}.") from error
-    images = files.pop("images") if path.suffix == ".npz" and "images" in files else None
-    images = files.get(path.stem) if images is None else images
-    if images is None or images.ndim not in (3, 4) or not len(images):
-        raise DataError(f"'{path}' needs an array of images (n, H, W) or (n, H, W, C).")
-    try:
-        refuse_large(images.shape[1:], images.dtype.itemsize)
-    except DataError as error:
-        raise DataError(f"An image of '{path}' {error}.") from error
-    keys = [f"{path.stem}[{i}]" for i in range(len(images))]
-    given = {name: files[name] for name in ("labels", "groups") if name in files}
-    wrong = [name for name, values in given.items() if len(values) != len(images)]
-    if wrong:
-        count = len(given[wrong[0]])
-        raise DataError(f"'{path}' has {len(images)} images, but {count} {wrong[0]}.")
-    labels = understand_labels(_texts(given.get("labels", [""] * len(images))), targets)
-    index = Index.build(
-        keys,
-        identities=_identities(images),
-        labels=labels.classes,
-        groups=_texts(given["groups"]) if "groups" in given else None,
-        remarks=labels.remarks,
-    )
-    origins = {name[:-1]: f"array {name} of {path.name}" for name in given}
-    return images, replace(
-        index, targets=labels.targets, target_names=labels.names, origins=origins
-    )
-
-
-def _identities(images: NDArray[np.generic]) -> list[str]:
-    """Returns what tells each image from those of other stacks, whatever their files are called."""
-    digest = hashlib.sha256(f"{images.shape} {images.dtype}".encode())
-    for i in evenly_spaced(len(images), _HASHED).tolist():
-        digest.update(images[i].tobytes())
-    name = digest.hexdigest()[:16]
-    return [f"{name}[{i}]" for i in range(len(images))]
-
-
-def _texts(values: Iterable[Any]) -> list[str]:
-    """Returns labels or groups as texts, "" for a missing one.
-
-    A row of 0 and 1 is the numbers of its classes, as in "0|3".
-    """
-    return [_classes_of(value) if np.ndim(value) else _text(value) for value in values]
-
-
-def _text(value: Any) -> str:
-    text = str(value)
-    return "" if is_missing(text) else text
-
-
-def _classes_of(row: NDArray[np.generic]) -> str:
-    numbers = "|".join(map(str, np.flatnonzero(row))) or "|"
-    return "" if np.any(row != row) else numbers
-
-
-def _refuse_large_archive(path: Path, archive: NpzFile) -> None:
-    """Refuses an archive that does not fit into half of the free memory, where it is unpacked."""
-    parts: list[ZipInfo] = archive.zip.infolist() if archive.zip else []
-    size = sum(part.file_size for part in parts)
-    if size > free_memory() / 2:
-        raise DataError(
-            f"'{path}' takes {size / 2**30:.1f} GiB of memory when it is unpacked, more than half "
-            "of what is free. Save the images as .npy, of which parts are read."
-        )

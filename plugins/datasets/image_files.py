@@ -16,6 +16,7 @@ from PIL import ImageOps, UnidentifiedImageError, features
 
 from ... import DataError, Image
 from .image_sizes import END, PILLOW_ERRORS, jpeg_markers, reduction
+from .tiff_codecs import reason_against, way_of
 from .tiff_pages import ArrayFile, Storage, storage_of
 
 Bytes = NDArray[np.uint8]
@@ -83,6 +84,8 @@ def _tiff(data: Bytes, flag: int, stored: Storage) -> Image:
     for channels in planes of more than 8 bits, for gray with alpha, and multiplies by alpha.
     """
     deep = stored.bits > 8
+    if reason := reason_against(stored):
+        raise DataError(reason)
     if stored.channels > 4 or (deep and (stored.channels == 2 or stored.planes)):
         raise DataError(
             f"is a TIFF of {stored.channels} channels of {stored.bits} bits"
@@ -90,8 +93,11 @@ def _tiff(data: Bytes, flag: int, stored: Storage) -> Image:
             "--domain remote_sensing reads it"
         )
     image = None if stored.channels in (2, 4) and not deep else _by_opencv(data, _UNCHANGED)
+    inverted = stored.negative and deep  # both libraries invert 8 bits themselves, and no others
     if image is None:
-        return _by_pillow(data, flag)
+        image = _by_pillow(data, flag)
+        return _inverted(image) if inverted else image
+    image = _inverted(image) if inverted else image
     if flag == _UNCHANGED:
         return image
     gray = (flag & ~cv2.IMREAD_ANYDEPTH) == _GRAY
@@ -100,6 +106,12 @@ def _tiff(data: Bytes, flag: int, stored: Storage) -> Image:
     rgb = image[..., 2::-1]
     mean = rgb @ np.array(_LUMA) if gray else rgb
     return np.ascontiguousarray(np.rint(mean) if rgb.dtype.kind in "iu" else mean, rgb.dtype)
+
+
+def _inverted(image: Image) -> Image:
+    """Makes an image in which 0 is white one in which 0 is black, where floats go up to 1."""
+    inverse = np.invert(image) if image.dtype.kind in "iu" else 1 - image
+    return np.asarray(inverse, image.dtype)
 
 
 def _has_gray_and_alpha(head: bytes, data: Bytes) -> bool:
@@ -136,7 +148,7 @@ def _by_pillow(data: Bytes, flag: int) -> Image:
             deep = picture.mode == "F" or picture.mode.startswith("I")
             return np.asarray(picture if deep else picture.convert("L"))
     except UnidentifiedImageError as error:
-        raise DataError(_unknown(data[:16].tobytes())) from error
+        raise DataError(_unknown(data)) from error
     except PILLOW_ERRORS as error:
         raise DataError(f"cannot be decoded: {str(error).rstrip('.')}") from error
 
@@ -149,13 +161,16 @@ def _is_gray(picture: Pillow.Image) -> bool:
     return picture.mode in GRAY_MODES or picture.mode.startswith("I;")
 
 
-def _unknown(head: bytes) -> str:
+def _unknown(data: Bytes) -> str:
+    head, tiff = data[:16].tobytes(), storage_of(data)
     if head[4:8] == b"ftyp" and not (head[8:12] == b"avif" and features.check("avif")):
         kind = head[8:12].decode("ascii", "replace").strip()
         return (
             f"is a file of the kind '{kind}' (AVIF, HEIC), which this version of Pillow cannot "
             "decode; convert it to PNG, or for AVIF run: pip install 'pillow>=11.3'"
         )
+    if tiff is not None:
+        return f"is damaged, or a kind of TIFF that cannot be decoded here: {way_of(tiff)}"
     return "is damaged, or no image that OpenCV or Pillow can decode"
 
 

@@ -26,7 +26,7 @@ from ...data import (
 )
 from .image_files import Bytes, decode, is_animated
 from .image_sizes import is_reduced
-from .tiff_pages import pages_of, storage_of
+from .tiff_pages import absent_planes, pages_of, storage_of
 
 NAMES = {"gray": ("gray",), "rgb": ("red", "green", "blue")}
 _EXIF_ORIENTATION = 0x0112
@@ -166,28 +166,23 @@ class ImageFolder(FileDataset):
                 f"{left_out} pages of TIFF files are masks or smaller copies of their first page; "
                 "they are left out."
             )
-        stacks = {file: each for file, each in pages.items() if len(each.offsets) > 1}
-        if not stacks:
+        self._stacks = {file: each for file, each in pages.items() if len(each) > 1}
+        self._remark(*absent_planes(pages.values()))
+        if not self._stacks:
             return
         counts = np.ones(len(self.files), dtype=np.int64)
-        counts[list(stacks)] = [len(each.offsets) for each in stacks.values()]
+        counts[list(self._stacks)] = [len(each) for each in self._stacks.values()]
         self._file = np.repeat(self._file, counts)
-        numbers = np.arange(len(self._file)) - np.repeat(np.cumsum(counts) - counts, counts)
-        self._page = np.array(
-            [
-                stacks[file].offsets[number] if file in stacks else 0
-                for file, number in zip(self._file.tolist(), numbers.tolist(), strict=True)
-            ]
-        )
-        self._big = {file for file, each in stacks.items() if each.big}
+        self._page = np.arange(len(self._file)) - np.repeat(np.cumsum(counts) - counts, counts)
         keys = [
-            f"{self.files.key(file)}[{number}]" if file in stacks else self.files.key(file)
-            for file, number in zip(self._file.tolist(), numbers.tolist(), strict=True)
+            f"{self.files.key(file)}[{number}]" if file in self._stacks else self.files.key(file)
+            for file, number in zip(self._file.tolist(), self._page.tolist(), strict=True)
         ]
         self.index = self.index.expand(self._file, keys)
         self._remark(
-            f"{len(stacks)} TIFF files have several pages, {counts[list(stacks)].sum()} together: "
-            "each page is an image, and the pages of a file are a group."
+            f"{len(self._stacks)} TIFF files have several pages, "
+            f"{counts[list(self._stacks)].sum()} together: each page is an image, and the pages of "
+            "a file are a group."
         )
 
     def options_for(self, channels: Sequence[str]) -> Mapping[str, Any]:
@@ -259,20 +254,17 @@ class ImageFolder(FileDataset):
 
     def _bytes(self, i: int) -> Bytes:
         """Returns the bytes of a file, in which page i comes first if it is a stack."""
-        path, page = self.path_of(int(self._file[i])), int(self._page[i])
+        file = int(self._file[i])
+        path, stack = self.path_of(file), self._stacks.get(file)
         try:
-            if not page and path.stat().st_size <= MOST_BYTES:
+            if stack is not None:
+                return stack.read(path, int(self._page[i]))
+            if path.stat().st_size <= MOST_BYTES:
                 return np.frombuffer(path.read_bytes(), np.uint8)
-            data = np.memmap(path, np.uint8, "c")  # what is written stays in memory
+            return np.memmap(path, np.uint8, "r")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise DataError(f"cannot be opened: {reason}") from error
-        if not page:
-            return data
-        order: Literal["little", "big"] = "little" if data[0] == ord("I") else "big"
-        begin, end = (8, 16) if int(self._file[i]) in self._big else (4, 8)
-        data[begin:end] = np.frombuffer(page.to_bytes(end - begin, order), np.uint8)
-        return data
 
     def read(self, i: int) -> Image:
         """Returns image i, (H, W, 1) or (H, W, 3) RGB, of the number type of most images."""

@@ -23,6 +23,7 @@ from ...data import (
     understand_labels,
 )
 from .arrays import Arrays, StackConfig
+from .channel_axis import axis_of
 
 _LABELS = ("labels", "label", "y", "targets", "target")
 _COLORS = (1, 3, 4)  # channels of a picture
@@ -156,9 +157,15 @@ def _guessed(shape: Sequence[int], labels: int) -> str:
     if len(shape) == 2:
         return "HW"
     if len(shape) == 3:
-        return "HWN" if labels == shape[2] else "NHW" if labels == shape[0] else "HWC"
-    first = shape[3] in _COLORS and shape[2] not in _COLORS
-    return "NHWC" if first and labels != shape[3] else "HWCN"
+        if labels in (shape[2], shape[0]):
+            return "HWN" if labels == shape[2] else "NHW"
+        return "CHW" if axis_of(shape) == "first" else "HWC"
+    if labels == shape[3]:
+        return "HWCN"
+    square = shape[2] == shape[3] and axis_of(shape[1:]) == "first"  # Python wrote N, C, H, W
+    if square and shape[0] != shape[1]:
+        return "NCHW"
+    return "NHWC" if shape[3] in _COLORS and shape[2] not in _COLORS else "HWCN"
 
 
 def _labels_of(content: MatFile) -> list[str]:

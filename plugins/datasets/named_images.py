@@ -21,7 +21,7 @@ from .image_files import GRAY_MODES, Bytes
 from .image_folder import NAMES, ImageFolder, ImageFolderConfig
 from .image_sizes import PILLOW_ERRORS
 
-_SPLITS = {
+SPLITS = {
     **dict.fromkeys(("train", "trainval", "train-standard"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     "test": "test",
@@ -89,7 +89,7 @@ def joined(title: str, found: Found) -> Index:
         found: The parts.
     """
     parts = found.parts
-    splits = {part.name: _SPLITS.get(part.name, "train" if part.name else "") for part in parts}
+    splits = {part.name: SPLITS.get(part.name, "train" if part.name else "") for part in parts}
     labeled = {splits[part.name] for part in parts if (part.labels >= 0).any()}
     remarks = list(found.remarks)
     if "val" in labeled and "test" not in labeled:

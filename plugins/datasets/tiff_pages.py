@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COLORS, _SAMPLES, _PLANES = 254, 256, 257, 258, 262, 277, 284
-_TAGS = {_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COLORS, _SAMPLES, _PLANES}
-_INKS = 5  # a value of the tag colors
+from ...data import agree, plural
+from .tiff_stacks import Stack, stack_of
+
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLORS = 254, 256, 257, 258, 259, 262
+_TEXT, _SAMPLES, _PLANES, _KIND = 270, 277, 284, 339
+_TAGS = {_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLORS, _SAMPLES, _PLANES, _KIND}
+_ZERO_IS_WHITE, _INKS = 0, 5  # values of the tag colors
 _REDUCED, _MASK = 1, 4  # bits of the tag subfile
 _VALUES = {3: "H", 4: "I", 16: "Q"}  # types of numbers
-_DEEPEST = 128  # bits of a number; what is larger is a place in the file
 _ALL = 1 << 31
 _ALIKE = 0.03  # relative difference of two ratios of sides
 
@@ -28,13 +32,28 @@ _File = BinaryIO | io.RawIOBase
 
 
 class Storage(NamedTuple):
-    """How a page is stored: (H, W), channels, bits of a number, one channel after another, CMYK."""
+    """How a page is stored.
+
+    Attributes:
+        size: (H, W).
+        channels: Number of channels.
+        bits: Of a number.
+        planes: Whether one channel follows after another.
+        inks: Whether the channels are CMYK.
+        negative: Whether 0 is white (the tag colors says so).
+        kind: Of a number, a value of the tag SampleFormat: 1 for unsigned integers, 2 for
+            integers, 3 for floats, 5 and 6 for complex numbers.
+        compression: Value of the tag Compression.
+    """
 
     size: tuple[int, int]
     channels: int
     bits: int
     planes: bool
     inks: bool
+    negative: bool
+    kind: int
+    compression: int
 
 
 @dataclass(frozen=True)
@@ -45,11 +64,36 @@ class Pages:
         offsets: Where the directory of each page begins, in bytes; () if the file is no TIFF.
         left_out: Number of pages that are masks or smaller copies of the first page.
         big: Whether the file is a BigTIFF.
+        stack: Planes that the file has beside its only page, None if there are none.
     """
 
     offsets: tuple[int, ...] = ()
     left_out: int = 0
     big: bool = False
+    stack: Stack | None = None
+
+    def __len__(self) -> int:
+        return self.stack.stored if self.stack else len(self.offsets)
+
+    @property
+    def absent(self) -> int:
+        """Number of planes that the file declares and that are not found."""
+        return self.stack.declared - self.stack.stored if self.stack else 0
+
+    def read(self, path: Path, number: int) -> NDArray[np.uint8]:
+        """Returns the bytes, (n,), of a TIFF file in which page `number` of this file comes first.
+
+        Raises:
+            OSError: If the file cannot be read.
+        """
+        if self.stack and self.stack.head:
+            return self.stack.plane(path, number)
+        data = np.memmap(path, np.uint8, "c")  # what is written stays in memory
+        order: Literal["little", "big"] = "little" if data[0] == ord("I") else "big"
+        begin, end = (8, 16) if self.big else (4, 8)
+        place = self.offsets[number].to_bytes(end - begin, order)
+        data[begin:end] = np.frombuffer(place, np.uint8)
+        return data
 
 
 def pages_of(path: Path) -> Pages:
@@ -57,13 +101,29 @@ def pages_of(path: Path) -> Pages:
     try:
         with path.open("rb") as file:
             directories, big = _listed(file)
+            stack = stack_of(file) if len(directories) == 1 and _TEXT in directories[0][1] else None
     except (OSError, struct.error):
         return Pages()
     if not directories:
         return Pages()
     kept = [at for at, tags in directories if not _is_copy(tags, directories[0][1])]
     kept = kept or [directories[0][0]]
-    return Pages(tuple(kept), len(directories) - len(kept), big)
+    return Pages(tuple(kept), len(directories) - len(kept), big, stack)
+
+
+def absent_planes(pages: Iterable[Pages]) -> list[str]:
+    """Returns what is said of planes that files declare and that are not found; [] for none."""
+    files = [each for each in pages if each.absent]
+    if not files:
+        return []
+    count, absent = plural(len(files), "TIFF file"), sum(each.absent for each in files)
+    return [
+        f"{count} of ImageJ or tifffile {agree(len(files), 'declares', 'declare')} "
+        f"{plural(absent, 'plane')} that {agree(absent, 'is', 'are')} not used, because the pixels "
+        f"are compressed or {agree(absent, 'it is', 'they are')} absent. Save "
+        f"{agree(len(files), 'it', 'them')} with a directory for each plane, for example by "
+        "tifffile."
+    ]
 
 
 def storage_of(data: NDArray[np.uint8]) -> Storage | None:
@@ -85,6 +145,9 @@ def storage_of(data: NDArray[np.uint8]) -> Storage | None:
         tags.get(_BITS, 1),
         tags.get(_PLANES, 1) == 2,
         tags.get(_COLORS) == _INKS,
+        tags.get(_COLORS) == _ZERO_IS_WHITE,
+        tags.get(_KIND, 1),
+        tags.get(_COMPRESSION, 1),
     )
 
 
@@ -151,29 +214,27 @@ def _directories(
         link = file.read(width[1])
         if len(link) < width[1]:
             break
-        found[at] = tags = _tags(entries, order, size)
-        if _BITS in tags and tags[_BITS] > _DEEPEST:  # one number for each channel, elsewhere
-            file.seek(tags[_BITS])
-            tags[_BITS] = struct.unpack(f"{order}H", file.read(2))[0]
+        found[at] = _tags(file, entries, order, size)
         at = struct.unpack(f"{order}{pointer}", link)[0]
     return list(found.items())
 
 
-def _tags(entries: bytes, order: str, size: int) -> dict[int, int]:
-    """Returns the tags that matter here; of several numbers the first, or where they are."""
+def _tags(file: _File, entries: bytes, order: str, size: int) -> dict[int, int]:
+    """Returns the tags that matter here; of several numbers the first, and 0 for a text."""
     tags = {}
+    pointer, room = ("Q", 8) if size == 20 else ("I", 4)
     for at in range(0, len(entries), size):
-        tag, kind = struct.unpack(f"{order}HH", entries[at : at + 4])
-        if tag > _PLANES:  # directories are sorted
+        tag, kind, count = struct.unpack_from(f"{order}HH{pointer}", entries, at)
+        if tag == _TEXT:
+            tags[tag] = 0
+        if tag > _KIND:  # directories are sorted
             break
         if tag not in _TAGS or kind not in _VALUES:
             continue
-        count = struct.unpack(
-            f"{order}{'Q' if size == 20 else 'I'}", entries[at + 4 : at + (12 if size == 20 else 8)]
-        )[0]
-        value = f"{order}{_VALUES[kind]}"
-        room, begin = (8, at + 12) if size == 20 else (4, at + 8)
-        if count * struct.calcsize(value) > room:
-            value = f"{order}{'Q' if size == 20 else 'I'}"
-        tags[tag] = struct.unpack(value, entries[begin : begin + struct.calcsize(value)])[0]
+        value, field = f"{order}{_VALUES[kind]}", entries[at + size - room : at + size]
+        width = struct.calcsize(value)
+        if count * width > room:  # the numbers are elsewhere
+            file.seek(struct.unpack(f"{order}{pointer}", field)[0])
+            field = file.read(width)
+        tags[tag] = struct.unpack(value, field[:width])[0]
     return tags

@@ -17,7 +17,10 @@ import openslide
 from ssl_kit import DataError, Image
 from ssl_kit.data import file_version, keep_open
 
+from .ome import pixel_sides
+
 _CACHE = 64 * 2**20  # bytes of decoded tiles, of all of them together
+_SQUARE = 0.05  # relative difference of the sides of a pixel that counts as square
 _NO_SCANNER = 20.0  # microns per pixel; what is coarser is the resolution of a printer or screen
 
 
@@ -120,11 +123,18 @@ def read_header(slide: Any, assumed: float | None) -> Header:
         assumed: Microns per pixel of slides whose header lacks it.
 
     Raises:
-        DataError: If the header lacks the size of a pixel and none is assumed.
+        DataError: If the header lacks the size of a pixel and none is assumed, or if pixels are
+            not square.
     """
     properties = slide.properties
-    sides = [_number(properties.get(f"openslide.mpp-{axis}", "")) for axis in "xy"]
+    ome = pixel_sides(properties.get("tiff.ImageDescription", ""), slide.dimensions)
+    sides = ome or [_number(properties.get(f"openslide.mpp-{axis}", "")) for axis in "xy"]
     known = all(0 < side <= _NO_SCANNER for side in sides)
+    if known and max(sides) > (1 + _SQUARE) * min(sides):
+        raise DataError(
+            f"has pixels that are {sides[0]:g} microns wide and {sides[1]:g} high, so that tiles "
+            "would be distorted; resample it to square pixels, for example by vips resize"
+        )
     mpp = sum(sides) / 2 if known else assumed
     if mpp is None:
         power = _number(properties.get("openslide.objective-power", ""))

@@ -5,6 +5,7 @@ import pytest
 
 from ssl_kit import DataError
 from ssl_kit.plugins.datasets.arrays import Arrays, ArraysConfig
+from ssl_kit.plugins.datasets.channel_axis import axis_of
 
 RNG = np.random.default_rng(0)
 
@@ -82,3 +83,112 @@ def test_a_stack_is_known_by_its_content_whatever_its_name(tmp_path):
     groups = [Arrays(tmp_path / name).index.group_hashes() for name in names]
     assert groups[0] == groups[2]
     assert not groups[0] & groups[1]
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 2], [0.0, 1.0, 2.0], ["a", "b", "c"], [b"a", b"b", b"c"]]
+)
+def test_a_column_of_labels_and_groups_is_read_like_a_row(tmp_path, labels):
+    column = np.array(labels)[:, None]
+    images = RNG.random((3, 8, 8))
+    np.savez(tmp_path / "s.npz", images=images, labels=column, groups=column)
+    index = Arrays(tmp_path / "s.npz").index
+    assert index.classes == tuple("abc" if isinstance(labels[0], str | bytes) else "012")
+    assert index.labels.tolist() == [0, 1, 2]
+    assert len(index.group_names) == 3
+    assert not index.remarks
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("labels", [["cat", "big"], ["dog", "big"], ["cat", "small"]]),
+        ("labels", [[0.5, 2], [1, 3], [2, 4]]),
+        ("labels", np.zeros((3, 8, 8))),
+        ("groups", [[0, 1], [1, 0], [0, 1]]),
+    ],
+)
+def test_several_columns_are_no_flags_unless_they_are_0_and_1(tmp_path, name, values):
+    np.savez(tmp_path / "s.npz", images=RNG.random((3, 8, 8)), **{name: values})
+    with pytest.raises(DataError, match=rf"array {name} of .* has the shape \(3, .* one entry"):
+        Arrays(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize("names", [("{}_images", "{}_labels"), ("x_{}", "y_{}")])
+def test_parts_of_an_archive_are_declared_splits(tmp_path, names):
+    parts = {"train": 6, "val": 2, "test": 3}
+    pixels = {part: RNG.random((n, 12, 12, 3)) for part, n in parts.items()}
+    arrays = {names[0].format(part): images for part, images in pixels.items()}
+    arrays |= {names[1].format(part): np.arange(n)[:, None] % 2 for part, n in parts.items()}
+    np.savez(tmp_path / "bloodmnist.npz", **arrays)
+    data = Arrays(tmp_path / "bloodmnist.npz")
+    assert data.index.splits.tolist() == [1] * 6 + [2] * 2 + [3] * 3
+    assert data.index.labels.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert np.array_equal(data.read(8), pixels["test"][0])
+    assert data.index.key(8) == "test/bloodmnist[0]"
+    assert "split" in data.index.origins
+
+
+def test_arrays_that_are_not_understood_are_named(tmp_path):
+    np.savez(tmp_path / "s.npz", scans=RNG.random((3, 8, 8)), maps=RNG.random((3, 8, 8)))
+    with pytest.raises(DataError, match=r"called images, .* it has scans \(3, 8, 8\), maps"):
+        Arrays(tmp_path / "s.npz")
+    np.savez(tmp_path / "s.npz", scans=RNG.random((3, 8, 8)), ages=[1, 2, 3])
+    assert "Not read of s.npz: ages (3,)." in Arrays(tmp_path / "s.npz").index.remarks
+
+
+def test_a_folder_of_archives_says_what_can_be_read(tmp_path):
+    np.savez(tmp_path / "s.npz", images=RNG.random((3, 8, 8)))
+    assert Arrays.accepts(tmp_path)
+    with pytest.raises(DataError, match=r"1 \.npz file\. Choose one of them, --data '.*s\.npz'"):
+        Arrays(tmp_path)
+    (tmp_path / "a.mat").touch()
+    assert not Arrays.accepts(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["folder", "stack.npy", "stack.npz"])
+def test_channels_first_are_told_by_the_shape(tmp_path, form):
+    images = RNG.random((4, 3, 24, 20))
+    path = tmp_path if form == "folder" else tmp_path / form
+    if form == "folder":
+        for i, image in enumerate(images):
+            np.save(tmp_path / f"{i}.npy", image)
+    elif form == "stack.npy":
+        np.save(path, images)
+    else:
+        np.savez(path, images=images)
+    data = Arrays(path)
+    assert np.array_equal(data.read(1), images[1].transpose(1, 2, 0))
+    assert "3x24x20, are taken for CHW" in data.index.remarks[0]
+    assert "data.options.channels_first" in data.index.remarks[0]
+    plain = Arrays(path, ArraysConfig(channels_first=False))
+    assert np.array_equal(plain.read(1), images[1])
+    assert not plain.index.remarks
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((3, 64, 64), "first"),
+        ((12, 32, 48), "first"),
+        ((64, 64, 3), "last"),
+        ((24, 20, 2), "last"),
+        ((145, 145, 200), "last"),
+        ((610, 340, 103), "last"),
+        ((9, 9, 200), "last"),
+        ((3, 64, 200), "doubtful"),
+        ((200, 9, 9), "doubtful"),
+        ((100, 64, 64), "doubtful"),
+    ],
+)
+def test_which_axis_holds_the_channels(shape, axis):
+    assert axis_of(shape) == axis
+
+
+def test_doubtful_axes_are_warned_of_until_they_are_chosen(tmp_path):
+    np.save(tmp_path / "s.npy", RNG.random((4, 30, 9, 9)))
+    (warning,) = Arrays(tmp_path / "s.npy").warnings()
+    assert "30x9x9, are taken for HWC, but may be CHW" in warning
+    assert not [*Arrays(tmp_path / "s.npy", ArraysConfig(channels_first=False)).warnings()]
+    names = tuple(map(str, range(30)))
+    assert Arrays(tmp_path / "s.npy", ArraysConfig(channels=names)).read(0).shape == (9, 9, 30)

@@ -66,6 +66,16 @@ def test_a_stack_is_cut_into_images_with_their_labels(tmp_path, save, axes, shap
     assert np.array_equal(data.read(2), images[2] if "C" in axes else images[2][..., None])
 
 
+@pytest.mark.parametrize(("axes", "shape"), [("CHW", (3, 24, 20)), ("NCHW", (6, 3, 24, 24))])
+def test_channels_first_as_python_writes_them_are_understood(tmp_path, axes, shape):
+    array = RNG.random(shape)
+    savemat(tmp_path / "a.mat", {"array": array})
+    data = Matlab(tmp_path)
+    image = array.reshape(-1, *shape[-3:])[0]
+    assert np.array_equal(data.read(0), image.transpose(1, 2, 0))
+    assert f"are taken for {axes}" in data.index.remarks[0]
+
+
 def test_the_axes_can_be_named(tmp_path):
     savemat(tmp_path / "a.mat", {"cube": CUBE.transpose(2, 0, 1)})
     data = Matlab(tmp_path, MatlabConfig(axes="chw"))
