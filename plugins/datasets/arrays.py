@@ -21,11 +21,11 @@ from ...data import (
     evenly_spaced,
     fills_among,
     free_memory,
-    is_missing,
     listed_fills,
     refuse_large,
     understand_labels,
     without_fills,
+    without_missing,
 )
 
 _LOOKED_AT = 64  # images that decide on the kind
@@ -238,13 +238,15 @@ def _open_stack(path: Path, targets: str) -> tuple[NDArray[np.generic], Index]:
     if wrong:
         count = len(given[wrong[0]])
         raise DataError(f"'{path}' has {len(images)} images, but {count} {wrong[0]}.")
-    labels = understand_labels(_texts(given.get("labels", [""] * len(images))), targets)
+    texts, remarks = _texts(given.get("labels", [""] * len(images)), "label")
+    groups, of_groups = _texts(given.get("groups", [""] * len(images)), "group")
+    labels = understand_labels(texts, targets)
     index = Index.build(
         keys,
         identities=_identities(images),
         labels=labels.classes,
-        groups=_texts(given["groups"]) if "groups" in given else None,
-        remarks=labels.remarks,
+        groups=groups,
+        remarks=[*remarks, *of_groups, *labels.remarks],
     )
     origins = {name[:-1]: f"array {name} of {path.name}" for name in given}
     return images, replace(
@@ -261,17 +263,17 @@ def _identities(images: NDArray[np.generic]) -> list[str]:
     return [f"{name}[{i}]" for i in range(len(images))]
 
 
-def _texts(values: Iterable[Any]) -> list[str]:
-    """Returns labels or groups as texts, "" for a missing one.
+def _texts(values: Iterable[Any], kind: str) -> tuple[list[str], list[str]]:
+    """Returns labels or groups as texts, "" for a missing one, and remarks on missing ones.
 
     A row of 0 and 1 is the numbers of its classes, as in "0|3".
     """
-    return [_classes_of(value) if np.ndim(value) else _text(value) for value in values]
+    texts = [_classes_of(value) if np.ndim(value) else _text(value) for value in values]
+    return without_missing(texts, kind, "image")
 
 
 def _text(value: Any) -> str:
-    text = str(value)
-    return "" if is_missing(text) else text
+    return "" if value != value else str(value)  # NaN is a missing number
 
 
 def _classes_of(row: NDArray[np.generic]) -> str:

@@ -103,6 +103,39 @@ def test_missing_values_are_no_label(folder):
     assert counts(index_files(folder, [".png"])) == {"cat": 6, "": 6}
 
 
+def test_labels_that_are_taken_for_missing_are_counted_by_spelling(folder):
+    write(folder, [(f"s/{i}.png", ("NA", "DE", "FR", "")[i % 4]) for i in range(12)])
+    index = index_files(folder, [".png"])
+    assert index.classes == ("DE", "FR")
+    assert index.remarks == (
+        "3 rows have the label 'NA', which is taken for missing. Give it another name if it is a "
+        "class.",
+    )
+
+
+def test_groups_that_are_taken_for_missing_are_counted(folder):
+    write(folder, [(f"s/{i}.png", "pq-?"[i % 4]) for i in range(12)], header="path,group")
+    (remark,) = index_files(folder, [".png"]).remarks
+    assert remark == (
+        "3 rows have the group '-', 3 rows have the group '?', which are taken for missing. Give "
+        "what is a group another name."
+    )
+
+
+@pytest.mark.parametrize("grades", [("-", "+", "++"), ("-", "1+", "2+"), ("--", "-", "+")])
+def test_minus_is_a_class_beside_plus_and_it_is_said(folder, grades):
+    write(folder, [(f"s/{i}.png", grades[i % 3]) for i in range(12)])
+    index = index_files(folder, [".png"])
+    assert counts(index) == dict.fromkeys(grades, 4)
+    assert "4 rows have the label '-', which counts as a class" in " ".join(index.remarks)
+
+
+@pytest.mark.parametrize("negative", ["0", "neg"])
+def test_minus_is_missing_beside_another_negative_grade(folder, negative):
+    write(folder, [(f"s/{i}.png", ("-", "1+", negative)[i % 3]) for i in range(12)])
+    assert counts(index_files(folder, [".png"])) == {"": 4, "1+": 4, negative: 4}
+
+
 @pytest.mark.parametrize(
     ("header", "rows"),
     [
