@@ -54,8 +54,8 @@ def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = Fal
             raise UsageError(f"{useless} Rename the column that you mean.")
         table.remarks.append(useless)
     _empty_missing(table, columns)
-    key_of = KeyFinder(root, keys)
-    keys_of_lines = _found(path, key_of, [line[files] for line in table.lines])
+    finder = KeyFinder(root, keys)
+    keys_of_lines = _found(path, finder, [line[files] for line in table.lines])
     rows, parts = _collect(table, columns, indicators, keys_of_lines)
     if parts:
         table.remarks.append(_of_parts(len(parts), path.name))
@@ -70,7 +70,7 @@ def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = Fal
     if absent_rows:
         have = f"{plural(len(keys), 'file')} {agree(absent_rows, 'has', 'have')}"
         table.remarks.append(f"{absent_rows} of {have} no row in '{path.name}'.")
-    return Labeling(rows, (*table.remarks, *key_of.remarks), tuple(parts), origins)
+    return Labeling(rows, (*table.remarks, *finder.remarks), tuple(parts), origins)
 
 
 def _empty_missing(table: Table, columns: Mapping[str, int | None]) -> None:
@@ -92,18 +92,20 @@ def _of_parts(rows: int, table: str) -> str:
     )
 
 
-def _found(path: Path, key_of: KeyFinder, names: Sequence[str]) -> list[str]:
+def _found(path: Path, finder: KeyFinder, names: Sequence[str]) -> list[str]:
     """Returns the key of the file of each line.
 
     Raises:
         UsageError: If files are not there.
     """
-    keys = [key_of(name) for name in names]
-    absent = [name.strip() for name, key in zip(names, keys, strict=True) if key is None]
+    keys = finder.find(names)
+    absent = [name for name, key in zip(names, keys, strict=True) if key is None]
     if absent:
+        nearest = finder.nearest.get(absent[0])
+        hint = f" '{nearest}' has the same name, but is in another folder." if nearest else ""
         raise UsageError(
-            f"'{path}' names {plural(len(absent), 'file')} not there, the first '{absent[0]}'; "
-            "paths are relative to the data folder, or absolute."
+            f"'{path}' names {plural(len(absent), 'file')} not there, the first "
+            f"'{absent[0].strip()}'; paths are relative to the data folder, or absolute.{hint}"
         )
     return [key or "" for key in keys]
 
