@@ -14,7 +14,7 @@ from .in_time import cut_in_time as cut_in_time
 from .in_time import natural_key as natural_key
 from .in_time import renumber as renumber
 from .in_memory import kept_in_memory as kept_in_memory
-from .label_values import is_missing as is_missing
+from .label_values import without_missing as without_missing
 from .layouts import Part as Part
 from .labels import read_table as read_table
 from .named import LocalPath as LocalPath

@@ -10,7 +10,7 @@ from ..core.errors import UsageError
 from ..core.index import SPLITS
 from .counting import agree, plural
 from .key_finder import KeyFinder
-from .label_values import is_missing
+from .label_values import without_missing
 from .layouts import Labeling, Part, Row, split_named
 from .table import Table, read_text_table
 from .targets import NONE
@@ -53,8 +53,9 @@ def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = Fal
         if is_given:
             raise UsageError(f"{useless} Rename the column that you mean.")
         table.remarks.append(useless)
-    key_of = KeyFinder(root, keys)
-    keys_of_lines = _found(path, key_of, [line[files] for line in table.lines])
+    _empty_missing(table, columns)
+    finder = KeyFinder(root, keys)
+    keys_of_lines = _found(path, finder, [line[files] for line in table.lines])
     rows, parts = _collect(table, columns, indicators, keys_of_lines)
     if parts:
         table.remarks.append(_of_parts(len(parts), path.name))
@@ -69,7 +70,18 @@ def read_table(path: Path, root: Path, keys: Sequence[str], is_given: bool = Fal
     if absent_rows:
         have = f"{plural(len(keys), 'file')} {agree(absent_rows, 'has', 'have')}"
         table.remarks.append(f"{absent_rows} of {have} no row in '{path.name}'.")
-    return Labeling(rows, (*table.remarks, *key_of.remarks), tuple(parts), origins)
+    return Labeling(rows, (*table.remarks, *finder.remarks), tuple(parts), origins)
+
+
+def _empty_missing(table: Table, columns: Mapping[str, int | None]) -> None:
+    """Empties the cells whose text means that a value is missing, and remarks on them."""
+    for kind, column in columns.items():
+        if column is not None:
+            cells = [line[column].strip() for line in table.lines]
+            values, remarks = without_missing(cells, kind)
+            for line, value in zip(table.lines, values, strict=True):
+                line[column] = value
+            table.remarks += remarks
 
 
 def _of_parts(rows: int, table: str) -> str:
@@ -80,18 +92,20 @@ def _of_parts(rows: int, table: str) -> str:
     )
 
 
-def _found(path: Path, key_of: KeyFinder, names: Sequence[str]) -> list[str]:
+def _found(path: Path, finder: KeyFinder, names: Sequence[str]) -> list[str]:
     """Returns the key of the file of each line.
 
     Raises:
         UsageError: If files are not there.
     """
-    keys = [key_of(name) for name in names]
-    absent = [name.strip() for name, key in zip(names, keys, strict=True) if key is None]
+    keys = finder.find(names)
+    absent = [name for name, key in zip(names, keys, strict=True) if key is None]
     if absent:
+        nearest = finder.nearest.get(absent[0])
+        hint = f" '{nearest}' has the same name, but is in another folder." if nearest else ""
         raise UsageError(
-            f"'{path}' names {plural(len(absent), 'file')} not there, the first '{absent[0]}'; "
-            "paths are relative to the data folder, or absolute."
+            f"'{path}' names {plural(len(absent), 'file')} not there, the first "
+            f"'{absent[0].strip()}'; paths are relative to the data folder, or absolute.{hint}"
         )
     return [key or "" for key in keys]
 
@@ -166,10 +180,7 @@ def _row(
     columns: Mapping[str, int | None],
     indicators: Sequence[tuple[str, str]],
 ) -> Row:
-    values = {
-        kind: "" if i is None or is_missing(line[i].strip()) else line[i].strip()
-        for kind, i in columns.items()
-    }
+    values = {kind: "" if i is None else line[i] for kind, i in columns.items()}
     flags = [name.strip() for name, value in indicators if value.strip().lower() in _YES]
     values["label"] = values["label"] or "|".join(flags) or (NONE if indicators else "")
     split = split_named(values["split"]) or values["split"]

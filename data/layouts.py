@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 
 from ..core.errors import UsageError
@@ -27,6 +27,13 @@ def split_named(text: str) -> str:
     for pattern in (rf"{_FILLERS}+$", rf"^{_FILLERS}+"):
         plain = _SPLITS.get(plain) or re.sub(pattern, "", plain)
     return _SPLITS.get(plain, "")
+
+
+def tells_nothing(folders: Iterable[str]) -> bool:
+    """Tells whether folders are called images, data or the like, which tells no files apart."""
+    return all(
+        re.fullmatch(_FILLERS + "+", re.sub(r"[\s_.-]+", "", f.lower()) or "data") for f in folders
+    )
 
 
 @dataclass(frozen=True)

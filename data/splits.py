@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 from ..core.errors import UsageError
 from ..core.index import SPLITS, Index
 from .counting import agree, plural
+from .split_doubts import (
+    NOTHING_TESTED,
+    classes_are,
+    declares_test,
+    of_declaration,
+    only_in_test,
+    untested,
+)
 from .targets import strata
 
 Positions = NDArray[np.int64]
 _NOTHING = "Nothing is held out for testing"
+_UNTESTED = (_NOTHING, NOTHING_TESTED)
 
 
 @dataclass(frozen=True)
@@ -53,10 +62,9 @@ def split(index: Index, holdout: float) -> Splits:
     """
     everything = np.arange(len(index))
     test = index.splits == SPLITS.index("test")
-    declared = bool(test.any())
     labels = strata(index)
-    remarks: list[str] = []
-    if not declared and holdout > 0:
+    remarks = of_declaration(index, holdout)
+    if not test.any() and holdout > 0:
         drawn, rare = _draw(index, labels, labels >= 0, holdout)
         remarks = _lacking(index, drawn, rare, _folds(holdout))
         test = np.isin(index.groups, index.groups[drawn])  # with what is unlabeled of its groups
@@ -64,8 +72,8 @@ def split(index: Index, holdout: float) -> Splits:
     if not val.any():
         val = _validation(index, labels, (labels >= 0) & ~test)
     train = ~test & ~val
-    doubts = [remark for remark in remarks if remark.startswith(_NOTHING)]
-    doubts += [*_only_in_test(index, test), *_untested(index, test, holdout)]
+    doubts = [remark for remark in remarks if remark.startswith(_UNTESTED)]
+    doubts += [*only_in_test(index, test), *untested(index, test, holdout)]
     _refuse_shared(index, "test", test)
     _refuse_shared(index, "validation", val)
     remarks += [doubt for doubt in doubts if doubt not in remarks]
@@ -98,43 +106,6 @@ def _refuse_shared(index: Index, name: str, part: NDArray[np.bool_]) -> None:
         )
 
 
-def _only_in_test(index: Index, test: NDArray[np.bool_]) -> list[str]:
-    """Names the classes that are in a declared test part only, since they cannot be learned."""
-    learned = set(index.labels[~test].tolist()) - {-1}
-    lonely = sorted(set(index.labels[test].tolist()) - learned - {-1})
-    if not lonely or not learned:
-        return []
-    count = int(np.isin(index.labels[test], lonely).sum())
-    labeled = int((index.labels[test] >= 0).sum())
-    return [
-        f"{_named(index, lonely)} in the test part only and cannot be learned: at most "
-        f"{labeled - count} of its {plural(labeled, 'image')} can be classified correctly."
-    ]
-
-
-def _untested(index: Index, test: NDArray[np.bool_], holdout: float) -> list[str]:
-    """Names the classes that are large enough to be tested, and are in no test group."""
-    if not test.any():
-        return []
-    tested = set(index.labels[test].tolist())
-    sizes = np.bincount(index.labels[index.labels >= 0], minlength=len(index.classes))
-    least = max(2, round(1 / holdout)) if holdout else 1
-    missing = [k for k, size in enumerate(sizes.tolist()) if size >= least and k not in tested]
-    if not missing or not tested - {-1}:
-        return []
-    groups = plural(len(np.unique(index.groups[np.isin(index.labels, missing)])), "group")
-    return [
-        f"{_named(index, missing)} in {groups} and not in "
-        "the test part, so that no result tells how well it is recognized."
-    ]
-
-
-def _named(index: Index, classes: Sequence[int]) -> str:
-    names = [f"'{index.classes[number]}'" for number in classes]
-    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return f"The class {listed} is" if len(names) == 1 else f"The classes {listed} are"
-
-
 def holdout_for(index: Index, groups: int) -> float | None:
     """Returns a share that holds out some number of groups and leaves two classes to learn.
 
@@ -152,7 +123,7 @@ def holdout_for(index: Index, groups: int) -> float | None:
 
 def more_groups(index: Index, least: int) -> str:
     """Says how the test part gets some number of groups."""
-    if (index.splits == SPLITS.index("test")).any():
+    if declares_test(index):
         return "Declare more groups as test."
     share = holdout_for(index, least)
     if share:
@@ -222,7 +193,7 @@ def _lacking(index: Index, drawn: NDArray[np.bool_], rare: Sequence[int], folds:
     labels = strata(index)
     if drawn.any() and rare and index.targets is None:
         return [
-            f"{_named(index, rare)} too rare to be tested (fewer than {folds} images)"
+            f"{classes_are(index, rare)} too rare to be tested (fewer than {folds} images)"
             " and part of the training images."
         ]
     if drawn.any() or not (labels >= 0).any():
@@ -288,7 +259,13 @@ def _why_no_evaluation(index: Index, splits: Splits) -> str:
             "An evaluation needs labeled images. Put them into class folders, or give --labels a "
             "CSV with the columns path and label."
         )
-    nothing = next((remark for remark in splits.remarks if remark.startswith(_NOTHING)), "")
+    tested = index.labels[index.splits == SPLITS.index("test")] >= 0
+    if tested.any() and tested.sum() == (index.labels >= 0).sum():
+        return (
+            "An evaluation needs labeled images to learn from, and those of the declared test part "
+            "alone have labels. Declare some of them as train, or add labels of other images."
+        )
+    nothing = next((remark for remark in splits.remarks if remark.startswith(_UNTESTED)), "")
     return nothing or (
         "An evaluation needs labeled images to learn from and to test on, and one of the two "
         "parts has none. Declare them with the column split of --labels, or choose --holdout."

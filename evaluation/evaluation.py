@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from .data import EvaluationData
 from .grades import GradesConfig
 from .pretrained import Pretrained
 from .result import Result
+
+_log = logging.getLogger("ssl_kit")
 
 
 class Evaluation(ABC):
@@ -71,7 +74,8 @@ class Evaluation(ABC):
         makes parts of its own calls `refuse_held_back_labels`.
 
         Here it asks for images of two classes to learn from and for some to test on, with
-        `ordinal` for an order of the classes, and whether `positive` is one of two classes.
+        `ordinal` for an order of the classes, and whether `positive` is one of two classes. It
+        warns of options that change nothing beside others.
 
         Raises:
             UsageError: With what is missing and what to do.
@@ -79,6 +83,8 @@ class Evaluation(ABC):
         _ = data.parts
         if isinstance(self.config, GradesConfig):
             self.config.check(data.dataset.index.classes)
+            for warning in self.config.idle() if data.whole is None else ():  # not at each budget
+                _log.warning(warning)
 
     @staticmethod
     def refuse_held_back_labels(data: EvaluationData) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -75,6 +75,10 @@ class GradesConfig(Config):
                 f"sensitivity={self.sensitivity:g} sets the threshold between two classes on "
                 f"validation images, and {reason}. Leave it out."
             )
+
+    def idle(self) -> Iterable[str]:
+        """Returns a sentence on each option that was set and changes nothing beside others."""
+        return ()
 
     def order(self, classes: Sequence[str]) -> tuple[str, ...]:
         """Returns the classes from the lowest to the highest grade; () if they are not ordered.

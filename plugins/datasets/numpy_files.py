@@ -15,7 +15,13 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from ... import DataError, Image, Index
-from ...data import evenly_spaced, free_memory, is_missing, refuse_large, understand_labels
+from ...data import (
+    evenly_spaced,
+    free_memory,
+    refuse_large,
+    understand_labels,
+    without_missing,
+)
 from .named_images import SPLITS
 
 _Arrays = Mapping[str, NDArray[np.generic]]
@@ -84,14 +90,16 @@ def open_stack(path: Path, targets: str) -> tuple[Stack, Index]:
             refuse_large(stack.shape[1:], stack.dtype.itemsize)
         except DataError as error:
             raise DataError(f"An image of '{path}' {error}.") from error
-    labels = understand_labels(_texts_of(path, arrays, parts, "labels"), targets)
+    texts, of_labels = without_missing(_texts_of(path, arrays, parts, "labels"), "label", "image")
+    groups, of_groups = without_missing(_texts_of(path, arrays, parts, "groups"), "group", "image")
+    labels = understand_labels(texts, targets)
     index = Index.build(
         [key for part in parts for key in _keys(path, part.name, len(arrays[part.images]))],
         identities=[text for stack in stacks for text in _identities(stack)],
         labels=labels.classes,
-        groups=_texts_of(path, arrays, parts, "groups"),
+        groups=groups,
         splits=[SPLITS.get(part.name, "") for part in parts for _ in arrays[part.images]],
-        remarks=(*labels.remarks, *_unread(path, arrays, parts)),
+        remarks=(*of_labels, *of_groups, *labels.remarks, *_unread(path, arrays, parts)),
     )
     return Stack(path, stacks), replace(
         index, targets=labels.targets, target_names=labels.names, origins=_origins(path, parts)
@@ -248,9 +256,10 @@ def _are_flags(values: NDArray[Any]) -> bool:
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return _text(value.decode("utf-8", "replace"))
+    if value != value:  # NaN is a missing number
+        return ""
     whole = isinstance(value, np.floating) and value.is_integer()
-    text = str(int(value) if whole else value)  # so that 1 and 1.0 of two parts are one class
-    return "" if is_missing(text) else text
+    return str(int(value) if whole else value)  # so that 1 and 1.0 of two parts are one class
 
 
 def _classes_of(row: NDArray[np.generic]) -> str:

@@ -68,6 +68,55 @@ def test_paths_of_all_kinds_mean_the_same_files(folder, form):
     assert counts(index_files(folder, [".png"])) == {"cat": 6, "dog": 6}
 
 
+@pytest.mark.parametrize(
+    ("stored", "written"),
+    [
+        ("images/{}.png", "/old/study/pictures/{}.png"),  # renamed
+        ("p{0}/{0}.png", "images/{0}.png"),  # sorted into folders
+        ("{}.png", "batch{0}/{0}.png"),  # taken out of folders
+        ("images/{}.png", "batch{0}/{0}.png"),
+        ("p{0}/s.png", "D:\\old\\p{0}\\s.png"),
+        ("study/p{0}/s.png", "p{0}/s"),
+    ],
+)
+def test_folders_that_tell_no_files_apart_are_no_matter(tmp_path, stored, written):
+    files(tmp_path, *(stored.format(i) for i in range(12)))
+    write(tmp_path, [(written.format(i), "cat" if i < 6 else "dog") for i in range(12)])
+    index = index_files(tmp_path, [".png"])
+    assert {index.key(i): index.label(i) for i in range(12)} == {
+        stored.format(i): "cat" if i < 6 else "dog" for i in range(12)
+    }
+    assert "found by the ends of their paths" in " ".join(index.remarks)
+
+
+@pytest.mark.parametrize(
+    ("stored", "written"),
+    [
+        ("p1/{}.png", "p2/{}.png"),
+        ("p1/{}.png", "/data/p2/{}.png"),
+        ("anna/left/{}.png", "bert/left/{}.png"),
+        ("train/{}.png", "test/{}.png"),
+        ("{}.png", "../p2/{}.png"),  # the folder is p1
+        ("images/{}.png", "p2/{}.png"),
+    ],
+)
+def test_a_file_of_another_patient_is_no_file_of_the_table(tmp_path, stored, written):
+    root = files(tmp_path / "p1", *(stored.format(i) for i in range(12)))
+    write(root, [(written.format(i), "cat" if i < 6 else "dog") for i in range(12)])
+    with pytest.raises(UsageError, match=r"names 12 files not there, .*in another folder"):
+        index_files(root, [".png"])
+
+
+@pytest.mark.parametrize("other", ["p2/0.png", "images/p2/0.png"])
+def test_a_row_of_an_absent_patient_is_no_row_of_another(tmp_path, other):
+    files(tmp_path, *(f"p1/{i}.png" for i in range(4)))
+    write(tmp_path, [*((f"p1/{i}.png", "cat") for i in range(4)), (other, "cat")])
+    with pytest.raises(
+        UsageError, match=rf"1 file not there, .*{other}.* 'p1/0\.png' has the same"
+    ):
+        index_files(tmp_path, [".png"])
+
+
 def test_absolute_paths(folder):
     write(folder, pets(folder, f"{folder}/s/{{}}.png"))
     assert counts(index_files(folder, [".png"])) == {"cat": 6, "dog": 6}
@@ -101,6 +150,39 @@ def test_missing_values_are_no_label(folder):
         folder, [*rows[:6], *((path, gap) for (path, _), gap in zip(rows[6:], gaps, strict=True))]
     )
     assert counts(index_files(folder, [".png"])) == {"cat": 6, "": 6}
+
+
+def test_labels_that_are_taken_for_missing_are_counted_by_spelling(folder):
+    write(folder, [(f"s/{i}.png", ("NA", "DE", "FR", "")[i % 4]) for i in range(12)])
+    index = index_files(folder, [".png"])
+    assert index.classes == ("DE", "FR")
+    assert index.remarks == (
+        "3 rows have the label 'NA', which is taken for missing. Give it another name if it is a "
+        "class.",
+    )
+
+
+def test_groups_that_are_taken_for_missing_are_counted(folder):
+    write(folder, [(f"s/{i}.png", "pq-?"[i % 4]) for i in range(12)], header="path,group")
+    (remark,) = index_files(folder, [".png"]).remarks
+    assert remark == (
+        "3 rows have the group '-', 3 rows have the group '?', which are taken for missing. Give "
+        "what is a group another name."
+    )
+
+
+@pytest.mark.parametrize("grades", [("-", "+", "++"), ("-", "1+", "2+"), ("--", "-", "+")])
+def test_minus_is_a_class_beside_plus_and_it_is_said(folder, grades):
+    write(folder, [(f"s/{i}.png", grades[i % 3]) for i in range(12)])
+    index = index_files(folder, [".png"])
+    assert counts(index) == dict.fromkeys(grades, 4)
+    assert "4 rows have the label '-', which counts as a class" in " ".join(index.remarks)
+
+
+@pytest.mark.parametrize("negative", ["0", "neg"])
+def test_minus_is_missing_beside_another_negative_grade(folder, negative):
+    write(folder, [(f"s/{i}.png", ("-", "1+", negative)[i % 3]) for i in range(12)])
+    assert counts(index_files(folder, [".png"])) == {"": 4, "1+": 4, negative: 4}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ssl_kit import Index, UsageError
-from ssl_kit.data.splits import more_groups, split
+from ssl_kit.data.opening import DataConfig
+from ssl_kit.data.splits import labeled_parts, more_groups, split
 from ssl_kit.data.targets import of_classes
 
 
@@ -199,6 +200,41 @@ def test_a_class_of_the_test_part_only_is_named():
     (remark,) = split(index, 0.2).remarks
     assert "'fox' is in the test part only" in remark
     assert "at most 6 of its 12 images" in remark
+
+
+@pytest.mark.parametrize(
+    ("origin", "advice"),
+    [
+        ("column split of l.csv", "leave out 'test' in the column split of l.csv"),
+        ("names of folders", "give --data the folder of the other images alone"),
+        ("parts of MNIST", "leave the part out by --set data.options.splits"),
+        ("", "do not declare them as test"),
+    ],
+)
+def test_a_declared_test_part_without_labels_is_said(origin, advice):
+    index = indexed(60, labels=["a", "b"] * 20 + [""] * 20, splits=["train"] * 40 + ["test"] * 20)
+    index = replace(index, origins={"split": origin} if origin else {})
+    parts = split(index, 0.2)
+    (warning,) = parts.warnings
+    assert "the 20 images of the declared test part have no label. Label these" in warning
+    assert advice in warning
+    with pytest.raises(UsageError, match=re.escape(warning)):
+        labeled_parts(index, parts)
+
+
+def test_labels_of_the_declared_test_part_alone_are_refused():
+    index = indexed(40, labels=[""] * 20 + ["a", "b"] * 10, splits=["train"] * 20 + ["test"] * 20)
+    with pytest.raises(UsageError, match="Declare some of them as train"):
+        labeled_parts(index, split(index, 0.2))
+
+
+@pytest.mark.parametrize("holdout", [0, 0.25])
+def test_a_holdout_beside_a_declared_test_part_is_said_to_change_nothing(holdout):
+    index = indexed(splits=["test"] * 20 + ["train"] * 80)
+    parts = split(index, holdout)
+    said = f"--holdout {holdout:g} changes nothing, because a test part is declared."
+    assert (parts.remarks, parts.warnings) == ((said,), ())
+    assert split(index, DataConfig().holdout).remarks == ()
 
 
 def test_unlabeled_images_are_for_training():

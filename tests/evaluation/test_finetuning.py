@@ -22,6 +22,7 @@ from ssl_kit.evaluation.finetuning import (
 )
 from ssl_kit.evaluation.finetuning_options import FineTuningConfig
 from ssl_kit.evaluation.pretrained import from_init
+from ssl_kit.plugins.evaluations.finetune import FineTune
 
 
 def colored(memory_dataset, n=40, broken=()):
@@ -85,6 +86,49 @@ def test_it_learns_colors(data, model, freeze):
     found = fine_tune(model, data, config(freeze=freeze, epochs=6, lr=0.05)).result
     assert found.main == "accuracy"
     assert found.metrics["accuracy"].value > 0.8
+
+
+@pytest.mark.parametrize(
+    ("options", "idle", "warning"),
+    [
+        (
+            {"freeze": "all"},
+            {"image_sizes": (16,), "policy": "strong", "layer_decay": 0.5},
+            "image_sizes, policy and layer_decay change nothing, because freeze=all trains the "
+            "head alone, on features that are computed once. Leave them out.",
+        ),
+        (
+            {"epochs": 2},
+            {"images": 8},
+            "images changes nothing, because epochs=2 sets the length. Leave it out.",
+        ),
+        (
+            {"balance": "weights"},
+            {"balance_beta": 0.5},
+            "balance_beta changes nothing, because balance=weights has no beta. Leave it out.",
+        ),
+    ],
+)
+def test_options_that_change_nothing_beside_others_are_named(
+    data, model, caplog, options, idle, warning
+):
+    plain, more = config(**options), config(**options, **idle)
+    FineTune(more).check(data)
+    FineTune(more).check(without_val(data))  # as of a label budget: nothing is said again
+    assert caplog.messages == [warning]
+    assert [*plain.idle()] == []
+    one, two = (fine_tune(model, data, each).classifier for each in (plain, more))
+    assert torch.equal(one.head.weight, two.head.weight)
+
+
+@pytest.mark.parametrize("freeze", ["none", "head-then-all", "last:1", "quartile"])
+@pytest.mark.parametrize("options", [{"layer_decay": 0.5}, {"policy": "default"}])
+def test_options_that_change_something_are_not_named(data, model, freeze, options):
+    plain, other = config(freeze=freeze, epochs=1), config(freeze=freeze, epochs=1, **options)
+    assert [*other.idle()] == []
+    one, two = (fine_tune(model, data, each).classifier for each in (plain, other))
+    pairs = zip(one.parameters(), two.parameters(), strict=True)
+    assert not all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize("balance", ["sampler", "weights", "effective", "logits", "focal"])

@@ -53,6 +53,17 @@ def test_a_missing_label_is_no_class(tmp_path, labels):
     assert index.targets is None
 
 
+def test_labels_that_are_taken_for_missing_are_counted(tmp_path):
+    images = RNG.random((3, 8, 8))
+    np.savez(tmp_path / "s.npz", images=images, labels=["DE", "FR", "NA"], groups=["-", "p", "q"])
+    assert Arrays(tmp_path / "s.npz").index.remarks == (
+        "1 image has the label 'NA', which is taken for missing. Give it another name if it is a "
+        "class.",
+        "1 image has the group '-', which is taken for missing. Give it another name if it is a "
+        "group.",
+    )
+
+
 def test_numbers_of_which_one_is_missing_stay_numbers(tmp_path):
     np.savez(tmp_path / "s.npz", images=RNG.random((4, 8, 8)), labels=[0.5, 1.5, 2.5, np.nan])
     index = Arrays(tmp_path / "s.npz").index
