@@ -41,7 +41,7 @@ class WatchState:
     Attributes:
         initial: Measures before the first step.
         best_rank: Highest RankMe of the features so far.
-        best_retrieval: Highest view retrieval so far.
+        best_retrieval: Highest view retrieval since the first step.
         best_spread: Highest standard deviation of the projections since the first step.
         low: Number of successive measurements that showed a collapse.
         first_loss: Mean loss of the first epoch.
@@ -50,7 +50,7 @@ class WatchState:
 
     initial: dict[str, float] = field(default_factory=dict)
     best_rank: float = 0.0
-    best_retrieval: float = 0.0
+    best_retrieval: float = -1.0
     best_spread: float = 0.0
     low: int = 0
     first_loss: float | None = None
@@ -124,7 +124,6 @@ class Watch:
         state, width = self.state, min(width, len(self._pixels))
         if loss is None:
             state.initial, state.best_rank = dict(measures), measures["rankme_centered"]
-            state.best_retrieval = measures["view_retrieval"]
             state.verdict = COLLAPSED if self.all_equal else "OK"
             return state.verdict
         if state.first_loss is None:
