@@ -203,8 +203,9 @@ class EvaluationData:
     def limited(self, labeled: Positions) -> EvaluationData:
         """Returns the same data in which only some training and validation images have labels.
 
-        Features are shared, so that nothing is embedded twice. Where a class is in only one of the
-        two parts, all these images become training images and the validation part is empty.
+        Features are shared, so that nothing is embedded twice. Where labels are held back, and the
+        validation images that are left have fewer than two classes or one that no training image
+        has, all become training images and the validation part is empty.
 
         Args:
             labeled: Positions of training and validation images; see `draw_labels`.
@@ -212,7 +213,9 @@ class EvaluationData:
         train = np.intersect1d(self.splits.train, labeled)
         val = np.intersect1d(self.splits.val, labeled)
         labels = self.dataset.index.labels
-        if set(labels[train]) != set(labels[val]):
+        held_back = np.setdiff1d(self.splits.outside_test, labeled)
+        learned, validated = (set(labels[part].tolist()) - {-1} for part in (train, val))
+        if (labels[held_back] >= 0).any() and (len(validated) < 2 or validated - learned):
             train, val = np.union1d(train, val), val[:0]
         whole = self.whole or self.splits
         return replace(self, splits=Splits(train, val, self.splits.test), whole=whole)
