@@ -289,7 +289,8 @@ def prepare(
     field, dataset, config = open_images(model, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
     trained = None if allow_overlap else run_of(model)
-    labeled = EvaluationData(dataset, parts, field, -1, features, *seen_by(trained))
+    seen = seen_by(trained, dataset=dataset)
+    labeled = EvaluationData(dataset, parts, field, -1, features, *seen)
     check_and_say(evaluations, labeled, strict)
     pool = parts.outside_test
     loaded, run = load_encoder(model, dataset, pool, encoder, image_size)
