@@ -9,7 +9,7 @@ from ..data.inspection import inspect_dataset
 from ..data.opening import open_dataset
 from ..data.splits import split
 from ..evaluation.data import EvaluationData
-from ..evaluation.requests import refusals
+from ..evaluation.refusals import refusals
 from ..nn.channel_names import spelled_alike
 from ..nn.checkpoints import facts_beside
 from ..reports.inspection import Understood

@@ -16,7 +16,9 @@ _SPLITS = {
     **dict.fromkeys(("eval", "evaluation"), "val"),
     **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout"), "test"),
 }
-_FOLDERS = dict.fromkeys(("label", "group", "split"), "names of folders")
+NAMES_OF_FOLDERS = "names of folders"
+"""What `Labeling.origins` says of what folders tell."""
+_FOLDERS = dict.fromkeys(("label", "group", "split"), NAMES_OF_FOLDERS)
 _FILLERS = r"(set|sets|data|dataset|split|part|images?|imgs?|pictures|samples)"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..core.errors import SslKitError
@@ -98,7 +99,7 @@ def _controls(run: Run, prepared: Prepared) -> list[Pretrained]:
     seed = run.config.seed if init == SCRATCH else 0
     random = from_init(SCRATCH, name, size, images, pool, seed, options)
     random = random if init == SCRATCH else replace(random, name=RANDOM)
-    measure_statistics(random, images, pool, data.domain)
+    measure_statistics(random, images, pool, data.domain, partial(data.note_unreadable, tell=False))
     if init == SCRATCH:
         return [random]
     try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import update_bn
 
@@ -10,7 +13,7 @@ from ..core.dataset import Dataset
 from ..core.domain import Domain
 from ..core.index import evenly_spaced
 from ..core.view import View
-from ..data.loader import ViewDataset, load
+from ..data.loader import Skipped, ViewDataset, load
 from ..data.order import Once
 from ..data.process import seeded
 from ..data.splits import Positions
@@ -24,7 +27,11 @@ _IMAGES, _BATCH = 512, 128
 
 
 def measure_statistics(
-    model: Pretrained, dataset: Dataset, pool: Positions, domain: Domain
+    model: Pretrained,
+    dataset: Dataset,
+    pool: Positions,
+    domain: Domain,
+    note: Callable[[Skipped, Positions], None] = lambda skipped, positions: None,
 ) -> None:
     """Gives random weights batch-norm statistics of training images, if these serve them better.
 
@@ -39,6 +46,7 @@ def measure_statistics(
         dataset: The images.
         pool: Positions of training images, of which up to 512 are taken, evenly spread.
         domain: Its policy "eval" makes the views.
+        note: Called with the unreadable images of each batch, and the positions of all images.
     """
     normalized = any(isinstance(layer, _BatchNorm) for layer in model.encoder.modules())
     size = min(_BATCH, len(pool))
@@ -51,9 +59,14 @@ def measure_statistics(
     images = ViewDataset(dataset, chosen, Renderer(domain.policies, views, dataset.channels, 0))
     device = choose_device()
     standardize = Standardize(model.statistics.mean, model.statistics.std, device)
-    batches = (standardize(raw.views[0]) for raw in load(images, Once(chosen, size), 0))
+
+    def batches() -> Iterator[Tensor]:
+        for raw in load(images, Once(chosen, size), 0):
+            note(raw.skipped, chosen)
+            yield standardize(raw.views[0])
+
     with seeded(0):  # dropout, if there is any
-        update_bn(batches, model.encoder.to(device))
+        update_bn(batches(), model.encoder.to(device))
     if _accuracy(model, dataset, chosen, domain) < before:
         model.encoder.load_state_dict(new)
 

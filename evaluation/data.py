@@ -17,6 +17,7 @@ from ..core.domain import Domain, Policy
 from ..core.index import Index
 from ..core.view import View
 from ..data.in_time import is_later
+from ..data.loader import Skipped
 from ..data.splits import Positions, Splits, labeled_parts
 from ..data.views import whole_image
 from ..training.finite import require_finite
@@ -25,6 +26,7 @@ from .grades import GradesConfig
 from .pretrained import Pretrained, embed, embed_views
 from .result import Result
 from .stored_features import stored
+from .unreadable import Unreadable
 
 if TYPE_CHECKING:
     from ..core.dataset import Transform
@@ -112,6 +114,7 @@ class EvaluationData:
         until: Positions of the first images that come after those that an encoder was pre-trained
             on, by the hash of the group, of groups whose earlier images alone it has seen.
         whole: The parts of which `splits` are a selection; None if they are not.
+        max_skip: Share of the images that may be unreadable; None for any.
     """
 
     dataset: Dataset
@@ -122,7 +125,9 @@ class EvaluationData:
     pretrained_on: frozenset[str] = frozenset()
     until: Mapping[str, Sequence[float]] = field(default_factory=dict)
     whole: Splits | None = None
+    max_skip: float | None = None
     _embedded: dict[int, _Embedded] = field(default_factory=dict, repr=False)
+    _unreadable: Unreadable = field(default_factory=Unreadable, repr=False)
 
     @property
     def parts(self) -> Splits:
@@ -170,6 +175,9 @@ class EvaluationData:
 
         Returns:
             (n, D) features, and the positions of the images that could be read.
+
+        Raises:
+            DataError: If too many cannot be read.
         """
         if id(model) not in self._embedded:  # it keeps the model, so that no other gets its id
             labeled = np.flatnonzero(self.dataset.index.labels >= 0)
@@ -191,20 +199,42 @@ class EvaluationData:
         Returns:
             (n, D) features, and the positions of the images that could be read.
         """
-        return embed(model, self.dataset, positions, self.domain, self.workers)[:2]
+        features, rows, skipped = embed(model, self.dataset, positions, self.domain, self.workers)
+        self.note_unreadable(skipped, positions)
+        return features, rows
 
     def embed_views(
         self, model: Pretrained, positions: Positions, views: int
     ) -> NDArray[np.float32]:
         """Embeds several random views of each image: (n, views, D) of those that can be read."""
         requests = (View(model.image_size),) * views
-        return embed_views(model, self.dataset, positions, self.domain, requests, self.workers)[0]
+        images = (self.dataset, positions, self.domain)
+        features, _, skipped = embed_views(model, *images, requests, self.workers)
+        self.note_unreadable(skipped, positions)
+        return features
+
+    def note_unreadable(self, skipped: Skipped, positions: Positions, tell: bool = True) -> None:
+        """Counts unreadable images, each once for all encoders, and warns of those that are new.
+
+        Args:
+            skipped: Name of each unreadable image, and the reason.
+            positions: Of the images that were read or are still to be read.
+            tell: Whether to warn now, or at the next call that does.
+
+        Raises:
+            DataError: If there are more than `max_skip` of these and all labeled images.
+        """
+        if skipped or self._unreadable.has_untold:
+            labeled = np.flatnonzero(self.dataset.index.labels >= 0)
+            images = len(np.union1d(labeled, positions))
+            self._unreadable.note(skipped, images, self.max_skip, tell)
 
     def limited(self, labeled: Positions) -> EvaluationData:
         """Returns the same data in which only some training and validation images have labels.
 
-        Features are shared, so that nothing is embedded twice. Where a class is in only one of the
-        two parts, all these images become training images and the validation part is empty.
+        Features are shared, so that nothing is embedded twice. Where labels are held back, and the
+        validation images that are left have fewer than two classes or one that no training image
+        has, all become training images and the validation part is empty.
 
         Args:
             labeled: Positions of training and validation images; see `draw_labels`.
@@ -212,7 +242,9 @@ class EvaluationData:
         train = np.intersect1d(self.splits.train, labeled)
         val = np.intersect1d(self.splits.val, labeled)
         labels = self.dataset.index.labels
-        if set(labels[train]) != set(labels[val]):
+        held_back = np.setdiff1d(self.splits.outside_test, labeled)
+        learned, validated = (set(labels[part].tolist()) - {-1} for part in (train, val))
+        if (labels[held_back] >= 0).any() and (len(validated) < 2 or validated - learned):
             train, val = np.union1d(train, val), val[:0]
         whole = self.whole or self.splits
         return replace(self, splits=Splits(train, val, self.splits.test), whole=whole)

@@ -32,7 +32,7 @@ def training_views(
 ) -> Iterator[tuple[list[Tensor], NDArray[np.int64]]]:
     """Yields batches without end, in a new order in each epoch.
 
-    Images that cannot be read are left out.
+    Images that cannot be read are left out and counted; see `EvaluationData.note_unreadable`.
 
     Args:
         model: Its statistics standardize the views.
@@ -43,6 +43,9 @@ def training_views(
         seed: Random seed of the order and of the views.
         order: Another order of the images.
 
+    Raises:
+        DataError: If too many images cannot be read.
+
     Yields:
         The views, (B, C, H, W) each, on the device, and the positions (B,) of their images.
     """
@@ -52,6 +55,7 @@ def training_views(
     images, workers = ViewDataset(data.dataset, rows, renderer), choose_workers(data.workers)
     batches = order or Stream(rows, min(batch_size, len(rows)), seed)
     for raw in load(images, batches, workers, device.type == "cuda"):
+        data.note_unreadable(raw.skipped, rows, tell=False)  # the next predictions warn of all
         skipped = {key for key, _ in raw.skipped}  # another image stands in its place
         kept = [n for n, i in enumerate(raw.indices.tolist()) if index.key(i) not in skipped]
         if len(kept) >= min(2, len(rows)):

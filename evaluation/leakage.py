@@ -2,45 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from ..core.dataset import Dataset
 from ..core.errors import UsageError
 from ..data.counting import agree, plural
+from ..data.layouts import NAMES_OF_FOLDERS, split_named
 from ..training.manifest import trained_on
 from ..training.run import Run
+from ..training.seen import Seen, between, seen_in
 from .data import EvaluationData, after
 from .evaluation import Evaluation
 
 
-def groups_of(*runs: Run | None) -> frozenset[str]:
-    """Returns hashes of the groups that any of some runs, or its start, was pre-trained on."""
-    return frozenset(group for part in _parts(*runs) for group in part["groups"])
+def groups_of(*runs: Run | None, dataset: Dataset | None = None) -> frozenset[str]:
+    """Returns hashes of the groups that any of some runs, or its start, was pre-trained on.
+
+    Args:
+        runs: The runs; None is left out.
+        dataset: Adds the hashes that these groups have in this dataset, whose folder may be above
+            or below that of the run; see `seen_in`.
+    """
+    return frozenset(group for part in _parts(runs, dataset) for group in part.groups)
 
 
-def _parts(*runs: Run | None) -> list[Mapping[str, Any]]:
-    return [part for run in runs if run for part in trained_on(run.read_json("manifest.json"))]
+def _parts(runs: Iterable[Run | None], dataset: Dataset | None) -> list[Seen]:
+    place = (dataset.index, dataset.path) if dataset else ()
+    manifests = [run.read_json("manifest.json") for run in runs if run]
+    return [seen_in(part, *place) for manifest in manifests for part in trained_on(manifest)]
 
 
-def until_of(*runs: Run | None) -> dict[str, Sequence[float]]:
+def until_of(*runs: Run | None, dataset: Dataset | None = None) -> dict[str, list[float]]:
     """Returns where what no run was pre-trained on begins, by the group's hash.
 
     Groups that a run was pre-trained on as a whole are left out.
+
+    Args:
+        runs: The runs; None is left out.
+        dataset: See `groups_of`.
     """
-    pairs = [(part["groups"], part.get("until", {})) for part in _parts(*runs)]
-    whole = {group for groups, until in pairs for group in groups if group not in until}
-    latest: dict[str, Sequence[float]] = {}
-    for _, until in pairs:
-        for group in until.keys() - whole:
-            latest[group] = max(latest.get(group, until[group]), until[group])
+    parts = _parts(runs, dataset)
+    whole = {group for part in parts for group in part.groups if group not in part.until}
+    latest: dict[str, list[float]] = {}
+    for part in parts:
+        for group in part.until.keys() - whole:
+            latest[group] = max(latest.get(group, part.until[group]), part.until[group])
     return latest
 
 
-def seen_by(*runs: Run | None) -> tuple[frozenset[str], dict[str, Sequence[float]]]:
+def seen_by(
+    *runs: Run | None, dataset: Dataset | None = None
+) -> tuple[frozenset[str], dict[str, list[float]]]:
     """Returns what some runs were pre-trained on: see `groups_of` and `until_of`."""
-    return groups_of(*runs), until_of(*runs)
+    return groups_of(*runs, dataset=dataset), until_of(*runs, dataset=dataset)
 
 
 def refuse_overlap(
@@ -59,7 +74,7 @@ def refuse_overlap(
         UsageError: If there are any, or none can be found because the groups of the same images
             were declared in another way, and that was not allowed.
     """
-    trained, until, asked = groups_of(run), until_of(run), list(evaluations)
+    (trained, until), asked = seen_by(run, dataset=data.dataset), list(evaluations)
     index = data.dataset.index
     if not allow:
         _refuse_other_groups(run, data.dataset)
@@ -100,13 +115,21 @@ def _refuse_other_groups(run: Run, dataset: Dataset) -> None:
     Their hashes then have nothing in common, so that no overlap would be found. Two tables may
     declare the same groups: they differ only if no group is found again.
     """
-    manifest = run.read_json("manifest.json")
-    then, trained = manifest.get("groups_from"), frozenset(manifest["groups"])
-    now = dataset.index.origins.get("group", "")
-    if then in (None, now) or not _is_same_place(run.config.data.path, dataset.path):
+    manifest, index = run.read_json("manifest.json"), dataset.index
+    then, now = manifest.get("groups_from"), index.origins.get("group", "")
+    before = run.config.data.path
+    folders = between(before, dataset.path) if before and Path(before).exists() else None
+    if then is None or folders is None:
         return
-    lost = trained - dataset.index.group_hashes()
-    if lost == trained or (lost and not (then and now)):
+    found = seen_in(manifest, index, dataset.path).groups & index.group_hashes()
+    lost = len(manifest["groups"]) - len(found)
+    if then == now and not found and _may_be_others(then, folders[0]):
+        raise UsageError(
+            f"Groups are {then}, and '{dataset.path}' is not the folder of pre-training "
+            f"('{before}'), so that an overlap cannot be excluded. Give the same --data, or say "
+            "--allow-overlap."
+        )
+    if then != now and (not found or (lost and not (then and now))):
         raise UsageError(
             f"The groups are not those of pre-training ({then or 'none'} then, {now or 'none'} "
             "now), so that an overlap cannot be excluded. Give the same --labels or --layout, or "
@@ -114,9 +137,12 @@ def _refuse_other_groups(run: Run, dataset: Dataset) -> None:
         )
 
 
-def _is_same_place(before: str, now: Path) -> bool:
-    """Tells whether one of two existing paths is the other or inside it."""
-    if not before or now == Path() or not Path(before).exists():
-        return False
-    paths = Path(before).resolve(), now.resolve()
-    return paths[0].is_relative_to(paths[1]) or paths[1].is_relative_to(paths[0])
+def _may_be_others(origin: str, folders: str) -> bool:
+    """Tells whether groups have other names if the folders are read from a place above or below.
+
+    Args:
+        origin: How the groups were found.
+        folders: Those between the two places; folders of parts, such as "test", change no name.
+    """
+    from_folders = origin == NAMES_OF_FOLDERS or origin.startswith("--layout")
+    return from_folders and not all(split_named(name) for name in folders.split("/"))

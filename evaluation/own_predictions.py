@@ -13,6 +13,7 @@ from ..core.config import Config
 from ..core.errors import UsageError, did_you_mean
 from ..data.splits import Positions
 from ..training.layers import expand
+from ..training.seen import seen_in
 from .beside_start import keep
 from .data import EvaluationData, in_groups
 from .evaluation import Evaluation
@@ -34,12 +35,14 @@ class OwnPredictions(Evaluation):
 
     def __init__(self, run: TunedRun) -> None:
         super().__init__(Config())
-        self._run, self._learned = run, set(run.read_json("manifest.json")["groups"])
+        self._run = run
 
     def tested(self, data: EvaluationData) -> Positions:
         """Returns the positions of all labeled images whose groups were not learned from."""
-        labeled = np.flatnonzero(data.dataset.index.labels >= 0)
-        return labeled[~in_groups(data.dataset.index, labeled, self._learned)]
+        index, manifest = data.dataset.index, self._run.read_json("manifest.json")
+        learned = seen_in(manifest, index, data.dataset.path).groups
+        labeled = np.flatnonzero(index.labels >= 0)
+        return labeled[~in_groups(index, labeled, learned)]
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Predicts each image once.

@@ -15,6 +15,7 @@ from ..core.discovery import domains
 from ..core.errors import RunError, UsageError
 from ..data.opening import open_dataset
 from ..data.process import show_log
+from ..data.said import each_said_once
 from ..data.splits import split
 from ..training.engine import Stopped
 from ..training.layers import expand, merge
@@ -156,7 +157,7 @@ def run_recipe(request: Request, out: Path, draw: Draw, progress: Progress) -> d
         RunError: If no pre-training has the weights that it starts from.
         KeyboardInterrupt: If it is interrupted; the message says how to go on.
     """
-    with exclusive(out):
+    with exclusive(out), each_said_once():
         request.save(out)
         with measured(out / _USED):
             request.check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from ..core.config import validate
 from ..core.dataset import Dataset
 from ..core.discovery import domains, evaluations
 from ..core.domain import Domain
-from ..core.errors import SslKitError, UsageError
+from ..core.errors import UsageError
 from ..data.earlier import OpenedLike, for_other_images, open_as_trained, open_like
 from ..data.inspection import AT_START, inspect_dataset
 from ..data.opening import DataConfig, open_dataset
+from ..data.said import unsaid
 from ..data.splits import split
 from ..nn.checkpoints import facts_beside
 from ..training.layers import expand, merge, refuse_strays
@@ -177,29 +179,10 @@ def choose(
     return chosen
 
 
-def refusals(data: EvaluationData) -> dict[str, str]:
-    """Tells which evaluations these images and labels allow, with default options.
-
-    Returns:
-        By the name of each evaluation, why it refuses them; "" if it can be asked.
-    """
-    reasons = {}
-    for name in evaluations:
-        try:
-            kind: type[Evaluation] = evaluations[name]
-            needed = [key for key, f in kind.Config.model_fields.items() if f.is_required()]
-            if needed:
-                reasons[name] = f"It needs --set {name}.{needed[0]}=..."
-                continue
-            kind(kind.Config()).check(data)
-            reasons[name] = ""
-        except SslKitError as error:
-            reasons[name] = str(error)
-    return reasons
-
-
 def check_and_say(chosen: Iterable[Evaluation], data: EvaluationData, strict: bool = False) -> None:
-    """Checks that evaluations can use the data, and logs what was assumed of the images.
+    """Checks that evaluations can use the data, and logs what looks wrong or was assumed.
+
+    It looks at the pixels of up to 64 images, as a training does before it starts.
 
     Args:
         chosen: The evaluations.
@@ -207,14 +190,17 @@ def check_and_say(chosen: Iterable[Evaluation], data: EvaluationData, strict: bo
         strict: Refuse images in which something looks wrong.
 
     Raises:
+        DataError: If none of the images looked at can be read.
         UsageError: If one of the evaluations cannot use the data, or if `strict` refuses them.
     """
-    if strict:
-        inspect_dataset(data.dataset, data.splits, AT_START).refuse_warnings()
     for evaluation in chosen:
         evaluation.check(data)
-    for remark in (*data.dataset.index.remarks, *data.splits.remarks):
-        _log.warning(remark)
+    facts = inspect_dataset(data.dataset, data.splits, AT_START)
+    if strict:
+        facts.refuse_warnings()
+    remarks = (*data.dataset.index.remarks, *data.splits.remarks)
+    for sentence in unsaid((*facts.warnings, *remarks)):
+        _log.warning(sentence)
 
 
 @dataclass(frozen=True)
@@ -289,12 +275,15 @@ def prepare(
     field, dataset, config = open_images(model, domain, data, labels, holdout, settings)
     parts = split(dataset.index, config.holdout)
     trained = None if allow_overlap else run_of(model)
-    labeled = EvaluationData(dataset, parts, field, -1, features, *seen_by(trained))
+    seen = seen_by(trained, dataset=dataset)
+    skip = config.max_skip
+    labeled = EvaluationData(dataset, parts, field, -1, features, *seen, max_skip=skip)
     check_and_say(evaluations, labeled, strict)
     pool = parts.outside_test
     loaded, run = load_encoder(model, dataset, pool, encoder, image_size)
     if model == "scratch":
-        measure_statistics(loaded, dataset, pool, field)
+        note = partial(labeled.note_unreadable, tell=False)
+        measure_statistics(loaded, dataset, pool, field, note)
     origin = run or run_around(model)
     shared = refuse_overlap(origin, labeled, allow_overlap, evaluations) if origin else 0
     return Prepared(loaded, run, labeled, config, shared)

@@ -31,8 +31,9 @@ def stored(
     """Reads features from a folder, or computes them and keeps them there.
 
     A file belongs to one encoder, image size and list of images. To notice changes of the images,
-    of the options of their reader and of the domain, 32 images are embedded again: if their
-    features differ, all features are computed again. A change of a few images may be overlooked.
+    of the options of their reader and of the domain, 32 images are embedded again, and those that
+    could not be read: if their features differ, all features are computed again. A change of a few
+    images may be overlooked.
 
     Args:
         folder: Has one file for each encoder and dataset, of (n, D) float32.
@@ -43,7 +44,7 @@ def stored(
     """
     file = folder / f"{_name(model, dataset, positions)}.npz"
     kept = _read(file)
-    if kept is not None and _is_valid(kept, embed):
+    if kept is not None and _is_valid(kept, positions, embed):
         return kept
     features, rows = embed(positions)
     buffer = io.BytesIO()
@@ -73,12 +74,15 @@ def _read(file: Path) -> _Features | None:
         return None
 
 
-def _is_valid(kept: _Features, embed: Callable[[Positions], _Features]) -> bool:
+def _is_valid(
+    kept: _Features, positions: Positions, embed: Callable[[Positions], _Features]
+) -> bool:
     features, rows = kept
     if not len(rows):
         return False
     checked = evenly_spaced(len(rows), _CHECKED)
-    again, readable = embed(rows[checked])
+    unreadable = np.setdiff1d(positions, rows)  # they are counted anew, and may be repaired
+    again, readable = embed(np.union1d(rows[checked], unreadable))
     tolerance = 1e-3 * float(features[checked].std())  # threads and devices differ slightly
     return np.array_equal(readable, rows[checked]) and np.allclose(
         again, features[checked], rtol=0, atol=tolerance

@@ -19,6 +19,7 @@ from ..data.splits import labeled_parts
 from ..nn.checkpoints import folders_of
 from .engine import process_count
 from .run import Run
+from .seen import path_of
 from .setup import Setup
 
 _RECORDED = ("ssl-kit", "torch", "torchvision", "timm", "albumentations", "accelerate", "numpy")
@@ -132,7 +133,7 @@ def seen_by_weights(init: str) -> list[dict[str, Any]]:
         return []
     try:
         earlier = trained_on(json.loads(file.read_text(encoding="utf-8")))
-        return [{"groups": p["groups"], "until": p.get("until", {})} for p in earlier]
+        return [short(part) for part in earlier]
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(
             f"'{file}' is damaged, so that it is not known which images '{init}' was trained on. "
@@ -148,9 +149,18 @@ def trained_on(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
     Returns:
         Mappings with the hashes of `groups`, and with `until`, where those of them end that were
-        trained on in part.
+        trained on in part. See `seen.seen_in` for what these are in another folder.
     """
     return [manifest, *manifest.get("started_from", ())]
+
+
+def short(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a later run's manifest keeps of one of `trained_on`.
+
+    Raises:
+        KeyError: If it has no groups.
+    """
+    return {"groups": part["groups"], "until": part.get("until", {}), "path": path_of(part)}
 
 
 def _why_no_evaluation(setup: Setup) -> str:

@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 
 from ..data.inspection import summary
 from ..data.process import show_log
+from ..data.said import unsaid
 
 if TYPE_CHECKING:
     from ..data.inspection import Inspection
@@ -62,11 +63,12 @@ class Progress:
     def understood(self, facts: Inspection) -> None:
         """Prints in short what was understood of the images, and warns of what looks wrong."""
         self.say(summary(facts))
-        for remark in facts.remarks:
+        for remark in unsaid(facts.remarks):
             self._console.print(f"Note: {remark}", soft_wrap=True)
-        for warning in facts.warnings:
+        warnings = unsaid(facts.warnings)
+        for warning in warnings:
             self.warn(f"Warning: {warning}")
-        if facts.warnings and facts.looked_at < facts.images:
+        if warnings and facts.looked_at < facts.images:
             self.say(
                 f"The pixels of {facts.looked_at} images were looked at; 'ssl-kit inspect' "
                 "looks at more."

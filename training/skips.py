@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..core.errors import RunError
-from ..data.counting import plural
 from ..data.loader import Skipped
+from ..data.skipped import too_many
 from .run import Run
 
 
@@ -35,10 +35,6 @@ class Skips:
                 self.keys.add(key)
                 self._run.append(self._run.skipped, {"key": key, "reason": reason})
         if skipped and len(self.keys) > self._share * self._images:
-            key, reason = skipped[0]
-            raise RunError(
-                f"{len(self.keys)} of {plural(self._images, 'image')} are unreadable, more than "
-                "--max-skip "
-                f"{self._share:g} allows; the first: '{key}': {reason}. All are listed in "
-                f"{self._run.skipped}. Repair or remove them, or raise --max-skip."
-            )
+            counts = len(self.keys), self._images, self._share
+            listed = str(self._run.skipped)
+            raise RunError(too_many(*counts, skipped[0], "--max-skip", listed))

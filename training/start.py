@@ -21,6 +21,7 @@ from .manifest import seen_by_weights
 from .progress import Progress
 from .resume import changes_since, warn_of_unfinished
 from .run import Run
+from .seen import seen_in
 from .setup import Setup, build, resolve
 
 
@@ -79,9 +80,9 @@ def start(
 
 
 def _warn_of_seen_test_images(setup: Setup, progress: Progress) -> None:
-    parts = seen_by_weights(setup.config.encoder.init)
-    seen = {group for part in parts for group in part["groups"]}
-    if shared := seen & setup.dataset.index.group_hashes(setup.splits.test):
+    parts, index = seen_by_weights(setup.config.encoder.init), setup.dataset.index
+    seen = {group for p in parts for group in seen_in(p, index, setup.dataset.path).groups}
+    if shared := seen & index.group_hashes(setup.splits.test):
         progress.warn(
             f"Warning: the initial weights were trained on {plural(len(shared), 'group')} of the "
             "test part, so that evaluations of this run will be refused. Start from weights that "

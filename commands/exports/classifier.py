@@ -25,7 +25,7 @@ from ...evaluation.requests import Prepared
 from ...evaluation.side_by_side import SideBySide
 from ...evaluation.tuned import open_run
 from ...reports.words import plural
-from ...training.manifest import environment
+from ...training.manifest import environment, short, trained_on
 from ...training.progress import Progress
 from .common import timm_config, write_json
 
@@ -110,12 +110,13 @@ def _manifest(prepared: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns where the classifier comes from, and hashes of all groups that it learned from."""
     parts, index, run = prepared.data.parts, prepared.data.dataset.index, prepared.run
     groups = index.group_hashes(np.concatenate([parts.train, parts.val]))
-    before = groups_of(run)
+    before = trained_on(run.read_json("manifest.json")) if run else []
     kept = ("command", "initial_weights", "versions", "data")
     return {
         **{key: values[key] for key in kept if key in values},
         "groups_from": index.origins.get("group", ""),
-        "groups": sorted(groups | before),
+        "groups": sorted(groups | groups_of(run)),
+        "started_from": [short(part) for part in before],
     }
 
 

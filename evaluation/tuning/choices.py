@@ -26,6 +26,7 @@ from ...nn.checkpoints import facts_beside
 from ...nn.layers import has_batch_norm
 from ...training.engine import process_count
 from ...training.manifest import seen_by_weights
+from ...training.seen import seen_in
 from ...training.settings import RunConfig, TrainConfig
 from ...training.setup import initial_encoder, pool_of
 from .request import Request
@@ -109,8 +110,9 @@ def _why_no_labels(dataset: Dataset, splits: Splits) -> str:
 
 
 def _seen_groups(init: str, dataset: Dataset, splits: Splits) -> tuple[int, int]:
-    seen = {group for part in seen_by_weights(init) for group in part["groups"]}
-    val, test = (len(seen & dataset.index.group_hashes(p)) for p in (splits.val, splits.test))
+    index, parts = dataset.index, seen_by_weights(init)
+    seen = {group for part in parts for group in seen_in(part, index, dataset.path).groups}
+    val, test = (len(seen & index.group_hashes(p)) for p in (splits.val, splits.test))
     return val, test
 
 

@@ -123,7 +123,7 @@ def _of_images(
     shown = {
         "understood": understood(EvaluationData(dataset, splits, domain)),
         "sheet": sections.sheet(run, dataset, domain),
-        "leak": sections.leak(manifest, dataset.index, splits),
+        "leak": sections.leak(manifest, dataset.index, splits, dataset.path),
     }
     if not run.encoder.is_file():
         reason = "The run has no encoder yet. The map and the neighbors are left out."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from ...data.splits import Positions, Splits
 from ...data.views import Renderer, changed
 from ...training.manifest import trained_on
 from ...training.run import Run
+from ...training.seen import seen_in
 from ..sheet import shown_sentence, with_content
 from ..steps import step_text
 from ..words import held_out_statement, unchecked_statement
@@ -248,9 +250,22 @@ class Leak:
     bad: bool
 
 
-def leak(manifest: Mapping[str, Any], index: Index | None, splits: Splits | None) -> Leak:
-    """Compares the groups that the run was trained on with those of the test set."""
-    trained = {group for part in trained_on(manifest) for group in part.get("groups", ())}
+def leak(
+    manifest: Mapping[str, Any],
+    index: Index | None,
+    splits: Splits | None,
+    path: Path | None = None,
+) -> Leak:
+    """Compares the groups that the run was trained on with those of the test set.
+
+    Args:
+        manifest: Of the run.
+        index: Of the images.
+        splits: Their parts.
+        path: Their file or folder, which may be above or below that of the run.
+    """
+    parts = [part for part in trained_on(manifest) if "groups" in part]
+    trained = {group for part in parts for group in seen_in(part, index, path).groups}
     if index is None or splits is None:
         return Leak(unchecked_statement(len(trained)), bad=False)
     tested = index.group_hashes(splits.test) if len(splits.test) else set()

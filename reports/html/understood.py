@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ...data.inspection import inspect_dataset
 from ...evaluation.data import EvaluationData
-from ...evaluation.requests import refusals
+from ...evaluation.refusals import refusals
 from ..inspection import channel_rows, class_rows, evaluation_sentences, fact_rows
 from .facts import scrub
 

@@ -295,14 +295,36 @@ def test_features_of_fewer_labels_serve_the_whole(embedded, monkeypatch):
     assert data.features(model).features is few.features
 
 
-def test_few_labels_are_validated_on_only_if_both_parts_have_all_classes(embedded):
+def test_few_labels_are_validated_on_only_if_two_classes_were_learned_and_validated(embedded):
     data, _ = embedded
     labels, parts = data.dataset.index.labels, data.parts
     one_of_each = [part[labels[part] == k][0] for part in (parts.train, parts.val) for k in (0, 1)]
     both = data.limited(np.array(one_of_each)).parts
     assert (len(both.train), len(both.val)) == (2, 2)
-    lacking = data.limited(np.array(one_of_each[:3])).parts
-    assert (len(lacking.train), len(lacking.val)) == (3, 0)
+    for lacking in (one_of_each[:3], one_of_each[1:]):
+        parts = data.limited(np.array(lacking)).parts
+        assert (len(parts.train), len(parts.val)) == (3, 0)
+
+
+def test_a_class_that_is_only_trained_on_does_not_end_the_validation(memory_dataset):
+    labels = ["a", "b"] * 20 + ["rare"]
+    images = [np.zeros((8, 8, 1), np.uint8)] * 41
+    dataset = memory_dataset(images, labels=labels)
+    data = EvaluationData(dataset, split(dataset.index, 0.25), domains["natural"])
+    known = data.parts.outside_test
+    assert data.limited(known).parts.val.tolist() == data.parts.val.tolist()
+    assert len(data.limited(known[known != known[0]]).parts.val)
+
+
+def test_all_labels_of_a_budget_are_those_of_the_whole(memory_dataset):
+    parts = ["train"] * 8 + ["val"] * 4 + ["test"] * 4
+    labels = ["a", "b"] * 4 + ["c", "a", "c", "b"] + ["a", "b"] * 2  # c is validated on only
+    images = [np.zeros((8, 8, 1), np.uint8)] * 16
+    dataset = memory_dataset(images, labels=labels, splits=parts)
+    data = EvaluationData(dataset, split(dataset.index, 0), domains["natural"])
+    whole = data.limited(data.parts.outside_test)
+    assert whole.parts.val.tolist() == data.parts.val.tolist()
+    assert whole.whole is not None  # evaluations that make parts of their own refuse it
 
 
 def test_labels_of_test_images_are_not_bought(embedded):
