@@ -391,7 +391,8 @@ def test_a_verdict_on_an_arm_that_was_still_improving_is_marked(ask):
 
 @pytest.mark.parametrize("groups", [5, 6])
 def test_below_six_groups_there_is_no_verdict(ask, groups):
-    values = judged(ask, ours=made_up(0.5, groups=groups), theirs=made_up(0, groups=groups))
+    theirs = made_up(0, groups=groups, start=9)
+    values = judged(ask, ours=made_up(0.5, groups=groups), theirs=theirs)
     (found,) = values["differences"]
     assert found["verdict"] == ("helps" if groups == 6 else "no verdict")
     assert (found["p_value"] is None) == (groups == 5)
