@@ -199,4 +199,5 @@ def _check_alike(result: Result, first: Result, cell: Cell) -> None:
 
 def _line(cell: Cell, result: Result) -> str:
     value = result.metrics[result.main].value if result.main in result.metrics else float("nan")
-    return f"{cell.text}: {result.main} {100 * value:.1f} ({result.details['seconds']:.0f} s)"
+    judged = f" {result.main} {100 * value:.1f}" if result.main else ""
+    return f"{cell.text}:{judged} ({result.details['seconds']:.0f} s)"

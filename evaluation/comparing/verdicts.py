@@ -55,6 +55,7 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
         "evaluation": asked.evaluation,
         "budget_unit": asked.asked.budget_unit,
         "main": next((result.main for result in means.values()), ""),
+        "unit": next((result.unit for result in means.values()), "image"),
         "seeds": asked.seeds,
         "budgets": [_budget(results, budget) for budget in asked.budgets],
         "arms": [_arm(arm, asked.evaluation, models) for arm in asked.arms],

@@ -92,6 +92,7 @@ def at_budgets(
         labels=used,
         grades=first.details["repeats"][0].get("grades", []),
         positive=first.positive,
+        unit=first.unit,
         remarks=[_FEW_DRAWS] if config.repeats < 3 else [],
     )
 
