@@ -16,6 +16,7 @@ from ..training.step import TrainingStep as TrainingStep
 from ..training.step import mean_loss as mean_loss
 from ..training.work import counted as counted
 from .budgets import draw_labels as draw_labels
+from .budgets import naming_draw as naming_draw
 from .calibration import measure_statistics as measure_statistics
 from .class_counts import main_metric as main_metric
 from .class_counts import rarest as rarest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 from ..core.errors import UsageError
 from ..core.index import Index
 from ..data.splits import Positions
+
+_LARGER = "Choose a larger budget."
 
 
 def draw_labels(
@@ -22,7 +26,8 @@ def draw_labels(
         among: Positions of the labeled images outside of the test part.
         budget: An int is a number of images of each class: one of a group before a second of any,
             and all of a class that has fewer. A float is a share of the groups of each class, at
-            least one, with all their images; a group belongs to the class that most of it has.
+            least one, with all their images; a group belongs to the class that most of it has. A
+            class that no group belongs to gets at least one group that holds images of it.
         seed: Of the draw.
         by_class: Whether each class has its own draw; otherwise all images are drawn as one class,
             and need none.
@@ -49,6 +54,21 @@ def draw_labels(
     return among[rows]
 
 
+@contextmanager
+def naming_draw(budget: str, draw: str) -> Iterator[None]:
+    """Names a draw of labels where an evaluation refuses it, and advises a larger budget.
+
+    Args:
+        budget: The label budget.
+        draw: Which draw of it, such as "seed 2".
+    """
+    try:
+        yield
+    except UsageError as error:
+        text = str(error).removesuffix(f" {_LARGER}")  # of a draw among these labels
+        raise UsageError(f"Budget {budget}, {draw}: {text} {_LARGER}") from error
+
+
 def _of_each_class(
     labels: NDArray[Any], groups: NDArray[Any], k: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
@@ -73,13 +93,22 @@ def _occurrence(codes: NDArray[Any]) -> NDArray[np.int64]:
 def _of_groups(
     labels: NDArray[Any], groups: NDArray[Any], share: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Takes a share of the groups of each class, rounded to the nearest number above 0."""
+    """Takes a share of the groups of each class, rounded to the nearest number above 0.
+
+    Of each class the group that is drawn first is taken at any share, so that a draw also has the
+    classes that are the majority of no group, and a larger share contains a smaller one.
+    """
     names, codes = np.unique(groups, return_inverse=True)
     counts = np.zeros((len(names), labels.max() + 1), dtype=np.int64)
     np.add.at(counts, (codes, labels), 1)
     most = counts.argmax(axis=1)
-    taken = []
+    drawn_from = np.zeros(len(names))  # the smallest share at which a group is drawn
+    taken = np.zeros(len(names), dtype=bool)
     for label in np.unique(most):
         of_class = rng.permutation(np.flatnonzero(most == label))
-        taken.append(of_class[: max(1, round(share * len(of_class)))])
-    return np.flatnonzero(np.isin(codes, np.concatenate(taken)))
+        drawn_from[of_class[1:]] = (np.arange(1, len(of_class)) + 0.5) / len(of_class)
+        taken[of_class[: max(1, round(share * len(of_class)))]] = True
+    for label in np.unique(labels):
+        holders = np.flatnonzero(counts[:, label])
+        taken[holders[drawn_from[holders].argmin()]] = True
+    return np.flatnonzero(taken[codes])

@@ -75,6 +75,11 @@ class Result:
         return asked
 
     @property
+    def unit(self) -> str:
+        """What the predictions are of, and the rows of classes count: "image", "bag"."""
+        return str(self._repeats[0].get("unit", "image"))
+
+    @property
     def _repeats(self) -> Sequence[Mapping[str, Any]]:
         repeats: Sequence[Mapping[str, Any]] = self.details.get("repeats", [self.details])
         return repeats

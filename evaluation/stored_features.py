@@ -30,10 +30,10 @@ def stored(
 ) -> _Features:
     """Reads features from a folder, or computes them and keeps them there.
 
-    A file belongs to one encoder, image size and list of images. To notice changes of the images,
-    of the options of their reader and of the domain, 32 images are embedded again, and those that
-    could not be read: if their features differ, all features are computed again. A change of a few
-    images may be overlooked.
+    A file belongs to one encoder, image size and list of images, and to the options of their reader
+    where these are not the defaults. To notice changes of the images and of the domain, 32 images
+    are embedded again, and those that could not be read: if their features differ, all features are
+    computed again. A change of a few images may be overlooked.
 
     Args:
         folder: Has one file for each encoder and dataset, of (n, D) float32.
@@ -62,6 +62,8 @@ def _name(model: Pretrained, dataset: Dataset, positions: Positions) -> str:
     facts = kind, model.image_size, model.channels, model.statistics.mean, model.statistics.std
     digest.update(repr(facts).encode())
     digest.update(positions.tobytes())
+    options = dataset.options.model_dump_json(exclude_defaults=True)
+    digest.update(b"" if options == "{}" else options.encode())  # files of before stay valid
     return digest.hexdigest()[:16]
 
 

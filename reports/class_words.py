@@ -15,12 +15,13 @@ LEARNED_SINCE = (
 )
 
 
-def main_metric_reason(main: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def main_metric_reason(main: str, rows: Sequence[Mapping[str, Any]], unit: str = "image") -> str:
     """Says why the balanced accuracy is the main metric, as a sentence; "" if another one is.
 
     Args:
         main: Name of the main metric.
-        rows: Name and number of test images of each class.
+        rows: Name and number of test images, or of what else is predicted, of each class.
+        unit: What is predicted: "image", "bag".
     """
     if main.partition("@")[0] != "balanced_accuracy" or not rows:
         return ""
@@ -28,30 +29,32 @@ def main_metric_reason(main: str, rows: Sequence[Mapping[str, Any]]) -> str:
     share = f"{100 * largest['images'] / sum(row['images'] for row in rows):.0f} %"
     return (
         "The main metric is the balanced accuracy (the mean recall of the classes), because the "
-        f"classes are very unequal: {share} of the test images are '{largest['class']}', so that "
-        f"predicting it for every image has an accuracy of {share}."
+        f"classes are very unequal: {share} of the test {unit}s are '{largest['class']}', so that "
+        f"predicting it for every {unit} has an accuracy of {share}."
     )
 
 
-def constant_predictions(constant: Mapping[str, str]) -> list[str]:
+def constant_predictions(constant: Mapping[str, str], unit: str = "image") -> list[str]:
     """Says which encoders predict one class for every test image, a sentence each.
 
     Args:
         constant: That class, by the name of the encoder; "" if there is none.
+        unit: What is predicted: "image", "bag".
     """
     return [
-        f"'{name}' predicts '{predicted}' for every test image."
+        f"'{name}' predicts '{predicted}' for every test {unit}."
         for name, predicted in constant.items()
         if predicted
     ]
 
 
-def positive_class(name: str, sensitivity: float | None = None) -> str:
+def positive_class(name: str, sensitivity: float | None = None, unit: str = "image") -> str:
     """Says what the metrics of two classes refer to, in sentences; "" if there are more classes.
 
     Args:
         name: The positive class.
         sensitivity: The sensitivity on the validation images that was asked for; None if none was.
+        unit: What is predicted: "image", "bag".
     """
     if not name:
         return ""
@@ -62,7 +65,7 @@ def positive_class(name: str, sensitivity: float | None = None) -> str:
     return (
         f"The positive class of AUROC, AUPRC, sensitivity and specificity is '{name}'. Sensitivity "
         "and specificity are at a threshold of its probability that was chosen on the validation "
-        f"images{wanted}{otherwise}; accuracies, F1 and kappa are of the most probable class."
+        f"{unit}s{wanted}{otherwise}; accuracies, F1 and kappa are of the most probable class."
     )
 
 

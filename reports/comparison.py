@@ -7,6 +7,7 @@ from statistics import mean
 from typing import Any
 
 from .class_words import constant_predictions, main_metric_reason
+from .measures import measures_table
 from .metrics import order_of_grades
 from .tables import in_blocks
 from .words import (
@@ -39,9 +40,15 @@ def table(values: Mapping[str, Any]) -> str:
     """
     budgets = [budget["name"] for budget in values["budgets"]]
     main, seeds = values["main"], plural(values["seeds"], "seed")
+    shared = values["leak"]["shared"]
+    warnings = [f"WARNING: {leak_statement(shared)}"] if shared else []
+    missing = [arm for arm in values["arms"] if arm["unavailable"]]
+    missing = [f"'{arm['name']}' is not compared: {arm['unavailable']}" for arm in missing]
+    if not main:
+        lines = measures_table(values, _columns(values)) if values["results"] else []
+        return "\n".join([*lines, *warnings, *comparison_notes(values), *missing]).rstrip()
     lines = [f"{main} in percent, mean of {seeds}, with 95 % intervals over {covered(values)}"]
-    if values["leak"]["shared"]:
-        lines.append(f"WARNING: {leak_statement(values['leak']['shared'])}")
+    lines += warnings
     rows = [["", *(_heading(values, budget) for budget in values["budgets"])]]
     estimates = {(row["arm"], row["budget"]): row["metrics"].get(main) for row in values["results"]}
     for arm in values["arms"]:
@@ -54,10 +61,14 @@ def table(values: Mapping[str, Any]) -> str:
         cell = f"{difference} {pair['verdict']}{mark(values, pair)}"
         pairs.setdefault(f"{pair['arm']} against {pair['against']}", []).append(cell)
     lines += [*in_blocks([rows[0], *([name, *cells] for name, cells in pairs.items())]), ""]
-    lines += [*_over_descriptors(values), *comparison_notes(values)]
-    missing = [arm for arm in values["arms"] if arm["unavailable"]]
-    lines += [f"'{arm['name']}' is not compared: {arm['unavailable']}" for arm in missing]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_over_descriptors(values), *comparison_notes(values), *missing])
+
+
+def _columns(values: Json) -> list[str]:
+    """Returns the arm of each result, and its label budget if there are several."""
+    names = {b["name"]: f" ({budget_words(values, b['name'])})" for b in values["budgets"]}
+    several = len(names) > 1
+    return [row["arm"] + (names[row["budget"]] if several else "") for row in values["results"]]
 
 
 def comparison_notes(values: Mapping[str, Any]) -> list[str]:
@@ -66,16 +77,19 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
     Args:
         values: Content of compare.json.
     """
+    runs = [arm for arm in values["arms"] if arm["kind"] == "run"]
+    of_starts = [is_start(f"'{arm['name']}'") for arm in runs if _kept_start(arm)]
+    if not values["main"]:
+        return of_starts
     data, verdicts = values["data"], {pair["verdict"] for pair in values["differences"]}
     notes = [tested_on(data["test"], data["test_groups"])]
     notes.append(order_of_grades(data["grades"]))
-    notes.append(main_metric_reason(values["main"], _classes(values)))
+    notes.append(main_metric_reason(values["main"], _classes(values), unit_of(values)))
     notes += _constant(values)
     if "no verdict" in verdicts:
         groups = min(p["groups"] for p in values["differences"] if p["verdict"] == "no verdict")
         notes.append(f"{sentence_case(no_verdict(groups))}.")
-    runs = [arm for arm in values["arms"] if arm["kind"] == "run"]
-    notes += [is_start(f"'{arm['name']}'") for arm in runs if _kept_start(arm)]
+    notes += of_starts
     for arm in runs:
         short = short_training(arm["pretraining"])
         if short and "no evidence" in _verdicts(values, arm["name"]):
@@ -128,13 +142,18 @@ def _classes(values: Json) -> Sequence[Json]:
     return rows
 
 
+def unit_of(values: Json) -> str:
+    """Returns what the predictions are of: "image", "bag"."""
+    return str(values.get("unit", "image"))
+
+
 def _constant(values: Json) -> list[str]:
     """Says which arms predict one class for every test image, at which budgets and seeds."""
     notes = []
     for row in values["results"]:
         for predicted in sorted({*row["constant"]} - {""}):
             seeds, of = row["constant"].count(predicted), plural(row["repeats"], "seed")
-            [sentence] = constant_predictions({row["arm"]: predicted})
+            [sentence] = constant_predictions({row["arm"]: predicted}, unit_of(values))
             several = f", {seeds} of {of}" if row["repeats"] > 1 else ""
             at = budget_words(values, row["budget"]) + several
             notes.append(f"{sentence.removesuffix('.')} ({at}).")
@@ -142,7 +161,12 @@ def _constant(values: Json) -> list[str]:
 
 
 def shown_pairs(values: Json) -> list[Json]:
-    """Returns the differences to show; one of two controls, neither of them a run, is left out."""
+    """Returns the differences to show; one of two controls, neither of them a run, is left out.
+
+    There are none without a main metric.
+    """
+    if not values["main"]:
+        return []
     kinds = {arm["name"]: arm["kind"] for arm in values["arms"]}
     if "run" not in kinds.values():
         return list(values["differences"])
@@ -162,7 +186,10 @@ def answers(values: Json) -> dict[tuple[str, str], tuple[str, str]]:
 
     Returns:
         A sentence and a tone ("good", "bad" or ""), by the names of the run and of the other arm.
+        Nothing without a main metric.
     """
+    if not values["main"]:
+        return {}
     kinds = {arm["name"]: arm["kind"] for arm in values["arms"]}
     unchanged = {arm["name"] for arm in values["arms"] if _kept_start(arm)}
     pairs: dict[tuple[str, str], dict[str, list[str]]] = {}

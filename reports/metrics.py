@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from ..data.counting import plural
 
 _LOWER_IS_BETTER = (
     *("ece", "mean_cosine", "alignment", "uniformity"),
@@ -33,6 +35,17 @@ def direction(metric: str) -> str:
 def at_threshold(metric: str) -> str:
     """Returns the remark behind a metric that has a threshold of its own; else ""."""
     return " (at its own threshold)" if _kind(metric) in _AT_THRESHOLD else ""
+
+
+def labels_bought(metric: str, labels: object) -> str:
+    """Returns the remark behind a metric at a label budget, "accuracy@1%": " (4 labels)"; else "".
+
+    Args:
+        metric: Its name.
+        labels: Mean number of labels by budget, as `few_labels` keeps it; anything else otherwise.
+    """
+    number = labels.get(metric.partition("@")[2]) if isinstance(labels, Mapping) else None
+    return "" if number is None else f" ({plural(round(number), 'label')})"
 
 
 def order_of_grades(grades: Sequence[str]) -> str:

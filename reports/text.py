@@ -15,7 +15,7 @@ from ..training.run import Run
 from .class_words import LEARNED_SINCE, constant_predictions, main_metric_reason, positive_class
 from .class_words import at_threshold as threshold_text
 from .kept import kept_sentences
-from .metrics import at_threshold, direction, is_share, order_of_grades
+from .metrics import at_threshold, direction, is_share, labels_bought, order_of_grades
 from .tables import aligned, in_blocks
 from .words import (
     barely_trained,
@@ -144,9 +144,11 @@ def below_table(evaluation: SideBySide) -> list[str]:
     sentences = [
         tested_on(first.images, first.groups),
         order_of_grades(first.details.get("grades", ())),
-        main_metric_reason(first.main, first.rows),
-        positive_class(first.positive, first.sensitivity),
-        *constant_predictions({n: result.constant for n, result in evaluation.results.items()}),
+        main_metric_reason(first.main, first.rows, first.unit),
+        positive_class(first.positive, first.sensitivity, first.unit),
+        *constant_predictions(
+            {n: result.constant for n, result in evaluation.results.items()}, first.unit
+        ),
     ]
     return [sentence for sentence in sentences if sentence]
 
@@ -180,7 +182,8 @@ def _table(evaluation: SideBySide) -> list[str]:
     for metric in main_metrics(first):
         mark = " *" if metric == first.main else ""
         cells = [" ".join(filter(None, parts)) for parts in metric_cells(evaluation, metric)]
-        rows.append([f"  {metric}{mark}", *cells])
+        bought = labels_bought(metric, first.details.get("labels"))
+        rows.append([f"  {metric}{bought}{mark}", *cells])
     return in_blocks(rows)
 
 

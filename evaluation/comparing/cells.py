@@ -19,6 +19,7 @@ from ...training.locks import exclusive
 from ...training.progress import Progress
 from ...training.work import Work
 from ..result import Result
+from .arms import IMAGENET
 from .durations import Durations
 from .models import Models
 from .plan import Cell, Plan
@@ -123,16 +124,19 @@ def _check_settings(out: Path, plan: Plan) -> None:
     """Refuses a folder with other settings, and notes those of the plan in a new one."""
     file = out / _SETTINGS
     arms = {f"arm {arm.name}": arm.identity for arm in plan.arms}
-    planned = {TEST_SET: TEST_PART, **plan.settings, **arms}
+    own = (arm for arm in plan.arms if arm.is_random or arm.kind == IMAGENET)
+    arguments = {f"encoder.arguments of {arm.name}": plan.arguments(arm) for arm in own}
+    planned = {TEST_SET: TEST_PART, **plan.settings, **arms, **arguments}
     planned = json.loads(json.dumps(planned))
     stored: dict[str, Any] = {}
     if file.is_file():
+        before = json.loads(json.dumps(plan.changed_reading))
         try:
-            stored = {TEST_SET: TEST_PART, **json.loads(file.read_text())}
+            stored = {TEST_SET: TEST_PART, **before, **json.loads(file.read_text())}
         except (OSError, ValueError) as error:
             raise DataError(f"Cannot read '{file}': {error}. Choose another --out.") from error
-    for key in sorted(set(planned) & set(stored)):
-        if planned[key] != stored[key]:
+    for key in planned:
+        if planned[key] != stored.get(key, planned[key]):
             raise UsageError(
                 f"'{out}' holds a comparison with another {key}: {stored[key]} there, "
                 f"{planned[key]} now. Choose another --out."
@@ -195,4 +199,5 @@ def _check_alike(result: Result, first: Result, cell: Cell) -> None:
 
 def _line(cell: Cell, result: Result) -> str:
     value = result.metrics[result.main].value if result.main in result.metrics else float("nan")
-    return f"{cell.text}: {result.main} {100 * value:.1f} ({result.details['seconds']:.0f} s)"
+    judged = f" {result.main} {100 * value:.1f}" if result.main else ""
+    return f"{cell.text}:{judged} ({result.details['seconds']:.0f} s)"

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from ...core.dataset import Dataset
 from ...core.errors import UsageError, did_you_mean
 from ...nn.checkpoints import facts_beside
 from ...training.resume import warn_of_unfinished
 from ...training.run import Run
+from ..channels import refuse_other_channels
+from ..data import EvaluationData
 from ..evaluation import Evaluation
+from ..leakage import refuse_overlap
+from ..requests import run_around
 from ..tuned import TunedRun, open_run
 from .arms import FINETUNE, HANDCRAFTED, IMAGENET, KINDS, RANDOM, SCRATCH, START, Arm
 from .group_runs import runs_of_groups
@@ -145,6 +154,42 @@ def _refuse_frozen(kinds: Collection[str], asked: str, evaluation: Evaluation) -
         raise UsageError(
             f"The evaluation '{asked}' trains the encoder, so that random-frozen would not be "
             f"frozen. Compare with scratch, or freeze all arms with --set {asked}.freeze=all."
+        )
+
+
+def checked(arm: Arm, data: EvaluationData, allow: bool, evaluation: Evaluation) -> Arm:
+    """Returns the arm with the number of test groups that its weights were pre-trained on.
+
+    Args:
+        arm: The arm.
+        data: Labeled images in three parts.
+        allow: Whether to accept test groups that were pre-trained on.
+        evaluation: The evaluation that was asked for.
+
+    Raises:
+        UsageError: If its weights do not fit the images or the evaluation, or saw test groups.
+    """
+    if arm.run is None:
+        origin = run_around(arm.weights) if arm.weights else None
+        seen = refuse_overlap(origin, data, allow, [evaluation]) if origin else 0
+        return replace(arm, shared=seen)
+    refuse_other_channels(data.dataset, arm.run.read_json("encoder.json")["channels"], arm.name)
+    _check_scaling(arm.name, arm.run.read_json("encoder.json")["value_range"], data.dataset)
+    if arm.runs and not evaluation.within_groups:
+        raise UsageError(
+            f"'{arm.name}' has a run for each group, and this evaluation tests one encoder. Choose "
+            "--evaluation within_group, or compare one of the runs."
+        )
+    shared = sum(refuse_overlap(run, data, allow, [evaluation]) for run in arm.all_runs)
+    return replace(arm, shared=shared)
+
+
+def _check_scaling(name: str, value_range: Any, dataset: Dataset) -> None:
+    trained = np.array(value_range)
+    if trained.shape != dataset.value_range.shape or not np.allclose(trained, dataset.value_range):
+        raise UsageError(
+            f"'{name}' was trained on images of another value range than the first run. "
+            "Compare them in two comparisons."
         )
 
 

@@ -6,24 +6,24 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ...core.dataset import Dataset
 from ...core.errors import UsageError
 from ...data.opening import DataConfig
 from ...data.splits import split
-from ..channels import refuse_other_channels
+from ...training.run import Run
+from ..budgets import naming_draw
 from ..data import EvaluationData
 from ..evaluation import Evaluation
 from ..grades import GradesConfig
-from ..leakage import refuse_overlap, seen_by
-from ..requests import check_and_say, choose, open_images, run_around
+from ..leakage import seen_by
+from ..requests import check_and_say, choose, open_images
 from .arms import Arm, evaluations_of
-from .chosen_arms import architecture_of, parse_arms, refuse_unfit, with_controls
+from .chosen_arms import architecture_of, checked, parse_arms, refuse_unfit, with_controls
+from .reading import CHANNELS, OPTIONS, READER, changed_reading, reading
 from .tested_images import other_test_set
 
 ALL = "all"
@@ -82,13 +82,18 @@ class Plan:
         """The evaluation that was asked for, which says what a budget buys for all arms."""
         return self.chosen[self.evaluation]
 
+    @property
+    def first_run(self) -> Run | None:
+        """The first run among the arms, which images and encoder are taken from."""
+        return next((arm.run for arm in self.arms if arm.run), None)
+
     def arguments(self, arm: Arm) -> dict[str, Any]:
         """Returns further arguments of an arm's architecture, from the first run.
 
         Random weights are pooled as the run's encoder is, so that training is the only difference.
         Weights of others keep the pooling that they were trained with.
         """
-        run = next((arm.run for arm in self.arms if arm.run), None)
+        run = self.first_run
         if run is None:
             return {}
         return dict(
@@ -112,6 +117,7 @@ class Plan:
             "domain": self.data.domain.name,
             "images": dataset.fingerprint(),
             "value_range": dataset.value_range.tolist(),
+            **reading(dataset, self.config),
             "holdout": self.config.holdout,
             "encoder": self.architecture,
             "image_size": self.image_size,
@@ -125,9 +131,19 @@ class Plan:
         }
 
     @property
+    def changed_reading(self) -> dict[str, Any]:
+        """How images are read without `--set`, where it changes this; see `changed_reading`."""
+        return changed_reading(self.config, self.first_run)
+
+    @property
     def folder(self) -> Path:
-        """Where it is kept if nobody says: below the first run, a folder for each settings."""
-        text = json.dumps(self.settings, sort_keys=True)
+        """Where it is kept if nobody says: below the first run, a folder for each settings.
+
+        Images that are read as without `--set` have the folder that they had in earlier versions.
+        """
+        left_out = () if self.changed_reading else (READER, OPTIONS, CHANNELS)
+        settings = {key: value for key, value in self.settings.items() if key not in left_out}
+        text = json.dumps(settings, sort_keys=True)
         runs = [arm.folder for arm in self.arms if arm.run]
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return next(iter(runs), Path()) / "comparisons" / digest
@@ -155,10 +171,17 @@ class Plan:
         return self.data.limited(self.asked.draw(self.data, amount, seed))
 
     def checked(self) -> Plan:
-        """Returns the plan after the evaluation has checked the data at each label budget."""
-        for budget in self.budgets:
-            if budget != ALL:  # which is checked already
-                self.asked.check(self.limited(budget, 0))
+        """Returns the plan after the evaluation has checked each draw of labels.
+
+        Raises:
+            UsageError: If it cannot hold labels back, or cannot use a draw, which is then named.
+        """
+        budgets = [budget for budget in self.budgets if budget != ALL]  # which is checked already
+        if budgets:
+            self.asked.check(self.data.limited(self.data.splits.outside_test))
+        for budget, seed in product(budgets, range(self.seeds)):
+            with naming_draw(budget, f"seed {seed}"):
+                self.asked.check(self.limited(budget, seed))
         return self
 
 
@@ -212,11 +235,12 @@ def plan(
     runs = [run for arm in rows for run in arm.all_runs]
     first = str(runs[0].folder) if runs else imagenet_weights
     field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
-    seen = seen_by(*([] if allow_overlap else runs))
-    labeled = EvaluationData(dataset, split(dataset.index, config.holdout), field, -1, None, *seen)
+    seen = seen_by(*([] if allow_overlap else runs), dataset=dataset)
+    given = (dataset, split(dataset.index, config.holdout), field, -1, None)
+    labeled = EvaluationData(*given, *seen, max_skip=config.max_skip)
     check_and_say([chosen[evaluation]], labeled, strict)
     return Plan(
-        tuple(_checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows),
+        tuple(checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows),
         evaluation,
         chosen,
         parse_budgets(budgets),
@@ -242,32 +266,6 @@ def _reporting_alike(chosen: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
         else each
         for name, each in chosen.items()
     }
-
-
-def _checked(arm: Arm, data: EvaluationData, allow: bool, evaluation: Evaluation) -> Arm:
-    """Returns the arm with the number of test groups that its weights were pre-trained on."""
-    if arm.run is None:
-        origin = run_around(arm.weights) if arm.weights else None
-        seen = refuse_overlap(origin, data, allow, [evaluation]) if origin else 0
-        return replace(arm, shared=seen)
-    refuse_other_channels(data.dataset, arm.run.read_json("encoder.json")["channels"], arm.name)
-    _check_scaling(arm.name, arm.run.read_json("encoder.json")["value_range"], data.dataset)
-    if arm.runs and not evaluation.within_groups:
-        raise UsageError(
-            f"'{arm.name}' has a run for each group, and this evaluation tests one encoder. Choose "
-            "--evaluation within_group, or compare one of the runs."
-        )
-    shared = sum(refuse_overlap(run, data, allow, [evaluation]) for run in arm.all_runs)
-    return replace(arm, shared=shared)
-
-
-def _check_scaling(name: str, value_range: Any, dataset: Dataset) -> None:
-    trained = np.array(value_range)
-    if trained.shape != dataset.value_range.shape or not np.allclose(trained, dataset.value_range):
-        raise UsageError(
-            f"'{name}' was trained on images of another value range than the first run. "
-            "Compare them in two comparisons."
-        )
 
 
 def parse_budgets(given: str | Sequence[str | int | float]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ...training.manifest import environment
 from ...training.seed_variance import SeedVariance
 from ..differences import average_results, paired_difference, paired_p_value, verdict
 from ..result import Result
-from .seeds import PooledSeeds
+from .seeds import PooledSeeds, varies
 from .tested_images import tested_images
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
         "evaluation": asked.evaluation,
         "budget_unit": asked.asked.budget_unit,
         "main": next((result.main for result in means.values()), ""),
+        "unit": next((result.unit for result in means.values()), "image"),
         "seeds": asked.seeds,
         "budgets": [_budget(results, budget) for budget in asked.budgets],
         "arms": [_arm(arm, asked.evaluation, models) for arm in asked.arms],
@@ -120,13 +121,13 @@ def _row(
     """Returns the mean over the seeds of an arm at a budget."""
     metrics = {name: _estimate(e) for name, e in mean.metrics.items()}
     for name, kept in mean.jackknife.items():
-        metrics[name] = _estimate(kept.estimate(seeds.of_arm(name) if len(repeats) > 1 else None))
+        metrics[name] = _estimate(kept.estimate(seeds.of_arm(name) if varies(mean, name) else None))
     matrices = [np.array(r.details["confusion"]) for r in repeats if "confusion" in r.details]
     return {
         "arm": arm,
         "budget": budget,
         "repeats": len(repeats),
-        "seeds_counted": _counted(seeds.of_arm(mean.main)) if len(repeats) > 1 else None,
+        "seeds_counted": _counted(seeds.of_arm(mean.main)) if varies(mean, mean.main) else None,
         "metrics": metrics,
         "classes": [{k: _number(v) for k, v in row.items()} for row in mean.rows],
         "confusion": np.sum(matrices, axis=0).tolist() if matrices else None,

@@ -69,6 +69,7 @@ class Bags(Evaluation):
             options.order(classes),
             options.positive_class(classes, _rarest(data)),
             sensitivity=options.sensitivity,
+            unit="bag",
             pooling=options.pooling,
             epochs=fitted.setting,
             of_epochs=options.epochs,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ... import Evaluation
 from ...evaluation import EvaluationData, Pretrained, Result
-from .few_labels import BudgetsConfig, at_budgets
+from .few_labels import BudgetsConfig, at_budgets, check_budgets
 
 
 class LabelFractionsConfig(BudgetsConfig):
@@ -32,12 +32,13 @@ class LabelFractions(Evaluation):
     quick: ClassVar[Mapping[str, Any]] = {"repeats": 2, "fractions": (0.1, 0.5)}
 
     def check(self, data: EvaluationData) -> None:
-        """Refuses what the evaluation that learns from the labels refuses."""
-        inner = self.config.chosen()
-        inner.check(data)
-        inner.check(data.limited(data.parts.outside_test))  # as each draw holds labels back
+        """Refuses what the evaluation that learns from the labels refuses, at any draw of them."""
+        check_budgets(self.config, data, self._budgets)
+
+    @property
+    def _budgets(self) -> Mapping[str, float]:
+        return {f"{100 * share:g}%": float(share) for share in self.config.fractions}
 
     def evaluate(self, model: Pretrained, data: EvaluationData) -> Result:
         """Draws nested, stratified shares of the groups, and runs the evaluation on them."""
-        budgets = {f"{100 * share:g}%": float(share) for share in self.config.fractions}
-        return at_budgets(self.config, model, data, budgets)
+        return at_budgets(self.config, model, data, self._budgets)

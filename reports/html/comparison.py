@@ -11,7 +11,16 @@ from typing import Any
 
 from ...core.errors import DataError
 from ..class_words import positive_class
-from ..comparison import answers, budget_words, comparison_notes, covered, mark, shown_pairs
+from ..comparison import (
+    answers,
+    budget_words,
+    comparison_notes,
+    covered,
+    mark,
+    shown_pairs,
+    unit_of,
+)
+from ..measures import mean_of
 from ..metrics import at_threshold, direction, is_share
 from ..words import (
     VERDICTS,
@@ -79,12 +88,13 @@ def read(folder: Path) -> dict[str, Any]:
 def context(values: Json) -> dict[str, Any]:
     """Returns the values of the template."""
     budgets = [b["name"] for b in values["budgets"]]
-    main = values["main"] or next((name for r in values["results"] for name in r["metrics"]), "")
+    main = values["main"]
     return {
         "anchor": "",
         "facts": _facts(values),
         "headings": [_heading(values, b) for b in values["budgets"]],
         "metric": spaced(main),
+        "mean_of": mean_of(values),
         "arms": [_arm(values, arm, budgets, main) for arm in values["arms"]],
         "notes": [(arm["name"], _note(arm)) for arm in values["arms"]],
         "pairs": _pairs(values, budgets, main),
@@ -94,7 +104,7 @@ def context(values: Json) -> dict[str, Any]:
         "matrices": _matrices(values),
         "classes": values["data"]["classes"],
         "remarks": comparison_notes(values),
-        "positive": positive_class(values["data"]["positive"]),
+        "positive": positive_class(values["data"]["positive"], unit=unit_of(values)),
         "leak": leak_statement(values["leak"]["shared"], values["leak"].get("earlier", ())),
         "leaked": bool(values["leak"]["shared"]),
         "covered": covered(values),
@@ -170,9 +180,12 @@ def _pairs(values: Json, budgets: Sequence[str], main: str) -> list[Row]:
 
 
 def _chart(values: Json, main: str) -> Chart | None:
-    """Draws the metric against the number of labels, a line per arm; None for one budget."""
+    """Draws the metric against the number of labels, a line per arm.
+
+    None for one budget, and without a main metric.
+    """
     labels = {b["name"]: mean(b["labels"]) for b in values["budgets"] if b["labels"]}
-    if len(set(labels.values())) < 2:
+    if len(set(labels.values())) < 2 or not main:
         return None
     lines = []
     for arm in values["arms"]:
@@ -209,7 +222,9 @@ def _all_metrics(values: Json) -> tuple[list[str], list[tuple[str, str, list[str
     rows = []
     for result in values["results"]:
         given = result["metrics"]
-        texts = [estimate_parts(given.get(name), is_share(name))[0] for name in names]
+        percents = [bool(values["main"]) and is_share(name) for name in names]
+        pairs = zip(names, percents, strict=True)
+        texts = [estimate_parts(given.get(name), percent)[0] for name, percent in pairs]
         rows.append((result["arm"], budget_words(values, result["budget"]), texts))
     return [spaced(name) + direction(name) + at_threshold(name) for name in names], rows
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...evaluation.records import StoredEvaluation, name_of_images
 from ...evaluation.result import Result
-from ..metrics import at_threshold, direction
+from ..metrics import at_threshold, direction, labels_bought
 from ..text import below_table, columns, group_rows, judged, metric_cells
 from ..words import (
     VERDICTS,
@@ -78,7 +78,7 @@ def section(stored: StoredEvaluation) -> Section:
         stale=stored.stale,
         encoders=columns(list(results.results), "gain" if results.gains else ""),
         metrics=[
-            (spaced(name) + direction(name) + at_threshold(name), metric_cells(results, name))
+            (_heading(name, first.details.get("labels")), metric_cells(results, name))
             for name in first.metrics
         ],
         columns=headings,
@@ -101,11 +101,18 @@ def section(stored: StoredEvaluation) -> Section:
     )
 
 
+def _heading(metric: str, labels: object) -> str:
+    """Returns the name of a metric with what a reader must know of it."""
+    remarks = labels_bought(metric, labels) + direction(metric) + at_threshold(metric)
+    return spaced(metric) + remarks
+
+
 def _classes(result: Result) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Returns the columns of the table of classes, and a row for each class."""
     columns = [name for name in (result.rows[0] if result.rows else ()) if name != "class"]
     rows = [(str(row["class"]), [_cell(row[name]) for name in columns]) for row in result.rows]
-    return [spaced(name) for name in columns], rows
+    unit = f"{result.unit}s"
+    return [unit if name == "images" else spaced(name) for name in columns], rows
 
 
 def _cell(value: float) -> str:

@@ -199,4 +199,4 @@ def rows_of(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """Yields names and texts of a section of the manifest."""
     for name, value in values.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        yield name, "none" if value in (None, []) else text
+        yield name, "none" if value in (None, [], {}) else text

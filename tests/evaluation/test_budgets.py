@@ -89,6 +89,23 @@ def test_a_group_of_several_classes_is_drawn_once_and_whole():
     assert np.bincount(mixed.labels[drawn]).tolist() == [4, 8]
 
 
+def rare_in_groups():
+    """20 groups of nine "a" and a tenth image, which is "b" in eight of them."""
+    labels = ["b" if i % 10 == 9 and i // 10 < 8 else "a" for i in range(200)]
+    groups = [f"g{i // 10}" for i in range(200)]
+    return Index.build([str(i) for i in range(200)], labels=labels, groups=groups)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_share_has_classes_that_are_the_majority_of_no_group(seed):
+    found, among = rare_in_groups(), np.arange(200)
+    shares = [draw_labels(found, among, share, seed) for share in (0.01, 0.1, 0.2, 0.5, 1.0)]
+    assert all(len(np.unique(found.labels[drawn])) == 2 for drawn in shares)
+    groups = [len(np.unique(found.groups[drawn])) for drawn in shares]
+    assert all(0 <= g - n <= 1 for g, n in zip(groups, (1, 2, 4, 10, 20), strict=True))
+    assert all(set(small) <= set(large) for small, large in pairwise(shares))
+
+
 @pytest.mark.parametrize("budget", [0, -1, 0.0, 1.5])
 def test_what_is_no_budget_is_refused(budget):
     with pytest.raises(UsageError, match="label budget is a number of images a class"):

@@ -11,7 +11,7 @@ from ssl_kit.evaluation import Result
 from ssl_kit.evaluation.comparing.arms import Arm
 from ssl_kit.evaluation.comparing.cells import compute
 from ssl_kit.evaluation.comparing.models import Models
-from ssl_kit.evaluation.comparing.plan import Cell, plan
+from ssl_kit.evaluation.comparing.plan import Cell, Plan, plan
 from ssl_kit.evaluation.comparing.verdicts import summary
 from ssl_kit.plugins.evaluations.finetune import FineTune
 from ssl_kit.plugins.evaluations.knn import KNN
@@ -45,6 +45,14 @@ def result(sizes, positive="b"):
     predictions, facts = np.eye(2)[labels], {"seconds": 0.0}
     made = Result.of_classification(labels, predictions, groups, "ab", positive=positive, **facts)
     return replace(made, details={**made.details, "labels": 6})
+
+
+def guesses(seed):
+    """Predictions of two classes that are right in part, in 8 groups."""
+    rng, labels = np.random.default_rng(seed), np.arange(48) % 2
+    right, groups = rng.random(48) < 0.7, np.arange(48) // 6
+    made = Result.of_classification(labels, np.where(right, labels, 1 - labels), groups, "ab")
+    return replace(made, details={**made.details, "labels": 6, "seconds": 0.0})
 
 
 @pytest.mark.parametrize("outer", ["", "few_labels", "label_fractions", "search"])
@@ -108,6 +116,68 @@ def test_a_comparison_of_an_earlier_version_on_the_test_part_goes_on(ask, tmp_pa
     del stored["test_set"]
     (tmp_path / "settings.json").write_text(json.dumps(stored))
     run_it(asked, tmp_path)
+
+
+READ_OTHERWISE = {"data.options.guess_nodata": False}
+
+
+def test_results_of_other_options_of_the_reader_are_not_reused(ask, tmp_path):
+    run_it(ask(), tmp_path)
+    with pytest.raises(UsageError, match=r"another data.options: \{\} there, \{'guess_nodata': F"):
+        run_it(ask(settings=READ_OTHERWISE), tmp_path)
+    assert ask(settings=READ_OTHERWISE).folder != ask().folder
+
+
+def test_an_option_of_the_reader_that_is_the_default_changes_nothing(ask, tmp_path):
+    run_it(ask(), tmp_path)
+    run_it(ask(settings={"data.options.guess_nodata": True}), tmp_path)
+
+
+def test_a_folder_of_an_earlier_version_was_read_as_without_set(ask, tmp_path):
+    run_it(ask(), tmp_path)
+    stored = json.loads((tmp_path / "settings.json").read_text())
+    for key in ("channels", "data.reader", "data.options"):
+        del stored[key]
+    (tmp_path / "settings.json").write_text(json.dumps(stored))
+    with pytest.raises(UsageError, match=r"another data.options: \{\} there"):
+        run_it(ask(settings=READ_OTHERWISE), tmp_path)
+    run_it(ask(), tmp_path)
+
+
+def test_random_weights_of_other_arguments_are_not_reused(ask, tmp_path, monkeypatch):
+    run_it(ask("random-frozen"), tmp_path)
+    monkeypatch.setattr(Plan, "arguments", lambda *_: {"global_pool": "avg"})
+    with pytest.raises(UsageError, match=r"another encoder.arguments of random-frozen"):
+        run_it(ask("random-frozen"), tmp_path)
+
+
+def test_a_draw_of_labels_that_cannot_be_used_is_named_before_anything_is_computed(
+    ask, monkeypatch
+):
+    drawn = []
+
+    def check(self, data):
+        drawn.append(len(data.parts.outside_test))
+        if len(drawn) == 5:  # all labels twice, two seeds of the first budget
+            raise UsageError("It has one class.")
+
+    monkeypatch.setattr(KNN, "check", check)
+    with pytest.raises(UsageError, match=r"Budget 0.5, seed 2: It has one class. Choose a larger"):
+        ask(budgets="0.5,2,all", seeds=3)
+
+
+def test_a_budget_that_buys_all_labels_has_the_intervals_of_all_labels(ask):
+    asked = ask("random-frozen", budgets="50,all", seeds=3)
+    run, random = (arm.name for arm in asked.arms)
+    of_run, *of_random = (guesses(seed) for seed in range(4))
+    results = {(random, budget, s): of_random[s] for budget in ("50", "all") for s in range(3)}
+    results |= {(run, "50", seed): of_run for seed in range(3)} | {(run, "all", 0): of_run}
+    values = summary(asked, results, Models(asked), "ssl-kit compare")
+    for key in ("results", "differences"):
+        bought, every = ([r for r in values[key] if r["budget"] == b] for b in ("50", "all"))
+        for row, other in zip(bought, every, strict=True):
+            assert row["metrics"]["accuracy"] == pytest.approx(other["metrics"]["accuracy"])
+            assert row["seeds_counted"] == other["seeds_counted"]
 
 
 def test_arms_whose_names_differ_in_special_characters_have_their_own_cells():

@@ -93,6 +93,19 @@ def test_equal_arms_count_once():
     assert differences[0] == differences[1]
 
 
+def test_an_arm_with_the_same_values_at_each_seed_has_one_seed():
+    several, same = [arm(table) for table in arms(2, 3)], arm(np.repeat(arms(1, 1)[0], 3, axis=0))
+    single = arm(arms(1, 1)[0])
+    identical, once = PooledSeeds([*several, same]), PooledSeeds([*several, single])
+    assert identical.of_arm("accuracy") == once.of_arm("accuracy")
+    differences = [
+        seeds.of_difference(several[0], other, "accuracy")
+        for seeds, other in ((identical, same), (once, single))
+    ]
+    assert differences[0] == differences[1]
+    assert identical.of_difference(same, single, "accuracy") is None
+
+
 def test_arms_without_the_metric_do_not_take_part():
     tables = arms(3, 3)
     undefined = arm(np.full((3, GROUPS), np.nan))

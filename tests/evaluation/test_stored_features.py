@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ssl_kit import Config
 from ssl_kit.evaluation.stored_features import stored
 
 
@@ -28,7 +29,8 @@ def asked(memory_dataset, tmp_path):
         np.testing.assert_array_equal(found, truth[rows])
         return list(seen)
 
-    return SimpleNamespace(ask=ask, model=model, truth=truth, folder=tmp_path / "kept")
+    folder = tmp_path / "kept"
+    return SimpleNamespace(ask=ask, model=model, dataset=dataset, truth=truth, folder=folder)
 
 
 def test_the_second_time_a_few_images_are_looked_at(asked):
@@ -49,6 +51,17 @@ def test_another_encoder_size_or_choice_of_images_has_its_own_file(asked):
     asked.model.encoder.weight.data += 1
     assert asked.ask() == [100]
     assert len(list(asked.folder.iterdir())) == 4
+
+
+def test_other_options_of_the_reader_have_their_own_file(asked):
+    class Options(Config):
+        tile: int = 64
+
+    asked.ask()
+    asked.dataset.options = Options(tile=32)
+    assert asked.ask() == [100]
+    asked.dataset.options = Options()
+    assert asked.ask() == [32]
 
 
 def test_images_that_have_changed_are_embedded_again(asked):

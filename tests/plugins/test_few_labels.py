@@ -61,6 +61,26 @@ def test_all_labels_are_drawn_once_and_do_as_the_evaluation_alone(data):
 
 
 @pytest.mark.parametrize(
+    ("evaluation", "place"),
+    [
+        (LabelFractions(LabelFractionsConfig(fractions=(0.1, 1.0), evaluation="knn")), "10%"),
+        (FewLabels(FewLabelsConfig(counts=(3,), evaluation="knn")), "3"),
+    ],
+)
+def test_a_draw_that_cannot_be_used_is_named(data, monkeypatch, evaluation, place):
+    checked = []
+
+    def check(self, data):
+        checked.append(data)
+        if len(checked) == 4:  # all labels twice, then the first draw
+            raise UsageError("It has one class.")
+
+    monkeypatch.setattr(KNN, "check", check)
+    with pytest.raises(UsageError, match=f"Budget {place}, draw 2: It has one class. Choose a l"):
+        evaluation.check(data)
+
+
+@pytest.mark.parametrize(
     ("options", "error", "said"),
     [
         ({"evaluation": "lineer"}, UnknownNameError, "lineer"),

@@ -1,6 +1,7 @@
 """What the notes below a comparison say of seeds, classes and constant predictions."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,29 @@ def test_the_reason_of_the_main_metric_stands_below_the_table(values):
     values["results"][0]["classes"] = classes
     assert "95 % of the test images are 'c'" in table({**values, "main": "balanced_accuracy"})
     assert "main metric" not in table({**values, "main": "accuracy"})
+
+
+def without_main(values):
+    """What compare.json holds of an evaluation such as `spectrum`, at one budget."""
+    budget = values["budgets"][0]["name"]
+    rows = [row for row in values["results"] if row["budget"] == budget]
+    for row in rows:
+        row["metrics"] = {"rankme": {"value": 154.2, "low": None, "high": None}}
+    kept = {"results": rows, "budgets": values["budgets"][:1], "evaluation": "spectrum"}
+    return {**values, **kept, "main": ""}
+
+
+def test_without_a_main_metric_all_metrics_are_printed_and_no_verdicts(values):
+    text = table(without_main(values))
+    assert re.search(r"rankme +154.2 +154.2", text)
+    assert "no main metric" in text
+    assert not any(words in text for words in ("percent", "six are needed", "against"))
+
+
+def test_sentences_on_classes_name_what_is_predicted(values):
+    row = values["results"][0]
+    row |= {"repeats": 1, "constant": ["c"]}
+    row["classes"] = [{"class": "a", "images": 1}, {"class": "c", "images": 19}]
+    text = table({**values, "main": "balanced_accuracy", "unit": "bag"})
+    assert "95 % of the test bags are 'c', so that predicting it for every bag has" in text
+    assert "predicts 'c' for every test bag" in text

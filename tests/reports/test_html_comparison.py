@@ -84,6 +84,14 @@ def test_an_evaluation_without_a_verdict_is_shown_too(written):
     assert "<h1>" in written(main="")
 
 
+def test_without_a_main_metric_numbers_are_no_shares(values):
+    for row in values["results"]:
+        row["metrics"] = {"rankme": {"value": 154.2, "low": None, "high": None}}
+    found = comparison.context({**values, "main": ""})
+    assert {text for _, _, texts in found["metrics"][1] for text in texts} == {"154.2"}
+    assert (found["pairs"], found["answers"], found["chart"]) == ([], [], None)
+
+
 def test_no_results_at_all_are_shown_as_such(written):
     html = written(results=[], differences=[], main="", budgets=[{"name": "10", "labels": []}])
     assert "not compared. no network" in html

@@ -119,6 +119,11 @@ def test_what_is_no_share_has_neither_percent_nor_verdict():
     assert shown.classes == shown.groups == []
 
 
+def test_the_classes_of_bags_have_numbers_of_bags():
+    made = Result.of_classification([0, 1], np.array([0, 1]), np.arange(2), "ab", unit="bag")
+    assert section(stored(SideBySide.of("bags", {"mine": made}))).columns[0] == "bags"
+
+
 def test_the_classes_have_the_columns_of_the_evaluation():
     rows = [
         {"class": "ship", "objects": 1200, "AP": 0.5},

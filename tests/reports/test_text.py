@@ -56,6 +56,21 @@ def test_further_controls_follow_below_the_gain():
     assert lines[16].startswith("  The encoder is better than hand-crafted descriptors: +15.0 [")
 
 
+def test_the_number_of_labels_stands_behind_a_metric_at_a_budget():
+    shares = Result.of_parts({"1%": result(20), "100%": result(30)}, "1%", labels={"1%": 4.4})
+    lines = evaluation([comparison(shares)], 0).splitlines()
+    assert lines[4].startswith("  accuracy@1% (4 labels) *  50.0")
+    assert lines[5].startswith("  accuracy@100%             75.0")
+
+
+def test_what_is_predicted_is_named_below_the_table():
+    labels = np.arange(40) // 36
+    constant = Result.of_classification(labels, 0 * labels, np.arange(40), "ab", unit="bag")
+    text = evaluation([comparison(constant)], 0)
+    assert "90 % of the test bags are 'a'" in text
+    assert "'encoder0' predicts 'a' for every test bag." in text
+
+
 def test_below_six_groups_there_is_no_verdict():
     labels = np.arange(40) % 2
     few = [

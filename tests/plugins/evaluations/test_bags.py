@@ -142,6 +142,10 @@ def test_metrics_are_those_of_scikit_learn_over_bags(problem, monkeypatch):
     assert found.details["bags"] == {"train": 60, "val": 20, "test": 40}
 
 
+def test_predictions_are_of_bags(problem):
+    assert evaluate(problem(one_image), epochs=1).unit == "bag"
+
+
 def test_kappa_of_grades_is_left_out_where_classes_have_no_order(problem):
     assert "quadratic_kappa" not in evaluate(problem(nothing), epochs=1).metrics
 
