@@ -16,8 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ssl_kit.evaluation.metrics import Predictions
-from ssl_kit.training.intervals import Jackknife
+from ssl_kit.evaluation import Jackknife, Result
 
 PATIENTS = ((10, 10), (5, 5), (3, 9), (2, 10), (5, 25), (3, 27), (2, 28))
 IMAGES, RECALL, CONCENTRATION = 10, 0.75, 4.0
@@ -31,8 +30,8 @@ def model(rng: np.random.Generator, counts: tuple[int, int]) -> Jackknife:
     labels = np.repeat(np.repeat([1, 0], counts), IMAGES)
     shape = RECALL * CONCENTRATION, (1 - RECALL) * CONCENTRATION
     right = rng.random(len(labels)) < rng.beta(*shape, patients)[groups]
-    scored = Predictions(labels, np.where(right, labels, 1 - labels), groups, ("no", "yes"))
-    return scored.jackknife()[METRIC]
+    predicted = np.where(right, labels, 1 - labels)
+    return Result.of_classification(labels, predicted, groups, ("no", "yes")).jackknife[METRIC]
 
 
 def main() -> None:

@@ -218,11 +218,8 @@ class Result:
         """Returns everything as arrays by name, which `from_arrays` reads."""
         facts = {
             "metrics": {name: asdict(value) for name, value in self.metrics.items()},
-            "jackknife": {name: kept.limits for name, kept in self.jackknife.items()},
-            "most_freedom": {
-                name: kept.most_freedom
-                for name, kept in self.jackknife.items()
-                if np.isfinite(kept.most_freedom)
+            "jackknife": {
+                name: (*kept.limits, kept.most_freedom) for name, kept in self.jackknife.items()
             },
             "main": self.main,
             "rows": [dict(row) for row in self.rows],
@@ -244,14 +241,10 @@ class Result:
         facts = json.loads(str(arrays["facts"]))
         if "draws" in facts:
             raise ValueError("it has the bootstrap draws of an earlier version")
-        most = facts.get("most_freedom", {})  # results of earlier versions have none
         kept = {
-            name: Jackknife(
-                *(arrays[f"values{i}"], arrays[f"sizes{i}"], (low, high)),
-                most_freedom=most.get(name, float("inf")),
-            )
-            for i, (name, (low, high)) in enumerate(facts["jackknife"].items())
-        }
+            name: Jackknife(arrays[f"values{i}"], arrays[f"sizes{i}"], (low, high), (), *most)
+            for i, (name, (low, high, *most)) in enumerate(facts["jackknife"].items())
+        }  # results of earlier versions have no bound of the degrees of freedom
         metrics = {name: Estimate(**values) for name, values in facts["metrics"].items()}
         main, rows, details = facts["main"], facts["rows"], facts["details"]
         return cls(metrics, kept, main, rows, arrays["by_group"], details, facts["images"])

@@ -233,23 +233,15 @@ def plan(
     architecture, size = architecture_of(rows, encoder, image_size)
     rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
     runs = [run for arm in rows for run in arm.all_runs]
-    first = str(runs[0].folder) if runs else imagenet_weights
-    field, dataset, config = open_images(first, domain, data, labels, holdout, settings)
+    like = str(runs[0].folder) if runs else imagenet_weights
+    field, dataset, config = open_images(like, domain, data, labels, holdout, settings)
     seen = seen_by(*([] if allow_overlap else runs), dataset=dataset)
-    given = (dataset, split(dataset.index, config.holdout), field, -1, None)
-    labeled = EvaluationData(*given, *seen, max_skip=config.max_skip)
+    parts, most = split(dataset.index, config.holdout), config.max_skip
+    labeled = EvaluationData(dataset, parts, field, -1, None, *seen, max_skip=most)
     check_and_say([chosen[evaluation]], labeled, strict)
-    return Plan(
-        tuple(checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows),
-        evaluation,
-        chosen,
-        parse_budgets(budgets),
-        seeds,
-        architecture,
-        size,
-        config,
-        labeled,
-    ).checked()
+    allowed = tuple(checked(arm, labeled, allow_overlap, chosen[evaluation]) for arm in rows)
+    asked = (evaluation, chosen, parse_budgets(budgets), seeds)
+    return Plan(allowed, *asked, architecture, size, config, labeled).checked()
 
 
 def _reporting_alike(chosen: Mapping[str, Evaluation]) -> dict[str, Evaluation]:

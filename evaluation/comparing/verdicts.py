@@ -38,6 +38,7 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
         for arm in compared
     }
     means = {key: average_results(seeds) for key, seeds in repeats.items()}
+    first = next(iter(means.values()), Result({}))
     seeds = {
         budget: PooledSeeds([means[arm.name, budget] for arm in compared])
         for budget in asked.budgets
@@ -54,17 +55,14 @@ def summary(asked: Plan, results: Results, models: Models, command: str) -> dict
         "image_size": asked.image_size,
         "evaluation": asked.evaluation,
         "budget_unit": asked.asked.budget_unit,
-        "main": next((result.main for result in means.values()), ""),
-        "unit": next((result.unit for result in means.values()), "image"),
+        "main": first.main,
+        "unit": first.unit,
         "seeds": asked.seeds,
         "budgets": [_budget(results, budget) for budget in asked.budgets],
         "arms": [_arm(arm, asked.evaluation, models) for arm in asked.arms],
         "results": [_row(*key, mean, repeats[key], seeds[key[1]]) for key, mean in means.items()],
         "differences": [
-            _difference(
-                *(a.name, b.name, budget, means[a.name, budget], means[b.name, budget]),
-                seeds[budget],
-            )
+            _difference(a.name, b.name, budget, means, seeds[budget])
             for budget in asked.budgets
             for a, b in itertools.combinations(compared, 2)
         ],
@@ -144,9 +142,14 @@ def _row(
 
 
 def _difference(
-    arm: str, against: str, budget: str, ours: Result, theirs: Result, seeds: PooledSeeds
+    arm: str,
+    against: str,
+    budget: str,
+    means: Mapping[tuple[str, str], Result],
+    seeds: PooledSeeds,
 ) -> dict[str, Any]:
     """Returns by how much an arm exceeds another, paired over groups and seeds."""
+    ours, theirs = means[arm, budget], means[against, budget]
     both = [name for name in ours.metrics if name in theirs.metrics]
     of_seeds = {name: seeds.of_difference(ours, theirs, name) for name in both}
     gains = {name: paired_difference(ours, theirs, name, of_seeds[name]) for name in both}

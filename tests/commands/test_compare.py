@@ -423,7 +423,7 @@ def test_compare_json_is_plain_json_with_everything_a_report_needs(ask, tmp_path
     assert set(values) == {
         "format", "command", "time", "versions", "hardware", "settings", "data", "encoder",
         "image_size", "evaluation", "budget_unit", "main", "seeds", "budgets", "arms", "results",
-        "differences", "leak",
+        "differences", "leak", "unit",
     }  # fmt: skip
     assert values["budgets"] == [{"name": "2", "labels": [6, 6]}]
     assert values["data"]["test"] == 6
