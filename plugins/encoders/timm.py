@@ -17,8 +17,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from ... import Encoder, RunError, UsageError
-from ...nn import uncovered
-from ...nn.image_size import patch_size
+from ...nn import patch_size, uncovered
 from .timm_downloads import configuration_of, how_to_download, without_retries
 from .timm_pooling import POOLINGS, described, head_map, head_of_tokens, small_size
 from .timm_positions import kept_rotations, resampled

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...nn.image_size import patch_size
+from ...nn import patch_size
 
 POOLINGS: tuple[dict[str, Any], ...] = (
     {},
