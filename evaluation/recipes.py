@@ -17,7 +17,7 @@ from ..data.opening import open_dataset
 from ..data.process import show_log
 from ..data.said import each_said_once
 from ..data.splits import split
-from ..training.engine import Stopped
+from ..training.engine import Stopped, late_signals_stop
 from ..training.layers import expand, merge
 from ..training.locks import exclusive
 from ..training.progress import Progress
@@ -198,11 +198,12 @@ def _pretrain(
 
 def _trained(request: Request, config: RunConfig, folder: Path, progress: Progress) -> Run:
     """Returns a run whose training has ended: it is read, continued or started."""
-    if not (folder / "config.toml").is_file():
-        return start([config.model_dump()], folder, progress, request.command)[0]
-    run = Run(folder)
-    ended = (folder / "manifest.json").is_file() and run.has_ended
-    return run if ended else go_on(folder, progress)[0]
+    with late_signals_stop():
+        if not (folder / "config.toml").is_file():
+            return start([config.model_dump()], folder, progress, request.command)[0]
+        run = Run(folder)
+        ended = (folder / "manifest.json").is_file() and run.has_ended
+        return run if ended else go_on(folder, progress)[0]
 
 
 def _compare(

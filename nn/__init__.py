@@ -29,6 +29,7 @@ from .distributed import rand_shared as rand_shared
 from .heads import DINOHead as DINOHead
 from .heads import encode_views as encode_views
 from .heads import mlp as mlp
+from .image_size import patch_size as patch_size
 from .losses import accuracy as accuracy
 from .losses import cosine_scores as cosine_scores
 from .losses import cross_view_cross_entropy as cross_view_cross_entropy

@@ -23,6 +23,7 @@ from .checkpoints import (
     read_checkpoint,
     unwrap,
 )
+from .image_size import NOT_BUILT, cannot_be_built, refuse_image_size
 from .weight_match import WeightMatch
 
 DEFAULT_FAMILY = "timm"
@@ -43,10 +44,10 @@ def create_encoder(name: str, channels: int, image_size: int, **options: Any) ->
 
     Raises:
         UnknownNameError: If there is no such family or architecture.
-        UsageError: If the architecture does not take the options.
+        UsageError: If the architecture does not take the options or the image size.
     """
     encoder = _build(name, channels, image_size, options)
-    _refuse_size(name, encoder, channels, image_size)
+    refuse_image_size(name, encoder, channels, image_size)
     return encoder
 
 
@@ -63,28 +64,9 @@ def _build(name: str, channels: int, image_size: int, options: Mapping[str, Any]
         raise UsageError(
             f"The encoder '{name}' does not take the arguments {listed(options)}: {error}."
         ) from error
+    except NOT_BUILT as error:
+        raise cannot_be_built(name, image_size, options, error) from error
     return encoder
-
-
-def _refuse_size(name: str, encoder: Encoder, channels: int, image_size: int) -> None:
-    """Refuses an image size that the architecture cannot take, by a pass of an empty image."""
-    mode = encoder.training
-    try:
-        with torch.inference_mode():
-            if "pyramid" in encoder.provides:  # those of signals try a signal
-                encoder.pyramid_shapes(image_size)
-            else:
-                encoder.eval()(torch.zeros(1, channels, image_size, image_size))
-    except (AssertionError, RuntimeError, ValueError) as error:
-        if "memory" in str(error):
-            raise
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise UsageError(
-            f"The encoder '{name}' cannot take images of {image_size} pixels: {reason}. Choose "
-            "another --image-size; multiples of 32 suit most architectures."
-        ) from error
-    finally:
-        encoder.train(mode)
 
 
 def load_initial_weights(
@@ -227,7 +209,8 @@ def _architecture(
                 other = _build(name, encoder.channels, encoder.image_size, {})
                 match = _fit(other, checkpoint, source, target)[0]
                 if fits := match.share >= _ENOUGH and not match.argument:
-                    _refuse_size(name, other, encoder.channels, encoder.image_size)  # slow
+                    size = encoder.image_size
+                    refuse_image_size(name, other, encoder.channels, size)  # slow
                 return match.share if fits else 0.0
         except (SslKitError, RuntimeError, NotImplementedError):
             return 0.0  # it cannot be built at this size, or not without memory

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
@@ -102,6 +103,29 @@ class Stopped(RunError):
     """A training ended early because a signal asked for it; it can be resumed."""
 
 
+_LATE: ContextVar[list[int] | None] = ContextVar("late", default=None)
+
+
+@contextmanager
+def late_signals_stop() -> Iterator[None]:
+    """Stops what goes on after a training, as a context of it.
+
+    A training that a signal reaches in its last step, or after it, ends as if there had been none.
+    What several trainings are part of ends after this one.
+
+    Raises:
+        Stopped: At the end, if a signal asked to stop.
+    """
+    signals = list[int]()
+    token = _LATE.set(signals)
+    try:
+        yield
+    finally:
+        _LATE.reset(token)
+    if signals:
+        raise Stopped("Stopped by a signal after the training had ended.")
+
+
 @contextmanager
 def stop_signals(ask: Callable[[int], None]) -> Iterator[None]:
     """Calls `ask` with the signal that asks to stop, instead of ending the process.
@@ -112,8 +136,15 @@ def stop_signals(ask: Callable[[int], None]) -> Iterator[None]:
     before = {n: signal.getsignal(n) for n in numbers}
     if "SIGHUP" in signal.Signals.__members__ and before.get(signal.SIGHUP) is signal.SIG_IGN:
         del before[signal.SIGHUP]
+    late = _LATE.get()
+
+    def heed(number: int, frame: object) -> None:
+        ask(number)
+        if late is not None:
+            late.append(number)
+
     for number in before:
-        signal.signal(number, lambda n, _frame: ask(n))
+        signal.signal(number, heed)
     try:
         yield
     finally:

@@ -88,6 +88,8 @@ class Source:
         facts = self.run.read_json("encoder.json")
         policy = domains[facts["domain"]].policies.get("eval")
         view = _sentence(policy, facts["domain"]) if policy else _RESIZE
+        arguments = self.encoder.arguments  # an earlier version may have recorded too few
+        facts |= {"arguments": arguments, "options": self.encoder.options}
         return {**facts, "preparation": PREPARATION.format(view=view)}
 
     @property
@@ -167,7 +169,7 @@ def timm_config(facts: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
         },
         **({"label_names": classes} if classes else {}),
         **{key: facts[key] for key in ("channels", "value_range", "domain")},
-        "options": facts.get("options", {}),
+        "options": encoder.options,
     }
 
 

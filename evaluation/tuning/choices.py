@@ -23,6 +23,7 @@ from ...data.opening import DataConfig
 from ...data.splits import Splits, split
 from ...data.views import changed, distinct
 from ...nn.checkpoints import facts_beside
+from ...nn.image_size import patch_size
 from ...nn.layers import has_batch_norm
 from ...training.engine import process_count
 from ...training.manifest import seen_by_weights
@@ -149,7 +150,7 @@ def choices(request: Request, images: Images) -> Choices:
         START: tuple(dict.fromkeys(starts)),
         POLICY: ("default", *dict.fromkeys(["weak", *policies])),
         AREA: _areas(default, images),
-        SIZE: _sizes(size, images.dataset) if images.labeled else (size,),
+        SIZE: _sizes(default, images.dataset) if images.labeled else (size,),
         STATISTICS: _statistics(default, images.dataset),
     }
 
@@ -220,12 +221,17 @@ def _areas(default: RunConfig, images: Images) -> tuple[float | None, ...]:
     return tuple(area for area, each in views.items() if each in kept)
 
 
-def _sizes(size: int, dataset: Dataset) -> tuple[int, ...]:
-    """Returns the default image size, and larger ones that the images have the pixels for."""
-    sides = []
+def _sizes(default: RunConfig, dataset: Dataset) -> tuple[int, ...]:
+    """Returns the default image size, and larger ones that the images have the pixels for.
+
+    Larger ones are multiples of 16, and of the encoder's patch if that does not divide 16.
+    """
+    size, sides = default.encoder.image_size, []
+    patch = patch_size(initial_encoder(default.encoder, len(dataset.channels)).body)
+    unit = patch if 16 % patch else 16
     for i in evenly_spaced(len(dataset), _LOOKED_AT).tolist():
         with suppress(DataError):
             sides.append(max(dataset[i].image.shape[:2]))
     largest = float(np.median(sides)) if sides else size
-    larger = [round(size * factor / 16) * 16 for factor in _LARGER]
+    larger = [round(size * factor / unit) * unit for factor in _LARGER]
     return tuple(dict.fromkeys((size, *(p for p in larger if size < p <= largest))))

@@ -12,6 +12,7 @@ from ...data.inspection import AT_START, inspect_dataset
 from ...training.progress import Progress
 from .choices import Images, open_images_of, warnings_of_seen
 from .judge import Judge, LabeledJudge, LabelFreeJudge
+from .plan import Plan
 from .request import Request
 from .trials import Record, Trial, read_result
 
@@ -42,6 +43,8 @@ def _judge(images: Images, request: Request) -> Judge:
 def tell(images: Images, request: Request, progress: Progress) -> None:
     """Says what was understood of the images, and warns of what the search cannot tell."""
     progress.understood(inspect_dataset(images.dataset, images.splits, AT_START))
+    if request.scratch and request.default.encoder.init == "scratch":
+        progress.say("--scratch adds nothing: without --init all candidates have random weights.")
     for warning in warnings_of_seen(images):
         progress.warn(warning)
     if not images.labeled:
@@ -74,4 +77,22 @@ def refuse_other_measure(records: Mapping[Trial, Record], out: Path, metric: str
         raise UsageError(
             f"An earlier version ranked the candidates of '{out}' by another measure. Choose "
             "another --out."
+        )
+
+
+def refuse_other_images(known: Plan | None, images: Images, out: Path) -> None:
+    """Refuses to go on with a search whose images have changed since it was planned.
+
+    Args:
+        known: The plan of the search; None if there is none yet.
+        images: The images as they are now.
+        out: Folder of the search.
+
+    Raises:
+        UsageError: If they are not the same. Earlier versions have not recorded which they were.
+    """
+    if known and known.images not in ("", images.dataset.fingerprint()):
+        raise UsageError(
+            f"The images of '{images.data.path}' are not those that '{out}' was started with. "
+            "Restore them, or start a new search with another --out."
         )

@@ -62,6 +62,7 @@ class Plan:
         overhead: Seconds of a trial beside its steps.
         budget: Seconds of everything.
         image_sizes: Image sizes that there is memory for, the default first; all if empty.
+        images: Fingerprint of the images; "" in a plan of an earlier version.
     """
 
     candidates: tuple[int, ...]
@@ -72,6 +73,7 @@ class Plan:
     overhead: float
     budget: float
     image_sizes: tuple[int, ...] = ()
+    images: str = ""
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from ...core.atomic import write_atomic
 from ...core.errors import DataError, SslKitError
 from ...data.process import show_log
 from ...training.device import choose_device
-from ...training.engine import Stopped
+from ...training.engine import Stopped, late_signals_stop
 from ...training.locks import exclusive
 from ...training.progress import Progress, clock
 from ...training.resources import forget_peak_memory, free_memory, peak_memory, resident_memory
@@ -31,7 +31,7 @@ from .choices import (
     searched,
 )
 from .judge import Judge
-from .opening import images_and_judges, refuse_other_measure, tell
+from .opening import images_and_judges, refuse_other_images, refuse_other_measure, tell
 from .outcome import Outcome, Start
 from .plan import (
     Clock,
@@ -116,20 +116,21 @@ def _timed(
     if not (out / _PLAN).is_file():
         refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, 0.0))
     work.begin("opening the images")
-    images, judges = images_and_judges(request)
+    known = _plan_of(out)
+    images, judges = _opened(request, out, progress, records, known)
     judge = judges[request.default.encoder.init]
-    refuse_other_measure(records, out, judge.metric)
-    tell(images, request, progress)
     work.begin("measuring the default: its speed, and what its trial takes beside the steps")
-    known, free = _plan_of(out), free_memory()
+    free = free_memory()
     cost = Cost(0, 0) if known else _measure(request, images, judge, out / "trials/speed", timer)
     found, only = choices(request, images), searched(request, images)
     sizes = known.image_sizes if known else _sizes(found[SIZE], cost, free, progress)
     found = {**found, SIZE: sizes or found[SIZE]}
     work.begin("judging the untouched start")
     settings = _start_settings(Space.around(request.asked, found, only))
-    starts = [_start(images, judges[init], request, init, size) for init, size in settings]
-    plan = known or _planned(request, images, cost, timer, out, sizes)
+    starts = _starts(images, judges, request, settings, progress)
+    taken = {start.image_size for start in starts}
+    found = {**found, SIZE: tuple(size for size in found[SIZE] if size in taken)}
+    plan = known or _planned(request, images, cost, timer, out, found[SIZE])
     most = plan.candidates[0] if only else plan.candidates[0] // 3
     space = Space.around(request.asked, fewer_objectives(found, request, most), only)
     _say_plan(progress, plan, space)
@@ -144,6 +145,21 @@ def _timed(
     finalists = halving.run()
     outcome = Outcome(request, images, space, plan, starts, records, finalists, judge.metric, out)
     return _written(outcome, timer.elapsed)
+
+
+def _opened(
+    request: Request,
+    out: Path,
+    progress: Progress,
+    records: dict[Trial, Record],
+    known: Plan | None,
+) -> tuple[Images, dict[str, Judge]]:
+    """Opens the images with their judges, and refuses those that a search cannot go on with."""
+    images, judges = images_and_judges(request)
+    refuse_other_images(known, images, out)
+    refuse_other_measure(records, out, judges[request.default.encoder.init].metric)
+    tell(images, request, progress)
+    return images, judges
 
 
 def _written(outcome: Outcome, elapsed: float) -> dict[str, Any]:
@@ -170,7 +186,8 @@ def _planned(
 ) -> Plan:
     """Makes a plan by what the default costs."""
     _, epoch = images.of_step_and_epoch(request.default.train)
-    plan = replace(make_plan(request.budget, timer.elapsed, cost, epoch), image_sizes=sizes)
+    plan = make_plan(request.budget, timer.elapsed, cost, epoch)
+    plan = replace(plan, image_sizes=sizes, images=images.dataset.fingerprint())
     write_atomic(out / _PLAN, (json.dumps(asdict(plan), indent=1) + "\n").encode())
     return plan
 
@@ -210,7 +227,8 @@ def _measure(request: Request, images: Images, judge: Judge, folder: Path, timer
     length = {"epochs": _STEPS * step_images / epoch, "max_time": most}
     config = resolve(as_trial(request.asked, **length))
     judges = {config.encoder.init: judge}
-    measured = train_and_judge(config, folder, judges, Silent(check))
+    with late_signals_stop():
+        measured = train_and_judge(config, folder, judges, Silent(check))
     shutil.rmtree(folder)
     step = seconds_per_step(ends) or measured.seconds / len(ends)
     overhead = time.monotonic() - began - step * len(ends)
@@ -245,6 +263,31 @@ def _hints(starts: Sequence[Start], request: Request, metric: str) -> list[Param
     own = [start for start in starts if start.init == default.init]
     best = max(own, key=lambda start: start.result.metrics[metric].value)
     return [{SIZE: best.image_size}] if best.image_size != default.image_size else []
+
+
+def _starts(
+    images: Images,
+    judges: Mapping[str, Judge],
+    request: Request,
+    settings: Sequence[tuple[str, int]],
+    progress: Progress,
+) -> list[Start]:
+    """Judges the untouched starts, and leaves image sizes out that the encoder cannot take.
+
+    Raises:
+        SslKitError: If it cannot take that of the default.
+    """
+    starts, refused = list[Start](), set[int]()
+    for init, size in settings:
+        try:
+            if size not in refused:
+                starts.append(_start(images, judges[init], request, init, size))
+        except SslKitError as error:
+            if size == request.default.encoder.image_size:
+                raise
+            refused.add(size)
+            progress.warn(f"Images of {size} px are not tried: {error}")
+    return [start for start in starts if start.image_size not in refused]
 
 
 def _start(images: Images, judge: Judge, request: Request, init: str, size: int) -> Start:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import RunError, SslKitError
-from ...training.engine import Stopped
+from ...training.engine import Stopped, late_signals_stop
 from ...training.progress import Progress, clock
 from ...training.settings import RunConfig
 from ...training.setup import resolve
@@ -153,9 +153,16 @@ class Search:
         return self.plan.fits(stage, self.clock.elapsed, overhead, runs)
 
     def _record(self, trial: Trial, params: Params) -> None:
-        """Runs a trial unless it is recorded, and records it, failed or not."""
-        if trial in self.records:
-            return
+        """Runs a trial unless it is recorded, and records it, failed or not.
+
+        Raises:
+            Stopped: If a signal asks for it; after the training has ended, the trial is recorded.
+        """
+        if trial not in self.records:
+            with late_signals_stop():
+                self._run(trial, params)
+
+    def _run(self, trial: Trial, params: Params) -> None:
         began, folder = self.clock.elapsed, self.out / trial.folder
         begin_part(self._name(trial, params), self.plan.budget - began)
         measured, reason = None, ""

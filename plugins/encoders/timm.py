@@ -17,7 +17,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from ... import Encoder, RunError, UsageError
-from ...nn import uncovered
+from ...nn import patch_size, uncovered
 from .timm_downloads import configuration_of, how_to_download, without_retries
 from .timm_pooling import POOLINGS, described, head_map, head_of_tokens, small_size
 from .timm_positions import kept_rotations, resampled
@@ -75,6 +75,9 @@ class TimmEncoder(Encoder):
         self.arguments = {"num_classes": 0, "in_chans": channels, **sized, **self.options}
         self._cfg, self._head_at_positions, self._free = cfg, False, dict[str, Any]()
         self.body = self._build(self.arguments)
+        if self._free.get("dynamic_img_pad") and image_size % patch_size(self.body):
+            # plain timm would crop such images to whole patches, and give other features
+            self.options, self.arguments = self.options | self._free, self.arguments | self._free
         self.num_features = getattr(self.body, "head_hidden_size", None) or self.body.num_features
         if hasattr(self.body, "forward_intermediates"):
             self.provides |= {"map", "pyramid"}

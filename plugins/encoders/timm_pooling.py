@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from torch import Tensor
+
+from ...nn import patch_size
 
 POOLINGS: tuple[dict[str, Any], ...] = (
     {},
@@ -32,7 +33,7 @@ def described(old: str) -> str:
 
 def small_size(body: Any) -> int:
     """Returns 64 pixels, rounded up to whole patches, which most models of timm take."""
-    patch = int(np.max(getattr(getattr(body, "patch_embed", None), "patch_size", 1)))
+    patch = patch_size(body)
     return -(-64 // patch) * patch
 
 

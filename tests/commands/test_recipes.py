@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -15,7 +17,8 @@ from ssl_kit.commands.recipes import run_recipe
 from ssl_kit.core.discovery import recipes
 from ssl_kit.evaluation import recipes as running
 from ssl_kit.evaluation.recipes import Request
-from ssl_kit.training.engine import Stopped
+from ssl_kit.training.engine import Stopped, stop_signals
+from ssl_kit.training.progress import Progress
 from ssl_kit.training.recipe import read_recipe
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "recipes.py"
@@ -255,6 +258,19 @@ def test_an_interrupted_training_goes_on(copied, monkeypatch):
             run_recipe(str(file), small=True, out=copied)
     run_recipe(str(file), small=True, out=copied)
     assert "seconds" in json.loads(manifest.read_text())
+
+
+def test_a_signal_in_the_last_step_of_a_training_ends_the_recipe(tmp_path, monkeypatch):
+    def last_step(*_):
+        with stop_signals(lambda number: None):
+            signal.raise_signal(signal.SIGTERM)
+        return ["run"]
+
+    monkeypatch.setattr(running, "start", last_step)
+    request = SimpleNamespace(command="")
+    config = SimpleNamespace(model_dump=dict)
+    with pytest.raises(Stopped):
+        running._trained(request, config, tmp_path, Progress(quiet=True))
 
 
 def test_a_folder_with_other_settings_is_refused(copied):

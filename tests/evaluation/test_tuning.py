@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +16,10 @@ from ssl_kit.evaluation.budgets import draw_labels
 from ssl_kit.evaluation.pretrained import embed, from_init
 from ssl_kit.evaluation.requests import run_of
 from ssl_kit.evaluation.result import Result
+from ssl_kit.evaluation.tuning import run as running
 from ssl_kit.evaluation.tuning.choices import (
     Images,
+    _sizes,
     _why_no_labels,
     choices,
     fewer_objectives,
@@ -25,7 +28,7 @@ from ssl_kit.evaluation.tuning.choices import (
     warnings_of_seen,
 )
 from ssl_kit.evaluation.tuning.judge import LabeledJudge, LabelFreeJudge
-from ssl_kit.evaluation.tuning.opening import images_and_judges
+from ssl_kit.evaluation.tuning.opening import images_and_judges, refuse_other_images, tell
 from ssl_kit.evaluation.tuning.outcome import Outcome, Start
 from ssl_kit.evaluation.tuning.plan import (
     Clock,
@@ -49,6 +52,7 @@ from ssl_kit.evaluation.tuning.trials import (
 )
 from ssl_kit.reports.html.page import write_report
 from ssl_kit.reports.tuning import tuned
+from ssl_kit.training.engine import stop_signals
 from ssl_kit.training.intervals import Estimate
 from ssl_kit.training.layers import merge
 from ssl_kit.training.probe import probe_predict
@@ -631,3 +635,63 @@ def test_the_folder_of_a_search_is_no_run(tmp_path, ended):
         with pytest.raises(UsageError, match="is a search for settings") as caught:
             open_it(str(tmp_path))
         assert expected in str(caught.value)
+
+
+def test_image_sizes_are_of_whole_patches(images):
+    encoder = {"name": "vit_small_patch14_dinov2", "image_size": 16}
+    assert _sizes(Request.of([{**ASKED, "encoder": encoder}]).default, images) == (16, 28)
+
+
+def test_an_image_size_that_the_encoder_cannot_take_is_left_out(images, monkeypatch):
+    def start(images, judge, request, init, size):
+        if size != 64:
+            raise UsageError(f"The encoder cannot take images of {size} pixels.")
+        return Start(init, size, result(0.5))
+
+    monkeypatch.setattr(running, "_start", start)
+    request, told = Request.of([ASKED]), Progress(quiet=True)
+    warned: list[str] = []
+    monkeypatch.setattr(told, "warn", warned.append)
+    judges, sizes = {"scratch": None}, [("scratch", 64), ("scratch", 96)]
+    found = running._starts(images, judges, request, sizes, told)
+    assert [start.image_size for start in found] == [64]
+    assert warned == ["Images of 96 px are not tried: The encoder cannot take images of 96 pixels."]
+    other = Request.of([{**ASKED, "encoder": {"name": "test_resnet", "image_size": 96}}])
+    with pytest.raises(UsageError, match="cannot take images of 96"):
+        running._starts(images, judges, other, sizes, told)
+
+
+def test_a_search_does_not_go_on_with_other_images(images, tmp_path):
+    opened = Images(domains["natural"], images, split(images.index, 0.2), "")
+    plan = make_plan(900, 0, Cost(100, 5), 500)
+    refuse_other_images(None, opened, tmp_path)
+    refuse_other_images(plan, opened, tmp_path)  # of an earlier version
+    refuse_other_images(replace(plan, images=images.fingerprint()), opened, tmp_path)
+    with pytest.raises(UsageError, match=r"are not those that .* was started with"):
+        refuse_other_images(replace(plan, images="0" * 16), opened, tmp_path)
+
+
+def test_a_signal_after_the_end_of_a_training_ends_the_search_with_its_record(tmp_path):
+    bench = Bench()
+
+    def measure(config, folder):
+        with stop_signals(lambda number: None):
+            if bench.calls == 1:
+                signal.raise_signal(signal.SIGTERM)
+        return bench(config, folder)
+
+    search = replace(searching(tmp_path / "out", bench), measure=measure)
+    with pytest.raises(KeyboardInterrupt, match=r"Interrupted after 2 runs\. Go on with"):
+        search.run()
+    assert sorted(t.number for t in read_records(tmp_path / "out")) == [0, 1]
+
+
+def test_it_is_said_that_random_weights_are_the_only_start(images, monkeypatch):
+    opened, said = Images(domains["natural"], images, split(images.index, 0.2), ""), list[str]()
+    told = Progress(quiet=True)
+    monkeypatch.setattr(told, "say", said.append)
+    for scratch in (False, True):
+        tell(opened, Request.of([ASKED], scratch=scratch), told)
+    assert [text for text in said if "--scratch" in text] == [
+        "--scratch adds nothing: without --init all candidates have random weights."
+    ]

@@ -4,7 +4,7 @@ import torch
 from huggingface_hub import constants
 
 from ssl_kit import RunError, UnknownNameError, UsageError
-from ssl_kit.nn.weights import create_encoder
+from ssl_kit.nn.weights import create_encoder, load_weights
 from ssl_kit.plugins import hub
 from ssl_kit.plugins.encoders import timm_downloads
 from ssl_kit.plugins.encoders.timm import TimmEncoder
@@ -298,3 +298,28 @@ def test_features_of_weights_that_are_not_trained_are_refused():
 
 def test_a_view_of_part_of_a_patch_is_padded_where_timm_takes_other_sizes():
     assert TimmEncoder("test_vit2", 3, 64)(torch.randn(1, 3, 57, 64)).shape == (1, 64)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["test_vit", "test_vit3", "vit_tiny_patch16_224"])
+def test_plain_timm_gives_the_features_of_images_of_parts_of_patches(name):
+    encoder, x = create_encoder(name, 3, 40).eval(), torch.randn(2, 3, 40, 40)
+    plain = timm.create_model(name, **encoder.arguments).eval()
+    plain.load_state_dict(encoder.body.state_dict())
+    torch.testing.assert_close(plain(x), encoder(x))
+    again = create_encoder(name, 3, 40, **encoder.options)
+    load_weights(again, encoder.body.state_dict(), "RGB", "RGB", "weights")
+    assert create_encoder(name, 3, 48).options == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("vit_small_patch16_rope_224", r"pixels: .*--image-size, such as 32 or 48\.$"),
+        ("xcit_nano_12_p16_224", r"cannot be built for images of 40 pixels: `patch_size` should"),
+        ("vit_tiny_r_s16_p8_224", r"pixels: it does not divide them evenly\. Choose another"),
+    ],
+)
+def test_an_image_size_that_is_not_taken_is_one_line(name, told):
+    with pytest.raises(UsageError, match=told):
+        create_encoder(name, 3, 40)

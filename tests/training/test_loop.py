@@ -24,6 +24,7 @@ from ssl_kit.data.workers import WorkerDied
 from ssl_kit.evaluation.pretrained import from_run
 from ssl_kit.plugins.objectives.simclr import SimCLR
 from ssl_kit.training.collapse import Watch
+from ssl_kit.training.engine import Stopped, late_signals_stop
 from ssl_kit.training.layers import merge
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.run import Run
@@ -382,6 +383,14 @@ def test_the_end_of_all_workers_saves_the_run_and_is_one_line(tiny, tmp_path, mo
 def test_a_signal_in_the_last_step_changes_nothing(finished_run, tiny, tmp_path):
     run = train(tiny, tmp_path / "run", progress=Interrupt(6, signal.SIGTERM))
     assert run.encoder.read_bytes() == finished_run.encoder.read_bytes()
+
+
+def test_a_signal_in_the_last_step_stops_what_the_training_is_part_of(tiny, tmp_path):
+    with pytest.raises(Stopped, match="after the training had ended"), late_signals_stop():
+        train(tiny, tmp_path / "run", progress=Interrupt(6, signal.SIGTERM))
+    assert Run(tmp_path / "run").has_ended
+    with late_signals_stop():
+        go_on(tmp_path / "run", QUIET)
 
 
 def test_a_thread_can_train(finished_run, tiny, tmp_path):
