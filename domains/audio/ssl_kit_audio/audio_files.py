@@ -27,6 +27,7 @@ from ssl_kit.data import (
     renumber,
 )
 
+from .seeking import read_part
 from .spectra import Reals
 from .windows import WindowConfig, Windows
 
@@ -222,9 +223,7 @@ class AudioFiles(Windows, FileDataset):
     def _read(self, file: int, first: int, last: int) -> Reals:
         """Returns samples (n, C) of a file."""
         try:
-            with soundfile.SoundFile(self.path_of(file)) as audio:
-                audio.seek(first)
-                x: Reals = audio.read(last - first, dtype="float32", always_2d=True)
+            x = read_part(self.path_of(file), first, last)
         except (soundfile.LibsndfileError, OSError) as error:
             raise DataError(f"is damaged ({_reason(error)})") from error
         if len(x) < last - first:

@@ -71,8 +71,10 @@ class Header:
         return bool(np.allclose(self.transform, other.transform, rtol=1e-9, atol=near))
 
 
-def _alphas(raster: Any) -> list[int]:
+def alphas_of(raster: Any, no_alpha: bool) -> list[int]:
     """Returns the numbers of the bands that are called alpha and nothing else."""
+    if no_alpha:
+        return []
     meanings = zip(raster.indexes, raster.colorinterp, raster.descriptions, strict=True)
     return [
         number
@@ -114,8 +116,8 @@ def header_of(raster: Any, no_alpha: bool, colors: bool = True) -> Header:
             calibration=(),
             palette=True,
         )
-    left_out = [] if no_alpha else _alphas(raster)
-    bands = tuple(number for number in raster.indexes if number not in left_out)
+    alphas = alphas_of(raster, no_alpha)
+    bands = tuple(number for number in raster.indexes if number not in alphas)
     return _header(raster, bands, no_alpha)
 
 
@@ -147,5 +149,10 @@ def _names(raster: Any, bands: tuple[int, ...]) -> tuple[str, ...]:
 
 def declares(raster: Any, no_alpha: bool) -> bool:
     """Tells whether a file declares which of its pixels hold no data."""
+    return has_mask(raster) or bool(alphas_of(raster, no_alpha))
+
+
+def has_mask(raster: Any) -> bool:
+    """Tells whether a file has a value that means no data, or a mask that is no band."""
     flags = {flag.name for flag in raster.mask_flag_enums[0]} - {"all_valid"}
-    return bool(flags) and ("alpha" not in flags or (bool(_alphas(raster)) and not no_alpha))
+    return bool(flags) and "alpha" not in flags

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 from ssl_kit import DataError, Image
 from ssl_kit.data import file_version, keep_open
 
-from .headers import Header, declares, header_of, palette_of
+from .headers import Header, alphas_of, declares, has_mask, header_of, palette_of
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 # Landsat, Sentinel-2 and most others write 0 outside of the scene, and often do not declare it.
@@ -97,8 +97,8 @@ class Rasters:
         with rasterio.Env(**_GDAL):
             opened = _open_on_grid(path, like or path, self)
             if opened.colors is None:
-                return self._load(opened.raster, bands, window, shape)
-            numbers, missing = self._load(opened.raster, (1,), window, shape)
+                return self._load(opened, bands, window, shape)
+            numbers, missing = self._load(opened, (1,), window, shape)
         colors = opened.colors[numbers[0].clip(0, len(opened.colors) - 1)].transpose(2, 0, 1)
         missing = missing | (colors[3:] == 0)
         return colors[[band - 1 for band in bands]], missing.repeat(len(bands), axis=0)
@@ -118,7 +118,8 @@ class Rasters:
         """
         with rasterio.Env(**_GDAL), _open(path) as raster:
             everything = Window(0, 0, raster.width, raster.height)
-            data, missing = self._load(raster, (band,), everything, shape)
+            opened = _Opened(raster, alphas_of(raster, self.no_alpha))
+            data, missing = self._load(opened, (band,), everything, shape)
         return data[0], missing[0]
 
     def may_miss(self, header: Header) -> bool:
@@ -126,22 +127,24 @@ class Rasters:
         return header.masked or bool(self.fills) or self.zero
 
     def _load(
-        self, raster: Any, bands: tuple[int, ...], window: Window, shape: tuple[int, int]
+        self, opened: _Opened, bands: tuple[int, ...], window: Window, shape: tuple[int, int]
     ) -> tuple[Image, NDArray[np.bool_]]:
         """Returns (C, h, w) pixels as stored, and where they hold no data."""
-        masked = declares(raster, self.no_alpha)
+        raster, masked = opened.raster, has_mask(opened.raster)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NodataShadowWarning)  # GDAL's rule is ours
                 pixels = raster.read(
                     list(bands), window=window, out_shape=(len(bands), *shape), masked=masked
                 )
+                data, missing = np.ma.getdata(pixels), np.ma.getmaskarray(pixels)
+                for alpha in opened.alphas:  # GDAL applies them in files of two or four bands only
+                    missing = missing | (raster.read(alpha, window=window, out_shape=shape) == 0)
         except (RasterioError, IndexError) as error:
             raise DataError(f"is damaged or cut off: {_reason(error)}") from error
-        data, missing = np.ma.getdata(pixels), np.ma.getmaskarray(pixels)
         if self.nodata is not None:
             missing = missing | (data == self.nodata)
-        elif (self.zero or data.dtype.name in _ZERO_FILLED) and not masked:
+        elif (self.zero or data.dtype.name in _ZERO_FILLED) and not (masked or opened.alphas):
             missing = missing | (data == 0).all(0)
         if self.fills:
             missing = missing | np.isin(data, self.fills)
@@ -152,10 +155,18 @@ class Rasters:
 
 @dataclass(frozen=True)
 class _Opened:
-    """An open raster, and its color table (n, 4) if its numbers are to become colors."""
+    """An open raster.
+
+    Attributes:
+        raster: The raster.
+        alphas: Numbers of the bands that are masks. They are looked up when the file is opened,
+            because rasterio raises the error of a failed read again at the next look.
+        colors: Color table (n, 4) if the numbers are to become colors.
+    """
 
     raster: Any
-    colors: NDArray[np.uint8] | None
+    alphas: list[int]
+    colors: NDArray[np.uint8] | None = None
 
     def close(self) -> None:
         self.raster.close()
@@ -166,7 +177,8 @@ def _open_on_grid(path: Path, like: Path, rasters: Rasters) -> _Opened:
     raster = _open(path)
     colors = palette_of(raster) if rasters.colors else None
     nearest = colors is not None  # between two numbers there is no color
-    return _Opened(_on_grid(raster, path, like, rasters, nearest), colors)
+    raster = _on_grid(raster, path, like, rasters, nearest)
+    return _Opened(raster, _alphas_of(raster, rasters.no_alpha), colors)
 
 
 def _on_grid(raster: Any, path: Path, like: Path, rasters: Rasters, nearest: bool) -> Any:
@@ -181,7 +193,9 @@ def _on_grid(raster: Any, path: Path, like: Path, rasters: Rasters, nearest: boo
     if not header.crs or not grid.crs:
         raise DataError("has another size than its scene, and no map that tells where it lies")
     nodata = _nodata_of(raster, rasters)
-    fill = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
+    fill = {} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
+    if nodata is None and not alphas_of(raster, rasters.no_alpha):
+        fill = {"add_alpha": True}
     try:
         return WarpedVRT(
             raster,
@@ -194,6 +208,13 @@ def _on_grid(raster: Any, path: Path, like: Path, rasters: Rasters, nearest: boo
         )
     except (RasterioError, ValueError) as error:
         raise DataError(f"cannot be put on the grid of its scene: {_reason(error)}") from error
+
+
+def _alphas_of(raster: Any, no_alpha: bool) -> list[int]:
+    """Returns the numbers of the bands that are masks, also one that a change of grid added."""
+    if isinstance(raster, WarpedVRT) and raster.count > raster.src_dataset.count:
+        return [raster.count]
+    return alphas_of(raster, no_alpha)
 
 
 def _nodata_of(raster: Any, rasters: Rasters) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from rasterio.enums import ColorInterp
 
 from ssl_kit import DataError
 from ssl_kit_remote_sensing.geotiff import GeoTiff
@@ -146,3 +147,37 @@ def test_most_files_decide_on_the_names_of_bands(write_tif, tmp_path: Path) -> N
     assert data.channels == ("red", "nir")
     with pytest.raises(DataError, match="nir, red where others have red, nir"):
         data.read(0)
+
+
+def with_alpha(write_tif, bands: int, dtype: str, **profile: Any) -> Path:
+    """Writes bands and an alpha band that says that the upper quarter holds no data."""
+    image = ground(dtype, 100, 50, bands + 1)
+    image[..., -1] = 255
+    image[:16] = 0
+    path: Path = write_tif(image, photometric="minisblack", **profile)
+    with rasterio.open(path, "r+") as raster:
+        others = (ColorInterp.gray, *[ColorInterp.undefined] * (bands - 1))
+        raster.colorinterp = (*others, ColorInterp.alpha)
+    return path
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 4, 5])
+def test_an_alpha_band_is_a_mask_beside_any_number_of_bands(write_tif, bands: int) -> None:
+    data = opened(with_alpha(write_tif, bands, "int16"), guess_nodata=False)
+    image = data.read(0)
+    assert image.shape[2] == bands
+    assert np.isnan(image[:16]).all()
+    assert not np.isnan(image[16:]).any()
+
+
+def test_an_alpha_band_is_a_mask_beside_a_declared_value(write_tif) -> None:
+    data = opened(with_alpha(write_tif, 3, "int16", nodata=-1))
+    assert np.isnan(data.read(0)[:16]).all()
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+def test_an_alpha_band_is_a_mask_on_another_grid(write_tif, bands: int) -> None:
+    data = opened(with_alpha(write_tif, bands, "int16"), resolution=20, guess_nodata=False)
+    image = data.read(0)
+    assert np.isnan(image[:7]).all()
+    assert not np.isnan(image[9:]).any()

@@ -35,7 +35,7 @@ class JoinedSource(Source):
             for band in source.names
         )
         self.hints = tuple(hint for source in sources for hint in source.hints)
-        self.left_out = first.left_out
+        self.left_out, self.has_alpha = first.left_out, any(s.has_alpha for s in sources)
         self.decoding = first.decoding
         self.scales = tuple(s for source in sources for s in _each(source, source.scales))
         self.offsets = tuple(s for source in sources for s in _each(source, source.offsets))

@@ -73,7 +73,7 @@ class SarRaster(SarImages, FileDataset):
             options.offset,
             "" if table == "none" else table,
             options.denoise,
-            bool(options.polarizations),
+            len(options.polarizations),
         )
         sizes = self._measure()
         first = self._source(next(iter(sizes)))
@@ -105,7 +105,8 @@ class SarRaster(SarImages, FileDataset):
         members = self._members.get(file)
         if members is None:
             return open_source(self.path_of(file), self._decoding)
-        sources = [open_source(self.path / key, self._decoding) for key in members.values()]
+        decoding = replace(self._decoding, named=self._decoding.named // len(members))
+        sources = [open_source(self.path / key, decoding) for key in members.values()]
         return JoinedSource(sources, list(members))
 
     def _measure(self) -> dict[int, tuple[int, int]]:

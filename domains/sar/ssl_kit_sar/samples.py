@@ -119,6 +119,11 @@ def remarks_on(source: Source, decoding: Decoding, key: str) -> list[str]:
             f"{', '.join(source.left_out)}; data.options.polarizations with a name for every band "
             "includes them."
         )
+    if source.has_alpha:
+        remarks.append(
+            "There is no data where the alpha band of the files is 0; data.options.polarizations "
+            "with a name for every band takes it for a polarization."
+        )
     if source.calibrated:
         noise = "is subtracted" if decoding.denoise else "is not subtracted (data.options.denoise)"
         unit = "complex amplitudes" if source.has_phase else "amplitudes"

@@ -40,7 +40,8 @@ class Decoding:
         offset: Summand behind the factor, None for that of the file.
         table: Element of Sentinel-1 calibration files that is applied, "" for none.
         denoise: Whether the thermal noise of Sentinel-1 is subtracted.
-        all_bands: Whether bands that are no backscatter by their names are used too.
+        named: Number of names that were given. If it is that of all bands of a file, bands that
+            are no backscatter by their names, and alpha bands, are used too.
     """
 
     nodata: tuple[float, ...] = ()
@@ -48,7 +49,7 @@ class Decoding:
     offset: float | None = None
     table: str = ""
     denoise: bool = False
-    all_bands: bool = False
+    named: int = 0
 
 
 _PLAIN = Decoding()
@@ -65,6 +66,7 @@ class Source(ABC):
         dtype: Number type of the file.
         hints: Names and units of the bands as the file has them.
         left_out: Names of bands that are no backscatter.
+        has_alpha: Whether an alpha band says where there is no data.
         calibrated: Whether Sentinel-1 tables are applied.
         scales: Factors of the bands.
         offsets: Summands of the bands.
@@ -77,6 +79,7 @@ class Source(ABC):
     dtype: str
     hints: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    has_alpha: bool = False
     calibrated: bool = False
     scales: tuple[float, ...] = (1.0,)
     offsets: tuple[float, ...] = (0.0,)
@@ -182,9 +185,14 @@ class RasterSource(Source):
         """Chooses the bands that are backscatter, and finds their names and scales."""
         file = self._file
         texts = dict(zip(file.indexes, file.descriptions, strict=True))
-        signals = [b for b in texts if self.decoding.all_bands or not is_auxiliary(texts[b])]
+        every = self.decoding.named == file.count
+        alphas = [] if every else _alphas(file)
+        signals = [b for b in texts if every or not (b in alphas or is_auxiliary(texts[b]))]
         self._bands = signals or list(texts)
-        self.left_out = tuple(str(texts[band]) for band in texts if band not in self._bands)
+        self._alphas = alphas if signals else []
+        self.has_alpha = bool(self._alphas)
+        others = [band for band in texts if band not in self._bands and band not in alphas]
+        self.left_out = tuple(str(texts[band]) for band in others)
         descriptions = [texts[band] for band in self._bands]
         meanings = [meaning_of(file, band) for band in self._bands]
         if "M" in meanings or "P" in meanings:
@@ -231,6 +239,7 @@ class RasterSource(Source):
             with rasterio.Env(**_GDAL):
                 data = file.read(self._bands, window=window)
                 masked = file.read_masks(1, window=window) == 0 if self._has_mask else None
+                opacity = file.read(self._alphas, window=window) if self._alphas else None
         except RasterioError as error:
             raise DataError(f"is damaged or cut off: {_why(error)}") from error
         if self._pairs:
@@ -241,6 +250,9 @@ class RasterSource(Source):
             missing = np.broadcast_to(masked[..., None], data.shape)
         elif file.nodata is not None and np.isfinite(file.nodata):
             missing = data == file.nodata
+        if opacity is not None:
+            clear = np.broadcast_to((opacity == 0).any(0)[..., None], data.shape)
+            missing = clear if missing is None else missing | clear
         return data, missing
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
@@ -268,6 +280,16 @@ def _open_raster(path: Path) -> Any:
             return rasterio.open(path, driver=driver)
     except RasterioError as error:
         raise DataError(f"cannot be opened as {driver}: {_why(error)}") from error
+
+
+def _alphas(file: Any) -> list[int]:
+    """Returns the numbers of the alpha bands of an open raster."""
+    meanings = zip(file.indexes, file.colorinterp, file.descriptions, strict=True)
+    return [
+        band
+        for band, meaning, text in meanings
+        if meaning == ColorInterp.alpha and (text or "").strip().lower() in ("", "alpha", "mask")
+    ]
 
 
 def _why(error: Exception) -> str:
