@@ -31,7 +31,7 @@ class LinearConfig(GradesConfig):
     """Options of the linear probe."""
 
     strengths: Annotated[
-        tuple[float, ...],
+        tuple[Annotated[float, Field(gt=0)], ...],
         Field(min_length=1, description="values to try of the inverse L2 penalty (C)"),
     ] = (0.001, 0.01, 0.1, 1.0, 10.0)
     iterations: Annotated[int, Field(ge=1, description="largest number of L-BFGS iterations")] = 200

@@ -8,6 +8,7 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ssl_kit import UsageError, validate
 from ssl_kit.evaluation import LabeledFeatures
 from ssl_kit.plugins.evaluations.linear import Linear, LinearConfig
 
@@ -35,6 +36,11 @@ def evaluate(parts, **options):
 def fit(parts, rows, strength):
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
     return probe.fit(parts.features[rows], parts.labels[rows])
+
+
+def test_strengths_are_above_zero():
+    with pytest.raises(UsageError, match="'strengths.0': Input should be greater than 0, not -1"):
+        validate(LinearConfig, {"strengths": [-1]})
 
 
 def test_agrees_with_a_plain_pipeline():

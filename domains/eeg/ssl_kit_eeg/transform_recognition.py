@@ -64,11 +64,14 @@ class Head(nn.Module):
         return self.last(hidden)[:, 0]  # type: ignore[no-any-return]
 
 
+_Weight = Annotated[float, Field(ge=0)]
+
+
 class TransformRecognitionConfig(Config):
     """Defaults of the published code."""
 
     weights: Annotated[
-        tuple[float, float, float, float, float, float, float],
+        tuple[_Weight, _Weight, _Weight, _Weight, _Weight, _Weight, _Weight],
         Field(description=f"weights of the tasks {', '.join(NAMES)} (alpha_j in eq. 2)"),
     ] = _WEIGHTS
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout rate in the heads")] = 0.6
