@@ -72,9 +72,11 @@ def _has_partners(setup: Setup) -> bool:
     partners = partners_of(setup.domain, setup.dataset, setup.config.data.pair_by)
     if partners is None:
         return False
-    within = partners.within(setup.pool)
-    rows = ((i, within.members[within.starts[i] : within.stops[i]]) for i in setup.pool.tolist())
-    return any((row != i).any() for i, row in rows)
+    within, pool = partners.within(setup.pool), setup.pool
+    starts, counts = within.starts[pool], (within.stops - within.starts)[pool]
+    single = counts == 1
+    others = within.members[starts[single]] != pool[single]
+    return bool((counts > 1).any() or others.any())
 
 
 def _of_training(setup: Setup) -> Iterator[tuple[str, str]]:

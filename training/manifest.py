@@ -90,8 +90,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             **({"command": command} if command else {}),
             **facts,
             "seed": config.seed,
-            "initial_weights": setup.loaded,
-            **_digest(run, setup),
+            **_initial_weights(run, setup),
             "config": config.model_dump(mode="json", exclude_none=True),
             "processes": process_count(),
             "batch_size": setup.batch_size,
@@ -107,14 +106,14 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
     )
 
 
-def _digest(run: Run, setup: Setup) -> dict[str, str]:
-    """Returns the digest of the weights that the training began from, {} if it is not known.
+def _initial_weights(run: Run, setup: Setup) -> dict[str, str]:
+    """Returns which weights the training began from, and the digest of their file if it is known.
 
     A run that goes on from a checkpoint keeps what is recorded, also if nothing is: what stands at
     the place of its initial weights now need not be what it began from.
     """
-    before = _manifest_before(run).get(DIGEST, "") if run.last.is_file() else setup.initial_digest
-    return {DIGEST: before} if before else {}
+    digest = _manifest_before(run).get(DIGEST, "") if run.last.is_file() else setup.initial_digest
+    return {"initial_weights": setup.loaded, **({DIGEST: digest} if digest else {})}
 
 
 def _seen_before(run: Run, setup: Setup) -> list[dict[str, Any]]:
