@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 from collections import Counter
@@ -187,6 +188,33 @@ def folders_of(init: str) -> list[Path]:
         return []
     folder = path if path.is_dir() else path.parent
     return [folder, *([folder.parent] if folder.name == "checkpoints" else [])]
+
+
+def weights_file(init: str, name_of_run_weights: str = "encoder.safetensors") -> Path:
+    """Returns the file that initial weights are read from: in a folder that of a run or classifier.
+
+    Args:
+        init: A folder or a weights file; it need not exist.
+        name_of_run_weights: The file looked for first in a folder.
+    """
+    path = Path(init)
+    if not path.is_dir():
+        return path
+    names = (name_of_run_weights, "model.safetensors")
+    return next((path / name for name in names if (path / name).is_file()), path)
+
+
+def digest_of_weights(init: str) -> str:
+    """Returns the SHA-256 of the file of initial weights; "" if they are in no file.
+
+    Args:
+        init: "scratch", "imagenet", a folder or a weights file.
+    """
+    file = weights_file(init)
+    if init in ("", "scratch", "imagenet") or not file.is_file():
+        return ""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def facts_beside(init: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from .checkpoints import (
     options_beside,
     read_checkpoint,
     unwrap,
+    weights_file,
 )
 from .image_size import NOT_BUILT, cannot_be_built, refuse_image_size
 from .weight_match import WeightMatch
@@ -95,10 +96,7 @@ def load_initial_weights(
         return "random weights"
     if init == "imagenet":
         return load_weights(encoder, encoder.imagenet(), RGB, channels, "ImageNet weights")
-    path = Path(init)
-    if path.is_dir():  # of a run, or of a classifier
-        names = (name_of_run_weights, "model.safetensors")
-        path = next((path / name for name in names if (path / name).is_file()), path)
+    path = weights_file(init, name_of_run_weights)
     if not path.is_file():
         raise UsageError(
             f"--init takes scratch, imagenet, a run folder or a weights file; '{init}' is none."

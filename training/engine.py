@@ -77,9 +77,17 @@ def divide_batch(batch_size: int, images: int, processes: int, accumulate: int =
         UsageError: If there are too few images, or the batch cannot be divided.
     """
     size = min(batch_size, images // (processes * accumulate) * processes)
-    if size < 2:
+    least = max(2, processes)
+    if size < 2 and images >= least:  # they are enough for a batch, but not for all of a step
         raise UsageError(
-            f"Only {plural(images, 'image')} to train on: a batch needs two. Give --data more."
+            f"train.accumulate={accumulate} needs {least * accumulate} images, {least} for each "
+            f"batch of a step, but there are {images} to train on. Lower it to at most "
+            f"{images // least}, or give --data more."
+        )
+    if size < 2:
+        needed = "two" if least == 2 else f"{least}, one for each process"
+        raise UsageError(
+            f"Only {plural(images, 'image')} to train on: a batch needs {needed}. Give --data more."
         )
     if size % processes:
         raise UsageError(f"--batch-size {size} is no multiple of the {processes} processes.")

@@ -101,7 +101,7 @@ class Trainer:
             for part in range(self.settings.accumulate):
                 raw = self._next(batches, whole=part == 0)
                 self.train_on(to_batch(raw, self.setup.dataset, self.standardize))
-            self.step += 1
+            self.step = self.run.steps = self.step + 1
             self.setup.objective.after_step(self.step, self.schedule.length(self.step))
             self.schedule.measured(time.monotonic() - began)
             done = self.schedule.progress

@@ -22,6 +22,7 @@ from .run import Run
 from .seen import path_of
 from .setup import Setup
 
+DIGEST = "initial_weights_sha256"
 _RECORDED = ("ssl-kit", "torch", "torchvision", "timm", "albumentations", "accelerate", "numpy")
 
 
@@ -90,7 +91,7 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             **({"command": command} if command else {}),
             **facts,
             "seed": config.seed,
-            "initial_weights": setup.loaded,
+            **_initial_weights(run, setup),
             "config": config.model_dump(mode="json", exclude_none=True),
             "processes": process_count(),
             "batch_size": setup.batch_size,
@@ -101,18 +102,31 @@ def describe(run: Run, setup: Setup, outcome: Mapping[str, Any]) -> None:
             "groups_from": setup.dataset.index.origins.get("group", ""),
             "groups": images["groups"],
             **({"until": images["until"]} if images["until"] else {}),
-            "started_from": _seen_before(run, config.encoder.init),
+            "started_from": _seen_before(run, setup),
         },
     )
 
 
-def _seen_before(run: Run, init: str) -> list[dict[str, Any]]:
+def _initial_weights(run: Run, setup: Setup) -> dict[str, str]:
+    """Returns which weights the training began from, and the digest of their file if it is known.
+
+    A run that goes on from a checkpoint keeps what is recorded, also if nothing is: what stands at
+    the place of its initial weights now need not be what it began from.
+    """
+    digest = _manifest_before(run).get(DIGEST, "") if run.last.is_file() else setup.initial_digest
+    return {"initial_weights": setup.loaded, **({DIGEST: digest} if digest else {})}
+
+
+def _seen_before(run: Run, setup: Setup) -> list[dict[str, Any]]:
     """Returns what the initial weights were trained on.
 
     A run that is resumed keeps what is recorded, because the run that it began from may be gone.
+    One that is begun anew from other weights does not.
     """
-    known = _manifest_before(run).get("started_from")
-    return seen_by_weights(init) if known is None else list(known)
+    manifest = _manifest_before(run)
+    known, digest = manifest.get("started_from"), manifest.get(DIGEST)
+    is_other = digest and not run.last.is_file() and digest != setup.initial_digest
+    return seen_by_weights(setup.config.encoder.init) if known is None or is_other else list(known)
 
 
 def seen_by_weights(init: str) -> list[dict[str, Any]]:

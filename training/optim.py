@@ -29,6 +29,8 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     decay.
     """
     extra: dict[str, Any] = {} if config.name == "adamw" else {"momentum": config.momentum}
+    if config.name == "sgd":
+        extra["nesterov"] = config.momentum > 0  # torch refuses it without momentum
     if config.name != "lars":
         extra["fused"] = True  # one pass over the weights: 6 times faster on a CPU
     largest = max(config.weight_decay, config.weight_decay_end or 0.0)

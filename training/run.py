@@ -39,6 +39,7 @@ class Run:
         config: All settings.
         command: What started the run, for manifest.json: as it was typed, or as Python; "" keeps
             what is there.
+        steps: Number of the last optimizer step that was taken through this object; 0 before.
 
     Raises:
         UsageError: If it is no run folder.
@@ -46,7 +47,7 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = folder = Path(folder)
-        self.command = ""
+        self.command, self.steps = "", 0
         self.metrics = folder / "metrics.jsonl"
         self.skipped = folder / "skipped.jsonl"
         self.schedule = folder / "schedule.jsonl"
@@ -129,13 +130,18 @@ class Run:
         try:
             yield
         except RunError as error:
-            kept = "There is no checkpoint yet"
-            if self.last.is_file():
-                saved = time.strftime("%H:%M:%S", time.localtime(self.last.stat().st_mtime))
-                kept = f"The last checkpoint is of {saved}"
+            kept = self.kept()
             raise RunError(
-                f"{error} {kept}; go on with 'ssl-kit train --resume {self.folder}'."
+                f"{error} {kept[0].upper()}{kept[1:]}; go on with 'ssl-kit train --resume "
+                f"{self.folder}'."
             ) from error
+
+    def kept(self) -> str:
+        """Returns a clause on the last checkpoint, for messages."""
+        if not self.last.is_file():
+            return "there is no checkpoint yet"
+        saved = time.strftime("%H:%M:%S", time.localtime(self.last.stat().st_mtime))
+        return f"the last checkpoint is of {saved}"
 
     def require_encoder(self) -> None:
         """Raises RunError if no encoder has been written yet."""

@@ -27,9 +27,8 @@ from ..data.opening import DataConfig, partners_of, with_absolute_options
 from ..data.process import prepare_process, seeded
 from ..data.splits import Positions, Splits, split
 from ..data.targets import of_classes, of_groups, of_share
-from ..data.view_settings import ViewsConfig
-from ..data.views import Renderer, changed, distinct
-from ..nn.checkpoints import facts_beside, options_beside
+from ..data.views import Renderer, changed
+from ..nn.checkpoints import digest_of_weights, facts_beside, options_beside
 from ..nn.layers import freeze_all_statistics, freeze_first_layers
 from ..nn.weights import check_needs, create_encoder, load_initial_weights
 from .defaults import domain_defaults, objective_defaults
@@ -83,6 +82,7 @@ class Setup:
         statistics: Mean and standard deviation that standardize the images.
         loaded: A sentence on the initial weights.
         batch_size: Number of images in a batch, all processes together.
+        initial_digest: SHA-256 of the file of the initial weights; "" if they are in no file.
     """
 
     config: RunConfig
@@ -94,6 +94,7 @@ class Setup:
     statistics: Statistics
     loaded: str
     batch_size: int
+    initial_digest: str = ""
 
     @cached_property
     def pool(self) -> Positions:
@@ -135,21 +136,9 @@ class Setup:
     @property
     def views(self) -> tuple[View, ...]:
         """The views of an image that the objective needs."""
-        return self._views(self.config.views)
-
-    def _views(self, asked: ViewsConfig) -> tuple[View, ...]:
-        requests = self.objective.views(self.objective.config, self.config.encoder.image_size)
+        asked, size = self.config.views, self.config.encoder.image_size
+        requests = self.objective.views(self.objective.config, size)
         return tuple(changed(view, asked.policy, asked.min_area) for view in requests)
-
-    def idle_settings(self) -> list[str]:
-        """Returns the settings of views that change nothing, such as "views.min_area = 0.1"."""
-        asked, found = self.config.views, []
-        for key, value in asked.model_dump(exclude_defaults=True).items():
-            without = asked.model_copy(update={key: type(asked).model_fields[key].default})
-            pairs = {*zip(self.views, self._views(without), strict=True)}
-            if all(len(distinct(p, self.domain.policies, self.dataset)) == 1 for p in pairs):
-                found.append(f"views.{key} = {value}")
-        return found
 
     def view_dataset(
         self, views: Sequence[View], pair_by: str = "", keep: bool = False
@@ -190,6 +179,7 @@ def build(config: RunConfig) -> Setup:
     with seeded(config.seed):
         encoder = initial_encoder(config.encoder, len(dataset.channels))
         check_needs(encoder, config.objective.name, kind.needs)
+        digest = digest_of_weights(init)
         loaded = load_initial_weights(encoder, init, dataset.channels)
         freeze_first_layers(encoder, config.encoder.frozen_layers)
         if config.encoder.frozen_statistics:
@@ -200,9 +190,8 @@ def build(config: RunConfig) -> Setup:
         mean, std = tuple(statistics.mean), tuple(statistics.std)
         steps = len(pool) // (batch_size * accumulate)
         objective.prepare(TrainingInfo(len(dataset), steps, mean, std))
-    setup = Setup(
-        config, domain, dataset, splits, encoder, objective, statistics, loaded, batch_size
-    )
+    parts = (config, domain, dataset, splits, encoder, objective, statistics, loaded)
+    setup = Setup(*parts, batch_size, digest)
     _check(setup)
     return setup
 

@@ -15,11 +15,13 @@ from ..data.inspection import AT_START, inspect_dataset
 from ..nn.checkpoints import folders_of
 from .defaults import explain_defaults
 from .engine import create_run, process_index
+from .idle import idle_settings
 from .layers import merge
+from .locks import LOCK
 from .loop import train
 from .manifest import seen_by_weights
 from .progress import Progress
-from .resume import changes_since, warn_of_unfinished
+from .resume import changes_since, rebuild, warn_of_unfinished
 from .run import Run
 from .seen import seen_in
 from .setup import Setup, build, resolve
@@ -46,7 +48,9 @@ def start(
 
     Raises:
         UsageError: If `strict` and something looks wrong, or if the objective cannot use the
-            images. It leaves no folder unless there is a checkpoint.
+            images.
+
+    An error before the first step leaves no new folder, unless it says to go on with it.
     """
     config = resolve(*layers)
     if out is None:
@@ -61,11 +65,8 @@ def start(
     progress.understood(understood)
     if defaults := explain_defaults(merge(*layers), config):
         progress.say(defaults)
-    for setting in setup.idle_settings():
-        progress.warn(
-            f"Warning: {setting} changes nothing. The domain shows these images in the same way "
-            "without it, or the objective asks for views of its own."
-        )
+    for setting, reason in idle_settings(setup, merge(*layers)).items():
+        progress.warn(f"Warning: {setting} changes nothing. {reason}")
     _warn_of_seen_test_images(setup, progress)
     _warn_of_unfinished_start(config.encoder.init)
     is_new = not out.exists()
@@ -73,10 +74,22 @@ def start(
     run.command = command
     try:
         return run, train(run, setup, progress)
-    except UsageError:  # an objective may find only in a batch that it cannot use the images
-        if is_new and process_index() == 0 and not run.last.exists():
-            shutil.rmtree(run.folder)
+    except BaseException as error:
+        if is_new and process_index() == 0 and _leaves_nothing(run, error):
+            shutil.rmtree(run.folder, ignore_errors=True)  # its name can be given again
         raise
+
+
+def _leaves_nothing(run: Run, error: BaseException) -> bool:
+    """Tells whether the folder of a new run is of no use after an error.
+
+    An objective may find only in a batch that it cannot use the images, and says so by a
+    `UsageError` after some steps, too. A folder that the message tells to go on with is kept, and
+    so is one that another process works in.
+    """
+    if run.last.exists() or (run.folder / LOCK).exists() or "--resume" in str(error):
+        return False
+    return run.steps == 0 or isinstance(error, UsageError)
 
 
 def _warn_of_seen_test_images(setup: Setup, progress: Progress) -> None:
@@ -100,10 +113,11 @@ def go_on(folder: Path, progress: Progress) -> tuple[Run, str]:
     """Continues an interrupted run to its end, exactly as if it had not been interrupted.
 
     Raises:
-        RunError: If its images have changed, or settings that the training so far depends on.
+        RunError: If its images or its initial weights are gone or have changed, or settings that
+            the training so far depends on.
     """
     run = Run(folder)
-    setup = build(run.config)
+    setup = rebuild(run)
     for change in changes_since(run, setup):
         progress.warn(change)
     if not run.last.is_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -15,13 +15,17 @@ from ..core.objective import Output
 class Tally:
     """Sums losses one step late, so that the loop does not wait for the GPU.
 
+    Args:
+        kept: Returns a clause on the last checkpoint, for the message on a loss that is not finite.
+
     Attributes:
         count: Number of steps that are summed since the last record.
         since: Seconds of training at the last record.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Callable[[], str]) -> None:
         self.count, self.since = 0, 0.0
+        self._kept = kept
         self._loss = 0.0
         self._sums: dict[str, float] = {}
         self._pending: tuple[Tensor, Mapping[str, Tensor], tuple[str, ...], int] | None = None
@@ -47,9 +51,8 @@ class Tally:
         self._pending, value = None, float(loss)
         if not math.isfinite(value):
             raise RunError(
-                f"The loss became {value} at step {step}; the last checkpoint is kept. Lower "
-                f"optimizer.lr, set optimizer.clip=1, or look at the images of that step: "
-                f"{', '.join(keys)}."
+                f"The loss became {value} at step {step}; {self._kept()}. Lower optimizer.lr, set "
+                f"optimizer.clip=1, or look at the images of that step: {', '.join(keys)}."
             )
         self._loss += value
         self.count += 1

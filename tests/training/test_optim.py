@@ -50,6 +50,20 @@ def test_biases_and_norms_have_no_weight_decay(name):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["sgd", "lars"])
+def test_momentum_may_be_off(name):
+    model = nn.Linear(2, 1)
+    optimizer = make_optimizer(model, OptimizerConfig(name=name, momentum=0.0))
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    assert not optimizer.defaults["nesterov"]
+
+
+def test_sgd_has_nesterov_momentum():
+    optimizer = make_optimizer(Model(), OptimizerConfig(name="sgd", momentum=0.5))
+    assert (optimizer.defaults["nesterov"], optimizer.defaults["momentum"]) == (True, 0.5)
+
+
 def test_what_timm_and_objectives_name_has_no_weight_decay():
     vit = nn.ModuleDict({"encoder": create_encoder("test_vit", 3, 32)})
     body = vit["encoder"].body

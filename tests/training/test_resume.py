@@ -180,3 +180,95 @@ def test_the_scale_of_the_loss_in_fp16_goes_on(tiny, tmp_path, monkeypatch):
     assert states[2] == states[0]
     assert states[0]["scale"] == 32.0
     assert states[1]["_growth_tracker"] == 2
+
+
+@pytest.fixture
+def begun(finished_run, tiny, tmp_path):
+    """A run from the weights in the folder `first`, stopped after 2 of 6 steps, and the folder."""
+    first = shutil.copytree(finished_run.folder, tmp_path / "first")
+    settings = merge(tiny, {"encoder": {"init": str(first)}, "optimizer": {"anchor": 9.0}})
+    with pytest.raises(RunError, match="Stopped by a signal"):
+        start([settings], tmp_path / "begun", Recorded(2))
+    return tmp_path / "begun", first
+
+
+def test_initial_weights_that_were_moved_can_be_named_anew(begun):
+    folder, first = begun
+    moved = first.rename(first.with_name("moved"))
+    said = r"^encoder.init of .*, which does not exist. Correct encoder.init there if it was moved"
+    with pytest.raises(RunError, match=said):
+        go_on(folder, Progress(quiet=True))
+    edit(folder, f'"{first}"', f'"{moved}"')
+    progress = Recorded()
+    run = go_on(folder, progress)[0]
+    assert f"encoder.init was {first}; from here on it is {moved}." in progress.warnings
+    assert run.read_json("manifest.json")["steps"] == 6
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_other_initial_weights_are_refused(begun, tiny, moved):
+    folder, first = begun
+    other = start([merge(tiny, {"seed": 1})], first.with_name("other"), Progress(quiet=True))[0]
+    if moved:
+        edit(folder, f'"{first}"', f'"{other.folder}"')
+    else:
+        shutil.copy(other.encoder, first)
+    with pytest.raises(RunError, match=r"are not those that .* was started with. Restore them"):
+        go_on(folder, Progress(quiet=True))
+
+
+def test_the_same_weights_with_another_preprocessing_are_refused(begun):
+    folder, first = begun
+    (first / "encoder.json").unlink()
+    with pytest.raises(RunError, match=r"started with: mean, std differ. Restore it"):
+        go_on(folder, Progress(quiet=True))
+
+
+def test_a_run_of_an_earlier_version_goes_on_without_a_digest(begun, tiny):
+    folder, first = begun
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["initial_weights_sha256"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    moved = first.rename(first.with_name("moved"))
+    with pytest.raises(RunError, match=r"which does not exist. Restore it, and go on"):
+        go_on(folder, Progress(quiet=True))
+    edit(folder, f'"{first}"', f'"{moved}"')
+    with pytest.raises(RunError, match="the training so far depends on it"):
+        go_on(folder, Progress(quiet=True))
+    edit(folder, f'"{moved}"', f'"{first}"')
+    moved.rename(first)
+    manifest = go_on(folder, Progress(quiet=True))[0].read_json("manifest.json")
+    assert "initial_weights_sha256" not in manifest
+
+
+@pytest.mark.parametrize("key", ["path", "labels"])
+def test_images_that_were_moved_are_to_be_named_in_the_configuration(stopped, tiny, key):
+    if key == "path":
+        edit(stopped, tiny["data"]["path"], str(stopped / "gone"))
+    else:
+        edit(stopped, 'labels = ""', f'labels = "{stopped / "gone"}"')
+    match = rf"^data.{key} of .* is '.*gone', which does not exist. Correct data.{key} there"
+    with pytest.raises(RunError, match=match):
+        go_on(stopped, Progress(quiet=True))
+
+
+def test_settings_of_the_training_are_refused_after_its_end(finished_run, tmp_path):
+    folder = shutil.copytree(finished_run.folder, tmp_path / "run")
+    config = (folder / "config.toml").read_text()
+    for old, new in (
+        ("lr = 0.002", "lr = 0.7"),
+        ("clip = 0.0", "clip = 1.0"),
+        ("workers = 0", "workers = 1"),
+        ("max_skip = 0.01", "max_skip = 0.5"),
+    ):
+        edit(folder, old, new)
+        with pytest.raises(RunError, match=r"now, but its training has ended"):
+            go_on(folder, Progress(quiet=True))
+        (folder / "config.toml").write_text(config)
+
+
+def test_images_can_be_moved_after_the_end(finished_run, tiny, tmp_path):
+    folder = shutil.copytree(finished_run.folder, tmp_path / "run")
+    images = shutil.copytree(tiny["data"]["path"], tmp_path / "moved")
+    edit(folder, tiny["data"]["path"], str(images))
+    assert go_on(folder, Progress(quiet=True))[0].has_ended

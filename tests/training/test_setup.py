@@ -5,7 +5,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from ssl_kit import DataError, Index, Objective, Output, PluginError, UsageError, View
+from ssl_kit import DataError, Index, Objective, Output, PluginError, RunError, UsageError, View
 from ssl_kit.cli import main
 from ssl_kit.core.discovery import domains, objectives
 from ssl_kit.core.registry import Entry
@@ -13,6 +13,7 @@ from ssl_kit.data.channel_statistics import statistics_for
 from ssl_kit.data.opening import DataConfig
 from ssl_kit.data.splits import split
 from ssl_kit.nn import create_encoder
+from ssl_kit.training.idle import idle_settings
 from ssl_kit.training.layers import merge
 from ssl_kit.training.progress import Progress
 from ssl_kit.training.setup import build, pool_of, resolve
@@ -164,6 +165,26 @@ def test_what_only_a_batch_shows_leaves_no_new_folder(tiny, tmp_path, registered
     assert out.exists() == exists
 
 
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [(ZeroDivisionError(), False), (RunError("Go on with 'ssl-kit train --resume RUN'."), True)],
+    ids=["bug", "to go on with"],
+)
+def test_an_error_before_the_first_step_leaves_no_new_folder(
+    tiny, tmp_path, monkeypatch, error, stays
+):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr("ssl_kit.training.loop.make_optimizer", fail)
+    for name, exists in (("new", False), ("old", True)):
+        if exists:
+            (tmp_path / name).mkdir()
+        with pytest.raises(type(error)):
+            start([tiny], tmp_path / name, Progress(quiet=True))
+        assert (tmp_path / name).exists() == (exists or stays)
+
+
 def test_too_few_images_are_refused_before_there_is_a_folder(tiny, shared_images, tmp_path):
     with pytest.raises(UsageError, match="Only 1 image to train on"):
         start([one_image(tiny, shared_images)], tmp_path / "run", Progress(quiet=True))
@@ -237,6 +258,13 @@ def test_accumulated_batches_are_parts_of_one_large_batch(tiny):
     assert (setup.batch_size, setup.images_per_step, setup.steps_per_epoch) == (8, 24, 1)
 
 
+def test_more_batches_in_a_step_than_the_images_allow_are_refused(tiny):
+    match = r"^train.accumulate=20 needs 40 images, 2 for .* there are 24 .* Lower it to at most 12"
+    with pytest.raises(UsageError, match=match):
+        build(resolve(tiny, {"train": {"accumulate": 20}}))
+    assert build(resolve(tiny, {"train": {"accumulate": 12}})).batch_size == 2
+
+
 @pytest.mark.parametrize(
     ("domain", "views", "idle"),
     [
@@ -247,7 +275,7 @@ def test_accumulated_batches_are_parts_of_one_large_batch(tiny):
 )
 def test_settings_of_views_that_change_nothing_are_named(tiny, domain, views, idle):
     setup = build(resolve(merge(tiny, {"domain": domain, "views": views})))
-    assert setup.idle_settings() == idle
+    assert [*idle_settings(setup, {"views": views})] == idle
 
 
 def test_validation_images_and_other_views_are_left_out_on_request(tiny):

@@ -91,3 +91,16 @@ def test_a_damaged_manifest_of_the_weights_is_named(greedy, tmp_path):
     greedy = type(greedy)(parent)
     with pytest.raises(RunError, match="is damaged, so that it is not known which images"):
         begun_from(greedy, tmp_path / "run")
+
+
+def test_a_run_begun_anew_from_other_weights_forgets_the_first(greedy, finished_run, tmp_path):
+    parent, run = tmp_path / "parent", tmp_path / "run"
+    shutil.copytree(greedy.folder, parent)
+    config = greedy.config.model_dump(mode="json", exclude_none=True)
+    settings = {"data": {"holdout": 0.2}, "encoder": {"init": str(parent)}}
+    with pytest.raises(RunError, match="Stopped by a signal"):
+        start([merge(config, settings, {"train": {"epochs": 2}})], run, Recorded(1))
+    shutil.rmtree(run / "checkpoints")
+    shutil.rmtree(parent)
+    shutil.copytree(finished_run.folder, parent)
+    assert groups_of(go_on(run, QUIET)[0]) == groups_of(finished_run)

@@ -11,7 +11,7 @@ def add(tally, loss, step=1, **metrics):
 
 
 def test_means_of_loss_and_metrics():
-    tally = Tally()
+    tally = Tally(str)
     add(tally, 1.0, 1, accuracy=0.5)
     add(tally, 4.0, 2, accuracy=1.0)
     tally.settle()
@@ -20,7 +20,7 @@ def test_means_of_loss_and_metrics():
 
 
 def test_the_last_step_counts_only_when_settled():
-    tally = Tally()
+    tally = Tally(str)
     add(tally, 1.0)
     assert tally.count == 0
     tally.settle()
@@ -29,7 +29,7 @@ def test_the_last_step_counts_only_when_settled():
 
 
 def test_reset_starts_anew():
-    tally = Tally()
+    tally = Tally(str)
     add(tally, 1.0)
     tally.settle()
     tally.reset(60.0)
@@ -40,14 +40,14 @@ def test_reset_starts_anew():
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), float("-inf")])
 def test_a_loss_that_is_no_number_stops_with_the_keys(loss):
-    tally = Tally()
+    tally = Tally(str)
     add(tally, loss, 7)
     with pytest.raises(RunError, match=r"became (nan|-?inf) at step 7; .*: a.png, b.png"):
         add(tally, 1.0, 8)
 
 
 def test_state_goes_on_exactly():
-    one, two = Tally(), Tally()
+    one, two = Tally(str), Tally(str)
     one.reset(30.0)
     add(one, 1.0, accuracy=0.5)
     one.settle()
