@@ -422,8 +422,8 @@ def test_compare_json_is_plain_json_with_everything_a_report_needs(ask, tmp_path
     values = json.loads(text, parse_constant=no_constant)
     assert set(values) == {
         "format", "command", "time", "versions", "hardware", "settings", "data", "encoder",
-        "image_size", "evaluation", "budget_unit", "main", "seeds", "budgets", "arms", "results",
-        "differences", "leak", "unit",
+        "image_size", "evaluation", "budget_unit", "main", "unit", "seeds", "budgets", "arms",
+        "results", "differences", "leak",
     }  # fmt: skip
     assert values["budgets"] == [{"name": "2", "labels": [6, 6]}]
     assert values["data"]["test"] == 6

@@ -39,7 +39,7 @@ def fit(parts, rows, strength):
 
 
 def test_strengths_are_above_zero():
-    with pytest.raises(UsageError, match=r"'strengths\.0': Input should be greater than 0, not -1"):
+    with pytest.raises(UsageError, match=r"'strengths.0': Input should be greater than 0, not -1"):
         validate(LinearConfig, {"strengths": [-1]})
 
 
