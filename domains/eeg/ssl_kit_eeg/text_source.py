@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,11 @@ from ssl_kit import DataError, UsageError
 from ssl_kit.data import Table
 
 from .channel_types import types_of
+from .clocks import UNITS, clock_without_name, is_no_signal, unit_of_times
 from .electrodes import canonical
 from .lines import Lines, is_number
 from .source_base import Reals, Source, Span, spans_between, split_spans
 
-_TIMES = ("time", "times", "timestamp", "timestamps", "seconds")
-_NO_SIGNAL = (*_TIMES, "index", "sample", "")
-_UNITS = (1.0, 1e-3, 1e-6, 1e-9)  # of times, in seconds
 _SLOWEST, _FASTEST = 20, 30_000  # samples a second of EEG
 _STEPS = 50  # lines that tell the unit
 _LATE = 1.5  # samples by which a line may be late
@@ -56,14 +55,14 @@ class TextSource(Source):
         if not self._lines.count:
             raise DataError("holds no numbers")
         if not named:
-            fields = ["eeg"] if len(fields) == 1 else [f"eeg{c + 1}" for c in range(len(fields))]
+            fields = self._names_for(len(fields))
         facts = Table(path, list(fields), [])
         columns = {kind: facts.column(kind) for kind in ("group", "label")} if named else {}
         self._lines.texts = tuple(c for c in columns.values() if c is not None)
         signals = [
             c
             for c, name in enumerate(fields)
-            if name.strip().lower() not in _NO_SIGNAL and c not in self._lines.texts
+            if not is_no_signal(name) and c not in self._lines.texts
         ]
         names = canonical([fields[c] for c in signals])
         self._columns = dict(zip((name.lower() for name in names), signals, strict=True))
@@ -76,13 +75,29 @@ class TextSource(Source):
                 "Text files do not say how many samples there are in a second. Give --set "
                 f"data.options.rate=HZ ({self._suggested(fields)})."
             )
-        clock = [c for c, name in enumerate(fields) if name.strip().lower() in _TIMES]
-        self.spans = self._spans(clock, columns.get("group"), columns.get("label"))
+        units = {c: unit_of_times(name) for c, name in enumerate(fields)}
+        clocks = {c: unit for c, unit in units.items() if unit is not None}
+        self.spans = self._spans(clocks, columns.get("group"), columns.get("label"))
         self.remarks = tuple(dict.fromkeys(self.remarks))
+
+    def _names_for(self, count: int) -> list[str]:
+        """Returns names for the columns of a file without a header."""
+        kind = ""
+        if count > 1:
+            with suppress(DataError):  # reading the lines gives the reason
+                values = self._lines.read(0, min(self._lines.count, _MOST_READ))
+                kind = clock_without_name(values[:, 0], self._rate)
+        if not kind:
+            return ["eeg"] if count == 1 else [f"eeg{c + 1}" for c in range(count)]
+        what = "tells the time" if kind == "time" else "counts the lines"
+        self.remarks += (
+            f"the first column {what} and is no channel; a first line of names says otherwise",
+        )
+        return [kind, *(["eeg"] if count == 2 else [f"eeg{c + 1}" for c in range(count - 1)])]
 
     def _suggested(self, fields: Sequence[str]) -> str:
         """Returns what the column of times suggests, else an example."""
-        clock = [c for c, name in enumerate(fields) if name.strip().lower() in _TIMES]
+        clock = [c for c, name in enumerate(fields) if unit_of_times(name) is not None]
         count = min(self._lines.count, _MOST_READ)
         try:
             times = self._lines.read(0, count)[:, clock[0]] if clock else np.zeros(0)
@@ -93,19 +108,19 @@ class TextSource(Source):
         if len(times) < 2 or times[-1] <= times[0]:
             return "173.61 for the Bonn EEG"
         step = float(times[-1] - times[0]) / (len(times) - 1)
-        rates = [1 / (step * unit) for unit in _UNITS]
-        plausible = [rate for rate in rates if _SLOWEST <= rate <= _FASTEST]
         name = fields[clock[0]].strip()
+        rates = [1 / (step * unit) for unit in _units(unit_of_times(name))]
+        plausible = [rate for rate in rates if _SLOWEST <= rate <= _FASTEST]
         listed = " or ".join(f"{rate:.5g}" for rate in plausible)
         return f"its column '{name}' suggests {listed}" if listed else f"'{name}' fits no unit"
 
     def _spans(
-        self, clock: Sequence[int], group: int | None, label: int | None
+        self, clocks: Mapping[int, float], group: int | None, label: int | None
     ) -> tuple[Span, ...]:
         """Returns the parts without a pause, of one subject and one label.
 
         Args:
-            clock: Numbers of the columns of times; the first is read.
+            clocks: Numbers and units of the columns of times; the first is read.
             group: Number of the column of subjects.
             label: Number of the column of labels.
         """
@@ -114,8 +129,8 @@ class TextSource(Source):
         starts = [first for first, _ in runs]
         pauses: list[tuple[float, float]] = []
         for first, stop in zip(starts, [*starts[1:], count], strict=True):
-            if clock and stop - first >= _STEPS:
-                pauses += self._pauses(clock[0], first, stop - 1)
+            if clocks and stop - first >= _STEPS:
+                pauses += self._pauses(*next(iter(clocks.items())), first, stop - 1)
         spans = spans_between(pauses, count / self._rate)
         if not texts:
             return spans
@@ -126,16 +141,17 @@ class TextSource(Source):
         facts = [(row.get(group, ""), row.get(label, "")) for row in rows]
         return split_spans(spans, [first / self._rate for first in starts], facts)
 
-    def _pauses(self, column: int, first: int, last: int) -> list[tuple[float, float]]:
+    def _pauses(self, column: int, unit: float, first: int, last: int) -> list[tuple[float, float]]:
         """Returns where times of lines are apart, in seconds of signal, and by how many seconds.
 
         Args:
             column: Number of the column of times.
+            unit: Its unit in seconds, 0 if its name does not tell it.
             first: First line of the recording.
             last: Last line of the recording.
         """
         step = float(np.median(np.diff(self._lines.read(first, first + _STEPS)[:, column])))
-        unit = next((u for u in _UNITS if 0.9 < step * u * self._rate < 1.1), 0.0)
+        unit = next((u for u in _units(unit) if 0.9 < step * u * self._rate < 1.1), 0.0)
         if not unit:
             self.remarks += (
                 f"times advance by {step:g} a line, which does not fit data.options.rate "
@@ -191,3 +207,8 @@ class TextSource(Source):
         if len(table) != stop - start or table.shape[1] <= max(columns):
             raise DataError("has been cut off or changed since it was opened")
         return np.ascontiguousarray(table[:, columns].T, dtype=np.float32)
+
+
+def _units(known: float | None) -> tuple[float, ...]:
+    """Returns the units that times may have."""
+    return (known,) if known else UNITS

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,6 +45,7 @@ from .dicom_headers import (
 )
 from .dicom_tags import INDEX_TAGS, PIXEL_TAGS
 from .dicom_values import color, gray
+from .packed_bits import is_packed, read_packed
 from .squares import resized, square_size
 
 pydicom.config.logger.propagate = False  # its lines may quote a patient's name
@@ -239,8 +241,12 @@ def _decode(file: Bounded, source: _Source, number: int) -> NDArray[Any]:
         raise DataError(f"is stored as {syntax.name}; install a decoder of pydicom for it")
     if syntax == DeflatedExplicitVRLittleEndian:
         whole = pydicom.dcmread(file, specific_tags=[*PIXEL_TAGS, "PixelData"])
+        if is_packed(whole):
+            return read_packed(BytesIO(whole.PixelData), whole, number)
         return pixel_array(whole, index=number)
     file.seek(source.offset)
+    if not syntax.is_encapsulated and syntax.is_little_endian and is_packed(source.ds):
+        return read_packed(file, source.ds, number)
     if not syntax.is_encapsulated:
         return decoder.as_array(file, index=number, **options)[0]  # type: ignore[arg-type]
     table = options.pop("extended_offsets", None)

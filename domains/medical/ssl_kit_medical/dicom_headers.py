@@ -168,6 +168,20 @@ def rescale(ds: Dataset, number: int) -> tuple[float, float]:
     return values
 
 
+def real_world_table(ds: Dataset, number: int) -> Dataset | None:
+    """Returns the first mapping of a frame to real world values if it is a table, else None.
+
+    A rescale slope or intercept takes precedence, as for mappings by slope and intercept.
+    """
+    rescaled = any(of_frame(ds, number, f"Rescale{p}") is not None for p in ("Slope", "Intercept"))
+    mappings = () if rescaled else of_frame(ds, number, "RealWorldValueMappingSequence") or ()
+    mapping: Dataset
+    for mapping in mappings[:1]:
+        if mapping.get("RealWorldValueSlope") is None and mapping.get("RealWorldValueLUTData"):
+            return mapping
+    return None
+
+
 def pixel_sides(ds: Dataset, number: int) -> tuple[float, float]:
     """Returns height and width of a pixel, in mm or as a ratio; (1, 1) if the file is silent."""
     for keyword in (
@@ -257,6 +271,7 @@ def is_plain(ds: Dataset) -> bool:
         and not is_color(ds)
         and all(rescale(ds, number) == (1, 0) for number in frames)
         and not any(of_frame(ds, number, "ModalityLUTSequence") for number in frames)
+        and not any(real_world_table(ds, number) for number in frames)
     )
 
 

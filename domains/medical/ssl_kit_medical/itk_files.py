@@ -19,6 +19,7 @@ _LARGEST = 2**31  # bytes of a volume; these are read whole
 _DETACHED = (".nhdr", ".mhd")  # their voxels are in another file
 _DENSEST = 1100  # largest compression ratio; deflate reaches 1032
 _COLORS = "RGBA"
+_HEADER = 2**16  # bytes, in which the header of a MetaImage ends
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class ItkVoxels:
         dtype: Number type; a structure of R, G, B and perhaps A for colors.
         affine: (4, 4) from voxels to right, anterior, superior in mm.
         spacing: Of the voxels along x, y and z in mm.
+        oriented: Whether the file says how the body lies in it.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class ItkVoxels:
     dtype: np.dtype[Any]
     affine: NDArray[np.float64]
     spacing: tuple[float, ...]
+    oriented: bool
 
     def __getitem__(self, where: Any) -> NDArray[Any]:
         """Returns a part of the voxels."""
@@ -81,7 +84,7 @@ def open_itk(path: Path) -> ItkVoxels:
     elif components > 1:
         shape += [1] * (3 - len(shape)) + [components]
     affine, spacing = _geometry(reader)
-    return ItkVoxels(path, tuple(shape), dtype, affine, spacing)
+    return ItkVoxels(path, tuple(shape), dtype, affine, spacing, _is_oriented(path, reader))
 
 
 def _geometry(reader: Any) -> tuple[NDArray[np.float64], tuple[float, ...]]:
@@ -94,6 +97,19 @@ def _geometry(reader: Any) -> tuple[NDArray[np.float64], tuple[float, ...]]:
     affine[:spatial, :spatial] = direction * spacing
     affine[:spatial, 3] = np.array(reader.GetOrigin())[:spatial]
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine, tuple(spacing.tolist())
+
+
+def _is_oriented(path: Path, reader: Any) -> bool:
+    """Tells whether a file says how the body lies in it; ITK takes the axes for L, P, S if not."""
+    kind = path.suffix.lower()
+    if kind in (".nrrd", ".nhdr"):
+        space = "NRRD_space"
+        return space in reader.GetMetaDataKeys() and "superior" in reader.GetMetaData(space)
+    if kind in (".mha", ".mhd"):
+        with path.open("rb") as file:
+            header = file.read(_HEADER).partition(b"ElementDataFile")[0]
+        return any(word in header for word in (b"TransformMatrix", b"Rotation", b"Orientation"))
+    return False  # GIPL
 
 
 @keep_open(2)  # whole volumes

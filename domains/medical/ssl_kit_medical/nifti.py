@@ -48,14 +48,14 @@ class _Facts(NamedTuple):
         number: (n,) number of each slice.
         time: (n,) time of each slice.
         color: Whether it is in color.
-        oriented: Whether it says how the body lies in it.
+        assumed: What its axes are taken for, "" if it says how the body lies in it.
         in_plane: Whether its slices are in the plane that was asked for.
     """
 
     number: NDArray[np.int64] = _ONE
     time: NDArray[np.int64] = _ONE
     color: bool = False
-    oriented: bool = True
+    assumed: str = ""
     in_plane: bool = True
 
 
@@ -160,12 +160,12 @@ class Nifti(Volumes):
 
     def _say_what_is_assumed(self, usable: list[_Facts]) -> None:
         """Adds remarks on files whose orientation is unknown, or another than asked for."""
-        unknown = sum(not facts.oriented for facts in usable)
-        if unknown:
+        assumed = Counter(facts.assumed for facts in usable if facts.assumed)
+        for axes, unknown in assumed.items():
             self._remark(
                 f"{plural(unknown, 'volume')} {agree(unknown, 'does', 'do')} not say how the "
-                "body lies: the axes are taken for "
-                "left, front and top in this order; data.options.plane chooses another."
+                f"body lies: the axes are taken for {axes} in this order; data.options.plane "
+                "chooses another."
             )
         other = sum(not facts.in_plane for facts in usable)
         if other:
@@ -231,7 +231,7 @@ class Nifti(Volumes):
             np.tile(number, volume.times),
             np.repeat(np.arange(volume.times), len(number)),
             volume.color,
-            volume.oriented,
+            volume.assumed,
             volume.in_plane,
         )
 

@@ -25,6 +25,7 @@ from .squares import resized, square_size
 
 nib.imageglobals.logger.setLevel(logging.CRITICAL)  # it prints which headers it corrects
 
+_ANALYZE = "left, front and top"  # what nibabel takes axes for
 _RGB = np.dtype([(name, "u1") for name in "RGB"])
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # world axis (right, anterior, superior) across
 _DENSEST = 1100  # largest compression ratio; deflate reaches 1032
@@ -59,7 +60,7 @@ class _Source(NamedTuple):
     dtype: np.dtype[Any]
     affine: NDArray[np.float64]
     spacing: Sequence[float]
-    oriented: bool
+    assumed: str
 
 
 class Volume:
@@ -75,7 +76,7 @@ class Volume:
         slices: Number of slices.
         times: Number of volumes; more than one in a functional file.
         color: Whether its voxels are colors.
-        oriented: Whether the file says how the body lies in it.
+        assumed: What its axes are taken for, "" if the file says how the body lies in it.
         in_plane: Whether the slices are in the plane that was asked for.
 
     Raises:
@@ -86,7 +87,7 @@ class Volume:
         with _explained("has a damaged header"):
             itk = path.suffix.lower() in itk_files.SUFFIXES
             source = _open_itk(path) if itk else _open_nibabel(path)
-            self._data, self._type, self.oriented = source.data, source.dtype, source.oriented
+            self._data, self._type, self.assumed = source.data, source.dtype, source.assumed
             self._dimensions = len(source.shape)
             self._shape = source.shape + [1] * (4 - len(source.shape))
             self.color = source.dtype.names is not None
@@ -101,7 +102,7 @@ class Volume:
         world, self._sign = nib.io_orientation(affine).T  # type: ignore[no-untyped-call]
         if np.isnan(world).any():
             world, self._sign = np.arange(3.0), np.ones(3)
-            self.oriented = False
+            self.assumed = _ANALYZE
         self._axis = world.tolist().index(across)
         flat = [axis for axis in range(3) if self._shape[axis] == 1]
         self.in_plane = flat in ([], [self._axis]) or len(flat) > 1
@@ -166,7 +167,12 @@ def _open_itk(path: Path) -> _Source:
     voxels = itk_files.open_itk(path)
     _check_shape(list(voxels.shape))
     return _Source(
-        voxels, list(voxels.shape), voxels.dtype, voxels.affine, voxels.spacing, oriented=True
+        voxels,
+        list(voxels.shape),
+        voxels.dtype,
+        voxels.affine,
+        voxels.spacing,
+        "" if voxels.oriented else "left, back and top",
     )
 
 
@@ -189,14 +195,16 @@ def _open_nibabel(path: Path) -> _Source:
     packed = voxels.suffix.lower() in (".gz", ".mgz", ".bz2", ".zst")
     _check_size(shape, dtype, voxels.stat().st_size, packed)
     spacing = image.header.get_zooms()[:3]
-    return _Source(image.dataobj, shape, dtype, image.affine, spacing, _is_oriented(image))
+    return _Source(image.dataobj, shape, dtype, image.affine, spacing, _assumed(image))
 
 
-def _is_oriented(image: Any) -> bool:
-    """Tells whether a file says how the body lies in it, which Analyze files never do."""
+def _assumed(image: Any) -> str:
+    """Returns what the axes are taken for, "" if the file says it, which Analyze files never do."""
     if isinstance(image, nib.Nifti1Pair):
-        return bool(image.header["sform_code"] or image.header["qform_code"])
-    return not isinstance(image, nib.AnalyzeImage)
+        oriented = bool(image.header["sform_code"] or image.header["qform_code"])
+    else:
+        oriented = not isinstance(image, nib.AnalyzeImage)
+    return "" if oriented else _ANALYZE
 
 
 @dataclass(frozen=True)
@@ -217,7 +225,7 @@ class _Colors:
 def _open_colors(image: Any, shape: list[int]) -> _Source:
     spacing = image.header.get_zooms()[:3]
     voxels = _Colors(image.dataobj)
-    return _Source(voxels, shape[:3], _RGB, image.affine, spacing, _is_oriented(image))
+    return _Source(voxels, shape[:3], _RGB, image.affine, spacing, _assumed(image))
 
 
 def write_nifti(

@@ -42,9 +42,9 @@ def write_mha(path: Path, kind: str = "MET_SHORT", header: str = "", data: str =
     return path
 
 
-def write_nrrd(path: Path) -> Path:
+def write_nrrd(path: Path, space: str = "space: left-posterior-superior") -> Path:
     text = (
-        "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 12 10 4\n"
+        f"NRRD0004\ntype: short\ndimension: 3\n{space}\nsizes: 12 10 4\n"
         "space directions: (1,0,0) (0,2,0) (0,0,3)\nkinds: domain domain domain\n"
         "endian: little\nencoding: raw\nspace origin: (0,0,0)\n\n"
     )
@@ -117,6 +117,25 @@ def test_half_a_pair_is_no_volume(tmp_path: Path) -> None:
 def test_analyze_files_do_not_say_how_the_body_lies(tmp_path: Path) -> None:
     nib.save(nib.AnalyzeImage(VOXELS, None), tmp_path / "a.img")
     assert "1 volume does not say how the body lies" in remarks(opened(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.mha"])
+def test_other_formats_may_not_say_how_the_body_lies(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("SimpleITK")
+    if name == "a.nrrd":
+        path = write_nrrd(tmp_path / name, "space dimension: 3")
+    else:
+        path = write_mha(tmp_path / name)
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"TransformMatrix = 1 0 0 0 1 0 0 0 1\n", b""))
+    assert "the axes are taken for left, back and top in this order" in remarks(opened(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.mha"])
+def test_other_formats_that_say_how_the_body_lies_have_no_remark(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("SimpleITK")
+    (write_nrrd if name == "a.nrrd" else write_mha)(tmp_path / name)
+    assert "how the body lies" not in remarks(opened(tmp_path))
 
 
 def test_a_slice_is_an_image_whatever_its_plane(write_nifti) -> None:

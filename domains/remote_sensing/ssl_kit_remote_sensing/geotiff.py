@@ -224,7 +224,7 @@ def _remarks(headers: Iterable[Header]) -> list[str]:
     """Returns what was assumed about color tables, and what is left out of the files."""
     headers = list(headers)
     tables = sum(header.palette for header in headers)
-    stacks = sum(header.pages > 1 for header in headers)
+    stacks = sum(header.pages > 1 and not header.hidden for header in headers)
     remarks = []
     if tables:
         remarks.append(
@@ -237,6 +237,13 @@ def _remarks(headers: Iterable[Header]) -> list[str]:
             f"{plural(stacks, 'TIFF file')} {agree(stacks, 'has', 'have')} several pages, of "
             "which only the first is used; --set "
             "data.reader=image_folder reads every page of gray and RGB images."
+        )
+    hidden = sum(header.hidden for header in headers)
+    if hidden:
+        remarks.append(
+            f"{plural(hidden, 'TIFF file')} {agree(hidden, 'is a stack', 'are stacks')} of ImageJ, "
+            "of which only the first image is read, because the others are no pages. Save each "
+            "image as a file (ImageJ: File > Save As > Image Sequence)."
         )
     return remarks
 

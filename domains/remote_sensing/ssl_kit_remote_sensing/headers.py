@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,6 +32,7 @@ class Header:
         calibration: Gain and offset of each band; () if the file declares none.
         palette: Whether the bands are the colors of a table, whose entries the file holds.
         pages: Number of images in the file; only the first is read.
+        hidden: Whether ImageJ wrote further images behind the first, which are no pages.
     """
 
     height: int
@@ -44,6 +46,7 @@ class Header:
     calibration: tuple[tuple[float, float], ...] = ()
     palette: bool = False
     pages: int = 1
+    hidden: bool = False
 
     @property
     def pixel(self) -> float:
@@ -135,7 +138,15 @@ def _header(raster: Any, bands: tuple[int, ...], no_alpha: bool) -> Header:
         transform=tuple(raster.transform)[:6],
         calibration=tags if any(tag != (1.0, 0.0) for tag in tags) else (),
         pages=max(1, len(raster.subdatasets)),
+        hidden=_images_of(raster) > max(1, len(raster.subdatasets)),
     )
+
+
+def _images_of(raster: Any) -> int:
+    """Returns the number of images that ImageJ says it wrote into a file, 1 if it is of another."""
+    text = raster.tags().get("TIFFTAG_IMAGEDESCRIPTION", "")
+    images = re.search(r"^images=(\d+)\s*$", text, re.M) if text.startswith("ImageJ=") else None
+    return int(images[1]) if images else 1
 
 
 def _names(raster: Any, bands: tuple[int, ...]) -> tuple[str, ...]:

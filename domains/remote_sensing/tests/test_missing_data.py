@@ -138,6 +138,13 @@ def test_further_pages_are_remarked(write_tif, tmp_path: Path) -> None:
     assert "of which only the first is used" in opened(tmp_path).index.remarks[0]
 
 
+def test_images_of_imagej_that_are_no_pages_are_remarked(write_tif, tmp_path: Path) -> None:
+    path = write_tif(ground("uint16", 3000, 300))
+    with rasterio.open(path, "r+") as raster:
+        raster.update_tags(TIFFTAG_IMAGEDESCRIPTION="ImageJ=1.11a\nimages=10\nmode=gray\n")
+    assert "1 TIFF file is a stack of ImageJ" in opened(tmp_path).index.remarks[0]
+
+
 def test_most_files_decide_on_the_names_of_bands(write_tif, tmp_path: Path) -> None:
     image = ground("uint16", 3000, 300, bands=2)
     for i in range(4):
