@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core.index import SPLITS
 from ..data.opening import DataConfig, partners_of
 from ..data.views import changed, distinct
 from ..nn.layers import has_batch_norm
@@ -59,8 +58,6 @@ def _of_data(setup: Setup) -> Iterator[tuple[str, str]]:
         yield "data.pair_by", "None of the images to train on has a partner other than itself."
     if data.until == 1:
         yield "data.gap", "It is read only where data.until is less than 1."
-    if (index.splits == SPLITS.index("test")).any():
-        yield "data.holdout", "The images declare a test part, which is used."
     for key in ("share", "keep_out"):
         usual = data.model_copy(update={key: DataConfig.model_fields[key].default})
         if usual != data and np.array_equal(pool_of(index, setup.splits, usual), setup.pool):

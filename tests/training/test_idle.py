@@ -19,7 +19,6 @@ CASES = {
     ),
     "a gap before nothing": ({"data.gap": 5.0}, "data.gap"),
     "a share of all": ({"data.share": 0.99}, "data.share"),
-    "a declared test part": ({"data.holdout": 0.5, "data.labels": "test"}, "data.holdout"),
     "no validation part": ({"data.keep_out": "val", "data.labels": EMPTY}, "data.keep_out"),
 }
 
