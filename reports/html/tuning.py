@@ -56,6 +56,7 @@ def context(values: Json) -> dict[str, Any]:
     shares = sorted(values["importance"].items(), key=lambda item: -item[1])
     return {
         "heading": heading(values),
+        "judged": "validation groups" if values["labeled"] else "images",
         "answers": verdicts(values),
         "rows": table(values),
         "chart": _by_rate(values),
