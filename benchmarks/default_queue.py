@@ -91,12 +91,12 @@ def queue() -> Iterator[Cell]:
     small = [{**fixed[1], "train.batch_size": batch} for batch in (32, 64)]
     scenes = [name for name in names if SETS[name].field == "scenes"]
     at_default_rates = [at_rate(name, 1) for name in ("simclr", "descriptors", "tico")]
-    doubtful = [{**at_rate(name, 4), **GENTLE[-1]} for name in DOUBTFUL]
-    others_fixed = [{**at_rate(name, 4), **GENTLE[-1]} for name in FIXED]
+    doubtful, others_fixed = (
+        [{**at_rate(name, 4), **GENTLE[-1]} for name in each] for each in (DOUBTFUL, FIXED)
+    )
     steps: list[tuple[list[str], str, str, list[dict[str, Any]]]] = [
         ([*ELSEWHERE], "imagenet", "1 minute", doubtful),
-        (names, "imagenet", "1 minute", [fixed[1], used_at_96, *sizes, fixed[0]]),
-        (names, "imagenet", "1 minute", small),
+        (names, "imagenet", "1 minute", [fixed[1], used_at_96, *sizes, fixed[0], *small]),
         (scenes, "scratch", "1 minute", at_default_rates),
         (scenes, "scratch", "5 minutes", at_default_rates),
         (names, "scratch", "1 minute", at_default_rates),

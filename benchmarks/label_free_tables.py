@@ -180,6 +180,28 @@ def _objective(run: Run) -> str:
     return str(run["settings"]["objective"])
 
 
+def table(title: str, groups: Sequence[Sequence[Run]], runs: Sequence[Run]) -> str:
+    """Returns a section: the correlations of each measure by field, and which of them passes.
+
+    Args:
+        title: Of the section.
+        groups: Runs that are compared with each other.
+        runs: All runs, which tell the measures and the fields.
+    """
+    measures = list(dict.fromkeys(name for run in runs for name in run["after"]))
+    fields = list(dict.fromkeys(run["field"] for run in runs))
+    columns = {f: [g for g in groups if g[0]["field"] == f] for f in fields} | {"all": groups}
+    rows = [f"## {title}", "", "| measure | " + " | ".join(columns) + " |"]
+    rows.append("|---" * (1 + len(columns)) + "|")
+    counts = [f"{len(g)} ({sum(map(len, g))})" for g in columns.values()]
+    rows.append("| *groups (runs)* | " + " | ".join(counts) + " |")
+    for measure in measures:
+        cells = [correlations(g, measure, f == "all") for f, g in columns.items()]
+        rows.append(f"| {measure} | " + " | ".join(cells) + " |")
+    passed = [f"`{measure}`" for measure in measures if passes(groups, measure)]
+    return "\n".join([*rows, "", f"Used for a choice: {', '.join(passed) or 'none'}.", ""])
+
+
 def label_free_page(lines: Sequence[Run], results: Path) -> str:
     """Returns the text of docs/label_free.md.
 
@@ -188,7 +210,6 @@ def label_free_page(lines: Sequence[Run], results: Path) -> str:
         results: File of the former.
     """
     runs = trainings(lines)
-    measures = list(dict.fromkeys(name for run in runs for name in run["after"]))
     parts = [
         MEASURES.format(
             results=results, across=LEAST_ACROSS, within=LEAST_WITHIN, correlation=LEAST_CORRELATION
@@ -204,28 +225,12 @@ def label_free_page(lines: Sequence[Run], results: Path) -> str:
             LEAST_WITHIN,
         ),
     }
-    fields = list(dict.fromkeys(run["field"] for run in runs))
     for title, (key, least) in kinds.items():
         groups = [group for group in grouped(runs, key).values() if len(group) >= least]
         if title == ACROSS:
             groups = [group for group in groups if _objectives(group) >= LEAST_OBJECTIVES]
-        if not groups:
-            parts.append(
-                f"## {title}\n\nNo set has {least} runs of {LEAST_OBJECTIVES} objectives yet.\n"
-            )
-            continue
-        columns = {f: [g for g in groups if g[0]["field"] == f] for f in fields} | {"all": groups}
-        rows = [f"## {title}", "", "| measure | " + " | ".join(columns) + " |"]
-        rows.append("|---" * (1 + len(columns)) + "|")
-        counts = [f"{len(g)} ({sum(map(len, g))})" for g in columns.values()]
-        rows.append("| *groups (runs)* | " + " | ".join(counts) + " |")
-        for measure in measures:
-            cells = [correlations(g, measure, f == "all") for f, g in columns.items()]
-            rows.append(f"| {measure} | " + " | ".join(cells) + " |")
-        passed = [f"`{measure}`" for measure in measures if passes(groups, measure)]
-        parts.append(
-            "\n".join([*rows, "", f"Used for a choice: {', '.join(passed) or 'none'}.", ""])
-        )
+        missing = f"## {title}\n\nNo set has {least} runs of {LEAST_OBJECTIVES} objectives yet.\n"
+        parts.append(table(title, groups, runs) if groups else missing)
     alike = grouped([r for r in runs if JUDGED_AT not in r["settings"]], kinds[ACROSS][0])
     compared = [pairs([*alike.values()], alike=each) for each in (False, True)]
     return "\n".join([*parts, before_and_after(runs), PAIRS, *compared, ""])

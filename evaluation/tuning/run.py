@@ -24,12 +24,7 @@ from ...training.setup import arguments_of, resolve
 from ...training.work import Work
 from ..calibration import measure_statistics
 from ..pretrained import from_init
-from .choices import (
-    Images,
-    choices,
-    fewer_objectives,
-    searched,
-)
+from .choices import Images, choices, fewer_objectives, searched
 from .judge import Judge
 from .opening import images_and_judges, refuse_other_images, refuse_other_measure, tell
 from .outcome import Outcome, Start
@@ -117,12 +112,12 @@ def _timed(
         refuse_if_too_short(request.budget, timer.elapsed, Cost(0.0, 0.0))
     work.begin("opening the images")
     known = _plan_of(out)
-    images, judges = _opened(request, out, progress, records, known)
+    images, judges, only = _opened(request, out, progress, records, known)
     judge = judges[request.default.encoder.init]
     work.begin("measuring the default: its speed, and what its trial takes beside the steps")
     free = free_memory()
     cost = Cost(0, 0) if known else _measure(request, images, judge, out / "trials/speed", timer)
-    found, only = choices(request, images), searched(request, images)
+    found = choices(request, images)
     sizes = known.image_sizes if known else _sizes(found[SIZE], cost, free, progress)
     found = {**found, SIZE: sizes or found[SIZE]}
     work.begin("judging the untouched start")
@@ -153,13 +148,18 @@ def _opened(
     progress: Progress,
     records: dict[Trial, Record],
     known: Plan | None,
-) -> tuple[Images, dict[str, Judge]]:
-    """Opens the images with their judges, and refuses those that a search cannot go on with."""
+) -> tuple[Images, dict[str, Judge], tuple[str, ...]]:
+    """Opens the images, and refuses those that cannot be searched or that have changed.
+
+    Returns:
+        The images, their judges, and the keys of what is searched, () for everything.
+    """
     images, judges = images_and_judges(request)
     refuse_other_images(known, images, out)
     refuse_other_measure(records, out, judges[request.default.encoder.init].metric)
+    only = searched(request, images)
     tell(images, request, progress)
-    return images, judges
+    return images, judges, only
 
 
 def _written(outcome: Outcome, elapsed: float) -> dict[str, Any]:

@@ -62,13 +62,19 @@ def test_the_report_says_so(greedy, tmp_path):
     assert leak(manifest, dataset.index, parts).bad
 
 
-def test_a_resumed_run_remembers_weights_that_are_gone(greedy, tmp_path):
+def interrupted(greedy, tmp_path):
+    """Interrupts a run that begins from a copy of another; returns the folders of both."""
     parent, run = tmp_path / "parent", tmp_path / "run"
     shutil.copytree(greedy.folder, parent)
     config = greedy.config.model_dump(mode="json", exclude_none=True)
     settings = {"data": {"holdout": 0.2}, "encoder": {"init": str(parent)}}
     with pytest.raises(RunError, match="Stopped by a signal"):
         start([merge(config, settings, {"train": {"epochs": 2}})], run, Recorded(1))
+    return parent, run
+
+
+def test_a_resumed_run_remembers_weights_that_are_gone(greedy, tmp_path):
+    parent, run = interrupted(greedy, tmp_path)
     (parent / "manifest.json").unlink()
     assert groups_of(go_on(run, QUIET)[0]) == groups_of(greedy)
 
@@ -94,12 +100,7 @@ def test_a_damaged_manifest_of_the_weights_is_named(greedy, tmp_path):
 
 
 def test_a_run_begun_anew_from_other_weights_forgets_the_first(greedy, finished_run, tmp_path):
-    parent, run = tmp_path / "parent", tmp_path / "run"
-    shutil.copytree(greedy.folder, parent)
-    config = greedy.config.model_dump(mode="json", exclude_none=True)
-    settings = {"data": {"holdout": 0.2}, "encoder": {"init": str(parent)}}
-    with pytest.raises(RunError, match="Stopped by a signal"):
-        start([merge(config, settings, {"train": {"epochs": 2}})], run, Recorded(1))
+    parent, run = interrupted(greedy, tmp_path)
     shutil.rmtree(run / "checkpoints")
     shutil.rmtree(parent)
     shutil.copytree(finished_run.folder, parent)
