@@ -53,13 +53,15 @@ def save_evaluation(
     """Writes an evaluation below its run; an older one on the same images is replaced.
 
     The file is named after the evaluation: `knn.json` for the images that the run was trained on,
-    `knn.tiles-1f3a08c2.json` for others, with the last part of their path and their fingerprint.
+    `knn.tiles-1f3a08c2.json` for others, with the last part of their path and their fingerprint,
+    and for images that were read otherwise than those of the run.
 
     Args:
         run: With the encoder that was evaluated.
         results: Of the run's encoder and of its control.
         command: That made it.
-        data: Of the labeled images: path, fingerprint and domain.
+        data: Of the labeled images: path, fingerprint and domain, and "reading" if they are read
+            otherwise than those of the run.
         shared: Number of test groups that the run was pre-trained on.
 
     Returns:
@@ -89,7 +91,7 @@ def save_evaluation(
     with exclusive(file.parent, wait=60):  # two files that belong together
         write_atomic(file.with_suffix(".npz"), content)
         write_atomic(file, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
-        same = f"{results.evaluation}.*-{data['fingerprint'][:_DIGITS]}.json"
+        same = f"{results.evaluation}.*-{_digits(data)}.json"
         for other in file.parent.glob(same):
             if other != file:  # of the same images, whose folder was called otherwise
                 other.with_suffix(".npz").unlink(missing_ok=True)
@@ -100,15 +102,32 @@ def save_evaluation(
 def _name(run: Run, evaluation: str, data: Mapping[str, Any]) -> str:
     """Returns the name of an evaluation's file, which any file system allows."""
     trained_on = run.read_json("manifest.json").get("data", {}).get("fingerprint")
-    if data["fingerprint"] == trained_on:
+    if data["fingerprint"] == trained_on and "reading" not in data:
         return f"{evaluation}.json"
     folder = re.sub(r"[^A-Za-z0-9_]+", "_", name_of_images(data)).strip("_")[:_LONGEST]
-    return f"{evaluation}.{folder or 'images'}-{data['fingerprint'][:_DIGITS]}.json"
+    return f"{evaluation}.{folder or 'images'}-{_digits(data)}.json"
+
+
+def _digits(data: Mapping[str, Any]) -> str:
+    """Returns hex digits that change with the images and with how they are read."""
+    changed = data.get("reading")
+    digits: str = data["fingerprint"]
+    if changed:
+        digits = _digest(f"{digits} {json.dumps(changed, sort_keys=True)}".encode())
+    return digits[:_DIGITS]
 
 
 def name_of_images(data: Mapping[str, Any]) -> str:
-    """Returns a short name of the images of an evaluation: the last part of their path."""
-    return Path(data["path"]).name or f"demo of {data['domain']}"
+    """Returns a short name of the images of an evaluation: the last part of their path.
+
+    Where they were read otherwise than those of the run, it has the reader and its options.
+    """
+    name = Path(data["path"]).name or f"demo of {data['domain']}"
+    changed = data.get("reading", {})
+    said = [f"{key}={value}" for key, value in changed.get("options", {}).items()]
+    if changed.get("reader"):
+        said.insert(0, changed["reader"])
+    return f"{name} ({', '.join(said)})" if said else name
 
 
 def load_evaluations(run: Run) -> list[StoredEvaluation]:

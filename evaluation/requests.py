@@ -25,6 +25,7 @@ from ..training.resume import warn_of_unfinished
 from ..training.run import Run
 from .calibration import measure_statistics
 from .channels import refuse_other_channels
+from .comparing.reading import changed_reading
 from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap, seen_by
@@ -227,14 +228,20 @@ class Prepared:
         return self.settings.path
 
     @property
-    def images(self) -> dict[str, str]:
-        """Which images these are: path, fingerprint and domain."""
-        fingerprint = self.data.dataset.fingerprint()
-        return {
+    def images(self) -> dict[str, Any]:
+        """Which images these are: path, fingerprint and domain.
+
+        Where they are read otherwise than those of the run, "reading" has the reader and its
+        options.
+        """
+        facts: dict[str, Any] = {
             "path": self.path,
-            "fingerprint": fingerprint,
+            "fingerprint": self.data.dataset.fingerprint(),
             "domain": self.data.domain.name,
         }
+        if changed_reading(self.settings, self.run):
+            facts["reading"] = self.settings.model_dump(mode="json", include={"reader", "options"})
+        return facts
 
 
 def prepare(

@@ -4,9 +4,10 @@ import shutil
 import numpy as np
 import pytest
 
+import ssl_kit
 from ssl_kit import DataError
 from ssl_kit.evaluation import Estimate, Result, records
-from ssl_kit.evaluation.records import load_evaluations, save_evaluation
+from ssl_kit.evaluation.records import load_evaluations, name_of_images, save_evaluation
 from ssl_kit.evaluation.side_by_side import SideBySide
 from ssl_kit.training.run import Run
 
@@ -76,6 +77,19 @@ def test_results_on_the_same_images_in_another_folder_replace_older_ones(run):
     save(run, data=DATA | {"path": "after"})
     assert [stored.data["path"] for stored in load_evaluations(run)] == ["after"]
     assert len(list((run.folder / "evaluations").glob("*.npz"))) == 1
+
+
+def test_images_that_were_read_otherwise_are_kept_beside_those_of_the_run(run):
+    kept = run.folder / "evaluations"
+    for settings in (None, {"data.options.guess_nodata": False}):
+        ssl_kit.evaluate(run, evaluation="knn", set=settings)
+    own, other = sorted(kept.glob("*.json"), key=lambda file: len(file.name))
+    assert own.name == "knn.json"
+    assert json.loads(own.read_text())["data"].keys() == DATA.keys()
+    reading = {"reader": "", "options": {"guess_nodata": False}}
+    assert json.loads(other.read_text())["data"]["reading"] == reading
+    names = [name_of_images(stored.data) for stored in load_evaluations(run)]
+    assert len(names) == 2 and names[1] == f"{names[0]} (guess_nodata=False)"
 
 
 def test_a_run_without_evaluations_has_none(run):
