@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from ...core.domain import Domain
 from ...core.index import evenly_spaced
 from ...core.view import View
 from ...data.in_memory import kept_in_memory
+from ...data.loader import Skipped
 from ...data.splits import Positions, Splits
 from ...training.judge import evenly_by_group
 from ...training.probe import probe_predict
@@ -24,6 +25,7 @@ from ..class_counts import main_metric
 from ..differences import average_results
 from ..pretrained import Pretrained, embed, embed_views
 from ..result import Result, estimates
+from ..unreadable import Unreadable
 
 MOST = 2000  # images of each part: more would make the judging of a short run longer than the run
 FEW, DRAWS = 10, 5  # labels of each class, and how often they are drawn
@@ -38,12 +40,16 @@ class Judge(ABC):
         domain: Its policies make the views.
         positions: Positions of the images that the judge looks at.
         workers: Number of loading processes; -1 chooses.
+        max_skip: Share of these images that may be unreadable, from 0 to 1.
+        unreadable: Images that could not be read so far.
     """
 
     dataset: Dataset
     domain: Domain
     positions: Positions
     workers: int = -1
+    max_skip: float = 1.0
+    unreadable: Unreadable = field(default_factory=Unreadable)
 
     @property
     @abstractmethod
@@ -52,7 +58,19 @@ class Judge(ABC):
 
     @abstractmethod
     def __call__(self, model: Pretrained) -> Result:
-        """Judges an encoder."""
+        """Judges an encoder; images that cannot be read are left out with a warning.
+
+        Raises:
+            DataError: If these are too many.
+        """
+
+    def note(self, skipped: Skipped) -> None:
+        """Warns of images that cannot be read and of which no warning has told yet.
+
+        Raises:
+            DataError: If they are too many.
+        """
+        self.unreadable.note(skipped, len(self.positions), self.max_skip, tell=True)
 
 
 @dataclass(frozen=True)
@@ -75,15 +93,20 @@ class LabeledJudge(Judge):
         return main_metric(self.dataset.index.labels[self.positions[self.learned :]])
 
     @classmethod
-    def of(cls, dataset: Dataset, splits: Splits, domain: Domain, workers: int) -> LabeledJudge:
+    def of(
+        cls, dataset: Dataset, splits: Splits, domain: Domain, workers: int, max_skip: float = 1.0
+    ) -> LabeledJudge:
         """Chooses up to 2,000 labeled images of each part, evenly from classes and groups."""
         train, val = (_labeled(dataset, part) for part in (splits.train, splits.val))
         positions = np.concatenate([train, val])
-        return cls(kept_in_memory(dataset, positions), domain, positions, workers, len(train))
+        kept = kept_in_memory(dataset, positions)
+        return cls(kept, domain, positions, workers, max_skip, learned=len(train))
 
     def __call__(self, model: Pretrained) -> Result:
         """Judges an encoder."""
-        features, rows, _ = embed(model, self.dataset, self.positions, self.domain, self.workers)
+        seen = self.dataset, self.positions, self.domain, self.workers
+        features, rows, skipped = embed(model, *seen)
+        self.note(skipped)
         every, *few = (self._of(known, features, rows) for known in self._draws)
         return _mean(every, average_results(few)) if few else every
 
@@ -129,16 +152,19 @@ class LabelFreeJudge(Judge):
         return "view_retrieval"
 
     @classmethod
-    def of(cls, dataset: Dataset, pool: Positions, domain: Domain, workers: int) -> LabelFreeJudge:
+    def of(
+        cls, dataset: Dataset, pool: Positions, domain: Domain, workers: int, max_skip: float = 1.0
+    ) -> LabelFreeJudge:
         """Chooses as many images as the collapse watch looks at, evenly spread."""
-        return cls(dataset, domain, pool[evenly_spaced(len(pool), IMAGES)], workers)
+        return cls(dataset, domain, pool[evenly_spaced(len(pool), IMAGES)], workers, max_skip)
 
     def __call__(self, model: Pretrained) -> Result:
         """Judges an encoder; each image counts as a group."""
         views = (View(model.image_size),) * 2
-        features, *_ = embed_views(
+        features, _, skipped = embed_views(
             model, self.dataset, self.positions, self.domain, views, self.workers
         )
+        self.note(skipped)
         first, second = torch.from_numpy(features).unbind(dim=1)
         found = found_views(first, second)
         return Result.of_means({self.metric: found}, np.arange(len(found)), self.metric)

@@ -34,10 +34,10 @@ def images_and_judges(request: Request) -> tuple[Images, dict[str, Judge]]:
 
 
 def _judge(images: Images, request: Request) -> Judge:
-    workers = request.default.train.workers
+    how = request.default.train.workers, request.default.data.max_skip
     if images.labeled:
-        return LabeledJudge.of(images.dataset, images.splits, images.domain, workers)
-    return LabelFreeJudge.of(images.dataset, images.pool, images.domain, workers)
+        return LabeledJudge.of(images.dataset, images.splits, images.domain, *how)
+    return LabelFreeJudge.of(images.dataset, images.pool, images.domain, *how)
 
 
 def tell(images: Images, request: Request, progress: Progress) -> None:

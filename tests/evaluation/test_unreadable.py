@@ -10,6 +10,7 @@ from ssl_kit.core.view import View
 from ssl_kit.data.splits import split
 from ssl_kit.evaluation import EvaluationData, measure_statistics, training_views
 from ssl_kit.evaluation.pretrained import from_init
+from ssl_kit.evaluation.tuning.judge import LabeledJudge, LabelFreeJudge
 
 
 @pytest.fixture
@@ -106,3 +107,15 @@ def test_evaluate_stops_where_training_would(image_folder):
         evaluate("scratch", evaluation="knn", **images)
     found = evaluate("scratch", evaluation="knn", **images, set={"data.max_skip": 0.1})
     assert found["knn"].first.metrics["accuracy"].value >= 0
+
+
+@pytest.mark.parametrize("kind", [LabeledJudge, LabelFreeJudge])
+def test_the_judge_of_a_search_warns_once_and_refuses_too_many(broken, caplog, kind):
+    data = broken()
+    images = data.parts if kind is LabeledJudge else np.arange(40)
+    judge, strict = (kind.of(data.dataset, images, data.domain, 0, most) for most in (1.0, 0.01))
+    for seed in (0, 1):
+        judge(model_of(data, seed))
+    assert len(warnings_in(caplog)) == 1
+    with pytest.raises(DataError, match="than data.max_skip 0.01 allows; the first: 'image"):
+        strict(model_of(data))
