@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..data.counting import agree
 from .grades import GradesConfig
 
 
@@ -81,19 +80,8 @@ class FineTuningConfig(GradesConfig):
         """Yields a sentence on options that were set and change nothing beside others, if any."""
         if self.freeze == "all":
             reason = "freeze=all trains the head alone, on features that are computed once"
-            yield from self._unused(("image_sizes", "policy", "layer_decay"), reason)
+            yield from self.unused(("image_sizes", "policy", "layer_decay"), reason)
         if self.epochs is not None:
-            yield from self._unused(("images",), f"epochs={self.epochs} sets the length")
+            yield from self.unused(("images",), f"epochs={self.epochs} sets the length")
         if self.balance != "effective":
-            yield from self._unused(("balance_beta",), f"balance={self.balance} has no beta")
-
-    def _unused(self, names: Sequence[str], reason: str) -> Iterator[str]:
-        """Yields a sentence on those of some options that are not at their defaults."""
-        fields = type(self).model_fields
-        found = [name for name in names if getattr(self, name) != fields[name].default]
-        if found:
-            listed = " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
-            yield (
-                f"{listed} {agree(len(found), 'changes', 'change')} nothing, because {reason}. "
-                f"Leave {agree(len(found), 'it', 'them')} out."
-            )
+            yield from self.unused(("balance_beta",), f"balance={self.balance} has no beta")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ..core.config import Config
 from ..core.errors import UsageError, did_you_mean
+from ..data.counting import agree
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _ROMAN = re.compile(r"(?=[IVX])X?(?:IX|IV|V?I{0,3})")
@@ -76,9 +77,20 @@ class GradesConfig(Config):
                 f"validation images, and {reason}. Leave it out."
             )
 
-    def idle(self) -> Iterable[str]:
-        """Returns a sentence on each option that was set and changes nothing beside others."""
-        return ()
+    def idle(self) -> Iterator[str]:
+        """Yields a sentence on each option that was set and changes nothing beside others."""
+        yield from ()
+
+    def unused(self, names: Sequence[str], reason: str) -> Iterator[str]:
+        """Yields a sentence on those of some options that are not at their defaults."""
+        fields = type(self).model_fields
+        found = [name for name in names if getattr(self, name) != fields[name].default]
+        if found:
+            listed = " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
+            yield (
+                f"{listed} {agree(len(found), 'changes', 'change')} nothing, because {reason}. "
+                f"Leave {agree(len(found), 'it', 'them')} out."
+            )
 
     def order(self, classes: Sequence[str]) -> tuple[str, ...]:
         """Returns the classes from the lowest to the highest grade; () if they are not ordered.

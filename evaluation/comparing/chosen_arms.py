@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,32 @@ import numpy as np
 
 from ...core.dataset import Dataset
 from ...core.errors import UsageError, did_you_mean
+from ...data.counting import agree
 from ...nn.checkpoints import facts_beside
+from ...training.layers import expand
 from ...training.resume import warn_of_unfinished
 from ...training.run import Run
 from ..channels import refuse_other_channels
 from ..data import EvaluationData
 from ..evaluation import Evaluation
+from ..grades import GradesConfig
 from ..leakage import refuse_overlap
 from ..requests import run_around
 from ..tuned import TunedRun, open_run
-from .arms import FINETUNE, HANDCRAFTED, IMAGENET, KINDS, RANDOM, SCRATCH, START, Arm
+from .arms import (
+    FINETUNE,
+    HANDCRAFTED,
+    IMAGENET,
+    KINDS,
+    RANDOM,
+    SCRATCH,
+    START,
+    Arm,
+    evaluations_of,
+)
 from .group_runs import runs_of_groups
 
+_WHOLE = ("freeze", "layer_decay")  # options that the arm scratch does not take
 _log = logging.getLogger("ssl_kit")
 
 
@@ -155,6 +169,30 @@ def _refuse_frozen(kinds: Collection[str], asked: str, evaluation: Evaluation) -
             f"The evaluation '{asked}' trains the encoder, so that random-frozen would not be "
             f"frozen. Compare with scratch, or freeze all arms with --set {asked}.freeze=all."
         )
+
+
+def warn_of_idle(arms: Iterable[Arm], asked: str, settings: Mapping[str, Any] | None) -> None:
+    """Warns of options of an evaluation that no arm is put to, or that its arms do not take.
+
+    Args:
+        arms: All arms.
+        asked: Name of the evaluation that was asked for.
+        settings: Options that were set; see `choose`. What is reported is alike in all arms.
+    """
+    used = {arm.evaluation_name(asked) for arm in arms}
+    others = {name: given for name, given in expand(settings).items() if name != asked}
+    for name, given in others.items():
+        options = given if isinstance(given, Mapping) and name in evaluations_of(asked) else {}
+        own = [option for option in options if option not in GradesConfig.model_fields]
+        idle = [option for option in own if name not in used or option in _WHOLE]
+        if not idle:
+            continue
+        reason = f"of these arms only {SCRATCH} is fine-tuned, and always as a whole"
+        if name not in used:
+            reason = f"none of these arms is put to '{name}'"
+        listed = " and ".join(f"{name}.{option}" for option in idle)
+        verb = agree(len(idle), "changes", "change")
+        _log.warning("%s %s nothing, because %s.", listed, verb, reason)
 
 
 def checked(arm: Arm, data: EvaluationData, allow: bool, evaluation: Evaluation) -> Arm:

@@ -22,7 +22,14 @@ from ..grades import GradesConfig
 from ..leakage import seen_by
 from ..requests import check_and_say, choose, open_images
 from .arms import Arm, evaluations_of
-from .chosen_arms import architecture_of, checked, parse_arms, refuse_unfit, with_controls
+from .chosen_arms import (
+    architecture_of,
+    checked,
+    parse_arms,
+    refuse_unfit,
+    warn_of_idle,
+    with_controls,
+)
 from .reading import CHANNELS, OPTIONS, READER, changed_reading, reading
 from .tested_images import other_test_set
 
@@ -232,6 +239,7 @@ def plan(
     refuse_unfit(rows, evaluation, chosen[evaluation])
     architecture, size = architecture_of(rows, encoder, image_size)
     rows = with_controls(rows, evaluation, chosen[evaluation]) if controls else rows
+    warn_of_idle(rows, evaluation, settings)
     runs = [run for arm in rows for run in arm.all_runs]
     like = str(runs[0].folder) if runs else imagenet_weights
     field, dataset, config = open_images(like, domain, data, labels, holdout, settings)

@@ -6,6 +6,7 @@ Wu, Xiong, Yu, Lin, 2018. https://arxiv.org/abs/1805.01978
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import numpy as np
@@ -59,6 +60,11 @@ class KNNConfig(GradesConfig):
     temperature: Annotated[
         float, Field(gt=0, description="temperature of the votes' weights (tau)")
     ] = 0.07
+
+    def idle(self) -> Iterator[str]:
+        """Yields a sentence on the temperature if it was set and changes nothing."""
+        if self.k == 1:
+            yield from self.unused(("temperature",), "with k=1 a single neighbor votes")
 
 
 class KNN(Evaluation):

@@ -192,3 +192,26 @@ def test_the_positive_class_is_that_of_the_results(ask):
     asked = ask()
     of_arm = {(asked.arms[0].name, "all", 0): result([1] * 6, positive="a")}
     assert summary(asked, of_arm, Models(asked), "ssl-kit compare")["data"]["positive"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("arms", "options", "said"),
+    [
+        (("scratch",), {"finetune.epochs": 1}, ""),
+        (
+            ("scratch",),
+            {"finetune.freeze": "all", "finetune.epochs": 1},
+            "finetune.freeze changes nothing, because of these arms only scratch is fine-tuned, "
+            "and always as a whole.",
+        ),
+        (
+            ("random-frozen",),
+            {"finetune.epochs": 1, "finetune.lr": 0.1, "finetune.positive": ""},
+            "finetune.epochs and finetune.lr change nothing, because none of these arms is put to "
+            "'finetune'.",
+        ),
+    ],
+)
+def test_options_of_an_evaluation_that_no_arm_is_put_to_are_said(ask, caplog, arms, options, said):
+    ask(*arms, settings=options)
+    assert [text for text in caplog.messages if "nothing, because" in text] == [said] * bool(said)

@@ -89,7 +89,8 @@ def test_images_that_were_read_otherwise_are_kept_beside_those_of_the_run(run):
     reading = {"reader": "", "options": {"guess_nodata": False}}
     assert json.loads(other.read_text())["data"]["reading"] == reading
     names = [name_of_images(stored.data) for stored in load_evaluations(run)]
-    assert len(names) == 2 and names[1] == f"{names[0]} (guess_nodata=False)"
+    assert len(names) == 2
+    assert names[1] == f"{names[0]} (guess_nodata=False)"
 
 
 def test_a_run_without_evaluations_has_none(run):

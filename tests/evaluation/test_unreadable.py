@@ -117,5 +117,5 @@ def test_the_judge_of_a_search_warns_once_and_refuses_too_many(broken, caplog, k
     for seed in (0, 1):
         judge(model_of(data, seed))
     assert len(warnings_in(caplog)) == 1
-    with pytest.raises(DataError, match="than data.max_skip 0.01 allows; the first: 'image"):
+    with pytest.raises(DataError, match=r"than data.max_skip 0.01 allows; the first: 'image"):
         strict(model_of(data))

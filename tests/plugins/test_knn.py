@@ -118,3 +118,9 @@ def test_validation_images_are_scored_by_training_images_alone(problem):
     assert result.details["operating_point"]["threshold"] == pytest.approx(
         operating_point(labels[100:150] % 2 == 1, shares.astype(float))
     )
+
+
+def test_a_temperature_that_changes_nothing_is_named():
+    warning = "temperature changes nothing, because with k=1 a single neighbor votes. Leave it out."
+    assert [*KNNConfig(k=1, temperature=0.1).idle()] == [warning]
+    assert not [*KNNConfig(k=2, temperature=0.1).idle(), *KNNConfig(k=1).idle()]
