@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-_FEW = 16  # channels; a first axis of at most this length is hardly the height of an image
-_COLORS = 4  # channels of a picture at most
+FEW = 16  # channels; a first axis of at most this length is hardly the height of an image
+COLORS = 4  # channels of a picture at most
 _ALIKE = 2  # largest ratio of height and width that is usual
 
 
@@ -25,12 +25,12 @@ def axis_of(shape: Sequence[int], names: int = 0) -> Literal["first", "last", "d
     if names and first != last and names in (first, last):
         return "first" if names == first else "last"
     shorter = min(middle, last)
-    if first <= _FEW and first < shorter and _are_alike(middle, last):
+    if first <= FEW and first < shorter and _are_alike(middle, last):
         return "first"
-    if middle == last > _COLORS or (last > _FEW >= first and shorter > _FEW):
+    if middle == last > COLORS or (last > FEW >= first and shorter > FEW):
         return "doubtful"
     strip = _are_alike(middle, last) and not _are_alike(first, middle)
-    return "doubtful" if strip and last > _FEW else "last"
+    return "doubtful" if strip and last > FEW else "last"
 
 
 def _are_alike(one: int, other: int) -> bool:

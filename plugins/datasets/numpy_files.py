@@ -22,6 +22,7 @@ from ...data import (
     understand_labels,
     without_missing,
 )
+from .channel_axis import COLORS, FEW
 from .named_images import SPLITS
 
 _Arrays = Mapping[str, NDArray[np.generic]]
@@ -155,8 +156,20 @@ def _parts_of(path: Path, arrays: _Arrays) -> list[_Part]:
             f"{_listed(arrays)}."
         )
     for part in parts:
+        _refuse_single(path, arrays, part)
         _compare_lengths(path, arrays, part)
     return parts
+
+
+def _refuse_single(path: Path, arrays: _Arrays, part: _Part) -> None:
+    """Refuses one picture, which would be taken for images that are as wide as it has channels."""
+    shape = arrays[part.images].shape
+    if len(shape) == 3 and shape[2] <= COLORS and min(shape[:2]) > FEW and not part.labels:
+        written = "x".join(map(str, shape))
+        raise DataError(
+            f"'{path}' has the shape {written}, which is one image (H, W, C), and one file holds "
+            "many: (n, H, W) or (n, H, W, C). Give the folder with all files instead."
+        )
 
 
 def _compare_lengths(path: Path, arrays: _Arrays, part: _Part) -> None:

@@ -203,3 +203,12 @@ def test_doubtful_axes_are_warned_of_until_they_are_chosen(tmp_path):
     assert not [*Arrays(tmp_path / "s.npy", ArraysConfig(channels_first=False)).warnings()]
     names = tuple(map(str, range(30)))
     assert Arrays(tmp_path / "s.npy", ArraysConfig(channels=names)).read(0).shape == (9, 9, 30)
+
+
+def test_one_picture_is_not_taken_for_many_narrow_images(tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros((64, 48, 3), np.uint8))
+    with pytest.raises(DataError, match=r"64x48x3, which is one image .* Give the folder with all"):
+        Arrays(tmp_path / "one.npy")
+    assert len(Arrays(tmp_path)) == 1
+    np.savez(tmp_path / "many.npz", images=np.zeros((64, 48, 3)), labels=np.arange(64) % 2)
+    assert len(Arrays(tmp_path / "many.npz")) == 64
