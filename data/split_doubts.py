@@ -13,6 +13,10 @@ from .opening import DataConfig
 from .targets import strata
 
 NOTHING_TESTED = "Nothing can be tested"
+_WITHOUT = {
+    "test": NOTHING_TESTED,
+    "val": "No encoder, setting or length of training can be chosen by labels",
+}
 
 
 def declares_test(index: Index) -> bool:
@@ -21,41 +25,51 @@ def declares_test(index: Index) -> bool:
 
 
 def of_declaration(index: Index, holdout: float) -> list[str]:
-    """Says that a declared test part has no labels while others have, or makes `holdout` idle.
+    """Says that a declared part has no labels while others have, or makes `holdout` idle.
 
     Args:
         index: Of all images.
         holdout: Share of groups to hold out where no test part is declared.
     """
-    if not declares_test(index):
-        return []
-    test, labels, remarks = index.splits == SPLITS.index("test"), strata(index) >= 0, list[str]()
-    if labels.any() and not labels[test].any():
-        count = int(test.sum())
-        remarks.append(
-            f"{NOTHING_TESTED}: the {plural(count, 'image')} of the declared test part "
-            f"{agree(count, 'has', 'have')} no label. {_undeclared(index.origins.get('split', ''))}"
-        )
-    if holdout != DataConfig.model_fields["holdout"].default:
+    labels = strata(index) >= 0
+    remarks = [text for name in ("test", "val") if (text := _unlabeled(index, labels, name))]
+    if declares_test(index) and holdout != DataConfig.model_fields["holdout"].default:
         remarks.append(f"--holdout {holdout:g} changes nothing, because a test part is declared.")
     return remarks
 
 
-def _undeclared(origin: str) -> str:
-    """Says how a test part that has no labels is left out.
+def _unlabeled(index: Index, labels: NDArray[np.bool_], name: str) -> str:
+    """Says that the images of a declared part have no labels while others have; "" if they have."""
+    part = index.splits == SPLITS.index(name)
+    if not part.any() or labels[part].any() or not labels.any():
+        return ""
+    count, called = int(part.sum()), {"val": "validation"}.get(name, name)
+    drawn = "--holdout then draws a test part from the labeled ones."
+    if name == "val":
+        drawn = "a validation part is then drawn from the labeled ones."
+    return (
+        f"{_WITHOUT[name]}: the {plural(count, 'image')} of the declared {called} part "
+        f"{agree(count, 'has', 'have')} no label. "
+        f"{_undeclared(index.origins.get('split', ''), name)}; {drawn}"
+    )
+
+
+def _undeclared(origin: str, name: str) -> str:
+    """Says how a part that has no labels is left out.
 
     Args:
         origin: How the parts were found, in words.
+        name: The part, as a table calls it.
     """
     if origin.startswith("column"):
-        how = f"leave out 'test' in the {origin}"
+        how = f"leave out '{name}' in the {origin}"
     elif origin.startswith("parts of"):
         how = "leave the part out by --set data.options.splits"
     elif origin:
         how = "give --data the folder of the other images alone"
     else:
-        how = "do not declare them as test"
-    return f"Label these images, or {how}; --holdout then draws a test part from the labeled ones."
+        how = f"do not declare them as {name}"
+    return f"Label these images, or {how}"
 
 
 def only_in_test(index: Index, test: NDArray[np.bool_]) -> list[str]:

@@ -66,7 +66,7 @@ def split(index: Index, holdout: float) -> Splits:
     remarks = of_declaration(index, holdout)
     if not test.any() and holdout > 0:
         drawn, rare = _draw(index, labels, labels >= 0, holdout)
-        remarks = _lacking(index, drawn, rare, _folds(holdout))
+        remarks += _lacking(index, drawn, rare, _folds(holdout))
         test = np.isin(index.groups, index.groups[drawn])  # with what is unlabeled of its groups
     val = (index.splits == SPLITS.index("val")) & ~test
     if not val.any():

@@ -222,6 +222,18 @@ def test_a_declared_test_part_without_labels_is_said(origin, advice):
         labeled_parts(index, parts)
 
 
+def test_a_declared_validation_part_without_labels_is_said():
+    index = indexed(60, labels=["a", "b"] * 20 + [""] * 20, splits=["train"] * 40 + ["val"] * 20)
+    index = replace(index, origins={"split": "column split of l.csv"})
+    said = [text for text in split(index, 0.2).remarks if "validation part have no label" in text]
+    assert said == [
+        "No encoder, setting or length of training can be chosen by labels: the 20 images of the "
+        "declared validation part have no label. Label these images, or leave out 'val' in the "
+        "column split of l.csv; a validation part is then drawn from the labeled ones."
+    ]
+    assert not split(replace(index, labels=np.arange(60) % 2), 0.2).remarks
+
+
 def test_labels_of_the_declared_test_part_alone_are_refused():
     index = indexed(40, labels=[""] * 20 + ["a", "b"] * 10, splits=["train"] * 20 + ["test"] * 20)
     with pytest.raises(UsageError, match="Declare some of them as train"):
