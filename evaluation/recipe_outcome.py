@@ -13,7 +13,7 @@ from ..core.errors import DataError
 from ..training.pretext import judge_pretexts
 from ..training.recipe import Recipe
 from ..training.run import Run
-from .comparing.group_runs import pretraining_of_all
+from .comparing.several_runs import pretraining_of_all
 
 OUTCOME, FORMAT = "recipe.json", 2
 

@@ -95,10 +95,18 @@ def comparison_notes(values: Mapping[str, Any]) -> list[str]:
         if short and "no evidence" in _verdicts(values, arm["name"]):
             notes.append(f"'{arm['name']}': {short}")
     notes += _still_improving(values)
-    if runs:
-        notes.append("A run is one pre-training: intervals do not cover other seeds of it.")
-    notes.append(_seeds(values))
+    notes += [_one_pretraining(runs), _seeds(values)]
     return [note for note in notes if note]
+
+
+def _one_pretraining(runs: Sequence[Json]) -> str:
+    """Says which runs were pre-trained once; "" if there are none."""
+    single = [f"'{arm['name']}'" for arm in runs if not arm.get("seeds")]
+    if not single:
+        return ""
+    which = "A run" if len(single) == len(runs) else listed(single)
+    verb = "is" if len(single) == 1 or which == "A run" else "are each"
+    return f"{which} {verb} one pre-training: intervals do not cover other seeds of it."
 
 
 def _kept_start(arm: Json) -> bool:

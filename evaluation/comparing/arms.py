@@ -16,7 +16,7 @@ from ...training.run import Run
 from ..beside_start import start_of
 from ..evaluation import Evaluation
 from ..pretrained import Pretrained, from_init, from_run, handcrafted
-from .group_runs import from_runs, pretraining_of_all
+from .several_runs import from_runs, pretraining_of_all
 
 FINETUNE, LINEAR = "finetune", "linear"
 SCRATCH, IMAGENET, RANDOM = "scratch", "imagenet", "random-frozen"
@@ -35,6 +35,7 @@ class Arm:
         kind: "run", "scratch", "imagenet", "random-frozen", "handcrafted" or "start".
         run: The run of an arm of that kind; the first one if there are several.
         runs: The runs of an arm that has one for each group.
+        seeds: The runs of an arm that has one for each seed of the comparison.
         origin: The run that began from the weights of "start".
         weights: A file, or the folder of a run, for "imagenet" and "start"; "" for timm's own
             weights.
@@ -45,6 +46,7 @@ class Arm:
     kind: str
     run: Run | None = None
     runs: tuple[Run, ...] = ()
+    seeds: tuple[Run, ...] = ()
     origin: Run | None = None
     weights: str = ""
     shared: int = 0
@@ -55,14 +57,20 @@ class Arm:
         return self.kind in _RANDOM_WEIGHTS
 
     @property
+    def has_several_weights(self) -> bool:
+        """Whether its weights are others at each seed."""
+        return self.is_random or bool(self.seeds)
+
+    @property
     def folder(self) -> Path:
-        """The folder of its run, or that with its runs of one group each."""
-        return self.runs[0].folder.parent if self.runs else self.run.folder if self.run else Path()
+        """The folder of its run, or that with its runs."""
+        several = self.runs or self.seeds
+        return several[0].folder.parent if several else self.run.folder if self.run else Path()
 
     @property
     def all_runs(self) -> tuple[Run, ...]:
-        """Its run, or its runs of one group each; () if it is of another kind."""
-        return self.runs or ((self.run,) if self.run else ())
+        """Its run, or its runs; () if it is of another kind."""
+        return self.runs or self.seeds or ((self.run,) if self.run else ())
 
     @property
     def is_earlier(self) -> bool:
@@ -72,8 +80,8 @@ class Arm:
     @property
     def identity(self) -> str:
         """Tells its weights from others."""
-        if self.runs:
-            digests = [hashlib.sha256(run.encoder.read_bytes()).digest() for run in self.runs]
+        if self.runs or self.seeds:
+            digests = [hashlib.sha256(run.encoder.read_bytes()).digest() for run in self.all_runs]
             return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
         file = self.run.encoder if self.run else Path(self.weights) if self.weights else None
         if file is None:
@@ -96,7 +104,7 @@ class Arm:
         """Loads its encoder.
 
         Args:
-            seed: Seed of random weights.
+            seed: Seed of random weights, or the number of its run of a seed.
             architecture: Name of the encoder.
             image_size: Pixels.
             data: The images it will see.
@@ -107,7 +115,7 @@ class Arm:
             RunError: If its weights are unavailable.
         """
         if self.run:
-            model = from_runs(self.runs, image_size) if self.runs else from_run(self.run)
+            model = self._of_runs(self.run, seed, image_size)
             model.check(data)
         elif self.origin:
             trained = replace(from_run(self.origin), image_size=image_size)
@@ -118,6 +126,16 @@ class Arm:
             init = SCRATCH if self.is_random else self.weights or IMAGENET
             model = from_init(init, architecture, image_size, data, pool, seed, options)
         return replace(model, name=self.name, image_size=image_size)
+
+    def _of_runs(self, run: Run, seed: int, image_size: int) -> Pretrained:
+        """Loads the encoder of its run, or of its runs of a seed or of one group each."""
+        if self.runs:
+            return from_runs(self.runs, image_size)
+        if not self.seeds:
+            return from_run(run)
+        model, seeds = from_run(self.seeds[seed]), [each.config.seed for each in self.seeds]
+        of_seeds = f"{len(seeds)} runs of the seeds {', '.join(map(str, seeds))}"
+        return replace(model, loaded=f"{of_seeds}; of the latest: {model.loaded}")
 
     def evaluation(self, asked: str, chosen: Mapping[str, Evaluation], seed: int) -> Evaluation:
         """Returns the evaluation of this arm at a seed.
@@ -167,7 +185,8 @@ class Arm:
             "weights": loaded,
             "unavailable": unavailable,
             "shared_test_groups": self.shared,
-            "pretraining": pretraining_of_all(self.all_runs),
+            "pretraining": pretraining_of_all(self.all_runs, alike=bool(self.seeds)),
+            "seeds": [run.config.seed for run in self.seeds],
         }
 
 

@@ -35,7 +35,7 @@ from .arms import (
     Arm,
     evaluations_of,
 )
-from .group_runs import runs_of_groups
+from .several_runs import are_of_seeds, runs_in
 
 _WHOLE = ("freeze", "layer_decay")  # options that the arm scratch does not take
 _log = logging.getLogger("ssl_kit")
@@ -44,7 +44,7 @@ _log = logging.getLogger("ssl_kit")
 def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
     """Reads the arms from the command line: runs, and the names in `KINDS`.
 
-    A folder with a run for each group is one arm.
+    A folder with a run for each group, or for each seed, is one arm.
     A run is called like its folder; by its whole path where another arm is called so.
 
     Raises:
@@ -62,9 +62,12 @@ def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
             arms.append(Arm(text, text, weights=imagenet_weights if text == IMAGENET else ""))
         elif Path(text).is_dir():
             taken = names.count(name) > 1 or name in KINDS
-            runs = runs_of_groups(Path(text))
+            runs = runs_in(Path(text))
+            several: dict[str, Any] = {}
+            if runs:
+                several = {"seeds" if are_of_seeds(Path(text), runs) else "runs": runs}
             run = runs[0] if runs else _run(text)
-            arms.append(Arm(text.strip("/") if taken else name, "run", run, runs))
+            arms.append(Arm(text.strip("/") if taken else name, "run", run, **several))
         else:
             meant = did_you_mean(text, KINDS)
             raise UsageError(
@@ -88,6 +91,25 @@ def _start(arms: Sequence[Arm]) -> Arm:
             "The arm start is for a run that began from weights. Compare with random-frozen."
         )
     return Arm(START, START, origin=run, weights="" if init == IMAGENET else init)
+
+
+def refuse_other_seeds(arms: Iterable[Arm], seeds: int) -> None:
+    """Refuses a number of seeds that is not that of the runs of an arm.
+
+    Args:
+        arms: All arms.
+        seeds: Number of seeds of the comparison.
+
+    Raises:
+        UsageError: If an arm has another number of runs.
+    """
+    for arm in arms:
+        if arm.seeds and len(arm.seeds) != seeds:
+            raise UsageError(
+                f"'{arm.name}' has {len(arm.seeds)} runs that differ in their seed, and the "
+                f"comparison has {seeds} seeds. Give --seeds {len(arm.seeds)}, so that each run is "
+                "evaluated once at each budget."
+            )
 
 
 def with_controls(arms: Sequence[Arm], asked: str, evaluation: Evaluation) -> list[Arm]:
@@ -211,8 +233,10 @@ def checked(arm: Arm, data: EvaluationData, allow: bool, evaluation: Evaluation)
         origin = run_around(arm.weights) if arm.weights else None
         seen = refuse_overlap(origin, data, allow, [evaluation]) if origin else 0
         return replace(arm, shared=seen)
-    refuse_other_channels(data.dataset, arm.run.read_json("encoder.json")["channels"], arm.name)
-    _check_scaling(arm.name, arm.run.read_json("encoder.json")["value_range"], data.dataset)
+    for run in arm.all_runs:
+        facts = run.read_json("encoder.json")
+        refuse_other_channels(data.dataset, facts["channels"], arm.name)
+        _check_scaling(arm.name, facts["value_range"], data.dataset)
     if arm.runs and not evaluation.within_groups:
         raise UsageError(
             f"'{arm.name}' has a run for each group, and this evaluation tests one encoder. Choose "

@@ -31,12 +31,12 @@ class Models:
 
         Args:
             arm: One of the plan's.
-            seed: Seed of random weights.
+            seed: Seed of the comparison.
 
         Returns:
             None if ImageNet weights are unavailable; other weights are never substituted.
         """
-        key = seed if arm.is_random else 0
+        key = seed if arm.has_several_weights else 0
         kept, model = self._latest.get(arm.name, (None, None))
         if kept == key:
             return model

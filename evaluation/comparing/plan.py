@@ -26,6 +26,7 @@ from .chosen_arms import (
     architecture_of,
     checked,
     parse_arms,
+    refuse_other_seeds,
     refuse_unfit,
     warn_of_idle,
     with_controls,
@@ -160,7 +161,7 @@ class Plan:
         seeded = (
             "seed" in type(self.chosen[arm.evaluation_name(self.evaluation)].config).model_fields
         )
-        return budget == ALL and not seeded and not arm.is_random
+        return budget == ALL and not seeded and not arm.has_several_weights
 
     def cells(self) -> Iterator[Cell]:
         """Yields every cell that is computed."""
@@ -217,7 +218,8 @@ def plan(
         evaluation: Name of the evaluation; "scratch" is always trained as a whole.
         budgets: "10,50,all" (numbers in the `budget_unit` of the evaluation, such as images of
             each class) or "0.01,0.1,1.0" (shares).
-        seeds: Number of draws of labels, and of random weights.
+        seeds: Number of draws of labels, of random weights, and of the runs in a folder of runs
+            that differ in their seed.
         imagenet_weights: File for "imagenet"; timm's own weights if empty.
         encoder: Architecture, where there is no run.
         image_size: Pixels; 0 is the runs', or 64.
@@ -235,6 +237,7 @@ def plan(
         UsageError: If it is no fair comparison, or test groups were pre-trained on.
     """
     rows = parse_arms(arms, imagenet_weights)
+    refuse_other_seeds(rows, seeds)
     chosen = _reporting_alike(choose(evaluations_of(evaluation), settings))
     refuse_unfit(rows, evaluation, chosen[evaluation])
     architecture, size = architecture_of(rows, encoder, image_size)
