@@ -23,7 +23,7 @@ def simclr_views(view: View, channels: Sequence[str]) -> list[augment.Transform]
             _RGB, channels, augment.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), augment.ToGray(p=0.2)
         ),
         *if_channels(("gray",), channels, augment.RandomBrightnessContrast(0.4, 0.4, p=0.8)),
-        augment.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.1, 2.0), p=0.5),
+        augment.GaussianBlur(blur_limit=0, sigma_limit=(0.1, 2.0), p=0.5),
     ]
 
 

@@ -15,14 +15,9 @@ from numpy.typing import NDArray
 from ssl_kit import Corruption, Image
 from ssl_kit.data import augment, from_unit, to_unit
 
-from .transforms import BiasField, RicianNoise, Tone
+from .transforms import BiasField, RicianNoise, Tone, planes
 
 Reals = NDArray[np.float32]
-
-
-def _planes(image: Image) -> int:
-    """Returns the number of channels with independent noise."""
-    return 1 if np.array_equal(image[..., :-1], image[..., 1:]) else image.shape[2]
 
 
 class Magnitude(RicianNoise):
@@ -30,10 +25,7 @@ class Magnitude(RicianNoise):
 
     def draw(self, image: Image) -> dict[str, Any]:
         """Draws the noise of both parts."""
-        shape = (2, *image.shape[:2], _planes(image))
-        drawn = self.random_generator.standard_normal(shape, dtype=np.float32)
-        whole = np.broadcast_to(drawn * np.float32(self.highest), (2, *image.shape))
-        return {"noise": np.ascontiguousarray(whole)}
+        return self._noise(image, self.highest)
 
 
 class Photons(augment.ImageTransform):
@@ -49,7 +41,7 @@ class Photons(augment.ImageTransform):
 
     def draw(self, image: Image) -> dict[str, Any]:
         """Draws the number of photons of each pixel."""
-        expected = to_unit(image)[..., : _planes(image)] * self.photons
+        expected = to_unit(image)[..., : planes(image)] * self.photons
         return {"counted": self.random_generator.poisson(expected) / self.photons}
 
     def apply(self, img: Image, counted: NDArray[np.float64], **params: Any) -> Image:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +11,11 @@ from ssl_kit import Image
 from ssl_kit.data import augment, from_unit, to_unit
 
 _LEVELS = np.arange(256, dtype=np.float32) / 255
+
+
+def planes(image: Image) -> int:
+    """Returns the number of channels with independent noise: 1 if all channels are equal."""
+    return 1 if np.array_equal(image[..., :-1], image[..., 1:]) else image.shape[2]
 
 
 class Symmetries(augment.D4):
@@ -129,13 +133,18 @@ class RicianNoise(augment.ImageTransform):
         self.highest = highest
 
     def draw(self, image: Image) -> dict[str, Any]:
-        """Draws the noise of both parts."""
-        sigma = self.py_random.uniform(0, self.highest)
-        shape = (2, *image.shape)
+        """Draws the noise of both parts, the same in all channels of a gray image."""
+        return self._noise(image, self.py_random.uniform(0, self.highest))
+
+    def _noise(self, image: Image, sigma: float) -> dict[str, Any]:
+        shape = (2, *image.shape[:2], planes(image))
         drawn = self.random_generator.standard_normal(shape, dtype=np.float32)
         return {"noise": drawn * np.float32(sigma)}
 
     def apply(self, img: Image, noise: NDArray[np.float32], **params: Any) -> Image:
-        """Adds the noise to both parts and takes the magnitude."""
-        magnitude = cv2.magnitude(to_unit(img) + noise[0], noise[1])
-        return from_unit(magnitude, img)
+        """Adds the noise to both parts and takes the magnitude.
+
+        cv2.magnitude rounds by where an array lies in memory; a view has to depend on its seed
+        alone.
+        """
+        return from_unit(np.sqrt((to_unit(img) + noise[0]) ** 2 + noise[1] ** 2), img)

@@ -129,6 +129,16 @@ def test_noise_has_the_distribution_of_rice() -> None:
     assert dark.mean() == pytest.approx(0.05 * np.sqrt(np.pi / 2), rel=0.01)
 
 
+def test_a_gray_image_stays_gray_under_noise() -> None:
+    gray, color = gradient(0, 3), stained()
+    noise = RicianNoise(p=1)
+    noisy = noise(image=gray)["image"]
+    assert (noisy[..., 0] != gray[..., 0]).any()
+    assert np.array_equal(noisy[..., :-1], noisy[..., 1:])
+    change = noise(image=color)["image"].astype(int) - color
+    assert (change[..., 0] != change[..., 1]).any()
+
+
 @pytest.mark.parametrize("policy", ["default", "weak", "upright"])
 def test_views_can_be_located(policy: str) -> None:
     image = cv2.GaussianBlur(

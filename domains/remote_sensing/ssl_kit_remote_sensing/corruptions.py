@@ -155,8 +155,8 @@ def misregistration(pixels: float, channels: Sequence[str]) -> augment.Transform
 
 def jpeg(quality: float, channels: Sequence[str]) -> augment.Transform | None:
     """JPEG compression at a quality of 1 to 100; for one or three bands of sunlight."""
-    others = {*INDICES, *THERMAL}
-    if len(channels) not in (1, 3) or any(canonical(name) in others for name in channels):
+    others = any(name in INDICES or canonical(name) in THERMAL for name in channels)
+    if len(channels) not in (1, 3) or others:
         return None
     return augment.Jpeg("jpeg", (int(quality), int(quality)), p=1)
 

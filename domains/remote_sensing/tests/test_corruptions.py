@@ -12,9 +12,16 @@ from ssl_kit_remote_sensing.corruptions import CORRUPTIONS
 RGB, ONE = ("red", "green", "blue"), ("pan",)
 BANDS = ("blue", "green", "red", "nir", "thermal", "ndvi")
 HEAT = ("thermal", "ndvi", "ndwi")
+INDEX = ("red", "green", "ndvi")
 UNKNOWN = ("a", "b")
-KINDS = (RGB, ONE, BANDS, HEAT, UNKNOWN)
-WITHOUT = {ONE: {"misregistration"}, BANDS: {"JPEG"}, HEAT: {"JPEG", "haze"}, UNKNOWN: {"JPEG"}}
+KINDS = (RGB, ONE, BANDS, HEAT, INDEX, UNKNOWN)
+WITHOUT = {
+    ONE: {"misregistration"},
+    BANDS: {"JPEG"},
+    HEAT: {"JPEG", "haze"},
+    INDEX: {"JPEG"},
+    UNKNOWN: {"JPEG"},
+}
 
 
 worse = partial(corrupted, CORRUPTIONS)

@@ -57,8 +57,8 @@ def turned(x: Tensor, angles: Tensor) -> Tensor:
 class Azimuth(Objective):
     """Azimuth regression: a linear layer predicts (cos, sin) of the azimuth of a target.
 
-    After https://arxiv.org/abs/1803.07728. Azimuths are positions that are directions (cos, sin),
-    as the reader of MSTAR chips provides them. Any other image is rotated in its plane by a random
+    After https://arxiv.org/abs/1803.07728. Azimuths are positions that are directions (cos, sin) or
+    (0, 0) if unknown, as the reader of MSTAR chips provides them. Any other image is rotated in its plane by a random
     angle, which is predicted instead; this teaches less, because the direction of the radar shadow
     reveals the rotation.
     """
@@ -80,7 +80,9 @@ class Azimuth(Objective):
         angles = 2 * math.pi * rand_per_sample(len(x), like=x)
         direction = torch.stack([angles.cos(), angles.sin()], dim=1)
         if batch.positions.shape[1] == 2:
-            known = (batch.positions.norm(dim=1) - 1).abs() < _TOLERANCE
+            length = batch.positions.norm(dim=1)
+            known = (length - 1).abs() < _TOLERANCE
+            known &= (known | (length == 0)).all()  # the tile (0, 1) of an image is no direction
             direction = torch.where(known[:, None], batch.positions.to(direction), direction)
             x = torch.where(known[:, None, None, None], x, turned(x, angles))
         else:

@@ -97,7 +97,9 @@ class Respeckle(augment.ImageTransform):
     homogeneous if its local coefficient of variation is that of speckle alone. There the image
     becomes its local mean times new Gamma speckle of the same number of looks. Where the image
     varies more (edges, point scatterers) it is kept, and between the two it is blended. Pixels that
-    are brighter than the clutter, such as targets, are kept too. Shadows stay dark.
+    are brighter than the clutter, such as targets, are kept too. Shadows stay dark. New speckle of
+    one look has about 85 % of the variance of the old one, because half of a homogeneous area is
+    blended and the median of a variation in small windows is a little low.
 
     Args:
         channels: Names of the channels; complex ones stay as they are.

@@ -86,16 +86,27 @@ def test_known_azimuths_are_the_targets_and_their_images_are_left_alone(
     torch.testing.assert_close(output.loss, direction_loss(predicted, data.positions))
 
 
+@pytest.mark.parametrize(
+    ("positions", "expected"),
+    [
+        ([[0.0, 0.0], [0.0, 0.0], [0.6, 0.8]], [False, False, True]),
+        ([[16.0, 48.0], [0.0, 0.0], [0.0, 1.0]], [False, False, False]),
+    ],
+    ids=["directions", "tiles"],
+)
 def test_other_positions_are_no_azimuths(
-    objective: Azimuth, monkeypatch: pytest.MonkeyPatch
+    positions: list[list[float]],
+    expected: list[bool],
+    objective: Azimuth,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    data = batch(torch.tensor([[16.0, 48.0], [0.0, 0.0], [0.6, 0.8]]))
+    data = batch(torch.tensor(positions))
     seen = []
     encode = objective.encoder.forward
     monkeypatch.setattr(objective.encoder, "forward", lambda x: (seen.append(x), encode(x))[1])
     objective(data)
     kept = [torch.equal(a, b) for a, b in zip(seen[0], data.views[0], strict=True)]
-    assert kept == [False, False, True]
+    assert kept == expected
 
 
 def test_asks_for_one_view_that_is_upright() -> None:
