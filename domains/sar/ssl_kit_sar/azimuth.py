@@ -58,9 +58,9 @@ class Azimuth(Objective):
     """Azimuth regression: a linear layer predicts (cos, sin) of the azimuth of a target.
 
     After https://arxiv.org/abs/1803.07728. Azimuths are positions that are directions (cos, sin) or
-    (0, 0) if unknown, as the reader of MSTAR chips provides them. Any other image is rotated in its plane by a random
-    angle, which is predicted instead; this teaches less, because the direction of the radar shadow
-    reveals the rotation.
+    (0, 0) if unknown, as the reader of MSTAR chips provides them. Any other image is rotated in its
+    plane by a random angle, which is predicted instead; this teaches less, because the direction of
+    the radar shadow reveals the rotation.
     """
 
     paper = "https://arxiv.org/abs/1803.07728"
