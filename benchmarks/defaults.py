@@ -206,6 +206,7 @@ def waiting(args: argparse.Namespace) -> list[Cell]:
         if key not in done
         and each.set in chosen
         and args.start in (None, each.start)
+        and args.length in (None, each.length)
         and default_runs.candidate({**vars(each), "field": SETS[each.set].field}) not in out
     ]
 
@@ -216,6 +217,7 @@ def main() -> None:
     parser.add_argument("action", choices=["run", "queue", "table"])
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no training after it")
     parser.add_argument("--start", choices=["imagenet", "scratch"], help="train from this one only")
+    parser.add_argument("--length", choices=[*MINUTES], help="train for this length only")
     args = parser.parse_args()
     if args.action == "run":
         run(args)
