@@ -67,6 +67,7 @@ from .signals import Noise as Noise
 from .signals import Scale as Scale
 from .signals import SignalDataset as SignalDataset
 from .signals import SignFlip as SignFlip
+from .signals import assume_time_to_the_right as assume_time_to_the_right
 
 # Memory
 from .memory_limits import free_memory as free_memory

@@ -7,7 +7,9 @@ in both.
 from __future__ import annotations
 
 import copy
+import logging
 from abc import abstractmethod
+from functools import cache
 from typing import Any, Literal
 
 import cv2
@@ -21,7 +23,23 @@ from .pixels import from_unit, to_unit
 Signal = NDArray[np.float32]
 ZERO = np.float32(0.5)  # image value of a signal's zero
 _TIME = 1
+_OF_FILES = {"red", "green", "blue", "gray", "alpha"}  # channels of a picture of anything
+_log = logging.getLogger("ssl_kit")
 _ROOM = 30  # for what is added to a signal, as a multiple of its largest value
+
+
+@cache
+def assume_time_to_the_right(channels: tuple[str, ...]) -> None:
+    """Says once that ordinary pictures are taken for pictures of signals.
+
+    Args:
+        channels: Names of the channels.
+    """
+    if set(channels) <= _OF_FILES:
+        _log.info(
+            "The images are taken for pictures of signals, with time to the right and frequency "
+            "up. For others give another --domain."
+        )
 
 
 class Excerpt(SpatialTransform):

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssl_kit import View
-from ssl_kit.data import Excerpt, Level, Mask, Noise, Scale, SignFlip, augment
+from ssl_kit.data import (
+    Excerpt,
+    Level,
+    Mask,
+    Noise,
+    Scale,
+    SignFlip,
+    assume_time_to_the_right,
+    augment,
+)
 
 from .windows import WAVEFORM
 
@@ -50,6 +59,7 @@ def excerpt(
     """
     if channels[0] == WAVEFORM:
         return [Excerpt(view.size, place=place)]
+    assume_time_to_the_right(tuple(channels))
     low, high = view.scale
     share = (1.0, 1.0) if place is not None else (max(low, min(_LEAST, high)), high)
     return [Excerpt(view.size, share=share, place=place)]

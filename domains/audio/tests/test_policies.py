@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssl_kit import View
-from ssl_kit.data import augment, evenly_spaced
+from ssl_kit.data import assume_time_to_the_right, augment, evenly_spaced
 from ssl_kit.data.views import Renderer
 from ssl_kit_audio.corruptions import CORRUPTIONS
 from ssl_kit_audio.demo import VOWELS, Demo
@@ -66,3 +66,12 @@ def test_the_same_clip_is_the_same_sound() -> None:
     for i in evenly_spaced(len(demo), 3).tolist():
         assert np.array_equal(demo.signal(i), demo.signal(i))
         assert np.abs(demo.signal(i)).max() < 1
+
+
+def test_ordinary_pictures_are_said_to_be_of_signals(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assume_time_to_the_right.cache_clear()
+    AUDIO.policies["default"](View(16), ("mel",))
+    assert not caplog.text
+    AUDIO.policies["default"](View(16), ("gray",))
+    assert "taken for pictures of signals, with time to the right" in caplog.text

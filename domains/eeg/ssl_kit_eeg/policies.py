@@ -11,7 +11,16 @@ from collections.abc import Sequence
 import cv2
 
 from ssl_kit import View
-from ssl_kit.data import Excerpt, Level, Mask, Noise, Scale, SignFlip, augment
+from ssl_kit.data import (
+    Excerpt,
+    Level,
+    Mask,
+    Noise,
+    Scale,
+    SignFlip,
+    assume_time_to_the_right,
+    augment,
+)
 
 from .kinds import Kind, kind_of
 from .transforms import DropChannels, FrequencyShift
@@ -31,7 +40,7 @@ def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
         "picture": [Level(0.05), *several, Mask(0, 0.2)],
     }
     return [
-        *excerpt(view, kind),
+        *excerpt(view, channels),
         *transforms[kind],
         Noise((20, 30) if kind in ("map", "picture") else (10, 25)),
         *([] if kind == "map" else [Mask(1, 0.2)]),
@@ -40,7 +49,7 @@ def default(view: View, channels: Sequence[str]) -> list[augment.Transform]:
 
 def weak(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """Time shift only."""
-    return excerpt(view, kind_of(channels))
+    return excerpt(view, channels)
 
 
 def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
@@ -51,24 +60,28 @@ def upright(view: View, channels: Sequence[str]) -> list[augment.Transform]:
         "grid": Scale((0.7, 1.4), True),
         "wearable": Scale((0.8, 1.25), False),
     }
-    return [*excerpt(view, kind), louder.get(kind, Level(0.05)), Noise((15, 30))]
+    return [*excerpt(view, channels), louder.get(kind, Level(0.05)), Noise((15, 30))]
 
 
 def whole(view: View, channels: Sequence[str]) -> list[augment.Transform]:
     """The center of a signal, with as many samples as a view has; the whole picture."""
-    return excerpt(view, kind_of(channels), place=0.5)
+    return excerpt(view, channels, place=0.5)
 
 
-def excerpt(view: View, kind: Kind, place: float | None = None) -> list[augment.Transform]:
+def excerpt(
+    view: View, channels: Sequence[str], place: float | None = None
+) -> list[augment.Transform]:
     """Returns a crop in time. Signals are not resized, because that would change frequencies.
 
     A view of a signal has `view.size` samples at any scale. A large view of a picture shows at
     least 60 % of the time, a local crop the scale that it asks for. A map is shown whole.
     """
+    kind = kind_of(channels)
     if kind == "map":
         return [augment.Resize(view.size, view.size, interpolation=cv2.INTER_LINEAR)]
     if kind != "picture":
         return [Excerpt(view.size, rows="repeat" if kind == "grid" else "smooth", place=place)]
+    assume_time_to_the_right(tuple(channels))
     low, high = view.scale
     share = (1.0, 1.0) if place is not None else (max(low, min(_LEAST, high)), high)
     return [Excerpt(view.size, share=share, place=place)]

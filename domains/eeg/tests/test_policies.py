@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ssl_kit.core.view import View
-from ssl_kit.data import Excerpt, Level, Mask, Noise, Scale, SignFlip
+from ssl_kit.data import Excerpt, Level, Mask, Noise, Scale, SignFlip, assume_time_to_the_right
 from ssl_kit.data.views import Renderer
 from ssl_kit_eeg.domain import EEG
 from ssl_kit_eeg.kinds import kind_of
@@ -188,3 +188,13 @@ def test_a_level_is_added_to_all() -> None:
     steps = np.unique((applied(Level(0.1, p=1), image) - image).round(4))
     assert len(steps) <= 2
     assert np.abs(steps).max() <= 0.1
+
+
+def test_ordinary_pictures_are_said_to_be_of_signals(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assume_time_to_the_right.cache_clear()
+    EEG.policies["default"](View(16), ("Cz_mel", "Pz_mel"))
+    assert not caplog.text
+    for name in ("default", "weak"):
+        EEG.policies[name](View(16), ("red", "green", "blue"))
+    assert caplog.text.count("taken for pictures of signals, with time to the right") == 1
