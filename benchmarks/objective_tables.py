@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -38,7 +38,8 @@ Each training has one seed. *time* is that of a processor core for as many image
 the time of SimCLR, mean over the sets.
 
 In the time of SimCLR an objective saw fewer images if it is slower, and more if it is faster. Where
-the times differ by less than a quarter the first training stands for both.
+the times differ by less than a quarter the first training stands for both. The trainings were made
+on these processors, each compared with SimCLR on the same one: {processors}.
 """
 REMARKS = {
     "mae": "The paper reports that the features are strong when some layers are fine-tuned, and "
@@ -130,19 +131,33 @@ def table(found: dict[str, list[Run]], start: str, part: str, times: Times) -> l
 
 
 def good_for(runs: Sequence[Run]) -> str:
-    """Says in a sentence where an objective gained and where it lost, with the same images."""
+    """Says in a sentence where an objective gained and where it lost."""
     parts = []
     for start, words in WEIGHTS.items():
-        chosen = of_round(runs, start, "images")
-        won, lost = (
-            [default_sets.SETS[name].field for name, r in chosen.items() if effect(r) == sign]
-            for sign in (1, -1)
-        )
-        gained = f"gains on {joined(won)}" if won else "gains nothing with evidence"
-        worse = f" and loses on {joined(lost)}" if lost else ""
-        parts += [f"from {words} it {gained}{worse}"] if chosen else []
+        images, alike = (of_effect(of_round(runs, start, part)) for part in ROUNDS)
+        if not of_round(runs, start, "images"):
+            continue
+        else_so = "" if alike == images else f", and in the time of SimCLR it {alike}"
+        parts.append(f"from {words} it {images}{else_so}")
     sentence = "; ".join(parts) or "it was not trained"
     return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def of_effect(chosen: Mapping[str, Run]) -> str:
+    """Says on which fields trainings gained and lost: "gains on tissue and loses on radar"."""
+    won, lost = (
+        [default_sets.SETS[name].field for name in SETS if effect_on(chosen, name) == sign]
+        for sign in (1, -1)
+    )
+    losses = f"loses on {joined(lost)}"
+    if not won:
+        return losses if lost else "gains nothing with evidence"
+    return f"gains on {joined(won)}" + (f" and {losses}" if lost else "")
+
+
+def effect_on(chosen: Mapping[str, Run], name: str) -> int:
+    """Returns the effect on a set; 0 if there is no training."""
+    return effect(chosen[name]) if name in chosen else 0
 
 
 def joined(words: Sequence[str]) -> str:
@@ -163,7 +178,8 @@ def page(runs: Sequence[Run], results: Path, times: Times) -> str:
     """Returns the text of docs/objectives.md."""
     found = grouped(runs, lambda r: r["settings"]["objective"])
     given = {"size": SIZE, "batch": BATCH["scratch"], "small": BATCH["imagenet"]}
-    text = [PAGE.format(results=results, **given, **IMAGES)]
+    processors = "; ".join(sorted({line["processor"] for line in runs}))
+    text = [PAGE.format(results=results, processors=processors, **given, **IMAGES)]
     for start, words in WEIGHTS.items():
         text += [f"## From {words}", "", untouched(runs, start), ""]
         for part, title in ROUNDS.items():

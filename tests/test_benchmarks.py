@@ -46,7 +46,7 @@ def test_the_benchmark_of_knn_runs():
     assert "ssl-kit" in run("knn.py", "--rows", "500", "--width", "8", "--turns", "1")
 
 
-@pytest.mark.parametrize("page", ["results", "objectives", "detection"])
+@pytest.mark.parametrize("page", ["results", "detection"])
 def test_a_page_of_older_figures_says_so_at_its_top(page):
     top = " ".join((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").split()[:90])
     assert re.search(
