@@ -12,6 +12,7 @@ from ..evaluation.data import EvaluationData
 from ..evaluation.refusals import refusals
 from ..nn.channel_names import spelled_alike
 from ..nn.checkpoints import facts_beside
+from ..nn.weights import existing_weights
 from ..reports.inspection import Understood
 from .open_data import settings_of
 
@@ -37,6 +38,8 @@ def inspect(
     """
     texts = {"domain": domain, "data": data, "labels": labels, "layout": layout, "init": init}
     kind, settings = settings_of({**texts, "holdout": holdout}, config, set)
+    if settings.encoder.init not in ("scratch", "imagenet"):
+        existing_weights(settings.encoder.init)  # refuses what `train` would refuse
     dataset = open_dataset(kind, settings.data)
     splits = split(dataset.index, settings.data.holdout)
     reasons = refusals(EvaluationData(dataset, splits, kind))

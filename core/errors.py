@@ -67,14 +67,14 @@ _REFUSALS = {
     errno.ESTALE: "the network drive is gone; mount it again",
     errno.ENOTCONN: "the network drive is gone; mount it again",
     errno.ENODEV: "the drive is gone; mount it again",
-    errno.EROFS: "the file system is read-only; choose another --out",
-    errno.EACCES: "permission is denied; choose another --out",
-    errno.EPERM: "permission is denied; choose another --out",
-    errno.ENAMETOOLONG: "the name is too long; choose another --out",
-    errno.EISDIR: "a folder is in the way; choose another --out",
-    errno.ENOTDIR: "a file is in the way; choose another --out",
-    errno.EEXIST: "a file is in the way; choose another --out",
-    errno.ENOENT: "the folder is gone; it was deleted, renamed or unmounted",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EACCES: "permission is denied; choose another folder, or allow writing",
+    errno.EPERM: "permission is denied; choose another folder, or allow writing",
+    errno.ENAMETOOLONG: "the name is too long; choose another one",
+    errno.EISDIR: "a folder is in the way; choose another folder",
+    errno.ENOTDIR: "a file is in the way; choose another folder",
+    errno.EEXIST: "a file is in the way; choose another folder",
+    errno.ENOENT: "there is no such folder, or it was deleted, renamed or unmounted",
 }
 
 

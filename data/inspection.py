@@ -20,7 +20,7 @@ from .counting import agree, plural
 from .file_dataset import FileDataset
 from .files import table_in
 from .looking import Channel, Sample, channels_of, look_at, outside_of_window
-from .splits import Splits, more_groups
+from .splits import Splits, more_groups, origins_of
 from .table import MAY_BE_GROUPS
 
 SAMPLE = 1024
@@ -51,7 +51,7 @@ class Inspection:
         unlabeled: Number of images without a label.
         groups: Number of groups.
         single: Whether every image is a group of its own.
-        origins: How "label", "group" and "split" were found, in words.
+        origins: How "label" and "group" were found, and "split" if a test part is declared.
         parts: Number of images in the training, validation and test part.
         part_groups: Number of groups in each part.
         part_classes: Number of images by class in each part.
@@ -132,7 +132,7 @@ def inspect_dataset(dataset: Dataset, splits: Splits, most: int = SAMPLE) -> Ins
         unlabeled=int((_labeled(index) == 0).sum()),
         groups=_distinct(index.groups),
         single=_distinct(index.groups) == len(index),
-        origins=dict(index.origins),
+        origins=origins_of(index),
         parts={name: len(part) for name, part in parts.items()},
         part_groups={name: _distinct(index.groups[part]) for name, part in parts.items()},
         part_classes={name: _counts(index.take(part)) for name, part in parts.items()},

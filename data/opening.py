@@ -165,7 +165,8 @@ def open_dataset(
     options = validate(reader.Config, given, "data.options", f"The reader {name} has")
     labels = Path(config.labels) if config.labels else None
     if labels and not labels.is_file():
-        raise UsageError(f"The labels '{labels}' do not exist. Give --labels a CSV file.")
+        what = "are a folder" if labels.is_dir() else "do not exist"
+        raise UsageError(f"The labels '{labels}' {what}. Give --labels a CSV file.")
     source = LabelSource(labels, config.layout, config.masks, config.targets)
     dataset = reader.open(path, options, source, value_range)
     remarks += unknown_names(domain, dataset)

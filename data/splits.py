@@ -134,6 +134,15 @@ def more_groups(index: Index, least: int) -> str:
     return f"No --holdout gives so many: {advice if in_turn else 'label more groups'}."
 
 
+def origins_of(index: Index) -> dict[str, str]:
+    """Returns how labels, groups and the test part were found, in words.
+
+    "split" is left out where no test images are declared, since they are drawn then.
+    """
+    drawn = not declares_test(index)
+    return {kind: how for kind, how in index.origins.items() if kind != "split" or not drawn}
+
+
 def can_leave_one_out(index: Index, left_out: Positions | None = None) -> bool:
     """Tells whether two classes remain to learn from when any one group is left out.
 

@@ -124,7 +124,9 @@ def read_text_table(path: Path) -> Table:
             rows = [line.split() for line in lines]
     except csv.Error as error:
         raise UsageError(f"Cannot read the labels '{path}': {error}.") from error
-    if len(rows) < 2:
+    if len(rows) == 1:
+        raise UsageError(f"'{path}' has a header and no rows.")
+    if not rows:
         raise UsageError(f"'{path}' needs a header with path, and label, group or split.")
     header, *rest = rows
     rest = [[*row, *[""] * (len(header) - len(row))] for row in rest]

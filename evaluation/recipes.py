@@ -20,6 +20,7 @@ from ..data.splits import split
 from ..training.engine import Stopped, late_signals_stop
 from ..training.layers import expand, merge
 from ..training.locks import exclusive
+from ..training.other_work import refuse_other_work
 from ..training.progress import Progress
 from ..training.recipe import Comparison, Recipe
 from ..training.resources import measured
@@ -127,8 +128,7 @@ class Request:
             "comparisons": self.recipe.model_dump(mode="json")["comparisons"],
         }
         if not file.is_file():
-            if (out / "config.toml").exists():
-                raise UsageError(f"'{out}' holds a run. Choose another --out.")
+            refuse_other_work(out)
             write_atomic(file, (json.dumps(now, indent=1) + "\n").encode())
             return
         before = read_json(file)
@@ -157,10 +157,15 @@ def run_recipe(request: Request, out: Path, draw: Draw, progress: Progress) -> d
         RunError: If no pre-training has the weights that it starts from.
         KeyboardInterrupt: If it is interrupted; the message says how to go on.
     """
-    with exclusive(out), each_said_once():
+    with each_said_once():
+        request.check()  # first: what does not fit together leaves no folder behind
+        return _run(request, out, draw, progress)
+
+
+def _run(request: Request, out: Path, draw: Draw, progress: Progress) -> dict[str, Any]:
+    with exclusive(out):
         request.save(out)
         with measured(out / _USED):
-            request.check()
             runs, missing = _pretrain(request, out, progress)
             if not runs:
                 raise RunError(next(iter(missing.values())))

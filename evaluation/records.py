@@ -13,10 +13,12 @@ from typing import Any
 
 from ..core.atomic import write_atomic
 from ..core.errors import DataError
+from ..data.opening import DataConfig
 from ..training.candidates import is_start
 from ..training.json_values import without_nan
 from ..training.locks import exclusive
 from ..training.run import Run
+from .comparing.reading import changed_reading
 from .npz_files import npz, read_npz
 from .result import Result
 from .side_by_side import SideBySide
@@ -47,6 +49,27 @@ class StoredEvaluation:
     stale: bool
 
 
+def unlike_run(run: Run | None, config: DataConfig, image_size: int) -> dict[str, Any]:
+    """Returns how images are seen otherwise than by the evaluations of the run's own images.
+
+    Args:
+        run: The run; None for initial weights.
+        config: Settings of the images.
+        image_size: Pixels that the encoder is shown.
+
+    Returns:
+        "reading" with the reader and its options, "image_size" and "holdout", where they differ.
+    """
+    facts: dict[str, Any] = {}
+    if changed_reading(config, run):
+        facts["reading"] = config.model_dump(mode="json", include={"reader", "options"})
+    if run and image_size != run.config.encoder.image_size:
+        facts["image_size"] = image_size
+    if run and config.holdout != run.config.data.holdout:
+        facts["holdout"] = config.holdout
+    return facts
+
+
 def save_evaluation(
     run: Run, results: SideBySide, *, command: str, data: Mapping[str, Any], shared: int
 ) -> Path:
@@ -54,14 +77,13 @@ def save_evaluation(
 
     The file is named after the evaluation: `knn.json` for the images that the run was trained on,
     `knn.tiles-1f3a08c2.json` for others, with the last part of their path and their fingerprint,
-    and for images that were read otherwise than those of the run.
+    and for images that were read, resized or split otherwise than those of the run.
 
     Args:
         run: With the encoder that was evaluated.
         results: Of the run's encoder and of its control.
         command: That made it.
-        data: Of the labeled images: path, fingerprint and domain, and "reading" if they are read
-            otherwise than those of the run.
+        data: Of the labeled images: path, fingerprint and domain, and what `unlike_run` returns.
         shared: Number of test groups that the run was pre-trained on.
 
     Returns:
@@ -102,17 +124,20 @@ def save_evaluation(
 def _name(run: Run, evaluation: str, data: Mapping[str, Any]) -> str:
     """Returns the name of an evaluation's file, which any file system allows."""
     trained_on = run.read_json("manifest.json").get("data", {}).get("fingerprint")
-    if data["fingerprint"] == trained_on and "reading" not in data:
+    if data["fingerprint"] == trained_on and not _unlike(data):
         return f"{evaluation}.json"
     folder = re.sub(r"[^A-Za-z0-9_]+", "_", name_of_images(data)).strip("_")[:_LONGEST]
     return f"{evaluation}.{folder or 'images'}-{_digits(data)}.json"
 
 
+def _unlike(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: data[key] for key in ("reading", "image_size", "holdout") if key in data}
+
+
 def _digits(data: Mapping[str, Any]) -> str:
     """Returns hex digits that change with the images and with how they are read."""
-    changed = data.get("reading")
     digits: str = data["fingerprint"]
-    if changed:
+    if changed := _unlike(data):
         digits = _digest(f"{digits} {json.dumps(changed, sort_keys=True)}".encode())
     return digits[:_DIGITS]
 
@@ -120,13 +145,15 @@ def _digits(data: Mapping[str, Any]) -> str:
 def name_of_images(data: Mapping[str, Any]) -> str:
     """Returns a short name of the images of an evaluation: the last part of their path.
 
-    Where they were read otherwise than those of the run, it has the reader and its options.
+    Where they were read, resized or split otherwise than those of the run, it says how.
     """
     name = Path(data["path"]).name or f"demo of {data['domain']}"
     changed = data.get("reading", {})
     said = [f"{key}={value}" for key, value in changed.get("options", {}).items()]
     if changed.get("reader"):
         said.insert(0, changed["reader"])
+    said += [f"{data['image_size']} px"] if "image_size" in data else []
+    said += [f"holdout {data['holdout']:g}"] if "holdout" in data else []
     return f"{name} ({', '.join(said)})" if said else name
 
 

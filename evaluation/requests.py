@@ -25,11 +25,11 @@ from ..training.resume import warn_of_unfinished
 from ..training.run import Run
 from .calibration import measure_statistics
 from .channels import refuse_other_channels
-from .comparing.reading import changed_reading
 from .data import EvaluationData
 from .evaluation import Evaluation
 from .leakage import refuse_overlap, seen_by
 from .pretrained import Pretrained, from_init, from_run
+from .records import unlike_run
 from .tuned import is_run, open_run
 
 _UNTRAINED = ("", "scratch", "imagenet")
@@ -231,17 +231,14 @@ class Prepared:
     def images(self) -> dict[str, Any]:
         """Which images these are: path, fingerprint and domain.
 
-        Where they are read otherwise than those of the run, "reading" has the reader and its
-        options.
+        It also has what `unlike_run` returns.
         """
-        facts: dict[str, Any] = {
+        return {
             "path": self.path,
             "fingerprint": self.data.dataset.fingerprint(),
             "domain": self.data.domain.name,
+            **unlike_run(self.run, self.settings, self.model.image_size),
         }
-        if changed_reading(self.settings, self.run):
-            facts["reading"] = self.settings.model_dump(mode="json", include={"reader", "options"})
-        return facts
 
 
 def prepare(

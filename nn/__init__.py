@@ -40,6 +40,7 @@ from .masking import MaskPatch as MaskPatch
 from .masking import check_patches as check_patches
 from .masking import check_whole_patches as check_whole_patches
 from .masking import inpainting_mask as inpainting_mask
+from .masking import longest_span as longest_span
 from .masking import patchify as patchify
 from .masking import pixel_features as pixel_features
 from .masking import random_mask as random_mask

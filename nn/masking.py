@@ -59,7 +59,8 @@ def check_patches(count: int) -> None:
     """
     if count < 2:
         raise UsageError(
-            "An image of one patch cannot be masked in part. Give a larger --image-size."
+            "An image of one patch cannot be masked in part. Give a larger --image-size, or "
+            "smaller patches."
         )
 
 
@@ -92,7 +93,7 @@ def check_whole_patches(encoder: Encoder) -> None:
 
 
 def refuse_signals(encoder: Encoder, name: str) -> None:
-    """Refuses an encoder for signals, where an objective decodes images.
+    """Refuses an encoder for signals, where an objective needs images of more than one row.
 
     Args:
         encoder: One whose finest map is a row is for signals.
@@ -101,10 +102,12 @@ def refuse_signals(encoder: Encoder, name: str) -> None:
     Raises:
         UsageError: If it is for signals.
     """
+    if "pyramid" not in encoder.provides:
+        return  # those for signals have one
     _, height, width = encoder.pyramid_shapes(encoder.image_size)[0]
     if height == 1 < width:
         raise UsageError(
-            f"'{name}' decodes images, and '{encoder.name}' is for signals. Choose another "
+            f"'{name}' needs images, and '{encoder.name}' is for signals. Choose another "
             "objective, such as simclr or masked_clusters, or another --encoder."
         )
 
@@ -144,11 +147,16 @@ def span_mask(batch: int, frames: int, start: float, span: int, like: Tensor) ->
     """
     draws = rand_per_sample(batch, frames, like=like)
     begins = (draws < start) | (draws == draws.amin(dim=1, keepdim=True))
-    length = max(1, min(span, frames // 4))
+    length = min(span, longest_span(frames))
     counts = pad(begins.float(), (length - 1, 0)).unfold(1, length, 1)
     masked = counts.amax(dim=2) > 0
     visible = draws == draws.amax(dim=1, keepdim=True)
     return masked & ~(visible & masked.all(dim=1, keepdim=True))
+
+
+def longest_span(frames: int) -> int:
+    """Returns the largest length of the spans of `span_mask`, a quarter of the frames."""
+    return max(1, frames // 4)
 
 
 def inpainting_mask(x: Tensor, shape: str) -> Tensor:

@@ -70,6 +70,24 @@ def _build(name: str, channels: int, image_size: int, options: Mapping[str, Any]
     return encoder
 
 
+def existing_weights(init: str, name_of_run_weights: str = "encoder.safetensors") -> Path:
+    """Returns the file of weights that `init` means, which is neither "scratch" nor "imagenet".
+
+    Args:
+        init: A run folder or a weights file.
+        name_of_run_weights: The file looked for when `init` is a folder.
+
+    Raises:
+        UsageError: If there is no such file.
+    """
+    path = weights_file(init, name_of_run_weights)
+    if not path.is_file():
+        raise UsageError(
+            f"--init takes scratch, imagenet, a run folder or a weights file; '{init}' is none."
+        )
+    return path
+
+
 def load_initial_weights(
     encoder: Encoder,
     init: str,
@@ -96,11 +114,7 @@ def load_initial_weights(
         return "random weights"
     if init == "imagenet":
         return load_weights(encoder, encoder.imagenet(), RGB, channels, "ImageNet weights")
-    path = weights_file(init, name_of_run_weights)
-    if not path.is_file():
-        raise UsageError(
-            f"--init takes scratch, imagenet, a run folder or a weights file; '{init}' is none."
-        )
+    path = existing_weights(init, name_of_run_weights)
     state, source = read_weights(path)
     loaded = load_weights(encoder, state, source, channels, str(path))
     if tuple(source) == tuple(channels) and facts_beside(init):

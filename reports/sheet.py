@@ -12,7 +12,7 @@ import numpy as np
 from ..core.atomic import write_atomic
 from ..core.dataset import Dataset, Image
 from ..core.domain import Domain
-from ..core.errors import DataError
+from ..core.errors import DataError, UsageError
 from ..core.index import evenly_spaced
 from ..core.view import View
 from ..data.augment import Compose
@@ -101,7 +101,10 @@ def contact_sheet(
 
     Raises:
         DataError: If none of the images can be read.
+        UsageError: If the name does not end in .png.
     """
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"'{out}' is to be a picture. Give --out a name that ends in .png.")
     requests = (View(view.size, policy="eval"),) + (view,) * views
     renderer = Renderer(domain.policies, requests, dataset.channels, seed)
     examples = with_content(dataset, images)

@@ -360,7 +360,7 @@ def test_an_existing_run_folder_is_one_line(finished_run, shared_images):
 def test_a_file_in_the_way_of_the_run_is_one_line(shared_images, tmp_path):
     (tmp_path / "file").touch()
     args = ("train", *TINY, "--data", shared_images, "--quiet", "--out", tmp_path / "file" / "run")
-    assert "a file is in the way; choose another --out" in fails(1, *args)
+    assert "a file is in the way; choose another folder" in fails(1, *args)
 
 
 def test_a_mistake_in_evaluate_is_one_line(finished_run, flat):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 from ..core.errors import UsageError, did_you_mean
 from .flags import FLAGS
+
+_WORDS = re.compile(r"\[\s*([\w.-]+(?:\s*,\s*[\w.-]+)*)\s*\]")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -28,6 +31,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_set(assignment: str) -> dict[str, Any]:
     """Turns "objective.temperature=0.2" into {"objective": {"temperature": 0.2}}.
 
+    Values are TOML; words, and words in a list, need no quotation marks.
+
     Raises:
         UsageError: If there is no key or no "=".
     """
@@ -37,7 +42,8 @@ def parse_set(assignment: str) -> dict[str, Any]:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text
+        words = _WORDS.fullmatch(text)
+        value = re.split(r"\s*,\s*", words[1]) if words else text
     return nest(key.strip().split("."), value)
 
 

@@ -184,8 +184,7 @@ class Trainer:
         lr = learning_rate(self.step, steps, optimizer, self.setup.images_per_step)
         set_weight_decay(self.optimizer, weight_decay(self.step, steps, optimizer))
         outputs = [self.take_step(lr, partial(self.model, batch, phase)) for phase in phases]
-        metrics = {name: value for each in outputs for name, value in each.metrics.items()}
-        self.recorder.tally.add(outputs[-1]._replace(metrics=metrics), batch.keys, self.step + 1)
+        self.recorder.tally.add(outputs, batch.keys, self.step + 1)
 
     def save(self) -> None:
         """Writes the checkpoint and the encoder so far."""

@@ -53,7 +53,7 @@ class Recorder:
         views = (View(setup.config.encoder.image_size),) * VIEWS
         self.watch = Watch(setup.view_dataset(views), setup.pool, standardize)
         self.skips = Skips(run, len(setup.pool), setup.config.data.max_skip)
-        self.tally = Tally(run.kept)
+        self.tally = Tally(run.kept, run.folder)
         self.incomplete: set[str] = set()
         self._waited = 0.0
 

@@ -20,6 +20,7 @@ from .layers import merge
 from .locks import LOCK
 from .loop import train
 from .manifest import seen_by_weights
+from .other_work import refuse_other_work
 from .progress import Progress
 from .resume import changes_since, rebuild, warn_of_unfinished
 from .run import Run
@@ -58,6 +59,7 @@ def start(
         kind = re.sub(r"[^\w.-]+", "-", kind)  # not all systems have ':' in names of files
         out = Path("runs") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"
     Run.refuse_existing(out)
+    refuse_other_work(out, data=config.data.path)
     setup = build(config)  # first: what does not fit together leaves no folder behind
     understood = inspect_dataset(setup.dataset, setup.splits, AT_START)
     if strict:
@@ -84,10 +86,11 @@ def _leaves_nothing(run: Run, error: BaseException) -> bool:
     """Tells whether the folder of a new run is of no use after an error.
 
     An objective may find only in a batch that it cannot use the images, and says so by a
-    `UsageError` after some steps, too. A folder that the message tells to go on with is kept, and
-    so is one that another process works in.
+    `UsageError` after some steps, too. A folder that the message tells to go on with is kept, one
+    whose list of unreadable images it names, and one that another process works in.
     """
-    if run.last.exists() or (run.folder / LOCK).exists() or "--resume" in str(error):
+    told = "--resume" in str(error) or str(run.skipped) in str(error)
+    if run.last.exists() or (run.folder / LOCK).exists() or told:
         return False
     return run.steps == 0 or isinstance(error, UsageError)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..core.errors import RunError
@@ -17,27 +20,32 @@ class Tally:
 
     Args:
         kept: Returns a clause on the last checkpoint, for the message on a loss that is not finite.
+        folder: Of the run, for the same message.
 
     Attributes:
         count: Number of steps that are summed since the last record.
         since: Seconds of training at the last record.
     """
 
-    def __init__(self, kept: Callable[[], str]) -> None:
+    def __init__(self, kept: Callable[[], str], folder: Path) -> None:
         self.count, self.since = 0, 0.0
-        self._kept = kept
+        self._kept, self._folder = kept, folder
         self._loss = 0.0
         self._sums: dict[str, float] = {}
         self._pending: tuple[Tensor, Mapping[str, Tensor], tuple[str, ...], int] | None = None
 
-    def add(self, output: Output, keys: tuple[str, ...], step: int) -> None:
-        """Keeps the output of a step, and sums that of the step before.
+    def add(self, outputs: Sequence[Output], keys: tuple[str, ...], step: int) -> None:
+        """Keeps the outputs of a step, one for each phase, and sums those of the step before.
+
+        The loss of a step is the sum over its phases.
 
         Raises:
             RunError: If the loss of the step before is not finite.
         """
         self.settle()
-        self._pending = (output.loss.detach(), output.metrics, keys, step)
+        loss = reduce(torch.add, [output.loss.detach() for output in outputs])
+        metrics = {name: value for output in outputs for name, value in output.metrics.items()}
+        self._pending = (loss, metrics, keys, step)
 
     def settle(self) -> None:
         """Sums the output that is kept.
@@ -51,8 +59,10 @@ class Tally:
         self._pending, value = None, float(loss)
         if not math.isfinite(value):
             raise RunError(
-                f"The loss became {value} at step {step}; {self._kept()}. Lower optimizer.lr, set "
-                f"optimizer.clip=1, or look at the images of that step: {', '.join(keys)}."
+                f"The loss became {value} at step {step}; {self._kept()}. Set a lower optimizer.lr "
+                f"or optimizer.clip=1 in '{self._folder}/config.toml' and go on with 'ssl-kit "
+                f"train --resume {self._folder}', or look at the images of that step: "
+                f"{', '.join(keys)}."
             )
         self._loss += value
         self.count += 1

@@ -16,6 +16,7 @@ from ...data.counting import plural
 from ...data.in_memory import kept_in_memory
 from ...training.finite import told_where
 from ...training.locks import exclusive
+from ...training.other_work import refuse_other_work
 from ...training.progress import Progress
 from ...training.work import Work
 from ..result import Result
@@ -54,6 +55,8 @@ def compute(plan: Plan, out: Path, command: str, progress: Progress) -> dict[str
         RunError: If another process works in the folder.
         KeyboardInterrupt: If it is interrupted; the message says how to go on.
     """
+    images = plan.data.dataset.path
+    refuse_other_work(out, ("compare.json", "cells"), "" if images == Path() else str(images))
     with exclusive(out):
         return _compute(plan, out, command, progress)
 

@@ -73,7 +73,8 @@ def parse_arms(texts: Sequence[str], imagenet_weights: str) -> list[Arm]:
             raise UsageError(
                 f"An arm is a run folder, {', '.join(KINDS)}; '{text}' is none. {meant}".rstrip()
             )
-    if len({arm.name for arm in arms}) < len(arms):
+    given = {(arm.name if arm.name in KINDS else str(arm.folder.resolve())) for arm in arms}
+    if len(given) < len(arms):
         raise UsageError("An arm is given twice. Name each once.")
     return [_start(arms) if arm.kind == START else arm for arm in arms]
 

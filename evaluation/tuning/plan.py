@@ -201,13 +201,14 @@ def _needed(spent: float, cost: Cost, runs: int) -> float:
 
 
 def _too_short(budget: float, spent: float, cost: Cost, runs: int, margin: float) -> UsageError:
+    early = " at least, perhaps more," if margin == _WIDE_MARGIN else " or more,"
     needed = _needed(spent, cost, runs)
     beside = f", and {cost.overhead:.0f} s beside the steps of each," if cost.overhead >= 1 else ""
     enough = math.ceil(margin * needed / 60)
     return UsageError(
         f"--budget of {clock(budget)} is too short: {runs} runs of {cost.shortest:.0f} s at least"
         f"{beside} take {clock(needed)} with what comes before and a reserve. Give --budget "
-        f"{enough}m or more, or lower the image size or the batch size."
+        f"{enough}m{early} or lower the image size or the batch size."
     )
 
 

@@ -14,6 +14,7 @@ from ...core.discovery import objectives
 from ...core.errors import DataError, UnknownNameError, UsageError
 from ...training.durations import seconds
 from ...training.layers import flatten, merge
+from ...training.other_work import refuse_other_work
 from ...training.run import SEARCH
 from ...training.settings import RunConfig
 from ...training.setup import resolve
@@ -96,14 +97,14 @@ class Request:
         """Notes the request in a new folder, and refuses a folder of another one.
 
         Raises:
-            UsageError: If the folder holds another search, or a run.
+            UsageError: If the folder holds another search, or something else.
         """
         now = json.loads(json.dumps(self._facts()))
         if not (out / SEARCH).is_file():
-            if (out / "config.toml").exists():
-                raise UsageError(f"'{out}' holds a run. Choose another --out.")
+            refuse_other_work(out, data=self.default.data.path)
             write_atomic(out / SEARCH, (json.dumps(now, indent=1) + "\n").encode())
             return
+        refuse_other_work(out, ("config.toml", "plan.json", "tune.json"))
         before = json.loads(json.dumps(Request.load(out)._facts()))
         for key in now:
             if key != "command" and now[key] != before[key]:

@@ -33,9 +33,14 @@ def parse_part(name: str, options: Mapping[str, Any]) -> Any:
         The configuration of the objective, with a `weight`, 1 by default.
 
     Raises:
-        UsageError: If the name or an option is unknown, or a value is invalid.
+        UsageError: If the name or an option is unknown, a value is invalid, or the objective has an
+            option of that name itself.
     """
     base: type[Config] = objectives[name].Config
+    if "weight" in base.model_fields:
+        raise UsageError(
+            f"The objective '{name}' has an option 'weight' of its own, and cannot be combined."
+        )
     model = create_model(base.__name__, __base__=base, weight=(Weight, 1.0))
     return validate(model, options, f"objective.parts.{name}")
 
@@ -62,7 +67,9 @@ class CombinationConfig(Config):
 class Combination(Objective):
     """Multi-task learning: objectives with their own heads, teachers and views share the encoder.
 
-    https://arxiv.org/abs/1708.07860. The loss is sum_k w_k L_k over the objectives k.
+    https://arxiv.org/abs/1708.07860. The loss is sum_k w_k L_k over the objectives k. In phases
+    that one objective has alone its weight hardly matters: an adaptive optimizer's step does not
+    depend on the scale of the loss.
     """
 
     paper = "https://arxiv.org/abs/1708.07860"

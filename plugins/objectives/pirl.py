@@ -55,7 +55,7 @@ class PIRLConfig(Config):
         int, Field(ge=1, description="number of negatives, at most one per image (N)")
     ] = 2048
     temperature: Annotated[float, Field(gt=0, description="softmax temperature tau")] = 0.07
-    weight: Annotated[
+    jigsaw_weight: Annotated[
         float, Field(ge=0, le=1, description="weight of the jigsaw's loss (lambda in eq. 5)")
     ] = 0.5
     momentum: Annotated[
@@ -112,7 +112,7 @@ class PIRL(Objective):
         key, negatives = self.bank[batch.indices], self.bank[drawn]
         same = batch.indices[:, None] == drawn
         against = key, negatives, same, self.config.temperature
-        weight = self.config.weight
+        weight = self.config.jigsaw_weight
         loss = weight * nce(g, *against) + (1 - weight) * nce(f, *against)
         with torch.no_grad():
             nearest = (g.to(key.dtype) @ negatives.T).masked_fill(same, -1).amax(dim=1)

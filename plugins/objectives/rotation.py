@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ... import Batch, Config, Encoder, Objective, Output, View
-from ...nn import accuracy, full_precision
+from ...nn import accuracy, full_precision, refuse_signals
 
 
 def four_rotations(x: Tensor) -> Tensor:
@@ -44,6 +44,7 @@ class Rotation(Objective):
 
     def __init__(self, encoder: Encoder, config: Config) -> None:
         super().__init__(encoder, config)
+        refuse_signals(encoder, "rotation")
         self.head = nn.Linear(encoder.num_features, 4)
 
     @classmethod

@@ -107,6 +107,7 @@ def test_a_given_csv_wins_and_needs_only_some_columns(folder, tmp_path):
         ("path,split\na.png,trian\n", "line 2: split is train, val or test, not 'trian'"),
         ("name,label\na.png,cat\n", "needs a column of paths, .* it has name, label"),
         ("", "needs a header with path"),
+        ("path,label\n", "has a header and no rows"),
         ("label,path\ncat\n", "names 1 file not there"),
     ],
 )

@@ -93,6 +93,14 @@ def test_images_that_were_read_otherwise_are_kept_beside_those_of_the_run(run):
     assert names[1] == f"{names[0]} (guess_nodata=False)"
 
 
+def test_another_image_size_and_holdout_are_kept_beside_those_of_the_run(run):
+    size = 2 * run.config.encoder.image_size
+    for asked in ({}, {"image_size": size}, {"holdout": 0.4, "allow_overlap": True}):
+        ssl_kit.evaluate(run, evaluation="knn", **asked)
+    own, *others = (name_of_images(stored.data) for stored in load_evaluations(run))
+    assert sorted(others) == [f"{own} ({size} px)", f"{own} (holdout 0.4)"]
+
+
 def test_a_run_without_evaluations_has_none(run):
     assert load_evaluations(run) == []
 

@@ -616,7 +616,9 @@ def test_a_record_of_another_judge_is_named(tmp_path):
 def test_a_hopeless_budget_is_refused_before_images_are_opened(tmp_path):
     request = Request.of([ASKED], budget="10s")
     for _ in range(2):  # the folder can be used again
-        with pytest.raises(UsageError, match="Give --budget 1m or more"):
+        with pytest.raises(
+            UsageError, match=r"Give --budget 1m (or more|at least, perhaps more), or lower"
+        ):
             search(request, tmp_path / "tune", Progress(quiet=True))
     assert not [*(tmp_path / "tune").glob("*")]
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ssl_kit import Batch, TrainingInfo, UnknownNameError, UsageError
+from ssl_kit.nn import objectives
 from ssl_kit.nn.weights import create_encoder
 from ssl_kit.plugins.objectives.combination import Combination, CombinationConfig
 from ssl_kit.plugins.objectives.rotation import Rotation
@@ -86,6 +87,11 @@ def test_metrics_bear_the_names_of_the_parts():
 def test_a_weight_is_one_if_left_out():
     config = CombinationConfig(parts={"rotation": {}})
     assert config.parts == {"rotation": {"weight": 1.0}}
+
+
+def test_no_objective_has_an_option_with_the_name_of_the_weight():
+    names = [name for name in objectives if "weight" in objectives[name].Config.model_fields]
+    assert names == []
 
 
 def test_the_configuration_is_resolved_once_and_for_all():

@@ -111,7 +111,7 @@ def test_the_bank_has_a_row_of_unit_length_for_every_image(objective):
 def test_the_loss_is_the_weighted_sum_of_equation_5(objective, batch):
     weight, losses = 0.25, []
     for share in (0.0, 1.0, weight):
-        objective.config = PIRLConfig(out_dim=8, weight=share)
+        objective.config = PIRLConfig(out_dim=8, jigsaw_weight=share)
         bank = objective.bank.clone()
         torch.manual_seed(2)
         losses.append(objective(batch).loss)

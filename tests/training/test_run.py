@@ -93,7 +93,7 @@ def test_a_file_that_may_not_grow_leaves_the_old_one(tmp_path):
 def test_something_in_the_way_is_one_line(tmp_path, inside):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(RunError, match="in the way; choose another --out"):
+    with pytest.raises(RunError, match="in the way; choose another folder"):
         write_atomic(tmp_path / inside, b"new")
 
 

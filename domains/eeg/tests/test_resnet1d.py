@@ -6,7 +6,7 @@ import torch
 from ssl_kit import UnknownNameError, UsageError
 from ssl_kit.nn import create_encoder, objectives
 from ssl_kit.nn.weights import load_weights
-from ssl_kit_eeg.resnet1d import ResNet1d, ResNet1dEncoder
+from ssl_kit_eeg.resnet1d import Block, ResNet1d, ResNet1dEncoder
 
 
 @pytest.mark.parametrize("size", sorted(ResNet1dEncoder.SIZES))
@@ -47,8 +47,25 @@ def test_unknown_sizes_are_refused() -> None:
         create_encoder("resnet1d/smal", 1, 64)
 
 
-@pytest.mark.parametrize("name", ["colorization", "context_encoder", "simmim", "spark"])
-def test_objectives_that_decode_images_refuse_signals(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["colorization", "context_encoder", "despeckle", "rotation", "simmim", "spark"]
+)
+def test_objectives_of_images_refuse_signals(name: str) -> None:
     kind = objectives[name]
-    with pytest.raises(UsageError, match=rf"'{name}' decodes images, and 'resnet1d/tiny' is for"):
+    with pytest.raises(UsageError, match=rf"'{name}' needs images, and 'resnet1d/tiny' is for"):
         kind(create_encoder("resnet1d/tiny", 3, 64), kind.Config())
+
+
+def test_a_strided_shortcut_is_a_convolution_with_that_stride() -> None:
+    block, x = Block(4, 8, 2), torch.randn(2, 4, 3, 9)
+    conv, norm = block.short
+    strided = torch.nn.functional.conv2d(x, conv.weight, stride=(1, 2))
+    torch.testing.assert_close(block.short(x[..., ::2]), norm(strided))
+
+
+@pytest.mark.slow
+def test_pictures_in_channels_last_do_not_end_the_process() -> None:
+    block = Block(8, 16, 2).to(memory_format=torch.channels_last)
+    x = torch.randn(64, 8, 128, 32).to(memory_format=torch.channels_last)
+    block(x).sum().backward()
+    assert torch.isfinite(block.conv1.weight.grad).all()

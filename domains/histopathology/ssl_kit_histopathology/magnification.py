@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, View
-from ssl_kit.nn import accuracy, full_precision, rand_per_sample
+from ssl_kit.nn import accuracy, full_precision, rand_per_sample, refuse_signals
 
 
 def magnified(x: Tensor, steps: Tensor, positions: Tensor, levels: int) -> Tensor:
@@ -82,6 +82,7 @@ class Magnification(Objective):
 
     def __init__(self, encoder: Encoder, config: MagnificationConfig) -> None:
         super().__init__(encoder, config)
+        refuse_signals(encoder, "magnification")
         self.head = nn.Linear(encoder.num_features, config.levels)
 
     @classmethod

@@ -55,7 +55,7 @@ def ramp(progress: float, start: float, end: float) -> float:
     """Weight of the alignment: 0 up to the share `start` of the training, linear to 1 at `end`."""
     if progress >= end:
         return 1.0
-    return max(0.0, (progress - start) / (end - start))
+    return (progress - start) / (end - start) if progress > start else 0.0
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, mse_loss, pixel_shuffle, pixel_unshuffle
 
 from ssl_kit import Batch, Config, Encoder, Objective, Output, UsageError, View
-from ssl_kit.nn import full_precision, rand_per_sample
+from ssl_kit.nn import full_precision, rand_per_sample, refuse_signals
 
 
 def halves(x: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,6 +89,7 @@ class Despeckle(Objective):
 
     def __init__(self, encoder: Encoder, config: DespeckleConfig) -> None:
         super().__init__(encoder, config)
+        refuse_signals(encoder, "despeckle")
         channels = encoder.channels
         if config.looks == "channels":
             if channels % 2:

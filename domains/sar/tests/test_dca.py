@@ -112,6 +112,10 @@ def test_ramp(progress: float, weight: float) -> None:
     assert ramp(progress, 0.1, 0.5) == pytest.approx(weight)
 
 
+def test_a_ramp_of_no_length_is_a_step() -> None:
+    assert [ramp(progress, 0.5, 0.5) for progress in (0.0, 0.49, 0.5, 1.0)] == [0, 0, 1, 1]
+
+
 def test_a_ramp_that_ends_before_it_starts_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="ramp_start"):
         made(ramp_start=0.6, ramp_end=0.5)
