@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from ssl_kit import UsageError
+from ssl_kit import SslKitError, UsageError
 from ssl_kit.cli import main
 from ssl_kit.commands.recipes import run_recipe
 from ssl_kit.core.discovery import recipes
@@ -134,8 +134,14 @@ def test_what_cannot_be_compared_is_refused_before_training(recipe, tmp_path):
                     {"comparisons.probe.options.knn.kk": 2}, {"objective.temp": 2}):  # fmt: skip
         with pytest.raises(UsageError):
             run_recipe(recipe, small=True, set=setting, out=tmp_path / "out")
-        assert not (out / "runs").exists()
-        shutil.rmtree(out, ignore_errors=True)
+        assert not out.exists()
+
+
+def test_wrong_images_leave_no_folder_behind(recipe, tmp_path):
+    for data in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(SslKitError):
+            run_recipe(recipe, small=True, data=data, out=tmp_path / "out")
+        assert not (tmp_path / "out").exists()
 
 
 def test_data_options_of_a_comparison_leave_the_data_of_the_run(recipe, monkeypatch):

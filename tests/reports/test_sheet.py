@@ -56,9 +56,9 @@ def test_a_sheet_has_a_row_per_image_and_a_column_per_view(memory_dataset, tmp_p
 def test_the_same_seed_draws_the_same_sheet(memory_dataset, tmp_path):
     images = list(np.random.default_rng(0).integers(0, 255, (3, 20, 20, 3), dtype=np.uint8))
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        args = (domains["natural"], memory_dataset(images), View(16), tmp_path / name)
+        args = (domains["natural"], memory_dataset(images), View(16), tmp_path / f"{name}.png")
         contact_sheet(*args, images=2, views=2, seed=seed)
-    a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
     assert a == b != c
 
 
