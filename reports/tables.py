@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 _WIDTH, _GAP = 80, "  "
 _HEAD, _FIRST = 20, 42  # characters of a heading, and of the first column, before they are folded
-_PIECE = re.compile(r"[^\W_]+[\W_]*|[\W_]+")  # a word with the marks behind it
+# A word with the marks behind it, or with the brackets that open before it.
+_PIECE = re.compile(r"[(\[]*[^\W_]+(?:(?![(\[])[\W_])*|[\W_]+")
 
 
 def aligned(rows: Sequence[Sequence[object]]) -> list[str]:

@@ -33,6 +33,10 @@ def test_names_are_folded_behind_their_marks(text, lines):
     assert fold(text, 10 if text.startswith("  ") else 8) == lines
 
 
+def test_a_bracket_stays_with_what_it_opens():
+    assert fold("5 labels per class (15)", 20) == ["5 labels per class", "(15)"]
+
+
 def test_long_headings_are_folded_and_never_cut():
     names = ["remote_sensing-descriptors-resnet50-20260101", "remote_sensing-simclr-resnet50-2"]
     lines = in_blocks([["knn", *names], ["accuracy", "70.8 [67.0, 74.0]", "75.9 [72.9, 78.8]"]])
