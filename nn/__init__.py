@@ -40,13 +40,13 @@ from .masking import MaskPatch as MaskPatch
 from .masking import check_patches as check_patches
 from .masking import check_whole_patches as check_whole_patches
 from .masking import inpainting_mask as inpainting_mask
-from .masking import longest_span as longest_span
 from .masking import patchify as patchify
 from .masking import pixel_features as pixel_features
 from .masking import random_mask as random_mask
 from .masking import refuse_signals as refuse_signals
 from .masking import span_mask as span_mask
 from .masking import upsample_mask as upsample_mask
+from .masking import warn_of_short_spans as warn_of_short_spans
 from .matching import distances as distances
 from .matching import most_similar as most_similar
 from .matching import nearest_pairs as nearest_pairs

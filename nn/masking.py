@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..core.encoder import Encoder
 from ..core.errors import UsageError
 from .distributed import rand_per_sample, rand_shared
+
+_log = logging.getLogger("ssl_kit")
 
 
 def patchify(x: Tensor, patch: int | tuple[int, int]) -> Tensor:
@@ -147,15 +150,29 @@ def span_mask(batch: int, frames: int, start: float, span: int, like: Tensor) ->
     """
     draws = rand_per_sample(batch, frames, like=like)
     begins = (draws < start) | (draws == draws.amin(dim=1, keepdim=True))
-    length = min(span, longest_span(frames))
+    length = min(span, _longest(frames))
     counts = pad(begins.float(), (length - 1, 0)).unfold(1, length, 1)
     masked = counts.amax(dim=2) > 0
     visible = draws == draws.amax(dim=1, keepdim=True)
     return masked & ~(visible & masked.all(dim=1, keepdim=True))
 
 
-def longest_span(frames: int) -> int:
-    """Returns the largest length of the spans of `span_mask`, a quarter of the frames."""
+def warn_of_short_spans(frames: int, span: int) -> None:
+    """Warns where `span_mask` draws shorter spans than were asked for.
+
+    Args:
+        frames: T, the number of frames of a view.
+        span: Length of a span that was asked for.
+    """
+    if span > _longest(frames):
+        _log.warning(
+            "Warning: a view has %d frames, so that masked spans have %d and not "
+            "objective.span=%d. Longer views, by --image-size, have more.",
+            *(frames, _longest(frames), span),
+        )
+
+
+def _longest(frames: int) -> int:
     return max(1, frames // 4)
 
 

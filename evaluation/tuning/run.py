@@ -240,7 +240,7 @@ def _measure(request: Request, images: Images, judge: Judge, folder: Path, timer
 
 def _say_plan(progress: Progress, plan: Plan, space: Space) -> None:
     rungs = [
-        f"{count} candidates for {clock(length)}"
+        f"up to {count} candidates for {clock(length)}"
         for count, length in zip(plan.candidates, plan.seconds, strict=True)
     ]
     progress.say(

@@ -6,7 +6,6 @@ Hsu, Bolte, Tsai, Lakhotia, Salakhutdinov, Mohamed, 2021. https://arxiv.org/abs/
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import Annotated, ClassVar
 
@@ -21,16 +20,15 @@ from ssl_kit.nn import (
     all_gather,
     frozen_copy,
     kmeans,
-    longest_span,
     masked_prediction_loss,
     span_mask,
+    warn_of_short_spans,
 )
 
 from .cepstra import COEFFICIENTS, mfcc
 from .frames import heard
 
 _FEWEST = 8  # frames of a view
-_log = logging.getLogger("ssl_kit")
 
 
 class HubertConfig(Config):
@@ -46,10 +44,7 @@ class HubertConfig(Config):
     start: Annotated[
         float, Field(gt=0, lt=1, description="probability that a masked span begins at a frame")
     ] = 0.08
-    span: Annotated[
-        int,
-        Field(ge=1, description="length of a masked span in frames, at most a quarter of a view's"),
-    ] = 10
+    span: Annotated[int, Field(ge=1, description="frames of a masked span, 1/4 at most")] = 10
     out_dim: Annotated[int, Field(ge=1, description="dimension of the code embeddings")] = 256
     temperature: Annotated[float, Field(gt=0, description="softmax temperature tau (eq. 3)")] = 0.1
     rate: Annotated[int, Field(ge=1000, description="sampling rate of waveforms in Hz")] = 16000
@@ -82,17 +77,8 @@ class Hubert(Objective):
         self.parts = 2 ** max(0, math.ceil(math.log2(_FEWEST / width)))  # of a frame
         self.frames = width * self.parts
         self.patch = math.ceil(size / self.frames)
-        longest = longest_span(self.frames)
-        if config.span > longest:
-            _log.warning(
-                "Warning: a view has %d frames, so that masked spans have %d and not "
-                "objective.span=%d. Longer views, by --image-size, have more.",
-                self.frames,
-                longest,
-                config.span,
-            )
-        flat = height == shapes[0][1] == 1
-        self.cover = MaskPatch(encoder, self.patch, height=1 if flat else size)
+        warn_of_short_spans(self.frames, config.span)
+        self.cover = MaskPatch(encoder, self.patch, 1 if height == shapes[0][1] == 1 else size)
         self.head = nn.Linear(dim, config.out_dim * self.parts)
         self.codes = nn.Parameter(torch.randn(max(config.clusters), config.out_dim))
         self.frozen = frozen_copy(encoder)
@@ -147,8 +133,7 @@ class Hubert(Objective):
 
     def after_step(self, step: int, steps: int) -> None:
         """Starts the next iteration at its share of the training."""
-        iterations = len(self.config.clusters)
-        due = min(step * iterations // steps, iterations - 1)
+        due = min(step * len(self.config.clusters) // steps, len(self.config.clusters) - 1)
         if due > self.iteration:
             self.frozen.load_state_dict(self.encoder.state_dict())
             self.iteration.fill_(due)
