@@ -14,6 +14,7 @@ from default_sets import SETS
 from ssl_kit.nn import objectives
 
 ENCODER, BATCH = "tf_efficientnet_lite0", 128
+ENCODERS = {"scratch": "resnet18", "imagenet": ENCODER}
 IMAGES_A_MINUTE = {"tf_efficientnet_lite0": 8_000, "resnet18": 16_000}
 MINUTES = {"1 minute": 1, "5 minutes": 5, "30 minutes": 30}
 LR = 2e-3  # the kit's default; an objective may have another one
@@ -114,9 +115,8 @@ def queue() -> Iterator[Cell]:
     ]
     yield from repeated(fixed[1], sizes[0])
     for sets, start, length, candidates in steps:
-        encoder = ENCODER if start == "imagenet" else "resnet18"
         for settings, name in product(candidates, sets):
-            yield Cell(name, start, length, settings, encoder)
+            yield Cell(name, start, length, settings, ENCODERS[start])
 
 
 def repeated(*candidates: Mapping[str, Any]) -> Iterator[Cell]:

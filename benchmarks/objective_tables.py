@@ -7,14 +7,12 @@ from pathlib import Path
 from statistics import mean
 
 import default_sets
-from default_queue import ENCODER
 from default_runs import ALL, SIZE, Run, gain, grouped, value
 
 from ssl_kit.nn import objectives
 
 SETS = ("rsscn7", "lc25000_lung", "mstar10")
 VIT = "vit_small_patch8_224"
-ENCODERS = {"scratch": "resnet18", "imagenet": ENCODER}
 WEIGHTS = {"scratch": "random weights", "imagenet": "ImageNet weights"}
 BATCH = {"scratch": 64, "imagenet": 32}
 IMAGES = {"scratch": 6_000, "imagenet": 3_000}

@@ -23,10 +23,10 @@ import command_line
 import objective_tables
 import torch
 from command_line import processor
-from default_queue import Cell
+from default_queue import ENCODERS, Cell
 from default_runs import SIZE, Run
 from defaults import append, judges, lines, trained
-from objective_tables import BATCH, ENCODERS, IMAGES, ROUNDS, SETS, VIT, key_of
+from objective_tables import BATCH, IMAGES, ROUNDS, SETS, VIT, key_of
 
 from ssl_kit import SslKitError
 from ssl_kit.nn import objectives

@@ -37,8 +37,7 @@ class Symmetries(augment.D4):
         self, params: dict[str, Any], data: dict[str, Any]
     ) -> dict[str, Any]:
         """Draws a symmetry."""
-        image = data["image"]
-        gray = np.array_equal(image[..., :-1], image[..., 1:])
+        gray = planes(data["image"]) == 1
         return {"group_element": "e" if gray else self.py_random.choice(self.elements)}
 
 
